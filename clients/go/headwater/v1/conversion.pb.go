@@ -332,7 +332,9 @@ type Conversion struct {
 	Metadata map[string]string `protobuf:"bytes,28,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// The lines of a sale, in the order in which they were sent, with the rest last, and the lines from which a refund took. Empty for events
 	// that were told without lines, and for other kinds.
-	Lines         []*ConversionLine `protobuf:"bytes,29,rep,name=lines,proto3" json:"lines,omitempty"`
+	Lines []*ConversionLine `protobuf:"bytes,29,rep,name=lines,proto3" json:"lines,omitempty"`
+	// The country of the customer that was sent with a sale or a sign-up, in capitals. A refund or correction has that of its sale. May be empty.
+	CountryCode   string `protobuf:"bytes,30,opt,name=country_code,json=countryCode,proto3" json:"country_code,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -568,6 +570,13 @@ func (x *Conversion) GetLines() []*ConversionLine {
 		return x.Lines
 	}
 	return nil
+}
+
+func (x *Conversion) GetCountryCode() string {
+	if x != nil {
+		return x.CountryCode
+	}
+	return ""
 }
 
 // A recorded event, identified by the merchant's id.
@@ -1230,7 +1239,7 @@ var File_headwater_v1_conversion_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_conversion_proto_rawDesc = "" +
 	"\n" +
-	"\x1dheadwater/v1/conversion.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\x1a\x17headwater/v1/line.proto\x1a\x19headwater/v1/reward.proto\x1a\x1bheadwater/v1/selector.proto\"\xb3\n" +
+	"\x1dheadwater/v1/conversion.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\x1a\x17headwater/v1/line.proto\x1a\x19headwater/v1/reward.proto\x1a\x1bheadwater/v1/selector.proto\"\xd6\n" +
 	"\n" +
 	"\n" +
 	"Conversion\x12\x0e\n" +
@@ -1269,7 +1278,8 @@ const file_headwater_v1_conversion_proto_rawDesc = "" +
 	"\vcustom_kind\x18\x1b \x01(\tR\n" +
 	"customKind\x12B\n" +
 	"\bmetadata\x18\x1c \x03(\v2&.headwater.v1.Conversion.MetadataEntryR\bmetadata\x122\n" +
-	"\x05lines\x18\x1d \x03(\v2\x1c.headwater.v1.ConversionLineR\x05lines\x1a;\n" +
+	"\x05lines\x18\x1d \x03(\v2\x1c.headwater.v1.ConversionLineR\x05lines\x12!\n" +
+	"\fcountry_code\x18\x1e \x01(\tR\vcountryCode\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\\\n" +

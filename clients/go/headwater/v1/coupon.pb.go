@@ -221,8 +221,15 @@ type Coupon struct {
 	// The limit of uses by one customer, who is known by the sale's `external_id` or `email`. A sale that names no customer counts only in
 	// total. 0: no limit.
 	MaxUsesPerCustomer int32 `protobuf:"varint,16,opt,name=max_uses_per_customer,json=maxUsesPerCustomer,proto3" json:"max_uses_per_customer,omitempty"`
-	unknownFields      protoimpl.UnknownFields
-	sizeCache          protoimpl.SizeCache
+	// The commission of the coupon's own: what the coupon's affiliate earns from a sale that was made with it and that it could credit, also if
+	// the affiliate was credited by another trace. See CommissionRule for what takes precedence. Each change is a version that counts for sales
+	// from its time on, and a sale that is told late is judged by the version of its time. What AssignCoupon set counts from the beginning. Not
+	// set: none.
+	Commission *Commission `protobuf:"bytes,17,opt,name=commission,proto3" json:"commission,omitempty"`
+	// When `commission` ends: sales at or after this time are priced without it. Not set: it does not end.
+	CommissionEndTime *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=commission_end_time,json=commissionEndTime,proto3" json:"commission_end_time,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *Coupon) Reset() {
@@ -367,6 +374,20 @@ func (x *Coupon) GetMaxUsesPerCustomer() int32 {
 	return 0
 }
 
+func (x *Coupon) GetCommission() *Commission {
+	if x != nil {
+		return x.Commission
+	}
+	return nil
+}
+
+func (x *Coupon) GetCommissionEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CommissionEndTime
+	}
+	return nil
+}
+
 // The request of AssignCoupon.
 type AssignCouponRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -401,8 +422,12 @@ type AssignCouponRequest struct {
 	MaxUses int32 `protobuf:"varint,12,opt,name=max_uses,json=maxUses,proto3" json:"max_uses,omitempty"`
 	// The limit of uses by one customer, 1 to 10,000. 0: no limit. See `Coupon.max_uses_per_customer`.
 	MaxUsesPerCustomer int32 `protobuf:"varint,13,opt,name=max_uses_per_customer,json=maxUsesPerCustomer,proto3" json:"max_uses_per_customer,omitempty"`
-	unknownFields      protoimpl.UnknownFields
-	sizeCache          protoimpl.SizeCache
+	// The commission of the coupon's own. A flat one must be in the program's currency. Optional. See `Coupon.commission`.
+	Commission *Commission `protobuf:"bytes,14,opt,name=commission,proto3" json:"commission,omitempty"`
+	// When `commission` ends. Refused without it. Optional. See `Coupon.commission_end_time`.
+	CommissionEndTime *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=commission_end_time,json=commissionEndTime,proto3" json:"commission_end_time,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *AssignCouponRequest) Reset() {
@@ -524,6 +549,20 @@ func (x *AssignCouponRequest) GetMaxUsesPerCustomer() int32 {
 		return x.MaxUsesPerCustomer
 	}
 	return 0
+}
+
+func (x *AssignCouponRequest) GetCommission() *Commission {
+	if x != nil {
+		return x.Commission
+	}
+	return nil
+}
+
+func (x *AssignCouponRequest) GetCommissionEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CommissionEndTime
+	}
+	return nil
 }
 
 // The answer of AssignCoupon.
@@ -886,8 +925,9 @@ type UpdateCouponRequest struct {
 	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// The new values. `id` names the coupon. Otherwise only the fields that `update_mask` names are read. Required.
 	Coupon *Coupon `protobuf:"bytes,2,opt,name=coupon,proto3" json:"coupon,omitempty"`
-	// The fields to change: `note`, `metadata`, `max_uses`, `max_uses_per_customer`. At least one is required. `metadata` is replaced as a
-	// whole. A limit below the number of uses allows no further ones, and 0 takes a limit away. The other properties of a coupon never
+	// The fields to change: `note`, `metadata`, `max_uses`, `max_uses_per_customer`, and `commission`, which stands for `commission_end_time`
+	// too. At least one is required. `metadata` is replaced as a whole. A new `commission` counts for sales from now on; if it is not set, the
+	// coupon has none from now on. A limit below the number of uses allows no further ones, and 0 takes a limit away. The other properties of a coupon never
 	// change, because sales that are told late are judged by what the coupon was when they happened. To give a code to another
 	// affiliate or item, or another time or channel, remove the coupon and assign the code again.
 	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,3,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
@@ -1254,7 +1294,7 @@ var File_headwater_v1_coupon_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_coupon_proto_rawDesc = "" +
 	"\n" +
-	"\x19headwater/v1/coupon.proto\x12\fheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x1bheadwater/v1/selector.proto\"\xd9\x05\n" +
+	"\x19headwater/v1/coupon.proto\x12\fheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x1aheadwater/v1/program.proto\x1a\x1bheadwater/v1/selector.proto\"\xdf\x06\n" +
 	"\x06Coupon\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12#\n" +
 	"\renrollment_id\x18\x02 \x01(\tR\fenrollmentId\x12!\n" +
@@ -1275,10 +1315,14 @@ const file_headwater_v1_coupon_proto_rawDesc = "" +
 	"\achannel\x18\r \x01(\x0e2\x19.headwater.v1.SaleChannelR\achannel\x12>\n" +
 	"\bmetadata\x18\x0e \x03(\v2\".headwater.v1.Coupon.MetadataEntryR\bmetadata\x12\x19\n" +
 	"\bmax_uses\x18\x0f \x01(\x05R\amaxUses\x121\n" +
-	"\x15max_uses_per_customer\x18\x10 \x01(\x05R\x12maxUsesPerCustomer\x1a;\n" +
+	"\x15max_uses_per_customer\x18\x10 \x01(\x05R\x12maxUsesPerCustomer\x128\n" +
+	"\n" +
+	"commission\x18\x11 \x01(\v2\x18.headwater.v1.CommissionR\n" +
+	"commission\x12J\n" +
+	"\x13commission_end_time\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\x11commissionEndTime\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa8\x05\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xae\x06\n" +
 	"\x13AssignCouponRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12=\n" +
@@ -1296,7 +1340,11 @@ const file_headwater_v1_coupon_proto_rawDesc = "" +
 	" \x01(\x0e2\x19.headwater.v1.SaleChannelR\achannel\x12K\n" +
 	"\bmetadata\x18\v \x03(\v2/.headwater.v1.AssignCouponRequest.MetadataEntryR\bmetadata\x12\x19\n" +
 	"\bmax_uses\x18\f \x01(\x05R\amaxUses\x121\n" +
-	"\x15max_uses_per_customer\x18\r \x01(\x05R\x12maxUsesPerCustomer\x1a;\n" +
+	"\x15max_uses_per_customer\x18\r \x01(\x05R\x12maxUsesPerCustomer\x128\n" +
+	"\n" +
+	"commission\x18\x0e \x01(\v2\x18.headwater.v1.CommissionR\n" +
+	"commission\x12J\n" +
+	"\x13commission_end_time\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\x11commissionEndTime\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"`\n" +
@@ -1412,11 +1460,12 @@ var file_headwater_v1_coupon_proto_goTypes = []any{
 	nil,                            // 17: headwater.v1.ListCouponsRequest.MetadataEntry
 	(*timestamppb.Timestamp)(nil),  // 18: google.protobuf.Timestamp
 	(SaleChannel)(0),               // 19: headwater.v1.SaleChannel
-	(*AffiliateSelector)(nil),      // 20: headwater.v1.AffiliateSelector
-	(*ItemSelector)(nil),           // 21: headwater.v1.ItemSelector
-	(ListOrder)(0),                 // 22: headwater.v1.ListOrder
-	(*fieldmaskpb.FieldMask)(nil),  // 23: google.protobuf.FieldMask
-	(*LeadSelector)(nil),           // 24: headwater.v1.LeadSelector
+	(*Commission)(nil),             // 20: headwater.v1.Commission
+	(*AffiliateSelector)(nil),      // 21: headwater.v1.AffiliateSelector
+	(*ItemSelector)(nil),           // 22: headwater.v1.ItemSelector
+	(ListOrder)(0),                 // 23: headwater.v1.ListOrder
+	(*fieldmaskpb.FieldMask)(nil),  // 24: google.protobuf.FieldMask
+	(*LeadSelector)(nil),           // 25: headwater.v1.LeadSelector
 }
 var file_headwater_v1_coupon_proto_depIdxs = []int32{
 	0,  // 0: headwater.v1.Coupon.state:type_name -> headwater.v1.CouponState
@@ -1426,33 +1475,37 @@ var file_headwater_v1_coupon_proto_depIdxs = []int32{
 	18, // 4: headwater.v1.Coupon.end_time:type_name -> google.protobuf.Timestamp
 	19, // 5: headwater.v1.Coupon.channel:type_name -> headwater.v1.SaleChannel
 	15, // 6: headwater.v1.Coupon.metadata:type_name -> headwater.v1.Coupon.MetadataEntry
-	20, // 7: headwater.v1.AssignCouponRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	21, // 8: headwater.v1.AssignCouponRequest.item:type_name -> headwater.v1.ItemSelector
-	18, // 9: headwater.v1.AssignCouponRequest.start_time:type_name -> google.protobuf.Timestamp
-	18, // 10: headwater.v1.AssignCouponRequest.end_time:type_name -> google.protobuf.Timestamp
-	19, // 11: headwater.v1.AssignCouponRequest.channel:type_name -> headwater.v1.SaleChannel
-	16, // 12: headwater.v1.AssignCouponRequest.metadata:type_name -> headwater.v1.AssignCouponRequest.MetadataEntry
-	2,  // 13: headwater.v1.AssignCouponResponse.coupon:type_name -> headwater.v1.Coupon
-	2,  // 14: headwater.v1.GetCouponResponse.coupon:type_name -> headwater.v1.Coupon
-	22, // 15: headwater.v1.ListCouponsRequest.order:type_name -> headwater.v1.ListOrder
-	20, // 16: headwater.v1.ListCouponsRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	0,  // 17: headwater.v1.ListCouponsRequest.states:type_name -> headwater.v1.CouponState
-	21, // 18: headwater.v1.ListCouponsRequest.item:type_name -> headwater.v1.ItemSelector
-	17, // 19: headwater.v1.ListCouponsRequest.metadata:type_name -> headwater.v1.ListCouponsRequest.MetadataEntry
-	2,  // 20: headwater.v1.ListCouponsResponse.coupons:type_name -> headwater.v1.Coupon
-	2,  // 21: headwater.v1.UpdateCouponRequest.coupon:type_name -> headwater.v1.Coupon
-	23, // 22: headwater.v1.UpdateCouponRequest.update_mask:type_name -> google.protobuf.FieldMask
-	2,  // 23: headwater.v1.UpdateCouponResponse.coupon:type_name -> headwater.v1.Coupon
-	19, // 24: headwater.v1.ValidateCouponRequest.channel:type_name -> headwater.v1.SaleChannel
-	24, // 25: headwater.v1.ValidateCouponRequest.lead:type_name -> headwater.v1.LeadSelector
-	1,  // 26: headwater.v1.ValidateCouponResponse.fault:type_name -> headwater.v1.CouponFault
-	2,  // 27: headwater.v1.ValidateCouponResponse.coupon:type_name -> headwater.v1.Coupon
-	2,  // 28: headwater.v1.RemoveCouponResponse.coupon:type_name -> headwater.v1.Coupon
-	29, // [29:29] is the sub-list for method output_type
-	29, // [29:29] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	20, // 7: headwater.v1.Coupon.commission:type_name -> headwater.v1.Commission
+	18, // 8: headwater.v1.Coupon.commission_end_time:type_name -> google.protobuf.Timestamp
+	21, // 9: headwater.v1.AssignCouponRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	22, // 10: headwater.v1.AssignCouponRequest.item:type_name -> headwater.v1.ItemSelector
+	18, // 11: headwater.v1.AssignCouponRequest.start_time:type_name -> google.protobuf.Timestamp
+	18, // 12: headwater.v1.AssignCouponRequest.end_time:type_name -> google.protobuf.Timestamp
+	19, // 13: headwater.v1.AssignCouponRequest.channel:type_name -> headwater.v1.SaleChannel
+	16, // 14: headwater.v1.AssignCouponRequest.metadata:type_name -> headwater.v1.AssignCouponRequest.MetadataEntry
+	20, // 15: headwater.v1.AssignCouponRequest.commission:type_name -> headwater.v1.Commission
+	18, // 16: headwater.v1.AssignCouponRequest.commission_end_time:type_name -> google.protobuf.Timestamp
+	2,  // 17: headwater.v1.AssignCouponResponse.coupon:type_name -> headwater.v1.Coupon
+	2,  // 18: headwater.v1.GetCouponResponse.coupon:type_name -> headwater.v1.Coupon
+	23, // 19: headwater.v1.ListCouponsRequest.order:type_name -> headwater.v1.ListOrder
+	21, // 20: headwater.v1.ListCouponsRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	0,  // 21: headwater.v1.ListCouponsRequest.states:type_name -> headwater.v1.CouponState
+	22, // 22: headwater.v1.ListCouponsRequest.item:type_name -> headwater.v1.ItemSelector
+	17, // 23: headwater.v1.ListCouponsRequest.metadata:type_name -> headwater.v1.ListCouponsRequest.MetadataEntry
+	2,  // 24: headwater.v1.ListCouponsResponse.coupons:type_name -> headwater.v1.Coupon
+	2,  // 25: headwater.v1.UpdateCouponRequest.coupon:type_name -> headwater.v1.Coupon
+	24, // 26: headwater.v1.UpdateCouponRequest.update_mask:type_name -> google.protobuf.FieldMask
+	2,  // 27: headwater.v1.UpdateCouponResponse.coupon:type_name -> headwater.v1.Coupon
+	19, // 28: headwater.v1.ValidateCouponRequest.channel:type_name -> headwater.v1.SaleChannel
+	25, // 29: headwater.v1.ValidateCouponRequest.lead:type_name -> headwater.v1.LeadSelector
+	1,  // 30: headwater.v1.ValidateCouponResponse.fault:type_name -> headwater.v1.CouponFault
+	2,  // 31: headwater.v1.ValidateCouponResponse.coupon:type_name -> headwater.v1.Coupon
+	2,  // 32: headwater.v1.RemoveCouponResponse.coupon:type_name -> headwater.v1.Coupon
+	33, // [33:33] is the sub-list for method output_type
+	33, // [33:33] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_coupon_proto_init() }
@@ -1462,6 +1515,7 @@ func file_headwater_v1_coupon_proto_init() {
 	}
 	file_headwater_v1_common_proto_init()
 	file_headwater_v1_conversion_proto_init()
+	file_headwater_v1_program_proto_init()
 	file_headwater_v1_selector_proto_init()
 	file_headwater_v1_coupon_proto_msgTypes[6].OneofWrappers = []any{}
 	type x struct{}

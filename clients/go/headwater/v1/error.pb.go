@@ -207,6 +207,37 @@ const (
 	// [FAILED_PRECONDITION] The customer has no reward in the program that is GRANTED. Metadata: `lead_id`, `program_id`, `state`; the state is
 	// fulfilled, revoked or none.
 	ErrorReason_ERROR_REASON_CUSTOMER_REWARD_STATE ErrorReason = 67
+	// [NOT_FOUND] The account has no such payout.
+	ErrorReason_ERROR_REASON_PAYOUT_NOT_FOUND ErrorReason = 68
+	// [FAILED_PRECONDITION] A payout cannot pay some of the rewards. `google.rpc.PreconditionFailure` has one violation for each of them, with its
+	// id and its fault. Metadata: `reward_count`, how many they are.
+	ErrorReason_ERROR_REASON_REWARDS_NOT_PAYABLE ErrorReason = 69
+	// [FAILED_PRECONDITION] The rewards add up to another amount than the one that was sent. Metadata: `sum_minor`, `currency_code`.
+	ErrorReason_ERROR_REASON_PAYOUT_AMOUNT ErrorReason = 70
+	// [FAILED_PRECONDITION] The affiliate is owed less than the rewards add up to, because refunds took back from rewards that were paid before.
+	// Metadata: `affiliate_id`, `owed_minor`, `sum_minor`, `currency_code`.
+	ErrorReason_ERROR_REASON_PAYOUT_ABOVE_OWED ErrorReason = 71
+	// [NOT_FOUND] The account has no such bounty.
+	ErrorReason_ERROR_REASON_BOUNTY_NOT_FOUND ErrorReason = 72
+	// [NOT_FOUND] The account has no such submission.
+	ErrorReason_ERROR_REASON_SUBMISSION_NOT_FOUND ErrorReason = 73
+	// [FAILED_PRECONDITION] The bounty takes no submissions now. The state is not_started, over, decided or archived. Metadata: `bounty_id`,
+	// `state`.
+	ErrorReason_ERROR_REASON_BOUNTY_CLOSED ErrorReason = 74
+	// [FAILED_PRECONDITION] The bounty has as many submissions as it allows. One more fits when one is rejected. Metadata: `bounty_id`, `limit`.
+	ErrorReason_ERROR_REASON_BOUNTY_LIMIT ErrorReason = 75
+	// [FAILED_PRECONDITION] The affiliate has as many submissions as the bounty allows each affiliate. Metadata: `bounty_id`, `limit`.
+	ErrorReason_ERROR_REASON_SUBMITTER_LIMIT ErrorReason = 76
+	// [FAILED_PRECONDITION] The call is for bounties of the other kind: ApproveSubmission pays no contest, and NameContestWinners nothing else.
+	// Metadata: `bounty_id`, `kind`.
+	ErrorReason_ERROR_REASON_BOUNTY_KIND ErrorReason = 77
+	// [FAILED_PRECONDITION] The winners of the contest were named before. Metadata: `bounty_id`.
+	ErrorReason_ERROR_REASON_CONTEST_DECIDED ErrorReason = 78
+	// [FAILED_PRECONDITION] The submission was approved or rejected before. Metadata: `submission_id`, `state`.
+	ErrorReason_ERROR_REASON_SUBMISSION_STATE ErrorReason = 79
+	// [FAILED_PRECONDITION] The affiliate is enrolled in the program and not active there: it was not approved or was deactivated, or it must
+	// accept an agreement. Metadata: `affiliate_id`, `program_id`.
+	ErrorReason_ERROR_REASON_AFFILIATE_NOT_ACTIVE ErrorReason = 80
 )
 
 // Enum value maps for ErrorReason.
@@ -280,6 +311,19 @@ var (
 		65: "ERROR_REASON_INVITATION_INVALID",
 		66: "ERROR_REASON_PASSWORD_TRIES",
 		67: "ERROR_REASON_CUSTOMER_REWARD_STATE",
+		68: "ERROR_REASON_PAYOUT_NOT_FOUND",
+		69: "ERROR_REASON_REWARDS_NOT_PAYABLE",
+		70: "ERROR_REASON_PAYOUT_AMOUNT",
+		71: "ERROR_REASON_PAYOUT_ABOVE_OWED",
+		72: "ERROR_REASON_BOUNTY_NOT_FOUND",
+		73: "ERROR_REASON_SUBMISSION_NOT_FOUND",
+		74: "ERROR_REASON_BOUNTY_CLOSED",
+		75: "ERROR_REASON_BOUNTY_LIMIT",
+		76: "ERROR_REASON_SUBMITTER_LIMIT",
+		77: "ERROR_REASON_BOUNTY_KIND",
+		78: "ERROR_REASON_CONTEST_DECIDED",
+		79: "ERROR_REASON_SUBMISSION_STATE",
+		80: "ERROR_REASON_AFFILIATE_NOT_ACTIVE",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":                0,
@@ -350,6 +394,19 @@ var (
 		"ERROR_REASON_INVITATION_INVALID":         65,
 		"ERROR_REASON_PASSWORD_TRIES":             66,
 		"ERROR_REASON_CUSTOMER_REWARD_STATE":      67,
+		"ERROR_REASON_PAYOUT_NOT_FOUND":           68,
+		"ERROR_REASON_REWARDS_NOT_PAYABLE":        69,
+		"ERROR_REASON_PAYOUT_AMOUNT":              70,
+		"ERROR_REASON_PAYOUT_ABOVE_OWED":          71,
+		"ERROR_REASON_BOUNTY_NOT_FOUND":           72,
+		"ERROR_REASON_SUBMISSION_NOT_FOUND":       73,
+		"ERROR_REASON_BOUNTY_CLOSED":              74,
+		"ERROR_REASON_BOUNTY_LIMIT":               75,
+		"ERROR_REASON_SUBMITTER_LIMIT":            76,
+		"ERROR_REASON_BOUNTY_KIND":                77,
+		"ERROR_REASON_CONTEST_DECIDED":            78,
+		"ERROR_REASON_SUBMISSION_STATE":           79,
+		"ERROR_REASON_AFFILIATE_NOT_ACTIVE":       80,
 	}
 )
 
@@ -384,7 +441,7 @@ var File_headwater_v1_error_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_error_proto_rawDesc = "" +
 	"\n" +
-	"\x18headwater/v1/error.proto\x12\fheadwater.v1*\xcb\x12\n" +
+	"\x18headwater/v1/error.proto\x12\fheadwater.v1*\x8d\x16\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1f\n" +
 	"\x1bERROR_REASON_INVALID_FIELDS\x10\x01\x12\x1c\n" +
@@ -454,7 +511,20 @@ const file_headwater_v1_error_proto_rawDesc = "" +
 	" ERROR_REASON_REGISTRATION_CLOSED\x10@\x12#\n" +
 	"\x1fERROR_REASON_INVITATION_INVALID\x10A\x12\x1f\n" +
 	"\x1bERROR_REASON_PASSWORD_TRIES\x10B\x12&\n" +
-	"\"ERROR_REASON_CUSTOMER_REWARD_STATE\x10CBL\n" +
+	"\"ERROR_REASON_CUSTOMER_REWARD_STATE\x10C\x12!\n" +
+	"\x1dERROR_REASON_PAYOUT_NOT_FOUND\x10D\x12$\n" +
+	" ERROR_REASON_REWARDS_NOT_PAYABLE\x10E\x12\x1e\n" +
+	"\x1aERROR_REASON_PAYOUT_AMOUNT\x10F\x12\"\n" +
+	"\x1eERROR_REASON_PAYOUT_ABOVE_OWED\x10G\x12!\n" +
+	"\x1dERROR_REASON_BOUNTY_NOT_FOUND\x10H\x12%\n" +
+	"!ERROR_REASON_SUBMISSION_NOT_FOUND\x10I\x12\x1e\n" +
+	"\x1aERROR_REASON_BOUNTY_CLOSED\x10J\x12\x1d\n" +
+	"\x19ERROR_REASON_BOUNTY_LIMIT\x10K\x12 \n" +
+	"\x1cERROR_REASON_SUBMITTER_LIMIT\x10L\x12\x1c\n" +
+	"\x18ERROR_REASON_BOUNTY_KIND\x10M\x12 \n" +
+	"\x1cERROR_REASON_CONTEST_DECIDED\x10N\x12!\n" +
+	"\x1dERROR_REASON_SUBMISSION_STATE\x10O\x12%\n" +
+	"!ERROR_REASON_AFFILIATE_NOT_ACTIVE\x10PBL\n" +
 	"\x10dev.headwater.v1B\n" +
 	"ErrorProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 

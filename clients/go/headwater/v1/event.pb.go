@@ -104,7 +104,7 @@ const (
 	// that was left, and `excess_amount` is the rest. Look into it: the sale or the refund was told with a wrong amount. This event
 	// takes the place of REFUND_RECORDED.
 	EventKind_EVENT_KIND_REFUND_EXCEEDED_SALE EventKind = 29
-	// [reward] CreateReward created a reward, or an affiliate got the bonus of its enrollment.
+	// [reward] CreateReward created a reward, or an affiliate got the bonus of its enrollment or the reward of a submission.
 	EventKind_EVENT_KIND_REWARD_CREATED EventKind = 30
 	// [reward] A reward that is not in cash was fulfilled.
 	EventKind_EVENT_KIND_REWARD_FULFILLED EventKind = 31
@@ -175,6 +175,24 @@ const (
 	EventKind_EVENT_KIND_AFFILIATE_GROUP_UPDATED EventKind = 62
 	// [affiliate_group] A group of affiliates was archived.
 	EventKind_EVENT_KIND_AFFILIATE_GROUP_ARCHIVED EventKind = 63
+	// [reward] A payout paid a reward.
+	EventKind_EVENT_KIND_REWARD_PAID EventKind = 64
+	// [payout] An affiliate was paid. The rewards that the payout pays have events of their own, EVENT_KIND_REWARD_PAID.
+	EventKind_EVENT_KIND_PAYOUT_PAID EventKind = 65
+	// [bounty] A bounty or a contest was created.
+	EventKind_EVENT_KIND_BOUNTY_CREATED EventKind = 66
+	// [bounty] A bounty was changed by UpdateBounty. Submissions change its `submission_count` without such an event.
+	EventKind_EVENT_KIND_BOUNTY_UPDATED EventKind = 67
+	// [bounty] A bounty was archived.
+	EventKind_EVENT_KIND_BOUNTY_ARCHIVED EventKind = 68
+	// [bounty] The winners of a contest were named. SUBMISSION_APPROVED and REWARD_CREATED of each winner come before this event.
+	EventKind_EVENT_KIND_CONTEST_DECIDED EventKind = 69
+	// [submission] An affiliate submitted something to a bounty.
+	EventKind_EVENT_KIND_SUBMISSION_CREATED EventKind = 70
+	// [submission] A submission was approved or named a winner. REWARD_CREATED of its reward follows.
+	EventKind_EVENT_KIND_SUBMISSION_APPROVED EventKind = 71
+	// [submission] A submission was rejected.
+	EventKind_EVENT_KIND_SUBMISSION_REJECTED EventKind = 72
 )
 
 // Enum value maps for EventKind.
@@ -244,6 +262,15 @@ var (
 		61: "EVENT_KIND_AFFILIATE_GROUP_CREATED",
 		62: "EVENT_KIND_AFFILIATE_GROUP_UPDATED",
 		63: "EVENT_KIND_AFFILIATE_GROUP_ARCHIVED",
+		64: "EVENT_KIND_REWARD_PAID",
+		65: "EVENT_KIND_PAYOUT_PAID",
+		66: "EVENT_KIND_BOUNTY_CREATED",
+		67: "EVENT_KIND_BOUNTY_UPDATED",
+		68: "EVENT_KIND_BOUNTY_ARCHIVED",
+		69: "EVENT_KIND_CONTEST_DECIDED",
+		70: "EVENT_KIND_SUBMISSION_CREATED",
+		71: "EVENT_KIND_SUBMISSION_APPROVED",
+		72: "EVENT_KIND_SUBMISSION_REJECTED",
 	}
 	EventKind_value = map[string]int32{
 		"EVENT_KIND_UNSPECIFIED":              0,
@@ -310,6 +337,15 @@ var (
 		"EVENT_KIND_AFFILIATE_GROUP_CREATED":  61,
 		"EVENT_KIND_AFFILIATE_GROUP_UPDATED":  62,
 		"EVENT_KIND_AFFILIATE_GROUP_ARCHIVED": 63,
+		"EVENT_KIND_REWARD_PAID":              64,
+		"EVENT_KIND_PAYOUT_PAID":              65,
+		"EVENT_KIND_BOUNTY_CREATED":           66,
+		"EVENT_KIND_BOUNTY_UPDATED":           67,
+		"EVENT_KIND_BOUNTY_ARCHIVED":          68,
+		"EVENT_KIND_CONTEST_DECIDED":          69,
+		"EVENT_KIND_SUBMISSION_CREATED":       70,
+		"EVENT_KIND_SUBMISSION_APPROVED":      71,
+		"EVENT_KIND_SUBMISSION_REJECTED":      72,
 	}
 )
 
@@ -378,6 +414,9 @@ type Event struct {
 	//	*Event_Item
 	//	*Event_Offer
 	//	*Event_AffiliateGroup
+	//	*Event_Payout
+	//	*Event_Bounty
+	//	*Event_Submission
 	Subject isEvent_Subject `protobuf_oneof:"subject"`
 	// The entry in the audit log of the call that caused the event, without address: who did it, and how. All events of a call have the same
 	// one. Not set for the events of calls that have no entry, such as RecordSale, and of the server's own work.
@@ -589,6 +628,33 @@ func (x *Event) GetAffiliateGroup() *AffiliateGroup {
 	return nil
 }
 
+func (x *Event) GetPayout() *Payout {
+	if x != nil {
+		if x, ok := x.Subject.(*Event_Payout); ok {
+			return x.Payout
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetBounty() *Bounty {
+	if x != nil {
+		if x, ok := x.Subject.(*Event_Bounty); ok {
+			return x.Bounty
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetSubmission() *Submission {
+	if x != nil {
+		if x, ok := x.Subject.(*Event_Submission); ok {
+			return x.Submission
+		}
+	}
+	return nil
+}
+
 func (x *Event) GetAuditEntry() *AuditEntry {
 	if x != nil {
 		return x.AuditEntry
@@ -666,6 +732,21 @@ type Event_AffiliateGroup struct {
 	AffiliateGroup *AffiliateGroup `protobuf:"bytes,20,opt,name=affiliate_group,json=affiliateGroup,proto3,oneof"`
 }
 
+type Event_Payout struct {
+	// A payout, without reference, note and message.
+	Payout *Payout `protobuf:"bytes,22,opt,name=payout,proto3,oneof"`
+}
+
+type Event_Bounty struct {
+	// A bounty.
+	Bounty *Bounty `protobuf:"bytes,23,opt,name=bounty,proto3,oneof"`
+}
+
+type Event_Submission struct {
+	// A submission to a bounty, without note, url and reject_reason.
+	Submission *Submission `protobuf:"bytes,24,opt,name=submission,proto3,oneof"`
+}
+
 func (*Event_Conversion) isEvent_Subject() {}
 
 func (*Event_Reward) isEvent_Subject() {}
@@ -692,17 +773,23 @@ func (*Event_Offer) isEvent_Subject() {}
 
 func (*Event_AffiliateGroup) isEvent_Subject() {}
 
+func (*Event_Payout) isEvent_Subject() {}
+
+func (*Event_Bounty) isEvent_Subject() {}
+
+func (*Event_Submission) isEvent_Subject() {}
+
 // Selects events of the feed. An event passes when it matches every field that is not empty. It matches a field when it has one
 // of the field's values. Each field takes up to 1,000 values. An empty filter selects all events.
 type EventFilter struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Only events of these kinds.
 	Kinds []EventKind `protobuf:"varint,1,rep,packed,name=kinds,proto3,enum=headwater.v1.EventKind" json:"kinds,omitempty"`
-	// Only events about these programs, or about something in them: enrollments, links, coupons, offers, leads, conversions and
-	// rewards.
+	// Only events about these programs, or about something in them: enrollments, links, coupons, offers, bounties, submissions,
+	// leads, conversions and rewards.
 	ProgramIds []string `protobuf:"bytes,2,rep,name=program_ids,json=programIds,proto3" json:"program_ids,omitempty"`
-	// Only events about these affiliates, or about something of theirs: enrollments, links, coupons, leads, conversions and
-	// rewards. If a lead or conversion moves to another affiliate, both get the event.
+	// Only events about these affiliates, or about something of theirs: enrollments, links, coupons, submissions, leads,
+	// conversions and rewards. If a lead or conversion moves to another affiliate, both get the event.
 	AffiliateIds []string `protobuf:"bytes,3,rep,name=affiliate_ids,json=affiliateIds,proto3" json:"affiliate_ids,omitempty"`
 	// Only events whose subject has one of these ids.
 	SubjectIds    []string `protobuf:"bytes,4,rep,name=subject_ids,json=subjectIds,proto3" json:"subject_ids,omitempty"`
@@ -772,7 +859,7 @@ var File_headwater_v1_event_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_event_proto_rawDesc = "" +
 	"\n" +
-	"\x18headwater/v1/event.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/account.proto\x1a\x1cheadwater/v1/affiliate.proto\x1a\"headwater/v1/affiliate_group.proto\x1a\x1aheadwater/v1/api_key.proto\x1a\x18headwater/v1/audit.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x19headwater/v1/coupon.proto\x1a\x1dheadwater/v1/enrollment.proto\x1a\x17headwater/v1/item.proto\x1a\x17headwater/v1/lead.proto\x1a\x17headwater/v1/link.proto\x1a\x18headwater/v1/offer.proto\x1a\x1aheadwater/v1/program.proto\x1a\x19headwater/v1/reward.proto\"\xed\a\n" +
+	"\x18headwater/v1/event.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/account.proto\x1a\x1cheadwater/v1/affiliate.proto\x1a\"headwater/v1/affiliate_group.proto\x1a\x1aheadwater/v1/api_key.proto\x1a\x18headwater/v1/audit.proto\x1a\x19headwater/v1/bounty.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x19headwater/v1/coupon.proto\x1a\x1dheadwater/v1/enrollment.proto\x1a\x17headwater/v1/item.proto\x1a\x17headwater/v1/lead.proto\x1a\x17headwater/v1/link.proto\x1a\x18headwater/v1/offer.proto\x1a\x19headwater/v1/payout.proto\x1a\x1aheadwater/v1/program.proto\x1a\x19headwater/v1/reward.proto\x1a\x1dheadwater/v1/submission.proto\"\x89\t\n" +
 	"\x05Event\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06cursor\x18\x02 \x01(\tR\x06cursor\x12\x1a\n" +
@@ -800,7 +887,12 @@ const file_headwater_v1_event_proto_rawDesc = "" +
 	"\aaccount\x18\x11 \x01(\v2\x15.headwater.v1.AccountH\x00R\aaccount\x12(\n" +
 	"\x04item\x18\x12 \x01(\v2\x12.headwater.v1.ItemH\x00R\x04item\x12+\n" +
 	"\x05offer\x18\x13 \x01(\v2\x13.headwater.v1.OfferH\x00R\x05offer\x12G\n" +
-	"\x0faffiliate_group\x18\x14 \x01(\v2\x1c.headwater.v1.AffiliateGroupH\x00R\x0eaffiliateGroup\x129\n" +
+	"\x0faffiliate_group\x18\x14 \x01(\v2\x1c.headwater.v1.AffiliateGroupH\x00R\x0eaffiliateGroup\x12.\n" +
+	"\x06payout\x18\x16 \x01(\v2\x14.headwater.v1.PayoutH\x00R\x06payout\x12.\n" +
+	"\x06bounty\x18\x17 \x01(\v2\x14.headwater.v1.BountyH\x00R\x06bounty\x12:\n" +
+	"\n" +
+	"submission\x18\x18 \x01(\v2\x18.headwater.v1.SubmissionH\x00R\n" +
+	"submission\x129\n" +
 	"\vaudit_entry\x18\x15 \x01(\v2\x18.headwater.v1.AuditEntryR\n" +
 	"auditEntryB\t\n" +
 	"\asubject\"\xa3\x01\n" +
@@ -810,7 +902,7 @@ const file_headwater_v1_event_proto_rawDesc = "" +
 	"programIds\x12#\n" +
 	"\raffiliate_ids\x18\x03 \x03(\tR\faffiliateIds\x12\x1f\n" +
 	"\vsubject_ids\x18\x04 \x03(\tR\n" +
-	"subjectIds*\xbe\x10\n" +
+	"subjectIds*\xdf\x12\n" +
 	"\tEventKind\x12\x1a\n" +
 	"\x16EVENT_KIND_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18EVENT_KIND_LEAD_RECORDED\x10\x01\x12\x1c\n" +
@@ -876,7 +968,16 @@ const file_headwater_v1_event_proto_rawDesc = "" +
 	"#EVENT_KIND_AFFILIATE_UPLINE_CHANGED\x10<\x12&\n" +
 	"\"EVENT_KIND_AFFILIATE_GROUP_CREATED\x10=\x12&\n" +
 	"\"EVENT_KIND_AFFILIATE_GROUP_UPDATED\x10>\x12'\n" +
-	"#EVENT_KIND_AFFILIATE_GROUP_ARCHIVED\x10?BL\n" +
+	"#EVENT_KIND_AFFILIATE_GROUP_ARCHIVED\x10?\x12\x1a\n" +
+	"\x16EVENT_KIND_REWARD_PAID\x10@\x12\x1a\n" +
+	"\x16EVENT_KIND_PAYOUT_PAID\x10A\x12\x1d\n" +
+	"\x19EVENT_KIND_BOUNTY_CREATED\x10B\x12\x1d\n" +
+	"\x19EVENT_KIND_BOUNTY_UPDATED\x10C\x12\x1e\n" +
+	"\x1aEVENT_KIND_BOUNTY_ARCHIVED\x10D\x12\x1e\n" +
+	"\x1aEVENT_KIND_CONTEST_DECIDED\x10E\x12!\n" +
+	"\x1dEVENT_KIND_SUBMISSION_CREATED\x10F\x12\"\n" +
+	"\x1eEVENT_KIND_SUBMISSION_APPROVED\x10G\x12\"\n" +
+	"\x1eEVENT_KIND_SUBMISSION_REJECTED\x10HBL\n" +
 	"\x10dev.headwater.v1B\n" +
 	"EventProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 
@@ -912,7 +1013,10 @@ var file_headwater_v1_event_proto_goTypes = []any{
 	(*Item)(nil),                  // 14: headwater.v1.Item
 	(*Offer)(nil),                 // 15: headwater.v1.Offer
 	(*AffiliateGroup)(nil),        // 16: headwater.v1.AffiliateGroup
-	(*AuditEntry)(nil),            // 17: headwater.v1.AuditEntry
+	(*Payout)(nil),                // 17: headwater.v1.Payout
+	(*Bounty)(nil),                // 18: headwater.v1.Bounty
+	(*Submission)(nil),            // 19: headwater.v1.Submission
+	(*AuditEntry)(nil),            // 20: headwater.v1.AuditEntry
 }
 var file_headwater_v1_event_proto_depIdxs = []int32{
 	0,  // 0: headwater.v1.Event.kind:type_name -> headwater.v1.EventKind
@@ -931,13 +1035,16 @@ var file_headwater_v1_event_proto_depIdxs = []int32{
 	14, // 13: headwater.v1.Event.item:type_name -> headwater.v1.Item
 	15, // 14: headwater.v1.Event.offer:type_name -> headwater.v1.Offer
 	16, // 15: headwater.v1.Event.affiliate_group:type_name -> headwater.v1.AffiliateGroup
-	17, // 16: headwater.v1.Event.audit_entry:type_name -> headwater.v1.AuditEntry
-	0,  // 17: headwater.v1.EventFilter.kinds:type_name -> headwater.v1.EventKind
-	18, // [18:18] is the sub-list for method output_type
-	18, // [18:18] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	17, // 16: headwater.v1.Event.payout:type_name -> headwater.v1.Payout
+	18, // 17: headwater.v1.Event.bounty:type_name -> headwater.v1.Bounty
+	19, // 18: headwater.v1.Event.submission:type_name -> headwater.v1.Submission
+	20, // 19: headwater.v1.Event.audit_entry:type_name -> headwater.v1.AuditEntry
+	0,  // 20: headwater.v1.EventFilter.kinds:type_name -> headwater.v1.EventKind
+	21, // [21:21] is the sub-list for method output_type
+	21, // [21:21] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_event_proto_init() }
@@ -950,6 +1057,7 @@ func file_headwater_v1_event_proto_init() {
 	file_headwater_v1_affiliate_group_proto_init()
 	file_headwater_v1_api_key_proto_init()
 	file_headwater_v1_audit_proto_init()
+	file_headwater_v1_bounty_proto_init()
 	file_headwater_v1_conversion_proto_init()
 	file_headwater_v1_coupon_proto_init()
 	file_headwater_v1_enrollment_proto_init()
@@ -957,8 +1065,10 @@ func file_headwater_v1_event_proto_init() {
 	file_headwater_v1_lead_proto_init()
 	file_headwater_v1_link_proto_init()
 	file_headwater_v1_offer_proto_init()
+	file_headwater_v1_payout_proto_init()
 	file_headwater_v1_program_proto_init()
 	file_headwater_v1_reward_proto_init()
+	file_headwater_v1_submission_proto_init()
 	file_headwater_v1_event_proto_msgTypes[0].OneofWrappers = []any{
 		(*Event_Conversion)(nil),
 		(*Event_Reward)(nil),
@@ -973,6 +1083,9 @@ func file_headwater_v1_event_proto_init() {
 		(*Event_Item)(nil),
 		(*Event_Offer)(nil),
 		(*Event_AffiliateGroup)(nil),
+		(*Event_Payout)(nil),
+		(*Event_Bounty)(nil),
+		(*Event_Submission)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

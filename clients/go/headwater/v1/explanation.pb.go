@@ -439,6 +439,99 @@ func (ExplanationDifference) EnumDescriptor() ([]byte, []int) {
 	return file_headwater_v1_explanation_proto_rawDescGZIP(), []int{4}
 }
 
+// Whether the affiliate on a level above the credited one earns, or why it earns nothing.
+type UplineResult int32
+
+const (
+	// Not set; never returned.
+	UplineResult_UPLINE_RESULT_UNSPECIFIED UplineResult = 0
+	// It earns `value_amount`.
+	UplineResult_UPLINE_RESULT_EARNS UplineResult = 1
+	// The rate of the level is zero.
+	UplineResult_UPLINE_RESULT_NO_RATE UplineResult = 2
+	// The affiliate below had no upline when the event occurred.
+	UplineResult_UPLINE_RESULT_NO_UPLINE UplineResult = 3
+	// The affiliate is not in the program.
+	UplineResult_UPLINE_RESULT_NOT_ENROLLED UplineResult = 4
+	// The affiliate was enrolled in the program after the event.
+	UplineResult_UPLINE_RESULT_ENROLLED_LATER UplineResult = 5
+	// The affiliate had left the program for another one.
+	UplineResult_UPLINE_RESULT_MOVED UplineResult = 6
+	// The affiliate was not active.
+	UplineResult_UPLINE_RESULT_NOT_ACTIVE UplineResult = 7
+	// The affiliate's enrollment had ended.
+	UplineResult_UPLINE_RESULT_ENROLLMENT_ENDED UplineResult = 8
+	// The affiliate had not accepted the program's agreement.
+	UplineResult_UPLINE_RESULT_AGREEMENT_NOT_ACCEPTED UplineResult = 9
+	// The program had been archived.
+	UplineResult_UPLINE_RESULT_PROGRAM_ARCHIVED UplineResult = 10
+	// The credited affiliate earns nothing, so nobody above does.
+	UplineResult_UPLINE_RESULT_NOTHING_BELOW UplineResult = 11
+	// What the level earns rounds to zero.
+	UplineResult_UPLINE_RESULT_ZERO UplineResult = 12
+)
+
+// Enum value maps for UplineResult.
+var (
+	UplineResult_name = map[int32]string{
+		0:  "UPLINE_RESULT_UNSPECIFIED",
+		1:  "UPLINE_RESULT_EARNS",
+		2:  "UPLINE_RESULT_NO_RATE",
+		3:  "UPLINE_RESULT_NO_UPLINE",
+		4:  "UPLINE_RESULT_NOT_ENROLLED",
+		5:  "UPLINE_RESULT_ENROLLED_LATER",
+		6:  "UPLINE_RESULT_MOVED",
+		7:  "UPLINE_RESULT_NOT_ACTIVE",
+		8:  "UPLINE_RESULT_ENROLLMENT_ENDED",
+		9:  "UPLINE_RESULT_AGREEMENT_NOT_ACCEPTED",
+		10: "UPLINE_RESULT_PROGRAM_ARCHIVED",
+		11: "UPLINE_RESULT_NOTHING_BELOW",
+		12: "UPLINE_RESULT_ZERO",
+	}
+	UplineResult_value = map[string]int32{
+		"UPLINE_RESULT_UNSPECIFIED":            0,
+		"UPLINE_RESULT_EARNS":                  1,
+		"UPLINE_RESULT_NO_RATE":                2,
+		"UPLINE_RESULT_NO_UPLINE":              3,
+		"UPLINE_RESULT_NOT_ENROLLED":           4,
+		"UPLINE_RESULT_ENROLLED_LATER":         5,
+		"UPLINE_RESULT_MOVED":                  6,
+		"UPLINE_RESULT_NOT_ACTIVE":             7,
+		"UPLINE_RESULT_ENROLLMENT_ENDED":       8,
+		"UPLINE_RESULT_AGREEMENT_NOT_ACCEPTED": 9,
+		"UPLINE_RESULT_PROGRAM_ARCHIVED":       10,
+		"UPLINE_RESULT_NOTHING_BELOW":          11,
+		"UPLINE_RESULT_ZERO":                   12,
+	}
+)
+
+func (x UplineResult) Enum() *UplineResult {
+	p := new(UplineResult)
+	*p = x
+	return p
+}
+
+func (x UplineResult) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (UplineResult) Descriptor() protoreflect.EnumDescriptor {
+	return file_headwater_v1_explanation_proto_enumTypes[5].Descriptor()
+}
+
+func (UplineResult) Type() protoreflect.EnumType {
+	return &file_headwater_v1_explanation_proto_enumTypes[5]
+}
+
+func (x UplineResult) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use UplineResult.Descriptor instead.
+func (UplineResult) EnumDescriptor() ([]byte, []int) {
+	return file_headwater_v1_explanation_proto_rawDescGZIP(), []int{5}
+}
+
 // How a reward becomes owed to its affiliate.
 type RewardApproval int32
 
@@ -488,11 +581,11 @@ func (x RewardApproval) String() string {
 }
 
 func (RewardApproval) Descriptor() protoreflect.EnumDescriptor {
-	return file_headwater_v1_explanation_proto_enumTypes[5].Descriptor()
+	return file_headwater_v1_explanation_proto_enumTypes[6].Descriptor()
 }
 
 func (RewardApproval) Type() protoreflect.EnumType {
-	return &file_headwater_v1_explanation_proto_enumTypes[5]
+	return &file_headwater_v1_explanation_proto_enumTypes[6]
 }
 
 func (x RewardApproval) Number() protoreflect.EnumNumber {
@@ -501,7 +594,7 @@ func (x RewardApproval) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use RewardApproval.Descriptor instead.
 func (RewardApproval) EnumDescriptor() ([]byte, []int) {
-	return file_headwater_v1_explanation_proto_rawDescGZIP(), []int{5}
+	return file_headwater_v1_explanation_proto_rawDescGZIP(), []int{6}
 }
 
 // A coupon with a code, in the time in which the code was its own.
@@ -821,7 +914,9 @@ type ComparisonExplanation struct {
 	// Whether the comparison holds.
 	Holds bool `protobuf:"varint,5,opt,name=holds,proto3" json:"holds,omitempty"`
 	// Whether it does not hold because the amount is in another currency than the program's.
-	NotCompared   bool `protobuf:"varint,6,opt,name=not_compared,json=notCompared,proto3" json:"not_compared,omitempty"`
+	NotCompared bool `protobuf:"varint,6,opt,name=not_compared,json=notCompared,proto3" json:"not_compared,omitempty"`
+	// The key of the metadata that is compared. Empty for other fields.
+	Key           string `protobuf:"bytes,7,opt,name=key,proto3" json:"key,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -898,10 +993,17 @@ func (x *ComparisonExplanation) GetNotCompared() bool {
 	return false
 }
 
+func (x *ComparisonExplanation) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
 // One commission that the event could have earned.
 type CommissionStep struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Where the commission is from: ENROLLMENT, TERMS_RULE or PROGRAM.
+	// Where the commission is from: ENROLLMENT, COUPON, TERMS_RULE or PROGRAM.
 	Source RewardRule `protobuf:"varint,1,opt,name=source,proto3,enum=headwater.v1.RewardRule" json:"source,omitempty"`
 	// The name of the rule in the terms. Empty for other commissions.
 	RuleName string `protobuf:"bytes,2,opt,name=rule_name,json=ruleName,proto3" json:"rule_name,omitempty"`
@@ -1236,7 +1338,11 @@ type CreditExplanation struct {
 	// When the version of the terms ends. Not set: it does not end.
 	TermsEndTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=terms_end_time,json=termsEndTime,proto3" json:"terms_end_time,omitempty"`
 	// How each line of a sale with lines is priced. `steps` is empty and `computation` is not set then.
-	Lines         []*LineExplanation `protobuf:"bytes,13,rep,name=lines,proto3" json:"lines,omitempty"`
+	Lines []*LineExplanation `protobuf:"bytes,13,rep,name=lines,proto3" json:"lines,omitempty"`
+	// The step of the ladder that the sale has met. Not set if the ladder does not price it.
+	Ladder *LadderExplanation `protobuf:"bytes,14,opt,name=ladder,proto3" json:"ladder,omitempty"`
+	// The levels above the credited affiliate that the terms pay for, the nearest first. They end with the first one where nobody was.
+	Uplines       []*UplineExplanation `protobuf:"bytes,15,rep,name=uplines,proto3" json:"uplines,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1362,6 +1468,202 @@ func (x *CreditExplanation) GetLines() []*LineExplanation {
 	return nil
 }
 
+func (x *CreditExplanation) GetLadder() *LadderExplanation {
+	if x != nil {
+		return x.Ladder
+	}
+	return nil
+}
+
+func (x *CreditExplanation) GetUplines() []*UplineExplanation {
+	if x != nil {
+		return x.Uplines
+	}
+	return nil
+}
+
+// The step of a ladder that a sale has met, and what was missing to the next one before it.
+type LadderExplanation struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which sales get the commission of a step.
+	Mode LadderMode `protobuf:"varint,1,opt,name=mode,proto3,enum=headwater.v1.LadderMode" json:"mode,omitempty"`
+	// The step, and what the affiliate had sold before.
+	Met *LadderMet `protobuf:"bytes,2,opt,name=met,proto3" json:"met,omitempty"`
+	// The commission of the next step. Not set on the last one.
+	NextCommission *Commission `protobuf:"bytes,3,opt,name=next_commission,json=nextCommission,proto3" json:"next_commission,omitempty"`
+	// How many sales were missing to the next step. 0 if its steps have amounts, and on the last one.
+	MissingSaleCount int64 `protobuf:"varint,4,opt,name=missing_sale_count,json=missingSaleCount,proto3" json:"missing_sale_count,omitempty"`
+	// What amount was missing to the next step. Not set if its steps have numbers of sales, and on the last one.
+	MissingAmount *Money `protobuf:"bytes,5,opt,name=missing_amount,json=missingAmount,proto3" json:"missing_amount,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LadderExplanation) Reset() {
+	*x = LadderExplanation{}
+	mi := &file_headwater_v1_explanation_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LadderExplanation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LadderExplanation) ProtoMessage() {}
+
+func (x *LadderExplanation) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_explanation_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LadderExplanation.ProtoReflect.Descriptor instead.
+func (*LadderExplanation) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_explanation_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *LadderExplanation) GetMode() LadderMode {
+	if x != nil {
+		return x.Mode
+	}
+	return LadderMode_LADDER_MODE_UNSPECIFIED
+}
+
+func (x *LadderExplanation) GetMet() *LadderMet {
+	if x != nil {
+		return x.Met
+	}
+	return nil
+}
+
+func (x *LadderExplanation) GetNextCommission() *Commission {
+	if x != nil {
+		return x.NextCommission
+	}
+	return nil
+}
+
+func (x *LadderExplanation) GetMissingSaleCount() int64 {
+	if x != nil {
+		return x.MissingSaleCount
+	}
+	return 0
+}
+
+func (x *LadderExplanation) GetMissingAmount() *Money {
+	if x != nil {
+		return x.MissingAmount
+	}
+	return nil
+}
+
+// A level above a credited affiliate.
+type UplineExplanation struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 1 for the upline of the credited affiliate, 2 for the upline of that one.
+	Level int32 `protobuf:"varint,1,opt,name=level,proto3" json:"level,omitempty"`
+	// The rate of the level.
+	Rate *UplineLevel `protobuf:"bytes,2,opt,name=rate,proto3" json:"rate,omitempty"`
+	// The affiliate who was on the level when the event occurred. Empty for NO_UPLINE.
+	AffiliateId string `protobuf:"bytes,3,opt,name=affiliate_id,json=affiliateId,proto3" json:"affiliate_id,omitempty"`
+	// Its enrollment in the program. Empty if there is none.
+	EnrollmentId string `protobuf:"bytes,4,opt,name=enrollment_id,json=enrollmentId,proto3" json:"enrollment_id,omitempty"`
+	// Whether it earns. An affiliate that cannot earn is left out, and nobody moves up to its level.
+	Result UplineResult `protobuf:"varint,5,opt,name=result,proto3,enum=headwater.v1.UplineResult" json:"result,omitempty"`
+	// What it earns, before refunds. Not set unless `result` is EARNS.
+	ValueAmount *Money `protobuf:"bytes,6,opt,name=value_amount,json=valueAmount,proto3" json:"value_amount,omitempty"`
+	// What is left of its recorded rewards, without denied ones. Not set if there are none.
+	RecordedRest  *Money `protobuf:"bytes,7,opt,name=recorded_rest,json=recordedRest,proto3" json:"recorded_rest,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UplineExplanation) Reset() {
+	*x = UplineExplanation{}
+	mi := &file_headwater_v1_explanation_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UplineExplanation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UplineExplanation) ProtoMessage() {}
+
+func (x *UplineExplanation) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_explanation_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UplineExplanation.ProtoReflect.Descriptor instead.
+func (*UplineExplanation) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_explanation_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *UplineExplanation) GetLevel() int32 {
+	if x != nil {
+		return x.Level
+	}
+	return 0
+}
+
+func (x *UplineExplanation) GetRate() *UplineLevel {
+	if x != nil {
+		return x.Rate
+	}
+	return nil
+}
+
+func (x *UplineExplanation) GetAffiliateId() string {
+	if x != nil {
+		return x.AffiliateId
+	}
+	return ""
+}
+
+func (x *UplineExplanation) GetEnrollmentId() string {
+	if x != nil {
+		return x.EnrollmentId
+	}
+	return ""
+}
+
+func (x *UplineExplanation) GetResult() UplineResult {
+	if x != nil {
+		return x.Result
+	}
+	return UplineResult_UPLINE_RESULT_UNSPECIFIED
+}
+
+func (x *UplineExplanation) GetValueAmount() *Money {
+	if x != nil {
+		return x.ValueAmount
+	}
+	return nil
+}
+
+func (x *UplineExplanation) GetRecordedRest() *Money {
+	if x != nil {
+		return x.RecordedRest
+	}
+	return nil
+}
+
 // How a line of a sale is priced.
 type LineExplanation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1381,7 +1683,7 @@ type LineExplanation struct {
 
 func (x *LineExplanation) Reset() {
 	*x = LineExplanation{}
-	mi := &file_headwater_v1_explanation_proto_msgTypes[8]
+	mi := &file_headwater_v1_explanation_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1393,7 +1695,7 @@ func (x *LineExplanation) String() string {
 func (*LineExplanation) ProtoMessage() {}
 
 func (x *LineExplanation) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_explanation_proto_msgTypes[8]
+	mi := &file_headwater_v1_explanation_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1406,7 +1708,7 @@ func (x *LineExplanation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LineExplanation.ProtoReflect.Descriptor instead.
 func (*LineExplanation) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_explanation_proto_rawDescGZIP(), []int{8}
+	return file_headwater_v1_explanation_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *LineExplanation) GetLine() *ConversionLine {
@@ -1466,7 +1768,7 @@ type RewardChange struct {
 
 func (x *RewardChange) Reset() {
 	*x = RewardChange{}
-	mi := &file_headwater_v1_explanation_proto_msgTypes[9]
+	mi := &file_headwater_v1_explanation_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1478,7 +1780,7 @@ func (x *RewardChange) String() string {
 func (*RewardChange) ProtoMessage() {}
 
 func (x *RewardChange) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_explanation_proto_msgTypes[9]
+	mi := &file_headwater_v1_explanation_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1491,7 +1793,7 @@ func (x *RewardChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RewardChange.ProtoReflect.Descriptor instead.
 func (*RewardChange) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_explanation_proto_rawDescGZIP(), []int{9}
+	return file_headwater_v1_explanation_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *RewardChange) GetRewardId() string {
@@ -1557,7 +1859,7 @@ type RewardExplanation struct {
 
 func (x *RewardExplanation) Reset() {
 	*x = RewardExplanation{}
-	mi := &file_headwater_v1_explanation_proto_msgTypes[10]
+	mi := &file_headwater_v1_explanation_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1569,7 +1871,7 @@ func (x *RewardExplanation) String() string {
 func (*RewardExplanation) ProtoMessage() {}
 
 func (x *RewardExplanation) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_explanation_proto_msgTypes[10]
+	mi := &file_headwater_v1_explanation_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1582,7 +1884,7 @@ func (x *RewardExplanation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RewardExplanation.ProtoReflect.Descriptor instead.
 func (*RewardExplanation) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_explanation_proto_rawDescGZIP(), []int{10}
+	return file_headwater_v1_explanation_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *RewardExplanation) GetRewardId() string {
@@ -1638,7 +1940,7 @@ type ExplainConversionRequest struct {
 
 func (x *ExplainConversionRequest) Reset() {
 	*x = ExplainConversionRequest{}
-	mi := &file_headwater_v1_explanation_proto_msgTypes[11]
+	mi := &file_headwater_v1_explanation_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1650,7 +1952,7 @@ func (x *ExplainConversionRequest) String() string {
 func (*ExplainConversionRequest) ProtoMessage() {}
 
 func (x *ExplainConversionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_explanation_proto_msgTypes[11]
+	mi := &file_headwater_v1_explanation_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1663,7 +1965,7 @@ func (x *ExplainConversionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainConversionRequest.ProtoReflect.Descriptor instead.
 func (*ExplainConversionRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_explanation_proto_rawDescGZIP(), []int{11}
+	return file_headwater_v1_explanation_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ExplainConversionRequest) GetConversion() *ConversionSelector {
@@ -1701,7 +2003,7 @@ type ExplainConversionResponse struct {
 
 func (x *ExplainConversionResponse) Reset() {
 	*x = ExplainConversionResponse{}
-	mi := &file_headwater_v1_explanation_proto_msgTypes[12]
+	mi := &file_headwater_v1_explanation_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1713,7 +2015,7 @@ func (x *ExplainConversionResponse) String() string {
 func (*ExplainConversionResponse) ProtoMessage() {}
 
 func (x *ExplainConversionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_explanation_proto_msgTypes[12]
+	mi := &file_headwater_v1_explanation_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1726,7 +2028,7 @@ func (x *ExplainConversionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainConversionResponse.ProtoReflect.Descriptor instead.
 func (*ExplainConversionResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_explanation_proto_rawDescGZIP(), []int{12}
+	return file_headwater_v1_explanation_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ExplainConversionResponse) GetConversion() *Conversion {
@@ -1826,7 +2128,7 @@ const file_headwater_v1_explanation_proto_rawDesc = "" +
 	"start_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x12.\n" +
 	"\x05reach\x18\x03 \x01(\x0e2\x18.headwater.v1.TermsReachR\x05reach\x121\n" +
 	"\x06result\x18\x04 \x01(\x0e2\x19.headwater.v1.TermsResultR\x06result\x125\n" +
-	"\bend_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\"\xee\x01\n" +
+	"\bend_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\"\x80\x02\n" +
 	"\x15ComparisonExplanation\x122\n" +
 	"\x05field\x18\x01 \x01(\x0e2\x1c.headwater.v1.ConditionFieldR\x05field\x128\n" +
 	"\n" +
@@ -1835,7 +2137,8 @@ const file_headwater_v1_explanation_proto_rawDesc = "" +
 	"\x06values\x18\x03 \x03(\tR\x06values\x12\x16\n" +
 	"\x06actual\x18\x04 \x01(\tR\x06actual\x12\x14\n" +
 	"\x05holds\x18\x05 \x01(\bR\x05holds\x12!\n" +
-	"\fnot_compared\x18\x06 \x01(\bR\vnotCompared\"\x90\x03\n" +
+	"\fnot_compared\x18\x06 \x01(\bR\vnotCompared\x12\x10\n" +
+	"\x03key\x18\a \x01(\tR\x03key\"\x90\x03\n" +
 	"\x0eCommissionStep\x120\n" +
 	"\x06source\x18\x01 \x01(\x0e2\x18.headwater.v1.RewardRuleR\x06source\x12\x1b\n" +
 	"\trule_name\x18\x02 \x01(\tR\bruleName\x12\x1f\n" +
@@ -1871,7 +2174,7 @@ const file_headwater_v1_explanation_proto_rawDesc = "" +
 	"\x10first_sale_bonus\x18\t \x01(\v2\x13.headwater.v1.MoneyR\x0efirstSaleBonus\x12,\n" +
 	"\x04caps\x18\n" +
 	" \x03(\v2\x18.headwater.v1.CapAppliedR\x04caps\x12?\n" +
-	"\x11value_before_caps\x18\v \x01(\v2\x13.headwater.v1.MoneyR\x0fvalueBeforeCaps\"\x86\x06\n" +
+	"\x11value_before_caps\x18\v \x01(\v2\x13.headwater.v1.MoneyR\x0fvalueBeforeCaps\"\xfa\x06\n" +
 	"\x11CreditExplanation\x12,\n" +
 	"\x06credit\x18\x01 \x01(\v2\x14.headwater.v1.CreditR\x06credit\x12D\n" +
 	"\x10terms_start_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x0etermsStartTime\x129\n" +
@@ -1890,7 +2193,23 @@ const file_headwater_v1_explanation_proto_rawDesc = "" +
 	"difference\x18\v \x01(\x0e2#.headwater.v1.ExplanationDifferenceR\n" +
 	"difference\x12@\n" +
 	"\x0eterms_end_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\ftermsEndTime\x123\n" +
-	"\x05lines\x18\r \x03(\v2\x1d.headwater.v1.LineExplanationR\x05lines\"\xba\x02\n" +
+	"\x05lines\x18\r \x03(\v2\x1d.headwater.v1.LineExplanationR\x05lines\x127\n" +
+	"\x06ladder\x18\x0e \x01(\v2\x1f.headwater.v1.LadderExplanationR\x06ladder\x129\n" +
+	"\auplines\x18\x0f \x03(\v2\x1f.headwater.v1.UplineExplanationR\auplines\"\x99\x02\n" +
+	"\x11LadderExplanation\x12,\n" +
+	"\x04mode\x18\x01 \x01(\x0e2\x18.headwater.v1.LadderModeR\x04mode\x12)\n" +
+	"\x03met\x18\x02 \x01(\v2\x17.headwater.v1.LadderMetR\x03met\x12A\n" +
+	"\x0fnext_commission\x18\x03 \x01(\v2\x18.headwater.v1.CommissionR\x0enextCommission\x12,\n" +
+	"\x12missing_sale_count\x18\x04 \x01(\x03R\x10missingSaleCount\x12:\n" +
+	"\x0emissing_amount\x18\x05 \x01(\v2\x13.headwater.v1.MoneyR\rmissingAmount\"\xc6\x02\n" +
+	"\x11UplineExplanation\x12\x14\n" +
+	"\x05level\x18\x01 \x01(\x05R\x05level\x12-\n" +
+	"\x04rate\x18\x02 \x01(\v2\x19.headwater.v1.UplineLevelR\x04rate\x12!\n" +
+	"\faffiliate_id\x18\x03 \x01(\tR\vaffiliateId\x12#\n" +
+	"\renrollment_id\x18\x04 \x01(\tR\fenrollmentId\x122\n" +
+	"\x06result\x18\x05 \x01(\x0e2\x1a.headwater.v1.UplineResultR\x06result\x126\n" +
+	"\fvalue_amount\x18\x06 \x01(\v2\x13.headwater.v1.MoneyR\vvalueAmount\x128\n" +
+	"\rrecorded_rest\x18\a \x01(\v2\x13.headwater.v1.MoneyR\frecordedRest\"\xba\x02\n" +
 	"\x0fLineExplanation\x120\n" +
 	"\x04line\x18\x01 \x01(\v2\x1c.headwater.v1.ConversionLineR\x04line\x122\n" +
 	"\x05steps\x18\x02 \x03(\v2\x1c.headwater.v1.CommissionStepR\x05steps\x12:\n" +
@@ -1991,7 +2310,22 @@ const file_headwater_v1_explanation_proto_rawDesc = "" +
 	"\"EXPLANATION_DIFFERENCE_UNSPECIFIED\x10\x00\x12,\n" +
 	"(EXPLANATION_DIFFERENCE_OTHER_CALCULATION\x10\x01\x12%\n" +
 	"!EXPLANATION_DIFFERENCE_OTHER_REST\x10\x02\x12$\n" +
-	" EXPLANATION_DIFFERENCE_NO_REWARD\x10\x03*\xc7\x01\n" +
+	" EXPLANATION_DIFFERENCE_NO_REWARD\x10\x03*\xa2\x03\n" +
+	"\fUplineResult\x12\x1d\n" +
+	"\x19UPLINE_RESULT_UNSPECIFIED\x10\x00\x12\x17\n" +
+	"\x13UPLINE_RESULT_EARNS\x10\x01\x12\x19\n" +
+	"\x15UPLINE_RESULT_NO_RATE\x10\x02\x12\x1b\n" +
+	"\x17UPLINE_RESULT_NO_UPLINE\x10\x03\x12\x1e\n" +
+	"\x1aUPLINE_RESULT_NOT_ENROLLED\x10\x04\x12 \n" +
+	"\x1cUPLINE_RESULT_ENROLLED_LATER\x10\x05\x12\x17\n" +
+	"\x13UPLINE_RESULT_MOVED\x10\x06\x12\x1c\n" +
+	"\x18UPLINE_RESULT_NOT_ACTIVE\x10\a\x12\"\n" +
+	"\x1eUPLINE_RESULT_ENROLLMENT_ENDED\x10\b\x12(\n" +
+	"$UPLINE_RESULT_AGREEMENT_NOT_ACCEPTED\x10\t\x12\"\n" +
+	"\x1eUPLINE_RESULT_PROGRAM_ARCHIVED\x10\n" +
+	"\x12\x1f\n" +
+	"\x1bUPLINE_RESULT_NOTHING_BELOW\x10\v\x12\x16\n" +
+	"\x12UPLINE_RESULT_ZERO\x10\f*\xc7\x01\n" +
 	"\x0eRewardApproval\x12\x1f\n" +
 	"\x1bREWARD_APPROVAL_UNSPECIFIED\x10\x00\x12\x1d\n" +
 	"\x19REWARD_APPROVAL_BY_ITSELF\x10\x01\x12\x1e\n" +
@@ -2013,121 +2347,137 @@ func file_headwater_v1_explanation_proto_rawDescGZIP() []byte {
 	return file_headwater_v1_explanation_proto_rawDescData
 }
 
-var file_headwater_v1_explanation_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_headwater_v1_explanation_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_headwater_v1_explanation_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
+var file_headwater_v1_explanation_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_headwater_v1_explanation_proto_goTypes = []any{
 	(ExplanationResult)(0),            // 0: headwater.v1.ExplanationResult
 	(ExplanationAction)(0),            // 1: headwater.v1.ExplanationAction
 	(TermsResult)(0),                  // 2: headwater.v1.TermsResult
 	(CommissionStepResult)(0),         // 3: headwater.v1.CommissionStepResult
 	(ExplanationDifference)(0),        // 4: headwater.v1.ExplanationDifference
-	(RewardApproval)(0),               // 5: headwater.v1.RewardApproval
-	(*CouponHolder)(nil),              // 6: headwater.v1.CouponHolder
-	(*CandidateExplanation)(nil),      // 7: headwater.v1.CandidateExplanation
-	(*LaterTerms)(nil),                // 8: headwater.v1.LaterTerms
-	(*ComparisonExplanation)(nil),     // 9: headwater.v1.ComparisonExplanation
-	(*CommissionStep)(nil),            // 10: headwater.v1.CommissionStep
-	(*UnroundedMoney)(nil),            // 11: headwater.v1.UnroundedMoney
-	(*CommissionComputation)(nil),     // 12: headwater.v1.CommissionComputation
-	(*CreditExplanation)(nil),         // 13: headwater.v1.CreditExplanation
-	(*LineExplanation)(nil),           // 14: headwater.v1.LineExplanation
-	(*RewardChange)(nil),              // 15: headwater.v1.RewardChange
-	(*RewardExplanation)(nil),         // 16: headwater.v1.RewardExplanation
-	(*ExplainConversionRequest)(nil),  // 17: headwater.v1.ExplainConversionRequest
-	(*ExplainConversionResponse)(nil), // 18: headwater.v1.ExplainConversionResponse
-	(*timestamppb.Timestamp)(nil),     // 19: google.protobuf.Timestamp
-	(*AttributionCandidate)(nil),      // 20: headwater.v1.AttributionCandidate
-	(SaleChannel)(0),                  // 21: headwater.v1.SaleChannel
-	(AttributionModel)(0),             // 22: headwater.v1.AttributionModel
-	(TermsReach)(0),                   // 23: headwater.v1.TermsReach
-	(ConditionField)(0),               // 24: headwater.v1.ConditionField
-	(Comparison)(0),                   // 25: headwater.v1.Comparison
-	(RewardRule)(0),                   // 26: headwater.v1.RewardRule
-	(*Commission)(nil),                // 27: headwater.v1.Commission
-	(*Money)(nil),                     // 28: headwater.v1.Money
-	(*CapApplied)(nil),                // 29: headwater.v1.CapApplied
-	(*Credit)(nil),                    // 30: headwater.v1.Credit
-	(Rounding)(0),                     // 31: headwater.v1.Rounding
-	(*ConversionLine)(nil),            // 32: headwater.v1.ConversionLine
-	(*RewardLine)(nil),                // 33: headwater.v1.RewardLine
-	(ConversionKind)(0),               // 34: headwater.v1.ConversionKind
-	(*RewardValue)(nil),               // 35: headwater.v1.RewardValue
-	(RewardState)(0),                  // 36: headwater.v1.RewardState
-	(*ConversionSelector)(nil),        // 37: headwater.v1.ConversionSelector
-	(*Conversion)(nil),                // 38: headwater.v1.Conversion
-	(*CustomerReward)(nil),            // 39: headwater.v1.CustomerReward
+	(UplineResult)(0),                 // 5: headwater.v1.UplineResult
+	(RewardApproval)(0),               // 6: headwater.v1.RewardApproval
+	(*CouponHolder)(nil),              // 7: headwater.v1.CouponHolder
+	(*CandidateExplanation)(nil),      // 8: headwater.v1.CandidateExplanation
+	(*LaterTerms)(nil),                // 9: headwater.v1.LaterTerms
+	(*ComparisonExplanation)(nil),     // 10: headwater.v1.ComparisonExplanation
+	(*CommissionStep)(nil),            // 11: headwater.v1.CommissionStep
+	(*UnroundedMoney)(nil),            // 12: headwater.v1.UnroundedMoney
+	(*CommissionComputation)(nil),     // 13: headwater.v1.CommissionComputation
+	(*CreditExplanation)(nil),         // 14: headwater.v1.CreditExplanation
+	(*LadderExplanation)(nil),         // 15: headwater.v1.LadderExplanation
+	(*UplineExplanation)(nil),         // 16: headwater.v1.UplineExplanation
+	(*LineExplanation)(nil),           // 17: headwater.v1.LineExplanation
+	(*RewardChange)(nil),              // 18: headwater.v1.RewardChange
+	(*RewardExplanation)(nil),         // 19: headwater.v1.RewardExplanation
+	(*ExplainConversionRequest)(nil),  // 20: headwater.v1.ExplainConversionRequest
+	(*ExplainConversionResponse)(nil), // 21: headwater.v1.ExplainConversionResponse
+	(*timestamppb.Timestamp)(nil),     // 22: google.protobuf.Timestamp
+	(*AttributionCandidate)(nil),      // 23: headwater.v1.AttributionCandidate
+	(SaleChannel)(0),                  // 24: headwater.v1.SaleChannel
+	(AttributionModel)(0),             // 25: headwater.v1.AttributionModel
+	(TermsReach)(0),                   // 26: headwater.v1.TermsReach
+	(ConditionField)(0),               // 27: headwater.v1.ConditionField
+	(Comparison)(0),                   // 28: headwater.v1.Comparison
+	(RewardRule)(0),                   // 29: headwater.v1.RewardRule
+	(*Commission)(nil),                // 30: headwater.v1.Commission
+	(*Money)(nil),                     // 31: headwater.v1.Money
+	(*CapApplied)(nil),                // 32: headwater.v1.CapApplied
+	(*Credit)(nil),                    // 33: headwater.v1.Credit
+	(Rounding)(0),                     // 34: headwater.v1.Rounding
+	(LadderMode)(0),                   // 35: headwater.v1.LadderMode
+	(*LadderMet)(nil),                 // 36: headwater.v1.LadderMet
+	(*UplineLevel)(nil),               // 37: headwater.v1.UplineLevel
+	(*ConversionLine)(nil),            // 38: headwater.v1.ConversionLine
+	(*RewardLine)(nil),                // 39: headwater.v1.RewardLine
+	(ConversionKind)(0),               // 40: headwater.v1.ConversionKind
+	(*RewardValue)(nil),               // 41: headwater.v1.RewardValue
+	(RewardState)(0),                  // 42: headwater.v1.RewardState
+	(*ConversionSelector)(nil),        // 43: headwater.v1.ConversionSelector
+	(*Conversion)(nil),                // 44: headwater.v1.Conversion
+	(*CustomerReward)(nil),            // 45: headwater.v1.CustomerReward
 }
 var file_headwater_v1_explanation_proto_depIdxs = []int32{
-	19, // 0: headwater.v1.CouponHolder.assign_time:type_name -> google.protobuf.Timestamp
-	19, // 1: headwater.v1.CouponHolder.remove_time:type_name -> google.protobuf.Timestamp
-	20, // 2: headwater.v1.CandidateExplanation.candidate:type_name -> headwater.v1.AttributionCandidate
-	19, // 3: headwater.v1.CandidateExplanation.evidence_time:type_name -> google.protobuf.Timestamp
-	19, // 4: headwater.v1.CandidateExplanation.window_end_time:type_name -> google.protobuf.Timestamp
-	19, // 5: headwater.v1.CandidateExplanation.bind_time:type_name -> google.protobuf.Timestamp
-	19, // 6: headwater.v1.CandidateExplanation.cause_time:type_name -> google.protobuf.Timestamp
-	6,  // 7: headwater.v1.CandidateExplanation.coupon_holders:type_name -> headwater.v1.CouponHolder
-	21, // 8: headwater.v1.CandidateExplanation.coupon_channel:type_name -> headwater.v1.SaleChannel
-	22, // 9: headwater.v1.CandidateExplanation.attribution_model:type_name -> headwater.v1.AttributionModel
+	22, // 0: headwater.v1.CouponHolder.assign_time:type_name -> google.protobuf.Timestamp
+	22, // 1: headwater.v1.CouponHolder.remove_time:type_name -> google.protobuf.Timestamp
+	23, // 2: headwater.v1.CandidateExplanation.candidate:type_name -> headwater.v1.AttributionCandidate
+	22, // 3: headwater.v1.CandidateExplanation.evidence_time:type_name -> google.protobuf.Timestamp
+	22, // 4: headwater.v1.CandidateExplanation.window_end_time:type_name -> google.protobuf.Timestamp
+	22, // 5: headwater.v1.CandidateExplanation.bind_time:type_name -> google.protobuf.Timestamp
+	22, // 6: headwater.v1.CandidateExplanation.cause_time:type_name -> google.protobuf.Timestamp
+	7,  // 7: headwater.v1.CandidateExplanation.coupon_holders:type_name -> headwater.v1.CouponHolder
+	24, // 8: headwater.v1.CandidateExplanation.coupon_channel:type_name -> headwater.v1.SaleChannel
+	25, // 9: headwater.v1.CandidateExplanation.attribution_model:type_name -> headwater.v1.AttributionModel
 	1,  // 10: headwater.v1.CandidateExplanation.actions:type_name -> headwater.v1.ExplanationAction
-	19, // 11: headwater.v1.LaterTerms.start_time:type_name -> google.protobuf.Timestamp
-	23, // 12: headwater.v1.LaterTerms.reach:type_name -> headwater.v1.TermsReach
+	22, // 11: headwater.v1.LaterTerms.start_time:type_name -> google.protobuf.Timestamp
+	26, // 12: headwater.v1.LaterTerms.reach:type_name -> headwater.v1.TermsReach
 	2,  // 13: headwater.v1.LaterTerms.result:type_name -> headwater.v1.TermsResult
-	19, // 14: headwater.v1.LaterTerms.end_time:type_name -> google.protobuf.Timestamp
-	24, // 15: headwater.v1.ComparisonExplanation.field:type_name -> headwater.v1.ConditionField
-	25, // 16: headwater.v1.ComparisonExplanation.comparison:type_name -> headwater.v1.Comparison
-	26, // 17: headwater.v1.CommissionStep.source:type_name -> headwater.v1.RewardRule
-	27, // 18: headwater.v1.CommissionStep.commission:type_name -> headwater.v1.Commission
+	22, // 14: headwater.v1.LaterTerms.end_time:type_name -> google.protobuf.Timestamp
+	27, // 15: headwater.v1.ComparisonExplanation.field:type_name -> headwater.v1.ConditionField
+	28, // 16: headwater.v1.ComparisonExplanation.comparison:type_name -> headwater.v1.Comparison
+	29, // 17: headwater.v1.CommissionStep.source:type_name -> headwater.v1.RewardRule
+	30, // 18: headwater.v1.CommissionStep.commission:type_name -> headwater.v1.Commission
 	3,  // 19: headwater.v1.CommissionStep.result:type_name -> headwater.v1.CommissionStepResult
-	19, // 20: headwater.v1.CommissionStep.cause_time:type_name -> google.protobuf.Timestamp
-	9,  // 21: headwater.v1.CommissionStep.comparisons:type_name -> headwater.v1.ComparisonExplanation
-	28, // 22: headwater.v1.CommissionComputation.base_amount:type_name -> headwater.v1.Money
-	27, // 23: headwater.v1.CommissionComputation.commission:type_name -> headwater.v1.Commission
-	11, // 24: headwater.v1.CommissionComputation.commission_unrounded:type_name -> headwater.v1.UnroundedMoney
-	28, // 25: headwater.v1.CommissionComputation.commission_amount:type_name -> headwater.v1.Money
-	11, // 26: headwater.v1.CommissionComputation.value_unrounded:type_name -> headwater.v1.UnroundedMoney
-	28, // 27: headwater.v1.CommissionComputation.value_amount:type_name -> headwater.v1.Money
-	28, // 28: headwater.v1.CommissionComputation.first_sale_bonus:type_name -> headwater.v1.Money
-	29, // 29: headwater.v1.CommissionComputation.caps:type_name -> headwater.v1.CapApplied
-	28, // 30: headwater.v1.CommissionComputation.value_before_caps:type_name -> headwater.v1.Money
-	30, // 31: headwater.v1.CreditExplanation.credit:type_name -> headwater.v1.Credit
-	19, // 32: headwater.v1.CreditExplanation.terms_start_time:type_name -> google.protobuf.Timestamp
-	23, // 33: headwater.v1.CreditExplanation.terms_reach:type_name -> headwater.v1.TermsReach
-	8,  // 34: headwater.v1.CreditExplanation.later_terms:type_name -> headwater.v1.LaterTerms
-	31, // 35: headwater.v1.CreditExplanation.rounding:type_name -> headwater.v1.Rounding
-	10, // 36: headwater.v1.CreditExplanation.steps:type_name -> headwater.v1.CommissionStep
-	12, // 37: headwater.v1.CreditExplanation.computation:type_name -> headwater.v1.CommissionComputation
-	28, // 38: headwater.v1.CreditExplanation.expected_rest:type_name -> headwater.v1.Money
-	28, // 39: headwater.v1.CreditExplanation.recorded_rest:type_name -> headwater.v1.Money
+	22, // 20: headwater.v1.CommissionStep.cause_time:type_name -> google.protobuf.Timestamp
+	10, // 21: headwater.v1.CommissionStep.comparisons:type_name -> headwater.v1.ComparisonExplanation
+	31, // 22: headwater.v1.CommissionComputation.base_amount:type_name -> headwater.v1.Money
+	30, // 23: headwater.v1.CommissionComputation.commission:type_name -> headwater.v1.Commission
+	12, // 24: headwater.v1.CommissionComputation.commission_unrounded:type_name -> headwater.v1.UnroundedMoney
+	31, // 25: headwater.v1.CommissionComputation.commission_amount:type_name -> headwater.v1.Money
+	12, // 26: headwater.v1.CommissionComputation.value_unrounded:type_name -> headwater.v1.UnroundedMoney
+	31, // 27: headwater.v1.CommissionComputation.value_amount:type_name -> headwater.v1.Money
+	31, // 28: headwater.v1.CommissionComputation.first_sale_bonus:type_name -> headwater.v1.Money
+	32, // 29: headwater.v1.CommissionComputation.caps:type_name -> headwater.v1.CapApplied
+	31, // 30: headwater.v1.CommissionComputation.value_before_caps:type_name -> headwater.v1.Money
+	33, // 31: headwater.v1.CreditExplanation.credit:type_name -> headwater.v1.Credit
+	22, // 32: headwater.v1.CreditExplanation.terms_start_time:type_name -> google.protobuf.Timestamp
+	26, // 33: headwater.v1.CreditExplanation.terms_reach:type_name -> headwater.v1.TermsReach
+	9,  // 34: headwater.v1.CreditExplanation.later_terms:type_name -> headwater.v1.LaterTerms
+	34, // 35: headwater.v1.CreditExplanation.rounding:type_name -> headwater.v1.Rounding
+	11, // 36: headwater.v1.CreditExplanation.steps:type_name -> headwater.v1.CommissionStep
+	13, // 37: headwater.v1.CreditExplanation.computation:type_name -> headwater.v1.CommissionComputation
+	31, // 38: headwater.v1.CreditExplanation.expected_rest:type_name -> headwater.v1.Money
+	31, // 39: headwater.v1.CreditExplanation.recorded_rest:type_name -> headwater.v1.Money
 	4,  // 40: headwater.v1.CreditExplanation.difference:type_name -> headwater.v1.ExplanationDifference
-	19, // 41: headwater.v1.CreditExplanation.terms_end_time:type_name -> google.protobuf.Timestamp
-	14, // 42: headwater.v1.CreditExplanation.lines:type_name -> headwater.v1.LineExplanation
-	32, // 43: headwater.v1.LineExplanation.line:type_name -> headwater.v1.ConversionLine
-	10, // 44: headwater.v1.LineExplanation.steps:type_name -> headwater.v1.CommissionStep
-	33, // 45: headwater.v1.LineExplanation.computation:type_name -> headwater.v1.RewardLine
-	11, // 46: headwater.v1.LineExplanation.commission_unrounded:type_name -> headwater.v1.UnroundedMoney
-	28, // 47: headwater.v1.LineExplanation.rest_amount:type_name -> headwater.v1.Money
-	34, // 48: headwater.v1.RewardChange.kind:type_name -> headwater.v1.ConversionKind
-	35, // 49: headwater.v1.RewardChange.value:type_name -> headwater.v1.RewardValue
-	19, // 50: headwater.v1.RewardChange.occur_time:type_name -> google.protobuf.Timestamp
-	36, // 51: headwater.v1.RewardExplanation.state:type_name -> headwater.v1.RewardState
-	35, // 52: headwater.v1.RewardExplanation.rest:type_name -> headwater.v1.RewardValue
-	5,  // 53: headwater.v1.RewardExplanation.approval:type_name -> headwater.v1.RewardApproval
-	19, // 54: headwater.v1.RewardExplanation.auto_approve_time:type_name -> google.protobuf.Timestamp
-	15, // 55: headwater.v1.RewardExplanation.changes:type_name -> headwater.v1.RewardChange
-	37, // 56: headwater.v1.ExplainConversionRequest.conversion:type_name -> headwater.v1.ConversionSelector
-	38, // 57: headwater.v1.ExplainConversionResponse.conversion:type_name -> headwater.v1.Conversion
-	0,  // 58: headwater.v1.ExplainConversionResponse.result:type_name -> headwater.v1.ExplanationResult
-	1,  // 59: headwater.v1.ExplainConversionResponse.actions:type_name -> headwater.v1.ExplanationAction
-	7,  // 60: headwater.v1.ExplainConversionResponse.candidates:type_name -> headwater.v1.CandidateExplanation
-	13, // 61: headwater.v1.ExplainConversionResponse.credits:type_name -> headwater.v1.CreditExplanation
-	16, // 62: headwater.v1.ExplainConversionResponse.rewards:type_name -> headwater.v1.RewardExplanation
-	0,  // 63: headwater.v1.ExplainConversionResponse.sale_result:type_name -> headwater.v1.ExplanationResult
-	39, // 64: headwater.v1.ExplainConversionResponse.customer_reward:type_name -> headwater.v1.CustomerReward
-	65, // [65:65] is the sub-list for method output_type
-	65, // [65:65] is the sub-list for method input_type
-	65, // [65:65] is the sub-list for extension type_name
-	65, // [65:65] is the sub-list for extension extendee
-	0,  // [0:65] is the sub-list for field type_name
+	22, // 41: headwater.v1.CreditExplanation.terms_end_time:type_name -> google.protobuf.Timestamp
+	17, // 42: headwater.v1.CreditExplanation.lines:type_name -> headwater.v1.LineExplanation
+	15, // 43: headwater.v1.CreditExplanation.ladder:type_name -> headwater.v1.LadderExplanation
+	16, // 44: headwater.v1.CreditExplanation.uplines:type_name -> headwater.v1.UplineExplanation
+	35, // 45: headwater.v1.LadderExplanation.mode:type_name -> headwater.v1.LadderMode
+	36, // 46: headwater.v1.LadderExplanation.met:type_name -> headwater.v1.LadderMet
+	30, // 47: headwater.v1.LadderExplanation.next_commission:type_name -> headwater.v1.Commission
+	31, // 48: headwater.v1.LadderExplanation.missing_amount:type_name -> headwater.v1.Money
+	37, // 49: headwater.v1.UplineExplanation.rate:type_name -> headwater.v1.UplineLevel
+	5,  // 50: headwater.v1.UplineExplanation.result:type_name -> headwater.v1.UplineResult
+	31, // 51: headwater.v1.UplineExplanation.value_amount:type_name -> headwater.v1.Money
+	31, // 52: headwater.v1.UplineExplanation.recorded_rest:type_name -> headwater.v1.Money
+	38, // 53: headwater.v1.LineExplanation.line:type_name -> headwater.v1.ConversionLine
+	11, // 54: headwater.v1.LineExplanation.steps:type_name -> headwater.v1.CommissionStep
+	39, // 55: headwater.v1.LineExplanation.computation:type_name -> headwater.v1.RewardLine
+	12, // 56: headwater.v1.LineExplanation.commission_unrounded:type_name -> headwater.v1.UnroundedMoney
+	31, // 57: headwater.v1.LineExplanation.rest_amount:type_name -> headwater.v1.Money
+	40, // 58: headwater.v1.RewardChange.kind:type_name -> headwater.v1.ConversionKind
+	41, // 59: headwater.v1.RewardChange.value:type_name -> headwater.v1.RewardValue
+	22, // 60: headwater.v1.RewardChange.occur_time:type_name -> google.protobuf.Timestamp
+	42, // 61: headwater.v1.RewardExplanation.state:type_name -> headwater.v1.RewardState
+	41, // 62: headwater.v1.RewardExplanation.rest:type_name -> headwater.v1.RewardValue
+	6,  // 63: headwater.v1.RewardExplanation.approval:type_name -> headwater.v1.RewardApproval
+	22, // 64: headwater.v1.RewardExplanation.auto_approve_time:type_name -> google.protobuf.Timestamp
+	18, // 65: headwater.v1.RewardExplanation.changes:type_name -> headwater.v1.RewardChange
+	43, // 66: headwater.v1.ExplainConversionRequest.conversion:type_name -> headwater.v1.ConversionSelector
+	44, // 67: headwater.v1.ExplainConversionResponse.conversion:type_name -> headwater.v1.Conversion
+	0,  // 68: headwater.v1.ExplainConversionResponse.result:type_name -> headwater.v1.ExplanationResult
+	1,  // 69: headwater.v1.ExplainConversionResponse.actions:type_name -> headwater.v1.ExplanationAction
+	8,  // 70: headwater.v1.ExplainConversionResponse.candidates:type_name -> headwater.v1.CandidateExplanation
+	14, // 71: headwater.v1.ExplainConversionResponse.credits:type_name -> headwater.v1.CreditExplanation
+	19, // 72: headwater.v1.ExplainConversionResponse.rewards:type_name -> headwater.v1.RewardExplanation
+	0,  // 73: headwater.v1.ExplainConversionResponse.sale_result:type_name -> headwater.v1.ExplanationResult
+	45, // 74: headwater.v1.ExplainConversionResponse.customer_reward:type_name -> headwater.v1.CustomerReward
+	75, // [75:75] is the sub-list for method output_type
+	75, // [75:75] is the sub-list for method input_type
+	75, // [75:75] is the sub-list for extension type_name
+	75, // [75:75] is the sub-list for extension extendee
+	0,  // [0:75] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_explanation_proto_init() }
@@ -2148,8 +2498,8 @@ func file_headwater_v1_explanation_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_explanation_proto_rawDesc), len(file_headwater_v1_explanation_proto_rawDesc)),
-			NumEnums:      6,
-			NumMessages:   13,
+			NumEnums:      7,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

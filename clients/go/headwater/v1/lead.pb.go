@@ -136,8 +136,10 @@ type Lead struct {
 	// an event LEAD_CREATED or LEAD_UPDATED. Of the rewards of two leads that were merged, one for each program stays: the fulfilled one, or
 	// else that of the lead that stays.
 	CustomerRewards []*CustomerReward `protobuf:"bytes,20,rep,name=customer_rewards,json=customerRewards,proto3" json:"customer_rewards,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// The country of the customer, which each sale and sign-up that names one changes: an ISO 3166-1 code of two letters in capitals. Empty if none did.
+	CountryCode   string `protobuf:"bytes,21,opt,name=country_code,json=countryCode,proto3" json:"country_code,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Lead) Reset() {
@@ -310,6 +312,13 @@ func (x *Lead) GetCustomerRewards() []*CustomerReward {
 	return nil
 }
 
+func (x *Lead) GetCountryCode() string {
+	if x != nil {
+		return x.CountryCode
+	}
+	return ""
+}
+
 // Who referred a lead: an enrollment, named in one of three ways. The enrollment and its program must be active.
 type Referrer struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -450,7 +459,9 @@ type CreateLeadRequest struct {
 	Referrer *Referrer `protobuf:"bytes,10,opt,name=referrer,proto3" json:"referrer,omitempty"`
 	// When the lead was referred, at most 10 minutes ahead of the server's clock. The lead is bound from this time on, and earlier sales are
 	// not paid for. Sales since then that nobody referred are credited to the referrer. Not set: now. Refused without `referrer`.
-	ReferralTime  *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=referral_time,json=referralTime,proto3" json:"referral_time,omitempty"`
+	ReferralTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=referral_time,json=referralTime,proto3" json:"referral_time,omitempty"`
+	// The country of the customer: an ISO 3166-1 code of two letters, such as `US`, in any case. Optional.
+	CountryCode   string `protobuf:"bytes,12,opt,name=country_code,json=countryCode,proto3" json:"country_code,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -562,6 +573,13 @@ func (x *CreateLeadRequest) GetReferralTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *CreateLeadRequest) GetCountryCode() string {
+	if x != nil {
+		return x.CountryCode
+	}
+	return ""
+}
+
 // The answer of CreateLead.
 type CreateLeadResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -628,7 +646,8 @@ type UpdateLeadRequest struct {
 	// The new values. The server reads the fields that `update_mask` names, and ignores the others, `id` too. Not set: the named fields are
 	// emptied.
 	Lead *Lead `protobuf:"bytes,2,opt,name=lead,proto3" json:"lead,omitempty"`
-	// The fields to change: any of `email`, `external_id`, `first_name`, `last_name`, `state`, `plan`, `first_sale_time` and `metadata`.
+	// The fields to change: any of `email`, `external_id`, `first_name`, `last_name`, `state`, `plan`, `first_sale_time`, `metadata` and
+	// `country_code`.
 	// Required. A field that is empty or not set in `lead` is emptied, but `state` is required if it is named, and the lead must keep an
 	// email address or an external_id. `metadata` is replaced as a whole. An identifier that is replaced still identifies the lead.
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,3,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
@@ -1381,7 +1400,10 @@ type RecordLeadRequest struct {
 	// characters. Entries without text are left out. They belong to the conversion, not to the lead, whose texts CreateLead and UpdateLead
 	// set, so they are lost if the call makes no conversion. They are kept for ever and are in the feed, so put no personal data into them.
 	// What is too much is cut or left out with a warning. Optional.
-	Metadata      map[string]string `protobuf:"bytes,11,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Metadata map[string]string `protobuf:"bytes,11,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// The country of the customer: an ISO 3166-1 code of two letters, such as `US`, in any case. Stored with the sign-up and with the lead. A
+	// wrong one is left out with a warning. Empty: the lead keeps its country.
+	CountryCode   string `protobuf:"bytes,12,opt,name=country_code,json=countryCode,proto3" json:"country_code,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1491,6 +1513,13 @@ func (x *RecordLeadRequest) GetMetadata() map[string]string {
 		return x.Metadata
 	}
 	return nil
+}
+
+func (x *RecordLeadRequest) GetCountryCode() string {
+	if x != nil {
+		return x.CountryCode
+	}
+	return ""
 }
 
 // The answer of RecordLead.
@@ -2005,7 +2034,7 @@ var File_headwater_v1_lead_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_lead_proto_rawDesc = "" +
 	"\n" +
-	"\x17headwater/v1/lead.proto\x12\fheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cheadwater/v1/affiliate.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\"headwater/v1/customer_reward.proto\x1a\x1dheadwater/v1/enrollment.proto\x1a\x19headwater/v1/reward.proto\x1a\x1bheadwater/v1/selector.proto\"\xd7\a\n" +
+	"\x17headwater/v1/lead.proto\x12\fheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cheadwater/v1/affiliate.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\"headwater/v1/customer_reward.proto\x1a\x1dheadwater/v1/enrollment.proto\x1a\x19headwater/v1/reward.proto\x1a\x1bheadwater/v1/selector.proto\"\xfa\a\n" +
 	"\x04Lead\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
 	"\x05email\x18\x02 \x01(\tR\x05email\x12\x1f\n" +
@@ -2032,7 +2061,8 @@ const file_headwater_v1_lead_proto_rawDesc = "" +
 	"\x13merged_into_lead_id\x18\x12 \x01(\tR\x10mergedIntoLeadId\x12;\n" +
 	"\vdelete_time\x18\x13 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"deleteTime\x12G\n" +
-	"\x10customer_rewards\x18\x14 \x03(\v2\x1c.headwater.v1.CustomerRewardR\x0fcustomerRewards\x1a;\n" +
+	"\x10customer_rewards\x18\x14 \x03(\v2\x1c.headwater.v1.CustomerRewardR\x0fcustomerRewards\x12!\n" +
+	"\fcountry_code\x18\x15 \x01(\tR\vcountryCode\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb6\x01\n" +
@@ -2043,7 +2073,7 @@ const file_headwater_v1_lead_proto_rawDesc = "" +
 	"\n" +
 	"program_id\x18\x04 \x01(\tR\tprogramIdB\n" +
 	"\n" +
-	"\bselector\"\xa9\x04\n" +
+	"\bselector\"\xcc\x04\n" +
 	"\x11CreateLeadRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12\x14\n" +
@@ -2059,7 +2089,8 @@ const file_headwater_v1_lead_proto_rawDesc = "" +
 	"\bmetadata\x18\t \x03(\v2-.headwater.v1.CreateLeadRequest.MetadataEntryR\bmetadata\x122\n" +
 	"\breferrer\x18\n" +
 	" \x01(\v2\x16.headwater.v1.ReferrerR\breferrer\x12?\n" +
-	"\rreferral_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\freferralTime\x1a;\n" +
+	"\rreferral_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\freferralTime\x12!\n" +
+	"\fcountry_code\x18\f \x01(\tR\vcountryCode\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"X\n" +
@@ -2120,7 +2151,7 @@ const file_headwater_v1_lead_proto_rawDesc = "" +
 	"\vcreate_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12\x16\n" +
 	"\x06reason\x18\x05 \x01(\tR\x06reason\x12$\n" +
-	"\x0emerged_lead_id\x18\x06 \x01(\tR\fmergedLeadId\"\xdd\x03\n" +
+	"\x0emerged_lead_id\x18\x06 \x01(\tR\fmergedLeadId\"\x80\x04\n" +
 	"\x11RecordLeadRequest\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x14\n" +
 	"\x05email\x18\x02 \x01(\tR\x05email\x12\x1f\n" +
@@ -2137,7 +2168,8 @@ const file_headwater_v1_lead_proto_rawDesc = "" +
 	"\n" +
 	"occur_time\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\toccurTime\x12I\n" +
-	"\bmetadata\x18\v \x03(\v2-.headwater.v1.RecordLeadRequest.MetadataEntryR\bmetadata\x1a;\n" +
+	"\bmetadata\x18\v \x03(\v2-.headwater.v1.RecordLeadRequest.MetadataEntryR\bmetadata\x12!\n" +
+	"\fcountry_code\x18\f \x01(\tR\vcountryCode\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x8a\x03\n" +

@@ -38,6 +38,8 @@ const (
 	LedgerAccount_LEDGER_ACCOUNT_AFFILIATE_PAYABLE LedgerAccount = 3
 	// The fulfilled part of the rewards that are not in cash.
 	LedgerAccount_LEDGER_ACCOUNT_FULFILLED LedgerAccount = 4
+	// The merchant's money at banks and providers that affiliates were paid from.
+	LedgerAccount_LEDGER_ACCOUNT_PROVIDER_CASH LedgerAccount = 5
 )
 
 // Enum value maps for LedgerAccount.
@@ -48,6 +50,7 @@ var (
 		2: "LEDGER_ACCOUNT_AFFILIATE_PENDING",
 		3: "LEDGER_ACCOUNT_AFFILIATE_PAYABLE",
 		4: "LEDGER_ACCOUNT_FULFILLED",
+		5: "LEDGER_ACCOUNT_PROVIDER_CASH",
 	}
 	LedgerAccount_value = map[string]int32{
 		"LEDGER_ACCOUNT_UNSPECIFIED":        0,
@@ -55,6 +58,7 @@ var (
 		"LEDGER_ACCOUNT_AFFILIATE_PENDING":  2,
 		"LEDGER_ACCOUNT_AFFILIATE_PAYABLE":  3,
 		"LEDGER_ACCOUNT_FULFILLED":          4,
+		"LEDGER_ACCOUNT_PROVIDER_CASH":      5,
 	}
 )
 
@@ -108,6 +112,8 @@ const (
 	LedgerReason_LEDGER_REASON_CORRECTED LedgerReason = 7
 	// A refund came with a commission adjustment.
 	LedgerReason_LEDGER_REASON_ADJUSTED LedgerReason = 8
+	// An affiliate was paid.
+	LedgerReason_LEDGER_REASON_PAID LedgerReason = 9
 )
 
 // Enum value maps for LedgerReason.
@@ -122,6 +128,7 @@ var (
 		6: "LEDGER_REASON_FULFILLED",
 		7: "LEDGER_REASON_CORRECTED",
 		8: "LEDGER_REASON_ADJUSTED",
+		9: "LEDGER_REASON_PAID",
 	}
 	LedgerReason_value = map[string]int32{
 		"LEDGER_REASON_UNSPECIFIED":  0,
@@ -133,6 +140,7 @@ var (
 		"LEDGER_REASON_FULFILLED":    6,
 		"LEDGER_REASON_CORRECTED":    7,
 		"LEDGER_REASON_ADJUSTED":     8,
+		"LEDGER_REASON_PAID":         9,
 	}
 )
 
@@ -238,7 +246,7 @@ type Balance struct {
 	// The rewards that are approved and not yet paid. Negative if refunds took back more than was owed. Later rewards then reduce
 	// the negative amount.
 	Owed *RewardValue `protobuf:"bytes,3,opt,name=owed,proto3" json:"owed,omitempty"`
-	// The rewards that are paid, or fulfilled if they are not in cash. No call pays rewards in cash today.
+	// The rewards that are paid, or fulfilled if they are not in cash.
 	Paid          *RewardValue `protobuf:"bytes,4,opt,name=paid,proto3" json:"paid,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -602,7 +610,9 @@ type LedgerEntry struct {
 	// When the entry was committed: the `commit_time` of the events of its commit. Grows with `sequence`.
 	PostTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=post_time,json=postTime,proto3" json:"post_time,omitempty"`
 	// SHA-256 over this entry and the hash of the entry before it, 64 hexadecimal digits.
-	EntryHash     string `protobuf:"bytes,10,opt,name=entry_hash,json=entryHash,proto3" json:"entry_hash,omitempty"`
+	EntryHash string `protobuf:"bytes,10,opt,name=entry_hash,json=entryHash,proto3" json:"entry_hash,omitempty"`
+	// The id of the payout that the entry is about. Empty for an entry that is not about a payout.
+	PayoutId      string `protobuf:"bytes,11,opt,name=payout_id,json=payoutId,proto3" json:"payout_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -703,6 +713,13 @@ func (x *LedgerEntry) GetPostTime() *timestamppb.Timestamp {
 func (x *LedgerEntry) GetEntryHash() string {
 	if x != nil {
 		return x.EntryHash
+	}
+	return ""
+}
+
+func (x *LedgerEntry) GetPayoutId() string {
+	if x != nil {
+		return x.PayoutId
 	}
 	return ""
 }
@@ -1057,7 +1074,7 @@ const file_headwater_v1_ledger_proto_rawDesc = "" +
 	"\n" +
 	"affiliates\x18\x01 \x03(\v2\x1f.headwater.v1.AffiliateBalancesR\n" +
 	"affiliates\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xb3\x03\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xd0\x03\n" +
 	"\vLedgerEntry\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x03R\bsequence\x121\n" +
 	"\x05debit\x18\x02 \x01(\x0e2\x1b.headwater.v1.LedgerAccountR\x05debit\x123\n" +
@@ -1070,7 +1087,8 @@ const file_headwater_v1_ledger_proto_rawDesc = "" +
 	"\tpost_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\bpostTime\x12\x1d\n" +
 	"\n" +
 	"entry_hash\x18\n" +
-	" \x01(\tR\tentryHash\"\xc4\x01\n" +
+	" \x01(\tR\tentryHash\x12\x1b\n" +
+	"\tpayout_id\x18\v \x01(\tR\bpayoutId\"\xc4\x01\n" +
 	"\x18ListLedgerEntriesRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
@@ -1092,13 +1110,14 @@ const file_headwater_v1_ledger_proto_rawDesc = "" +
 	"\vevent_count\x18\x04 \x01(\x03R\n" +
 	"eventCount\x121\n" +
 	"\x06totals\x18\x05 \x03(\v2\x19.headwater.v1.LedgerTotalR\x06totals\x12 \n" +
-	"\vdifferences\x18\x06 \x03(\tR\vdifferences*\xc0\x01\n" +
+	"\vdifferences\x18\x06 \x03(\tR\vdifferences*\xe2\x01\n" +
 	"\rLedgerAccount\x12\x1e\n" +
 	"\x1aLEDGER_ACCOUNT_UNSPECIFIED\x10\x00\x12%\n" +
 	"!LEDGER_ACCOUNT_COMMISSION_EXPENSE\x10\x01\x12$\n" +
 	" LEDGER_ACCOUNT_AFFILIATE_PENDING\x10\x02\x12$\n" +
 	" LEDGER_ACCOUNT_AFFILIATE_PAYABLE\x10\x03\x12\x1c\n" +
-	"\x18LEDGER_ACCOUNT_FULFILLED\x10\x04*\x8f\x02\n" +
+	"\x18LEDGER_ACCOUNT_FULFILLED\x10\x04\x12 \n" +
+	"\x1cLEDGER_ACCOUNT_PROVIDER_CASH\x10\x05*\xa7\x02\n" +
 	"\fLedgerReason\x12\x1d\n" +
 	"\x19LEDGER_REASON_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14LEDGER_REASON_EARNED\x10\x01\x12\x1a\n" +
@@ -1108,7 +1127,8 @@ const file_headwater_v1_ledger_proto_rawDesc = "" +
 	"\x1aLEDGER_REASON_REATTRIBUTED\x10\x05\x12\x1b\n" +
 	"\x17LEDGER_REASON_FULFILLED\x10\x06\x12\x1b\n" +
 	"\x17LEDGER_REASON_CORRECTED\x10\a\x12\x1a\n" +
-	"\x16LEDGER_REASON_ADJUSTED\x10\bBM\n" +
+	"\x16LEDGER_REASON_ADJUSTED\x10\b\x12\x16\n" +
+	"\x12LEDGER_REASON_PAID\x10\tBM\n" +
 	"\x10dev.headwater.v1B\vLedgerProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (

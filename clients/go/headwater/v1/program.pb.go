@@ -233,6 +233,22 @@ const (
 	ConditionField_CONDITION_FIELD_CUSTOMER_AGE_MONTHS ConditionField = 11
 	// A number: the amount of the line of a sale, in minor units of the program's currency, as for AMOUNT. A sale without lines is one line.
 	ConditionField_CONDITION_FIELD_LINE_AMOUNT ConditionField = 12
+	// One of your own texts about the event, by `key`: an entry of its `metadata`. LESS, MORE, BETWEEN, MULTIPLE_OF and their like compare it as a
+	// whole number, BEFORE and AFTER as a time in RFC 3339, and the others as a text. A text that is no number or no time is more, less,
+	// earlier and later than nothing.
+	ConditionField_CONDITION_FIELD_EVENT_METADATA ConditionField = 13
+	// One of your own texts about the customer, by `key`: an entry of `Lead.metadata`, compared as for EVENT_METADATA. Noted, see Condition.
+	// The noted text stays with the event when the lead is deleted, so do not name entries that have personal data.
+	ConditionField_CONDITION_FIELD_LEAD_METADATA ConditionField = 14
+	// The country of the customer: the `country_code` that was sent with the sale or the sign-up, or else that of the lead, noted. The values
+	// are ISO 3166-1 codes of two letters, such as `US`.
+	ConditionField_CONDITION_FIELD_CUSTOMER_COUNTRY ConditionField = 15
+	// The country in the address of the credited affiliate, as for CUSTOMER_COUNTRY. Noted, see Condition.
+	ConditionField_CONDITION_FIELD_AFFILIATE_COUNTRY ConditionField = 16
+	// The id of the group of the credited affiliate. Noted, see Condition.
+	ConditionField_CONDITION_FIELD_AFFILIATE_GROUP ConditionField = 17
+	// A time: when the event occurred. The values are times in RFC 3339, such as `2026-11-28T00:00:00Z`.
+	ConditionField_CONDITION_FIELD_OCCUR_TIME ConditionField = 18
 )
 
 // Enum value maps for ConditionField.
@@ -251,6 +267,12 @@ var (
 		10: "CONDITION_FIELD_CUSTOMER_AGE_DAYS",
 		11: "CONDITION_FIELD_CUSTOMER_AGE_MONTHS",
 		12: "CONDITION_FIELD_LINE_AMOUNT",
+		13: "CONDITION_FIELD_EVENT_METADATA",
+		14: "CONDITION_FIELD_LEAD_METADATA",
+		15: "CONDITION_FIELD_CUSTOMER_COUNTRY",
+		16: "CONDITION_FIELD_AFFILIATE_COUNTRY",
+		17: "CONDITION_FIELD_AFFILIATE_GROUP",
+		18: "CONDITION_FIELD_OCCUR_TIME",
 	}
 	ConditionField_value = map[string]int32{
 		"CONDITION_FIELD_UNSPECIFIED":          0,
@@ -266,6 +288,12 @@ var (
 		"CONDITION_FIELD_CUSTOMER_AGE_DAYS":    10,
 		"CONDITION_FIELD_CUSTOMER_AGE_MONTHS":  11,
 		"CONDITION_FIELD_LINE_AMOUNT":          12,
+		"CONDITION_FIELD_EVENT_METADATA":       13,
+		"CONDITION_FIELD_LEAD_METADATA":        14,
+		"CONDITION_FIELD_CUSTOMER_COUNTRY":     15,
+		"CONDITION_FIELD_AFFILIATE_COUNTRY":    16,
+		"CONDITION_FIELD_AFFILIATE_GROUP":      17,
+		"CONDITION_FIELD_OCCUR_TIME":           18,
 	}
 )
 
@@ -303,9 +331,9 @@ type Comparison int32
 const (
 	// Not set; never returned.
 	Comparison_COMPARISON_UNSPECIFIED Comparison = 0
-	// Equal to the value. For every field.
+	// Equal to the value. For every field except times.
 	Comparison_COMPARISON_EQUAL Comparison = 1
-	// Not equal to the value. For every field.
+	// Not equal to the value. For every field except times.
 	Comparison_COMPARISON_NOT_EQUAL Comparison = 2
 	// Less than the value. For numbers.
 	Comparison_COMPARISON_LESS Comparison = 3
@@ -315,22 +343,26 @@ const (
 	Comparison_COMPARISON_MORE Comparison = 5
 	// More than the value or equal to it. For numbers.
 	Comparison_COMPARISON_MORE_OR_EQUAL Comparison = 6
-	// From the first of two values to the second, both included. For numbers.
+	// From the first of two values to the second, both included. For numbers and times.
 	Comparison_COMPARISON_BETWEEN Comparison = 7
-	// Equal to one of 1 to 100 values. For every field.
+	// Equal to one of 1 to 100 values. For every field except times.
 	Comparison_COMPARISON_ONE_OF Comparison = 8
-	// Equal to none of 1 to 100 values. For every field.
+	// Equal to none of 1 to 100 values. For every field except times.
 	Comparison_COMPARISON_NONE_OF Comparison = 9
 	// Begins with the value. For texts.
 	Comparison_COMPARISON_STARTS_WITH Comparison = 10
 	// Contains the value. For texts.
 	Comparison_COMPARISON_CONTAINS Comparison = 11
-	// The event has the fact. Without a value. For numbers and texts.
+	// The event has the fact. Without a value. For numbers, texts, countries and groups.
 	Comparison_COMPARISON_EXISTS Comparison = 12
-	// The event does not have the fact. Without a value. For numbers and texts.
+	// The event does not have the fact. Without a value. For numbers, texts, countries and groups.
 	Comparison_COMPARISON_NOT_EXISTS Comparison = 13
 	// A multiple of the value, which is at least 1. Zero is a multiple of every number. For numbers.
 	Comparison_COMPARISON_MULTIPLE_OF Comparison = 14
+	// Earlier than the value. For times.
+	Comparison_COMPARISON_BEFORE Comparison = 15
+	// Later than the value. For times.
+	Comparison_COMPARISON_AFTER Comparison = 16
 )
 
 // Enum value maps for Comparison.
@@ -351,6 +383,8 @@ var (
 		12: "COMPARISON_EXISTS",
 		13: "COMPARISON_NOT_EXISTS",
 		14: "COMPARISON_MULTIPLE_OF",
+		15: "COMPARISON_BEFORE",
+		16: "COMPARISON_AFTER",
 	}
 	Comparison_value = map[string]int32{
 		"COMPARISON_UNSPECIFIED":   0,
@@ -368,6 +402,8 @@ var (
 		"COMPARISON_EXISTS":        12,
 		"COMPARISON_NOT_EXISTS":    13,
 		"COMPARISON_MULTIPLE_OF":   14,
+		"COMPARISON_BEFORE":        15,
+		"COMPARISON_AFTER":         16,
 	}
 )
 
@@ -635,6 +671,55 @@ func (Period) EnumDescriptor() ([]byte, []int) {
 	return file_headwater_v1_program_proto_rawDescGZIP(), []int{8}
 }
 
+// Which sales get the commission of a step.
+type LadderMode int32
+
+const (
+	// Not set; refused.
+	LadderMode_LADDER_MODE_UNSPECIFIED LadderMode = 0
+	// Those that are told after the step was reached. The sale that reaches it has the commission of before.
+	LadderMode_LADDER_MODE_LEVEL_UP LadderMode = 1
+)
+
+// Enum value maps for LadderMode.
+var (
+	LadderMode_name = map[int32]string{
+		0: "LADDER_MODE_UNSPECIFIED",
+		1: "LADDER_MODE_LEVEL_UP",
+	}
+	LadderMode_value = map[string]int32{
+		"LADDER_MODE_UNSPECIFIED": 0,
+		"LADDER_MODE_LEVEL_UP":    1,
+	}
+)
+
+func (x LadderMode) Enum() *LadderMode {
+	p := new(LadderMode)
+	*p = x
+	return p
+}
+
+func (x LadderMode) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (LadderMode) Descriptor() protoreflect.EnumDescriptor {
+	return file_headwater_v1_program_proto_enumTypes[9].Descriptor()
+}
+
+func (LadderMode) Type() protoreflect.EnumType {
+	return &file_headwater_v1_program_proto_enumTypes[9]
+}
+
+func (x LadderMode) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use LadderMode.Descriptor instead.
+func (LadderMode) EnumDescriptor() ([]byte, []int) {
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{9}
+}
+
 // The commission for a sale.
 type Commission struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -725,6 +810,11 @@ func (*Commission_Flat) isCommission_Rate() {}
 
 // The condition of an event for a commission rule to apply: one comparison, or a list of conditions. Exactly one of `all_of`, `any_of` and
 // `field` is required.
+//
+// Affiliates and leads have no history of countries, groups and metadata. What a condition asks of them is therefore noted with the event when it
+// is first credited to the affiliate: what they are when the event is told counts, not what they were when it occurred. Refunds, corrections,
+// merges and whatever judges the event again use the noted values, so a later change of the affiliate or the lead changes no reward.
+// SimulateTerms uses noted values too, and present ones where nothing was noted.
 type Condition struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Holds if all of these hold. Lists may be nested to depth 3, and a rule has at most 50 comparisons.
@@ -732,13 +822,16 @@ type Condition struct {
 	// Holds if one of these holds.
 	AnyOf []*Condition `protobuf:"bytes,2,rep,name=any_of,json=anyOf,proto3" json:"any_of,omitempty"`
 	// The fact that is compared. The event of the rule must have such a fact: only sales have a quantity, an item, a plan, a channel and an
-	// order, only sales and custom events an amount, and only custom events a kind. Only sales have a customer's number and age.
+	// order, only sales and custom events an amount, and only custom events a kind. Only sales have a customer's number and age. Metadata,
+	// countries, groups and times are for every event.
 	Field ConditionField `protobuf:"varint,3,opt,name=field,proto3,enum=headwater.v1.ConditionField" json:"field,omitempty"`
 	// How it is compared. Required with `field`.
 	Comparison Comparison `protobuf:"varint,4,opt,name=comparison,proto3,enum=headwater.v1.Comparison" json:"comparison,omitempty"`
-	// The values that it is compared with: texts of 1 to 128 characters, whole numbers of 0 or more such as `10000`, or names of
-	// `SaleChannel`. BETWEEN takes two, ONE_OF and NONE_OF take 1 to 100, EXISTS and NOT_EXISTS none, and the others one.
-	Values        []string `protobuf:"bytes,5,rep,name=values,proto3" json:"values,omitempty"`
+	// The values that it is compared with: texts of 1 to 128 characters, whole numbers of 0 or more such as `10000`, times such as
+	// `2026-11-28T00:00:00Z`, countries such as `US`, ids of groups, or names of `SaleChannel`. BETWEEN takes two, ONE_OF and NONE_OF take 1 to 100, EXISTS and NOT_EXISTS none, and the others one.
+	Values []string `protobuf:"bytes,5,rep,name=values,proto3" json:"values,omitempty"`
+	// The key of the metadata: 1 to 40 characters. Required with EVENT_METADATA and LEAD_METADATA, and refused with other fields.
+	Key           string `protobuf:"bytes,6,opt,name=key,proto3" json:"key,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -808,6 +901,13 @@ func (x *Condition) GetValues() []string {
 	return nil
 }
 
+func (x *Condition) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
 // A commission for certain events. A rule applies to an event if its `event_kind`, its times, every scope that it has and its condition fit.
 // All of these are facts of the event, so the order in which events are told does not change what they earn.
 //
@@ -823,11 +923,12 @@ func (x *Condition) GetValues() []string {
 // | Step | Commission |
 // |---|---|
 // | 1 | the enrollment's own `commission_override`, for sales |
-// | 2 | rules with `coupon_codes` |
-// | 3 | rules with `item_skus` |
-// | 4 | rules with `plans` |
-// | 5 | all other rules |
-// | 6 | `Terms.commission`, for sales |
+// | 2 | the coupon's own `commission`, for sales that were made with it and are credited to its affiliate |
+// | 3 | rules with `coupon_codes` |
+// | 4 | rules with `item_skus` |
+// | 5 | rules with `plans` |
+// | 6 | all other rules |
+// | 7 | `Terms.commission`, for sales |
 type CommissionRule struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The name, 1 to 100 characters. Each name occurs once in the terms. The calculation of a reward has it. Required.
@@ -1127,6 +1228,148 @@ func (x *Cap) GetMaximum() *Money {
 	return nil
 }
 
+// The commission of the terms rises with what an affiliate has sold in the program, in a period.
+//
+// The ladder prices sales to which the enrollment's own commission and `Terms.rules` do not apply, and those lines of a sale. Only what the
+// ladder prices is counted: each sale of which something is left, and what is left of its net amount. Of a sale that several affiliates share,
+// each counts the sale, and its share of the amount. A free sale and a sale in another currency than the program's are priced at the step
+// that was reached, and are not counted; the calculation of the latter has `amount_not_compared`.
+//
+// A refund that brings the affiliate below a step takes the step away for later sales, and so does the end of the period. What is told counts
+// in the order in which it is told, in the period in which it occurred: a sale that is told late is priced at the step that was reached in its
+// period by then, and changes no other sale. A sale keeps its step when it is refunded or corrected. A sale that is credited anew leaves the
+// tally of before, and is priced at the step that its affiliate has reached by then. A reward that is denied stays counted.
+//
+// A new version of the terms whose ladder has the same mode, the same period and the same kind of steps goes on with what was counted.
+// Otherwise counting begins anew.
+type Ladder struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Which sales get the commission of a step. Required.
+	Mode LadderMode `protobuf:"varint,1,opt,name=mode,proto3,enum=headwater.v1.LadderMode" json:"mode,omitempty"`
+	// The period. Each one begins before the first step. Default `PERIOD_ALL_TIME`.
+	Period Period `protobuf:"varint,2,opt,name=period,proto3,enum=headwater.v1.Period" json:"period,omitempty"`
+	// The steps, 1 to 99, in the order of what must be reached. Before the first one the terms' `commission` applies.
+	Steps         []*LadderStep `protobuf:"bytes,3,rep,name=steps,proto3" json:"steps,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Ladder) Reset() {
+	*x = Ladder{}
+	mi := &file_headwater_v1_program_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Ladder) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Ladder) ProtoMessage() {}
+
+func (x *Ladder) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_program_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Ladder.ProtoReflect.Descriptor instead.
+func (*Ladder) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Ladder) GetMode() LadderMode {
+	if x != nil {
+		return x.Mode
+	}
+	return LadderMode_LADDER_MODE_UNSPECIFIED
+}
+
+func (x *Ladder) GetPeriod() Period {
+	if x != nil {
+		return x.Period
+	}
+	return Period_PERIOD_UNSPECIFIED
+}
+
+func (x *Ladder) GetSteps() []*LadderStep {
+	if x != nil {
+		return x.Steps
+	}
+	return nil
+}
+
+// A step of a ladder.
+type LadderStep struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The number of sales from which on the step is reached, 1 to 1,000,000,000, more than that of the step before. All steps have a
+	// `min_sale_count`, or all have a `min_amount`.
+	MinSaleCount int64 `protobuf:"varint,1,opt,name=min_sale_count,json=minSaleCount,proto3" json:"min_sale_count,omitempty"`
+	// The sum of net amounts from which on the step is reached, in the program's currency: more than zero, and more than that of the step before.
+	MinAmount *Money `protobuf:"bytes,2,opt,name=min_amount,json=minAmount,proto3" json:"min_amount,omitempty"`
+	// The commission of the step. Required.
+	Commission    *Commission `protobuf:"bytes,3,opt,name=commission,proto3" json:"commission,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LadderStep) Reset() {
+	*x = LadderStep{}
+	mi := &file_headwater_v1_program_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LadderStep) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LadderStep) ProtoMessage() {}
+
+func (x *LadderStep) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_program_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LadderStep.ProtoReflect.Descriptor instead.
+func (*LadderStep) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *LadderStep) GetMinSaleCount() int64 {
+	if x != nil {
+		return x.MinSaleCount
+	}
+	return 0
+}
+
+func (x *LadderStep) GetMinAmount() *Money {
+	if x != nil {
+		return x.MinAmount
+	}
+	return nil
+}
+
+func (x *LadderStep) GetCommission() *Commission {
+	if x != nil {
+		return x.Commission
+	}
+	return nil
+}
+
 // The rules that sales are priced under. A version never changes, except that a scheduled one can be withdrawn before it starts.
 //
 // Of the versions that have started when a sale occurs, have not ended and reach the sale, the one with the latest start applies. Of the
@@ -1186,13 +1429,15 @@ type Terms struct {
 	// `hold_period_days`. Cash and `discount_money` must be in the program's currency. An affiliate that was active in the program before gets
 	// nothing, so no end, move or new terms pay it again. Not set: nothing.
 	EnrollmentBonus *RewardValue `protobuf:"bytes,18,opt,name=enrollment_bonus,json=enrollmentBonus,proto3" json:"enrollment_bonus,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// How `commission` rises with what an affiliate sells. Not set: it is the same for all sales.
+	Ladder        *Ladder `protobuf:"bytes,19,opt,name=ladder,proto3" json:"ladder,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Terms) Reset() {
 	*x = Terms{}
-	mi := &file_headwater_v1_program_proto_msgTypes[5]
+	mi := &file_headwater_v1_program_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1204,7 +1449,7 @@ func (x *Terms) String() string {
 func (*Terms) ProtoMessage() {}
 
 func (x *Terms) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[5]
+	mi := &file_headwater_v1_program_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1217,7 +1462,7 @@ func (x *Terms) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Terms.ProtoReflect.Descriptor instead.
 func (*Terms) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{5}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Terms) GetVersion() int32 {
@@ -1346,6 +1591,13 @@ func (x *Terms) GetEnrollmentBonus() *RewardValue {
 	return nil
 }
 
+func (x *Terms) GetLadder() *Ladder {
+	if x != nil {
+		return x.Ladder
+	}
+	return nil
+}
+
 // The text that affiliates of a program agree to. It has nothing to do with `Terms`, which are the rules of commissions.
 type Agreement struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1364,7 +1616,7 @@ type Agreement struct {
 
 func (x *Agreement) Reset() {
 	*x = Agreement{}
-	mi := &file_headwater_v1_program_proto_msgTypes[6]
+	mi := &file_headwater_v1_program_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1376,7 +1628,7 @@ func (x *Agreement) String() string {
 func (*Agreement) ProtoMessage() {}
 
 func (x *Agreement) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[6]
+	mi := &file_headwater_v1_program_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1389,7 +1641,7 @@ func (x *Agreement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Agreement.ProtoReflect.Descriptor instead.
 func (*Agreement) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{6}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Agreement) GetVersion() int32 {
@@ -1441,7 +1693,7 @@ type WelcomeMail struct {
 
 func (x *WelcomeMail) Reset() {
 	*x = WelcomeMail{}
-	mi := &file_headwater_v1_program_proto_msgTypes[7]
+	mi := &file_headwater_v1_program_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1453,7 +1705,7 @@ func (x *WelcomeMail) String() string {
 func (*WelcomeMail) ProtoMessage() {}
 
 func (x *WelcomeMail) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[7]
+	mi := &file_headwater_v1_program_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1466,7 +1718,7 @@ func (x *WelcomeMail) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WelcomeMail.ProtoReflect.Descriptor instead.
 func (*WelcomeMail) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{7}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *WelcomeMail) GetIsEnabled() bool {
@@ -1505,7 +1757,7 @@ type ApplicationQuestion struct {
 
 func (x *ApplicationQuestion) Reset() {
 	*x = ApplicationQuestion{}
-	mi := &file_headwater_v1_program_proto_msgTypes[8]
+	mi := &file_headwater_v1_program_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1517,7 +1769,7 @@ func (x *ApplicationQuestion) String() string {
 func (*ApplicationQuestion) ProtoMessage() {}
 
 func (x *ApplicationQuestion) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[8]
+	mi := &file_headwater_v1_program_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1530,7 +1782,7 @@ func (x *ApplicationQuestion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplicationQuestion.ProtoReflect.Descriptor instead.
 func (*ApplicationQuestion) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{8}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ApplicationQuestion) GetKey() string {
@@ -1572,7 +1824,7 @@ type ProgramInvitation struct {
 
 func (x *ProgramInvitation) Reset() {
 	*x = ProgramInvitation{}
-	mi := &file_headwater_v1_program_proto_msgTypes[9]
+	mi := &file_headwater_v1_program_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1584,7 +1836,7 @@ func (x *ProgramInvitation) String() string {
 func (*ProgramInvitation) ProtoMessage() {}
 
 func (x *ProgramInvitation) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[9]
+	mi := &file_headwater_v1_program_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1597,7 +1849,7 @@ func (x *ProgramInvitation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProgramInvitation.ProtoReflect.Descriptor instead.
 func (*ProgramInvitation) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{9}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ProgramInvitation) GetCode() string {
@@ -1676,7 +1928,7 @@ type Program struct {
 
 func (x *Program) Reset() {
 	*x = Program{}
-	mi := &file_headwater_v1_program_proto_msgTypes[10]
+	mi := &file_headwater_v1_program_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1688,7 +1940,7 @@ func (x *Program) String() string {
 func (*Program) ProtoMessage() {}
 
 func (x *Program) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[10]
+	mi := &file_headwater_v1_program_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1701,7 +1953,7 @@ func (x *Program) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Program.ProtoReflect.Descriptor instead.
 func (*Program) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{10}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Program) GetId() string {
@@ -1864,7 +2116,7 @@ type CreateProgramRequest struct {
 
 func (x *CreateProgramRequest) Reset() {
 	*x = CreateProgramRequest{}
-	mi := &file_headwater_v1_program_proto_msgTypes[11]
+	mi := &file_headwater_v1_program_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1876,7 +2128,7 @@ func (x *CreateProgramRequest) String() string {
 func (*CreateProgramRequest) ProtoMessage() {}
 
 func (x *CreateProgramRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[11]
+	mi := &file_headwater_v1_program_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1889,7 +2141,7 @@ func (x *CreateProgramRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateProgramRequest.ProtoReflect.Descriptor instead.
 func (*CreateProgramRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{11}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CreateProgramRequest) GetRequestId() string {
@@ -2005,7 +2257,7 @@ type CreateProgramResponse struct {
 
 func (x *CreateProgramResponse) Reset() {
 	*x = CreateProgramResponse{}
-	mi := &file_headwater_v1_program_proto_msgTypes[12]
+	mi := &file_headwater_v1_program_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2017,7 +2269,7 @@ func (x *CreateProgramResponse) String() string {
 func (*CreateProgramResponse) ProtoMessage() {}
 
 func (x *CreateProgramResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[12]
+	mi := &file_headwater_v1_program_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2030,7 +2282,7 @@ func (x *CreateProgramResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateProgramResponse.ProtoReflect.Descriptor instead.
 func (*CreateProgramResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{12}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *CreateProgramResponse) GetProgram() *Program {
@@ -2067,7 +2319,7 @@ type ProgramMrr struct {
 
 func (x *ProgramMrr) Reset() {
 	*x = ProgramMrr{}
-	mi := &file_headwater_v1_program_proto_msgTypes[13]
+	mi := &file_headwater_v1_program_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2079,7 +2331,7 @@ func (x *ProgramMrr) String() string {
 func (*ProgramMrr) ProtoMessage() {}
 
 func (x *ProgramMrr) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[13]
+	mi := &file_headwater_v1_program_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2092,7 +2344,7 @@ func (x *ProgramMrr) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProgramMrr.ProtoReflect.Descriptor instead.
 func (*ProgramMrr) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{13}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ProgramMrr) GetMrr() *Money {
@@ -2123,7 +2375,7 @@ type GetProgramRequest struct {
 
 func (x *GetProgramRequest) Reset() {
 	*x = GetProgramRequest{}
-	mi := &file_headwater_v1_program_proto_msgTypes[14]
+	mi := &file_headwater_v1_program_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2135,7 +2387,7 @@ func (x *GetProgramRequest) String() string {
 func (*GetProgramRequest) ProtoMessage() {}
 
 func (x *GetProgramRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[14]
+	mi := &file_headwater_v1_program_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2148,7 +2400,7 @@ func (x *GetProgramRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetProgramRequest.ProtoReflect.Descriptor instead.
 func (*GetProgramRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{14}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *GetProgramRequest) GetProgramId() string {
@@ -2182,7 +2434,7 @@ type ScheduledTerms struct {
 
 func (x *ScheduledTerms) Reset() {
 	*x = ScheduledTerms{}
-	mi := &file_headwater_v1_program_proto_msgTypes[15]
+	mi := &file_headwater_v1_program_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2194,7 +2446,7 @@ func (x *ScheduledTerms) String() string {
 func (*ScheduledTerms) ProtoMessage() {}
 
 func (x *ScheduledTerms) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[15]
+	mi := &file_headwater_v1_program_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2207,7 +2459,7 @@ func (x *ScheduledTerms) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScheduledTerms.ProtoReflect.Descriptor instead.
 func (*ScheduledTerms) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{15}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ScheduledTerms) GetVersion() int32 {
@@ -2257,7 +2509,7 @@ type GetProgramResponse struct {
 
 func (x *GetProgramResponse) Reset() {
 	*x = GetProgramResponse{}
-	mi := &file_headwater_v1_program_proto_msgTypes[16]
+	mi := &file_headwater_v1_program_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2269,7 +2521,7 @@ func (x *GetProgramResponse) String() string {
 func (*GetProgramResponse) ProtoMessage() {}
 
 func (x *GetProgramResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[16]
+	mi := &file_headwater_v1_program_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2282,7 +2534,7 @@ func (x *GetProgramResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetProgramResponse.ProtoReflect.Descriptor instead.
 func (*GetProgramResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{16}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *GetProgramResponse) GetProgram() *Program {
@@ -2338,7 +2590,7 @@ type ListProgramsRequest struct {
 
 func (x *ListProgramsRequest) Reset() {
 	*x = ListProgramsRequest{}
-	mi := &file_headwater_v1_program_proto_msgTypes[17]
+	mi := &file_headwater_v1_program_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2350,7 +2602,7 @@ func (x *ListProgramsRequest) String() string {
 func (*ListProgramsRequest) ProtoMessage() {}
 
 func (x *ListProgramsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[17]
+	mi := &file_headwater_v1_program_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2363,7 +2615,7 @@ func (x *ListProgramsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListProgramsRequest.ProtoReflect.Descriptor instead.
 func (*ListProgramsRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{17}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ListProgramsRequest) GetPageSize() int32 {
@@ -2423,7 +2675,7 @@ type ListProgramsResponse struct {
 
 func (x *ListProgramsResponse) Reset() {
 	*x = ListProgramsResponse{}
-	mi := &file_headwater_v1_program_proto_msgTypes[18]
+	mi := &file_headwater_v1_program_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2435,7 +2687,7 @@ func (x *ListProgramsResponse) String() string {
 func (*ListProgramsResponse) ProtoMessage() {}
 
 func (x *ListProgramsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[18]
+	mi := &file_headwater_v1_program_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2448,7 +2700,7 @@ func (x *ListProgramsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListProgramsResponse.ProtoReflect.Descriptor instead.
 func (*ListProgramsResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{18}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ListProgramsResponse) GetPrograms() []*Program {
@@ -2508,7 +2760,7 @@ type UpdateProgramRequest struct {
 
 func (x *UpdateProgramRequest) Reset() {
 	*x = UpdateProgramRequest{}
-	mi := &file_headwater_v1_program_proto_msgTypes[19]
+	mi := &file_headwater_v1_program_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2520,7 +2772,7 @@ func (x *UpdateProgramRequest) String() string {
 func (*UpdateProgramRequest) ProtoMessage() {}
 
 func (x *UpdateProgramRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[19]
+	mi := &file_headwater_v1_program_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2533,7 +2785,7 @@ func (x *UpdateProgramRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateProgramRequest.ProtoReflect.Descriptor instead.
 func (*UpdateProgramRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{19}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *UpdateProgramRequest) GetRequestId() string {
@@ -2600,7 +2852,7 @@ type UpdateProgramResponse struct {
 
 func (x *UpdateProgramResponse) Reset() {
 	*x = UpdateProgramResponse{}
-	mi := &file_headwater_v1_program_proto_msgTypes[20]
+	mi := &file_headwater_v1_program_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2612,7 +2864,7 @@ func (x *UpdateProgramResponse) String() string {
 func (*UpdateProgramResponse) ProtoMessage() {}
 
 func (x *UpdateProgramResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[20]
+	mi := &file_headwater_v1_program_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2625,7 +2877,7 @@ func (x *UpdateProgramResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateProgramResponse.ProtoReflect.Descriptor instead.
 func (*UpdateProgramResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{20}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *UpdateProgramResponse) GetProgram() *Program {
@@ -2666,7 +2918,7 @@ type ArchiveProgramRequest struct {
 
 func (x *ArchiveProgramRequest) Reset() {
 	*x = ArchiveProgramRequest{}
-	mi := &file_headwater_v1_program_proto_msgTypes[21]
+	mi := &file_headwater_v1_program_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2678,7 +2930,7 @@ func (x *ArchiveProgramRequest) String() string {
 func (*ArchiveProgramRequest) ProtoMessage() {}
 
 func (x *ArchiveProgramRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[21]
+	mi := &file_headwater_v1_program_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2691,7 +2943,7 @@ func (x *ArchiveProgramRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ArchiveProgramRequest.ProtoReflect.Descriptor instead.
 func (*ArchiveProgramRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{21}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ArchiveProgramRequest) GetRequestId() string {
@@ -2728,7 +2980,7 @@ type ArchiveProgramResponse struct {
 
 func (x *ArchiveProgramResponse) Reset() {
 	*x = ArchiveProgramResponse{}
-	mi := &file_headwater_v1_program_proto_msgTypes[22]
+	mi := &file_headwater_v1_program_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2740,7 +2992,7 @@ func (x *ArchiveProgramResponse) String() string {
 func (*ArchiveProgramResponse) ProtoMessage() {}
 
 func (x *ArchiveProgramResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[22]
+	mi := &file_headwater_v1_program_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2753,7 +3005,7 @@ func (x *ArchiveProgramResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ArchiveProgramResponse.ProtoReflect.Descriptor instead.
 func (*ArchiveProgramResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{22}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ArchiveProgramResponse) GetProgram() *Program {
@@ -2780,7 +3032,7 @@ const file_headwater_v1_program_proto_rawDesc = "" +
 	"\vpercent_ppm\x18\x01 \x01(\x05H\x00R\n" +
 	"percentPpm\x12)\n" +
 	"\x04flat\x18\x02 \x01(\v2\x13.headwater.v1.MoneyH\x00R\x04flatB\x06\n" +
-	"\x04rate\"\xf1\x01\n" +
+	"\x04rate\"\x83\x02\n" +
 	"\tCondition\x12.\n" +
 	"\x06all_of\x18\x01 \x03(\v2\x17.headwater.v1.ConditionR\x05allOf\x12.\n" +
 	"\x06any_of\x18\x02 \x03(\v2\x17.headwater.v1.ConditionR\x05anyOf\x122\n" +
@@ -2788,7 +3040,8 @@ const file_headwater_v1_program_proto_rawDesc = "" +
 	"\n" +
 	"comparison\x18\x04 \x01(\x0e2\x18.headwater.v1.ComparisonR\n" +
 	"comparison\x12\x16\n" +
-	"\x06values\x18\x05 \x03(\tR\x06values\"\xfb\x04\n" +
+	"\x06values\x18\x05 \x03(\tR\x06values\x12\x10\n" +
+	"\x03key\x18\x06 \x01(\tR\x03key\"\xfb\x04\n" +
 	"\x0eCommissionRule\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12<\n" +
 	"\n" +
@@ -2816,7 +3069,19 @@ const file_headwater_v1_program_proto_rawDesc = "" +
 	"\x03Cap\x12,\n" +
 	"\x05scope\x18\x01 \x01(\x0e2\x16.headwater.v1.CapScopeR\x05scope\x12,\n" +
 	"\x06period\x18\x02 \x01(\x0e2\x14.headwater.v1.PeriodR\x06period\x12-\n" +
-	"\amaximum\x18\x03 \x01(\v2\x13.headwater.v1.MoneyR\amaximum\"\xac\b\n" +
+	"\amaximum\x18\x03 \x01(\v2\x13.headwater.v1.MoneyR\amaximum\"\x94\x01\n" +
+	"\x06Ladder\x12,\n" +
+	"\x04mode\x18\x01 \x01(\x0e2\x18.headwater.v1.LadderModeR\x04mode\x12,\n" +
+	"\x06period\x18\x02 \x01(\x0e2\x14.headwater.v1.PeriodR\x06period\x12.\n" +
+	"\x05steps\x18\x03 \x03(\v2\x18.headwater.v1.LadderStepR\x05steps\"\xa0\x01\n" +
+	"\n" +
+	"LadderStep\x12$\n" +
+	"\x0emin_sale_count\x18\x01 \x01(\x03R\fminSaleCount\x122\n" +
+	"\n" +
+	"min_amount\x18\x02 \x01(\v2\x13.headwater.v1.MoneyR\tminAmount\x128\n" +
+	"\n" +
+	"commission\x18\x03 \x01(\v2\x18.headwater.v1.CommissionR\n" +
+	"commission\"\xda\b\n" +
 	"\x05Terms\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x05R\aversion\x129\n" +
 	"\n" +
@@ -2842,7 +3107,8 @@ const file_headwater_v1_program_proto_rawDesc = "" +
 	"createTime\x12?\n" +
 	"\rwithdraw_time\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\fwithdrawTime\x12L\n" +
 	"\x0fcustomer_reward\x18\x11 \x01(\v2#.headwater.v1.CustomerRewardPromiseR\x0ecustomerReward\x12D\n" +
-	"\x10enrollment_bonus\x18\x12 \x01(\v2\x19.headwater.v1.RewardValueR\x0fenrollmentBonusB\x13\n" +
+	"\x10enrollment_bonus\x18\x12 \x01(\v2\x19.headwater.v1.RewardValueR\x0fenrollmentBonus\x12,\n" +
+	"\x06ladder\x18\x13 \x01(\v2\x14.headwater.v1.LadderR\x06ladderB\x13\n" +
 	"\x11_hold_period_daysB\x1a\n" +
 	"\x18_attribution_window_days\"l\n" +
 	"\tAgreement\x12\x18\n" +
@@ -2996,7 +3262,7 @@ const file_headwater_v1_program_proto_rawDesc = "" +
 	"\x15COMMISSION_EVENT_SALE\x10\x01\x12\x19\n" +
 	"\x15COMMISSION_EVENT_LEAD\x10\x02\x12 \n" +
 	"\x1cCOMMISSION_EVENT_APPOINTMENT\x10\x03\x12!\n" +
-	"\x1dCOMMISSION_EVENT_CUSTOM_EVENT\x10\x04*\xbb\x03\n" +
+	"\x1dCOMMISSION_EVENT_CUSTOM_EVENT\x10\x04*\x94\x05\n" +
 	"\x0eConditionField\x12\x1f\n" +
 	"\x1bCONDITION_FIELD_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16CONDITION_FIELD_AMOUNT\x10\x01\x12\x1c\n" +
@@ -3011,7 +3277,13 @@ const file_headwater_v1_program_proto_rawDesc = "" +
 	"!CONDITION_FIELD_CUSTOMER_AGE_DAYS\x10\n" +
 	"\x12'\n" +
 	"#CONDITION_FIELD_CUSTOMER_AGE_MONTHS\x10\v\x12\x1f\n" +
-	"\x1bCONDITION_FIELD_LINE_AMOUNT\x10\f*\x88\x03\n" +
+	"\x1bCONDITION_FIELD_LINE_AMOUNT\x10\f\x12\"\n" +
+	"\x1eCONDITION_FIELD_EVENT_METADATA\x10\r\x12!\n" +
+	"\x1dCONDITION_FIELD_LEAD_METADATA\x10\x0e\x12$\n" +
+	" CONDITION_FIELD_CUSTOMER_COUNTRY\x10\x0f\x12%\n" +
+	"!CONDITION_FIELD_AFFILIATE_COUNTRY\x10\x10\x12#\n" +
+	"\x1fCONDITION_FIELD_AFFILIATE_GROUP\x10\x11\x12\x1e\n" +
+	"\x1aCONDITION_FIELD_OCCUR_TIME\x10\x12*\xb5\x03\n" +
 	"\n" +
 	"Comparison\x12\x1a\n" +
 	"\x16COMPARISON_UNSPECIFIED\x10\x00\x12\x14\n" +
@@ -3029,7 +3301,9 @@ const file_headwater_v1_program_proto_rawDesc = "" +
 	"\x13COMPARISON_CONTAINS\x10\v\x12\x15\n" +
 	"\x11COMPARISON_EXISTS\x10\f\x12\x19\n" +
 	"\x15COMPARISON_NOT_EXISTS\x10\r\x12\x1a\n" +
-	"\x16COMPARISON_MULTIPLE_OF\x10\x0e*c\n" +
+	"\x16COMPARISON_MULTIPLE_OF\x10\x0e\x12\x15\n" +
+	"\x11COMPARISON_BEFORE\x10\x0f\x12\x14\n" +
+	"\x10COMPARISON_AFTER\x10\x10*c\n" +
 	"\fProgramState\x12\x1d\n" +
 	"\x19PROGRAM_STATE_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14PROGRAM_STATE_ACTIVE\x10\x01\x12\x1a\n" +
@@ -3052,7 +3326,11 @@ const file_headwater_v1_program_proto_rawDesc = "" +
 	"\fPERIOD_MONTH\x10\x03\x12\x12\n" +
 	"\x0ePERIOD_QUARTER\x10\x04\x12\x0f\n" +
 	"\vPERIOD_YEAR\x10\x05\x12\x13\n" +
-	"\x0fPERIOD_ALL_TIME\x10\x06BN\n" +
+	"\x0fPERIOD_ALL_TIME\x10\x06*C\n" +
+	"\n" +
+	"LadderMode\x12\x1b\n" +
+	"\x17LADDER_MODE_UNSPECIFIED\x10\x00\x12\x18\n" +
+	"\x14LADDER_MODE_LEVEL_UP\x10\x01BN\n" +
 	"\x10dev.headwater.v1B\fProgramProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (
@@ -3067,8 +3345,8 @@ func file_headwater_v1_program_proto_rawDescGZIP() []byte {
 	return file_headwater_v1_program_proto_rawDescData
 }
 
-var file_headwater_v1_program_proto_enumTypes = make([]protoimpl.EnumInfo, 9)
-var file_headwater_v1_program_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
+var file_headwater_v1_program_proto_enumTypes = make([]protoimpl.EnumInfo, 10)
+var file_headwater_v1_program_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_headwater_v1_program_proto_goTypes = []any{
 	(Rounding)(0),                  // 0: headwater.v1.Rounding
 	(TermsReach)(0),                // 1: headwater.v1.TermsReach
@@ -3079,113 +3357,122 @@ var file_headwater_v1_program_proto_goTypes = []any{
 	(UplineBasis)(0),               // 6: headwater.v1.UplineBasis
 	(CapScope)(0),                  // 7: headwater.v1.CapScope
 	(Period)(0),                    // 8: headwater.v1.Period
-	(*Commission)(nil),             // 9: headwater.v1.Commission
-	(*Condition)(nil),              // 10: headwater.v1.Condition
-	(*CommissionRule)(nil),         // 11: headwater.v1.CommissionRule
-	(*UplineLevel)(nil),            // 12: headwater.v1.UplineLevel
-	(*Cap)(nil),                    // 13: headwater.v1.Cap
-	(*Terms)(nil),                  // 14: headwater.v1.Terms
-	(*Agreement)(nil),              // 15: headwater.v1.Agreement
-	(*WelcomeMail)(nil),            // 16: headwater.v1.WelcomeMail
-	(*ApplicationQuestion)(nil),    // 17: headwater.v1.ApplicationQuestion
-	(*ProgramInvitation)(nil),      // 18: headwater.v1.ProgramInvitation
-	(*Program)(nil),                // 19: headwater.v1.Program
-	(*CreateProgramRequest)(nil),   // 20: headwater.v1.CreateProgramRequest
-	(*CreateProgramResponse)(nil),  // 21: headwater.v1.CreateProgramResponse
-	(*ProgramMrr)(nil),             // 22: headwater.v1.ProgramMrr
-	(*GetProgramRequest)(nil),      // 23: headwater.v1.GetProgramRequest
-	(*ScheduledTerms)(nil),         // 24: headwater.v1.ScheduledTerms
-	(*GetProgramResponse)(nil),     // 25: headwater.v1.GetProgramResponse
-	(*ListProgramsRequest)(nil),    // 26: headwater.v1.ListProgramsRequest
-	(*ListProgramsResponse)(nil),   // 27: headwater.v1.ListProgramsResponse
-	(*UpdateProgramRequest)(nil),   // 28: headwater.v1.UpdateProgramRequest
-	(*UpdateProgramResponse)(nil),  // 29: headwater.v1.UpdateProgramResponse
-	(*ArchiveProgramRequest)(nil),  // 30: headwater.v1.ArchiveProgramRequest
-	(*ArchiveProgramResponse)(nil), // 31: headwater.v1.ArchiveProgramResponse
-	nil,                            // 32: headwater.v1.Program.MetadataEntry
-	nil,                            // 33: headwater.v1.CreateProgramRequest.MetadataEntry
-	nil,                            // 34: headwater.v1.ListProgramsRequest.MetadataEntry
-	(*Money)(nil),                  // 35: headwater.v1.Money
-	(*timestamppb.Timestamp)(nil),  // 36: google.protobuf.Timestamp
-	(AttributionModel)(0),          // 37: headwater.v1.AttributionModel
-	(AttributionSource)(0),         // 38: headwater.v1.AttributionSource
-	(*CustomerRewardPromise)(nil),  // 39: headwater.v1.CustomerRewardPromise
-	(*RewardValue)(nil),            // 40: headwater.v1.RewardValue
-	(*Warning)(nil),                // 41: headwater.v1.Warning
-	(ListOrder)(0),                 // 42: headwater.v1.ListOrder
-	(*fieldmaskpb.FieldMask)(nil),  // 43: google.protobuf.FieldMask
+	(LadderMode)(0),                // 9: headwater.v1.LadderMode
+	(*Commission)(nil),             // 10: headwater.v1.Commission
+	(*Condition)(nil),              // 11: headwater.v1.Condition
+	(*CommissionRule)(nil),         // 12: headwater.v1.CommissionRule
+	(*UplineLevel)(nil),            // 13: headwater.v1.UplineLevel
+	(*Cap)(nil),                    // 14: headwater.v1.Cap
+	(*Ladder)(nil),                 // 15: headwater.v1.Ladder
+	(*LadderStep)(nil),             // 16: headwater.v1.LadderStep
+	(*Terms)(nil),                  // 17: headwater.v1.Terms
+	(*Agreement)(nil),              // 18: headwater.v1.Agreement
+	(*WelcomeMail)(nil),            // 19: headwater.v1.WelcomeMail
+	(*ApplicationQuestion)(nil),    // 20: headwater.v1.ApplicationQuestion
+	(*ProgramInvitation)(nil),      // 21: headwater.v1.ProgramInvitation
+	(*Program)(nil),                // 22: headwater.v1.Program
+	(*CreateProgramRequest)(nil),   // 23: headwater.v1.CreateProgramRequest
+	(*CreateProgramResponse)(nil),  // 24: headwater.v1.CreateProgramResponse
+	(*ProgramMrr)(nil),             // 25: headwater.v1.ProgramMrr
+	(*GetProgramRequest)(nil),      // 26: headwater.v1.GetProgramRequest
+	(*ScheduledTerms)(nil),         // 27: headwater.v1.ScheduledTerms
+	(*GetProgramResponse)(nil),     // 28: headwater.v1.GetProgramResponse
+	(*ListProgramsRequest)(nil),    // 29: headwater.v1.ListProgramsRequest
+	(*ListProgramsResponse)(nil),   // 30: headwater.v1.ListProgramsResponse
+	(*UpdateProgramRequest)(nil),   // 31: headwater.v1.UpdateProgramRequest
+	(*UpdateProgramResponse)(nil),  // 32: headwater.v1.UpdateProgramResponse
+	(*ArchiveProgramRequest)(nil),  // 33: headwater.v1.ArchiveProgramRequest
+	(*ArchiveProgramResponse)(nil), // 34: headwater.v1.ArchiveProgramResponse
+	nil,                            // 35: headwater.v1.Program.MetadataEntry
+	nil,                            // 36: headwater.v1.CreateProgramRequest.MetadataEntry
+	nil,                            // 37: headwater.v1.ListProgramsRequest.MetadataEntry
+	(*Money)(nil),                  // 38: headwater.v1.Money
+	(*timestamppb.Timestamp)(nil),  // 39: google.protobuf.Timestamp
+	(AttributionModel)(0),          // 40: headwater.v1.AttributionModel
+	(AttributionSource)(0),         // 41: headwater.v1.AttributionSource
+	(*CustomerRewardPromise)(nil),  // 42: headwater.v1.CustomerRewardPromise
+	(*RewardValue)(nil),            // 43: headwater.v1.RewardValue
+	(*Warning)(nil),                // 44: headwater.v1.Warning
+	(ListOrder)(0),                 // 45: headwater.v1.ListOrder
+	(*fieldmaskpb.FieldMask)(nil),  // 46: google.protobuf.FieldMask
 }
 var file_headwater_v1_program_proto_depIdxs = []int32{
-	35, // 0: headwater.v1.Commission.flat:type_name -> headwater.v1.Money
-	10, // 1: headwater.v1.Condition.all_of:type_name -> headwater.v1.Condition
-	10, // 2: headwater.v1.Condition.any_of:type_name -> headwater.v1.Condition
+	38, // 0: headwater.v1.Commission.flat:type_name -> headwater.v1.Money
+	11, // 1: headwater.v1.Condition.all_of:type_name -> headwater.v1.Condition
+	11, // 2: headwater.v1.Condition.any_of:type_name -> headwater.v1.Condition
 	3,  // 3: headwater.v1.Condition.field:type_name -> headwater.v1.ConditionField
 	4,  // 4: headwater.v1.Condition.comparison:type_name -> headwater.v1.Comparison
 	2,  // 5: headwater.v1.CommissionRule.event_kind:type_name -> headwater.v1.CommissionEvent
-	10, // 6: headwater.v1.CommissionRule.condition:type_name -> headwater.v1.Condition
-	36, // 7: headwater.v1.CommissionRule.start_time:type_name -> google.protobuf.Timestamp
-	36, // 8: headwater.v1.CommissionRule.end_time:type_name -> google.protobuf.Timestamp
-	9,  // 9: headwater.v1.CommissionRule.commission:type_name -> headwater.v1.Commission
-	35, // 10: headwater.v1.CommissionRule.first_sale_bonus:type_name -> headwater.v1.Money
+	11, // 6: headwater.v1.CommissionRule.condition:type_name -> headwater.v1.Condition
+	39, // 7: headwater.v1.CommissionRule.start_time:type_name -> google.protobuf.Timestamp
+	39, // 8: headwater.v1.CommissionRule.end_time:type_name -> google.protobuf.Timestamp
+	10, // 9: headwater.v1.CommissionRule.commission:type_name -> headwater.v1.Commission
+	38, // 10: headwater.v1.CommissionRule.first_sale_bonus:type_name -> headwater.v1.Money
 	6,  // 11: headwater.v1.UplineLevel.basis:type_name -> headwater.v1.UplineBasis
 	7,  // 12: headwater.v1.Cap.scope:type_name -> headwater.v1.CapScope
 	8,  // 13: headwater.v1.Cap.period:type_name -> headwater.v1.Period
-	35, // 14: headwater.v1.Cap.maximum:type_name -> headwater.v1.Money
-	36, // 15: headwater.v1.Terms.start_time:type_name -> google.protobuf.Timestamp
-	1,  // 16: headwater.v1.Terms.reach:type_name -> headwater.v1.TermsReach
-	9,  // 17: headwater.v1.Terms.commission:type_name -> headwater.v1.Commission
-	37, // 18: headwater.v1.Terms.attribution_model:type_name -> headwater.v1.AttributionModel
-	38, // 19: headwater.v1.Terms.precedence:type_name -> headwater.v1.AttributionSource
-	0,  // 20: headwater.v1.Terms.rounding:type_name -> headwater.v1.Rounding
-	11, // 21: headwater.v1.Terms.rules:type_name -> headwater.v1.CommissionRule
-	12, // 22: headwater.v1.Terms.upline_levels:type_name -> headwater.v1.UplineLevel
-	13, // 23: headwater.v1.Terms.caps:type_name -> headwater.v1.Cap
-	36, // 24: headwater.v1.Terms.end_time:type_name -> google.protobuf.Timestamp
-	36, // 25: headwater.v1.Terms.create_time:type_name -> google.protobuf.Timestamp
-	36, // 26: headwater.v1.Terms.withdraw_time:type_name -> google.protobuf.Timestamp
-	39, // 27: headwater.v1.Terms.customer_reward:type_name -> headwater.v1.CustomerRewardPromise
-	40, // 28: headwater.v1.Terms.enrollment_bonus:type_name -> headwater.v1.RewardValue
-	36, // 29: headwater.v1.ProgramInvitation.expire_time:type_name -> google.protobuf.Timestamp
-	5,  // 30: headwater.v1.Program.state:type_name -> headwater.v1.ProgramState
-	14, // 31: headwater.v1.Program.terms:type_name -> headwater.v1.Terms
-	36, // 32: headwater.v1.Program.create_time:type_name -> google.protobuf.Timestamp
-	36, // 33: headwater.v1.Program.update_time:type_name -> google.protobuf.Timestamp
-	15, // 34: headwater.v1.Program.agreement:type_name -> headwater.v1.Agreement
-	17, // 35: headwater.v1.Program.questions:type_name -> headwater.v1.ApplicationQuestion
-	18, // 36: headwater.v1.Program.invitations:type_name -> headwater.v1.ProgramInvitation
-	16, // 37: headwater.v1.Program.welcome_mail:type_name -> headwater.v1.WelcomeMail
-	32, // 38: headwater.v1.Program.metadata:type_name -> headwater.v1.Program.MetadataEntry
-	14, // 39: headwater.v1.CreateProgramRequest.terms:type_name -> headwater.v1.Terms
-	15, // 40: headwater.v1.CreateProgramRequest.agreement:type_name -> headwater.v1.Agreement
-	17, // 41: headwater.v1.CreateProgramRequest.questions:type_name -> headwater.v1.ApplicationQuestion
-	18, // 42: headwater.v1.CreateProgramRequest.invitations:type_name -> headwater.v1.ProgramInvitation
-	16, // 43: headwater.v1.CreateProgramRequest.welcome_mail:type_name -> headwater.v1.WelcomeMail
-	33, // 44: headwater.v1.CreateProgramRequest.metadata:type_name -> headwater.v1.CreateProgramRequest.MetadataEntry
-	19, // 45: headwater.v1.CreateProgramResponse.program:type_name -> headwater.v1.Program
-	41, // 46: headwater.v1.CreateProgramResponse.warnings:type_name -> headwater.v1.Warning
-	35, // 47: headwater.v1.ProgramMrr.mrr:type_name -> headwater.v1.Money
-	36, // 48: headwater.v1.ScheduledTerms.start_time:type_name -> google.protobuf.Timestamp
-	36, // 49: headwater.v1.ScheduledTerms.end_time:type_name -> google.protobuf.Timestamp
-	1,  // 50: headwater.v1.ScheduledTerms.reach:type_name -> headwater.v1.TermsReach
-	19, // 51: headwater.v1.GetProgramResponse.program:type_name -> headwater.v1.Program
-	22, // 52: headwater.v1.GetProgramResponse.mrr_by_currency:type_name -> headwater.v1.ProgramMrr
-	24, // 53: headwater.v1.GetProgramResponse.scheduled_terms:type_name -> headwater.v1.ScheduledTerms
-	42, // 54: headwater.v1.ListProgramsRequest.order:type_name -> headwater.v1.ListOrder
-	5,  // 55: headwater.v1.ListProgramsRequest.states:type_name -> headwater.v1.ProgramState
-	34, // 56: headwater.v1.ListProgramsRequest.metadata:type_name -> headwater.v1.ListProgramsRequest.MetadataEntry
-	19, // 57: headwater.v1.ListProgramsResponse.programs:type_name -> headwater.v1.Program
-	19, // 58: headwater.v1.UpdateProgramRequest.program:type_name -> headwater.v1.Program
-	43, // 59: headwater.v1.UpdateProgramRequest.update_mask:type_name -> google.protobuf.FieldMask
-	36, // 60: headwater.v1.UpdateProgramRequest.terms_start_time:type_name -> google.protobuf.Timestamp
-	36, // 61: headwater.v1.UpdateProgramRequest.terms_end_time:type_name -> google.protobuf.Timestamp
-	19, // 62: headwater.v1.UpdateProgramResponse.program:type_name -> headwater.v1.Program
-	41, // 63: headwater.v1.UpdateProgramResponse.warnings:type_name -> headwater.v1.Warning
-	19, // 64: headwater.v1.ArchiveProgramResponse.program:type_name -> headwater.v1.Program
-	65, // [65:65] is the sub-list for method output_type
-	65, // [65:65] is the sub-list for method input_type
-	65, // [65:65] is the sub-list for extension type_name
-	65, // [65:65] is the sub-list for extension extendee
-	0,  // [0:65] is the sub-list for field type_name
+	38, // 14: headwater.v1.Cap.maximum:type_name -> headwater.v1.Money
+	9,  // 15: headwater.v1.Ladder.mode:type_name -> headwater.v1.LadderMode
+	8,  // 16: headwater.v1.Ladder.period:type_name -> headwater.v1.Period
+	16, // 17: headwater.v1.Ladder.steps:type_name -> headwater.v1.LadderStep
+	38, // 18: headwater.v1.LadderStep.min_amount:type_name -> headwater.v1.Money
+	10, // 19: headwater.v1.LadderStep.commission:type_name -> headwater.v1.Commission
+	39, // 20: headwater.v1.Terms.start_time:type_name -> google.protobuf.Timestamp
+	1,  // 21: headwater.v1.Terms.reach:type_name -> headwater.v1.TermsReach
+	10, // 22: headwater.v1.Terms.commission:type_name -> headwater.v1.Commission
+	40, // 23: headwater.v1.Terms.attribution_model:type_name -> headwater.v1.AttributionModel
+	41, // 24: headwater.v1.Terms.precedence:type_name -> headwater.v1.AttributionSource
+	0,  // 25: headwater.v1.Terms.rounding:type_name -> headwater.v1.Rounding
+	12, // 26: headwater.v1.Terms.rules:type_name -> headwater.v1.CommissionRule
+	13, // 27: headwater.v1.Terms.upline_levels:type_name -> headwater.v1.UplineLevel
+	14, // 28: headwater.v1.Terms.caps:type_name -> headwater.v1.Cap
+	39, // 29: headwater.v1.Terms.end_time:type_name -> google.protobuf.Timestamp
+	39, // 30: headwater.v1.Terms.create_time:type_name -> google.protobuf.Timestamp
+	39, // 31: headwater.v1.Terms.withdraw_time:type_name -> google.protobuf.Timestamp
+	42, // 32: headwater.v1.Terms.customer_reward:type_name -> headwater.v1.CustomerRewardPromise
+	43, // 33: headwater.v1.Terms.enrollment_bonus:type_name -> headwater.v1.RewardValue
+	15, // 34: headwater.v1.Terms.ladder:type_name -> headwater.v1.Ladder
+	39, // 35: headwater.v1.ProgramInvitation.expire_time:type_name -> google.protobuf.Timestamp
+	5,  // 36: headwater.v1.Program.state:type_name -> headwater.v1.ProgramState
+	17, // 37: headwater.v1.Program.terms:type_name -> headwater.v1.Terms
+	39, // 38: headwater.v1.Program.create_time:type_name -> google.protobuf.Timestamp
+	39, // 39: headwater.v1.Program.update_time:type_name -> google.protobuf.Timestamp
+	18, // 40: headwater.v1.Program.agreement:type_name -> headwater.v1.Agreement
+	20, // 41: headwater.v1.Program.questions:type_name -> headwater.v1.ApplicationQuestion
+	21, // 42: headwater.v1.Program.invitations:type_name -> headwater.v1.ProgramInvitation
+	19, // 43: headwater.v1.Program.welcome_mail:type_name -> headwater.v1.WelcomeMail
+	35, // 44: headwater.v1.Program.metadata:type_name -> headwater.v1.Program.MetadataEntry
+	17, // 45: headwater.v1.CreateProgramRequest.terms:type_name -> headwater.v1.Terms
+	18, // 46: headwater.v1.CreateProgramRequest.agreement:type_name -> headwater.v1.Agreement
+	20, // 47: headwater.v1.CreateProgramRequest.questions:type_name -> headwater.v1.ApplicationQuestion
+	21, // 48: headwater.v1.CreateProgramRequest.invitations:type_name -> headwater.v1.ProgramInvitation
+	19, // 49: headwater.v1.CreateProgramRequest.welcome_mail:type_name -> headwater.v1.WelcomeMail
+	36, // 50: headwater.v1.CreateProgramRequest.metadata:type_name -> headwater.v1.CreateProgramRequest.MetadataEntry
+	22, // 51: headwater.v1.CreateProgramResponse.program:type_name -> headwater.v1.Program
+	44, // 52: headwater.v1.CreateProgramResponse.warnings:type_name -> headwater.v1.Warning
+	38, // 53: headwater.v1.ProgramMrr.mrr:type_name -> headwater.v1.Money
+	39, // 54: headwater.v1.ScheduledTerms.start_time:type_name -> google.protobuf.Timestamp
+	39, // 55: headwater.v1.ScheduledTerms.end_time:type_name -> google.protobuf.Timestamp
+	1,  // 56: headwater.v1.ScheduledTerms.reach:type_name -> headwater.v1.TermsReach
+	22, // 57: headwater.v1.GetProgramResponse.program:type_name -> headwater.v1.Program
+	25, // 58: headwater.v1.GetProgramResponse.mrr_by_currency:type_name -> headwater.v1.ProgramMrr
+	27, // 59: headwater.v1.GetProgramResponse.scheduled_terms:type_name -> headwater.v1.ScheduledTerms
+	45, // 60: headwater.v1.ListProgramsRequest.order:type_name -> headwater.v1.ListOrder
+	5,  // 61: headwater.v1.ListProgramsRequest.states:type_name -> headwater.v1.ProgramState
+	37, // 62: headwater.v1.ListProgramsRequest.metadata:type_name -> headwater.v1.ListProgramsRequest.MetadataEntry
+	22, // 63: headwater.v1.ListProgramsResponse.programs:type_name -> headwater.v1.Program
+	22, // 64: headwater.v1.UpdateProgramRequest.program:type_name -> headwater.v1.Program
+	46, // 65: headwater.v1.UpdateProgramRequest.update_mask:type_name -> google.protobuf.FieldMask
+	39, // 66: headwater.v1.UpdateProgramRequest.terms_start_time:type_name -> google.protobuf.Timestamp
+	39, // 67: headwater.v1.UpdateProgramRequest.terms_end_time:type_name -> google.protobuf.Timestamp
+	22, // 68: headwater.v1.UpdateProgramResponse.program:type_name -> headwater.v1.Program
+	44, // 69: headwater.v1.UpdateProgramResponse.warnings:type_name -> headwater.v1.Warning
+	22, // 70: headwater.v1.ArchiveProgramResponse.program:type_name -> headwater.v1.Program
+	71, // [71:71] is the sub-list for method output_type
+	71, // [71:71] is the sub-list for method input_type
+	71, // [71:71] is the sub-list for extension type_name
+	71, // [71:71] is the sub-list for extension extendee
+	0,  // [0:71] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_program_proto_init() }
@@ -3201,15 +3488,15 @@ func file_headwater_v1_program_proto_init() {
 		(*Commission_PercentPpm)(nil),
 		(*Commission_Flat)(nil),
 	}
-	file_headwater_v1_program_proto_msgTypes[5].OneofWrappers = []any{}
-	file_headwater_v1_program_proto_msgTypes[18].OneofWrappers = []any{}
+	file_headwater_v1_program_proto_msgTypes[7].OneofWrappers = []any{}
+	file_headwater_v1_program_proto_msgTypes[20].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_program_proto_rawDesc), len(file_headwater_v1_program_proto_rawDesc)),
-			NumEnums:      9,
-			NumMessages:   26,
+			NumEnums:      10,
+			NumMessages:   28,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

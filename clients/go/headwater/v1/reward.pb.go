@@ -37,7 +37,7 @@ const (
 	RewardState_REWARD_STATE_APPROVED RewardState = 2
 	// DenyRewards denied it.
 	RewardState_REWARD_STATE_DENIED RewardState = 3
-	// FulfillReward said that the affiliate was given what it is. No call pays rewards in cash today, so none of them is in this state.
+	// A payout paid it, or FulfillReward said that the affiliate was given what it is.
 	RewardState_REWARD_STATE_PAID RewardState = 4
 	// Refunds took back the whole reward before it was paid. The rewards of those refunds have this state too.
 	RewardState_REWARD_STATE_REVERSED RewardState = 5
@@ -156,7 +156,8 @@ const (
 	RewardOrigin_REWARD_ORIGIN_UNSPECIFIED RewardOrigin = 0
 	// From a conversion.
 	RewardOrigin_REWARD_ORIGIN_CONVERSION RewardOrigin = 1
-	// CreateReward created it, or it is the bonus of an enrollment, see `Reward.bonus_terms_version`.
+	// CreateReward created it, it is the bonus of an enrollment, see `Reward.bonus_terms_version`, or it pays a submission, see
+	// `Reward.submission_id`.
 	RewardOrigin_REWARD_ORIGIN_BY_HAND RewardOrigin = 2
 )
 
@@ -221,6 +222,8 @@ const (
 	RewardRule_REWARD_RULE_TERMS_RULE RewardRule = 6
 	// The reward is what the caps of the terms let the affiliate have for an event, less what is left of the event's own reward. See `Cap`.
 	RewardRule_REWARD_RULE_TALLY_CHANGE RewardRule = 7
+	// The coupon's own commission.
+	RewardRule_REWARD_RULE_COUPON RewardRule = 8
 )
 
 // Enum value maps for RewardRule.
@@ -234,6 +237,7 @@ var (
 		5: "REWARD_RULE_ADJUSTMENT",
 		6: "REWARD_RULE_TERMS_RULE",
 		7: "REWARD_RULE_TALLY_CHANGE",
+		8: "REWARD_RULE_COUPON",
 	}
 	RewardRule_value = map[string]int32{
 		"REWARD_RULE_UNSPECIFIED":  0,
@@ -244,6 +248,7 @@ var (
 		"REWARD_RULE_ADJUSTMENT":   5,
 		"REWARD_RULE_TERMS_RULE":   6,
 		"REWARD_RULE_TALLY_CHANGE": 7,
+		"REWARD_RULE_COUPON":       8,
 	}
 )
 
@@ -434,8 +439,12 @@ type Reward struct {
 	Conversion *RewardConversion `protobuf:"bytes,17,opt,name=conversion,proto3" json:"conversion,omitempty"`
 	// Of the bonus of an enrollment: the version of the program's terms whose `enrollment_bonus` it is. 0 for all other rewards.
 	BonusTermsVersion int32 `protobuf:"varint,18,opt,name=bonus_terms_version,json=bonusTermsVersion,proto3" json:"bonus_terms_version,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// The id of the payout that paid it. Empty unless it is paid in cash.
+	PayoutId string `protobuf:"bytes,19,opt,name=payout_id,json=payoutId,proto3" json:"payout_id,omitempty"`
+	// The id of the submission to a bounty that the reward pays. Empty for all other rewards.
+	SubmissionId  string `protobuf:"bytes,20,opt,name=submission_id,json=submissionId,proto3" json:"submission_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Reward) Reset() {
@@ -594,6 +603,20 @@ func (x *Reward) GetBonusTermsVersion() int32 {
 	return 0
 }
 
+func (x *Reward) GetPayoutId() string {
+	if x != nil {
+		return x.PayoutId
+	}
+	return ""
+}
+
+func (x *Reward) GetSubmissionId() string {
+	if x != nil {
+		return x.SubmissionId
+	}
+	return ""
+}
+
 // How a reward was computed, with all that is needed to compute it again. The commission on a sale with `percent_ppm` is
 // `base_amount x percent_ppm / 1,000,000`, rounded. The commission with `flat` is `flat`, or `flat x quantity` if there is a `quantity`. The reward is the affiliate's share of the
 // commission (`share_ppm`). If several affiliates share it, `split` has all shares, and the commission is divided by largest remainder: all parts
@@ -655,7 +678,9 @@ type RewardCalculation struct {
 	// How each line of a sale with lines was priced, in their order. The parts add up to the reward. `rule`, `rate` and the fields of the rule are
 	// those of the line with the largest commission then, and the amounts are those of the whole sale. Empty for a sale without lines, and for
 	// rewards that take back: the conversion of a refund says how much it took of each line.
-	Lines         []*RewardLine `protobuf:"bytes,19,rep,name=lines,proto3" json:"lines,omitempty"`
+	Lines []*RewardLine `protobuf:"bytes,19,rep,name=lines,proto3" json:"lines,omitempty"`
+	// The step of the ladder that the rate is of, see `Terms.ladder`. Not set if the ladder does not price the sale.
+	Ladder        *LadderMet `protobuf:"bytes,20,opt,name=ladder,proto3" json:"ladder,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -834,6 +859,13 @@ func (x *RewardCalculation) GetLines() []*RewardLine {
 	return nil
 }
 
+func (x *RewardCalculation) GetLadder() *LadderMet {
+	if x != nil {
+		return x.Ladder
+	}
+	return nil
+}
+
 type isRewardCalculation_Rate interface {
 	isRewardCalculation_Rate()
 }
@@ -851,6 +883,88 @@ type RewardCalculation_Flat struct {
 func (*RewardCalculation_PercentPpm) isRewardCalculation_Rate() {}
 
 func (*RewardCalculation_Flat) isRewardCalculation_Rate() {}
+
+// The step of a ladder at which a sale is priced, and what the affiliate had sold before, of what the ladder prices.
+type LadderMet struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 0 before the first step, 1 for the first one.
+	Step int32 `protobuf:"varint,1,opt,name=step,proto3" json:"step,omitempty"`
+	// The period.
+	Period Period `protobuf:"varint,2,opt,name=period,proto3,enum=headwater.v1.Period" json:"period,omitempty"`
+	// The first day of the period in the account's time zone, written like 2026-11-01. Empty for all time.
+	PeriodStartDay string `protobuf:"bytes,3,opt,name=period_start_day,json=periodStartDay,proto3" json:"period_start_day,omitempty"`
+	// How many sales of the period were told before.
+	EarlierSaleCount int64 `protobuf:"varint,4,opt,name=earlier_sale_count,json=earlierSaleCount,proto3" json:"earlier_sale_count,omitempty"`
+	// What they amount to, less refunds.
+	EarlierAmount *Money `protobuf:"bytes,5,opt,name=earlier_amount,json=earlierAmount,proto3" json:"earlier_amount,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LadderMet) Reset() {
+	*x = LadderMet{}
+	mi := &file_headwater_v1_reward_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LadderMet) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LadderMet) ProtoMessage() {}
+
+func (x *LadderMet) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_reward_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LadderMet.ProtoReflect.Descriptor instead.
+func (*LadderMet) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *LadderMet) GetStep() int32 {
+	if x != nil {
+		return x.Step
+	}
+	return 0
+}
+
+func (x *LadderMet) GetPeriod() Period {
+	if x != nil {
+		return x.Period
+	}
+	return Period_PERIOD_UNSPECIFIED
+}
+
+func (x *LadderMet) GetPeriodStartDay() string {
+	if x != nil {
+		return x.PeriodStartDay
+	}
+	return ""
+}
+
+func (x *LadderMet) GetEarlierSaleCount() int64 {
+	if x != nil {
+		return x.EarlierSaleCount
+	}
+	return 0
+}
+
+func (x *LadderMet) GetEarlierAmount() *Money {
+	if x != nil {
+		return x.EarlierAmount
+	}
+	return nil
+}
 
 // A cap of the terms, as an event met it.
 type CapApplied struct {
@@ -873,7 +987,7 @@ type CapApplied struct {
 
 func (x *CapApplied) Reset() {
 	*x = CapApplied{}
-	mi := &file_headwater_v1_reward_proto_msgTypes[3]
+	mi := &file_headwater_v1_reward_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -885,7 +999,7 @@ func (x *CapApplied) String() string {
 func (*CapApplied) ProtoMessage() {}
 
 func (x *CapApplied) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_reward_proto_msgTypes[3]
+	mi := &file_headwater_v1_reward_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -898,7 +1012,7 @@ func (x *CapApplied) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CapApplied.ProtoReflect.Descriptor instead.
 func (*CapApplied) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{3}
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *CapApplied) GetScope() CapScope {
@@ -959,7 +1073,7 @@ type TallyChange struct {
 
 func (x *TallyChange) Reset() {
 	*x = TallyChange{}
-	mi := &file_headwater_v1_reward_proto_msgTypes[4]
+	mi := &file_headwater_v1_reward_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -971,7 +1085,7 @@ func (x *TallyChange) String() string {
 func (*TallyChange) ProtoMessage() {}
 
 func (x *TallyChange) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_reward_proto_msgTypes[4]
+	mi := &file_headwater_v1_reward_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -984,7 +1098,7 @@ func (x *TallyChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TallyChange.ProtoReflect.Descriptor instead.
 func (*TallyChange) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{4}
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *TallyChange) GetPaidBeforeMinor() int64 {
@@ -1021,7 +1135,7 @@ type RewardSplit struct {
 
 func (x *RewardSplit) Reset() {
 	*x = RewardSplit{}
-	mi := &file_headwater_v1_reward_proto_msgTypes[5]
+	mi := &file_headwater_v1_reward_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1033,7 +1147,7 @@ func (x *RewardSplit) String() string {
 func (*RewardSplit) ProtoMessage() {}
 
 func (x *RewardSplit) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_reward_proto_msgTypes[5]
+	mi := &file_headwater_v1_reward_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1046,7 +1160,7 @@ func (x *RewardSplit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RewardSplit.ProtoReflect.Descriptor instead.
 func (*RewardSplit) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{5}
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *RewardSplit) GetSharesPpm() []int32 {
@@ -1105,7 +1219,7 @@ type RewardLine struct {
 
 func (x *RewardLine) Reset() {
 	*x = RewardLine{}
-	mi := &file_headwater_v1_reward_proto_msgTypes[6]
+	mi := &file_headwater_v1_reward_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1117,7 +1231,7 @@ func (x *RewardLine) String() string {
 func (*RewardLine) ProtoMessage() {}
 
 func (x *RewardLine) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_reward_proto_msgTypes[6]
+	mi := &file_headwater_v1_reward_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1130,7 +1244,7 @@ func (x *RewardLine) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RewardLine.ProtoReflect.Descriptor instead.
 func (*RewardLine) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{6}
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *RewardLine) GetLineId() string {
@@ -1278,7 +1392,7 @@ type UplineShare struct {
 
 func (x *UplineShare) Reset() {
 	*x = UplineShare{}
-	mi := &file_headwater_v1_reward_proto_msgTypes[7]
+	mi := &file_headwater_v1_reward_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1290,7 +1404,7 @@ func (x *UplineShare) String() string {
 func (*UplineShare) ProtoMessage() {}
 
 func (x *UplineShare) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_reward_proto_msgTypes[7]
+	mi := &file_headwater_v1_reward_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1303,7 +1417,7 @@ func (x *UplineShare) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UplineShare.ProtoReflect.Descriptor instead.
 func (*UplineShare) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{7}
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *UplineShare) GetLevel() int32 {
@@ -1349,7 +1463,7 @@ type RewardSummary struct {
 
 func (x *RewardSummary) Reset() {
 	*x = RewardSummary{}
-	mi := &file_headwater_v1_reward_proto_msgTypes[8]
+	mi := &file_headwater_v1_reward_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1361,7 +1475,7 @@ func (x *RewardSummary) String() string {
 func (*RewardSummary) ProtoMessage() {}
 
 func (x *RewardSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_reward_proto_msgTypes[8]
+	mi := &file_headwater_v1_reward_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1374,7 +1488,7 @@ func (x *RewardSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RewardSummary.ProtoReflect.Descriptor instead.
 func (*RewardSummary) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{8}
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *RewardSummary) GetRewardId() string {
@@ -1411,7 +1525,7 @@ type GetRewardRequest struct {
 
 func (x *GetRewardRequest) Reset() {
 	*x = GetRewardRequest{}
-	mi := &file_headwater_v1_reward_proto_msgTypes[9]
+	mi := &file_headwater_v1_reward_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1423,7 +1537,7 @@ func (x *GetRewardRequest) String() string {
 func (*GetRewardRequest) ProtoMessage() {}
 
 func (x *GetRewardRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_reward_proto_msgTypes[9]
+	mi := &file_headwater_v1_reward_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1436,7 +1550,7 @@ func (x *GetRewardRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRewardRequest.ProtoReflect.Descriptor instead.
 func (*GetRewardRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{9}
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *GetRewardRequest) GetRewardId() string {
@@ -1464,7 +1578,7 @@ type GetRewardResponse struct {
 
 func (x *GetRewardResponse) Reset() {
 	*x = GetRewardResponse{}
-	mi := &file_headwater_v1_reward_proto_msgTypes[10]
+	mi := &file_headwater_v1_reward_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1476,7 +1590,7 @@ func (x *GetRewardResponse) String() string {
 func (*GetRewardResponse) ProtoMessage() {}
 
 func (x *GetRewardResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_reward_proto_msgTypes[10]
+	mi := &file_headwater_v1_reward_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1489,7 +1603,7 @@ func (x *GetRewardResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRewardResponse.ProtoReflect.Descriptor instead.
 func (*GetRewardResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{10}
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *GetRewardResponse) GetReward() *Reward {
@@ -1531,14 +1645,16 @@ type ListRewardsRequest struct {
 	// Only rewards of this origin. Default: any.
 	Origin RewardOrigin `protobuf:"varint,13,opt,name=origin,proto3,enum=headwater.v1.RewardOrigin" json:"origin,omitempty"`
 	// How much of each reward to return. Default `REWARD_VIEW_BASIC`.
-	View          RewardView `protobuf:"varint,14,opt,name=view,proto3,enum=headwater.v1.RewardView" json:"view,omitempty"`
+	View RewardView `protobuf:"varint,14,opt,name=view,proto3,enum=headwater.v1.RewardView" json:"view,omitempty"`
+	// Only rewards that this payout paid. Optional.
+	PayoutId      string `protobuf:"bytes,15,opt,name=payout_id,json=payoutId,proto3" json:"payout_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListRewardsRequest) Reset() {
 	*x = ListRewardsRequest{}
-	mi := &file_headwater_v1_reward_proto_msgTypes[11]
+	mi := &file_headwater_v1_reward_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1550,7 +1666,7 @@ func (x *ListRewardsRequest) String() string {
 func (*ListRewardsRequest) ProtoMessage() {}
 
 func (x *ListRewardsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_reward_proto_msgTypes[11]
+	mi := &file_headwater_v1_reward_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1563,7 +1679,7 @@ func (x *ListRewardsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRewardsRequest.ProtoReflect.Descriptor instead.
 func (*ListRewardsRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{11}
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListRewardsRequest) GetPageSize() int32 {
@@ -1664,6 +1780,13 @@ func (x *ListRewardsRequest) GetView() RewardView {
 	return RewardView_REWARD_VIEW_UNSPECIFIED
 }
 
+func (x *ListRewardsRequest) GetPayoutId() string {
+	if x != nil {
+		return x.PayoutId
+	}
+	return ""
+}
+
 // The answer of ListRewards.
 type ListRewardsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1677,7 +1800,7 @@ type ListRewardsResponse struct {
 
 func (x *ListRewardsResponse) Reset() {
 	*x = ListRewardsResponse{}
-	mi := &file_headwater_v1_reward_proto_msgTypes[12]
+	mi := &file_headwater_v1_reward_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1689,7 +1812,7 @@ func (x *ListRewardsResponse) String() string {
 func (*ListRewardsResponse) ProtoMessage() {}
 
 func (x *ListRewardsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_reward_proto_msgTypes[12]
+	mi := &file_headwater_v1_reward_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1702,7 +1825,7 @@ func (x *ListRewardsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRewardsResponse.ProtoReflect.Descriptor instead.
 func (*ListRewardsResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{12}
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListRewardsResponse) GetRewards() []*Reward {
@@ -1735,7 +1858,7 @@ type ApproveRewardsRequest struct {
 
 func (x *ApproveRewardsRequest) Reset() {
 	*x = ApproveRewardsRequest{}
-	mi := &file_headwater_v1_reward_proto_msgTypes[13]
+	mi := &file_headwater_v1_reward_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1747,7 +1870,7 @@ func (x *ApproveRewardsRequest) String() string {
 func (*ApproveRewardsRequest) ProtoMessage() {}
 
 func (x *ApproveRewardsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_reward_proto_msgTypes[13]
+	mi := &file_headwater_v1_reward_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1760,7 +1883,7 @@ func (x *ApproveRewardsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveRewardsRequest.ProtoReflect.Descriptor instead.
 func (*ApproveRewardsRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{13}
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ApproveRewardsRequest) GetRequestId() string {
@@ -1790,7 +1913,7 @@ type ApproveRewardsResponse struct {
 
 func (x *ApproveRewardsResponse) Reset() {
 	*x = ApproveRewardsResponse{}
-	mi := &file_headwater_v1_reward_proto_msgTypes[14]
+	mi := &file_headwater_v1_reward_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1802,7 +1925,7 @@ func (x *ApproveRewardsResponse) String() string {
 func (*ApproveRewardsResponse) ProtoMessage() {}
 
 func (x *ApproveRewardsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_reward_proto_msgTypes[14]
+	mi := &file_headwater_v1_reward_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1815,7 +1938,7 @@ func (x *ApproveRewardsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApproveRewardsResponse.ProtoReflect.Descriptor instead.
 func (*ApproveRewardsResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{14}
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ApproveRewardsResponse) GetRewards() []*Reward {
@@ -1850,7 +1973,7 @@ type DenyRewardsRequest struct {
 
 func (x *DenyRewardsRequest) Reset() {
 	*x = DenyRewardsRequest{}
-	mi := &file_headwater_v1_reward_proto_msgTypes[15]
+	mi := &file_headwater_v1_reward_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1862,7 +1985,7 @@ func (x *DenyRewardsRequest) String() string {
 func (*DenyRewardsRequest) ProtoMessage() {}
 
 func (x *DenyRewardsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_reward_proto_msgTypes[15]
+	mi := &file_headwater_v1_reward_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1875,7 +1998,7 @@ func (x *DenyRewardsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DenyRewardsRequest.ProtoReflect.Descriptor instead.
 func (*DenyRewardsRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{15}
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *DenyRewardsRequest) GetRequestId() string {
@@ -1912,7 +2035,7 @@ type DenyRewardsResponse struct {
 
 func (x *DenyRewardsResponse) Reset() {
 	*x = DenyRewardsResponse{}
-	mi := &file_headwater_v1_reward_proto_msgTypes[16]
+	mi := &file_headwater_v1_reward_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1924,7 +2047,7 @@ func (x *DenyRewardsResponse) String() string {
 func (*DenyRewardsResponse) ProtoMessage() {}
 
 func (x *DenyRewardsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_reward_proto_msgTypes[16]
+	mi := &file_headwater_v1_reward_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1937,7 +2060,7 @@ func (x *DenyRewardsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DenyRewardsResponse.ProtoReflect.Descriptor instead.
 func (*DenyRewardsResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{16}
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *DenyRewardsResponse) GetRewards() []*Reward {
@@ -1970,7 +2093,7 @@ type ReleaseRewardsRequest struct {
 
 func (x *ReleaseRewardsRequest) Reset() {
 	*x = ReleaseRewardsRequest{}
-	mi := &file_headwater_v1_reward_proto_msgTypes[17]
+	mi := &file_headwater_v1_reward_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1982,7 +2105,7 @@ func (x *ReleaseRewardsRequest) String() string {
 func (*ReleaseRewardsRequest) ProtoMessage() {}
 
 func (x *ReleaseRewardsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_reward_proto_msgTypes[17]
+	mi := &file_headwater_v1_reward_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1995,7 +2118,7 @@ func (x *ReleaseRewardsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseRewardsRequest.ProtoReflect.Descriptor instead.
 func (*ReleaseRewardsRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{17}
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ReleaseRewardsRequest) GetRequestId() string {
@@ -2025,7 +2148,7 @@ type ReleaseRewardsResponse struct {
 
 func (x *ReleaseRewardsResponse) Reset() {
 	*x = ReleaseRewardsResponse{}
-	mi := &file_headwater_v1_reward_proto_msgTypes[18]
+	mi := &file_headwater_v1_reward_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2037,7 +2160,7 @@ func (x *ReleaseRewardsResponse) String() string {
 func (*ReleaseRewardsResponse) ProtoMessage() {}
 
 func (x *ReleaseRewardsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_reward_proto_msgTypes[18]
+	mi := &file_headwater_v1_reward_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2050,7 +2173,7 @@ func (x *ReleaseRewardsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseRewardsResponse.ProtoReflect.Descriptor instead.
 func (*ReleaseRewardsResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{18}
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ReleaseRewardsResponse) GetRewards() []*Reward {
@@ -2094,7 +2217,7 @@ type CreateRewardRequest struct {
 
 func (x *CreateRewardRequest) Reset() {
 	*x = CreateRewardRequest{}
-	mi := &file_headwater_v1_reward_proto_msgTypes[19]
+	mi := &file_headwater_v1_reward_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2106,7 +2229,7 @@ func (x *CreateRewardRequest) String() string {
 func (*CreateRewardRequest) ProtoMessage() {}
 
 func (x *CreateRewardRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_reward_proto_msgTypes[19]
+	mi := &file_headwater_v1_reward_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2119,7 +2242,7 @@ func (x *CreateRewardRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateRewardRequest.ProtoReflect.Descriptor instead.
 func (*CreateRewardRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{19}
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *CreateRewardRequest) GetRequestId() string {
@@ -2206,7 +2329,7 @@ type CreateRewardResponse struct {
 
 func (x *CreateRewardResponse) Reset() {
 	*x = CreateRewardResponse{}
-	mi := &file_headwater_v1_reward_proto_msgTypes[20]
+	mi := &file_headwater_v1_reward_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2218,7 +2341,7 @@ func (x *CreateRewardResponse) String() string {
 func (*CreateRewardResponse) ProtoMessage() {}
 
 func (x *CreateRewardResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_reward_proto_msgTypes[20]
+	mi := &file_headwater_v1_reward_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2231,7 +2354,7 @@ func (x *CreateRewardResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateRewardResponse.ProtoReflect.Descriptor instead.
 func (*CreateRewardResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{20}
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *CreateRewardResponse) GetReward() *Reward {
@@ -2263,7 +2386,7 @@ type FulfillRewardRequest struct {
 
 func (x *FulfillRewardRequest) Reset() {
 	*x = FulfillRewardRequest{}
-	mi := &file_headwater_v1_reward_proto_msgTypes[21]
+	mi := &file_headwater_v1_reward_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2275,7 +2398,7 @@ func (x *FulfillRewardRequest) String() string {
 func (*FulfillRewardRequest) ProtoMessage() {}
 
 func (x *FulfillRewardRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_reward_proto_msgTypes[21]
+	mi := &file_headwater_v1_reward_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2288,7 +2411,7 @@ func (x *FulfillRewardRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FulfillRewardRequest.ProtoReflect.Descriptor instead.
 func (*FulfillRewardRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{21}
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *FulfillRewardRequest) GetRequestId() string {
@@ -2318,7 +2441,7 @@ type FulfillRewardResponse struct {
 
 func (x *FulfillRewardResponse) Reset() {
 	*x = FulfillRewardResponse{}
-	mi := &file_headwater_v1_reward_proto_msgTypes[22]
+	mi := &file_headwater_v1_reward_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2330,7 +2453,7 @@ func (x *FulfillRewardResponse) String() string {
 func (*FulfillRewardResponse) ProtoMessage() {}
 
 func (x *FulfillRewardResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_reward_proto_msgTypes[22]
+	mi := &file_headwater_v1_reward_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2343,7 +2466,7 @@ func (x *FulfillRewardResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FulfillRewardResponse.ProtoReflect.Descriptor instead.
 func (*FulfillRewardResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{22}
+	return file_headwater_v1_reward_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *FulfillRewardResponse) GetReward() *Reward {
@@ -2375,7 +2498,7 @@ const file_headwater_v1_reward_proto_rawDesc = "" +
 	"\trefund_id\x18\a \x01(\tR\brefundId\x12\x1a\n" +
 	"\bquantity\x18\b \x01(\x05R\bquantity\x129\n" +
 	"\n" +
-	"occur_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\toccurTime\"\xbf\x06\n" +
+	"occur_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\toccurTime\"\x81\a\n" +
 	"\x06Reward\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12#\n" +
 	"\rconversion_id\x18\x02 \x01(\tR\fconversionId\x12!\n" +
@@ -2401,7 +2524,9 @@ const file_headwater_v1_reward_proto_rawDesc = "" +
 	"\n" +
 	"conversion\x18\x11 \x01(\v2\x1e.headwater.v1.RewardConversionR\n" +
 	"conversion\x12.\n" +
-	"\x13bonus_terms_version\x18\x12 \x01(\x05R\x11bonusTermsVersion\"\xf7\x06\n" +
+	"\x13bonus_terms_version\x18\x12 \x01(\x05R\x11bonusTermsVersion\x12\x1b\n" +
+	"\tpayout_id\x18\x13 \x01(\tR\bpayoutId\x12#\n" +
+	"\rsubmission_id\x18\x14 \x01(\tR\fsubmissionId\"\xa8\a\n" +
 	"\x11RewardCalculation\x12,\n" +
 	"\x04rule\x18\x01 \x01(\x0e2\x18.headwater.v1.RewardRuleR\x04rule\x124\n" +
 	"\vbase_amount\x18\x02 \x01(\v2\x13.headwater.v1.MoneyR\n" +
@@ -2428,8 +2553,15 @@ const file_headwater_v1_reward_proto_rawDesc = "" +
 	"\x05split\x18\x10 \x01(\v2\x19.headwater.v1.RewardSplitR\x05split\x12,\n" +
 	"\x04caps\x18\x11 \x03(\v2\x18.headwater.v1.CapAppliedR\x04caps\x12<\n" +
 	"\ftally_change\x18\x12 \x01(\v2\x19.headwater.v1.TallyChangeR\vtallyChange\x12.\n" +
-	"\x05lines\x18\x13 \x03(\v2\x18.headwater.v1.RewardLineR\x05linesB\x06\n" +
-	"\x04rate\"\x96\x02\n" +
+	"\x05lines\x18\x13 \x03(\v2\x18.headwater.v1.RewardLineR\x05lines\x12/\n" +
+	"\x06ladder\x18\x14 \x01(\v2\x17.headwater.v1.LadderMetR\x06ladderB\x06\n" +
+	"\x04rate\"\xe1\x01\n" +
+	"\tLadderMet\x12\x12\n" +
+	"\x04step\x18\x01 \x01(\x05R\x04step\x12,\n" +
+	"\x06period\x18\x02 \x01(\x0e2\x14.headwater.v1.PeriodR\x06period\x12(\n" +
+	"\x10period_start_day\x18\x03 \x01(\tR\x0eperiodStartDay\x12,\n" +
+	"\x12earlier_sale_count\x18\x04 \x01(\x03R\x10earlierSaleCount\x12:\n" +
+	"\x0eearlier_amount\x18\x05 \x01(\v2\x13.headwater.v1.MoneyR\rearlierAmount\"\x96\x02\n" +
 	"\n" +
 	"CapApplied\x12,\n" +
 	"\x05scope\x18\x01 \x01(\x0e2\x16.headwater.v1.CapScopeR\x05scope\x12,\n" +
@@ -2483,7 +2615,7 @@ const file_headwater_v1_reward_proto_rawDesc = "" +
 	"\treward_id\x18\x01 \x01(\tR\brewardId\x12,\n" +
 	"\x04view\x18\x02 \x01(\x0e2\x18.headwater.v1.RewardViewR\x04view\"A\n" +
 	"\x11GetRewardResponse\x12,\n" +
-	"\x06reward\x18\x01 \x01(\v2\x14.headwater.v1.RewardR\x06reward\"\xfd\x04\n" +
+	"\x06reward\x18\x01 \x01(\v2\x14.headwater.v1.RewardR\x06reward\"\x9a\x05\n" +
 	"\x12ListRewardsRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
@@ -2501,7 +2633,8 @@ const file_headwater_v1_reward_proto_rawDesc = "" +
 	"\trefund_id\x18\v \x01(\tR\brefundId\x129\n" +
 	"\asources\x18\f \x03(\x0e2\x1f.headwater.v1.AttributionSourceR\asources\x122\n" +
 	"\x06origin\x18\r \x01(\x0e2\x1a.headwater.v1.RewardOriginR\x06origin\x12,\n" +
-	"\x04view\x18\x0e \x01(\x0e2\x18.headwater.v1.RewardViewR\x04view\"m\n" +
+	"\x04view\x18\x0e \x01(\x0e2\x18.headwater.v1.RewardViewR\x04view\x12\x1b\n" +
+	"\tpayout_id\x18\x0f \x01(\tR\bpayoutId\"m\n" +
 	"\x13ListRewardsResponse\x12.\n" +
 	"\arewards\x18\x01 \x03(\v2\x14.headwater.v1.RewardR\arewards\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"U\n" +
@@ -2567,7 +2700,7 @@ const file_headwater_v1_reward_proto_rawDesc = "" +
 	"\fRewardOrigin\x12\x1d\n" +
 	"\x19REWARD_ORIGIN_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18REWARD_ORIGIN_CONVERSION\x10\x01\x12\x19\n" +
-	"\x15REWARD_ORIGIN_BY_HAND\x10\x02*\xea\x01\n" +
+	"\x15REWARD_ORIGIN_BY_HAND\x10\x02*\x82\x02\n" +
 	"\n" +
 	"RewardRule\x12\x1b\n" +
 	"\x17REWARD_RULE_UNSPECIFIED\x10\x00\x12\x17\n" +
@@ -2577,7 +2710,8 @@ const file_headwater_v1_reward_proto_rawDesc = "" +
 	"\x16REWARD_RULE_CORRECTION\x10\x04\x12\x1a\n" +
 	"\x16REWARD_RULE_ADJUSTMENT\x10\x05\x12\x1a\n" +
 	"\x16REWARD_RULE_TERMS_RULE\x10\x06\x12\x1c\n" +
-	"\x18REWARD_RULE_TALLY_CHANGE\x10\aBM\n" +
+	"\x18REWARD_RULE_TALLY_CHANGE\x10\a\x12\x16\n" +
+	"\x12REWARD_RULE_COUPON\x10\bBM\n" +
 	"\x10dev.headwater.v1B\vRewardProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (
@@ -2593,7 +2727,7 @@ func file_headwater_v1_reward_proto_rawDescGZIP() []byte {
 }
 
 var file_headwater_v1_reward_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_headwater_v1_reward_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_headwater_v1_reward_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_headwater_v1_reward_proto_goTypes = []any{
 	(RewardState)(0),               // 0: headwater.v1.RewardState
 	(RewardView)(0),                // 1: headwater.v1.RewardView
@@ -2602,102 +2736,106 @@ var file_headwater_v1_reward_proto_goTypes = []any{
 	(*RewardConversion)(nil),       // 4: headwater.v1.RewardConversion
 	(*Reward)(nil),                 // 5: headwater.v1.Reward
 	(*RewardCalculation)(nil),      // 6: headwater.v1.RewardCalculation
-	(*CapApplied)(nil),             // 7: headwater.v1.CapApplied
-	(*TallyChange)(nil),            // 8: headwater.v1.TallyChange
-	(*RewardSplit)(nil),            // 9: headwater.v1.RewardSplit
-	(*RewardLine)(nil),             // 10: headwater.v1.RewardLine
-	(*UplineShare)(nil),            // 11: headwater.v1.UplineShare
-	(*RewardSummary)(nil),          // 12: headwater.v1.RewardSummary
-	(*GetRewardRequest)(nil),       // 13: headwater.v1.GetRewardRequest
-	(*GetRewardResponse)(nil),      // 14: headwater.v1.GetRewardResponse
-	(*ListRewardsRequest)(nil),     // 15: headwater.v1.ListRewardsRequest
-	(*ListRewardsResponse)(nil),    // 16: headwater.v1.ListRewardsResponse
-	(*ApproveRewardsRequest)(nil),  // 17: headwater.v1.ApproveRewardsRequest
-	(*ApproveRewardsResponse)(nil), // 18: headwater.v1.ApproveRewardsResponse
-	(*DenyRewardsRequest)(nil),     // 19: headwater.v1.DenyRewardsRequest
-	(*DenyRewardsResponse)(nil),    // 20: headwater.v1.DenyRewardsResponse
-	(*ReleaseRewardsRequest)(nil),  // 21: headwater.v1.ReleaseRewardsRequest
-	(*ReleaseRewardsResponse)(nil), // 22: headwater.v1.ReleaseRewardsResponse
-	(*CreateRewardRequest)(nil),    // 23: headwater.v1.CreateRewardRequest
-	(*CreateRewardResponse)(nil),   // 24: headwater.v1.CreateRewardResponse
-	(*FulfillRewardRequest)(nil),   // 25: headwater.v1.FulfillRewardRequest
-	(*FulfillRewardResponse)(nil),  // 26: headwater.v1.FulfillRewardResponse
-	(*Money)(nil),                  // 27: headwater.v1.Money
-	(AttributionSource)(0),         // 28: headwater.v1.AttributionSource
-	(*timestamppb.Timestamp)(nil),  // 29: google.protobuf.Timestamp
-	(*RewardValue)(nil),            // 30: headwater.v1.RewardValue
-	(Rounding)(0),                  // 31: headwater.v1.Rounding
-	(CapScope)(0),                  // 32: headwater.v1.CapScope
+	(*LadderMet)(nil),              // 7: headwater.v1.LadderMet
+	(*CapApplied)(nil),             // 8: headwater.v1.CapApplied
+	(*TallyChange)(nil),            // 9: headwater.v1.TallyChange
+	(*RewardSplit)(nil),            // 10: headwater.v1.RewardSplit
+	(*RewardLine)(nil),             // 11: headwater.v1.RewardLine
+	(*UplineShare)(nil),            // 12: headwater.v1.UplineShare
+	(*RewardSummary)(nil),          // 13: headwater.v1.RewardSummary
+	(*GetRewardRequest)(nil),       // 14: headwater.v1.GetRewardRequest
+	(*GetRewardResponse)(nil),      // 15: headwater.v1.GetRewardResponse
+	(*ListRewardsRequest)(nil),     // 16: headwater.v1.ListRewardsRequest
+	(*ListRewardsResponse)(nil),    // 17: headwater.v1.ListRewardsResponse
+	(*ApproveRewardsRequest)(nil),  // 18: headwater.v1.ApproveRewardsRequest
+	(*ApproveRewardsResponse)(nil), // 19: headwater.v1.ApproveRewardsResponse
+	(*DenyRewardsRequest)(nil),     // 20: headwater.v1.DenyRewardsRequest
+	(*DenyRewardsResponse)(nil),    // 21: headwater.v1.DenyRewardsResponse
+	(*ReleaseRewardsRequest)(nil),  // 22: headwater.v1.ReleaseRewardsRequest
+	(*ReleaseRewardsResponse)(nil), // 23: headwater.v1.ReleaseRewardsResponse
+	(*CreateRewardRequest)(nil),    // 24: headwater.v1.CreateRewardRequest
+	(*CreateRewardResponse)(nil),   // 25: headwater.v1.CreateRewardResponse
+	(*FulfillRewardRequest)(nil),   // 26: headwater.v1.FulfillRewardRequest
+	(*FulfillRewardResponse)(nil),  // 27: headwater.v1.FulfillRewardResponse
+	(*Money)(nil),                  // 28: headwater.v1.Money
+	(AttributionSource)(0),         // 29: headwater.v1.AttributionSource
+	(*timestamppb.Timestamp)(nil),  // 30: google.protobuf.Timestamp
+	(*RewardValue)(nil),            // 31: headwater.v1.RewardValue
+	(Rounding)(0),                  // 32: headwater.v1.Rounding
 	(Period)(0),                    // 33: headwater.v1.Period
-	(UplineBasis)(0),               // 34: headwater.v1.UplineBasis
-	(ListOrder)(0),                 // 35: headwater.v1.ListOrder
-	(*AffiliateSelector)(nil),      // 36: headwater.v1.AffiliateSelector
-	(*TimeInterval)(nil),           // 37: headwater.v1.TimeInterval
-	(RewardUnit)(0),                // 38: headwater.v1.RewardUnit
-	(*LeadSelector)(nil),           // 39: headwater.v1.LeadSelector
-	(*EnrollmentSelector)(nil),     // 40: headwater.v1.EnrollmentSelector
+	(CapScope)(0),                  // 34: headwater.v1.CapScope
+	(UplineBasis)(0),               // 35: headwater.v1.UplineBasis
+	(ListOrder)(0),                 // 36: headwater.v1.ListOrder
+	(*AffiliateSelector)(nil),      // 37: headwater.v1.AffiliateSelector
+	(*TimeInterval)(nil),           // 38: headwater.v1.TimeInterval
+	(RewardUnit)(0),                // 39: headwater.v1.RewardUnit
+	(*LeadSelector)(nil),           // 40: headwater.v1.LeadSelector
+	(*EnrollmentSelector)(nil),     // 41: headwater.v1.EnrollmentSelector
 }
 var file_headwater_v1_reward_proto_depIdxs = []int32{
-	27, // 0: headwater.v1.RewardConversion.amount:type_name -> headwater.v1.Money
-	28, // 1: headwater.v1.RewardConversion.source:type_name -> headwater.v1.AttributionSource
-	29, // 2: headwater.v1.RewardConversion.occur_time:type_name -> google.protobuf.Timestamp
-	30, // 3: headwater.v1.Reward.value:type_name -> headwater.v1.RewardValue
-	30, // 4: headwater.v1.Reward.reversed:type_name -> headwater.v1.RewardValue
+	28, // 0: headwater.v1.RewardConversion.amount:type_name -> headwater.v1.Money
+	29, // 1: headwater.v1.RewardConversion.source:type_name -> headwater.v1.AttributionSource
+	30, // 2: headwater.v1.RewardConversion.occur_time:type_name -> google.protobuf.Timestamp
+	31, // 3: headwater.v1.Reward.value:type_name -> headwater.v1.RewardValue
+	31, // 4: headwater.v1.Reward.reversed:type_name -> headwater.v1.RewardValue
 	0,  // 5: headwater.v1.Reward.state:type_name -> headwater.v1.RewardState
 	6,  // 6: headwater.v1.Reward.calculation:type_name -> headwater.v1.RewardCalculation
-	29, // 7: headwater.v1.Reward.auto_approve_time:type_name -> google.protobuf.Timestamp
-	29, // 8: headwater.v1.Reward.create_time:type_name -> google.protobuf.Timestamp
-	29, // 9: headwater.v1.Reward.update_time:type_name -> google.protobuf.Timestamp
+	30, // 7: headwater.v1.Reward.auto_approve_time:type_name -> google.protobuf.Timestamp
+	30, // 8: headwater.v1.Reward.create_time:type_name -> google.protobuf.Timestamp
+	30, // 9: headwater.v1.Reward.update_time:type_name -> google.protobuf.Timestamp
 	4,  // 10: headwater.v1.Reward.conversion:type_name -> headwater.v1.RewardConversion
 	3,  // 11: headwater.v1.RewardCalculation.rule:type_name -> headwater.v1.RewardRule
-	27, // 12: headwater.v1.RewardCalculation.base_amount:type_name -> headwater.v1.Money
-	27, // 13: headwater.v1.RewardCalculation.sale_amount:type_name -> headwater.v1.Money
-	27, // 14: headwater.v1.RewardCalculation.flat:type_name -> headwater.v1.Money
-	31, // 15: headwater.v1.RewardCalculation.rounding:type_name -> headwater.v1.Rounding
-	27, // 16: headwater.v1.RewardCalculation.adjustment:type_name -> headwater.v1.Money
-	27, // 17: headwater.v1.RewardCalculation.first_sale_bonus:type_name -> headwater.v1.Money
-	11, // 18: headwater.v1.RewardCalculation.upline:type_name -> headwater.v1.UplineShare
-	9,  // 19: headwater.v1.RewardCalculation.split:type_name -> headwater.v1.RewardSplit
-	7,  // 20: headwater.v1.RewardCalculation.caps:type_name -> headwater.v1.CapApplied
-	8,  // 21: headwater.v1.RewardCalculation.tally_change:type_name -> headwater.v1.TallyChange
-	10, // 22: headwater.v1.RewardCalculation.lines:type_name -> headwater.v1.RewardLine
-	32, // 23: headwater.v1.CapApplied.scope:type_name -> headwater.v1.CapScope
-	33, // 24: headwater.v1.CapApplied.period:type_name -> headwater.v1.Period
-	27, // 25: headwater.v1.CapApplied.maximum:type_name -> headwater.v1.Money
-	27, // 26: headwater.v1.CapApplied.paid_before:type_name -> headwater.v1.Money
-	27, // 27: headwater.v1.RewardLine.base_amount:type_name -> headwater.v1.Money
-	3,  // 28: headwater.v1.RewardLine.rule:type_name -> headwater.v1.RewardRule
-	27, // 29: headwater.v1.RewardLine.flat:type_name -> headwater.v1.Money
-	27, // 30: headwater.v1.RewardLine.first_sale_bonus:type_name -> headwater.v1.Money
-	27, // 31: headwater.v1.RewardLine.commission_amount:type_name -> headwater.v1.Money
-	27, // 32: headwater.v1.RewardLine.value_amount:type_name -> headwater.v1.Money
-	34, // 33: headwater.v1.UplineShare.basis:type_name -> headwater.v1.UplineBasis
-	30, // 34: headwater.v1.RewardSummary.value:type_name -> headwater.v1.RewardValue
-	1,  // 35: headwater.v1.GetRewardRequest.view:type_name -> headwater.v1.RewardView
-	5,  // 36: headwater.v1.GetRewardResponse.reward:type_name -> headwater.v1.Reward
-	35, // 37: headwater.v1.ListRewardsRequest.order:type_name -> headwater.v1.ListOrder
-	0,  // 38: headwater.v1.ListRewardsRequest.states:type_name -> headwater.v1.RewardState
-	36, // 39: headwater.v1.ListRewardsRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	37, // 40: headwater.v1.ListRewardsRequest.create_interval:type_name -> headwater.v1.TimeInterval
-	38, // 41: headwater.v1.ListRewardsRequest.units:type_name -> headwater.v1.RewardUnit
-	28, // 42: headwater.v1.ListRewardsRequest.sources:type_name -> headwater.v1.AttributionSource
-	2,  // 43: headwater.v1.ListRewardsRequest.origin:type_name -> headwater.v1.RewardOrigin
-	1,  // 44: headwater.v1.ListRewardsRequest.view:type_name -> headwater.v1.RewardView
-	5,  // 45: headwater.v1.ListRewardsResponse.rewards:type_name -> headwater.v1.Reward
-	5,  // 46: headwater.v1.ApproveRewardsResponse.rewards:type_name -> headwater.v1.Reward
-	5,  // 47: headwater.v1.DenyRewardsResponse.rewards:type_name -> headwater.v1.Reward
-	5,  // 48: headwater.v1.ReleaseRewardsResponse.rewards:type_name -> headwater.v1.Reward
-	39, // 49: headwater.v1.CreateRewardRequest.lead:type_name -> headwater.v1.LeadSelector
-	40, // 50: headwater.v1.CreateRewardRequest.enrollment:type_name -> headwater.v1.EnrollmentSelector
-	30, // 51: headwater.v1.CreateRewardRequest.value:type_name -> headwater.v1.RewardValue
-	0,  // 52: headwater.v1.CreateRewardRequest.state:type_name -> headwater.v1.RewardState
-	5,  // 53: headwater.v1.CreateRewardResponse.reward:type_name -> headwater.v1.Reward
-	5,  // 54: headwater.v1.FulfillRewardResponse.reward:type_name -> headwater.v1.Reward
-	55, // [55:55] is the sub-list for method output_type
-	55, // [55:55] is the sub-list for method input_type
-	55, // [55:55] is the sub-list for extension type_name
-	55, // [55:55] is the sub-list for extension extendee
-	0,  // [0:55] is the sub-list for field type_name
+	28, // 12: headwater.v1.RewardCalculation.base_amount:type_name -> headwater.v1.Money
+	28, // 13: headwater.v1.RewardCalculation.sale_amount:type_name -> headwater.v1.Money
+	28, // 14: headwater.v1.RewardCalculation.flat:type_name -> headwater.v1.Money
+	32, // 15: headwater.v1.RewardCalculation.rounding:type_name -> headwater.v1.Rounding
+	28, // 16: headwater.v1.RewardCalculation.adjustment:type_name -> headwater.v1.Money
+	28, // 17: headwater.v1.RewardCalculation.first_sale_bonus:type_name -> headwater.v1.Money
+	12, // 18: headwater.v1.RewardCalculation.upline:type_name -> headwater.v1.UplineShare
+	10, // 19: headwater.v1.RewardCalculation.split:type_name -> headwater.v1.RewardSplit
+	8,  // 20: headwater.v1.RewardCalculation.caps:type_name -> headwater.v1.CapApplied
+	9,  // 21: headwater.v1.RewardCalculation.tally_change:type_name -> headwater.v1.TallyChange
+	11, // 22: headwater.v1.RewardCalculation.lines:type_name -> headwater.v1.RewardLine
+	7,  // 23: headwater.v1.RewardCalculation.ladder:type_name -> headwater.v1.LadderMet
+	33, // 24: headwater.v1.LadderMet.period:type_name -> headwater.v1.Period
+	28, // 25: headwater.v1.LadderMet.earlier_amount:type_name -> headwater.v1.Money
+	34, // 26: headwater.v1.CapApplied.scope:type_name -> headwater.v1.CapScope
+	33, // 27: headwater.v1.CapApplied.period:type_name -> headwater.v1.Period
+	28, // 28: headwater.v1.CapApplied.maximum:type_name -> headwater.v1.Money
+	28, // 29: headwater.v1.CapApplied.paid_before:type_name -> headwater.v1.Money
+	28, // 30: headwater.v1.RewardLine.base_amount:type_name -> headwater.v1.Money
+	3,  // 31: headwater.v1.RewardLine.rule:type_name -> headwater.v1.RewardRule
+	28, // 32: headwater.v1.RewardLine.flat:type_name -> headwater.v1.Money
+	28, // 33: headwater.v1.RewardLine.first_sale_bonus:type_name -> headwater.v1.Money
+	28, // 34: headwater.v1.RewardLine.commission_amount:type_name -> headwater.v1.Money
+	28, // 35: headwater.v1.RewardLine.value_amount:type_name -> headwater.v1.Money
+	35, // 36: headwater.v1.UplineShare.basis:type_name -> headwater.v1.UplineBasis
+	31, // 37: headwater.v1.RewardSummary.value:type_name -> headwater.v1.RewardValue
+	1,  // 38: headwater.v1.GetRewardRequest.view:type_name -> headwater.v1.RewardView
+	5,  // 39: headwater.v1.GetRewardResponse.reward:type_name -> headwater.v1.Reward
+	36, // 40: headwater.v1.ListRewardsRequest.order:type_name -> headwater.v1.ListOrder
+	0,  // 41: headwater.v1.ListRewardsRequest.states:type_name -> headwater.v1.RewardState
+	37, // 42: headwater.v1.ListRewardsRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	38, // 43: headwater.v1.ListRewardsRequest.create_interval:type_name -> headwater.v1.TimeInterval
+	39, // 44: headwater.v1.ListRewardsRequest.units:type_name -> headwater.v1.RewardUnit
+	29, // 45: headwater.v1.ListRewardsRequest.sources:type_name -> headwater.v1.AttributionSource
+	2,  // 46: headwater.v1.ListRewardsRequest.origin:type_name -> headwater.v1.RewardOrigin
+	1,  // 47: headwater.v1.ListRewardsRequest.view:type_name -> headwater.v1.RewardView
+	5,  // 48: headwater.v1.ListRewardsResponse.rewards:type_name -> headwater.v1.Reward
+	5,  // 49: headwater.v1.ApproveRewardsResponse.rewards:type_name -> headwater.v1.Reward
+	5,  // 50: headwater.v1.DenyRewardsResponse.rewards:type_name -> headwater.v1.Reward
+	5,  // 51: headwater.v1.ReleaseRewardsResponse.rewards:type_name -> headwater.v1.Reward
+	40, // 52: headwater.v1.CreateRewardRequest.lead:type_name -> headwater.v1.LeadSelector
+	41, // 53: headwater.v1.CreateRewardRequest.enrollment:type_name -> headwater.v1.EnrollmentSelector
+	31, // 54: headwater.v1.CreateRewardRequest.value:type_name -> headwater.v1.RewardValue
+	0,  // 55: headwater.v1.CreateRewardRequest.state:type_name -> headwater.v1.RewardState
+	5,  // 56: headwater.v1.CreateRewardResponse.reward:type_name -> headwater.v1.Reward
+	5,  // 57: headwater.v1.FulfillRewardResponse.reward:type_name -> headwater.v1.Reward
+	58, // [58:58] is the sub-list for method output_type
+	58, // [58:58] is the sub-list for method input_type
+	58, // [58:58] is the sub-list for extension type_name
+	58, // [58:58] is the sub-list for extension extendee
+	0,  // [0:58] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_reward_proto_init() }
@@ -2714,11 +2852,11 @@ func file_headwater_v1_reward_proto_init() {
 		(*RewardCalculation_PercentPpm)(nil),
 		(*RewardCalculation_Flat)(nil),
 	}
-	file_headwater_v1_reward_proto_msgTypes[6].OneofWrappers = []any{
+	file_headwater_v1_reward_proto_msgTypes[7].OneofWrappers = []any{
 		(*RewardLine_PercentPpm)(nil),
 		(*RewardLine_Flat)(nil),
 	}
-	file_headwater_v1_reward_proto_msgTypes[19].OneofWrappers = []any{
+	file_headwater_v1_reward_proto_msgTypes[20].OneofWrappers = []any{
 		(*CreateRewardRequest_Lead)(nil),
 		(*CreateRewardRequest_Enrollment)(nil),
 	}
@@ -2728,7 +2866,7 @@ func file_headwater_v1_reward_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_reward_proto_rawDesc), len(file_headwater_v1_reward_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   23,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -29,9 +29,9 @@ type SimulateTermsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The program. Empty: the default program.
 	ProgramId string `protobuf:"bytes,1,opt,name=program_id,json=programId,proto3" json:"program_id,omitempty"`
-	// The proposed terms, with the defaults and limits that UpdateProgram has. `version` and `start_time` are not read. Required. Terms with `caps` are
-	// refused unless there is a `sample_sale`, and so is a program that has a version with caps: the history is judged customer by customer, and
-	// caps count what all of them earn.
+	// The proposed terms, with the defaults and limits that UpdateProgram has. `version` and `start_time` are not read. Required. Unless there is a
+	// `sample_sale`, terms are refused if the order in which all events were told decides what their `caps` pay, and so is a program that has such a
+	// version: several caps of customers and affiliates, a cap of the program, caps with `upline_levels`, and one cap with two maxima.
 	Terms *Terms `protobuf:"bytes,2,opt,name=terms,proto3" json:"terms,omitempty"`
 	// The proposed terms stand in place of the terms in force from this time on. Not later than now. Not set: from the start of the version
 	// that is in force now, and if this is version 1, also for events from before the program existed.

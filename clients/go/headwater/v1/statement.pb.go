@@ -329,8 +329,12 @@ type StatementLine struct {
 	DenyReason string `protobuf:"bytes,13,opt,name=deny_reason,json=denyReason,proto3" json:"deny_reason,omitempty"`
 	// Of the bonus of an enrollment: the version of the program's terms whose `enrollment_bonus` it is. 0 for all other rewards.
 	BonusTermsVersion int32 `protobuf:"varint,14,opt,name=bonus_terms_version,json=bonusTermsVersion,proto3" json:"bonus_terms_version,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// The id of the payout that the line is about. Empty for a line about a reward.
+	PayoutId string `protobuf:"bytes,15,opt,name=payout_id,json=payoutId,proto3" json:"payout_id,omitempty"`
+	// The id of the submission to a bounty that the reward pays. Empty for all other rewards.
+	SubmissionId  string `protobuf:"bytes,16,opt,name=submission_id,json=submissionId,proto3" json:"submission_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *StatementLine) Reset() {
@@ -461,6 +465,20 @@ func (x *StatementLine) GetBonusTermsVersion() int32 {
 	return 0
 }
 
+func (x *StatementLine) GetPayoutId() string {
+	if x != nil {
+		return x.PayoutId
+	}
+	return ""
+}
+
+func (x *StatementLine) GetSubmissionId() string {
+	if x != nil {
+		return x.SubmissionId
+	}
+	return ""
+}
+
 // The answer of CalculateCommissions. In each unit and currency `opening_balances` and the `change` of all lines add up to
 // `closing_balances`, exactly. Every page has the same balances.
 type CalculateCommissionsResponse struct {
@@ -587,7 +605,7 @@ const file_headwater_v1_statement_proto_rawDesc = "" +
 	"occur_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\toccurTime\x12\x19\n" +
 	"\border_id\x18\x05 \x01(\tR\aorderId\x12!\n" +
 	"\forder_number\x18\x06 \x01(\tR\vorderNumber\x12\x1b\n" +
-	"\trefund_id\x18\a \x01(\tR\brefundId\"\x90\x05\n" +
+	"\trefund_id\x18\a \x01(\tR\brefundId\"\xd2\x05\n" +
 	"\rStatementLine\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x03R\bsequence\x127\n" +
 	"\tpost_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\bpostTime\x122\n" +
@@ -607,7 +625,9 @@ const file_headwater_v1_statement_proto_rawDesc = "" +
 	"\rcreate_reason\x18\f \x01(\tR\fcreateReason\x12\x1f\n" +
 	"\vdeny_reason\x18\r \x01(\tR\n" +
 	"denyReason\x12.\n" +
-	"\x13bonus_terms_version\x18\x0e \x01(\x05R\x11bonusTermsVersion\"\x92\x03\n" +
+	"\x13bonus_terms_version\x18\x0e \x01(\x05R\x11bonusTermsVersion\x12\x1b\n" +
+	"\tpayout_id\x18\x0f \x01(\tR\bpayoutId\x12#\n" +
+	"\rsubmission_id\x18\x10 \x01(\tR\fsubmissionId\"\x92\x03\n" +
 	"\x1cCalculateCommissionsResponse\x12!\n" +
 	"\faffiliate_id\x18\x01 \x01(\tR\vaffiliateId\x129\n" +
 	"\n" +

@@ -6,12 +6,14 @@ import warnings
 from headwater.v1 import affiliate_batch_pb2 as headwater_dot_v1_dot_affiliate__batch__pb2
 from headwater.v1 import affiliate_group_pb2 as headwater_dot_v1_dot_affiliate__group__pb2
 from headwater.v1 import affiliate_pb2 as headwater_dot_v1_dot_affiliate__pb2
+from headwater.v1 import bounty_pb2 as headwater_dot_v1_dot_bounty__pb2
 from headwater.v1 import coupon_pb2 as headwater_dot_v1_dot_coupon__pb2
 from headwater.v1 import enrollment_pb2 as headwater_dot_v1_dot_enrollment__pb2
 from headwater.v1 import item_pb2 as headwater_dot_v1_dot_item__pb2
 from headwater.v1 import link_pb2 as headwater_dot_v1_dot_link__pb2
 from headwater.v1 import offer_pb2 as headwater_dot_v1_dot_offer__pb2
 from headwater.v1 import program_pb2 as headwater_dot_v1_dot_program__pb2
+from headwater.v1 import submission_pb2 as headwater_dot_v1_dot_submission__pb2
 
 GRPC_GENERATED_VERSION = '1.76.0'
 GRPC_VERSION = grpc.__version__
@@ -34,7 +36,7 @@ if _version_not_supported:
 
 
 class AffiliateServiceStub(object):
-    """Programs, items, affiliates, enrollments, links, coupons and offers of the calling key's account.
+    """Programs, items, affiliates, enrollments, links, coupons, offers and bounties of the calling key's account.
     """
 
     def __init__(self, channel):
@@ -308,10 +310,65 @@ class AffiliateServiceStub(object):
                 request_serializer=headwater_dot_v1_dot_offer__pb2.ArchiveOfferRequest.SerializeToString,
                 response_deserializer=headwater_dot_v1_dot_offer__pb2.ArchiveOfferResponse.FromString,
                 _registered_method=True)
+        self.CreateBounty = channel.unary_unary(
+                '/headwater.v1.AffiliateService/CreateBounty',
+                request_serializer=headwater_dot_v1_dot_bounty__pb2.CreateBountyRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_bounty__pb2.CreateBountyResponse.FromString,
+                _registered_method=True)
+        self.GetBounty = channel.unary_unary(
+                '/headwater.v1.AffiliateService/GetBounty',
+                request_serializer=headwater_dot_v1_dot_bounty__pb2.GetBountyRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_bounty__pb2.GetBountyResponse.FromString,
+                _registered_method=True)
+        self.ListBounties = channel.unary_unary(
+                '/headwater.v1.AffiliateService/ListBounties',
+                request_serializer=headwater_dot_v1_dot_bounty__pb2.ListBountiesRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_bounty__pb2.ListBountiesResponse.FromString,
+                _registered_method=True)
+        self.UpdateBounty = channel.unary_unary(
+                '/headwater.v1.AffiliateService/UpdateBounty',
+                request_serializer=headwater_dot_v1_dot_bounty__pb2.UpdateBountyRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_bounty__pb2.UpdateBountyResponse.FromString,
+                _registered_method=True)
+        self.ArchiveBounty = channel.unary_unary(
+                '/headwater.v1.AffiliateService/ArchiveBounty',
+                request_serializer=headwater_dot_v1_dot_bounty__pb2.ArchiveBountyRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_bounty__pb2.ArchiveBountyResponse.FromString,
+                _registered_method=True)
+        self.NameContestWinners = channel.unary_unary(
+                '/headwater.v1.AffiliateService/NameContestWinners',
+                request_serializer=headwater_dot_v1_dot_bounty__pb2.NameContestWinnersRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_bounty__pb2.NameContestWinnersResponse.FromString,
+                _registered_method=True)
+        self.SubmitToBounty = channel.unary_unary(
+                '/headwater.v1.AffiliateService/SubmitToBounty',
+                request_serializer=headwater_dot_v1_dot_submission__pb2.SubmitToBountyRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_submission__pb2.SubmitToBountyResponse.FromString,
+                _registered_method=True)
+        self.GetSubmission = channel.unary_unary(
+                '/headwater.v1.AffiliateService/GetSubmission',
+                request_serializer=headwater_dot_v1_dot_submission__pb2.GetSubmissionRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_submission__pb2.GetSubmissionResponse.FromString,
+                _registered_method=True)
+        self.ListSubmissions = channel.unary_unary(
+                '/headwater.v1.AffiliateService/ListSubmissions',
+                request_serializer=headwater_dot_v1_dot_submission__pb2.ListSubmissionsRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_submission__pb2.ListSubmissionsResponse.FromString,
+                _registered_method=True)
+        self.ApproveSubmission = channel.unary_unary(
+                '/headwater.v1.AffiliateService/ApproveSubmission',
+                request_serializer=headwater_dot_v1_dot_submission__pb2.ApproveSubmissionRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_submission__pb2.ApproveSubmissionResponse.FromString,
+                _registered_method=True)
+        self.RejectSubmission = channel.unary_unary(
+                '/headwater.v1.AffiliateService/RejectSubmission',
+                request_serializer=headwater_dot_v1_dot_submission__pb2.RejectSubmissionRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_submission__pb2.RejectSubmissionResponse.FromString,
+                _registered_method=True)
 
 
 class AffiliateServiceServicer(object):
-    """Programs, items, affiliates, enrollments, links, coupons and offers of the calling key's account.
+    """Programs, items, affiliates, enrollments, links, coupons, offers and bounties of the calling key's account.
     """
 
     def CreateProgram(self, request, context):
@@ -494,11 +551,12 @@ class AffiliateServiceServicer(object):
 
     def EraseAffiliate(self, request, context):
         """Erases an affiliate's personal data: names, identifiers, details, metadata, also that of enrollments, state reason, token, password, mail
-        that waits, ref_ids, codes of links, their destinations, landing URLs and notes of coupons. It ends the enrollments, revokes the links
-        and removes the coupons. Rewards, ledger entries, balances and conversions stay as they are, under the affiliate's id, and pending
-        rewards are approved in time: deactivate the affiliate first to deny them. This cannot be undone. An event that is told later with a
-        former ref_id or code of a link is credited to nobody. The codes of coupons, metadata in earlier events and of conversions, and texts
-        that you sent about rewards stay, and so do backups: see docs/operations.md. Erasing an ERASED affiliate changes nothing.
+        that waits, ref_ids, codes of links, their destinations, landing URLs, notes of coupons and what it submitted to bounties. It ends the
+        enrollments, revokes the links and removes the coupons. Rewards, ledger entries, balances, conversions and the states of submissions stay
+        as they are, under the affiliate's id, and pending rewards are approved in time: deactivate the affiliate first to deny them. This cannot
+        be undone. An event that is told later with a former ref_id or code of a link is credited to nobody. The codes of coupons, metadata in
+        earlier events and of conversions, and texts that you sent about rewards stay, and so do backups: see docs/operations.md. Erasing an
+        ERASED affiliate changes nothing.
         Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; ABORTED with reason ETAG_MISMATCH.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -775,6 +833,97 @@ class AffiliateServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateBounty(self, request, context):
+        """Creates a bounty or a contest.
+        Errors: NOT_FOUND with reason PROGRAM_NOT_FOUND; FAILED_PRECONDITION with reason PROGRAM_ARCHIVED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetBounty(self, request, context):
+        """Returns a bounty, active or archived.
+        Errors: NOT_FOUND with reason BOUNTY_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListBounties(self, request, context):
+        """Lists bounties, including archived ones and those whose window has not begun or has ended.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateBounty(self, request, context):
+        """Changes a bounty. Its kind and its rewards never change; create another one instead.
+        Errors: NOT_FOUND with reason BOUNTY_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ArchiveBounty(self, request, context):
+        """Archives a bounty. It takes no further submissions. Those that it has can still be decided. Archiving an archived bounty changes nothing.
+        Errors: NOT_FOUND with reason BOUNTY_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def NameContestWinners(self, request, context):
+        """Names the winners of a contest and gives each of them the reward of its place, all or none. It takes no submissions from then on, and
+        the winners can be named only once. The rewards are PENDING for the hold period of the program's terms.
+        Errors: NOT_FOUND with reason BOUNTY_NOT_FOUND or SUBMISSION_NOT_FOUND; FAILED_PRECONDITION with reason BOUNTY_KIND, CONTEST_DECIDED,
+        SUBMISSION_STATE, AFFILIATE_ERASED, ENROLLMENT_ENDED or AFFILIATE_NOT_ACTIVE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SubmitToBounty(self, request, context):
+        """Submits work to a bounty or a contest in the name of an affiliate. The limits are exact however many submit at once.
+        Errors: NOT_FOUND with reason BOUNTY_NOT_FOUND, AFFILIATE_NOT_FOUND or ENROLLMENT_NOT_FOUND; FAILED_PRECONDITION with reason
+        BOUNTY_CLOSED, BOUNTY_LIMIT, SUBMITTER_LIMIT, PROGRAM_ARCHIVED, ENROLLMENT_ENDED, AFFILIATE_ERASED or AFFILIATE_NOT_ACTIVE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetSubmission(self, request, context):
+        """Returns a submission.
+        Errors: NOT_FOUND with reason SUBMISSION_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSubmissions(self, request, context):
+        """Lists submissions.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ApproveSubmission(self, request, context):
+        """Approves a submission and gives its affiliate the reward of the bounty, once. The reward is PENDING for the hold period of the program's
+        terms. Submissions to a contest are paid by NameContestWinners.
+        Errors: NOT_FOUND with reason SUBMISSION_NOT_FOUND; FAILED_PRECONDITION with reason SUBMISSION_STATE, BOUNTY_KIND, AFFILIATE_ERASED,
+        ENROLLMENT_ENDED or AFFILIATE_NOT_ACTIVE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RejectSubmission(self, request, context):
+        """Rejects a submission. It no longer counts, so the limits allow another one.
+        Errors: NOT_FOUND with reason SUBMISSION_NOT_FOUND; FAILED_PRECONDITION with reason SUBMISSION_STATE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AffiliateServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -1043,6 +1192,61 @@ def add_AffiliateServiceServicer_to_server(servicer, server):
                     request_deserializer=headwater_dot_v1_dot_offer__pb2.ArchiveOfferRequest.FromString,
                     response_serializer=headwater_dot_v1_dot_offer__pb2.ArchiveOfferResponse.SerializeToString,
             ),
+            'CreateBounty': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateBounty,
+                    request_deserializer=headwater_dot_v1_dot_bounty__pb2.CreateBountyRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_bounty__pb2.CreateBountyResponse.SerializeToString,
+            ),
+            'GetBounty': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetBounty,
+                    request_deserializer=headwater_dot_v1_dot_bounty__pb2.GetBountyRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_bounty__pb2.GetBountyResponse.SerializeToString,
+            ),
+            'ListBounties': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListBounties,
+                    request_deserializer=headwater_dot_v1_dot_bounty__pb2.ListBountiesRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_bounty__pb2.ListBountiesResponse.SerializeToString,
+            ),
+            'UpdateBounty': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateBounty,
+                    request_deserializer=headwater_dot_v1_dot_bounty__pb2.UpdateBountyRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_bounty__pb2.UpdateBountyResponse.SerializeToString,
+            ),
+            'ArchiveBounty': grpc.unary_unary_rpc_method_handler(
+                    servicer.ArchiveBounty,
+                    request_deserializer=headwater_dot_v1_dot_bounty__pb2.ArchiveBountyRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_bounty__pb2.ArchiveBountyResponse.SerializeToString,
+            ),
+            'NameContestWinners': grpc.unary_unary_rpc_method_handler(
+                    servicer.NameContestWinners,
+                    request_deserializer=headwater_dot_v1_dot_bounty__pb2.NameContestWinnersRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_bounty__pb2.NameContestWinnersResponse.SerializeToString,
+            ),
+            'SubmitToBounty': grpc.unary_unary_rpc_method_handler(
+                    servicer.SubmitToBounty,
+                    request_deserializer=headwater_dot_v1_dot_submission__pb2.SubmitToBountyRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_submission__pb2.SubmitToBountyResponse.SerializeToString,
+            ),
+            'GetSubmission': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSubmission,
+                    request_deserializer=headwater_dot_v1_dot_submission__pb2.GetSubmissionRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_submission__pb2.GetSubmissionResponse.SerializeToString,
+            ),
+            'ListSubmissions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSubmissions,
+                    request_deserializer=headwater_dot_v1_dot_submission__pb2.ListSubmissionsRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_submission__pb2.ListSubmissionsResponse.SerializeToString,
+            ),
+            'ApproveSubmission': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApproveSubmission,
+                    request_deserializer=headwater_dot_v1_dot_submission__pb2.ApproveSubmissionRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_submission__pb2.ApproveSubmissionResponse.SerializeToString,
+            ),
+            'RejectSubmission': grpc.unary_unary_rpc_method_handler(
+                    servicer.RejectSubmission,
+                    request_deserializer=headwater_dot_v1_dot_submission__pb2.RejectSubmissionRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_submission__pb2.RejectSubmissionResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'headwater.v1.AffiliateService', rpc_method_handlers)
@@ -1052,7 +1256,7 @@ def add_AffiliateServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AffiliateService(object):
-    """Programs, items, affiliates, enrollments, links, coupons and offers of the calling key's account.
+    """Programs, items, affiliates, enrollments, links, coupons, offers and bounties of the calling key's account.
     """
 
     @staticmethod
@@ -2476,6 +2680,303 @@ class AffiliateService(object):
             '/headwater.v1.AffiliateService/ArchiveOffer',
             headwater_dot_v1_dot_offer__pb2.ArchiveOfferRequest.SerializeToString,
             headwater_dot_v1_dot_offer__pb2.ArchiveOfferResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateBounty(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.AffiliateService/CreateBounty',
+            headwater_dot_v1_dot_bounty__pb2.CreateBountyRequest.SerializeToString,
+            headwater_dot_v1_dot_bounty__pb2.CreateBountyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetBounty(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.AffiliateService/GetBounty',
+            headwater_dot_v1_dot_bounty__pb2.GetBountyRequest.SerializeToString,
+            headwater_dot_v1_dot_bounty__pb2.GetBountyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListBounties(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.AffiliateService/ListBounties',
+            headwater_dot_v1_dot_bounty__pb2.ListBountiesRequest.SerializeToString,
+            headwater_dot_v1_dot_bounty__pb2.ListBountiesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateBounty(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.AffiliateService/UpdateBounty',
+            headwater_dot_v1_dot_bounty__pb2.UpdateBountyRequest.SerializeToString,
+            headwater_dot_v1_dot_bounty__pb2.UpdateBountyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ArchiveBounty(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.AffiliateService/ArchiveBounty',
+            headwater_dot_v1_dot_bounty__pb2.ArchiveBountyRequest.SerializeToString,
+            headwater_dot_v1_dot_bounty__pb2.ArchiveBountyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def NameContestWinners(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.AffiliateService/NameContestWinners',
+            headwater_dot_v1_dot_bounty__pb2.NameContestWinnersRequest.SerializeToString,
+            headwater_dot_v1_dot_bounty__pb2.NameContestWinnersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SubmitToBounty(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.AffiliateService/SubmitToBounty',
+            headwater_dot_v1_dot_submission__pb2.SubmitToBountyRequest.SerializeToString,
+            headwater_dot_v1_dot_submission__pb2.SubmitToBountyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSubmission(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.AffiliateService/GetSubmission',
+            headwater_dot_v1_dot_submission__pb2.GetSubmissionRequest.SerializeToString,
+            headwater_dot_v1_dot_submission__pb2.GetSubmissionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSubmissions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.AffiliateService/ListSubmissions',
+            headwater_dot_v1_dot_submission__pb2.ListSubmissionsRequest.SerializeToString,
+            headwater_dot_v1_dot_submission__pb2.ListSubmissionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApproveSubmission(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.AffiliateService/ApproveSubmission',
+            headwater_dot_v1_dot_submission__pb2.ApproveSubmissionRequest.SerializeToString,
+            headwater_dot_v1_dot_submission__pb2.ApproveSubmissionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RejectSubmission(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.AffiliateService/RejectSubmission',
+            headwater_dot_v1_dot_submission__pb2.RejectSubmissionRequest.SerializeToString,
+            headwater_dot_v1_dot_submission__pb2.RejectSubmissionResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -12,6 +12,7 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from headwater.v1 import common_pb2 as _common_pb2
 from headwater.v1 import conversion_pb2 as _conversion_pb2
+from headwater.v1 import program_pb2 as _program_pb2
 from headwater.v1 import selector_pb2 as _selector_pb2
 import builtins as _builtins
 import sys
@@ -158,6 +159,8 @@ class Coupon(_message.Message):
     METADATA_FIELD_NUMBER: _builtins.int
     MAX_USES_FIELD_NUMBER: _builtins.int
     MAX_USES_PER_CUSTOMER_FIELD_NUMBER: _builtins.int
+    COMMISSION_FIELD_NUMBER: _builtins.int
+    COMMISSION_END_TIME_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id, `cpn_` and 32 hexadecimal digits."""
     enrollment_id: _builtins.str
@@ -216,6 +219,18 @@ class Coupon(_message.Message):
         Empty in the feed.
         """
 
+    @_builtins.property
+    def commission(self) -> _program_pb2.Commission:
+        """The commission of the coupon's own: what the coupon's affiliate earns from a sale that was made with it and that it could credit, also if
+        the affiliate was credited by another trace. See CommissionRule for what takes precedence. Each change is a version that counts for sales
+        from its time on, and a sale that is told late is judged by the version of its time. What AssignCoupon set counts from the beginning. Not
+        set: none.
+        """
+
+    @_builtins.property
+    def commission_end_time(self) -> _timestamp_pb2.Timestamp:
+        """When `commission` ends: sales at or after this time are priced without it. Not set: it does not end."""
+
     def __init__(
         self,
         *,
@@ -235,10 +250,12 @@ class Coupon(_message.Message):
         metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         max_uses: _builtins.int = ...,
         max_uses_per_customer: _builtins.int = ...,
+        commission: _program_pb2.Commission | None = ...,
+        commission_end_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time", "remove_time", b"remove_time", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["commission", b"commission", "commission_end_time", b"commission_end_time", "create_time", b"create_time", "end_time", b"end_time", "remove_time", b"remove_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate_id", b"affiliate_id", "channel", b"channel", "code", b"code", "create_time", b"create_time", "end_time", b"end_time", "enrollment_id", b"enrollment_id", "id", b"id", "item_id", b"item_id", "max_uses", b"max_uses", "max_uses_per_customer", b"max_uses_per_customer", "metadata", b"metadata", "note", b"note", "offer_id", b"offer_id", "remove_time", b"remove_time", "start_time", b"start_time", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate_id", b"affiliate_id", "channel", b"channel", "code", b"code", "commission", b"commission", "commission_end_time", b"commission_end_time", "create_time", b"create_time", "end_time", b"end_time", "enrollment_id", b"enrollment_id", "id", b"id", "item_id", b"item_id", "max_uses", b"max_uses", "max_uses_per_customer", b"max_uses_per_customer", "metadata", b"metadata", "note", b"note", "offer_id", b"offer_id", "remove_time", b"remove_time", "start_time", b"start_time", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -283,6 +300,8 @@ class AssignCouponRequest(_message.Message):
     METADATA_FIELD_NUMBER: _builtins.int
     MAX_USES_FIELD_NUMBER: _builtins.int
     MAX_USES_PER_CUSTOMER_FIELD_NUMBER: _builtins.int
+    COMMISSION_FIELD_NUMBER: _builtins.int
+    COMMISSION_END_TIME_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
     returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
@@ -327,6 +346,14 @@ class AssignCouponRequest(_message.Message):
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """See `Coupon.metadata`. Optional."""
 
+    @_builtins.property
+    def commission(self) -> _program_pb2.Commission:
+        """The commission of the coupon's own. A flat one must be in the program's currency. Optional. See `Coupon.commission`."""
+
+    @_builtins.property
+    def commission_end_time(self) -> _timestamp_pb2.Timestamp:
+        """When `commission` ends. Refused without it. Optional. See `Coupon.commission_end_time`."""
+
     def __init__(
         self,
         *,
@@ -343,10 +370,12 @@ class AssignCouponRequest(_message.Message):
         metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         max_uses: _builtins.int = ...,
         max_uses_per_customer: _builtins.int = ...,
+        commission: _program_pb2.Commission | None = ...,
+        commission_end_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "end_time", b"end_time", "item", b"item", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "commission", b"commission", "commission_end_time", b"commission_end_time", "end_time", b"end_time", "item", b"item", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "channel", b"channel", "code", b"code", "create_affiliate_if_missing", b"create_affiliate_if_missing", "end_time", b"end_time", "item", b"item", "max_uses", b"max_uses", "max_uses_per_customer", b"max_uses_per_customer", "metadata", b"metadata", "note", b"note", "program_id", b"program_id", "request_id", b"request_id", "start_time", b"start_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "channel", b"channel", "code", b"code", "commission", b"commission", "commission_end_time", b"commission_end_time", "create_affiliate_if_missing", b"create_affiliate_if_missing", "end_time", b"end_time", "item", b"item", "max_uses", b"max_uses", "max_uses_per_customer", b"max_uses_per_customer", "metadata", b"metadata", "note", b"note", "program_id", b"program_id", "request_id", b"request_id", "start_time", b"start_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -577,8 +606,9 @@ class UpdateCouponRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """The fields to change: `note`, `metadata`, `max_uses`, `max_uses_per_customer`. At least one is required. `metadata` is replaced as a
-        whole. A limit below the number of uses allows no further ones, and 0 takes a limit away. The other properties of a coupon never
+        """The fields to change: `note`, `metadata`, `max_uses`, `max_uses_per_customer`, and `commission`, which stands for `commission_end_time`
+        too. At least one is required. `metadata` is replaced as a whole. A new `commission` counts for sales from now on; if it is not set, the
+        coupon has none from now on. A limit below the number of uses allows no further ones, and 0 takes a limit away. The other properties of a coupon never
         change, because sales that are told late are judged by what the coupon was when they happened. To give a code to another
         affiliate or item, or another time or channel, remove the coupon and assign the code again.
         """

@@ -220,6 +220,42 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """[FAILED_PRECONDITION] The customer has no reward in the program that is GRANTED. Metadata: `lead_id`, `program_id`, `state`; the state is
     fulfilled, revoked or none.
     """
+    ERROR_REASON_PAYOUT_NOT_FOUND: _ErrorReason.ValueType  # 68
+    """[NOT_FOUND] The account has no such payout."""
+    ERROR_REASON_REWARDS_NOT_PAYABLE: _ErrorReason.ValueType  # 69
+    """[FAILED_PRECONDITION] A payout cannot pay some of the rewards. `google.rpc.PreconditionFailure` has one violation for each of them, with its
+    id and its fault. Metadata: `reward_count`, how many they are.
+    """
+    ERROR_REASON_PAYOUT_AMOUNT: _ErrorReason.ValueType  # 70
+    """[FAILED_PRECONDITION] The rewards add up to another amount than the one that was sent. Metadata: `sum_minor`, `currency_code`."""
+    ERROR_REASON_PAYOUT_ABOVE_OWED: _ErrorReason.ValueType  # 71
+    """[FAILED_PRECONDITION] The affiliate is owed less than the rewards add up to, because refunds took back from rewards that were paid before.
+    Metadata: `affiliate_id`, `owed_minor`, `sum_minor`, `currency_code`.
+    """
+    ERROR_REASON_BOUNTY_NOT_FOUND: _ErrorReason.ValueType  # 72
+    """[NOT_FOUND] The account has no such bounty."""
+    ERROR_REASON_SUBMISSION_NOT_FOUND: _ErrorReason.ValueType  # 73
+    """[NOT_FOUND] The account has no such submission."""
+    ERROR_REASON_BOUNTY_CLOSED: _ErrorReason.ValueType  # 74
+    """[FAILED_PRECONDITION] The bounty takes no submissions now. The state is not_started, over, decided or archived. Metadata: `bounty_id`,
+    `state`.
+    """
+    ERROR_REASON_BOUNTY_LIMIT: _ErrorReason.ValueType  # 75
+    """[FAILED_PRECONDITION] The bounty has as many submissions as it allows. One more fits when one is rejected. Metadata: `bounty_id`, `limit`."""
+    ERROR_REASON_SUBMITTER_LIMIT: _ErrorReason.ValueType  # 76
+    """[FAILED_PRECONDITION] The affiliate has as many submissions as the bounty allows each affiliate. Metadata: `bounty_id`, `limit`."""
+    ERROR_REASON_BOUNTY_KIND: _ErrorReason.ValueType  # 77
+    """[FAILED_PRECONDITION] The call is for bounties of the other kind: ApproveSubmission pays no contest, and NameContestWinners nothing else.
+    Metadata: `bounty_id`, `kind`.
+    """
+    ERROR_REASON_CONTEST_DECIDED: _ErrorReason.ValueType  # 78
+    """[FAILED_PRECONDITION] The winners of the contest were named before. Metadata: `bounty_id`."""
+    ERROR_REASON_SUBMISSION_STATE: _ErrorReason.ValueType  # 79
+    """[FAILED_PRECONDITION] The submission was approved or rejected before. Metadata: `submission_id`, `state`."""
+    ERROR_REASON_AFFILIATE_NOT_ACTIVE: _ErrorReason.ValueType  # 80
+    """[FAILED_PRECONDITION] The affiliate is enrolled in the program and not active there: it was not approved or was deactivated, or it must
+    accept an agreement. Metadata: `affiliate_id`, `program_id`.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reason of an error. Every error has a `google.rpc.ErrorInfo` with the domain `headwater.dev`. Its reason is one of these
@@ -432,5 +468,41 @@ call after the delay in `google.rpc.RetryInfo`.
 ERROR_REASON_CUSTOMER_REWARD_STATE: ErrorReason.ValueType  # 67
 """[FAILED_PRECONDITION] The customer has no reward in the program that is GRANTED. Metadata: `lead_id`, `program_id`, `state`; the state is
 fulfilled, revoked or none.
+"""
+ERROR_REASON_PAYOUT_NOT_FOUND: ErrorReason.ValueType  # 68
+"""[NOT_FOUND] The account has no such payout."""
+ERROR_REASON_REWARDS_NOT_PAYABLE: ErrorReason.ValueType  # 69
+"""[FAILED_PRECONDITION] A payout cannot pay some of the rewards. `google.rpc.PreconditionFailure` has one violation for each of them, with its
+id and its fault. Metadata: `reward_count`, how many they are.
+"""
+ERROR_REASON_PAYOUT_AMOUNT: ErrorReason.ValueType  # 70
+"""[FAILED_PRECONDITION] The rewards add up to another amount than the one that was sent. Metadata: `sum_minor`, `currency_code`."""
+ERROR_REASON_PAYOUT_ABOVE_OWED: ErrorReason.ValueType  # 71
+"""[FAILED_PRECONDITION] The affiliate is owed less than the rewards add up to, because refunds took back from rewards that were paid before.
+Metadata: `affiliate_id`, `owed_minor`, `sum_minor`, `currency_code`.
+"""
+ERROR_REASON_BOUNTY_NOT_FOUND: ErrorReason.ValueType  # 72
+"""[NOT_FOUND] The account has no such bounty."""
+ERROR_REASON_SUBMISSION_NOT_FOUND: ErrorReason.ValueType  # 73
+"""[NOT_FOUND] The account has no such submission."""
+ERROR_REASON_BOUNTY_CLOSED: ErrorReason.ValueType  # 74
+"""[FAILED_PRECONDITION] The bounty takes no submissions now. The state is not_started, over, decided or archived. Metadata: `bounty_id`,
+`state`.
+"""
+ERROR_REASON_BOUNTY_LIMIT: ErrorReason.ValueType  # 75
+"""[FAILED_PRECONDITION] The bounty has as many submissions as it allows. One more fits when one is rejected. Metadata: `bounty_id`, `limit`."""
+ERROR_REASON_SUBMITTER_LIMIT: ErrorReason.ValueType  # 76
+"""[FAILED_PRECONDITION] The affiliate has as many submissions as the bounty allows each affiliate. Metadata: `bounty_id`, `limit`."""
+ERROR_REASON_BOUNTY_KIND: ErrorReason.ValueType  # 77
+"""[FAILED_PRECONDITION] The call is for bounties of the other kind: ApproveSubmission pays no contest, and NameContestWinners nothing else.
+Metadata: `bounty_id`, `kind`.
+"""
+ERROR_REASON_CONTEST_DECIDED: ErrorReason.ValueType  # 78
+"""[FAILED_PRECONDITION] The winners of the contest were named before. Metadata: `bounty_id`."""
+ERROR_REASON_SUBMISSION_STATE: ErrorReason.ValueType  # 79
+"""[FAILED_PRECONDITION] The submission was approved or rejected before. Metadata: `submission_id`, `state`."""
+ERROR_REASON_AFFILIATE_NOT_ACTIVE: ErrorReason.ValueType  # 80
+"""[FAILED_PRECONDITION] The affiliate is enrolled in the program and not active there: it was not approved or was deactivated, or it must
+accept an agreement. Metadata: `affiliate_id`, `program_id`.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

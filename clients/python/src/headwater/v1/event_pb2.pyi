@@ -14,6 +14,7 @@ from headwater.v1 import affiliate_group_pb2 as _affiliate_group_pb2
 from headwater.v1 import affiliate_pb2 as _affiliate_pb2
 from headwater.v1 import api_key_pb2 as _api_key_pb2
 from headwater.v1 import audit_pb2 as _audit_pb2
+from headwater.v1 import bounty_pb2 as _bounty_pb2
 from headwater.v1 import conversion_pb2 as _conversion_pb2
 from headwater.v1 import coupon_pb2 as _coupon_pb2
 from headwater.v1 import enrollment_pb2 as _enrollment_pb2
@@ -21,8 +22,10 @@ from headwater.v1 import item_pb2 as _item_pb2
 from headwater.v1 import lead_pb2 as _lead_pb2
 from headwater.v1 import link_pb2 as _link_pb2
 from headwater.v1 import offer_pb2 as _offer_pb2
+from headwater.v1 import payout_pb2 as _payout_pb2
 from headwater.v1 import program_pb2 as _program_pb2
 from headwater.v1 import reward_pb2 as _reward_pb2
+from headwater.v1 import submission_pb2 as _submission_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -120,7 +123,7 @@ class _EventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventKind.V
     takes the place of REFUND_RECORDED.
     """
     EVENT_KIND_REWARD_CREATED: _EventKind.ValueType  # 30
-    """[reward] CreateReward created a reward, or an affiliate got the bonus of its enrollment."""
+    """[reward] CreateReward created a reward, or an affiliate got the bonus of its enrollment or the reward of a submission."""
     EVENT_KIND_REWARD_FULFILLED: _EventKind.ValueType  # 31
     """[reward] A reward that is not in cash was fulfilled."""
     EVENT_KIND_CORRECTION_RECORDED: _EventKind.ValueType  # 32
@@ -193,6 +196,24 @@ class _EventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventKind.V
     """[affiliate_group] A group of affiliates was changed."""
     EVENT_KIND_AFFILIATE_GROUP_ARCHIVED: _EventKind.ValueType  # 63
     """[affiliate_group] A group of affiliates was archived."""
+    EVENT_KIND_REWARD_PAID: _EventKind.ValueType  # 64
+    """[reward] A payout paid a reward."""
+    EVENT_KIND_PAYOUT_PAID: _EventKind.ValueType  # 65
+    """[payout] An affiliate was paid. The rewards that the payout pays have events of their own, EVENT_KIND_REWARD_PAID."""
+    EVENT_KIND_BOUNTY_CREATED: _EventKind.ValueType  # 66
+    """[bounty] A bounty or a contest was created."""
+    EVENT_KIND_BOUNTY_UPDATED: _EventKind.ValueType  # 67
+    """[bounty] A bounty was changed by UpdateBounty. Submissions change its `submission_count` without such an event."""
+    EVENT_KIND_BOUNTY_ARCHIVED: _EventKind.ValueType  # 68
+    """[bounty] A bounty was archived."""
+    EVENT_KIND_CONTEST_DECIDED: _EventKind.ValueType  # 69
+    """[bounty] The winners of a contest were named. SUBMISSION_APPROVED and REWARD_CREATED of each winner come before this event."""
+    EVENT_KIND_SUBMISSION_CREATED: _EventKind.ValueType  # 70
+    """[submission] An affiliate submitted something to a bounty."""
+    EVENT_KIND_SUBMISSION_APPROVED: _EventKind.ValueType  # 71
+    """[submission] A submission was approved or named a winner. REWARD_CREATED of its reward follows."""
+    EVENT_KIND_SUBMISSION_REJECTED: _EventKind.ValueType  # 72
+    """[submission] A submission was rejected."""
 
 class EventKind(_EventKind, metaclass=_EventKindEnumTypeWrapper):
     """The kind of an event. The name in brackets is the member of `Event.subject` that is set. New kinds and subjects may be added:
@@ -283,7 +304,7 @@ that was left, and `excess_amount` is the rest. Look into it: the sale or the re
 takes the place of REFUND_RECORDED.
 """
 EVENT_KIND_REWARD_CREATED: EventKind.ValueType  # 30
-"""[reward] CreateReward created a reward, or an affiliate got the bonus of its enrollment."""
+"""[reward] CreateReward created a reward, or an affiliate got the bonus of its enrollment or the reward of a submission."""
 EVENT_KIND_REWARD_FULFILLED: EventKind.ValueType  # 31
 """[reward] A reward that is not in cash was fulfilled."""
 EVENT_KIND_CORRECTION_RECORDED: EventKind.ValueType  # 32
@@ -356,6 +377,24 @@ EVENT_KIND_AFFILIATE_GROUP_UPDATED: EventKind.ValueType  # 62
 """[affiliate_group] A group of affiliates was changed."""
 EVENT_KIND_AFFILIATE_GROUP_ARCHIVED: EventKind.ValueType  # 63
 """[affiliate_group] A group of affiliates was archived."""
+EVENT_KIND_REWARD_PAID: EventKind.ValueType  # 64
+"""[reward] A payout paid a reward."""
+EVENT_KIND_PAYOUT_PAID: EventKind.ValueType  # 65
+"""[payout] An affiliate was paid. The rewards that the payout pays have events of their own, EVENT_KIND_REWARD_PAID."""
+EVENT_KIND_BOUNTY_CREATED: EventKind.ValueType  # 66
+"""[bounty] A bounty or a contest was created."""
+EVENT_KIND_BOUNTY_UPDATED: EventKind.ValueType  # 67
+"""[bounty] A bounty was changed by UpdateBounty. Submissions change its `submission_count` without such an event."""
+EVENT_KIND_BOUNTY_ARCHIVED: EventKind.ValueType  # 68
+"""[bounty] A bounty was archived."""
+EVENT_KIND_CONTEST_DECIDED: EventKind.ValueType  # 69
+"""[bounty] The winners of a contest were named. SUBMISSION_APPROVED and REWARD_CREATED of each winner come before this event."""
+EVENT_KIND_SUBMISSION_CREATED: EventKind.ValueType  # 70
+"""[submission] An affiliate submitted something to a bounty."""
+EVENT_KIND_SUBMISSION_APPROVED: EventKind.ValueType  # 71
+"""[submission] A submission was approved or named a winner. REWARD_CREATED of its reward follows."""
+EVENT_KIND_SUBMISSION_REJECTED: EventKind.ValueType  # 72
+"""[submission] A submission was rejected."""
 Global___EventKind: _TypeAlias = EventKind  # noqa: Y015
 
 @_typing.final
@@ -384,6 +423,9 @@ class Event(_message.Message):
     ITEM_FIELD_NUMBER: _builtins.int
     OFFER_FIELD_NUMBER: _builtins.int
     AFFILIATE_GROUP_FIELD_NUMBER: _builtins.int
+    PAYOUT_FIELD_NUMBER: _builtins.int
+    BOUNTY_FIELD_NUMBER: _builtins.int
+    SUBMISSION_FIELD_NUMBER: _builtins.int
     AUDIT_ENTRY_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The event's id, `evt_` and 32 hexadecimal digits. It is the same in every read."""
@@ -462,6 +504,18 @@ class Event(_message.Message):
         """A group of affiliates, without note."""
 
     @_builtins.property
+    def payout(self) -> _payout_pb2.Payout:
+        """A payout, without reference, note and message."""
+
+    @_builtins.property
+    def bounty(self) -> _bounty_pb2.Bounty:
+        """A bounty."""
+
+    @_builtins.property
+    def submission(self) -> _submission_pb2.Submission:
+        """A submission to a bounty, without note, url and reject_reason."""
+
+    @_builtins.property
     def audit_entry(self) -> _audit_pb2.AuditEntry:
         """The entry in the audit log of the call that caused the event, without address: who did it, and how. All events of a call have the same
         one. Not set for the events of calls that have no entry, such as RecordSale, and of the server's own work.
@@ -490,13 +544,16 @@ class Event(_message.Message):
         item: _item_pb2.Item | None = ...,
         offer: _offer_pb2.Offer | None = ...,
         affiliate_group: _affiliate_group_pb2.AffiliateGroup | None = ...,
+        payout: _payout_pb2.Payout | None = ...,
+        bounty: _bounty_pb2.Bounty | None = ...,
+        submission: _submission_pb2.Submission | None = ...,
         audit_entry: _audit_pb2.AuditEntry | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "affiliate", b"affiliate", "affiliate_group", b"affiliate_group", "api_key", b"api_key", "audit_entry", b"audit_entry", "commit_time", b"commit_time", "conversion", b"conversion", "coupon", b"coupon", "enrollment", b"enrollment", "item", b"item", "lead", b"lead", "link", b"link", "occur_time", b"occur_time", "offer", b"offer", "program", b"program", "reward", b"reward", "subject", b"subject"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "affiliate", b"affiliate", "affiliate_group", b"affiliate_group", "api_key", b"api_key", "audit_entry", b"audit_entry", "bounty", b"bounty", "commit_time", b"commit_time", "conversion", b"conversion", "coupon", b"coupon", "enrollment", b"enrollment", "item", b"item", "lead", b"lead", "link", b"link", "occur_time", b"occur_time", "offer", b"offer", "payout", b"payout", "program", b"program", "reward", b"reward", "subject", b"subject", "submission", b"submission"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "affiliate", b"affiliate", "affiliate_group", b"affiliate_group", "api_key", b"api_key", "audit_entry", b"audit_entry", "cause_id", b"cause_id", "commit_time", b"commit_time", "conversion", b"conversion", "coupon", b"coupon", "cursor", b"cursor", "enrollment", b"enrollment", "id", b"id", "item", b"item", "kind", b"kind", "lead", b"lead", "link", b"link", "occur_time", b"occur_time", "offer", b"offer", "program", b"program", "reward", b"reward", "sequence", b"sequence", "subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "affiliate", b"affiliate", "affiliate_group", b"affiliate_group", "api_key", b"api_key", "audit_entry", b"audit_entry", "bounty", b"bounty", "cause_id", b"cause_id", "commit_time", b"commit_time", "conversion", b"conversion", "coupon", b"coupon", "cursor", b"cursor", "enrollment", b"enrollment", "id", b"id", "item", b"item", "kind", b"kind", "lead", b"lead", "link", b"link", "occur_time", b"occur_time", "offer", b"offer", "payout", b"payout", "program", b"program", "reward", b"reward", "sequence", b"sequence", "subject", b"subject", "submission", b"submission"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_subject: _TypeAlias = _typing.Literal["conversion", "reward", "program", "affiliate", "enrollment", "link", "coupon", "lead", "api_key", "account", "item", "offer", "affiliate_group"]  # noqa: Y015
+    _WhichOneofReturnType_subject: _TypeAlias = _typing.Literal["conversion", "reward", "program", "affiliate", "enrollment", "link", "coupon", "lead", "api_key", "account", "item", "offer", "affiliate_group", "payout", "bounty", "submission"]  # noqa: Y015
     _WhichOneofArgType_subject: _TypeAlias = _typing.Literal["subject", b"subject"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_subject) -> _WhichOneofReturnType_subject | None: ...
 
@@ -520,14 +577,14 @@ class EventFilter(_message.Message):
 
     @_builtins.property
     def program_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Only events about these programs, or about something in them: enrollments, links, coupons, offers, leads, conversions and
-        rewards.
+        """Only events about these programs, or about something in them: enrollments, links, coupons, offers, bounties, submissions,
+        leads, conversions and rewards.
         """
 
     @_builtins.property
     def affiliate_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Only events about these affiliates, or about something of theirs: enrollments, links, coupons, leads, conversions and
-        rewards. If a lead or conversion moves to another affiliate, both get the event.
+        """Only events about these affiliates, or about something of theirs: enrollments, links, coupons, submissions, leads,
+        conversions and rewards. If a lead or conversion moves to another affiliate, both get the event.
         """
 
     @_builtins.property

@@ -302,6 +302,70 @@ EXPLANATION_DIFFERENCE_NO_REWARD: ExplanationDifference.ValueType  # 3
 """The terms give a reward, and none is recorded."""
 Global___ExplanationDifference: _TypeAlias = ExplanationDifference  # noqa: Y015
 
+class _UplineResult:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _UplineResultEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_UplineResult.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    UPLINE_RESULT_UNSPECIFIED: _UplineResult.ValueType  # 0
+    """Not set; never returned."""
+    UPLINE_RESULT_EARNS: _UplineResult.ValueType  # 1
+    """It earns `value_amount`."""
+    UPLINE_RESULT_NO_RATE: _UplineResult.ValueType  # 2
+    """The rate of the level is zero."""
+    UPLINE_RESULT_NO_UPLINE: _UplineResult.ValueType  # 3
+    """The affiliate below had no upline when the event occurred."""
+    UPLINE_RESULT_NOT_ENROLLED: _UplineResult.ValueType  # 4
+    """The affiliate is not in the program."""
+    UPLINE_RESULT_ENROLLED_LATER: _UplineResult.ValueType  # 5
+    """The affiliate was enrolled in the program after the event."""
+    UPLINE_RESULT_MOVED: _UplineResult.ValueType  # 6
+    """The affiliate had left the program for another one."""
+    UPLINE_RESULT_NOT_ACTIVE: _UplineResult.ValueType  # 7
+    """The affiliate was not active."""
+    UPLINE_RESULT_ENROLLMENT_ENDED: _UplineResult.ValueType  # 8
+    """The affiliate's enrollment had ended."""
+    UPLINE_RESULT_AGREEMENT_NOT_ACCEPTED: _UplineResult.ValueType  # 9
+    """The affiliate had not accepted the program's agreement."""
+    UPLINE_RESULT_PROGRAM_ARCHIVED: _UplineResult.ValueType  # 10
+    """The program had been archived."""
+    UPLINE_RESULT_NOTHING_BELOW: _UplineResult.ValueType  # 11
+    """The credited affiliate earns nothing, so nobody above does."""
+    UPLINE_RESULT_ZERO: _UplineResult.ValueType  # 12
+    """What the level earns rounds to zero."""
+
+class UplineResult(_UplineResult, metaclass=_UplineResultEnumTypeWrapper):
+    """Whether the affiliate on a level above the credited one earns, or why it earns nothing."""
+
+UPLINE_RESULT_UNSPECIFIED: UplineResult.ValueType  # 0
+"""Not set; never returned."""
+UPLINE_RESULT_EARNS: UplineResult.ValueType  # 1
+"""It earns `value_amount`."""
+UPLINE_RESULT_NO_RATE: UplineResult.ValueType  # 2
+"""The rate of the level is zero."""
+UPLINE_RESULT_NO_UPLINE: UplineResult.ValueType  # 3
+"""The affiliate below had no upline when the event occurred."""
+UPLINE_RESULT_NOT_ENROLLED: UplineResult.ValueType  # 4
+"""The affiliate is not in the program."""
+UPLINE_RESULT_ENROLLED_LATER: UplineResult.ValueType  # 5
+"""The affiliate was enrolled in the program after the event."""
+UPLINE_RESULT_MOVED: UplineResult.ValueType  # 6
+"""The affiliate had left the program for another one."""
+UPLINE_RESULT_NOT_ACTIVE: UplineResult.ValueType  # 7
+"""The affiliate was not active."""
+UPLINE_RESULT_ENROLLMENT_ENDED: UplineResult.ValueType  # 8
+"""The affiliate's enrollment had ended."""
+UPLINE_RESULT_AGREEMENT_NOT_ACCEPTED: UplineResult.ValueType  # 9
+"""The affiliate had not accepted the program's agreement."""
+UPLINE_RESULT_PROGRAM_ARCHIVED: UplineResult.ValueType  # 10
+"""The program had been archived."""
+UPLINE_RESULT_NOTHING_BELOW: UplineResult.ValueType  # 11
+"""The credited affiliate earns nothing, so nobody above does."""
+UPLINE_RESULT_ZERO: UplineResult.ValueType  # 12
+"""What the level earns rounds to zero."""
+Global___UplineResult: _TypeAlias = UplineResult  # noqa: Y015
+
 class _RewardApproval:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -515,6 +579,7 @@ class ComparisonExplanation(_message.Message):
     ACTUAL_FIELD_NUMBER: _builtins.int
     HOLDS_FIELD_NUMBER: _builtins.int
     NOT_COMPARED_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
     field: _program_pb2.ConditionField.ValueType
     """The fact that is compared."""
     comparison: _program_pb2.Comparison.ValueType
@@ -525,6 +590,8 @@ class ComparisonExplanation(_message.Message):
     """Whether the comparison holds."""
     not_compared: _builtins.bool
     """Whether it does not hold because the amount is in another currency than the program's."""
+    key: _builtins.str
+    """The key of the metadata that is compared. Empty for other fields."""
     @_builtins.property
     def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The values that it is compared with. `Terms.rules` has all of them if there are more than 10."""
@@ -538,10 +605,11 @@ class ComparisonExplanation(_message.Message):
         actual: _builtins.str = ...,
         holds: _builtins.bool = ...,
         not_compared: _builtins.bool = ...,
+        key: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actual", b"actual", "comparison", b"comparison", "field", b"field", "holds", b"holds", "not_compared", b"not_compared", "values", b"values"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actual", b"actual", "comparison", b"comparison", "field", b"field", "holds", b"holds", "key", b"key", "not_compared", b"not_compared", "values", b"values"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -562,7 +630,7 @@ class CommissionStep(_message.Message):
     CAUSE_TIME_FIELD_NUMBER: _builtins.int
     COMPARISONS_FIELD_NUMBER: _builtins.int
     source: _reward_pb2.RewardRule.ValueType
-    """Where the commission is from: ENROLLMENT, TERMS_RULE or PROGRAM."""
+    """Where the commission is from: ENROLLMENT, COUPON, TERMS_RULE or PROGRAM."""
     rule_name: _builtins.str
     """The name of the rule in the terms. Empty for other commissions."""
     rule_number: _builtins.int
@@ -734,6 +802,8 @@ class CreditExplanation(_message.Message):
     DIFFERENCE_FIELD_NUMBER: _builtins.int
     TERMS_END_TIME_FIELD_NUMBER: _builtins.int
     LINES_FIELD_NUMBER: _builtins.int
+    LADDER_FIELD_NUMBER: _builtins.int
+    UPLINES_FIELD_NUMBER: _builtins.int
     terms_reach: _program_pb2.TermsReach.ValueType
     """The sales that the version applies to."""
     rounding: _program_pb2.Rounding.ValueType
@@ -778,6 +848,14 @@ class CreditExplanation(_message.Message):
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___LineExplanation]:
         """How each line of a sale with lines is priced. `steps` is empty and `computation` is not set then."""
 
+    @_builtins.property
+    def ladder(self) -> Global___LadderExplanation:
+        """The step of the ladder that the sale has met. Not set if the ladder does not price it."""
+
+    @_builtins.property
+    def uplines(self) -> _containers.RepeatedCompositeFieldContainer[Global___UplineExplanation]:
+        """The levels above the credited affiliate that the terms pay for, the nearest first. They end with the first one where nobody was."""
+
     def __init__(
         self,
         *,
@@ -794,14 +872,112 @@ class CreditExplanation(_message.Message):
         difference: Global___ExplanationDifference.ValueType = ...,
         terms_end_time: _timestamp_pb2.Timestamp | None = ...,
         lines: _abc.Iterable[Global___LineExplanation] | None = ...,
+        ladder: Global___LadderExplanation | None = ...,
+        uplines: _abc.Iterable[Global___UplineExplanation] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["computation", b"computation", "credit", b"credit", "expected_rest", b"expected_rest", "recorded_rest", b"recorded_rest", "terms_end_time", b"terms_end_time", "terms_start_time", b"terms_start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["computation", b"computation", "credit", b"credit", "expected_rest", b"expected_rest", "ladder", b"ladder", "recorded_rest", b"recorded_rest", "terms_end_time", b"terms_end_time", "terms_start_time", b"terms_start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["computation", b"computation", "credit", b"credit", "difference", b"difference", "expected_rest", b"expected_rest", "hold_period_days", b"hold_period_days", "later_terms", b"later_terms", "lines", b"lines", "recorded_rest", b"recorded_rest", "rounding", b"rounding", "steps", b"steps", "terms_end_time", b"terms_end_time", "terms_reach", b"terms_reach", "terms_start_time", b"terms_start_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["computation", b"computation", "credit", b"credit", "difference", b"difference", "expected_rest", b"expected_rest", "hold_period_days", b"hold_period_days", "ladder", b"ladder", "later_terms", b"later_terms", "lines", b"lines", "recorded_rest", b"recorded_rest", "rounding", b"rounding", "steps", b"steps", "terms_end_time", b"terms_end_time", "terms_reach", b"terms_reach", "terms_start_time", b"terms_start_time", "uplines", b"uplines"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CreditExplanation: _TypeAlias = CreditExplanation  # noqa: Y015
+
+@_typing.final
+class LadderExplanation(_message.Message):
+    """The step of a ladder that a sale has met, and what was missing to the next one before it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODE_FIELD_NUMBER: _builtins.int
+    MET_FIELD_NUMBER: _builtins.int
+    NEXT_COMMISSION_FIELD_NUMBER: _builtins.int
+    MISSING_SALE_COUNT_FIELD_NUMBER: _builtins.int
+    MISSING_AMOUNT_FIELD_NUMBER: _builtins.int
+    mode: _program_pb2.LadderMode.ValueType
+    """Which sales get the commission of a step."""
+    missing_sale_count: _builtins.int
+    """How many sales were missing to the next step. 0 if its steps have amounts, and on the last one."""
+    @_builtins.property
+    def met(self) -> _reward_pb2.LadderMet:
+        """The step, and what the affiliate had sold before."""
+
+    @_builtins.property
+    def next_commission(self) -> _program_pb2.Commission:
+        """The commission of the next step. Not set on the last one."""
+
+    @_builtins.property
+    def missing_amount(self) -> _common_pb2.Money:
+        """What amount was missing to the next step. Not set if its steps have numbers of sales, and on the last one."""
+
+    def __init__(
+        self,
+        *,
+        mode: _program_pb2.LadderMode.ValueType = ...,
+        met: _reward_pb2.LadderMet | None = ...,
+        next_commission: _program_pb2.Commission | None = ...,
+        missing_sale_count: _builtins.int = ...,
+        missing_amount: _common_pb2.Money | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["met", b"met", "missing_amount", b"missing_amount", "next_commission", b"next_commission"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["met", b"met", "missing_amount", b"missing_amount", "missing_sale_count", b"missing_sale_count", "mode", b"mode", "next_commission", b"next_commission"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LadderExplanation: _TypeAlias = LadderExplanation  # noqa: Y015
+
+@_typing.final
+class UplineExplanation(_message.Message):
+    """A level above a credited affiliate."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEVEL_FIELD_NUMBER: _builtins.int
+    RATE_FIELD_NUMBER: _builtins.int
+    AFFILIATE_ID_FIELD_NUMBER: _builtins.int
+    ENROLLMENT_ID_FIELD_NUMBER: _builtins.int
+    RESULT_FIELD_NUMBER: _builtins.int
+    VALUE_AMOUNT_FIELD_NUMBER: _builtins.int
+    RECORDED_REST_FIELD_NUMBER: _builtins.int
+    level: _builtins.int
+    """1 for the upline of the credited affiliate, 2 for the upline of that one."""
+    affiliate_id: _builtins.str
+    """The affiliate who was on the level when the event occurred. Empty for NO_UPLINE."""
+    enrollment_id: _builtins.str
+    """Its enrollment in the program. Empty if there is none."""
+    result: Global___UplineResult.ValueType
+    """Whether it earns. An affiliate that cannot earn is left out, and nobody moves up to its level."""
+    @_builtins.property
+    def rate(self) -> _program_pb2.UplineLevel:
+        """The rate of the level."""
+
+    @_builtins.property
+    def value_amount(self) -> _common_pb2.Money:
+        """What it earns, before refunds. Not set unless `result` is EARNS."""
+
+    @_builtins.property
+    def recorded_rest(self) -> _common_pb2.Money:
+        """What is left of its recorded rewards, without denied ones. Not set if there are none."""
+
+    def __init__(
+        self,
+        *,
+        level: _builtins.int = ...,
+        rate: _program_pb2.UplineLevel | None = ...,
+        affiliate_id: _builtins.str = ...,
+        enrollment_id: _builtins.str = ...,
+        result: Global___UplineResult.ValueType = ...,
+        value_amount: _common_pb2.Money | None = ...,
+        recorded_rest: _common_pb2.Money | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rate", b"rate", "recorded_rest", b"recorded_rest", "value_amount", b"value_amount"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate_id", b"affiliate_id", "enrollment_id", b"enrollment_id", "level", b"level", "rate", b"rate", "recorded_rest", b"recorded_rest", "result", b"result", "value_amount", b"value_amount"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UplineExplanation: _TypeAlias = UplineExplanation  # noqa: Y015
 
 @_typing.final
 class LineExplanation(_message.Message):

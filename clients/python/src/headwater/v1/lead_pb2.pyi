@@ -107,6 +107,7 @@ class Lead(_message.Message):
     MERGED_INTO_LEAD_ID_FIELD_NUMBER: _builtins.int
     DELETE_TIME_FIELD_NUMBER: _builtins.int
     CUSTOMER_REWARDS_FIELD_NUMBER: _builtins.int
+    COUNTRY_CODE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id, `led_` and 32 hexadecimal digits."""
     email: _builtins.str
@@ -130,6 +131,8 @@ class Lead(_message.Message):
     """
     merged_into_lead_id: _builtins.str
     """The lead that this one was merged into. Only set in the feed, because calls return the other lead in place of this one."""
+    country_code: _builtins.str
+    """The country of the customer, which each sale and sign-up that names one changes: an ISO 3166-1 code of two letters in capitals. Empty if none did."""
     @_builtins.property
     def credits(self) -> _containers.RepeatedCompositeFieldContainer[_attribution_pb2.Credit]:
         """The affiliates that the lead is bound to. Empty while it is not bound. A binding to an ended enrollment, to an archived program or to
@@ -204,10 +207,11 @@ class Lead(_message.Message):
         merged_into_lead_id: _builtins.str = ...,
         delete_time: _timestamp_pb2.Timestamp | None = ...,
         customer_rewards: _abc.Iterable[_customer_reward_pb2.CustomerReward] | None = ...,
+        country_code: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["bind_time", b"bind_time", "create_time", b"create_time", "delete_time", b"delete_time", "first_sale_time", b"first_sale_time", "mrr", b"mrr", "referral_time", b"referral_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bind_time", b"bind_time", "create_time", b"create_time", "credits", b"credits", "customer_rewards", b"customer_rewards", "delete_time", b"delete_time", "email", b"email", "email_as_sent", b"email_as_sent", "external_id", b"external_id", "first_name", b"first_name", "first_sale_time", b"first_sale_time", "id", b"id", "last_name", b"last_name", "merged_into_lead_id", b"merged_into_lead_id", "merged_lead_ids", b"merged_lead_ids", "metadata", b"metadata", "mrr", b"mrr", "plan", b"plan", "referral_time", b"referral_time", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bind_time", b"bind_time", "country_code", b"country_code", "create_time", b"create_time", "credits", b"credits", "customer_rewards", b"customer_rewards", "delete_time", b"delete_time", "email", b"email", "email_as_sent", b"email_as_sent", "external_id", b"external_id", "first_name", b"first_name", "first_sale_time", b"first_sale_time", "id", b"id", "last_name", b"last_name", "merged_into_lead_id", b"merged_into_lead_id", "merged_lead_ids", b"merged_lead_ids", "metadata", b"metadata", "mrr", b"mrr", "plan", b"plan", "referral_time", b"referral_time", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -288,6 +292,7 @@ class CreateLeadRequest(_message.Message):
     METADATA_FIELD_NUMBER: _builtins.int
     REFERRER_FIELD_NUMBER: _builtins.int
     REFERRAL_TIME_FIELD_NUMBER: _builtins.int
+    COUNTRY_CODE_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
     returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
@@ -305,6 +310,8 @@ class CreateLeadRequest(_message.Message):
     """The state. Default `LEAD_STATE_SIGNED_UP`."""
     plan: _builtins.str
     """The plan, up to 200 characters. Optional."""
+    country_code: _builtins.str
+    """The country of the customer: an ISO 3166-1 code of two letters, such as `US`, in any case. Optional."""
     @_builtins.property
     def first_sale_time(self) -> _timestamp_pb2.Timestamp:
         """When the customer first bought, at most 10 minutes ahead of the server's clock. Optional."""
@@ -337,10 +344,11 @@ class CreateLeadRequest(_message.Message):
         metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         referrer: Global___Referrer | None = ...,
         referral_time: _timestamp_pb2.Timestamp | None = ...,
+        country_code: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["first_sale_time", b"first_sale_time", "referral_time", b"referral_time", "referrer", b"referrer"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["email", b"email", "external_id", b"external_id", "first_name", b"first_name", "first_sale_time", b"first_sale_time", "last_name", b"last_name", "metadata", b"metadata", "plan", b"plan", "referral_time", b"referral_time", "referrer", b"referrer", "request_id", b"request_id", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["country_code", b"country_code", "email", b"email", "external_id", b"external_id", "first_name", b"first_name", "first_sale_time", b"first_sale_time", "last_name", b"last_name", "metadata", b"metadata", "plan", b"plan", "referral_time", b"referral_time", "referrer", b"referrer", "request_id", b"request_id", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -399,7 +407,8 @@ class UpdateLeadRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """The fields to change: any of `email`, `external_id`, `first_name`, `last_name`, `state`, `plan`, `first_sale_time` and `metadata`.
+        """The fields to change: any of `email`, `external_id`, `first_name`, `last_name`, `state`, `plan`, `first_sale_time`, `metadata` and
+        `country_code`.
         Required. A field that is empty or not set in `lead` is emptied, but `state` is required if it is named, and the lead must keep an
         email address or an external_id. `metadata` is replaced as a whole. An identifier that is replaced still identifies the lead.
         """
@@ -823,6 +832,7 @@ class RecordLeadRequest(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     OCCUR_TIME_FIELD_NUMBER: _builtins.int
     METADATA_FIELD_NUMBER: _builtins.int
+    COUNTRY_CODE_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """The merchant's id for the sign-up, up to 128 characters. Unique among the account's lead events, for ever. Required."""
     email: _builtins.str
@@ -848,6 +858,10 @@ class RecordLeadRequest(_message.Message):
     state: Global___LeadState.ValueType
     """The state for a lead that is new or SUBSCRIBED: `LEAD_STATE_SUBSCRIBED` or `LEAD_STATE_SIGNED_UP`. Default
     `LEAD_STATE_SIGNED_UP`, also for another value. A lead in another state keeps its state.
+    """
+    country_code: _builtins.str
+    """The country of the customer: an ISO 3166-1 code of two letters, such as `US`, in any case. Stored with the sign-up and with the lead. A
+    wrong one is left out with a warning. Empty: the lead keeps its country.
     """
     @_builtins.property
     def occur_time(self) -> _timestamp_pb2.Timestamp:
@@ -875,10 +889,11 @@ class RecordLeadRequest(_message.Message):
         state: Global___LeadState.ValueType = ...,
         occur_time: _timestamp_pb2.Timestamp | None = ...,
         metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        country_code: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["occur_time", b"occur_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["coupon_code", b"coupon_code", "email", b"email", "event_id", b"event_id", "external_id", b"external_id", "first_name", b"first_name", "last_name", b"last_name", "metadata", b"metadata", "occur_time", b"occur_time", "ref_id", b"ref_id", "state", b"state", "tid", b"tid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["country_code", b"country_code", "coupon_code", b"coupon_code", "email", b"email", "event_id", b"event_id", "external_id", b"external_id", "first_name", b"first_name", "last_name", b"last_name", "metadata", b"metadata", "occur_time", b"occur_time", "ref_id", b"ref_id", "state", b"state", "tid", b"tid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

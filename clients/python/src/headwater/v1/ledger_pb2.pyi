@@ -39,6 +39,8 @@ class _LedgerAccountEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LedgerA
     """The rewards that the merchant owes to affiliates."""
     LEDGER_ACCOUNT_FULFILLED: _LedgerAccount.ValueType  # 4
     """The fulfilled part of the rewards that are not in cash."""
+    LEDGER_ACCOUNT_PROVIDER_CASH: _LedgerAccount.ValueType  # 5
+    """The merchant's money at banks and providers that affiliates were paid from."""
 
 class LedgerAccount(_LedgerAccount, metaclass=_LedgerAccountEnumTypeWrapper):
     """An account of the ledger. Every ledger entry debits one and credits another."""
@@ -53,6 +55,8 @@ LEDGER_ACCOUNT_AFFILIATE_PAYABLE: LedgerAccount.ValueType  # 3
 """The rewards that the merchant owes to affiliates."""
 LEDGER_ACCOUNT_FULFILLED: LedgerAccount.ValueType  # 4
 """The fulfilled part of the rewards that are not in cash."""
+LEDGER_ACCOUNT_PROVIDER_CASH: LedgerAccount.ValueType  # 5
+"""The merchant's money at banks and providers that affiliates were paid from."""
 Global___LedgerAccount: _TypeAlias = LedgerAccount  # noqa: Y015
 
 class _LedgerReason:
@@ -81,6 +85,8 @@ class _LedgerReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LedgerRe
     """The amount of a sale was corrected."""
     LEDGER_REASON_ADJUSTED: _LedgerReason.ValueType  # 8
     """A refund came with a commission adjustment."""
+    LEDGER_REASON_PAID: _LedgerReason.ValueType  # 9
+    """An affiliate was paid."""
 
 class LedgerReason(_LedgerReason, metaclass=_LedgerReasonEnumTypeWrapper):
     """The reason of a ledger entry."""
@@ -105,6 +111,8 @@ LEDGER_REASON_CORRECTED: LedgerReason.ValueType  # 7
 """The amount of a sale was corrected."""
 LEDGER_REASON_ADJUSTED: LedgerReason.ValueType  # 8
 """A refund came with a commission adjustment."""
+LEDGER_REASON_PAID: LedgerReason.ValueType  # 9
+"""An affiliate was paid."""
 Global___LedgerReason: _TypeAlias = LedgerReason  # noqa: Y015
 
 @_typing.final
@@ -174,7 +182,7 @@ class Balance(_message.Message):
 
     @_builtins.property
     def paid(self) -> _reward_value_pb2.RewardValue:
-        """The rewards that are paid, or fulfilled if they are not in cash. No call pays rewards in cash today."""
+        """The rewards that are paid, or fulfilled if they are not in cash."""
 
     def __init__(
         self,
@@ -358,6 +366,7 @@ class LedgerEntry(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     POST_TIME_FIELD_NUMBER: _builtins.int
     ENTRY_HASH_FIELD_NUMBER: _builtins.int
+    PAYOUT_ID_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """The position in the ledger of the calling key's account: 1, 2, 3 and so on without a gap."""
     debit: Global___LedgerAccount.ValueType
@@ -374,6 +383,8 @@ class LedgerEntry(_message.Message):
     """The reason."""
     entry_hash: _builtins.str
     """SHA-256 over this entry and the hash of the entry before it, 64 hexadecimal digits."""
+    payout_id: _builtins.str
+    """The id of the payout that the entry is about. Empty for an entry that is not about a payout."""
     @_builtins.property
     def value(self) -> _reward_value_pb2.RewardValue:
         """The amount. Always more than zero."""
@@ -395,10 +406,11 @@ class LedgerEntry(_message.Message):
         reason: Global___LedgerReason.ValueType = ...,
         post_time: _timestamp_pb2.Timestamp | None = ...,
         entry_hash: _builtins.str = ...,
+        payout_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["post_time", b"post_time", "value", b"value"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate_id", b"affiliate_id", "conversion_id", b"conversion_id", "credit", b"credit", "debit", b"debit", "entry_hash", b"entry_hash", "post_time", b"post_time", "reason", b"reason", "reward_id", b"reward_id", "sequence", b"sequence", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate_id", b"affiliate_id", "conversion_id", b"conversion_id", "credit", b"credit", "debit", b"debit", "entry_hash", b"entry_hash", "payout_id", b"payout_id", "post_time", b"post_time", "reason", b"reason", "reward_id", b"reward_id", "sequence", b"sequence", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

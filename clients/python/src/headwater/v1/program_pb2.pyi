@@ -155,6 +155,25 @@ class _ConditionFieldEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Condit
     """A number: how many whole months ago the first sale of the customer was. They are counted as for `max_customer_months`."""
     CONDITION_FIELD_LINE_AMOUNT: _ConditionField.ValueType  # 12
     """A number: the amount of the line of a sale, in minor units of the program's currency, as for AMOUNT. A sale without lines is one line."""
+    CONDITION_FIELD_EVENT_METADATA: _ConditionField.ValueType  # 13
+    """One of your own texts about the event, by `key`: an entry of its `metadata`. LESS, MORE, BETWEEN, MULTIPLE_OF and their like compare it as a
+    whole number, BEFORE and AFTER as a time in RFC 3339, and the others as a text. A text that is no number or no time is more, less,
+    earlier and later than nothing.
+    """
+    CONDITION_FIELD_LEAD_METADATA: _ConditionField.ValueType  # 14
+    """One of your own texts about the customer, by `key`: an entry of `Lead.metadata`, compared as for EVENT_METADATA. Noted, see Condition.
+    The noted text stays with the event when the lead is deleted, so do not name entries that have personal data.
+    """
+    CONDITION_FIELD_CUSTOMER_COUNTRY: _ConditionField.ValueType  # 15
+    """The country of the customer: the `country_code` that was sent with the sale or the sign-up, or else that of the lead, noted. The values
+    are ISO 3166-1 codes of two letters, such as `US`.
+    """
+    CONDITION_FIELD_AFFILIATE_COUNTRY: _ConditionField.ValueType  # 16
+    """The country in the address of the credited affiliate, as for CUSTOMER_COUNTRY. Noted, see Condition."""
+    CONDITION_FIELD_AFFILIATE_GROUP: _ConditionField.ValueType  # 17
+    """The id of the group of the credited affiliate. Noted, see Condition."""
+    CONDITION_FIELD_OCCUR_TIME: _ConditionField.ValueType  # 18
+    """A time: when the event occurred. The values are times in RFC 3339, such as `2026-11-28T00:00:00Z`."""
 
 class ConditionField(_ConditionField, metaclass=_ConditionFieldEnumTypeWrapper):
     """A fact of an event that a condition compares."""
@@ -187,6 +206,25 @@ CONDITION_FIELD_CUSTOMER_AGE_MONTHS: ConditionField.ValueType  # 11
 """A number: how many whole months ago the first sale of the customer was. They are counted as for `max_customer_months`."""
 CONDITION_FIELD_LINE_AMOUNT: ConditionField.ValueType  # 12
 """A number: the amount of the line of a sale, in minor units of the program's currency, as for AMOUNT. A sale without lines is one line."""
+CONDITION_FIELD_EVENT_METADATA: ConditionField.ValueType  # 13
+"""One of your own texts about the event, by `key`: an entry of its `metadata`. LESS, MORE, BETWEEN, MULTIPLE_OF and their like compare it as a
+whole number, BEFORE and AFTER as a time in RFC 3339, and the others as a text. A text that is no number or no time is more, less,
+earlier and later than nothing.
+"""
+CONDITION_FIELD_LEAD_METADATA: ConditionField.ValueType  # 14
+"""One of your own texts about the customer, by `key`: an entry of `Lead.metadata`, compared as for EVENT_METADATA. Noted, see Condition.
+The noted text stays with the event when the lead is deleted, so do not name entries that have personal data.
+"""
+CONDITION_FIELD_CUSTOMER_COUNTRY: ConditionField.ValueType  # 15
+"""The country of the customer: the `country_code` that was sent with the sale or the sign-up, or else that of the lead, noted. The values
+are ISO 3166-1 codes of two letters, such as `US`.
+"""
+CONDITION_FIELD_AFFILIATE_COUNTRY: ConditionField.ValueType  # 16
+"""The country in the address of the credited affiliate, as for CUSTOMER_COUNTRY. Noted, see Condition."""
+CONDITION_FIELD_AFFILIATE_GROUP: ConditionField.ValueType  # 17
+"""The id of the group of the credited affiliate. Noted, see Condition."""
+CONDITION_FIELD_OCCUR_TIME: ConditionField.ValueType  # 18
+"""A time: when the event occurred. The values are times in RFC 3339, such as `2026-11-28T00:00:00Z`."""
 Global___ConditionField: _TypeAlias = ConditionField  # noqa: Y015
 
 class _Comparison:
@@ -198,9 +236,9 @@ class _ComparisonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Comparison
     COMPARISON_UNSPECIFIED: _Comparison.ValueType  # 0
     """Not set; never returned."""
     COMPARISON_EQUAL: _Comparison.ValueType  # 1
-    """Equal to the value. For every field."""
+    """Equal to the value. For every field except times."""
     COMPARISON_NOT_EQUAL: _Comparison.ValueType  # 2
-    """Not equal to the value. For every field."""
+    """Not equal to the value. For every field except times."""
     COMPARISON_LESS: _Comparison.ValueType  # 3
     """Less than the value. For numbers."""
     COMPARISON_LESS_OR_EQUAL: _Comparison.ValueType  # 4
@@ -210,21 +248,25 @@ class _ComparisonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Comparison
     COMPARISON_MORE_OR_EQUAL: _Comparison.ValueType  # 6
     """More than the value or equal to it. For numbers."""
     COMPARISON_BETWEEN: _Comparison.ValueType  # 7
-    """From the first of two values to the second, both included. For numbers."""
+    """From the first of two values to the second, both included. For numbers and times."""
     COMPARISON_ONE_OF: _Comparison.ValueType  # 8
-    """Equal to one of 1 to 100 values. For every field."""
+    """Equal to one of 1 to 100 values. For every field except times."""
     COMPARISON_NONE_OF: _Comparison.ValueType  # 9
-    """Equal to none of 1 to 100 values. For every field."""
+    """Equal to none of 1 to 100 values. For every field except times."""
     COMPARISON_STARTS_WITH: _Comparison.ValueType  # 10
     """Begins with the value. For texts."""
     COMPARISON_CONTAINS: _Comparison.ValueType  # 11
     """Contains the value. For texts."""
     COMPARISON_EXISTS: _Comparison.ValueType  # 12
-    """The event has the fact. Without a value. For numbers and texts."""
+    """The event has the fact. Without a value. For numbers, texts, countries and groups."""
     COMPARISON_NOT_EXISTS: _Comparison.ValueType  # 13
-    """The event does not have the fact. Without a value. For numbers and texts."""
+    """The event does not have the fact. Without a value. For numbers, texts, countries and groups."""
     COMPARISON_MULTIPLE_OF: _Comparison.ValueType  # 14
     """A multiple of the value, which is at least 1. Zero is a multiple of every number. For numbers."""
+    COMPARISON_BEFORE: _Comparison.ValueType  # 15
+    """Earlier than the value. For times."""
+    COMPARISON_AFTER: _Comparison.ValueType  # 16
+    """Later than the value. For times."""
 
 class Comparison(_Comparison, metaclass=_ComparisonEnumTypeWrapper):
     """How a condition compares. A fact that the event does not have is equal to nothing: NOT_EQUAL, NONE_OF and NOT_EXISTS hold for it, the
@@ -234,9 +276,9 @@ class Comparison(_Comparison, metaclass=_ComparisonEnumTypeWrapper):
 COMPARISON_UNSPECIFIED: Comparison.ValueType  # 0
 """Not set; never returned."""
 COMPARISON_EQUAL: Comparison.ValueType  # 1
-"""Equal to the value. For every field."""
+"""Equal to the value. For every field except times."""
 COMPARISON_NOT_EQUAL: Comparison.ValueType  # 2
-"""Not equal to the value. For every field."""
+"""Not equal to the value. For every field except times."""
 COMPARISON_LESS: Comparison.ValueType  # 3
 """Less than the value. For numbers."""
 COMPARISON_LESS_OR_EQUAL: Comparison.ValueType  # 4
@@ -246,21 +288,25 @@ COMPARISON_MORE: Comparison.ValueType  # 5
 COMPARISON_MORE_OR_EQUAL: Comparison.ValueType  # 6
 """More than the value or equal to it. For numbers."""
 COMPARISON_BETWEEN: Comparison.ValueType  # 7
-"""From the first of two values to the second, both included. For numbers."""
+"""From the first of two values to the second, both included. For numbers and times."""
 COMPARISON_ONE_OF: Comparison.ValueType  # 8
-"""Equal to one of 1 to 100 values. For every field."""
+"""Equal to one of 1 to 100 values. For every field except times."""
 COMPARISON_NONE_OF: Comparison.ValueType  # 9
-"""Equal to none of 1 to 100 values. For every field."""
+"""Equal to none of 1 to 100 values. For every field except times."""
 COMPARISON_STARTS_WITH: Comparison.ValueType  # 10
 """Begins with the value. For texts."""
 COMPARISON_CONTAINS: Comparison.ValueType  # 11
 """Contains the value. For texts."""
 COMPARISON_EXISTS: Comparison.ValueType  # 12
-"""The event has the fact. Without a value. For numbers and texts."""
+"""The event has the fact. Without a value. For numbers, texts, countries and groups."""
 COMPARISON_NOT_EXISTS: Comparison.ValueType  # 13
-"""The event does not have the fact. Without a value. For numbers and texts."""
+"""The event does not have the fact. Without a value. For numbers, texts, countries and groups."""
 COMPARISON_MULTIPLE_OF: Comparison.ValueType  # 14
 """A multiple of the value, which is at least 1. Zero is a multiple of every number. For numbers."""
+COMPARISON_BEFORE: Comparison.ValueType  # 15
+"""Earlier than the value. For times."""
+COMPARISON_AFTER: Comparison.ValueType  # 16
+"""Later than the value. For times."""
 Global___Comparison: _TypeAlias = Comparison  # noqa: Y015
 
 class _ProgramState:
@@ -385,6 +431,26 @@ PERIOD_ALL_TIME: Period.ValueType  # 6
 """For ever."""
 Global___Period: _TypeAlias = Period  # noqa: Y015
 
+class _LadderMode:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _LadderModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LadderMode.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    LADDER_MODE_UNSPECIFIED: _LadderMode.ValueType  # 0
+    """Not set; refused."""
+    LADDER_MODE_LEVEL_UP: _LadderMode.ValueType  # 1
+    """Those that are told after the step was reached. The sale that reaches it has the commission of before."""
+
+class LadderMode(_LadderMode, metaclass=_LadderModeEnumTypeWrapper):
+    """Which sales get the commission of a step."""
+
+LADDER_MODE_UNSPECIFIED: LadderMode.ValueType  # 0
+"""Not set; refused."""
+LADDER_MODE_LEVEL_UP: LadderMode.ValueType  # 1
+"""Those that are told after the step was reached. The sale that reaches it has the commission of before."""
+Global___LadderMode: _TypeAlias = LadderMode  # noqa: Y015
+
 @_typing.final
 class Commission(_message.Message):
     """The commission for a sale."""
@@ -421,6 +487,11 @@ Global___Commission: _TypeAlias = Commission  # noqa: Y015
 class Condition(_message.Message):
     """The condition of an event for a commission rule to apply: one comparison, or a list of conditions. Exactly one of `all_of`, `any_of` and
     `field` is required.
+
+    Affiliates and leads have no history of countries, groups and metadata. What a condition asks of them is therefore noted with the event when it
+    is first credited to the affiliate: what they are when the event is told counts, not what they were when it occurred. Refunds, corrections,
+    merges and whatever judges the event again use the noted values, so a later change of the affiliate or the lead changes no reward.
+    SimulateTerms uses noted values too, and present ones where nothing was noted.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -430,12 +501,16 @@ class Condition(_message.Message):
     FIELD_FIELD_NUMBER: _builtins.int
     COMPARISON_FIELD_NUMBER: _builtins.int
     VALUES_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
     field: Global___ConditionField.ValueType
     """The fact that is compared. The event of the rule must have such a fact: only sales have a quantity, an item, a plan, a channel and an
-    order, only sales and custom events an amount, and only custom events a kind. Only sales have a customer's number and age.
+    order, only sales and custom events an amount, and only custom events a kind. Only sales have a customer's number and age. Metadata,
+    countries, groups and times are for every event.
     """
     comparison: Global___Comparison.ValueType
     """How it is compared. Required with `field`."""
+    key: _builtins.str
+    """The key of the metadata: 1 to 40 characters. Required with EVENT_METADATA and LEAD_METADATA, and refused with other fields."""
     @_builtins.property
     def all_of(self) -> _containers.RepeatedCompositeFieldContainer[Global___Condition]:
         """Holds if all of these hold. Lists may be nested to depth 3, and a rule has at most 50 comparisons."""
@@ -446,8 +521,8 @@ class Condition(_message.Message):
 
     @_builtins.property
     def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The values that it is compared with: texts of 1 to 128 characters, whole numbers of 0 or more such as `10000`, or names of
-        `SaleChannel`. BETWEEN takes two, ONE_OF and NONE_OF take 1 to 100, EXISTS and NOT_EXISTS none, and the others one.
+        """The values that it is compared with: texts of 1 to 128 characters, whole numbers of 0 or more such as `10000`, times such as
+        `2026-11-28T00:00:00Z`, countries such as `US`, ids of groups, or names of `SaleChannel`. BETWEEN takes two, ONE_OF and NONE_OF take 1 to 100, EXISTS and NOT_EXISTS none, and the others one.
         """
 
     def __init__(
@@ -458,10 +533,11 @@ class Condition(_message.Message):
         field: Global___ConditionField.ValueType = ...,
         comparison: Global___Comparison.ValueType = ...,
         values: _abc.Iterable[_builtins.str] | None = ...,
+        key: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_of", b"all_of", "any_of", b"any_of", "comparison", b"comparison", "field", b"field", "values", b"values"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_of", b"all_of", "any_of", b"any_of", "comparison", b"comparison", "field", b"field", "key", b"key", "values", b"values"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -484,11 +560,12 @@ class CommissionRule(_message.Message):
     | Step | Commission |
     |---|---|
     | 1 | the enrollment's own `commission_override`, for sales |
-    | 2 | rules with `coupon_codes` |
-    | 3 | rules with `item_skus` |
-    | 4 | rules with `plans` |
-    | 5 | all other rules |
-    | 6 | `Terms.commission`, for sales |
+    | 2 | the coupon's own `commission`, for sales that were made with it and are credited to its affiliate |
+    | 3 | rules with `coupon_codes` |
+    | 4 | rules with `item_skus` |
+    | 5 | rules with `plans` |
+    | 6 | all other rules |
+    | 7 | `Terms.commission`, for sales |
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -664,6 +741,88 @@ class Cap(_message.Message):
 Global___Cap: _TypeAlias = Cap  # noqa: Y015
 
 @_typing.final
+class Ladder(_message.Message):
+    """The commission of the terms rises with what an affiliate has sold in the program, in a period.
+
+    The ladder prices sales to which the enrollment's own commission and `Terms.rules` do not apply, and those lines of a sale. Only what the
+    ladder prices is counted: each sale of which something is left, and what is left of its net amount. Of a sale that several affiliates share,
+    each counts the sale, and its share of the amount. A free sale and a sale in another currency than the program's are priced at the step
+    that was reached, and are not counted; the calculation of the latter has `amount_not_compared`.
+
+    A refund that brings the affiliate below a step takes the step away for later sales, and so does the end of the period. What is told counts
+    in the order in which it is told, in the period in which it occurred: a sale that is told late is priced at the step that was reached in its
+    period by then, and changes no other sale. A sale keeps its step when it is refunded or corrected. A sale that is credited anew leaves the
+    tally of before, and is priced at the step that its affiliate has reached by then. A reward that is denied stays counted.
+
+    A new version of the terms whose ladder has the same mode, the same period and the same kind of steps goes on with what was counted.
+    Otherwise counting begins anew.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODE_FIELD_NUMBER: _builtins.int
+    PERIOD_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
+    mode: Global___LadderMode.ValueType
+    """Which sales get the commission of a step. Required."""
+    period: Global___Period.ValueType
+    """The period. Each one begins before the first step. Default `PERIOD_ALL_TIME`."""
+    @_builtins.property
+    def steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___LadderStep]:
+        """The steps, 1 to 99, in the order of what must be reached. Before the first one the terms' `commission` applies."""
+
+    def __init__(
+        self,
+        *,
+        mode: Global___LadderMode.ValueType = ...,
+        period: Global___Period.ValueType = ...,
+        steps: _abc.Iterable[Global___LadderStep] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["mode", b"mode", "period", b"period", "steps", b"steps"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Ladder: _TypeAlias = Ladder  # noqa: Y015
+
+@_typing.final
+class LadderStep(_message.Message):
+    """A step of a ladder."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MIN_SALE_COUNT_FIELD_NUMBER: _builtins.int
+    MIN_AMOUNT_FIELD_NUMBER: _builtins.int
+    COMMISSION_FIELD_NUMBER: _builtins.int
+    min_sale_count: _builtins.int
+    """The number of sales from which on the step is reached, 1 to 1,000,000,000, more than that of the step before. All steps have a
+    `min_sale_count`, or all have a `min_amount`.
+    """
+    @_builtins.property
+    def min_amount(self) -> _common_pb2.Money:
+        """The sum of net amounts from which on the step is reached, in the program's currency: more than zero, and more than that of the step before."""
+
+    @_builtins.property
+    def commission(self) -> Global___Commission:
+        """The commission of the step. Required."""
+
+    def __init__(
+        self,
+        *,
+        min_sale_count: _builtins.int = ...,
+        min_amount: _common_pb2.Money | None = ...,
+        commission: Global___Commission | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["commission", b"commission", "min_amount", b"min_amount"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["commission", b"commission", "min_amount", b"min_amount", "min_sale_count", b"min_sale_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LadderStep: _TypeAlias = LadderStep  # noqa: Y015
+
+@_typing.final
 class Terms(_message.Message):
     """The rules that sales are priced under. A version never changes, except that a scheduled one can be withdrawn before it starts.
 
@@ -691,6 +850,7 @@ class Terms(_message.Message):
     WITHDRAW_TIME_FIELD_NUMBER: _builtins.int
     CUSTOMER_REWARD_FIELD_NUMBER: _builtins.int
     ENROLLMENT_BONUS_FIELD_NUMBER: _builtins.int
+    LADDER_FIELD_NUMBER: _builtins.int
     version: _builtins.int
     """The version, starting at 1. Set by the server, ignored in requests."""
     reach: Global___TermsReach.ValueType
@@ -779,6 +939,10 @@ class Terms(_message.Message):
         nothing, so no end, move or new terms pay it again. Not set: nothing.
         """
 
+    @_builtins.property
+    def ladder(self) -> Global___Ladder:
+        """How `commission` rises with what an affiliate sells. Not set: it is the same for all sales."""
+
     def __init__(
         self,
         *,
@@ -800,10 +964,11 @@ class Terms(_message.Message):
         withdraw_time: _timestamp_pb2.Timestamp | None = ...,
         customer_reward: _customer_reward_pb2.CustomerRewardPromise | None = ...,
         enrollment_bonus: _reward_value_pb2.RewardValue | None = ...,
+        ladder: Global___Ladder | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_attribution_window_days", b"_attribution_window_days", "_hold_period_days", b"_hold_period_days", "attribution_window_days", b"attribution_window_days", "commission", b"commission", "create_time", b"create_time", "customer_reward", b"customer_reward", "end_time", b"end_time", "enrollment_bonus", b"enrollment_bonus", "hold_period_days", b"hold_period_days", "start_time", b"start_time", "withdraw_time", b"withdraw_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_attribution_window_days", b"_attribution_window_days", "_hold_period_days", b"_hold_period_days", "attribution_window_days", b"attribution_window_days", "commission", b"commission", "create_time", b"create_time", "customer_reward", b"customer_reward", "end_time", b"end_time", "enrollment_bonus", b"enrollment_bonus", "hold_period_days", b"hold_period_days", "ladder", b"ladder", "start_time", b"start_time", "withdraw_time", b"withdraw_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_attribution_window_days", b"_attribution_window_days", "_hold_period_days", b"_hold_period_days", "attribution_model", b"attribution_model", "attribution_window_days", b"attribution_window_days", "caps", b"caps", "commission", b"commission", "create_time", b"create_time", "custom_kinds", b"custom_kinds", "customer_reward", b"customer_reward", "end_time", b"end_time", "enrollment_bonus", b"enrollment_bonus", "hold_period_days", b"hold_period_days", "precedence", b"precedence", "reach", b"reach", "rounding", b"rounding", "rules", b"rules", "start_time", b"start_time", "upline_levels", b"upline_levels", "version", b"version", "withdraw_time", b"withdraw_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_attribution_window_days", b"_attribution_window_days", "_hold_period_days", b"_hold_period_days", "attribution_model", b"attribution_model", "attribution_window_days", b"attribution_window_days", "caps", b"caps", "commission", b"commission", "create_time", b"create_time", "custom_kinds", b"custom_kinds", "customer_reward", b"customer_reward", "end_time", b"end_time", "enrollment_bonus", b"enrollment_bonus", "hold_period_days", b"hold_period_days", "ladder", b"ladder", "precedence", b"precedence", "reach", b"reach", "rounding", b"rounding", "rules", b"rules", "start_time", b"start_time", "upline_levels", b"upline_levels", "version", b"version", "withdraw_time", b"withdraw_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__attribution_window_days: _TypeAlias = _typing.Literal["attribution_window_days"]  # noqa: Y015
     _WhichOneofArgType__attribution_window_days: _TypeAlias = _typing.Literal["_attribution_window_days", b"_attribution_window_days"]  # noqa: Y015

@@ -40,7 +40,7 @@ class _RewardStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RewardSta
     REWARD_STATE_DENIED: _RewardState.ValueType  # 3
     """DenyRewards denied it."""
     REWARD_STATE_PAID: _RewardState.ValueType  # 4
-    """FulfillReward said that the affiliate was given what it is. No call pays rewards in cash today, so none of them is in this state."""
+    """A payout paid it, or FulfillReward said that the affiliate was given what it is."""
     REWARD_STATE_REVERSED: _RewardState.ValueType  # 5
     """Refunds took back the whole reward before it was paid. The rewards of those refunds have this state too."""
     REWARD_STATE_HELD: _RewardState.ValueType  # 6
@@ -62,7 +62,7 @@ REWARD_STATE_APPROVED: RewardState.ValueType  # 2
 REWARD_STATE_DENIED: RewardState.ValueType  # 3
 """DenyRewards denied it."""
 REWARD_STATE_PAID: RewardState.ValueType  # 4
-"""FulfillReward said that the affiliate was given what it is. No call pays rewards in cash today, so none of them is in this state."""
+"""A payout paid it, or FulfillReward said that the affiliate was given what it is."""
 REWARD_STATE_REVERSED: RewardState.ValueType  # 5
 """Refunds took back the whole reward before it was paid. The rewards of those refunds have this state too."""
 REWARD_STATE_HELD: RewardState.ValueType  # 6
@@ -106,7 +106,9 @@ class _RewardOriginEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RewardOr
     REWARD_ORIGIN_CONVERSION: _RewardOrigin.ValueType  # 1
     """From a conversion."""
     REWARD_ORIGIN_BY_HAND: _RewardOrigin.ValueType  # 2
-    """CreateReward created it, or it is the bonus of an enrollment, see `Reward.bonus_terms_version`."""
+    """CreateReward created it, it is the bonus of an enrollment, see `Reward.bonus_terms_version`, or it pays a submission, see
+    `Reward.submission_id`.
+    """
 
 class RewardOrigin(_RewardOrigin, metaclass=_RewardOriginEnumTypeWrapper):
     """How rewards came to be."""
@@ -116,7 +118,9 @@ REWARD_ORIGIN_UNSPECIFIED: RewardOrigin.ValueType  # 0
 REWARD_ORIGIN_CONVERSION: RewardOrigin.ValueType  # 1
 """From a conversion."""
 REWARD_ORIGIN_BY_HAND: RewardOrigin.ValueType  # 2
-"""CreateReward created it, or it is the bonus of an enrollment, see `Reward.bonus_terms_version`."""
+"""CreateReward created it, it is the bonus of an enrollment, see `Reward.bonus_terms_version`, or it pays a submission, see
+`Reward.submission_id`.
+"""
 Global___RewardOrigin: _TypeAlias = RewardOrigin  # noqa: Y015
 
 class _RewardRule:
@@ -141,6 +145,8 @@ class _RewardRuleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RewardRule
     """A commission rule in the program's terms."""
     REWARD_RULE_TALLY_CHANGE: _RewardRule.ValueType  # 7
     """The reward is what the caps of the terms let the affiliate have for an event, less what is left of the event's own reward. See `Cap`."""
+    REWARD_RULE_COUPON: _RewardRule.ValueType  # 8
+    """The coupon's own commission."""
 
 class RewardRule(_RewardRule, metaclass=_RewardRuleEnumTypeWrapper):
     """The origin of a reward's rate."""
@@ -161,6 +167,8 @@ REWARD_RULE_TERMS_RULE: RewardRule.ValueType  # 6
 """A commission rule in the program's terms."""
 REWARD_RULE_TALLY_CHANGE: RewardRule.ValueType  # 7
 """The reward is what the caps of the terms let the affiliate have for an event, less what is left of the event's own reward. See `Cap`."""
+REWARD_RULE_COUPON: RewardRule.ValueType  # 8
+"""The coupon's own commission."""
 Global___RewardRule: _TypeAlias = RewardRule  # noqa: Y015
 
 @_typing.final
@@ -245,6 +253,8 @@ class Reward(_message.Message):
     LEAD_ID_FIELD_NUMBER: _builtins.int
     CONVERSION_FIELD_NUMBER: _builtins.int
     BONUS_TERMS_VERSION_FIELD_NUMBER: _builtins.int
+    PAYOUT_ID_FIELD_NUMBER: _builtins.int
+    SUBMISSION_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id, `rwd_` and 32 hexadecimal digits."""
     conversion_id: _builtins.str
@@ -269,6 +279,10 @@ class Reward(_message.Message):
     """The id of the lead that the call of CreateReward named. Empty for all other rewards."""
     bonus_terms_version: _builtins.int
     """Of the bonus of an enrollment: the version of the program's terms whose `enrollment_bonus` it is. 0 for all other rewards."""
+    payout_id: _builtins.str
+    """The id of the payout that paid it. Empty unless it is paid in cash."""
+    submission_id: _builtins.str
+    """The id of the submission to a bounty that the reward pays. Empty for all other rewards."""
     @_builtins.property
     def value(self) -> _reward_value_pb2.RewardValue:
         """The value, negative for the reward of a refund. It never changes, even if refunds take back part of it."""
@@ -322,10 +336,12 @@ class Reward(_message.Message):
         lead_id: _builtins.str = ...,
         conversion: Global___RewardConversion | None = ...,
         bonus_terms_version: _builtins.int = ...,
+        payout_id: _builtins.str = ...,
+        submission_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["auto_approve_time", b"auto_approve_time", "calculation", b"calculation", "conversion", b"conversion", "create_time", b"create_time", "reversed", b"reversed", "update_time", b"update_time", "value", b"value"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate_id", b"affiliate_id", "auto_approve_time", b"auto_approve_time", "bonus_terms_version", b"bonus_terms_version", "calculation", b"calculation", "conversion", b"conversion", "conversion_id", b"conversion_id", "create_reason", b"create_reason", "create_time", b"create_time", "deny_reason", b"deny_reason", "enrollment_id", b"enrollment_id", "id", b"id", "lead_id", b"lead_id", "program_id", b"program_id", "reversed", b"reversed", "reverses_reward_id", b"reverses_reward_id", "state", b"state", "update_time", b"update_time", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate_id", b"affiliate_id", "auto_approve_time", b"auto_approve_time", "bonus_terms_version", b"bonus_terms_version", "calculation", b"calculation", "conversion", b"conversion", "conversion_id", b"conversion_id", "create_reason", b"create_reason", "create_time", b"create_time", "deny_reason", b"deny_reason", "enrollment_id", b"enrollment_id", "id", b"id", "lead_id", b"lead_id", "payout_id", b"payout_id", "program_id", b"program_id", "reversed", b"reversed", "reverses_reward_id", b"reverses_reward_id", "state", b"state", "submission_id", b"submission_id", "update_time", b"update_time", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -370,6 +386,7 @@ class RewardCalculation(_message.Message):
     CAPS_FIELD_NUMBER: _builtins.int
     TALLY_CHANGE_FIELD_NUMBER: _builtins.int
     LINES_FIELD_NUMBER: _builtins.int
+    LADDER_FIELD_NUMBER: _builtins.int
     rule: Global___RewardRule.ValueType
     """The origin of the rate."""
     percent_ppm: _builtins.int
@@ -436,6 +453,10 @@ class RewardCalculation(_message.Message):
         rewards that take back: the conversion of a refund says how much it took of each line.
         """
 
+    @_builtins.property
+    def ladder(self) -> Global___LadderMet:
+        """The step of the ladder that the rate is of, see `Terms.ladder`. Not set if the ladder does not price the sale."""
+
     def __init__(
         self,
         *,
@@ -458,16 +479,57 @@ class RewardCalculation(_message.Message):
         caps: _abc.Iterable[Global___CapApplied] | None = ...,
         tally_change: Global___TallyChange | None = ...,
         lines: _abc.Iterable[Global___RewardLine] | None = ...,
+        ladder: Global___LadderMet | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["adjustment", b"adjustment", "base_amount", b"base_amount", "first_sale_bonus", b"first_sale_bonus", "flat", b"flat", "percent_ppm", b"percent_ppm", "rate", b"rate", "sale_amount", b"sale_amount", "split", b"split", "tally_change", b"tally_change", "upline", b"upline"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["adjustment", b"adjustment", "base_amount", b"base_amount", "first_sale_bonus", b"first_sale_bonus", "flat", b"flat", "ladder", b"ladder", "percent_ppm", b"percent_ppm", "rate", b"rate", "sale_amount", b"sale_amount", "split", b"split", "tally_change", b"tally_change", "upline", b"upline"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustment", b"adjustment", "amount_not_compared", b"amount_not_compared", "base_amount", b"base_amount", "caps", b"caps", "first_sale_bonus", b"first_sale_bonus", "flat", b"flat", "lines", b"lines", "percent_ppm", b"percent_ppm", "quantity", b"quantity", "rate", b"rate", "rounding", b"rounding", "rule", b"rule", "rule_name", b"rule_name", "rule_number", b"rule_number", "sale_amount", b"sale_amount", "share_ppm", b"share_ppm", "split", b"split", "tally_change", b"tally_change", "terms_version", b"terms_version", "upline", b"upline"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustment", b"adjustment", "amount_not_compared", b"amount_not_compared", "base_amount", b"base_amount", "caps", b"caps", "first_sale_bonus", b"first_sale_bonus", "flat", b"flat", "ladder", b"ladder", "lines", b"lines", "percent_ppm", b"percent_ppm", "quantity", b"quantity", "rate", b"rate", "rounding", b"rounding", "rule", b"rule", "rule_name", b"rule_name", "rule_number", b"rule_number", "sale_amount", b"sale_amount", "share_ppm", b"share_ppm", "split", b"split", "tally_change", b"tally_change", "terms_version", b"terms_version", "upline", b"upline"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_rate: _TypeAlias = _typing.Literal["percent_ppm", "flat"]  # noqa: Y015
     _WhichOneofArgType_rate: _TypeAlias = _typing.Literal["rate", b"rate"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_rate) -> _WhichOneofReturnType_rate | None: ...
 
 Global___RewardCalculation: _TypeAlias = RewardCalculation  # noqa: Y015
+
+@_typing.final
+class LadderMet(_message.Message):
+    """The step of a ladder at which a sale is priced, and what the affiliate had sold before, of what the ladder prices."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STEP_FIELD_NUMBER: _builtins.int
+    PERIOD_FIELD_NUMBER: _builtins.int
+    PERIOD_START_DAY_FIELD_NUMBER: _builtins.int
+    EARLIER_SALE_COUNT_FIELD_NUMBER: _builtins.int
+    EARLIER_AMOUNT_FIELD_NUMBER: _builtins.int
+    step: _builtins.int
+    """0 before the first step, 1 for the first one."""
+    period: _program_pb2.Period.ValueType
+    """The period."""
+    period_start_day: _builtins.str
+    """The first day of the period in the account's time zone, written like 2026-11-01. Empty for all time."""
+    earlier_sale_count: _builtins.int
+    """How many sales of the period were told before."""
+    @_builtins.property
+    def earlier_amount(self) -> _common_pb2.Money:
+        """What they amount to, less refunds."""
+
+    def __init__(
+        self,
+        *,
+        step: _builtins.int = ...,
+        period: _program_pb2.Period.ValueType = ...,
+        period_start_day: _builtins.str = ...,
+        earlier_sale_count: _builtins.int = ...,
+        earlier_amount: _common_pb2.Money | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["earlier_amount", b"earlier_amount"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["earlier_amount", b"earlier_amount", "earlier_sale_count", b"earlier_sale_count", "period", b"period", "period_start_day", b"period_start_day", "step", b"step"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LadderMet: _TypeAlias = LadderMet  # noqa: Y015
 
 @_typing.final
 class CapApplied(_message.Message):
@@ -803,6 +865,7 @@ class ListRewardsRequest(_message.Message):
     SOURCES_FIELD_NUMBER: _builtins.int
     ORIGIN_FIELD_NUMBER: _builtins.int
     VIEW_FIELD_NUMBER: _builtins.int
+    PAYOUT_ID_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
     holds at most 3 MiB, so it may have fewer entries.
@@ -825,6 +888,8 @@ class ListRewardsRequest(_message.Message):
     """Only rewards of this origin. Default: any."""
     view: Global___RewardView.ValueType
     """How much of each reward to return. Default `REWARD_VIEW_BASIC`."""
+    payout_id: _builtins.str
+    """Only rewards that this payout paid. Optional."""
     @_builtins.property
     def states(self) -> _containers.RepeatedScalarFieldContainer[Global___RewardState.ValueType]:
         """Only rewards in these states. Empty: all states."""
@@ -862,10 +927,11 @@ class ListRewardsRequest(_message.Message):
         sources: _abc.Iterable[_attribution_pb2.AttributionSource.ValueType] | None = ...,
         origin: Global___RewardOrigin.ValueType = ...,
         view: Global___RewardView.ValueType = ...,
+        payout_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "create_interval", b"create_interval"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "create_interval", b"create_interval", "order", b"order", "order_id", b"order_id", "order_number", b"order_number", "origin", b"origin", "page_size", b"page_size", "page_token", b"page_token", "program_id", b"program_id", "refund_id", b"refund_id", "sources", b"sources", "states", b"states", "units", b"units", "view", b"view"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "create_interval", b"create_interval", "order", b"order", "order_id", b"order_id", "order_number", b"order_number", "origin", b"origin", "page_size", b"page_size", "page_token", b"page_token", "payout_id", b"payout_id", "program_id", b"program_id", "refund_id", b"refund_id", "sources", b"sources", "states", b"states", "units", b"units", "view", b"view"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -73,6 +73,7 @@ class RecordSaleRequest(_message.Message):
     ITEM_SKU_FIELD_NUMBER: _builtins.int
     METADATA_FIELD_NUMBER: _builtins.int
     LINES_FIELD_NUMBER: _builtins.int
+    COUNTRY_CODE_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """The merchant's id for the sale, such as the charge's id, up to 128 characters. Unique among the account's sales, for ever.
     Required.
@@ -117,6 +118,10 @@ class RecordSaleRequest(_message.Message):
     item_sku: _builtins.str
     """The SKU of the item that was sold, exactly as in `Item.sku`, up to 128 characters. A coupon that is tied to another item credits
     nobody with this sale. The SKU need not be one of an item. A longer one is left out with a warning. Optional.
+    """
+    country_code: _builtins.str
+    """The country of the customer: an ISO 3166-1 code of two letters, such as `US`, in any case. Stored with the sale and with the lead. A wrong
+    one is left out with a warning. Empty: commission rules use the country that the lead has.
     """
     @_builtins.property
     def amount(self) -> _common_pb2.Money:
@@ -173,10 +178,11 @@ class RecordSaleRequest(_message.Message):
         item_sku: _builtins.str = ...,
         metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         lines: _abc.Iterable[_line_pb2.SaleLine] | None = ...,
+        country_code: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "mrr", b"mrr", "occur_time", b"occur_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "channel", b"channel", "coupon_code", b"coupon_code", "email", b"email", "event_id", b"event_id", "external_id", b"external_id", "first_name", b"first_name", "item_sku", b"item_sku", "last_name", b"last_name", "lines", b"lines", "metadata", b"metadata", "mrr", b"mrr", "occur_time", b"occur_time", "order_id", b"order_id", "order_number", b"order_number", "plan", b"plan", "quantity", b"quantity", "ref_id", b"ref_id", "tid", b"tid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "channel", b"channel", "country_code", b"country_code", "coupon_code", b"coupon_code", "email", b"email", "event_id", b"event_id", "external_id", b"external_id", "first_name", b"first_name", "item_sku", b"item_sku", "last_name", b"last_name", "lines", b"lines", "metadata", b"metadata", "mrr", b"mrr", "occur_time", b"occur_time", "order_id", b"order_id", "order_number", b"order_number", "plan", b"plan", "quantity", b"quantity", "ref_id", b"ref_id", "tid", b"tid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

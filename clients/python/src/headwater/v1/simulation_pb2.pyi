@@ -40,9 +40,9 @@ class SimulateTermsRequest(_message.Message):
     """The program. Empty: the default program."""
     @_builtins.property
     def terms(self) -> _program_pb2.Terms:
-        """The proposed terms, with the defaults and limits that UpdateProgram has. `version` and `start_time` are not read. Required. Terms with `caps` are
-        refused unless there is a `sample_sale`, and so is a program that has a version with caps: the history is judged customer by customer, and
-        caps count what all of them earn.
+        """The proposed terms, with the defaults and limits that UpdateProgram has. `version` and `start_time` are not read. Required. Unless there is a
+        `sample_sale`, terms are refused if the order in which all events were told decides what their `caps` pay, and so is a program that has such a
+        version: several caps of customers and affiliates, a cap of the program, caps with `upline_levels`, and one cap with two maxima.
         """
 
     @_builtins.property

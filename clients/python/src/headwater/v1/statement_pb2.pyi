@@ -169,6 +169,8 @@ class StatementLine(_message.Message):
     CREATE_REASON_FIELD_NUMBER: _builtins.int
     DENY_REASON_FIELD_NUMBER: _builtins.int
     BONUS_TERMS_VERSION_FIELD_NUMBER: _builtins.int
+    PAYOUT_ID_FIELD_NUMBER: _builtins.int
+    SUBMISSION_ID_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """The entry's position in the ledger, see `LedgerEntry.sequence`."""
     reason: _ledger_pb2.LedgerReason.ValueType
@@ -187,6 +189,10 @@ class StatementLine(_message.Message):
     """The reason in the call of DenyRewards. Empty unless the line is that denial."""
     bonus_terms_version: _builtins.int
     """Of the bonus of an enrollment: the version of the program's terms whose `enrollment_bonus` it is. 0 for all other rewards."""
+    payout_id: _builtins.str
+    """The id of the payout that the line is about. Empty for a line about a reward."""
+    submission_id: _builtins.str
+    """The id of the submission to a bounty that the reward pays. Empty for all other rewards."""
     @_builtins.property
     def post_time(self) -> _timestamp_pb2.Timestamp:
         """When the entry was committed."""
@@ -226,10 +232,12 @@ class StatementLine(_message.Message):
         create_reason: _builtins.str = ...,
         deny_reason: _builtins.str = ...,
         bonus_terms_version: _builtins.int = ...,
+        payout_id: _builtins.str = ...,
+        submission_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["calculation", b"calculation", "change", b"change", "conversion", b"conversion", "post_time", b"post_time", "reward_value", b"reward_value"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bonus_terms_version", b"bonus_terms_version", "calculation", b"calculation", "change", b"change", "conversion", b"conversion", "create_reason", b"create_reason", "deny_reason", b"deny_reason", "enrollment_id", b"enrollment_id", "post_time", b"post_time", "program_id", b"program_id", "reason", b"reason", "reverses_reward_id", b"reverses_reward_id", "reward_id", b"reward_id", "reward_value", b"reward_value", "sequence", b"sequence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bonus_terms_version", b"bonus_terms_version", "calculation", b"calculation", "change", b"change", "conversion", b"conversion", "create_reason", b"create_reason", "deny_reason", b"deny_reason", "enrollment_id", b"enrollment_id", "payout_id", b"payout_id", "post_time", b"post_time", "program_id", b"program_id", "reason", b"reason", "reverses_reward_id", b"reverses_reward_id", "reward_id", b"reward_id", "reward_value", b"reward_value", "sequence", b"sequence", "submission_id", b"submission_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

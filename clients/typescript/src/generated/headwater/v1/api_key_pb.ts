@@ -648,7 +648,7 @@ export enum ApiKeyKind {
   READ = 4,
 
   /**
-   * Reads affiliates, rewards, balances, the ledger and statistics, for payout tools. Changes nothing.
+   * Reads affiliates, rewards, balances, payouts, the ledger and statistics, and marks rewards as paid, for payout tools. Changes nothing else.
    *
    * @generated from enum value: API_KEY_KIND_PAYOUT = 5;
    */

@@ -18,6 +18,8 @@ import type { ApiKey } from "./api_key_pb.js";
 import { file_headwater_v1_api_key } from "./api_key_pb.js";
 import type { AuditEntry } from "./audit_pb.js";
 import { file_headwater_v1_audit } from "./audit_pb.js";
+import type { Bounty } from "./bounty_pb.js";
+import { file_headwater_v1_bounty } from "./bounty_pb.js";
 import type { Conversion } from "./conversion_pb.js";
 import { file_headwater_v1_conversion } from "./conversion_pb.js";
 import type { Coupon } from "./coupon_pb.js";
@@ -32,17 +34,21 @@ import type { Link } from "./link_pb.js";
 import { file_headwater_v1_link } from "./link_pb.js";
 import type { Offer } from "./offer_pb.js";
 import { file_headwater_v1_offer } from "./offer_pb.js";
+import type { Payout } from "./payout_pb.js";
+import { file_headwater_v1_payout } from "./payout_pb.js";
 import type { Program } from "./program_pb.js";
 import { file_headwater_v1_program } from "./program_pb.js";
 import type { Reward } from "./reward_pb.js";
 import { file_headwater_v1_reward } from "./reward_pb.js";
+import type { Submission } from "./submission_pb.js";
+import { file_headwater_v1_submission } from "./submission_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file headwater/v1/event.proto.
  */
 export const file_headwater_v1_event: GenFile = /*@__PURE__*/
-  fileDesc("ChhoZWFkd2F0ZXIvdjEvZXZlbnQucHJvdG8SDGhlYWR3YXRlci52MSKvBgoFRXZlbnQSCgoCaWQYASABKAkSDgoGY3Vyc29yGAIgASgJEhAKCHNlcXVlbmNlGAMgASgDEiUKBGtpbmQYBCABKA4yFy5oZWFkd2F0ZXIudjEuRXZlbnRLaW5kEi4KCm9jY3VyX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2NvbW1pdF90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghjYXVzZV9pZBgHIAEoCRIuCgpjb252ZXJzaW9uGAggASgLMhguaGVhZHdhdGVyLnYxLkNvbnZlcnNpb25IABImCgZyZXdhcmQYCSABKAsyFC5oZWFkd2F0ZXIudjEuUmV3YXJkSAASKAoHcHJvZ3JhbRgKIAEoCzIVLmhlYWR3YXRlci52MS5Qcm9ncmFtSAASLAoJYWZmaWxpYXRlGAsgASgLMhcuaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZUgAEi4KCmVucm9sbG1lbnQYDCABKAsyGC5oZWFkd2F0ZXIudjEuRW5yb2xsbWVudEgAEiIKBGxpbmsYDSABKAsyEi5oZWFkd2F0ZXIudjEuTGlua0gAEiYKBmNvdXBvbhgOIAEoCzIULmhlYWR3YXRlci52MS5Db3Vwb25IABIiCgRsZWFkGA8gASgLMhIuaGVhZHdhdGVyLnYxLkxlYWRIABInCgdhcGlfa2V5GBAgASgLMhQuaGVhZHdhdGVyLnYxLkFwaUtleUgAEigKB2FjY291bnQYESABKAsyFS5oZWFkd2F0ZXIudjEuQWNjb3VudEgAEiIKBGl0ZW0YEiABKAsyEi5oZWFkd2F0ZXIudjEuSXRlbUgAEiQKBW9mZmVyGBMgASgLMhMuaGVhZHdhdGVyLnYxLk9mZmVySAASNwoPYWZmaWxpYXRlX2dyb3VwGBQgASgLMhwuaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZUdyb3VwSAASLQoLYXVkaXRfZW50cnkYFSABKAsyGC5oZWFkd2F0ZXIudjEuQXVkaXRFbnRyeUIJCgdzdWJqZWN0InYKC0V2ZW50RmlsdGVyEiYKBWtpbmRzGAEgAygOMhcuaGVhZHdhdGVyLnYxLkV2ZW50S2luZBITCgtwcm9ncmFtX2lkcxgCIAMoCRIVCg1hZmZpbGlhdGVfaWRzGAMgAygJEhMKC3N1YmplY3RfaWRzGAQgAygJKr4QCglFdmVudEtpbmQSGgoWRVZFTlRfS0lORF9VTlNQRUNJRklFRBAAEhwKGEVWRU5UX0tJTkRfTEVBRF9SRUNPUkRFRBABEhwKGEVWRU5UX0tJTkRfU0FMRV9SRUNPUkRFRBACEh4KGkVWRU5UX0tJTkRfU0FMRV9BVFRSSUJVVEVEEAMSHAoYRVZFTlRfS0lORF9TQUxFX1JFRlVOREVEEAQSHgoaRVZFTlRfS0lORF9SRUZVTkRfUkVDT1JERUQQBRIdChlFVkVOVF9LSU5EX1JFRlVORF9XQUlUSU5HEAYSJAogRVZFTlRfS0lORF9DQU5DRUxMQVRJT05fUkVDT1JERUQQBxIhCh1FVkVOVF9LSU5EX0NPTlZFUlNJT05fVVBEQVRFRBAIEhsKF0VWRU5UX0tJTkRfTEVBRF9DUkVBVEVEEAkSGwoXRVZFTlRfS0lORF9MRUFEX1VQREFURUQQChIeChpFVkVOVF9LSU5EX1JFV0FSRF9BUFBST1ZFRBALEhwKGEVWRU5UX0tJTkRfUkVXQVJEX0RFTklFRBAMEh4KGkVWRU5UX0tJTkRfUkVXQVJEX1JFVkVSU0VEEA0SHgoaRVZFTlRfS0lORF9QUk9HUkFNX0NSRUFURUQQDhIeChpFVkVOVF9LSU5EX1BST0dSQU1fVVBEQVRFRBAPEh8KG0VWRU5UX0tJTkRfUFJPR1JBTV9BUkNISVZFRBAQEiAKHEVWRU5UX0tJTkRfQUZGSUxJQVRFX0NSRUFURUQQERIhCh1FVkVOVF9LSU5EX0VOUk9MTE1FTlRfQ1JFQVRFRBASEiEKHUVWRU5UX0tJTkRfRU5ST0xMTUVOVF9VUERBVEVEEBMSHwobRVZFTlRfS0lORF9FTlJPTExNRU5UX0VOREVEEBQSGwoXRVZFTlRfS0lORF9MSU5LX0NSRUFURUQQFRIbChdFVkVOVF9LSU5EX0xJTktfUkVWT0tFRBAWEh4KGkVWRU5UX0tJTkRfQ09VUE9OX0FTU0lHTkVEEBcSHQoZRVZFTlRfS0lORF9DT1VQT05fUkVNT1ZFRBAYEh4KGkVWRU5UX0tJTkRfQVBJX0tFWV9DUkVBVEVEEBkSHgoaRVZFTlRfS0lORF9BUElfS0VZX1JFVk9LRUQQGhIhCh1FVkVOVF9LSU5EX0FDQ09VTlRfUkVHSVNURVJFRBAbEh4KGkVWRU5UX0tJTkRfQUNDT1VOVF9VUERBVEVEEBwSIwofRVZFTlRfS0lORF9SRUZVTkRfRVhDRUVERURfU0FMRRAdEh0KGUVWRU5UX0tJTkRfUkVXQVJEX0NSRUFURUQQHhIfChtFVkVOVF9LSU5EX1JFV0FSRF9GVUxGSUxMRUQQHxIiCh5FVkVOVF9LSU5EX0NPUlJFQ1RJT05fUkVDT1JERUQQIBIdChlFVkVOVF9LSU5EX1NBTEVfQ09SUkVDVEVEECESHgoaRVZFTlRfS0lORF9MRUFEX0FUVFJJQlVURUQQIhIaChZFVkVOVF9LSU5EX0xFQURfTUVSR0VEECMSGwoXRVZFTlRfS0lORF9MRUFEX0RFTEVURUQQJBIgChxFVkVOVF9LSU5EX0FGRklMSUFURV9VUERBVEVEECUSIQodRVZFTlRfS0lORF9BRkZJTElBVEVfQVBQUk9WRUQQJhIhCh1FVkVOVF9LSU5EX0FGRklMSUFURV9SRUpFQ1RFRBAnEiQKIEVWRU5UX0tJTkRfQUZGSUxJQVRFX0RFQUNUSVZBVEVEECgSJgoiRVZFTlRfS0lORF9BRkZJTElBVEVfVE9LRU5fUk9UQVRFRBApEhsKF0VWRU5UX0tJTkRfSVRFTV9DUkVBVEVEECoSGwoXRVZFTlRfS0lORF9JVEVNX1VQREFURUQQKxIcChhFVkVOVF9LSU5EX0lURU1fQVJDSElWRUQQLBIdChlFVkVOVF9LSU5EX0NPVVBPTl9VUERBVEVEEC0SHAoYRVZFTlRfS0lORF9PRkZFUl9DUkVBVEVEEC4SHAoYRVZFTlRfS0lORF9PRkZFUl9VUERBVEVEEC8SHAoYRVZFTlRfS0lORF9PRkZFUl9DTEFJTUVEEDASHQoZRVZFTlRfS0lORF9PRkZFUl9BUkNISVZFRBAxEiMKH0VWRU5UX0tJTkRfQVBQT0lOVE1FTlRfUkVDT1JERUQQMhIkCiBFVkVOVF9LSU5EX0NVU1RPTV9FVkVOVF9SRUNPUkRFRBAzEhsKF0VWRU5UX0tJTkRfTElOS19VUERBVEVEEDQSHgoaRVZFTlRfS0lORF9BUElfS0VZX1VQREFURUQQNRIgChxFVkVOVF9LSU5EX0FDQ09VTlRfU1VTUEVOREVEEDYSHgoaRVZFTlRfS0lORF9BQ0NPVU5UX1JFU1VNRUQQNxIlCiFFVkVOVF9LSU5EX0FDQ09VTlRfRU1BSUxfVkVSSUZJRUQQOBIfChtFVkVOVF9LSU5EX0FGRklMSUFURV9FUkFTRUQQORIaChZFVkVOVF9LSU5EX1JFV0FSRF9IRUxEEDoSHgoaRVZFTlRfS0lORF9SRVdBUkRfUkVMRUFTRUQQOxInCiNFVkVOVF9LSU5EX0FGRklMSUFURV9VUExJTkVfQ0hBTkdFRBA8EiYKIkVWRU5UX0tJTkRfQUZGSUxJQVRFX0dST1VQX0NSRUFURUQQPRImCiJFVkVOVF9LSU5EX0FGRklMSUFURV9HUk9VUF9VUERBVEVEED4SJwojRVZFTlRfS0lORF9BRkZJTElBVEVfR1JPVVBfQVJDSElWRUQQP0JMChBkZXYuaGVhZHdhdGVyLnYxQgpFdmVudFByb3RvUAFaKmhlYWR3YXRlci5kZXYvZ2VuL2hlYWR3YXRlci92MTtoZWFkd2F0ZXJ2MWIGcHJvdG8z", [file_google_protobuf_timestamp, file_headwater_v1_account, file_headwater_v1_affiliate, file_headwater_v1_affiliate_group, file_headwater_v1_api_key, file_headwater_v1_audit, file_headwater_v1_conversion, file_headwater_v1_coupon, file_headwater_v1_enrollment, file_headwater_v1_item, file_headwater_v1_lead, file_headwater_v1_link, file_headwater_v1_offer, file_headwater_v1_program, file_headwater_v1_reward]);
+  fileDesc("ChhoZWFkd2F0ZXIvdjEvZXZlbnQucHJvdG8SDGhlYWR3YXRlci52MSKvBwoFRXZlbnQSCgoCaWQYASABKAkSDgoGY3Vyc29yGAIgASgJEhAKCHNlcXVlbmNlGAMgASgDEiUKBGtpbmQYBCABKA4yFy5oZWFkd2F0ZXIudjEuRXZlbnRLaW5kEi4KCm9jY3VyX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2NvbW1pdF90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghjYXVzZV9pZBgHIAEoCRIuCgpjb252ZXJzaW9uGAggASgLMhguaGVhZHdhdGVyLnYxLkNvbnZlcnNpb25IABImCgZyZXdhcmQYCSABKAsyFC5oZWFkd2F0ZXIudjEuUmV3YXJkSAASKAoHcHJvZ3JhbRgKIAEoCzIVLmhlYWR3YXRlci52MS5Qcm9ncmFtSAASLAoJYWZmaWxpYXRlGAsgASgLMhcuaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZUgAEi4KCmVucm9sbG1lbnQYDCABKAsyGC5oZWFkd2F0ZXIudjEuRW5yb2xsbWVudEgAEiIKBGxpbmsYDSABKAsyEi5oZWFkd2F0ZXIudjEuTGlua0gAEiYKBmNvdXBvbhgOIAEoCzIULmhlYWR3YXRlci52MS5Db3Vwb25IABIiCgRsZWFkGA8gASgLMhIuaGVhZHdhdGVyLnYxLkxlYWRIABInCgdhcGlfa2V5GBAgASgLMhQuaGVhZHdhdGVyLnYxLkFwaUtleUgAEigKB2FjY291bnQYESABKAsyFS5oZWFkd2F0ZXIudjEuQWNjb3VudEgAEiIKBGl0ZW0YEiABKAsyEi5oZWFkd2F0ZXIudjEuSXRlbUgAEiQKBW9mZmVyGBMgASgLMhMuaGVhZHdhdGVyLnYxLk9mZmVySAASNwoPYWZmaWxpYXRlX2dyb3VwGBQgASgLMhwuaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZUdyb3VwSAASJgoGcGF5b3V0GBYgASgLMhQuaGVhZHdhdGVyLnYxLlBheW91dEgAEiYKBmJvdW50eRgXIAEoCzIULmhlYWR3YXRlci52MS5Cb3VudHlIABIuCgpzdWJtaXNzaW9uGBggASgLMhguaGVhZHdhdGVyLnYxLlN1Ym1pc3Npb25IABItCgthdWRpdF9lbnRyeRgVIAEoCzIYLmhlYWR3YXRlci52MS5BdWRpdEVudHJ5QgkKB3N1YmplY3QidgoLRXZlbnRGaWx0ZXISJgoFa2luZHMYASADKA4yFy5oZWFkd2F0ZXIudjEuRXZlbnRLaW5kEhMKC3Byb2dyYW1faWRzGAIgAygJEhUKDWFmZmlsaWF0ZV9pZHMYAyADKAkSEwoLc3ViamVjdF9pZHMYBCADKAkq3xIKCUV2ZW50S2luZBIaChZFVkVOVF9LSU5EX1VOU1BFQ0lGSUVEEAASHAoYRVZFTlRfS0lORF9MRUFEX1JFQ09SREVEEAESHAoYRVZFTlRfS0lORF9TQUxFX1JFQ09SREVEEAISHgoaRVZFTlRfS0lORF9TQUxFX0FUVFJJQlVURUQQAxIcChhFVkVOVF9LSU5EX1NBTEVfUkVGVU5ERUQQBBIeChpFVkVOVF9LSU5EX1JFRlVORF9SRUNPUkRFRBAFEh0KGUVWRU5UX0tJTkRfUkVGVU5EX1dBSVRJTkcQBhIkCiBFVkVOVF9LSU5EX0NBTkNFTExBVElPTl9SRUNPUkRFRBAHEiEKHUVWRU5UX0tJTkRfQ09OVkVSU0lPTl9VUERBVEVEEAgSGwoXRVZFTlRfS0lORF9MRUFEX0NSRUFURUQQCRIbChdFVkVOVF9LSU5EX0xFQURfVVBEQVRFRBAKEh4KGkVWRU5UX0tJTkRfUkVXQVJEX0FQUFJPVkVEEAsSHAoYRVZFTlRfS0lORF9SRVdBUkRfREVOSUVEEAwSHgoaRVZFTlRfS0lORF9SRVdBUkRfUkVWRVJTRUQQDRIeChpFVkVOVF9LSU5EX1BST0dSQU1fQ1JFQVRFRBAOEh4KGkVWRU5UX0tJTkRfUFJPR1JBTV9VUERBVEVEEA8SHwobRVZFTlRfS0lORF9QUk9HUkFNX0FSQ0hJVkVEEBASIAocRVZFTlRfS0lORF9BRkZJTElBVEVfQ1JFQVRFRBAREiEKHUVWRU5UX0tJTkRfRU5ST0xMTUVOVF9DUkVBVEVEEBISIQodRVZFTlRfS0lORF9FTlJPTExNRU5UX1VQREFURUQQExIfChtFVkVOVF9LSU5EX0VOUk9MTE1FTlRfRU5ERUQQFBIbChdFVkVOVF9LSU5EX0xJTktfQ1JFQVRFRBAVEhsKF0VWRU5UX0tJTkRfTElOS19SRVZPS0VEEBYSHgoaRVZFTlRfS0lORF9DT1VQT05fQVNTSUdORUQQFxIdChlFVkVOVF9LSU5EX0NPVVBPTl9SRU1PVkVEEBgSHgoaRVZFTlRfS0lORF9BUElfS0VZX0NSRUFURUQQGRIeChpFVkVOVF9LSU5EX0FQSV9LRVlfUkVWT0tFRBAaEiEKHUVWRU5UX0tJTkRfQUNDT1VOVF9SRUdJU1RFUkVEEBsSHgoaRVZFTlRfS0lORF9BQ0NPVU5UX1VQREFURUQQHBIjCh9FVkVOVF9LSU5EX1JFRlVORF9FWENFRURFRF9TQUxFEB0SHQoZRVZFTlRfS0lORF9SRVdBUkRfQ1JFQVRFRBAeEh8KG0VWRU5UX0tJTkRfUkVXQVJEX0ZVTEZJTExFRBAfEiIKHkVWRU5UX0tJTkRfQ09SUkVDVElPTl9SRUNPUkRFRBAgEh0KGUVWRU5UX0tJTkRfU0FMRV9DT1JSRUNURUQQIRIeChpFVkVOVF9LSU5EX0xFQURfQVRUUklCVVRFRBAiEhoKFkVWRU5UX0tJTkRfTEVBRF9NRVJHRUQQIxIbChdFVkVOVF9LSU5EX0xFQURfREVMRVRFRBAkEiAKHEVWRU5UX0tJTkRfQUZGSUxJQVRFX1VQREFURUQQJRIhCh1FVkVOVF9LSU5EX0FGRklMSUFURV9BUFBST1ZFRBAmEiEKHUVWRU5UX0tJTkRfQUZGSUxJQVRFX1JFSkVDVEVEECcSJAogRVZFTlRfS0lORF9BRkZJTElBVEVfREVBQ1RJVkFURUQQKBImCiJFVkVOVF9LSU5EX0FGRklMSUFURV9UT0tFTl9ST1RBVEVEECkSGwoXRVZFTlRfS0lORF9JVEVNX0NSRUFURUQQKhIbChdFVkVOVF9LSU5EX0lURU1fVVBEQVRFRBArEhwKGEVWRU5UX0tJTkRfSVRFTV9BUkNISVZFRBAsEh0KGUVWRU5UX0tJTkRfQ09VUE9OX1VQREFURUQQLRIcChhFVkVOVF9LSU5EX09GRkVSX0NSRUFURUQQLhIcChhFVkVOVF9LSU5EX09GRkVSX1VQREFURUQQLxIcChhFVkVOVF9LSU5EX09GRkVSX0NMQUlNRUQQMBIdChlFVkVOVF9LSU5EX09GRkVSX0FSQ0hJVkVEEDESIwofRVZFTlRfS0lORF9BUFBPSU5UTUVOVF9SRUNPUkRFRBAyEiQKIEVWRU5UX0tJTkRfQ1VTVE9NX0VWRU5UX1JFQ09SREVEEDMSGwoXRVZFTlRfS0lORF9MSU5LX1VQREFURUQQNBIeChpFVkVOVF9LSU5EX0FQSV9LRVlfVVBEQVRFRBA1EiAKHEVWRU5UX0tJTkRfQUNDT1VOVF9TVVNQRU5ERUQQNhIeChpFVkVOVF9LSU5EX0FDQ09VTlRfUkVTVU1FRBA3EiUKIUVWRU5UX0tJTkRfQUNDT1VOVF9FTUFJTF9WRVJJRklFRBA4Eh8KG0VWRU5UX0tJTkRfQUZGSUxJQVRFX0VSQVNFRBA5EhoKFkVWRU5UX0tJTkRfUkVXQVJEX0hFTEQQOhIeChpFVkVOVF9LSU5EX1JFV0FSRF9SRUxFQVNFRBA7EicKI0VWRU5UX0tJTkRfQUZGSUxJQVRFX1VQTElORV9DSEFOR0VEEDwSJgoiRVZFTlRfS0lORF9BRkZJTElBVEVfR1JPVVBfQ1JFQVRFRBA9EiYKIkVWRU5UX0tJTkRfQUZGSUxJQVRFX0dST1VQX1VQREFURUQQPhInCiNFVkVOVF9LSU5EX0FGRklMSUFURV9HUk9VUF9BUkNISVZFRBA/EhoKFkVWRU5UX0tJTkRfUkVXQVJEX1BBSUQQQBIaChZFVkVOVF9LSU5EX1BBWU9VVF9QQUlEEEESHQoZRVZFTlRfS0lORF9CT1VOVFlfQ1JFQVRFRBBCEh0KGUVWRU5UX0tJTkRfQk9VTlRZX1VQREFURUQQQxIeChpFVkVOVF9LSU5EX0JPVU5UWV9BUkNISVZFRBBEEh4KGkVWRU5UX0tJTkRfQ09OVEVTVF9ERUNJREVEEEUSIQodRVZFTlRfS0lORF9TVUJNSVNTSU9OX0NSRUFURUQQRhIiCh5FVkVOVF9LSU5EX1NVQk1JU1NJT05fQVBQUk9WRUQQRxIiCh5FVkVOVF9LSU5EX1NVQk1JU1NJT05fUkVKRUNURUQQSEJMChBkZXYuaGVhZHdhdGVyLnYxQgpFdmVudFByb3RvUAFaKmhlYWR3YXRlci5kZXYvZ2VuL2hlYWR3YXRlci92MTtoZWFkd2F0ZXJ2MWIGcHJvdG8z", [file_google_protobuf_timestamp, file_headwater_v1_account, file_headwater_v1_affiliate, file_headwater_v1_affiliate_group, file_headwater_v1_api_key, file_headwater_v1_audit, file_headwater_v1_bounty, file_headwater_v1_conversion, file_headwater_v1_coupon, file_headwater_v1_enrollment, file_headwater_v1_item, file_headwater_v1_lead, file_headwater_v1_link, file_headwater_v1_offer, file_headwater_v1_payout, file_headwater_v1_program, file_headwater_v1_reward, file_headwater_v1_submission]);
 
 /**
  * One committed fact in the account's feed.
@@ -213,6 +219,30 @@ export type Event = Message<"headwater.v1.Event"> & {
      */
     value: AffiliateGroup;
     case: "affiliateGroup";
+  } | {
+    /**
+     * A payout, without reference, note and message.
+     *
+     * @generated from field: headwater.v1.Payout payout = 22;
+     */
+    value: Payout;
+    case: "payout";
+  } | {
+    /**
+     * A bounty.
+     *
+     * @generated from field: headwater.v1.Bounty bounty = 23;
+     */
+    value: Bounty;
+    case: "bounty";
+  } | {
+    /**
+     * A submission to a bounty, without note, url and reject_reason.
+     *
+     * @generated from field: headwater.v1.Submission submission = 24;
+     */
+    value: Submission;
+    case: "submission";
   } | { case: undefined; value?: undefined };
 
   /**
@@ -246,16 +276,16 @@ export type EventFilter = Message<"headwater.v1.EventFilter"> & {
   kinds: EventKind[];
 
   /**
-   * Only events about these programs, or about something in them: enrollments, links, coupons, offers, leads, conversions and
-   * rewards.
+   * Only events about these programs, or about something in them: enrollments, links, coupons, offers, bounties, submissions,
+   * leads, conversions and rewards.
    *
    * @generated from field: repeated string program_ids = 2;
    */
   programIds: string[];
 
   /**
-   * Only events about these affiliates, or about something of theirs: enrollments, links, coupons, leads, conversions and
-   * rewards. If a lead or conversion moves to another affiliate, both get the event.
+   * Only events about these affiliates, or about something of theirs: enrollments, links, coupons, submissions, leads,
+   * conversions and rewards. If a lead or conversion moves to another affiliate, both get the event.
    *
    * @generated from field: repeated string affiliate_ids = 3;
    */
@@ -509,7 +539,7 @@ export enum EventKind {
   REFUND_EXCEEDED_SALE = 29,
 
   /**
-   * [reward] CreateReward created a reward, or an affiliate got the bonus of its enrollment.
+   * [reward] CreateReward created a reward, or an affiliate got the bonus of its enrollment or the reward of a submission.
    *
    * @generated from enum value: EVENT_KIND_REWARD_CREATED = 30;
    */
@@ -748,6 +778,69 @@ export enum EventKind {
    * @generated from enum value: EVENT_KIND_AFFILIATE_GROUP_ARCHIVED = 63;
    */
   AFFILIATE_GROUP_ARCHIVED = 63,
+
+  /**
+   * [reward] A payout paid a reward.
+   *
+   * @generated from enum value: EVENT_KIND_REWARD_PAID = 64;
+   */
+  REWARD_PAID = 64,
+
+  /**
+   * [payout] An affiliate was paid. The rewards that the payout pays have events of their own, EVENT_KIND_REWARD_PAID.
+   *
+   * @generated from enum value: EVENT_KIND_PAYOUT_PAID = 65;
+   */
+  PAYOUT_PAID = 65,
+
+  /**
+   * [bounty] A bounty or a contest was created.
+   *
+   * @generated from enum value: EVENT_KIND_BOUNTY_CREATED = 66;
+   */
+  BOUNTY_CREATED = 66,
+
+  /**
+   * [bounty] A bounty was changed by UpdateBounty. Submissions change its `submission_count` without such an event.
+   *
+   * @generated from enum value: EVENT_KIND_BOUNTY_UPDATED = 67;
+   */
+  BOUNTY_UPDATED = 67,
+
+  /**
+   * [bounty] A bounty was archived.
+   *
+   * @generated from enum value: EVENT_KIND_BOUNTY_ARCHIVED = 68;
+   */
+  BOUNTY_ARCHIVED = 68,
+
+  /**
+   * [bounty] The winners of a contest were named. SUBMISSION_APPROVED and REWARD_CREATED of each winner come before this event.
+   *
+   * @generated from enum value: EVENT_KIND_CONTEST_DECIDED = 69;
+   */
+  CONTEST_DECIDED = 69,
+
+  /**
+   * [submission] An affiliate submitted something to a bounty.
+   *
+   * @generated from enum value: EVENT_KIND_SUBMISSION_CREATED = 70;
+   */
+  SUBMISSION_CREATED = 70,
+
+  /**
+   * [submission] A submission was approved or named a winner. REWARD_CREATED of its reward follows.
+   *
+   * @generated from enum value: EVENT_KIND_SUBMISSION_APPROVED = 71;
+   */
+  SUBMISSION_APPROVED = 71,
+
+  /**
+   * [submission] A submission was rejected.
+   *
+   * @generated from enum value: EVENT_KIND_SUBMISSION_REJECTED = 72;
+   */
+  SUBMISSION_REJECTED = 72,
 }
 
 /**

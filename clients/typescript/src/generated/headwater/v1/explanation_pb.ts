@@ -18,9 +18,9 @@ import type { CustomerReward } from "./customer_reward_pb.js";
 import { file_headwater_v1_customer_reward } from "./customer_reward_pb.js";
 import type { ConversionLine } from "./line_pb.js";
 import { file_headwater_v1_line } from "./line_pb.js";
-import type { Commission, Comparison, ConditionField, Rounding, TermsReach } from "./program_pb.js";
+import type { Commission, Comparison, ConditionField, LadderMode, Rounding, TermsReach, UplineLevel } from "./program_pb.js";
 import { file_headwater_v1_program } from "./program_pb.js";
-import type { CapApplied, RewardLine, RewardRule, RewardState } from "./reward_pb.js";
+import type { CapApplied, LadderMet, RewardLine, RewardRule, RewardState } from "./reward_pb.js";
 import { file_headwater_v1_reward } from "./reward_pb.js";
 import type { RewardValue } from "./reward_value_pb.js";
 import { file_headwater_v1_reward_value } from "./reward_value_pb.js";
@@ -30,7 +30,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file headwater/v1/explanation.proto.
  */
 export const file_headwater_v1_explanation: GenFile = /*@__PURE__*/
-  fileDesc("Ch5oZWFkd2F0ZXIvdjEvZXhwbGFuYXRpb24ucHJvdG8SDGhlYWR3YXRlci52MSKZAQoMQ291cG9uSG9sZGVyEhEKCWNvdXBvbl9pZBgBIAEoCRIUCgxhZmZpbGlhdGVfaWQYAiABKAkSLwoLYXNzaWduX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3JlbW92ZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKxBAoUQ2FuZGlkYXRlRXhwbGFuYXRpb24SNQoJY2FuZGlkYXRlGAEgASgLMiIuaGVhZHdhdGVyLnYxLkF0dHJpYnV0aW9uQ2FuZGlkYXRlEjEKDWV2aWRlbmNlX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjMKD3dpbmRvd19lbmRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoJYmluZF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCg1ib3VuZF9ieV9oYW5kGAUgASgIEi4KCmNhdXNlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjIKDmNvdXBvbl9ob2xkZXJzGAcgAygLMhouaGVhZHdhdGVyLnYxLkNvdXBvbkhvbGRlchIXCg9jb3Vwb25faXRlbV9za3UYCCABKAkSMQoOY291cG9uX2NoYW5uZWwYCSABKA4yGS5oZWFkd2F0ZXIudjEuU2FsZUNoYW5uZWwSFwoPY291cG9uX21heF91c2VzGAogASgFEjkKEWF0dHJpYnV0aW9uX21vZGVsGAsgASgOMh4uaGVhZHdhdGVyLnYxLkF0dHJpYnV0aW9uTW9kZWwSMAoHYWN0aW9ucxgMIAMoDjIfLmhlYWR3YXRlci52MS5FeHBsYW5hdGlvbkFjdGlvbiLPAQoKTGF0ZXJUZXJtcxIPCgd2ZXJzaW9uGAEgASgFEi4KCnN0YXJ0X3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEicKBXJlYWNoGAMgASgOMhguaGVhZHdhdGVyLnYxLlRlcm1zUmVhY2gSKQoGcmVzdWx0GAQgASgOMhkuaGVhZHdhdGVyLnYxLlRlcm1zUmVzdWx0EiwKCGVuZF90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCK3AQoVQ29tcGFyaXNvbkV4cGxhbmF0aW9uEisKBWZpZWxkGAEgASgOMhwuaGVhZHdhdGVyLnYxLkNvbmRpdGlvbkZpZWxkEiwKCmNvbXBhcmlzb24YAiABKA4yGC5oZWFkd2F0ZXIudjEuQ29tcGFyaXNvbhIOCgZ2YWx1ZXMYAyADKAkSDgoGYWN0dWFsGAQgASgJEg0KBWhvbGRzGAUgASgIEhQKDG5vdF9jb21wYXJlZBgGIAEoCCK+AgoOQ29tbWlzc2lvblN0ZXASKAoGc291cmNlGAEgASgOMhguaGVhZHdhdGVyLnYxLlJld2FyZFJ1bGUSEQoJcnVsZV9uYW1lGAIgASgJEhMKC3J1bGVfbnVtYmVyGAMgASgFEiwKCmNvbW1pc3Npb24YBCABKAsyGC5oZWFkd2F0ZXIudjEuQ29tbWlzc2lvbhIyCgZyZXN1bHQYBSABKA4yIi5oZWFkd2F0ZXIudjEuQ29tbWlzc2lvblN0ZXBSZXN1bHQSDgoGYWN0dWFsGAYgASgJEi4KCmNhdXNlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjgKC2NvbXBhcmlzb25zGAggAygLMiMuaGVhZHdhdGVyLnYxLkNvbXBhcmlzb25FeHBsYW5hdGlvbiJQCg5VbnJvdW5kZWRNb25leRITCgt3aG9sZV9taW5vchgBIAEoAxISCgptaWxsaW9udGhzGAIgASgFEhUKDWN1cnJlbmN5X2NvZGUYAyABKAki6QMKFUNvbW1pc3Npb25Db21wdXRhdGlvbhIoCgtiYXNlX2Ftb3VudBgBIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRIsCgpjb21taXNzaW9uGAIgASgLMhguaGVhZHdhdGVyLnYxLkNvbW1pc3Npb24SEAoIcXVhbnRpdHkYAyABKAUSOgoUY29tbWlzc2lvbl91bnJvdW5kZWQYBCABKAsyHC5oZWFkd2F0ZXIudjEuVW5yb3VuZGVkTW9uZXkSLgoRY29tbWlzc2lvbl9hbW91bnQYBSABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSEQoJc2hhcmVfcHBtGAYgASgFEjUKD3ZhbHVlX3Vucm91bmRlZBgHIAEoCzIcLmhlYWR3YXRlci52MS5VbnJvdW5kZWRNb25leRIpCgx2YWx1ZV9hbW91bnQYCCABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSLQoQZmlyc3Rfc2FsZV9ib251cxgJIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRImCgRjYXBzGAogAygLMhguaGVhZHdhdGVyLnYxLkNhcEFwcGxpZWQSLgoRdmFsdWVfYmVmb3JlX2NhcHMYCyABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXki6wQKEUNyZWRpdEV4cGxhbmF0aW9uEiQKBmNyZWRpdBgBIAEoCzIULmhlYWR3YXRlci52MS5DcmVkaXQSNAoQdGVybXNfc3RhcnRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoLdGVybXNfcmVhY2gYAyABKA4yGC5oZWFkd2F0ZXIudjEuVGVybXNSZWFjaBItCgtsYXRlcl90ZXJtcxgEIAMoCzIYLmhlYWR3YXRlci52MS5MYXRlclRlcm1zEigKCHJvdW5kaW5nGAUgASgOMhYuaGVhZHdhdGVyLnYxLlJvdW5kaW5nEhgKEGhvbGRfcGVyaW9kX2RheXMYBiABKAUSKwoFc3RlcHMYByADKAsyHC5oZWFkd2F0ZXIudjEuQ29tbWlzc2lvblN0ZXASOAoLY29tcHV0YXRpb24YCCABKAsyIy5oZWFkd2F0ZXIudjEuQ29tbWlzc2lvbkNvbXB1dGF0aW9uEioKDWV4cGVjdGVkX3Jlc3QYCSABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSKgoNcmVjb3JkZWRfcmVzdBgKIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRI3CgpkaWZmZXJlbmNlGAsgASgOMiMuaGVhZHdhdGVyLnYxLkV4cGxhbmF0aW9uRGlmZmVyZW5jZRIyCg50ZXJtc19lbmRfdGltZRgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoFbGluZXMYDSADKAsyHS5oZWFkd2F0ZXIudjEuTGluZUV4cGxhbmF0aW9uIv8BCg9MaW5lRXhwbGFuYXRpb24SKgoEbGluZRgBIAEoCzIcLmhlYWR3YXRlci52MS5Db252ZXJzaW9uTGluZRIrCgVzdGVwcxgCIAMoCzIcLmhlYWR3YXRlci52MS5Db21taXNzaW9uU3RlcBItCgtjb21wdXRhdGlvbhgDIAEoCzIYLmhlYWR3YXRlci52MS5SZXdhcmRMaW5lEjoKFGNvbW1pc3Npb25fdW5yb3VuZGVkGAQgASgLMhwuaGVhZHdhdGVyLnYxLlVucm91bmRlZE1vbmV5EigKC3Jlc3RfYW1vdW50GAUgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5ItABCgxSZXdhcmRDaGFuZ2USEQoJcmV3YXJkX2lkGAEgASgJEhUKDWNvbnZlcnNpb25faWQYAiABKAkSKgoEa2luZBgDIAEoDjIcLmhlYWR3YXRlci52MS5Db252ZXJzaW9uS2luZBIQCghldmVudF9pZBgEIAEoCRIoCgV2YWx1ZRgFIAEoCzIZLmhlYWR3YXRlci52MS5SZXdhcmRWYWx1ZRIuCgpvY2N1cl90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKNAgoRUmV3YXJkRXhwbGFuYXRpb24SEQoJcmV3YXJkX2lkGAEgASgJEigKBXN0YXRlGAIgASgOMhkuaGVhZHdhdGVyLnYxLlJld2FyZFN0YXRlEicKBHJlc3QYAyABKAsyGS5oZWFkd2F0ZXIudjEuUmV3YXJkVmFsdWUSLgoIYXBwcm92YWwYBCABKA4yHC5oZWFkd2F0ZXIudjEuUmV3YXJkQXBwcm92YWwSNQoRYXV0b19hcHByb3ZlX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEisKB2NoYW5nZXMYBiADKAsyGi5oZWFkd2F0ZXIudjEuUmV3YXJkQ2hhbmdlIlAKGEV4cGxhaW5Db252ZXJzaW9uUmVxdWVzdBI0Cgpjb252ZXJzaW9uGAEgASgLMiAuaGVhZHdhdGVyLnYxLkNvbnZlcnNpb25TZWxlY3RvciLIAwoZRXhwbGFpbkNvbnZlcnNpb25SZXNwb25zZRIsCgpjb252ZXJzaW9uGAEgASgLMhguaGVhZHdhdGVyLnYxLkNvbnZlcnNpb24SLwoGcmVzdWx0GAIgASgOMh8uaGVhZHdhdGVyLnYxLkV4cGxhbmF0aW9uUmVzdWx0EhEKCXNlbnRlbmNlcxgDIAMoCRIwCgdhY3Rpb25zGAQgAygOMh8uaGVhZHdhdGVyLnYxLkV4cGxhbmF0aW9uQWN0aW9uEjYKCmNhbmRpZGF0ZXMYBSADKAsyIi5oZWFkd2F0ZXIudjEuQ2FuZGlkYXRlRXhwbGFuYXRpb24SMAoHY3JlZGl0cxgGIAMoCzIfLmhlYWR3YXRlci52MS5DcmVkaXRFeHBsYW5hdGlvbhIwCgdyZXdhcmRzGAcgAygLMh8uaGVhZHdhdGVyLnYxLlJld2FyZEV4cGxhbmF0aW9uEjQKC3NhbGVfcmVzdWx0GAggASgOMh8uaGVhZHdhdGVyLnYxLkV4cGxhbmF0aW9uUmVzdWx0EjUKD2N1c3RvbWVyX3Jld2FyZBgJIAEoCzIcLmhlYWR3YXRlci52MS5DdXN0b21lclJld2FyZCqfBAoRRXhwbGFuYXRpb25SZXN1bHQSIgoeRVhQTEFOQVRJT05fUkVTVUxUX1VOU1BFQ0lGSUVEEAASHQoZRVhQTEFOQVRJT05fUkVTVUxUX0VBUk5FRBABEiMKH0VYUExBTkFUSU9OX1JFU1VMVF9OT1RfUkVGRVJSRUQQAhIkCiBFWFBMQU5BVElPTl9SRVNVTFRfTk9fQ09NTUlTU0lPThADEiAKHEVYUExBTkFUSU9OX1JFU1VMVF9OT19BTU9VTlQQBBIbChdFWFBMQU5BVElPTl9SRVNVTFRfWkVSTxAFEh0KGUVYUExBTkFUSU9OX1JFU1VMVF9ERU5JRUQQBhIhCh1FWFBMQU5BVElPTl9SRVNVTFRfVEFLRU5fQkFDSxAHEiIKHkVYUExBTkFUSU9OX1JFU1VMVF9OT1RfQklORElORxAIEh4KGkVYUExBTkFUSU9OX1JFU1VMVF9XQUlUSU5HEAkSJgoiRVhQTEFOQVRJT05fUkVTVUxUX0NIQU5HRURfUkVXQVJEUxAKEiYKIkVYUExBTkFUSU9OX1JFU1VMVF9DSEFOR0VEX05PVEhJTkcQCxIjCh9FWFBMQU5BVElPTl9SRVNVTFRfQ0FOQ0VMTEFUSU9OEAwSIwofRVhQTEFOQVRJT05fUkVTVUxUX05PVF9SRUNPUkRFRBANEh0KGUVYUExBTkFUSU9OX1JFU1VMVF9DQVBQRUQQDiq5AwoRRXhwbGFuYXRpb25BY3Rpb24SIgoeRVhQTEFOQVRJT05fQUNUSU9OX1VOU1BFQ0lGSUVEEAASJQohRVhQTEFOQVRJT05fQUNUSU9OX0FUVFJJQlVURV9MRUFEEAESIgoeRVhQTEFOQVRJT05fQUNUSU9OX0NSRUFURV9MRUFEEAISIwofRVhQTEFOQVRJT05fQUNUSU9OX1JFQ09SRF9BR0FJThADEiYKIkVYUExBTkFUSU9OX0FDVElPTl9HSVZFX1RPX0FOT1RIRVIQBBIlCiFFWFBMQU5BVElPTl9BQ1RJT05fVVBEQVRFX1BST0dSQU0QBRInCiNFWFBMQU5BVElPTl9BQ1RJT05fQUNDRVBUX0FHUkVFTUVOVBAGEiQKIEVYUExBTkFUSU9OX0FDVElPTl9DUkVBVEVfUkVXQVJEEAcSJgoiRVhQTEFOQVRJT05fQUNUSU9OX0FQUFJPVkVfUkVXQVJEUxAIEiYKIkVYUExBTkFUSU9OX0FDVElPTl9SRUxFQVNFX1JFV0FSRFMQCRIiCh5FWFBMQU5BVElPTl9BQ1RJT05fUkVDT1JEX1NBTEUQCiqJAgoLVGVybXNSZXN1bHQSHAoYVEVSTVNfUkVTVUxUX1VOU1BFQ0lGSUVEEAASHgoaVEVSTVNfUkVTVUxUX1NUQVJURURfTEFURVIQARIjCh9URVJNU19SRVNVTFRfTkVXX0NVU1RPTUVSU19PTkxZEAISGwoXVEVSTVNfUkVTVUxUX01BREVfTEFURVIQAxIkCiBURVJNU19SRVNVTFRfTkVXX0FGRklMSUFURVNfT05MWRAEEhYKElRFUk1TX1JFU1VMVF9FTkRFRBAFEhoKFlRFUk1TX1JFU1VMVF9XSVRIRFJBV04QBhIgChxURVJNU19SRVNVTFRfU1RBUlRFRF9FQVJMSUVSEAcq2QQKFENvbW1pc3Npb25TdGVwUmVzdWx0EiYKIkNPTU1JU1NJT05fU1RFUF9SRVNVTFRfVU5TUEVDSUZJRUQQABIgChxDT01NSVNTSU9OX1NURVBfUkVTVUxUX1RBS0VOEAESJAogQ09NTUlTU0lPTl9TVEVQX1JFU1VMVF9PVVRSQU5LRUQQAhIiCh5DT01NSVNTSU9OX1NURVBfUkVTVUxUX05PVF9TRVQQAxIrCidDT01NSVNTSU9OX1NURVBfUkVTVUxUX09USEVSX0VWRU5UX0tJTkQQBBImCiJDT01NSVNTSU9OX1NURVBfUkVTVUxUX05PVF9TVEFSVEVEEAUSHwobQ09NTUlTU0lPTl9TVEVQX1JFU1VMVF9PVkVSEAYSLAooQ09NTUlTU0lPTl9TVEVQX1JFU1VMVF9PVEhFUl9DVVNUT01fS0lORBAHEiwKKENPTU1JU1NJT05fU1RFUF9SRVNVTFRfT1RIRVJfQ09VUE9OX0NPREUQCBIlCiFDT01NSVNTSU9OX1NURVBfUkVTVUxUX09USEVSX0lURU0QCRIlCiFDT01NSVNTSU9OX1NURVBfUkVTVUxUX09USEVSX1BMQU4QChIsCihDT01NSVNTSU9OX1NURVBfUkVTVUxUX0NPTkRJVElPTl9OT1RfTUVUEAsSLgoqQ09NTUlTU0lPTl9TVEVQX1JFU1VMVF9DVVNUT01FUl9TQUxFU19PVkVSEAwSLworQ09NTUlTU0lPTl9TVEVQX1JFU1VMVF9DVVNUT01FUl9NT05USFNfT1ZFUhANKroBChVFeHBsYW5hdGlvbkRpZmZlcmVuY2USJgoiRVhQTEFOQVRJT05fRElGRkVSRU5DRV9VTlNQRUNJRklFRBAAEiwKKEVYUExBTkFUSU9OX0RJRkZFUkVOQ0VfT1RIRVJfQ0FMQ1VMQVRJT04QARIlCiFFWFBMQU5BVElPTl9ESUZGRVJFTkNFX09USEVSX1JFU1QQAhIkCiBFWFBMQU5BVElPTl9ESUZGRVJFTkNFX05PX1JFV0FSRBADKscBCg5SZXdhcmRBcHByb3ZhbBIfChtSRVdBUkRfQVBQUk9WQUxfVU5TUEVDSUZJRUQQABIdChlSRVdBUkRfQVBQUk9WQUxfQllfSVRTRUxGEAESHgoaUkVXQVJEX0FQUFJPVkFMX0JZX1JFTEVBU0UQAhIgChxSRVdBUkRfQVBQUk9WQUxfV0lUSF9BTk9USEVSEAMSGAoUUkVXQVJEX0FQUFJPVkFMX0RPTkUQBBIZChVSRVdBUkRfQVBQUk9WQUxfTkVWRVIQBUJSChBkZXYuaGVhZHdhdGVyLnYxQhBFeHBsYW5hdGlvblByb3RvUAFaKmhlYWR3YXRlci5kZXYvZ2VuL2hlYWR3YXRlci92MTtoZWFkd2F0ZXJ2MWIGcHJvdG8z", [file_google_protobuf_timestamp, file_headwater_v1_attribution, file_headwater_v1_common, file_headwater_v1_conversion, file_headwater_v1_customer_reward, file_headwater_v1_line, file_headwater_v1_program, file_headwater_v1_reward, file_headwater_v1_reward_value]);
+  fileDesc("Ch5oZWFkd2F0ZXIvdjEvZXhwbGFuYXRpb24ucHJvdG8SDGhlYWR3YXRlci52MSKZAQoMQ291cG9uSG9sZGVyEhEKCWNvdXBvbl9pZBgBIAEoCRIUCgxhZmZpbGlhdGVfaWQYAiABKAkSLwoLYXNzaWduX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3JlbW92ZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKxBAoUQ2FuZGlkYXRlRXhwbGFuYXRpb24SNQoJY2FuZGlkYXRlGAEgASgLMiIuaGVhZHdhdGVyLnYxLkF0dHJpYnV0aW9uQ2FuZGlkYXRlEjEKDWV2aWRlbmNlX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjMKD3dpbmRvd19lbmRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoJYmluZF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCg1ib3VuZF9ieV9oYW5kGAUgASgIEi4KCmNhdXNlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjIKDmNvdXBvbl9ob2xkZXJzGAcgAygLMhouaGVhZHdhdGVyLnYxLkNvdXBvbkhvbGRlchIXCg9jb3Vwb25faXRlbV9za3UYCCABKAkSMQoOY291cG9uX2NoYW5uZWwYCSABKA4yGS5oZWFkd2F0ZXIudjEuU2FsZUNoYW5uZWwSFwoPY291cG9uX21heF91c2VzGAogASgFEjkKEWF0dHJpYnV0aW9uX21vZGVsGAsgASgOMh4uaGVhZHdhdGVyLnYxLkF0dHJpYnV0aW9uTW9kZWwSMAoHYWN0aW9ucxgMIAMoDjIfLmhlYWR3YXRlci52MS5FeHBsYW5hdGlvbkFjdGlvbiLPAQoKTGF0ZXJUZXJtcxIPCgd2ZXJzaW9uGAEgASgFEi4KCnN0YXJ0X3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEicKBXJlYWNoGAMgASgOMhguaGVhZHdhdGVyLnYxLlRlcm1zUmVhY2gSKQoGcmVzdWx0GAQgASgOMhkuaGVhZHdhdGVyLnYxLlRlcm1zUmVzdWx0EiwKCGVuZF90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCLEAQoVQ29tcGFyaXNvbkV4cGxhbmF0aW9uEisKBWZpZWxkGAEgASgOMhwuaGVhZHdhdGVyLnYxLkNvbmRpdGlvbkZpZWxkEiwKCmNvbXBhcmlzb24YAiABKA4yGC5oZWFkd2F0ZXIudjEuQ29tcGFyaXNvbhIOCgZ2YWx1ZXMYAyADKAkSDgoGYWN0dWFsGAQgASgJEg0KBWhvbGRzGAUgASgIEhQKDG5vdF9jb21wYXJlZBgGIAEoCBILCgNrZXkYByABKAkivgIKDkNvbW1pc3Npb25TdGVwEigKBnNvdXJjZRgBIAEoDjIYLmhlYWR3YXRlci52MS5SZXdhcmRSdWxlEhEKCXJ1bGVfbmFtZRgCIAEoCRITCgtydWxlX251bWJlchgDIAEoBRIsCgpjb21taXNzaW9uGAQgASgLMhguaGVhZHdhdGVyLnYxLkNvbW1pc3Npb24SMgoGcmVzdWx0GAUgASgOMiIuaGVhZHdhdGVyLnYxLkNvbW1pc3Npb25TdGVwUmVzdWx0Eg4KBmFjdHVhbBgGIAEoCRIuCgpjYXVzZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI4Cgtjb21wYXJpc29ucxgIIAMoCzIjLmhlYWR3YXRlci52MS5Db21wYXJpc29uRXhwbGFuYXRpb24iUAoOVW5yb3VuZGVkTW9uZXkSEwoLd2hvbGVfbWlub3IYASABKAMSEgoKbWlsbGlvbnRocxgCIAEoBRIVCg1jdXJyZW5jeV9jb2RlGAMgASgJIukDChVDb21taXNzaW9uQ29tcHV0YXRpb24SKAoLYmFzZV9hbW91bnQYASABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSLAoKY29tbWlzc2lvbhgCIAEoCzIYLmhlYWR3YXRlci52MS5Db21taXNzaW9uEhAKCHF1YW50aXR5GAMgASgFEjoKFGNvbW1pc3Npb25fdW5yb3VuZGVkGAQgASgLMhwuaGVhZHdhdGVyLnYxLlVucm91bmRlZE1vbmV5Ei4KEWNvbW1pc3Npb25fYW1vdW50GAUgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5EhEKCXNoYXJlX3BwbRgGIAEoBRI1Cg92YWx1ZV91bnJvdW5kZWQYByABKAsyHC5oZWFkd2F0ZXIudjEuVW5yb3VuZGVkTW9uZXkSKQoMdmFsdWVfYW1vdW50GAggASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5Ei0KEGZpcnN0X3NhbGVfYm9udXMYCSABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSJgoEY2FwcxgKIAMoCzIYLmhlYWR3YXRlci52MS5DYXBBcHBsaWVkEi4KEXZhbHVlX2JlZm9yZV9jYXBzGAsgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5Is4FChFDcmVkaXRFeHBsYW5hdGlvbhIkCgZjcmVkaXQYASABKAsyFC5oZWFkd2F0ZXIudjEuQ3JlZGl0EjQKEHRlcm1zX3N0YXJ0X3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi0KC3Rlcm1zX3JlYWNoGAMgASgOMhguaGVhZHdhdGVyLnYxLlRlcm1zUmVhY2gSLQoLbGF0ZXJfdGVybXMYBCADKAsyGC5oZWFkd2F0ZXIudjEuTGF0ZXJUZXJtcxIoCghyb3VuZGluZxgFIAEoDjIWLmhlYWR3YXRlci52MS5Sb3VuZGluZxIYChBob2xkX3BlcmlvZF9kYXlzGAYgASgFEisKBXN0ZXBzGAcgAygLMhwuaGVhZHdhdGVyLnYxLkNvbW1pc3Npb25TdGVwEjgKC2NvbXB1dGF0aW9uGAggASgLMiMuaGVhZHdhdGVyLnYxLkNvbW1pc3Npb25Db21wdXRhdGlvbhIqCg1leHBlY3RlZF9yZXN0GAkgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5EioKDXJlY29yZGVkX3Jlc3QYCiABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSNwoKZGlmZmVyZW5jZRgLIAEoDjIjLmhlYWR3YXRlci52MS5FeHBsYW5hdGlvbkRpZmZlcmVuY2USMgoOdGVybXNfZW5kX3RpbWUYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKBWxpbmVzGA0gAygLMh0uaGVhZHdhdGVyLnYxLkxpbmVFeHBsYW5hdGlvbhIvCgZsYWRkZXIYDiABKAsyHy5oZWFkd2F0ZXIudjEuTGFkZGVyRXhwbGFuYXRpb24SMAoHdXBsaW5lcxgPIAMoCzIfLmhlYWR3YXRlci52MS5VcGxpbmVFeHBsYW5hdGlvbiLdAQoRTGFkZGVyRXhwbGFuYXRpb24SJgoEbW9kZRgBIAEoDjIYLmhlYWR3YXRlci52MS5MYWRkZXJNb2RlEiQKA21ldBgCIAEoCzIXLmhlYWR3YXRlci52MS5MYWRkZXJNZXQSMQoPbmV4dF9jb21taXNzaW9uGAMgASgLMhguaGVhZHdhdGVyLnYxLkNvbW1pc3Npb24SGgoSbWlzc2luZ19zYWxlX2NvdW50GAQgASgDEisKDm1pc3NpbmdfYW1vdW50GAUgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5IvsBChFVcGxpbmVFeHBsYW5hdGlvbhINCgVsZXZlbBgBIAEoBRInCgRyYXRlGAIgASgLMhkuaGVhZHdhdGVyLnYxLlVwbGluZUxldmVsEhQKDGFmZmlsaWF0ZV9pZBgDIAEoCRIVCg1lbnJvbGxtZW50X2lkGAQgASgJEioKBnJlc3VsdBgFIAEoDjIaLmhlYWR3YXRlci52MS5VcGxpbmVSZXN1bHQSKQoMdmFsdWVfYW1vdW50GAYgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5EioKDXJlY29yZGVkX3Jlc3QYByABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXki/wEKD0xpbmVFeHBsYW5hdGlvbhIqCgRsaW5lGAEgASgLMhwuaGVhZHdhdGVyLnYxLkNvbnZlcnNpb25MaW5lEisKBXN0ZXBzGAIgAygLMhwuaGVhZHdhdGVyLnYxLkNvbW1pc3Npb25TdGVwEi0KC2NvbXB1dGF0aW9uGAMgASgLMhguaGVhZHdhdGVyLnYxLlJld2FyZExpbmUSOgoUY29tbWlzc2lvbl91bnJvdW5kZWQYBCABKAsyHC5oZWFkd2F0ZXIudjEuVW5yb3VuZGVkTW9uZXkSKAoLcmVzdF9hbW91bnQYBSABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXki0AEKDFJld2FyZENoYW5nZRIRCglyZXdhcmRfaWQYASABKAkSFQoNY29udmVyc2lvbl9pZBgCIAEoCRIqCgRraW5kGAMgASgOMhwuaGVhZHdhdGVyLnYxLkNvbnZlcnNpb25LaW5kEhAKCGV2ZW50X2lkGAQgASgJEigKBXZhbHVlGAUgASgLMhkuaGVhZHdhdGVyLnYxLlJld2FyZFZhbHVlEi4KCm9jY3VyX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIo0CChFSZXdhcmRFeHBsYW5hdGlvbhIRCglyZXdhcmRfaWQYASABKAkSKAoFc3RhdGUYAiABKA4yGS5oZWFkd2F0ZXIudjEuUmV3YXJkU3RhdGUSJwoEcmVzdBgDIAEoCzIZLmhlYWR3YXRlci52MS5SZXdhcmRWYWx1ZRIuCghhcHByb3ZhbBgEIAEoDjIcLmhlYWR3YXRlci52MS5SZXdhcmRBcHByb3ZhbBI1ChFhdXRvX2FwcHJvdmVfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoHY2hhbmdlcxgGIAMoCzIaLmhlYWR3YXRlci52MS5SZXdhcmRDaGFuZ2UiUAoYRXhwbGFpbkNvbnZlcnNpb25SZXF1ZXN0EjQKCmNvbnZlcnNpb24YASABKAsyIC5oZWFkd2F0ZXIudjEuQ29udmVyc2lvblNlbGVjdG9yIsgDChlFeHBsYWluQ29udmVyc2lvblJlc3BvbnNlEiwKCmNvbnZlcnNpb24YASABKAsyGC5oZWFkd2F0ZXIudjEuQ29udmVyc2lvbhIvCgZyZXN1bHQYAiABKA4yHy5oZWFkd2F0ZXIudjEuRXhwbGFuYXRpb25SZXN1bHQSEQoJc2VudGVuY2VzGAMgAygJEjAKB2FjdGlvbnMYBCADKA4yHy5oZWFkd2F0ZXIudjEuRXhwbGFuYXRpb25BY3Rpb24SNgoKY2FuZGlkYXRlcxgFIAMoCzIiLmhlYWR3YXRlci52MS5DYW5kaWRhdGVFeHBsYW5hdGlvbhIwCgdjcmVkaXRzGAYgAygLMh8uaGVhZHdhdGVyLnYxLkNyZWRpdEV4cGxhbmF0aW9uEjAKB3Jld2FyZHMYByADKAsyHy5oZWFkd2F0ZXIudjEuUmV3YXJkRXhwbGFuYXRpb24SNAoLc2FsZV9yZXN1bHQYCCABKA4yHy5oZWFkd2F0ZXIudjEuRXhwbGFuYXRpb25SZXN1bHQSNQoPY3VzdG9tZXJfcmV3YXJkGAkgASgLMhwuaGVhZHdhdGVyLnYxLkN1c3RvbWVyUmV3YXJkKp8EChFFeHBsYW5hdGlvblJlc3VsdBIiCh5FWFBMQU5BVElPTl9SRVNVTFRfVU5TUEVDSUZJRUQQABIdChlFWFBMQU5BVElPTl9SRVNVTFRfRUFSTkVEEAESIwofRVhQTEFOQVRJT05fUkVTVUxUX05PVF9SRUZFUlJFRBACEiQKIEVYUExBTkFUSU9OX1JFU1VMVF9OT19DT01NSVNTSU9OEAMSIAocRVhQTEFOQVRJT05fUkVTVUxUX05PX0FNT1VOVBAEEhsKF0VYUExBTkFUSU9OX1JFU1VMVF9aRVJPEAUSHQoZRVhQTEFOQVRJT05fUkVTVUxUX0RFTklFRBAGEiEKHUVYUExBTkFUSU9OX1JFU1VMVF9UQUtFTl9CQUNLEAcSIgoeRVhQTEFOQVRJT05fUkVTVUxUX05PVF9CSU5ESU5HEAgSHgoaRVhQTEFOQVRJT05fUkVTVUxUX1dBSVRJTkcQCRImCiJFWFBMQU5BVElPTl9SRVNVTFRfQ0hBTkdFRF9SRVdBUkRTEAoSJgoiRVhQTEFOQVRJT05fUkVTVUxUX0NIQU5HRURfTk9USElORxALEiMKH0VYUExBTkFUSU9OX1JFU1VMVF9DQU5DRUxMQVRJT04QDBIjCh9FWFBMQU5BVElPTl9SRVNVTFRfTk9UX1JFQ09SREVEEA0SHQoZRVhQTEFOQVRJT05fUkVTVUxUX0NBUFBFRBAOKrkDChFFeHBsYW5hdGlvbkFjdGlvbhIiCh5FWFBMQU5BVElPTl9BQ1RJT05fVU5TUEVDSUZJRUQQABIlCiFFWFBMQU5BVElPTl9BQ1RJT05fQVRUUklCVVRFX0xFQUQQARIiCh5FWFBMQU5BVElPTl9BQ1RJT05fQ1JFQVRFX0xFQUQQAhIjCh9FWFBMQU5BVElPTl9BQ1RJT05fUkVDT1JEX0FHQUlOEAMSJgoiRVhQTEFOQVRJT05fQUNUSU9OX0dJVkVfVE9fQU5PVEhFUhAEEiUKIUVYUExBTkFUSU9OX0FDVElPTl9VUERBVEVfUFJPR1JBTRAFEicKI0VYUExBTkFUSU9OX0FDVElPTl9BQ0NFUFRfQUdSRUVNRU5UEAYSJAogRVhQTEFOQVRJT05fQUNUSU9OX0NSRUFURV9SRVdBUkQQBxImCiJFWFBMQU5BVElPTl9BQ1RJT05fQVBQUk9WRV9SRVdBUkRTEAgSJgoiRVhQTEFOQVRJT05fQUNUSU9OX1JFTEVBU0VfUkVXQVJEUxAJEiIKHkVYUExBTkFUSU9OX0FDVElPTl9SRUNPUkRfU0FMRRAKKokCCgtUZXJtc1Jlc3VsdBIcChhURVJNU19SRVNVTFRfVU5TUEVDSUZJRUQQABIeChpURVJNU19SRVNVTFRfU1RBUlRFRF9MQVRFUhABEiMKH1RFUk1TX1JFU1VMVF9ORVdfQ1VTVE9NRVJTX09OTFkQAhIbChdURVJNU19SRVNVTFRfTUFERV9MQVRFUhADEiQKIFRFUk1TX1JFU1VMVF9ORVdfQUZGSUxJQVRFU19PTkxZEAQSFgoSVEVSTVNfUkVTVUxUX0VOREVEEAUSGgoWVEVSTVNfUkVTVUxUX1dJVEhEUkFXThAGEiAKHFRFUk1TX1JFU1VMVF9TVEFSVEVEX0VBUkxJRVIQByrZBAoUQ29tbWlzc2lvblN0ZXBSZXN1bHQSJgoiQ09NTUlTU0lPTl9TVEVQX1JFU1VMVF9VTlNQRUNJRklFRBAAEiAKHENPTU1JU1NJT05fU1RFUF9SRVNVTFRfVEFLRU4QARIkCiBDT01NSVNTSU9OX1NURVBfUkVTVUxUX09VVFJBTktFRBACEiIKHkNPTU1JU1NJT05fU1RFUF9SRVNVTFRfTk9UX1NFVBADEisKJ0NPTU1JU1NJT05fU1RFUF9SRVNVTFRfT1RIRVJfRVZFTlRfS0lORBAEEiYKIkNPTU1JU1NJT05fU1RFUF9SRVNVTFRfTk9UX1NUQVJURUQQBRIfChtDT01NSVNTSU9OX1NURVBfUkVTVUxUX09WRVIQBhIsCihDT01NSVNTSU9OX1NURVBfUkVTVUxUX09USEVSX0NVU1RPTV9LSU5EEAcSLAooQ09NTUlTU0lPTl9TVEVQX1JFU1VMVF9PVEhFUl9DT1VQT05fQ09ERRAIEiUKIUNPTU1JU1NJT05fU1RFUF9SRVNVTFRfT1RIRVJfSVRFTRAJEiUKIUNPTU1JU1NJT05fU1RFUF9SRVNVTFRfT1RIRVJfUExBThAKEiwKKENPTU1JU1NJT05fU1RFUF9SRVNVTFRfQ09ORElUSU9OX05PVF9NRVQQCxIuCipDT01NSVNTSU9OX1NURVBfUkVTVUxUX0NVU1RPTUVSX1NBTEVTX09WRVIQDBIvCitDT01NSVNTSU9OX1NURVBfUkVTVUxUX0NVU1RPTUVSX01PTlRIU19PVkVSEA0qugEKFUV4cGxhbmF0aW9uRGlmZmVyZW5jZRImCiJFWFBMQU5BVElPTl9ESUZGRVJFTkNFX1VOU1BFQ0lGSUVEEAASLAooRVhQTEFOQVRJT05fRElGRkVSRU5DRV9PVEhFUl9DQUxDVUxBVElPThABEiUKIUVYUExBTkFUSU9OX0RJRkZFUkVOQ0VfT1RIRVJfUkVTVBACEiQKIEVYUExBTkFUSU9OX0RJRkZFUkVOQ0VfTk9fUkVXQVJEEAMqogMKDFVwbGluZVJlc3VsdBIdChlVUExJTkVfUkVTVUxUX1VOU1BFQ0lGSUVEEAASFwoTVVBMSU5FX1JFU1VMVF9FQVJOUxABEhkKFVVQTElORV9SRVNVTFRfTk9fUkFURRACEhsKF1VQTElORV9SRVNVTFRfTk9fVVBMSU5FEAMSHgoaVVBMSU5FX1JFU1VMVF9OT1RfRU5ST0xMRUQQBBIgChxVUExJTkVfUkVTVUxUX0VOUk9MTEVEX0xBVEVSEAUSFwoTVVBMSU5FX1JFU1VMVF9NT1ZFRBAGEhwKGFVQTElORV9SRVNVTFRfTk9UX0FDVElWRRAHEiIKHlVQTElORV9SRVNVTFRfRU5ST0xMTUVOVF9FTkRFRBAIEigKJFVQTElORV9SRVNVTFRfQUdSRUVNRU5UX05PVF9BQ0NFUFRFRBAJEiIKHlVQTElORV9SRVNVTFRfUFJPR1JBTV9BUkNISVZFRBAKEh8KG1VQTElORV9SRVNVTFRfTk9USElOR19CRUxPVxALEhYKElVQTElORV9SRVNVTFRfWkVSTxAMKscBCg5SZXdhcmRBcHByb3ZhbBIfChtSRVdBUkRfQVBQUk9WQUxfVU5TUEVDSUZJRUQQABIdChlSRVdBUkRfQVBQUk9WQUxfQllfSVRTRUxGEAESHgoaUkVXQVJEX0FQUFJPVkFMX0JZX1JFTEVBU0UQAhIgChxSRVdBUkRfQVBQUk9WQUxfV0lUSF9BTk9USEVSEAMSGAoUUkVXQVJEX0FQUFJPVkFMX0RPTkUQBBIZChVSRVdBUkRfQVBQUk9WQUxfTkVWRVIQBUJSChBkZXYuaGVhZHdhdGVyLnYxQhBFeHBsYW5hdGlvblByb3RvUAFaKmhlYWR3YXRlci5kZXYvZ2VuL2hlYWR3YXRlci92MTtoZWFkd2F0ZXJ2MWIGcHJvdG8z", [file_google_protobuf_timestamp, file_headwater_v1_attribution, file_headwater_v1_common, file_headwater_v1_conversion, file_headwater_v1_customer_reward, file_headwater_v1_line, file_headwater_v1_program, file_headwater_v1_reward, file_headwater_v1_reward_value]);
 
 /**
  * A coupon with a code, in the time in which the code was its own.
@@ -271,6 +271,13 @@ export type ComparisonExplanation = Message<"headwater.v1.ComparisonExplanation"
    * @generated from field: bool not_compared = 6;
    */
   notCompared: boolean;
+
+  /**
+   * The key of the metadata that is compared. Empty for other fields.
+   *
+   * @generated from field: string key = 7;
+   */
+  key: string;
 };
 
 /**
@@ -287,7 +294,7 @@ export const ComparisonExplanationSchema: GenMessage<ComparisonExplanation> = /*
  */
 export type CommissionStep = Message<"headwater.v1.CommissionStep"> & {
   /**
-   * Where the commission is from: ENROLLMENT, TERMS_RULE or PROGRAM.
+   * Where the commission is from: ENROLLMENT, COUPON, TERMS_RULE or PROGRAM.
    *
    * @generated from field: headwater.v1.RewardRule source = 1;
    */
@@ -573,6 +580,20 @@ export type CreditExplanation = Message<"headwater.v1.CreditExplanation"> & {
    * @generated from field: repeated headwater.v1.LineExplanation lines = 13;
    */
   lines: LineExplanation[];
+
+  /**
+   * The step of the ladder that the sale has met. Not set if the ladder does not price it.
+   *
+   * @generated from field: headwater.v1.LadderExplanation ladder = 14;
+   */
+  ladder?: LadderExplanation | undefined;
+
+  /**
+   * The levels above the credited affiliate that the terms pay for, the nearest first. They end with the first one where nobody was.
+   *
+   * @generated from field: repeated headwater.v1.UplineExplanation uplines = 15;
+   */
+  uplines: UplineExplanation[];
 };
 
 /**
@@ -581,6 +602,118 @@ export type CreditExplanation = Message<"headwater.v1.CreditExplanation"> & {
  */
 export const CreditExplanationSchema: GenMessage<CreditExplanation> = /*@__PURE__*/
   messageDesc(file_headwater_v1_explanation, 7);
+
+/**
+ * The step of a ladder that a sale has met, and what was missing to the next one before it.
+ *
+ * @generated from message headwater.v1.LadderExplanation
+ */
+export type LadderExplanation = Message<"headwater.v1.LadderExplanation"> & {
+  /**
+   * Which sales get the commission of a step.
+   *
+   * @generated from field: headwater.v1.LadderMode mode = 1;
+   */
+  mode: LadderMode;
+
+  /**
+   * The step, and what the affiliate had sold before.
+   *
+   * @generated from field: headwater.v1.LadderMet met = 2;
+   */
+  met?: LadderMet | undefined;
+
+  /**
+   * The commission of the next step. Not set on the last one.
+   *
+   * @generated from field: headwater.v1.Commission next_commission = 3;
+   */
+  nextCommission?: Commission | undefined;
+
+  /**
+   * How many sales were missing to the next step. 0 if its steps have amounts, and on the last one.
+   *
+   * @generated from field: int64 missing_sale_count = 4;
+   */
+  missingSaleCount: bigint;
+
+  /**
+   * What amount was missing to the next step. Not set if its steps have numbers of sales, and on the last one.
+   *
+   * @generated from field: headwater.v1.Money missing_amount = 5;
+   */
+  missingAmount?: Money | undefined;
+};
+
+/**
+ * Describes the message headwater.v1.LadderExplanation.
+ * Use `create(LadderExplanationSchema)` to create a new message.
+ */
+export const LadderExplanationSchema: GenMessage<LadderExplanation> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_explanation, 8);
+
+/**
+ * A level above a credited affiliate.
+ *
+ * @generated from message headwater.v1.UplineExplanation
+ */
+export type UplineExplanation = Message<"headwater.v1.UplineExplanation"> & {
+  /**
+   * 1 for the upline of the credited affiliate, 2 for the upline of that one.
+   *
+   * @generated from field: int32 level = 1;
+   */
+  level: number;
+
+  /**
+   * The rate of the level.
+   *
+   * @generated from field: headwater.v1.UplineLevel rate = 2;
+   */
+  rate?: UplineLevel | undefined;
+
+  /**
+   * The affiliate who was on the level when the event occurred. Empty for NO_UPLINE.
+   *
+   * @generated from field: string affiliate_id = 3;
+   */
+  affiliateId: string;
+
+  /**
+   * Its enrollment in the program. Empty if there is none.
+   *
+   * @generated from field: string enrollment_id = 4;
+   */
+  enrollmentId: string;
+
+  /**
+   * Whether it earns. An affiliate that cannot earn is left out, and nobody moves up to its level.
+   *
+   * @generated from field: headwater.v1.UplineResult result = 5;
+   */
+  result: UplineResult;
+
+  /**
+   * What it earns, before refunds. Not set unless `result` is EARNS.
+   *
+   * @generated from field: headwater.v1.Money value_amount = 6;
+   */
+  valueAmount?: Money | undefined;
+
+  /**
+   * What is left of its recorded rewards, without denied ones. Not set if there are none.
+   *
+   * @generated from field: headwater.v1.Money recorded_rest = 7;
+   */
+  recordedRest?: Money | undefined;
+};
+
+/**
+ * Describes the message headwater.v1.UplineExplanation.
+ * Use `create(UplineExplanationSchema)` to create a new message.
+ */
+export const UplineExplanationSchema: GenMessage<UplineExplanation> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_explanation, 9);
 
 /**
  * How a line of a sale is priced.
@@ -629,7 +762,7 @@ export type LineExplanation = Message<"headwater.v1.LineExplanation"> & {
  * Use `create(LineExplanationSchema)` to create a new message.
  */
 export const LineExplanationSchema: GenMessage<LineExplanation> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_explanation, 8);
+  messageDesc(file_headwater_v1_explanation, 10);
 
 /**
  * What one event took from a reward or added to it.
@@ -686,7 +819,7 @@ export type RewardChange = Message<"headwater.v1.RewardChange"> & {
  * Use `create(RewardChangeSchema)` to create a new message.
  */
 export const RewardChangeSchema: GenMessage<RewardChange> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_explanation, 9);
+  messageDesc(file_headwater_v1_explanation, 11);
 
 /**
  * What became of a reward of the conversion.
@@ -742,7 +875,7 @@ export type RewardExplanation = Message<"headwater.v1.RewardExplanation"> & {
  * Use `create(RewardExplanationSchema)` to create a new message.
  */
 export const RewardExplanationSchema: GenMessage<RewardExplanation> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_explanation, 10);
+  messageDesc(file_headwater_v1_explanation, 12);
 
 /**
  * The request of ExplainConversion.
@@ -763,7 +896,7 @@ export type ExplainConversionRequest = Message<"headwater.v1.ExplainConversionRe
  * Use `create(ExplainConversionRequestSchema)` to create a new message.
  */
 export const ExplainConversionRequestSchema: GenMessage<ExplainConversionRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_explanation, 11);
+  messageDesc(file_headwater_v1_explanation, 13);
 
 /**
  * The answer of ExplainConversion. It has less than 4 MiB.
@@ -841,7 +974,7 @@ export type ExplainConversionResponse = Message<"headwater.v1.ExplainConversionR
  * Use `create(ExplainConversionResponseSchema)` to create a new message.
  */
 export const ExplainConversionResponseSchema: GenMessage<ExplainConversionResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_explanation, 12);
+  messageDesc(file_headwater_v1_explanation, 14);
 
 /**
  * The short answer to why a conversion paid what it paid.
@@ -1275,6 +1408,110 @@ export const ExplanationDifferenceSchema: GenEnum<ExplanationDifference> = /*@__
   enumDesc(file_headwater_v1_explanation, 4);
 
 /**
+ * Whether the affiliate on a level above the credited one earns, or why it earns nothing.
+ *
+ * @generated from enum headwater.v1.UplineResult
+ */
+export enum UplineResult {
+  /**
+   * Not set; never returned.
+   *
+   * @generated from enum value: UPLINE_RESULT_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * It earns `value_amount`.
+   *
+   * @generated from enum value: UPLINE_RESULT_EARNS = 1;
+   */
+  EARNS = 1,
+
+  /**
+   * The rate of the level is zero.
+   *
+   * @generated from enum value: UPLINE_RESULT_NO_RATE = 2;
+   */
+  NO_RATE = 2,
+
+  /**
+   * The affiliate below had no upline when the event occurred.
+   *
+   * @generated from enum value: UPLINE_RESULT_NO_UPLINE = 3;
+   */
+  NO_UPLINE = 3,
+
+  /**
+   * The affiliate is not in the program.
+   *
+   * @generated from enum value: UPLINE_RESULT_NOT_ENROLLED = 4;
+   */
+  NOT_ENROLLED = 4,
+
+  /**
+   * The affiliate was enrolled in the program after the event.
+   *
+   * @generated from enum value: UPLINE_RESULT_ENROLLED_LATER = 5;
+   */
+  ENROLLED_LATER = 5,
+
+  /**
+   * The affiliate had left the program for another one.
+   *
+   * @generated from enum value: UPLINE_RESULT_MOVED = 6;
+   */
+  MOVED = 6,
+
+  /**
+   * The affiliate was not active.
+   *
+   * @generated from enum value: UPLINE_RESULT_NOT_ACTIVE = 7;
+   */
+  NOT_ACTIVE = 7,
+
+  /**
+   * The affiliate's enrollment had ended.
+   *
+   * @generated from enum value: UPLINE_RESULT_ENROLLMENT_ENDED = 8;
+   */
+  ENROLLMENT_ENDED = 8,
+
+  /**
+   * The affiliate had not accepted the program's agreement.
+   *
+   * @generated from enum value: UPLINE_RESULT_AGREEMENT_NOT_ACCEPTED = 9;
+   */
+  AGREEMENT_NOT_ACCEPTED = 9,
+
+  /**
+   * The program had been archived.
+   *
+   * @generated from enum value: UPLINE_RESULT_PROGRAM_ARCHIVED = 10;
+   */
+  PROGRAM_ARCHIVED = 10,
+
+  /**
+   * The credited affiliate earns nothing, so nobody above does.
+   *
+   * @generated from enum value: UPLINE_RESULT_NOTHING_BELOW = 11;
+   */
+  NOTHING_BELOW = 11,
+
+  /**
+   * What the level earns rounds to zero.
+   *
+   * @generated from enum value: UPLINE_RESULT_ZERO = 12;
+   */
+  ZERO = 12,
+}
+
+/**
+ * Describes the enum headwater.v1.UplineResult.
+ */
+export const UplineResultSchema: GenEnum<UplineResult> = /*@__PURE__*/
+  enumDesc(file_headwater_v1_explanation, 5);
+
+/**
  * How a reward becomes owed to its affiliate.
  *
  * @generated from enum headwater.v1.RewardApproval
@@ -1327,5 +1564,5 @@ export enum RewardApproval {
  * Describes the enum headwater.v1.RewardApproval.
  */
 export const RewardApprovalSchema: GenEnum<RewardApproval> = /*@__PURE__*/
-  enumDesc(file_headwater_v1_explanation, 5);
+  enumDesc(file_headwater_v1_explanation, 6);
 

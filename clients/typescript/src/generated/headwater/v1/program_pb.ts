@@ -22,7 +22,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file headwater/v1/program.proto.
  */
 export const file_headwater_v1_program: GenFile = /*@__PURE__*/
-  fileDesc("ChpoZWFkd2F0ZXIvdjEvcHJvZ3JhbS5wcm90bxIMaGVhZHdhdGVyLnYxIlAKCkNvbW1pc3Npb24SFQoLcGVyY2VudF9wcG0YASABKAVIABIjCgRmbGF0GAIgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5SABCBgoEcmF0ZSLIAQoJQ29uZGl0aW9uEicKBmFsbF9vZhgBIAMoCzIXLmhlYWR3YXRlci52MS5Db25kaXRpb24SJwoGYW55X29mGAIgAygLMhcuaGVhZHdhdGVyLnYxLkNvbmRpdGlvbhIrCgVmaWVsZBgDIAEoDjIcLmhlYWR3YXRlci52MS5Db25kaXRpb25GaWVsZBIsCgpjb21wYXJpc29uGAQgASgOMhguaGVhZHdhdGVyLnYxLkNvbXBhcmlzb24SDgoGdmFsdWVzGAUgAygJItQDCg5Db21taXNzaW9uUnVsZRIMCgRuYW1lGAEgASgJEjEKCmV2ZW50X2tpbmQYAiABKA4yHS5oZWFkd2F0ZXIudjEuQ29tbWlzc2lvbkV2ZW50EhQKDGN1c3RvbV9raW5kcxgDIAMoCRIUCgxjb3Vwb25fY29kZXMYBCADKAkSEQoJaXRlbV9za3VzGAUgAygJEg0KBXBsYW5zGAYgAygJEioKCWNvbmRpdGlvbhgHIAEoCzIXLmhlYWR3YXRlci52MS5Db25kaXRpb24SLgoKc3RhcnRfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCmNvbW1pc3Npb24YCiABKAsyGC5oZWFkd2F0ZXIudjEuQ29tbWlzc2lvbhITCgtpc19wZXJfdW5pdBgLIAEoCBIaChJtYXhfY3VzdG9tZXJfc2FsZXMYDCABKAUSGwoTbWF4X2N1c3RvbWVyX21vbnRocxgNIAEoBRItChBmaXJzdF9zYWxlX2JvbnVzGA4gASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5IkwKC1VwbGluZUxldmVsEigKBWJhc2lzGAEgASgOMhkuaGVhZHdhdGVyLnYxLlVwbGluZUJhc2lzEhMKC3BlcmNlbnRfcHBtGAIgASgFIngKA0NhcBIlCgVzY29wZRgBIAEoDjIWLmhlYWR3YXRlci52MS5DYXBTY29wZRIkCgZwZXJpb2QYAiABKA4yFC5oZWFkd2F0ZXIudjEuUGVyaW9kEiQKB21heGltdW0YAyABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkiygYKBVRlcm1zEg8KB3ZlcnNpb24YASABKAUSLgoKc3RhcnRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJwoFcmVhY2gYAyABKA4yGC5oZWFkd2F0ZXIudjEuVGVybXNSZWFjaBIsCgpjb21taXNzaW9uGAQgASgLMhguaGVhZHdhdGVyLnYxLkNvbW1pc3Npb24SHQoQaG9sZF9wZXJpb2RfZGF5cxgFIAEoBUgAiAEBEjkKEWF0dHJpYnV0aW9uX21vZGVsGAYgASgOMh4uaGVhZHdhdGVyLnYxLkF0dHJpYnV0aW9uTW9kZWwSJAoXYXR0cmlidXRpb25fd2luZG93X2RheXMYByABKAVIAYgBARIzCgpwcmVjZWRlbmNlGAggAygOMh8uaGVhZHdhdGVyLnYxLkF0dHJpYnV0aW9uU291cmNlEigKCHJvdW5kaW5nGAkgASgOMhYuaGVhZHdhdGVyLnYxLlJvdW5kaW5nEhQKDGN1c3RvbV9raW5kcxgKIAMoCRIrCgVydWxlcxgLIAMoCzIcLmhlYWR3YXRlci52MS5Db21taXNzaW9uUnVsZRIwCg11cGxpbmVfbGV2ZWxzGAwgAygLMhkuaGVhZHdhdGVyLnYxLlVwbGluZUxldmVsEh8KBGNhcHMYDSADKAsyES5oZWFkd2F0ZXIudjEuQ2FwEiwKCGVuZF90aW1lGBAgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtjcmVhdGVfdGltZRgOIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMQoNd2l0aGRyYXdfdGltZRgPIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASPAoPY3VzdG9tZXJfcmV3YXJkGBEgASgLMiMuaGVhZHdhdGVyLnYxLkN1c3RvbWVyUmV3YXJkUHJvbWlzZRIzChBlbnJvbGxtZW50X2JvbnVzGBIgASgLMhkuaGVhZHdhdGVyLnYxLlJld2FyZFZhbHVlQhMKEV9ob2xkX3BlcmlvZF9kYXlzQhoKGF9hdHRyaWJ1dGlvbl93aW5kb3dfZGF5cyJMCglBZ3JlZW1lbnQSDwoHdmVyc2lvbhgBIAEoBRILCgN1cmwYAiABKAkSDAoEdGV4dBgDIAEoCRITCgtpc19yZXF1aXJlZBgEIAEoCCJACgtXZWxjb21lTWFpbBISCgppc19lbmFibGVkGAEgASgIEg8KB3N1YmplY3QYAiABKAkSDAoEYm9keRgDIAEoCSJGChNBcHBsaWNhdGlvblF1ZXN0aW9uEgsKA2tleRgBIAEoCRINCgVsYWJlbBgCIAEoCRITCgtpc19yZXF1aXJlZBgDIAEoCCJ3ChFQcm9ncmFtSW52aXRhdGlvbhIMCgRjb2RlGAEgASgJEi8KC2V4cGlyZV90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghtYXhfdXNlcxgDIAEoBRIRCgl1c2VfY291bnQYBCABKAMi/gQKB1Byb2dyYW0SCgoCaWQYASABKAkSFAoMZGlzcGxheV9uYW1lGAIgASgJEhUKDWN1cnJlbmN5X2NvZGUYAyABKAkSEwoLbGFuZGluZ191cmwYBCABKAkSEgoKaXNfZGVmYXVsdBgFIAEoCBIpCgVzdGF0ZRgGIAEoDjIaLmhlYWR3YXRlci52MS5Qcm9ncmFtU3RhdGUSIgoFdGVybXMYByABKAsyEy5oZWFkd2F0ZXIudjEuVGVybXMSLwoLY3JlYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgRldGFnGAogASgJEg0KBWhvc3RzGAsgAygJEioKCWFncmVlbWVudBgMIAEoCzIXLmhlYWR3YXRlci52MS5BZ3JlZW1lbnQSNAoJcXVlc3Rpb25zGA0gAygLMiEuaGVhZHdhdGVyLnYxLkFwcGxpY2F0aW9uUXVlc3Rpb24SEgoKaXNfcHJpdmF0ZRgOIAEoCBI0CgtpbnZpdGF0aW9ucxgPIAMoCzIfLmhlYWR3YXRlci52MS5Qcm9ncmFtSW52aXRhdGlvbhIvCgx3ZWxjb21lX21haWwYECABKAsyGS5oZWFkd2F0ZXIudjEuV2VsY29tZU1haWwSNQoIbWV0YWRhdGEYESADKAsyIy5oZWFkd2F0ZXIudjEuUHJvZ3JhbS5NZXRhZGF0YUVudHJ5Gi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKcBAoUQ3JlYXRlUHJvZ3JhbVJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIUCgxkaXNwbGF5X25hbWUYAiABKAkSFQoNY3VycmVuY3lfY29kZRgDIAEoCRITCgtsYW5kaW5nX3VybBgEIAEoCRIiCgV0ZXJtcxgFIAEoCzITLmhlYWR3YXRlci52MS5UZXJtcxISCgppc19kZWZhdWx0GAYgASgIEg0KBWhvc3RzGAcgAygJEioKCWFncmVlbWVudBgIIAEoCzIXLmhlYWR3YXRlci52MS5BZ3JlZW1lbnQSNAoJcXVlc3Rpb25zGAkgAygLMiEuaGVhZHdhdGVyLnYxLkFwcGxpY2F0aW9uUXVlc3Rpb24SEgoKaXNfcHJpdmF0ZRgKIAEoCBI0CgtpbnZpdGF0aW9ucxgLIAMoCzIfLmhlYWR3YXRlci52MS5Qcm9ncmFtSW52aXRhdGlvbhIvCgx3ZWxjb21lX21haWwYDCABKAsyGS5oZWFkd2F0ZXIudjEuV2VsY29tZU1haWwSQgoIbWV0YWRhdGEYDSADKAsyMC5oZWFkd2F0ZXIudjEuQ3JlYXRlUHJvZ3JhbVJlcXVlc3QuTWV0YWRhdGFFbnRyeRIVCg12YWxpZGF0ZV9vbmx5GA4gASgIGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJ6ChVDcmVhdGVQcm9ncmFtUmVzcG9uc2USJgoHcHJvZ3JhbRgBIAEoCzIVLmhlYWR3YXRlci52MS5Qcm9ncmFtEhAKCHJlcGxheWVkGAIgASgIEicKCHdhcm5pbmdzGAMgAygLMhUuaGVhZHdhdGVyLnYxLldhcm5pbmciRgoKUHJvZ3JhbU1ychIgCgNtcnIYASABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSFgoOY3VzdG9tZXJfY291bnQYAiABKAMiPgoRR2V0UHJvZ3JhbVJlcXVlc3QSEgoKcHJvZ3JhbV9pZBgBIAEoCRIVCg10ZXJtc192ZXJzaW9uGAIgASgFIqgBCg5TY2hlZHVsZWRUZXJtcxIPCgd2ZXJzaW9uGAEgASgFEi4KCnN0YXJ0X3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBInCgVyZWFjaBgEIAEoDjIYLmhlYWR3YXRlci52MS5UZXJtc1JlYWNoIsQBChJHZXRQcm9ncmFtUmVzcG9uc2USJgoHcHJvZ3JhbRgBIAEoCzIVLmhlYWR3YXRlci52MS5Qcm9ncmFtEjEKD21ycl9ieV9jdXJyZW5jeRgCIAMoCzIYLmhlYWR3YXRlci52MS5Qcm9ncmFtTXJyEjUKD3NjaGVkdWxlZF90ZXJtcxgDIAMoCzIcLmhlYWR3YXRlci52MS5TY2hlZHVsZWRUZXJtcxIcChRuZXdlc3RfdGVybXNfdmVyc2lvbhgEIAEoBSKeAgoTTGlzdFByb2dyYW1zUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRImCgVvcmRlchgDIAEoDjIXLmhlYWR3YXRlci52MS5MaXN0T3JkZXISKgoGc3RhdGVzGAQgAygOMhouaGVhZHdhdGVyLnYxLlByb2dyYW1TdGF0ZRIYChB3aXRoX3RvdGFsX2NvdW50GAUgASgIEkEKCG1ldGFkYXRhGAYgAygLMi8uaGVhZHdhdGVyLnYxLkxpc3RQcm9ncmFtc1JlcXVlc3QuTWV0YWRhdGFFbnRyeRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiggEKFExpc3RQcm9ncmFtc1Jlc3BvbnNlEicKCHByb2dyYW1zGAEgAygLMhUuaGVhZHdhdGVyLnYxLlByb2dyYW0SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJEhgKC3RvdGFsX2NvdW50GAMgASgDSACIAQFCDgoMX3RvdGFsX2NvdW50IqQCChRVcGRhdGVQcm9ncmFtUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEiYKB3Byb2dyYW0YAiABKAsyFS5oZWFkd2F0ZXIudjEuUHJvZ3JhbRIvCgt1cGRhdGVfbWFzaxgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2sSNAoQdGVybXNfc3RhcnRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMgoOdGVybXNfZW5kX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEh4KFndpdGhkcmF3X3Rlcm1zX3ZlcnNpb24YBiABKAUSFQoNdmFsaWRhdGVfb25seRgHIAEoCCJ6ChVVcGRhdGVQcm9ncmFtUmVzcG9uc2USJgoHcHJvZ3JhbRgBIAEoCzIVLmhlYWR3YXRlci52MS5Qcm9ncmFtEhAKCHJlcGxheWVkGAIgASgIEicKCHdhcm5pbmdzGAMgAygLMhUuaGVhZHdhdGVyLnYxLldhcm5pbmciTQoVQXJjaGl2ZVByb2dyYW1SZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSEgoKcHJvZ3JhbV9pZBgCIAEoCRIMCgRldGFnGAMgASgJIlIKFkFyY2hpdmVQcm9ncmFtUmVzcG9uc2USJgoHcHJvZ3JhbRgBIAEoCzIVLmhlYWR3YXRlci52MS5Qcm9ncmFtEhAKCHJlcGxheWVkGAIgASgIKmUKCFJvdW5kaW5nEhgKFFJPVU5ESU5HX1VOU1BFQ0lGSUVEEAASFgoSUk9VTkRJTkdfSEFMRl9FVkVOEAESFAoQUk9VTkRJTkdfSEFMRl9VUBACEhEKDVJPVU5ESU5HX0RPV04QAyqDAQoKVGVybXNSZWFjaBIbChdURVJNU19SRUFDSF9VTlNQRUNJRklFRBAAEhkKFVRFUk1TX1JFQUNIX05FV19TQUxFUxABEh0KGVRFUk1TX1JFQUNIX05FV19DVVNUT01FUlMQAhIeChpURVJNU19SRUFDSF9ORVdfQUZGSUxJQVRFUxADKq4BCg9Db21taXNzaW9uRXZlbnQSIAocQ09NTUlTU0lPTl9FVkVOVF9VTlNQRUNJRklFRBAAEhkKFUNPTU1JU1NJT05fRVZFTlRfU0FMRRABEhkKFUNPTU1JU1NJT05fRVZFTlRfTEVBRBACEiAKHENPTU1JU1NJT05fRVZFTlRfQVBQT0lOVE1FTlQQAxIhCh1DT01NSVNTSU9OX0VWRU5UX0NVU1RPTV9FVkVOVBAEKrsDCg5Db25kaXRpb25GaWVsZBIfChtDT05ESVRJT05fRklFTERfVU5TUEVDSUZJRUQQABIaChZDT05ESVRJT05fRklFTERfQU1PVU5UEAESHAoYQ09ORElUSU9OX0ZJRUxEX1FVQU5USVRZEAISHAoYQ09ORElUSU9OX0ZJRUxEX0lURU1fU0tVEAMSGAoUQ09ORElUSU9OX0ZJRUxEX1BMQU4QBBIbChdDT05ESVRJT05fRklFTERfQ0hBTk5FTBAFEh8KG0NPTkRJVElPTl9GSUVMRF9DT1VQT05fQ09ERRAGEh8KG0NPTkRJVElPTl9GSUVMRF9DVVNUT01fS0lORBAHEhwKGENPTkRJVElPTl9GSUVMRF9PUkRFUl9JRBAIEigKJENPTkRJVElPTl9GSUVMRF9DVVNUT01FUl9TQUxFX05VTUJFUhAJEiUKIUNPTkRJVElPTl9GSUVMRF9DVVNUT01FUl9BR0VfREFZUxAKEicKI0NPTkRJVElPTl9GSUVMRF9DVVNUT01FUl9BR0VfTU9OVEhTEAsSHwobQ09ORElUSU9OX0ZJRUxEX0xJTkVfQU1PVU5UEAwqiAMKCkNvbXBhcmlzb24SGgoWQ09NUEFSSVNPTl9VTlNQRUNJRklFRBAAEhQKEENPTVBBUklTT05fRVFVQUwQARIYChRDT01QQVJJU09OX05PVF9FUVVBTBACEhMKD0NPTVBBUklTT05fTEVTUxADEhwKGENPTVBBUklTT05fTEVTU19PUl9FUVVBTBAEEhMKD0NPTVBBUklTT05fTU9SRRAFEhwKGENPTVBBUklTT05fTU9SRV9PUl9FUVVBTBAGEhYKEkNPTVBBUklTT05fQkVUV0VFThAHEhUKEUNPTVBBUklTT05fT05FX09GEAgSFgoSQ09NUEFSSVNPTl9OT05FX09GEAkSGgoWQ09NUEFSSVNPTl9TVEFSVFNfV0lUSBAKEhcKE0NPTVBBUklTT05fQ09OVEFJTlMQCxIVChFDT01QQVJJU09OX0VYSVNUUxAMEhkKFUNPTVBBUklTT05fTk9UX0VYSVNUUxANEhoKFkNPTVBBUklTT05fTVVMVElQTEVfT0YQDipjCgxQcm9ncmFtU3RhdGUSHQoZUFJPR1JBTV9TVEFURV9VTlNQRUNJRklFRBAAEhgKFFBST0dSQU1fU1RBVEVfQUNUSVZFEAESGgoWUFJPR1JBTV9TVEFURV9BUkNISVZFRBACKmYKC1VwbGluZUJhc2lzEhwKGFVQTElORV9CQVNJU19VTlNQRUNJRklFRBAAEhsKF1VQTElORV9CQVNJU19DT01NSVNTSU9OEAESHAoYVVBMSU5FX0JBU0lTX1NBTEVfQU1PVU5UEAIqiQEKCENhcFNjb3BlEhkKFUNBUF9TQ09QRV9VTlNQRUNJRklFRBAAEhoKFkNBUF9TQ09QRV9TSU5HTEVfRVZFTlQQARIWChJDQVBfU0NPUEVfQ1VTVE9NRVIQAhIXChNDQVBfU0NPUEVfQUZGSUxJQVRFEAMSFQoRQ0FQX1NDT1BFX1BST0dSQU0QBCqNAQoGUGVyaW9kEhYKElBFUklPRF9VTlNQRUNJRklFRBAAEg4KClBFUklPRF9EQVkQARIPCgtQRVJJT0RfV0VFSxACEhAKDFBFUklPRF9NT05USBADEhIKDlBFUklPRF9RVUFSVEVSEAQSDwoLUEVSSU9EX1lFQVIQBRITCg9QRVJJT0RfQUxMX1RJTUUQBkJOChBkZXYuaGVhZHdhdGVyLnYxQgxQcm9ncmFtUHJvdG9QAVoqaGVhZHdhdGVyLmRldi9nZW4vaGVhZHdhdGVyL3YxO2hlYWR3YXRlcnYxYgZwcm90bzM", [file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_headwater_v1_attribution, file_headwater_v1_common, file_headwater_v1_customer_reward, file_headwater_v1_reward_value]);
+  fileDesc("ChpoZWFkd2F0ZXIvdjEvcHJvZ3JhbS5wcm90bxIMaGVhZHdhdGVyLnYxIlAKCkNvbW1pc3Npb24SFQoLcGVyY2VudF9wcG0YASABKAVIABIjCgRmbGF0GAIgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5SABCBgoEcmF0ZSLVAQoJQ29uZGl0aW9uEicKBmFsbF9vZhgBIAMoCzIXLmhlYWR3YXRlci52MS5Db25kaXRpb24SJwoGYW55X29mGAIgAygLMhcuaGVhZHdhdGVyLnYxLkNvbmRpdGlvbhIrCgVmaWVsZBgDIAEoDjIcLmhlYWR3YXRlci52MS5Db25kaXRpb25GaWVsZBIsCgpjb21wYXJpc29uGAQgASgOMhguaGVhZHdhdGVyLnYxLkNvbXBhcmlzb24SDgoGdmFsdWVzGAUgAygJEgsKA2tleRgGIAEoCSLUAwoOQ29tbWlzc2lvblJ1bGUSDAoEbmFtZRgBIAEoCRIxCgpldmVudF9raW5kGAIgASgOMh0uaGVhZHdhdGVyLnYxLkNvbW1pc3Npb25FdmVudBIUCgxjdXN0b21fa2luZHMYAyADKAkSFAoMY291cG9uX2NvZGVzGAQgAygJEhEKCWl0ZW1fc2t1cxgFIAMoCRINCgVwbGFucxgGIAMoCRIqCgljb25kaXRpb24YByABKAsyFy5oZWFkd2F0ZXIudjEuQ29uZGl0aW9uEi4KCnN0YXJ0X3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCgpjb21taXNzaW9uGAogASgLMhguaGVhZHdhdGVyLnYxLkNvbW1pc3Npb24SEwoLaXNfcGVyX3VuaXQYCyABKAgSGgoSbWF4X2N1c3RvbWVyX3NhbGVzGAwgASgFEhsKE21heF9jdXN0b21lcl9tb250aHMYDSABKAUSLQoQZmlyc3Rfc2FsZV9ib251cxgOIAEoCzITLmhlYWR3YXRlci52MS5Nb25leSJMCgtVcGxpbmVMZXZlbBIoCgViYXNpcxgBIAEoDjIZLmhlYWR3YXRlci52MS5VcGxpbmVCYXNpcxITCgtwZXJjZW50X3BwbRgCIAEoBSJ4CgNDYXASJQoFc2NvcGUYASABKA4yFi5oZWFkd2F0ZXIudjEuQ2FwU2NvcGUSJAoGcGVyaW9kGAIgASgOMhQuaGVhZHdhdGVyLnYxLlBlcmlvZBIkCgdtYXhpbXVtGAMgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5In8KBkxhZGRlchImCgRtb2RlGAEgASgOMhguaGVhZHdhdGVyLnYxLkxhZGRlck1vZGUSJAoGcGVyaW9kGAIgASgOMhQuaGVhZHdhdGVyLnYxLlBlcmlvZBInCgVzdGVwcxgDIAMoCzIYLmhlYWR3YXRlci52MS5MYWRkZXJTdGVwInsKCkxhZGRlclN0ZXASFgoObWluX3NhbGVfY291bnQYASABKAMSJwoKbWluX2Ftb3VudBgCIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRIsCgpjb21taXNzaW9uGAMgASgLMhguaGVhZHdhdGVyLnYxLkNvbW1pc3Npb24i8AYKBVRlcm1zEg8KB3ZlcnNpb24YASABKAUSLgoKc3RhcnRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJwoFcmVhY2gYAyABKA4yGC5oZWFkd2F0ZXIudjEuVGVybXNSZWFjaBIsCgpjb21taXNzaW9uGAQgASgLMhguaGVhZHdhdGVyLnYxLkNvbW1pc3Npb24SHQoQaG9sZF9wZXJpb2RfZGF5cxgFIAEoBUgAiAEBEjkKEWF0dHJpYnV0aW9uX21vZGVsGAYgASgOMh4uaGVhZHdhdGVyLnYxLkF0dHJpYnV0aW9uTW9kZWwSJAoXYXR0cmlidXRpb25fd2luZG93X2RheXMYByABKAVIAYgBARIzCgpwcmVjZWRlbmNlGAggAygOMh8uaGVhZHdhdGVyLnYxLkF0dHJpYnV0aW9uU291cmNlEigKCHJvdW5kaW5nGAkgASgOMhYuaGVhZHdhdGVyLnYxLlJvdW5kaW5nEhQKDGN1c3RvbV9raW5kcxgKIAMoCRIrCgVydWxlcxgLIAMoCzIcLmhlYWR3YXRlci52MS5Db21taXNzaW9uUnVsZRIwCg11cGxpbmVfbGV2ZWxzGAwgAygLMhkuaGVhZHdhdGVyLnYxLlVwbGluZUxldmVsEh8KBGNhcHMYDSADKAsyES5oZWFkd2F0ZXIudjEuQ2FwEiwKCGVuZF90aW1lGBAgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtjcmVhdGVfdGltZRgOIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMQoNd2l0aGRyYXdfdGltZRgPIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASPAoPY3VzdG9tZXJfcmV3YXJkGBEgASgLMiMuaGVhZHdhdGVyLnYxLkN1c3RvbWVyUmV3YXJkUHJvbWlzZRIzChBlbnJvbGxtZW50X2JvbnVzGBIgASgLMhkuaGVhZHdhdGVyLnYxLlJld2FyZFZhbHVlEiQKBmxhZGRlchgTIAEoCzIULmhlYWR3YXRlci52MS5MYWRkZXJCEwoRX2hvbGRfcGVyaW9kX2RheXNCGgoYX2F0dHJpYnV0aW9uX3dpbmRvd19kYXlzIkwKCUFncmVlbWVudBIPCgd2ZXJzaW9uGAEgASgFEgsKA3VybBgCIAEoCRIMCgR0ZXh0GAMgASgJEhMKC2lzX3JlcXVpcmVkGAQgASgIIkAKC1dlbGNvbWVNYWlsEhIKCmlzX2VuYWJsZWQYASABKAgSDwoHc3ViamVjdBgCIAEoCRIMCgRib2R5GAMgASgJIkYKE0FwcGxpY2F0aW9uUXVlc3Rpb24SCwoDa2V5GAEgASgJEg0KBWxhYmVsGAIgASgJEhMKC2lzX3JlcXVpcmVkGAMgASgIIncKEVByb2dyYW1JbnZpdGF0aW9uEgwKBGNvZGUYASABKAkSLwoLZXhwaXJlX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCG1heF91c2VzGAMgASgFEhEKCXVzZV9jb3VudBgEIAEoAyL+BAoHUHJvZ3JhbRIKCgJpZBgBIAEoCRIUCgxkaXNwbGF5X25hbWUYAiABKAkSFQoNY3VycmVuY3lfY29kZRgDIAEoCRITCgtsYW5kaW5nX3VybBgEIAEoCRISCgppc19kZWZhdWx0GAUgASgIEikKBXN0YXRlGAYgASgOMhouaGVhZHdhdGVyLnYxLlByb2dyYW1TdGF0ZRIiCgV0ZXJtcxgHIAEoCzITLmhlYWR3YXRlci52MS5UZXJtcxIvCgtjcmVhdGVfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBGV0YWcYCiABKAkSDQoFaG9zdHMYCyADKAkSKgoJYWdyZWVtZW50GAwgASgLMhcuaGVhZHdhdGVyLnYxLkFncmVlbWVudBI0CglxdWVzdGlvbnMYDSADKAsyIS5oZWFkd2F0ZXIudjEuQXBwbGljYXRpb25RdWVzdGlvbhISCgppc19wcml2YXRlGA4gASgIEjQKC2ludml0YXRpb25zGA8gAygLMh8uaGVhZHdhdGVyLnYxLlByb2dyYW1JbnZpdGF0aW9uEi8KDHdlbGNvbWVfbWFpbBgQIAEoCzIZLmhlYWR3YXRlci52MS5XZWxjb21lTWFpbBI1CghtZXRhZGF0YRgRIAMoCzIjLmhlYWR3YXRlci52MS5Qcm9ncmFtLk1ldGFkYXRhRW50cnkaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIpwEChRDcmVhdGVQcm9ncmFtUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEhQKDGRpc3BsYXlfbmFtZRgCIAEoCRIVCg1jdXJyZW5jeV9jb2RlGAMgASgJEhMKC2xhbmRpbmdfdXJsGAQgASgJEiIKBXRlcm1zGAUgASgLMhMuaGVhZHdhdGVyLnYxLlRlcm1zEhIKCmlzX2RlZmF1bHQYBiABKAgSDQoFaG9zdHMYByADKAkSKgoJYWdyZWVtZW50GAggASgLMhcuaGVhZHdhdGVyLnYxLkFncmVlbWVudBI0CglxdWVzdGlvbnMYCSADKAsyIS5oZWFkd2F0ZXIudjEuQXBwbGljYXRpb25RdWVzdGlvbhISCgppc19wcml2YXRlGAogASgIEjQKC2ludml0YXRpb25zGAsgAygLMh8uaGVhZHdhdGVyLnYxLlByb2dyYW1JbnZpdGF0aW9uEi8KDHdlbGNvbWVfbWFpbBgMIAEoCzIZLmhlYWR3YXRlci52MS5XZWxjb21lTWFpbBJCCghtZXRhZGF0YRgNIAMoCzIwLmhlYWR3YXRlci52MS5DcmVhdGVQcm9ncmFtUmVxdWVzdC5NZXRhZGF0YUVudHJ5EhUKDXZhbGlkYXRlX29ubHkYDiABKAgaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBInoKFUNyZWF0ZVByb2dyYW1SZXNwb25zZRImCgdwcm9ncmFtGAEgASgLMhUuaGVhZHdhdGVyLnYxLlByb2dyYW0SEAoIcmVwbGF5ZWQYAiABKAgSJwoId2FybmluZ3MYAyADKAsyFS5oZWFkd2F0ZXIudjEuV2FybmluZyJGCgpQcm9ncmFtTXJyEiAKA21ychgBIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRIWCg5jdXN0b21lcl9jb3VudBgCIAEoAyI+ChFHZXRQcm9ncmFtUmVxdWVzdBISCgpwcm9ncmFtX2lkGAEgASgJEhUKDXRlcm1zX3ZlcnNpb24YAiABKAUiqAEKDlNjaGVkdWxlZFRlcm1zEg8KB3ZlcnNpb24YASABKAUSLgoKc3RhcnRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEicKBXJlYWNoGAQgASgOMhguaGVhZHdhdGVyLnYxLlRlcm1zUmVhY2gixAEKEkdldFByb2dyYW1SZXNwb25zZRImCgdwcm9ncmFtGAEgASgLMhUuaGVhZHdhdGVyLnYxLlByb2dyYW0SMQoPbXJyX2J5X2N1cnJlbmN5GAIgAygLMhguaGVhZHdhdGVyLnYxLlByb2dyYW1NcnISNQoPc2NoZWR1bGVkX3Rlcm1zGAMgAygLMhwuaGVhZHdhdGVyLnYxLlNjaGVkdWxlZFRlcm1zEhwKFG5ld2VzdF90ZXJtc192ZXJzaW9uGAQgASgFIp4CChNMaXN0UHJvZ3JhbXNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEiYKBW9yZGVyGAMgASgOMhcuaGVhZHdhdGVyLnYxLkxpc3RPcmRlchIqCgZzdGF0ZXMYBCADKA4yGi5oZWFkd2F0ZXIudjEuUHJvZ3JhbVN0YXRlEhgKEHdpdGhfdG90YWxfY291bnQYBSABKAgSQQoIbWV0YWRhdGEYBiADKAsyLy5oZWFkd2F0ZXIudjEuTGlzdFByb2dyYW1zUmVxdWVzdC5NZXRhZGF0YUVudHJ5Gi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKCAQoUTGlzdFByb2dyYW1zUmVzcG9uc2USJwoIcHJvZ3JhbXMYASADKAsyFS5oZWFkd2F0ZXIudjEuUHJvZ3JhbRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSGAoLdG90YWxfY291bnQYAyABKANIAIgBAUIOCgxfdG90YWxfY291bnQipAIKFFVwZGF0ZVByb2dyYW1SZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSJgoHcHJvZ3JhbRgCIAEoCzIVLmhlYWR3YXRlci52MS5Qcm9ncmFtEi8KC3VwZGF0ZV9tYXNrGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzaxI0ChB0ZXJtc19zdGFydF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIyCg50ZXJtc19lbmRfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASHgoWd2l0aGRyYXdfdGVybXNfdmVyc2lvbhgGIAEoBRIVCg12YWxpZGF0ZV9vbmx5GAcgASgIInoKFVVwZGF0ZVByb2dyYW1SZXNwb25zZRImCgdwcm9ncmFtGAEgASgLMhUuaGVhZHdhdGVyLnYxLlByb2dyYW0SEAoIcmVwbGF5ZWQYAiABKAgSJwoId2FybmluZ3MYAyADKAsyFS5oZWFkd2F0ZXIudjEuV2FybmluZyJNChVBcmNoaXZlUHJvZ3JhbVJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRISCgpwcm9ncmFtX2lkGAIgASgJEgwKBGV0YWcYAyABKAkiUgoWQXJjaGl2ZVByb2dyYW1SZXNwb25zZRImCgdwcm9ncmFtGAEgASgLMhUuaGVhZHdhdGVyLnYxLlByb2dyYW0SEAoIcmVwbGF5ZWQYAiABKAgqZQoIUm91bmRpbmcSGAoUUk9VTkRJTkdfVU5TUEVDSUZJRUQQABIWChJST1VORElOR19IQUxGX0VWRU4QARIUChBST1VORElOR19IQUxGX1VQEAISEQoNUk9VTkRJTkdfRE9XThADKoMBCgpUZXJtc1JlYWNoEhsKF1RFUk1TX1JFQUNIX1VOU1BFQ0lGSUVEEAASGQoVVEVSTVNfUkVBQ0hfTkVXX1NBTEVTEAESHQoZVEVSTVNfUkVBQ0hfTkVXX0NVU1RPTUVSUxACEh4KGlRFUk1TX1JFQUNIX05FV19BRkZJTElBVEVTEAMqrgEKD0NvbW1pc3Npb25FdmVudBIgChxDT01NSVNTSU9OX0VWRU5UX1VOU1BFQ0lGSUVEEAASGQoVQ09NTUlTU0lPTl9FVkVOVF9TQUxFEAESGQoVQ09NTUlTU0lPTl9FVkVOVF9MRUFEEAISIAocQ09NTUlTU0lPTl9FVkVOVF9BUFBPSU5UTUVOVBADEiEKHUNPTU1JU1NJT05fRVZFTlRfQ1VTVE9NX0VWRU5UEAQqlAUKDkNvbmRpdGlvbkZpZWxkEh8KG0NPTkRJVElPTl9GSUVMRF9VTlNQRUNJRklFRBAAEhoKFkNPTkRJVElPTl9GSUVMRF9BTU9VTlQQARIcChhDT05ESVRJT05fRklFTERfUVVBTlRJVFkQAhIcChhDT05ESVRJT05fRklFTERfSVRFTV9TS1UQAxIYChRDT05ESVRJT05fRklFTERfUExBThAEEhsKF0NPTkRJVElPTl9GSUVMRF9DSEFOTkVMEAUSHwobQ09ORElUSU9OX0ZJRUxEX0NPVVBPTl9DT0RFEAYSHwobQ09ORElUSU9OX0ZJRUxEX0NVU1RPTV9LSU5EEAcSHAoYQ09ORElUSU9OX0ZJRUxEX09SREVSX0lEEAgSKAokQ09ORElUSU9OX0ZJRUxEX0NVU1RPTUVSX1NBTEVfTlVNQkVSEAkSJQohQ09ORElUSU9OX0ZJRUxEX0NVU1RPTUVSX0FHRV9EQVlTEAoSJwojQ09ORElUSU9OX0ZJRUxEX0NVU1RPTUVSX0FHRV9NT05USFMQCxIfChtDT05ESVRJT05fRklFTERfTElORV9BTU9VTlQQDBIiCh5DT05ESVRJT05fRklFTERfRVZFTlRfTUVUQURBVEEQDRIhCh1DT05ESVRJT05fRklFTERfTEVBRF9NRVRBREFUQRAOEiQKIENPTkRJVElPTl9GSUVMRF9DVVNUT01FUl9DT1VOVFJZEA8SJQohQ09ORElUSU9OX0ZJRUxEX0FGRklMSUFURV9DT1VOVFJZEBASIwofQ09ORElUSU9OX0ZJRUxEX0FGRklMSUFURV9HUk9VUBAREh4KGkNPTkRJVElPTl9GSUVMRF9PQ0NVUl9USU1FEBIqtQMKCkNvbXBhcmlzb24SGgoWQ09NUEFSSVNPTl9VTlNQRUNJRklFRBAAEhQKEENPTVBBUklTT05fRVFVQUwQARIYChRDT01QQVJJU09OX05PVF9FUVVBTBACEhMKD0NPTVBBUklTT05fTEVTUxADEhwKGENPTVBBUklTT05fTEVTU19PUl9FUVVBTBAEEhMKD0NPTVBBUklTT05fTU9SRRAFEhwKGENPTVBBUklTT05fTU9SRV9PUl9FUVVBTBAGEhYKEkNPTVBBUklTT05fQkVUV0VFThAHEhUKEUNPTVBBUklTT05fT05FX09GEAgSFgoSQ09NUEFSSVNPTl9OT05FX09GEAkSGgoWQ09NUEFSSVNPTl9TVEFSVFNfV0lUSBAKEhcKE0NPTVBBUklTT05fQ09OVEFJTlMQCxIVChFDT01QQVJJU09OX0VYSVNUUxAMEhkKFUNPTVBBUklTT05fTk9UX0VYSVNUUxANEhoKFkNPTVBBUklTT05fTVVMVElQTEVfT0YQDhIVChFDT01QQVJJU09OX0JFRk9SRRAPEhQKEENPTVBBUklTT05fQUZURVIQECpjCgxQcm9ncmFtU3RhdGUSHQoZUFJPR1JBTV9TVEFURV9VTlNQRUNJRklFRBAAEhgKFFBST0dSQU1fU1RBVEVfQUNUSVZFEAESGgoWUFJPR1JBTV9TVEFURV9BUkNISVZFRBACKmYKC1VwbGluZUJhc2lzEhwKGFVQTElORV9CQVNJU19VTlNQRUNJRklFRBAAEhsKF1VQTElORV9CQVNJU19DT01NSVNTSU9OEAESHAoYVVBMSU5FX0JBU0lTX1NBTEVfQU1PVU5UEAIqiQEKCENhcFNjb3BlEhkKFUNBUF9TQ09QRV9VTlNQRUNJRklFRBAAEhoKFkNBUF9TQ09QRV9TSU5HTEVfRVZFTlQQARIWChJDQVBfU0NPUEVfQ1VTVE9NRVIQAhIXChNDQVBfU0NPUEVfQUZGSUxJQVRFEAMSFQoRQ0FQX1NDT1BFX1BST0dSQU0QBCqNAQoGUGVyaW9kEhYKElBFUklPRF9VTlNQRUNJRklFRBAAEg4KClBFUklPRF9EQVkQARIPCgtQRVJJT0RfV0VFSxACEhAKDFBFUklPRF9NT05USBADEhIKDlBFUklPRF9RVUFSVEVSEAQSDwoLUEVSSU9EX1lFQVIQBRITCg9QRVJJT0RfQUxMX1RJTUUQBipDCgpMYWRkZXJNb2RlEhsKF0xBRERFUl9NT0RFX1VOU1BFQ0lGSUVEEAASGAoUTEFEREVSX01PREVfTEVWRUxfVVAQAUJOChBkZXYuaGVhZHdhdGVyLnYxQgxQcm9ncmFtUHJvdG9QAVoqaGVhZHdhdGVyLmRldi9nZW4vaGVhZHdhdGVyL3YxO2hlYWR3YXRlcnYxYgZwcm90bzM", [file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_headwater_v1_attribution, file_headwater_v1_common, file_headwater_v1_customer_reward, file_headwater_v1_reward_value]);
 
 /**
  * The commission for a sale.
@@ -66,6 +66,11 @@ export const CommissionSchema: GenMessage<Commission> = /*@__PURE__*/
  * The condition of an event for a commission rule to apply: one comparison, or a list of conditions. Exactly one of `all_of`, `any_of` and
  * `field` is required.
  *
+ * Affiliates and leads have no history of countries, groups and metadata. What a condition asks of them is therefore noted with the event when it
+ * is first credited to the affiliate: what they are when the event is told counts, not what they were when it occurred. Refunds, corrections,
+ * merges and whatever judges the event again use the noted values, so a later change of the affiliate or the lead changes no reward.
+ * SimulateTerms uses noted values too, and present ones where nothing was noted.
+ *
  * @generated from message headwater.v1.Condition
  */
 export type Condition = Message<"headwater.v1.Condition"> & {
@@ -85,7 +90,8 @@ export type Condition = Message<"headwater.v1.Condition"> & {
 
   /**
    * The fact that is compared. The event of the rule must have such a fact: only sales have a quantity, an item, a plan, a channel and an
-   * order, only sales and custom events an amount, and only custom events a kind. Only sales have a customer's number and age.
+   * order, only sales and custom events an amount, and only custom events a kind. Only sales have a customer's number and age. Metadata,
+   * countries, groups and times are for every event.
    *
    * @generated from field: headwater.v1.ConditionField field = 3;
    */
@@ -99,12 +105,19 @@ export type Condition = Message<"headwater.v1.Condition"> & {
   comparison: Comparison;
 
   /**
-   * The values that it is compared with: texts of 1 to 128 characters, whole numbers of 0 or more such as `10000`, or names of
-   * `SaleChannel`. BETWEEN takes two, ONE_OF and NONE_OF take 1 to 100, EXISTS and NOT_EXISTS none, and the others one.
+   * The values that it is compared with: texts of 1 to 128 characters, whole numbers of 0 or more such as `10000`, times such as
+   * `2026-11-28T00:00:00Z`, countries such as `US`, ids of groups, or names of `SaleChannel`. BETWEEN takes two, ONE_OF and NONE_OF take 1 to 100, EXISTS and NOT_EXISTS none, and the others one.
    *
    * @generated from field: repeated string values = 5;
    */
   values: string[];
+
+  /**
+   * The key of the metadata: 1 to 40 characters. Required with EVENT_METADATA and LEAD_METADATA, and refused with other fields.
+   *
+   * @generated from field: string key = 6;
+   */
+  key: string;
 };
 
 /**
@@ -130,11 +143,12 @@ export const ConditionSchema: GenMessage<Condition> = /*@__PURE__*/
  * | Step | Commission |
  * |---|---|
  * | 1 | the enrollment's own `commission_override`, for sales |
- * | 2 | rules with `coupon_codes` |
- * | 3 | rules with `item_skus` |
- * | 4 | rules with `plans` |
- * | 5 | all other rules |
- * | 6 | `Terms.commission`, for sales |
+ * | 2 | the coupon's own `commission`, for sales that were made with it and are credited to its affiliate |
+ * | 3 | rules with `coupon_codes` |
+ * | 4 | rules with `item_skus` |
+ * | 5 | rules with `plans` |
+ * | 6 | all other rules |
+ * | 7 | `Terms.commission`, for sales |
  *
  * @generated from message headwater.v1.CommissionRule
  */
@@ -327,6 +341,90 @@ export const CapSchema: GenMessage<Cap> = /*@__PURE__*/
   messageDesc(file_headwater_v1_program, 4);
 
 /**
+ * The commission of the terms rises with what an affiliate has sold in the program, in a period.
+ *
+ * The ladder prices sales to which the enrollment's own commission and `Terms.rules` do not apply, and those lines of a sale. Only what the
+ * ladder prices is counted: each sale of which something is left, and what is left of its net amount. Of a sale that several affiliates share,
+ * each counts the sale, and its share of the amount. A free sale and a sale in another currency than the program's are priced at the step
+ * that was reached, and are not counted; the calculation of the latter has `amount_not_compared`.
+ *
+ * A refund that brings the affiliate below a step takes the step away for later sales, and so does the end of the period. What is told counts
+ * in the order in which it is told, in the period in which it occurred: a sale that is told late is priced at the step that was reached in its
+ * period by then, and changes no other sale. A sale keeps its step when it is refunded or corrected. A sale that is credited anew leaves the
+ * tally of before, and is priced at the step that its affiliate has reached by then. A reward that is denied stays counted.
+ *
+ * A new version of the terms whose ladder has the same mode, the same period and the same kind of steps goes on with what was counted.
+ * Otherwise counting begins anew.
+ *
+ * @generated from message headwater.v1.Ladder
+ */
+export type Ladder = Message<"headwater.v1.Ladder"> & {
+  /**
+   * Which sales get the commission of a step. Required.
+   *
+   * @generated from field: headwater.v1.LadderMode mode = 1;
+   */
+  mode: LadderMode;
+
+  /**
+   * The period. Each one begins before the first step. Default `PERIOD_ALL_TIME`.
+   *
+   * @generated from field: headwater.v1.Period period = 2;
+   */
+  period: Period;
+
+  /**
+   * The steps, 1 to 99, in the order of what must be reached. Before the first one the terms' `commission` applies.
+   *
+   * @generated from field: repeated headwater.v1.LadderStep steps = 3;
+   */
+  steps: LadderStep[];
+};
+
+/**
+ * Describes the message headwater.v1.Ladder.
+ * Use `create(LadderSchema)` to create a new message.
+ */
+export const LadderSchema: GenMessage<Ladder> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_program, 5);
+
+/**
+ * A step of a ladder.
+ *
+ * @generated from message headwater.v1.LadderStep
+ */
+export type LadderStep = Message<"headwater.v1.LadderStep"> & {
+  /**
+   * The number of sales from which on the step is reached, 1 to 1,000,000,000, more than that of the step before. All steps have a
+   * `min_sale_count`, or all have a `min_amount`.
+   *
+   * @generated from field: int64 min_sale_count = 1;
+   */
+  minSaleCount: bigint;
+
+  /**
+   * The sum of net amounts from which on the step is reached, in the program's currency: more than zero, and more than that of the step before.
+   *
+   * @generated from field: headwater.v1.Money min_amount = 2;
+   */
+  minAmount?: Money | undefined;
+
+  /**
+   * The commission of the step. Required.
+   *
+   * @generated from field: headwater.v1.Commission commission = 3;
+   */
+  commission?: Commission | undefined;
+};
+
+/**
+ * Describes the message headwater.v1.LadderStep.
+ * Use `create(LadderStepSchema)` to create a new message.
+ */
+export const LadderStepSchema: GenMessage<LadderStep> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_program, 6);
+
+/**
  * The rules that sales are priced under. A version never changes, except that a scheduled one can be withdrawn before it starts.
  *
  * Of the versions that have started when a sale occurs, have not ended and reach the sale, the one with the latest start applies. Of the
@@ -477,6 +575,13 @@ export type Terms = Message<"headwater.v1.Terms"> & {
    * @generated from field: headwater.v1.RewardValue enrollment_bonus = 18;
    */
   enrollmentBonus?: RewardValue | undefined;
+
+  /**
+   * How `commission` rises with what an affiliate sells. Not set: it is the same for all sales.
+   *
+   * @generated from field: headwater.v1.Ladder ladder = 19;
+   */
+  ladder?: Ladder | undefined;
 };
 
 /**
@@ -484,7 +589,7 @@ export type Terms = Message<"headwater.v1.Terms"> & {
  * Use `create(TermsSchema)` to create a new message.
  */
 export const TermsSchema: GenMessage<Terms> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 5);
+  messageDesc(file_headwater_v1_program, 7);
 
 /**
  * The text that affiliates of a program agree to. It has nothing to do with `Terms`, which are the rules of commissions.
@@ -527,7 +632,7 @@ export type Agreement = Message<"headwater.v1.Agreement"> & {
  * Use `create(AgreementSchema)` to create a new message.
  */
 export const AgreementSchema: GenMessage<Agreement> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 6);
+  messageDesc(file_headwater_v1_program, 8);
 
 /**
  * The mail that welcomes a new affiliate of a program. The sender is the server's, see its setting `mail_from`. An affiliate gets one
@@ -568,7 +673,7 @@ export type WelcomeMail = Message<"headwater.v1.WelcomeMail"> & {
  * Use `create(WelcomeMailSchema)` to create a new message.
  */
 export const WelcomeMailSchema: GenMessage<WelcomeMail> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 7);
+  messageDesc(file_headwater_v1_program, 9);
 
 /**
  * A question that applicants answer. The answer is the custom field of the affiliate with the same key.
@@ -603,7 +708,7 @@ export type ApplicationQuestion = Message<"headwater.v1.ApplicationQuestion"> & 
  * Use `create(ApplicationQuestionSchema)` to create a new message.
  */
 export const ApplicationQuestionSchema: GenMessage<ApplicationQuestion> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 8);
+  messageDesc(file_headwater_v1_program, 10);
 
 /**
  * A code that opens a private program to those whom you give it to. EnrollAffiliate and CreateAffiliate take it as `invitation_code`.
@@ -646,7 +751,7 @@ export type ProgramInvitation = Message<"headwater.v1.ProgramInvitation"> & {
  * Use `create(ProgramInvitationSchema)` to create a new message.
  */
 export const ProgramInvitationSchema: GenMessage<ProgramInvitation> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 9);
+  messageDesc(file_headwater_v1_program, 11);
 
 /**
  * A campaign that affiliates are enrolled in.
@@ -784,7 +889,7 @@ export type Program = Message<"headwater.v1.Program"> & {
  * Use `create(ProgramSchema)` to create a new message.
  */
 export const ProgramSchema: GenMessage<Program> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 10);
+  messageDesc(file_headwater_v1_program, 12);
 
 /**
  * The request of CreateProgram.
@@ -900,7 +1005,7 @@ export type CreateProgramRequest = Message<"headwater.v1.CreateProgramRequest"> 
  * Use `create(CreateProgramRequestSchema)` to create a new message.
  */
 export const CreateProgramRequestSchema: GenMessage<CreateProgramRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 11);
+  messageDesc(file_headwater_v1_program, 13);
 
 /**
  * The answer of CreateProgram.
@@ -935,7 +1040,7 @@ export type CreateProgramResponse = Message<"headwater.v1.CreateProgramResponse"
  * Use `create(CreateProgramResponseSchema)` to create a new message.
  */
 export const CreateProgramResponseSchema: GenMessage<CreateProgramResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 12);
+  messageDesc(file_headwater_v1_program, 14);
 
 /**
  * The monthly recurring revenue in one currency of the customers who are bound in a program.
@@ -963,7 +1068,7 @@ export type ProgramMrr = Message<"headwater.v1.ProgramMrr"> & {
  * Use `create(ProgramMrrSchema)` to create a new message.
  */
 export const ProgramMrrSchema: GenMessage<ProgramMrr> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 13);
+  messageDesc(file_headwater_v1_program, 15);
 
 /**
  * The request of GetProgram.
@@ -992,7 +1097,7 @@ export type GetProgramRequest = Message<"headwater.v1.GetProgramRequest"> & {
  * Use `create(GetProgramRequestSchema)` to create a new message.
  */
 export const GetProgramRequestSchema: GenMessage<GetProgramRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 14);
+  messageDesc(file_headwater_v1_program, 16);
 
 /**
  * A version of the terms that is going to start.
@@ -1034,7 +1139,7 @@ export type ScheduledTerms = Message<"headwater.v1.ScheduledTerms"> & {
  * Use `create(ScheduledTermsSchema)` to create a new message.
  */
 export const ScheduledTermsSchema: GenMessage<ScheduledTerms> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 15);
+  messageDesc(file_headwater_v1_program, 17);
 
 /**
  * The answer of GetProgram.
@@ -1078,7 +1183,7 @@ export type GetProgramResponse = Message<"headwater.v1.GetProgramResponse"> & {
  * Use `create(GetProgramResponseSchema)` to create a new message.
  */
 export const GetProgramResponseSchema: GenMessage<GetProgramResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 16);
+  messageDesc(file_headwater_v1_program, 18);
 
 /**
  * The request of ListPrograms.
@@ -1138,7 +1243,7 @@ export type ListProgramsRequest = Message<"headwater.v1.ListProgramsRequest"> & 
  * Use `create(ListProgramsRequestSchema)` to create a new message.
  */
 export const ListProgramsRequestSchema: GenMessage<ListProgramsRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 17);
+  messageDesc(file_headwater_v1_program, 19);
 
 /**
  * The answer of ListPrograms.
@@ -1173,7 +1278,7 @@ export type ListProgramsResponse = Message<"headwater.v1.ListProgramsResponse"> 
  * Use `create(ListProgramsResponseSchema)` to create a new message.
  */
 export const ListProgramsResponseSchema: GenMessage<ListProgramsResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 18);
+  messageDesc(file_headwater_v1_program, 20);
 
 /**
  * The request of UpdateProgram.
@@ -1249,7 +1354,7 @@ export type UpdateProgramRequest = Message<"headwater.v1.UpdateProgramRequest"> 
  * Use `create(UpdateProgramRequestSchema)` to create a new message.
  */
 export const UpdateProgramRequestSchema: GenMessage<UpdateProgramRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 19);
+  messageDesc(file_headwater_v1_program, 21);
 
 /**
  * The answer of UpdateProgram.
@@ -1284,7 +1389,7 @@ export type UpdateProgramResponse = Message<"headwater.v1.UpdateProgramResponse"
  * Use `create(UpdateProgramResponseSchema)` to create a new message.
  */
 export const UpdateProgramResponseSchema: GenMessage<UpdateProgramResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 20);
+  messageDesc(file_headwater_v1_program, 22);
 
 /**
  * The request of ArchiveProgram.
@@ -1321,7 +1426,7 @@ export type ArchiveProgramRequest = Message<"headwater.v1.ArchiveProgramRequest"
  * Use `create(ArchiveProgramRequestSchema)` to create a new message.
  */
 export const ArchiveProgramRequestSchema: GenMessage<ArchiveProgramRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 21);
+  messageDesc(file_headwater_v1_program, 23);
 
 /**
  * The answer of ArchiveProgram.
@@ -1349,7 +1454,7 @@ export type ArchiveProgramResponse = Message<"headwater.v1.ArchiveProgramRespons
  * Use `create(ArchiveProgramResponseSchema)` to create a new message.
  */
 export const ArchiveProgramResponseSchema: GenMessage<ArchiveProgramResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 22);
+  messageDesc(file_headwater_v1_program, 24);
 
 /**
  * How an amount is rounded to whole minor units. Every rule treats an amount and its negative alike.
@@ -1580,6 +1685,52 @@ export enum ConditionField {
    * @generated from enum value: CONDITION_FIELD_LINE_AMOUNT = 12;
    */
   LINE_AMOUNT = 12,
+
+  /**
+   * One of your own texts about the event, by `key`: an entry of its `metadata`. LESS, MORE, BETWEEN, MULTIPLE_OF and their like compare it as a
+   * whole number, BEFORE and AFTER as a time in RFC 3339, and the others as a text. A text that is no number or no time is more, less,
+   * earlier and later than nothing.
+   *
+   * @generated from enum value: CONDITION_FIELD_EVENT_METADATA = 13;
+   */
+  EVENT_METADATA = 13,
+
+  /**
+   * One of your own texts about the customer, by `key`: an entry of `Lead.metadata`, compared as for EVENT_METADATA. Noted, see Condition.
+   * The noted text stays with the event when the lead is deleted, so do not name entries that have personal data.
+   *
+   * @generated from enum value: CONDITION_FIELD_LEAD_METADATA = 14;
+   */
+  LEAD_METADATA = 14,
+
+  /**
+   * The country of the customer: the `country_code` that was sent with the sale or the sign-up, or else that of the lead, noted. The values
+   * are ISO 3166-1 codes of two letters, such as `US`.
+   *
+   * @generated from enum value: CONDITION_FIELD_CUSTOMER_COUNTRY = 15;
+   */
+  CUSTOMER_COUNTRY = 15,
+
+  /**
+   * The country in the address of the credited affiliate, as for CUSTOMER_COUNTRY. Noted, see Condition.
+   *
+   * @generated from enum value: CONDITION_FIELD_AFFILIATE_COUNTRY = 16;
+   */
+  AFFILIATE_COUNTRY = 16,
+
+  /**
+   * The id of the group of the credited affiliate. Noted, see Condition.
+   *
+   * @generated from enum value: CONDITION_FIELD_AFFILIATE_GROUP = 17;
+   */
+  AFFILIATE_GROUP = 17,
+
+  /**
+   * A time: when the event occurred. The values are times in RFC 3339, such as `2026-11-28T00:00:00Z`.
+   *
+   * @generated from enum value: CONDITION_FIELD_OCCUR_TIME = 18;
+   */
+  OCCUR_TIME = 18,
 }
 
 /**
@@ -1603,14 +1754,14 @@ export enum Comparison {
   UNSPECIFIED = 0,
 
   /**
-   * Equal to the value. For every field.
+   * Equal to the value. For every field except times.
    *
    * @generated from enum value: COMPARISON_EQUAL = 1;
    */
   EQUAL = 1,
 
   /**
-   * Not equal to the value. For every field.
+   * Not equal to the value. For every field except times.
    *
    * @generated from enum value: COMPARISON_NOT_EQUAL = 2;
    */
@@ -1645,21 +1796,21 @@ export enum Comparison {
   MORE_OR_EQUAL = 6,
 
   /**
-   * From the first of two values to the second, both included. For numbers.
+   * From the first of two values to the second, both included. For numbers and times.
    *
    * @generated from enum value: COMPARISON_BETWEEN = 7;
    */
   BETWEEN = 7,
 
   /**
-   * Equal to one of 1 to 100 values. For every field.
+   * Equal to one of 1 to 100 values. For every field except times.
    *
    * @generated from enum value: COMPARISON_ONE_OF = 8;
    */
   ONE_OF = 8,
 
   /**
-   * Equal to none of 1 to 100 values. For every field.
+   * Equal to none of 1 to 100 values. For every field except times.
    *
    * @generated from enum value: COMPARISON_NONE_OF = 9;
    */
@@ -1680,14 +1831,14 @@ export enum Comparison {
   CONTAINS = 11,
 
   /**
-   * The event has the fact. Without a value. For numbers and texts.
+   * The event has the fact. Without a value. For numbers, texts, countries and groups.
    *
    * @generated from enum value: COMPARISON_EXISTS = 12;
    */
   EXISTS = 12,
 
   /**
-   * The event does not have the fact. Without a value. For numbers and texts.
+   * The event does not have the fact. Without a value. For numbers, texts, countries and groups.
    *
    * @generated from enum value: COMPARISON_NOT_EXISTS = 13;
    */
@@ -1699,6 +1850,20 @@ export enum Comparison {
    * @generated from enum value: COMPARISON_MULTIPLE_OF = 14;
    */
   MULTIPLE_OF = 14,
+
+  /**
+   * Earlier than the value. For times.
+   *
+   * @generated from enum value: COMPARISON_BEFORE = 15;
+   */
+  BEFORE = 15,
+
+  /**
+   * Later than the value. For times.
+   *
+   * @generated from enum value: COMPARISON_AFTER = 16;
+   */
+  AFTER = 16,
 }
 
 /**
@@ -1885,4 +2050,31 @@ export enum Period {
  */
 export const PeriodSchema: GenEnum<Period> = /*@__PURE__*/
   enumDesc(file_headwater_v1_program, 8);
+
+/**
+ * Which sales get the commission of a step.
+ *
+ * @generated from enum headwater.v1.LadderMode
+ */
+export enum LadderMode {
+  /**
+   * Not set; refused.
+   *
+   * @generated from enum value: LADDER_MODE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Those that are told after the step was reached. The sale that reaches it has the commission of before.
+   *
+   * @generated from enum value: LADDER_MODE_LEVEL_UP = 1;
+   */
+  LEVEL_UP = 1,
+}
+
+/**
+ * Describes the enum headwater.v1.LadderMode.
+ */
+export const LadderModeSchema: GenEnum<LadderMode> = /*@__PURE__*/
+  enumDesc(file_headwater_v1_program, 9);
 

@@ -24,7 +24,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file headwater/v1/reward.proto.
  */
 export const file_headwater_v1_reward: GenFile = /*@__PURE__*/
-  fileDesc("ChloZWFkd2F0ZXIvdjEvcmV3YXJkLnByb3RvEgxoZWFkd2F0ZXIudjEiiAIKEFJld2FyZENvbnZlcnNpb24SEAoIZXZlbnRfaWQYASABKAkSIwoGYW1vdW50GAIgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5Eg8KB2xlYWRfaWQYAyABKAkSLwoGc291cmNlGAQgASgOMh8uaGVhZHdhdGVyLnYxLkF0dHJpYnV0aW9uU291cmNlEhAKCG9yZGVyX2lkGAUgASgJEhQKDG9yZGVyX251bWJlchgGIAEoCRIRCglyZWZ1bmRfaWQYByABKAkSEAoIcXVhbnRpdHkYCCABKAUSLgoKb2NjdXJfdGltZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAi5gQKBlJld2FyZBIKCgJpZBgBIAEoCRIVCg1jb252ZXJzaW9uX2lkGAIgASgJEhQKDGFmZmlsaWF0ZV9pZBgDIAEoCRIVCg1lbnJvbGxtZW50X2lkGAQgASgJEhIKCnByb2dyYW1faWQYBSABKAkSKAoFdmFsdWUYBiABKAsyGS5oZWFkd2F0ZXIudjEuUmV3YXJkVmFsdWUSKwoIcmV2ZXJzZWQYByABKAsyGS5oZWFkd2F0ZXIudjEuUmV3YXJkVmFsdWUSGgoScmV2ZXJzZXNfcmV3YXJkX2lkGAggASgJEigKBXN0YXRlGAkgASgOMhkuaGVhZHdhdGVyLnYxLlJld2FyZFN0YXRlEjQKC2NhbGN1bGF0aW9uGAogASgLMh8uaGVhZHdhdGVyLnYxLlJld2FyZENhbGN1bGF0aW9uEjUKEWF1dG9fYXBwcm92ZV90aW1lGAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtjcmVhdGVfdGltZRgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYDSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhMKC2RlbnlfcmVhc29uGA4gASgJEhUKDWNyZWF0ZV9yZWFzb24YDyABKAkSDwoHbGVhZF9pZBgQIAEoCRIyCgpjb252ZXJzaW9uGBEgASgLMh4uaGVhZHdhdGVyLnYxLlJld2FyZENvbnZlcnNpb24SGwoTYm9udXNfdGVybXNfdmVyc2lvbhgSIAEoBSKtBQoRUmV3YXJkQ2FsY3VsYXRpb24SJgoEcnVsZRgBIAEoDjIYLmhlYWR3YXRlci52MS5SZXdhcmRSdWxlEigKC2Jhc2VfYW1vdW50GAIgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5EigKC3NhbGVfYW1vdW50GAMgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5EhUKC3BlcmNlbnRfcHBtGAQgASgFSAASIwoEZmxhdBgFIAEoCzITLmhlYWR3YXRlci52MS5Nb25leUgAEhEKCXNoYXJlX3BwbRgGIAEoBRIVCg10ZXJtc192ZXJzaW9uGAcgASgFEigKCHJvdW5kaW5nGAggASgOMhYuaGVhZHdhdGVyLnYxLlJvdW5kaW5nEicKCmFkanVzdG1lbnQYCSABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSEQoJcnVsZV9uYW1lGAogASgJEhMKC3J1bGVfbnVtYmVyGAsgASgFEhAKCHF1YW50aXR5GAwgASgFEhsKE2Ftb3VudF9ub3RfY29tcGFyZWQYDSABKAgSLQoQZmlyc3Rfc2FsZV9ib251cxgPIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRIpCgZ1cGxpbmUYDiABKAsyGS5oZWFkd2F0ZXIudjEuVXBsaW5lU2hhcmUSKAoFc3BsaXQYECABKAsyGS5oZWFkd2F0ZXIudjEuUmV3YXJkU3BsaXQSJgoEY2FwcxgRIAMoCzIYLmhlYWR3YXRlci52MS5DYXBBcHBsaWVkEi8KDHRhbGx5X2NoYW5nZRgSIAEoCzIZLmhlYWR3YXRlci52MS5UYWxseUNoYW5nZRInCgVsaW5lcxgTIAMoCzIYLmhlYWR3YXRlci52MS5SZXdhcmRMaW5lQgYKBHJhdGUi1wEKCkNhcEFwcGxpZWQSJQoFc2NvcGUYASABKA4yFi5oZWFkd2F0ZXIudjEuQ2FwU2NvcGUSJAoGcGVyaW9kGAIgASgOMhQuaGVhZHdhdGVyLnYxLlBlcmlvZBIYChBwZXJpb2Rfc3RhcnRfZGF5GAMgASgJEiQKB21heGltdW0YBCABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSKAoLcGFpZF9iZWZvcmUYBSABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSEgoKcm9vbV9taW5vchgGIAEoAyJYCgtUYWxseUNoYW5nZRIZChFwYWlkX2JlZm9yZV9taW5vchgBIAEoAxIYChBwYWlkX2FmdGVyX21pbm9yGAIgASgDEhQKDGJvb2tlZF9taW5vchgDIAEoAyIwCgtSZXdhcmRTcGxpdBISCgpzaGFyZXNfcHBtGAEgAygFEg0KBXBsYWNlGAIgASgFIq4DCgpSZXdhcmRMaW5lEg8KB2xpbmVfaWQYASABKAkSEAoIaXRlbV9za3UYAiABKAkSDAoEcGxhbhgDIAEoCRIoCgtiYXNlX2Ftb3VudBgEIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRImCgRydWxlGAUgASgOMhguaGVhZHdhdGVyLnYxLlJld2FyZFJ1bGUSFQoLcGVyY2VudF9wcG0YBiABKAVIABIjCgRmbGF0GAcgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5SAASEQoJcnVsZV9uYW1lGAggASgJEhMKC3J1bGVfbnVtYmVyGAkgASgFEhAKCHF1YW50aXR5GAogASgFEi0KEGZpcnN0X3NhbGVfYm9udXMYCyABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSLgoRY29tbWlzc2lvbl9hbW91bnQYDCABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSKQoMdmFsdWVfYW1vdW50GA0gASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5EhUKDWxpbmVfcXVhbnRpdHkYDiABKAVCBgoEcmF0ZSJ7CgtVcGxpbmVTaGFyZRINCgVsZXZlbBgBIAEoBRIoCgViYXNpcxgCIAEoDjIZLmhlYWR3YXRlci52MS5VcGxpbmVCYXNpcxITCgtwZXJjZW50X3BwbRgDIAEoBRIeChZjcmVkaXRlZF9lbnJvbGxtZW50X2lkGAQgASgJImIKDVJld2FyZFN1bW1hcnkSEQoJcmV3YXJkX2lkGAEgASgJEhQKDGFmZmlsaWF0ZV9pZBgCIAEoCRIoCgV2YWx1ZRgDIAEoCzIZLmhlYWR3YXRlci52MS5SZXdhcmRWYWx1ZSJNChBHZXRSZXdhcmRSZXF1ZXN0EhEKCXJld2FyZF9pZBgBIAEoCRImCgR2aWV3GAIgASgOMhguaGVhZHdhdGVyLnYxLlJld2FyZFZpZXciOQoRR2V0UmV3YXJkUmVzcG9uc2USJAoGcmV3YXJkGAEgASgLMhQuaGVhZHdhdGVyLnYxLlJld2FyZCL1AwoSTGlzdFJld2FyZHNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEiYKBW9yZGVyGAMgASgOMhcuaGVhZHdhdGVyLnYxLkxpc3RPcmRlchIpCgZzdGF0ZXMYBCADKA4yGS5oZWFkd2F0ZXIudjEuUmV3YXJkU3RhdGUSMgoJYWZmaWxpYXRlGAUgASgLMh8uaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZVNlbGVjdG9yEhIKCnByb2dyYW1faWQYBiABKAkSMwoPY3JlYXRlX2ludGVydmFsGAcgASgLMhouaGVhZHdhdGVyLnYxLlRpbWVJbnRlcnZhbBInCgV1bml0cxgIIAMoDjIYLmhlYWR3YXRlci52MS5SZXdhcmRVbml0EhAKCG9yZGVyX2lkGAkgASgJEhQKDG9yZGVyX251bWJlchgKIAEoCRIRCglyZWZ1bmRfaWQYCyABKAkSMAoHc291cmNlcxgMIAMoDjIfLmhlYWR3YXRlci52MS5BdHRyaWJ1dGlvblNvdXJjZRIqCgZvcmlnaW4YDSABKA4yGi5oZWFkd2F0ZXIudjEuUmV3YXJkT3JpZ2luEiYKBHZpZXcYDiABKA4yGC5oZWFkd2F0ZXIudjEuUmV3YXJkVmlldyJVChNMaXN0UmV3YXJkc1Jlc3BvbnNlEiUKB3Jld2FyZHMYASADKAsyFC5oZWFkd2F0ZXIudjEuUmV3YXJkEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSI/ChVBcHByb3ZlUmV3YXJkc1JlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRISCgpyZXdhcmRfaWRzGAIgAygJIlEKFkFwcHJvdmVSZXdhcmRzUmVzcG9uc2USJQoHcmV3YXJkcxgBIAMoCzIULmhlYWR3YXRlci52MS5SZXdhcmQSEAoIcmVwbGF5ZWQYAiABKAgiTAoSRGVueVJld2FyZHNSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSEgoKcmV3YXJkX2lkcxgCIAMoCRIOCgZyZWFzb24YAyABKAkiTgoTRGVueVJld2FyZHNSZXNwb25zZRIlCgdyZXdhcmRzGAEgAygLMhQuaGVhZHdhdGVyLnYxLlJld2FyZBIQCghyZXBsYXllZBgCIAEoCCI/ChVSZWxlYXNlUmV3YXJkc1JlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRISCgpyZXdhcmRfaWRzGAIgAygJIlEKFlJlbGVhc2VSZXdhcmRzUmVzcG9uc2USJQoHcmV3YXJkcxgBIAMoCzIULmhlYWR3YXRlci52MS5SZXdhcmQSEAoIcmVwbGF5ZWQYAiABKAgi/gEKE0NyZWF0ZVJld2FyZFJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIqCgRsZWFkGAIgASgLMhouaGVhZHdhdGVyLnYxLkxlYWRTZWxlY3RvckgAEjYKCmVucm9sbG1lbnQYAyABKAsyIC5oZWFkd2F0ZXIudjEuRW5yb2xsbWVudFNlbGVjdG9ySAASKAoFdmFsdWUYBCABKAsyGS5oZWFkd2F0ZXIudjEuUmV3YXJkVmFsdWUSKAoFc3RhdGUYBSABKA4yGS5oZWFkd2F0ZXIudjEuUmV3YXJkU3RhdGUSDgoGcmVhc29uGAYgASgJQgsKCXJlY2lwaWVudCJOChRDcmVhdGVSZXdhcmRSZXNwb25zZRIkCgZyZXdhcmQYASABKAsyFC5oZWFkd2F0ZXIudjEuUmV3YXJkEhAKCHJlcGxheWVkGAIgASgIIj0KFEZ1bGZpbGxSZXdhcmRSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSEQoJcmV3YXJkX2lkGAIgASgJIk8KFUZ1bGZpbGxSZXdhcmRSZXNwb25zZRIkCgZyZXdhcmQYASABKAsyFC5oZWFkd2F0ZXIudjEuUmV3YXJkEhAKCHJlcGxheWVkGAIgASgIKsIBCgtSZXdhcmRTdGF0ZRIcChhSRVdBUkRfU1RBVEVfVU5TUEVDSUZJRUQQABIYChRSRVdBUkRfU1RBVEVfUEVORElORxABEhkKFVJFV0FSRF9TVEFURV9BUFBST1ZFRBACEhcKE1JFV0FSRF9TVEFURV9ERU5JRUQQAxIVChFSRVdBUkRfU1RBVEVfUEFJRBAEEhkKFVJFV0FSRF9TVEFURV9SRVZFUlNFRBAFEhUKEVJFV0FSRF9TVEFURV9IRUxEEAYqVgoKUmV3YXJkVmlldxIbChdSRVdBUkRfVklFV19VTlNQRUNJRklFRBAAEhUKEVJFV0FSRF9WSUVXX0JBU0lDEAESFAoQUkVXQVJEX1ZJRVdfRlVMTBACKmYKDFJld2FyZE9yaWdpbhIdChlSRVdBUkRfT1JJR0lOX1VOU1BFQ0lGSUVEEAASHAoYUkVXQVJEX09SSUdJTl9DT05WRVJTSU9OEAESGQoVUkVXQVJEX09SSUdJTl9CWV9IQU5EEAIq6gEKClJld2FyZFJ1bGUSGwoXUkVXQVJEX1JVTEVfVU5TUEVDSUZJRUQQABIXChNSRVdBUkRfUlVMRV9QUk9HUkFNEAESGgoWUkVXQVJEX1JVTEVfRU5ST0xMTUVOVBACEhgKFFJFV0FSRF9SVUxFX1JFVkVSU0FMEAMSGgoWUkVXQVJEX1JVTEVfQ09SUkVDVElPThAEEhoKFlJFV0FSRF9SVUxFX0FESlVTVE1FTlQQBRIaChZSRVdBUkRfUlVMRV9URVJNU19SVUxFEAYSHAoYUkVXQVJEX1JVTEVfVEFMTFlfQ0hBTkdFEAdCTQoQZGV2LmhlYWR3YXRlci52MUILUmV3YXJkUHJvdG9QAVoqaGVhZHdhdGVyLmRldi9nZW4vaGVhZHdhdGVyL3YxO2hlYWR3YXRlcnYxYgZwcm90bzM", [file_google_protobuf_timestamp, file_headwater_v1_attribution, file_headwater_v1_common, file_headwater_v1_program, file_headwater_v1_reward_value, file_headwater_v1_selector]);
+  fileDesc("ChloZWFkd2F0ZXIvdjEvcmV3YXJkLnByb3RvEgxoZWFkd2F0ZXIudjEiiAIKEFJld2FyZENvbnZlcnNpb24SEAoIZXZlbnRfaWQYASABKAkSIwoGYW1vdW50GAIgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5Eg8KB2xlYWRfaWQYAyABKAkSLwoGc291cmNlGAQgASgOMh8uaGVhZHdhdGVyLnYxLkF0dHJpYnV0aW9uU291cmNlEhAKCG9yZGVyX2lkGAUgASgJEhQKDG9yZGVyX251bWJlchgGIAEoCRIRCglyZWZ1bmRfaWQYByABKAkSEAoIcXVhbnRpdHkYCCABKAUSLgoKb2NjdXJfdGltZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAikAUKBlJld2FyZBIKCgJpZBgBIAEoCRIVCg1jb252ZXJzaW9uX2lkGAIgASgJEhQKDGFmZmlsaWF0ZV9pZBgDIAEoCRIVCg1lbnJvbGxtZW50X2lkGAQgASgJEhIKCnByb2dyYW1faWQYBSABKAkSKAoFdmFsdWUYBiABKAsyGS5oZWFkd2F0ZXIudjEuUmV3YXJkVmFsdWUSKwoIcmV2ZXJzZWQYByABKAsyGS5oZWFkd2F0ZXIudjEuUmV3YXJkVmFsdWUSGgoScmV2ZXJzZXNfcmV3YXJkX2lkGAggASgJEigKBXN0YXRlGAkgASgOMhkuaGVhZHdhdGVyLnYxLlJld2FyZFN0YXRlEjQKC2NhbGN1bGF0aW9uGAogASgLMh8uaGVhZHdhdGVyLnYxLlJld2FyZENhbGN1bGF0aW9uEjUKEWF1dG9fYXBwcm92ZV90aW1lGAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtjcmVhdGVfdGltZRgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYDSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhMKC2RlbnlfcmVhc29uGA4gASgJEhUKDWNyZWF0ZV9yZWFzb24YDyABKAkSDwoHbGVhZF9pZBgQIAEoCRIyCgpjb252ZXJzaW9uGBEgASgLMh4uaGVhZHdhdGVyLnYxLlJld2FyZENvbnZlcnNpb24SGwoTYm9udXNfdGVybXNfdmVyc2lvbhgSIAEoBRIRCglwYXlvdXRfaWQYEyABKAkSFQoNc3VibWlzc2lvbl9pZBgUIAEoCSLWBQoRUmV3YXJkQ2FsY3VsYXRpb24SJgoEcnVsZRgBIAEoDjIYLmhlYWR3YXRlci52MS5SZXdhcmRSdWxlEigKC2Jhc2VfYW1vdW50GAIgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5EigKC3NhbGVfYW1vdW50GAMgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5EhUKC3BlcmNlbnRfcHBtGAQgASgFSAASIwoEZmxhdBgFIAEoCzITLmhlYWR3YXRlci52MS5Nb25leUgAEhEKCXNoYXJlX3BwbRgGIAEoBRIVCg10ZXJtc192ZXJzaW9uGAcgASgFEigKCHJvdW5kaW5nGAggASgOMhYuaGVhZHdhdGVyLnYxLlJvdW5kaW5nEicKCmFkanVzdG1lbnQYCSABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSEQoJcnVsZV9uYW1lGAogASgJEhMKC3J1bGVfbnVtYmVyGAsgASgFEhAKCHF1YW50aXR5GAwgASgFEhsKE2Ftb3VudF9ub3RfY29tcGFyZWQYDSABKAgSLQoQZmlyc3Rfc2FsZV9ib251cxgPIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRIpCgZ1cGxpbmUYDiABKAsyGS5oZWFkd2F0ZXIudjEuVXBsaW5lU2hhcmUSKAoFc3BsaXQYECABKAsyGS5oZWFkd2F0ZXIudjEuUmV3YXJkU3BsaXQSJgoEY2FwcxgRIAMoCzIYLmhlYWR3YXRlci52MS5DYXBBcHBsaWVkEi8KDHRhbGx5X2NoYW5nZRgSIAEoCzIZLmhlYWR3YXRlci52MS5UYWxseUNoYW5nZRInCgVsaW5lcxgTIAMoCzIYLmhlYWR3YXRlci52MS5SZXdhcmRMaW5lEicKBmxhZGRlchgUIAEoCzIXLmhlYWR3YXRlci52MS5MYWRkZXJNZXRCBgoEcmF0ZSKiAQoJTGFkZGVyTWV0EgwKBHN0ZXAYASABKAUSJAoGcGVyaW9kGAIgASgOMhQuaGVhZHdhdGVyLnYxLlBlcmlvZBIYChBwZXJpb2Rfc3RhcnRfZGF5GAMgASgJEhoKEmVhcmxpZXJfc2FsZV9jb3VudBgEIAEoAxIrCg5lYXJsaWVyX2Ftb3VudBgFIAEoCzITLmhlYWR3YXRlci52MS5Nb25leSLXAQoKQ2FwQXBwbGllZBIlCgVzY29wZRgBIAEoDjIWLmhlYWR3YXRlci52MS5DYXBTY29wZRIkCgZwZXJpb2QYAiABKA4yFC5oZWFkd2F0ZXIudjEuUGVyaW9kEhgKEHBlcmlvZF9zdGFydF9kYXkYAyABKAkSJAoHbWF4aW11bRgEIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRIoCgtwYWlkX2JlZm9yZRgFIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRISCgpyb29tX21pbm9yGAYgASgDIlgKC1RhbGx5Q2hhbmdlEhkKEXBhaWRfYmVmb3JlX21pbm9yGAEgASgDEhgKEHBhaWRfYWZ0ZXJfbWlub3IYAiABKAMSFAoMYm9va2VkX21pbm9yGAMgASgDIjAKC1Jld2FyZFNwbGl0EhIKCnNoYXJlc19wcG0YASADKAUSDQoFcGxhY2UYAiABKAUirgMKClJld2FyZExpbmUSDwoHbGluZV9pZBgBIAEoCRIQCghpdGVtX3NrdRgCIAEoCRIMCgRwbGFuGAMgASgJEigKC2Jhc2VfYW1vdW50GAQgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5EiYKBHJ1bGUYBSABKA4yGC5oZWFkd2F0ZXIudjEuUmV3YXJkUnVsZRIVCgtwZXJjZW50X3BwbRgGIAEoBUgAEiMKBGZsYXQYByABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXlIABIRCglydWxlX25hbWUYCCABKAkSEwoLcnVsZV9udW1iZXIYCSABKAUSEAoIcXVhbnRpdHkYCiABKAUSLQoQZmlyc3Rfc2FsZV9ib251cxgLIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRIuChFjb21taXNzaW9uX2Ftb3VudBgMIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRIpCgx2YWx1ZV9hbW91bnQYDSABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSFQoNbGluZV9xdWFudGl0eRgOIAEoBUIGCgRyYXRlInsKC1VwbGluZVNoYXJlEg0KBWxldmVsGAEgASgFEigKBWJhc2lzGAIgASgOMhkuaGVhZHdhdGVyLnYxLlVwbGluZUJhc2lzEhMKC3BlcmNlbnRfcHBtGAMgASgFEh4KFmNyZWRpdGVkX2Vucm9sbG1lbnRfaWQYBCABKAkiYgoNUmV3YXJkU3VtbWFyeRIRCglyZXdhcmRfaWQYASABKAkSFAoMYWZmaWxpYXRlX2lkGAIgASgJEigKBXZhbHVlGAMgASgLMhkuaGVhZHdhdGVyLnYxLlJld2FyZFZhbHVlIk0KEEdldFJld2FyZFJlcXVlc3QSEQoJcmV3YXJkX2lkGAEgASgJEiYKBHZpZXcYAiABKA4yGC5oZWFkd2F0ZXIudjEuUmV3YXJkVmlldyI5ChFHZXRSZXdhcmRSZXNwb25zZRIkCgZyZXdhcmQYASABKAsyFC5oZWFkd2F0ZXIudjEuUmV3YXJkIogEChJMaXN0UmV3YXJkc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSJgoFb3JkZXIYAyABKA4yFy5oZWFkd2F0ZXIudjEuTGlzdE9yZGVyEikKBnN0YXRlcxgEIAMoDjIZLmhlYWR3YXRlci52MS5SZXdhcmRTdGF0ZRIyCglhZmZpbGlhdGUYBSABKAsyHy5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlU2VsZWN0b3ISEgoKcHJvZ3JhbV9pZBgGIAEoCRIzCg9jcmVhdGVfaW50ZXJ2YWwYByABKAsyGi5oZWFkd2F0ZXIudjEuVGltZUludGVydmFsEicKBXVuaXRzGAggAygOMhguaGVhZHdhdGVyLnYxLlJld2FyZFVuaXQSEAoIb3JkZXJfaWQYCSABKAkSFAoMb3JkZXJfbnVtYmVyGAogASgJEhEKCXJlZnVuZF9pZBgLIAEoCRIwCgdzb3VyY2VzGAwgAygOMh8uaGVhZHdhdGVyLnYxLkF0dHJpYnV0aW9uU291cmNlEioKBm9yaWdpbhgNIAEoDjIaLmhlYWR3YXRlci52MS5SZXdhcmRPcmlnaW4SJgoEdmlldxgOIAEoDjIYLmhlYWR3YXRlci52MS5SZXdhcmRWaWV3EhEKCXBheW91dF9pZBgPIAEoCSJVChNMaXN0UmV3YXJkc1Jlc3BvbnNlEiUKB3Jld2FyZHMYASADKAsyFC5oZWFkd2F0ZXIudjEuUmV3YXJkEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSI/ChVBcHByb3ZlUmV3YXJkc1JlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRISCgpyZXdhcmRfaWRzGAIgAygJIlEKFkFwcHJvdmVSZXdhcmRzUmVzcG9uc2USJQoHcmV3YXJkcxgBIAMoCzIULmhlYWR3YXRlci52MS5SZXdhcmQSEAoIcmVwbGF5ZWQYAiABKAgiTAoSRGVueVJld2FyZHNSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSEgoKcmV3YXJkX2lkcxgCIAMoCRIOCgZyZWFzb24YAyABKAkiTgoTRGVueVJld2FyZHNSZXNwb25zZRIlCgdyZXdhcmRzGAEgAygLMhQuaGVhZHdhdGVyLnYxLlJld2FyZBIQCghyZXBsYXllZBgCIAEoCCI/ChVSZWxlYXNlUmV3YXJkc1JlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRISCgpyZXdhcmRfaWRzGAIgAygJIlEKFlJlbGVhc2VSZXdhcmRzUmVzcG9uc2USJQoHcmV3YXJkcxgBIAMoCzIULmhlYWR3YXRlci52MS5SZXdhcmQSEAoIcmVwbGF5ZWQYAiABKAgi/gEKE0NyZWF0ZVJld2FyZFJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIqCgRsZWFkGAIgASgLMhouaGVhZHdhdGVyLnYxLkxlYWRTZWxlY3RvckgAEjYKCmVucm9sbG1lbnQYAyABKAsyIC5oZWFkd2F0ZXIudjEuRW5yb2xsbWVudFNlbGVjdG9ySAASKAoFdmFsdWUYBCABKAsyGS5oZWFkd2F0ZXIudjEuUmV3YXJkVmFsdWUSKAoFc3RhdGUYBSABKA4yGS5oZWFkd2F0ZXIudjEuUmV3YXJkU3RhdGUSDgoGcmVhc29uGAYgASgJQgsKCXJlY2lwaWVudCJOChRDcmVhdGVSZXdhcmRSZXNwb25zZRIkCgZyZXdhcmQYASABKAsyFC5oZWFkd2F0ZXIudjEuUmV3YXJkEhAKCHJlcGxheWVkGAIgASgIIj0KFEZ1bGZpbGxSZXdhcmRSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSEQoJcmV3YXJkX2lkGAIgASgJIk8KFUZ1bGZpbGxSZXdhcmRSZXNwb25zZRIkCgZyZXdhcmQYASABKAsyFC5oZWFkd2F0ZXIudjEuUmV3YXJkEhAKCHJlcGxheWVkGAIgASgIKsIBCgtSZXdhcmRTdGF0ZRIcChhSRVdBUkRfU1RBVEVfVU5TUEVDSUZJRUQQABIYChRSRVdBUkRfU1RBVEVfUEVORElORxABEhkKFVJFV0FSRF9TVEFURV9BUFBST1ZFRBACEhcKE1JFV0FSRF9TVEFURV9ERU5JRUQQAxIVChFSRVdBUkRfU1RBVEVfUEFJRBAEEhkKFVJFV0FSRF9TVEFURV9SRVZFUlNFRBAFEhUKEVJFV0FSRF9TVEFURV9IRUxEEAYqVgoKUmV3YXJkVmlldxIbChdSRVdBUkRfVklFV19VTlNQRUNJRklFRBAAEhUKEVJFV0FSRF9WSUVXX0JBU0lDEAESFAoQUkVXQVJEX1ZJRVdfRlVMTBACKmYKDFJld2FyZE9yaWdpbhIdChlSRVdBUkRfT1JJR0lOX1VOU1BFQ0lGSUVEEAASHAoYUkVXQVJEX09SSUdJTl9DT05WRVJTSU9OEAESGQoVUkVXQVJEX09SSUdJTl9CWV9IQU5EEAIqggIKClJld2FyZFJ1bGUSGwoXUkVXQVJEX1JVTEVfVU5TUEVDSUZJRUQQABIXChNSRVdBUkRfUlVMRV9QUk9HUkFNEAESGgoWUkVXQVJEX1JVTEVfRU5ST0xMTUVOVBACEhgKFFJFV0FSRF9SVUxFX1JFVkVSU0FMEAMSGgoWUkVXQVJEX1JVTEVfQ09SUkVDVElPThAEEhoKFlJFV0FSRF9SVUxFX0FESlVTVE1FTlQQBRIaChZSRVdBUkRfUlVMRV9URVJNU19SVUxFEAYSHAoYUkVXQVJEX1JVTEVfVEFMTFlfQ0hBTkdFEAcSFgoSUkVXQVJEX1JVTEVfQ09VUE9OEAhCTQoQZGV2LmhlYWR3YXRlci52MUILUmV3YXJkUHJvdG9QAVoqaGVhZHdhdGVyLmRldi9nZW4vaGVhZHdhdGVyL3YxO2hlYWR3YXRlcnYxYgZwcm90bzM", [file_google_protobuf_timestamp, file_headwater_v1_attribution, file_headwater_v1_common, file_headwater_v1_program, file_headwater_v1_reward_value, file_headwater_v1_selector]);
 
 /**
  * The conversion of a reward in short. GetConversion and BatchGetConversions return all of it.
@@ -237,6 +237,20 @@ export type Reward = Message<"headwater.v1.Reward"> & {
    * @generated from field: int32 bonus_terms_version = 18;
    */
   bonusTermsVersion: number;
+
+  /**
+   * The id of the payout that paid it. Empty unless it is paid in cash.
+   *
+   * @generated from field: string payout_id = 19;
+   */
+  payoutId: string;
+
+  /**
+   * The id of the submission to a bounty that the reward pays. Empty for all other rewards.
+   *
+   * @generated from field: string submission_id = 20;
+   */
+  submissionId: string;
 };
 
 /**
@@ -411,6 +425,13 @@ export type RewardCalculation = Message<"headwater.v1.RewardCalculation"> & {
    * @generated from field: repeated headwater.v1.RewardLine lines = 19;
    */
   lines: RewardLine[];
+
+  /**
+   * The step of the ladder that the rate is of, see `Terms.ladder`. Not set if the ladder does not price the sale.
+   *
+   * @generated from field: headwater.v1.LadderMet ladder = 20;
+   */
+  ladder?: LadderMet | undefined;
 };
 
 /**
@@ -419,6 +440,55 @@ export type RewardCalculation = Message<"headwater.v1.RewardCalculation"> & {
  */
 export const RewardCalculationSchema: GenMessage<RewardCalculation> = /*@__PURE__*/
   messageDesc(file_headwater_v1_reward, 2);
+
+/**
+ * The step of a ladder at which a sale is priced, and what the affiliate had sold before, of what the ladder prices.
+ *
+ * @generated from message headwater.v1.LadderMet
+ */
+export type LadderMet = Message<"headwater.v1.LadderMet"> & {
+  /**
+   * 0 before the first step, 1 for the first one.
+   *
+   * @generated from field: int32 step = 1;
+   */
+  step: number;
+
+  /**
+   * The period.
+   *
+   * @generated from field: headwater.v1.Period period = 2;
+   */
+  period: Period;
+
+  /**
+   * The first day of the period in the account's time zone, written like 2026-11-01. Empty for all time.
+   *
+   * @generated from field: string period_start_day = 3;
+   */
+  periodStartDay: string;
+
+  /**
+   * How many sales of the period were told before.
+   *
+   * @generated from field: int64 earlier_sale_count = 4;
+   */
+  earlierSaleCount: bigint;
+
+  /**
+   * What they amount to, less refunds.
+   *
+   * @generated from field: headwater.v1.Money earlier_amount = 5;
+   */
+  earlierAmount?: Money | undefined;
+};
+
+/**
+ * Describes the message headwater.v1.LadderMet.
+ * Use `create(LadderMetSchema)` to create a new message.
+ */
+export const LadderMetSchema: GenMessage<LadderMet> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_reward, 3);
 
 /**
  * A cap of the terms, as an event met it.
@@ -474,7 +544,7 @@ export type CapApplied = Message<"headwater.v1.CapApplied"> & {
  * Use `create(CapAppliedSchema)` to create a new message.
  */
 export const CapAppliedSchema: GenMessage<CapApplied> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_reward, 3);
+  messageDesc(file_headwater_v1_reward, 4);
 
 /**
  * How much an affiliate gets for an event within the caps, if that is not what the event's own reward says. The value of the reward is
@@ -510,7 +580,7 @@ export type TallyChange = Message<"headwater.v1.TallyChange"> & {
  * Use `create(TallyChangeSchema)` to create a new message.
  */
 export const TallyChangeSchema: GenMessage<TallyChange> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_reward, 4);
+  messageDesc(file_headwater_v1_reward, 5);
 
 /**
  * The shares of all affiliates who share a commission.
@@ -538,7 +608,7 @@ export type RewardSplit = Message<"headwater.v1.RewardSplit"> & {
  * Use `create(RewardSplitSchema)` to create a new message.
  */
 export const RewardSplitSchema: GenMessage<RewardSplit> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_reward, 5);
+  messageDesc(file_headwater_v1_reward, 6);
 
 /**
  * How one line of a sale was priced.
@@ -662,7 +732,7 @@ export type RewardLine = Message<"headwater.v1.RewardLine"> & {
  * Use `create(RewardLineSchema)` to create a new message.
  */
 export const RewardLineSchema: GenMessage<RewardLine> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_reward, 6);
+  messageDesc(file_headwater_v1_reward, 7);
 
 /**
  * How the reward of an upline was computed from what the credited affiliate earns.
@@ -704,7 +774,7 @@ export type UplineShare = Message<"headwater.v1.UplineShare"> & {
  * Use `create(UplineShareSchema)` to create a new message.
  */
 export const UplineShareSchema: GenMessage<UplineShare> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_reward, 7);
+  messageDesc(file_headwater_v1_reward, 8);
 
 /**
  * A reward as it was created. GetReward returns later changes.
@@ -739,7 +809,7 @@ export type RewardSummary = Message<"headwater.v1.RewardSummary"> & {
  * Use `create(RewardSummarySchema)` to create a new message.
  */
 export const RewardSummarySchema: GenMessage<RewardSummary> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_reward, 8);
+  messageDesc(file_headwater_v1_reward, 9);
 
 /**
  * The request of GetReward.
@@ -767,7 +837,7 @@ export type GetRewardRequest = Message<"headwater.v1.GetRewardRequest"> & {
  * Use `create(GetRewardRequestSchema)` to create a new message.
  */
 export const GetRewardRequestSchema: GenMessage<GetRewardRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_reward, 9);
+  messageDesc(file_headwater_v1_reward, 10);
 
 /**
  * The answer of GetReward.
@@ -788,7 +858,7 @@ export type GetRewardResponse = Message<"headwater.v1.GetRewardResponse"> & {
  * Use `create(GetRewardResponseSchema)` to create a new message.
  */
 export const GetRewardResponseSchema: GenMessage<GetRewardResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_reward, 10);
+  messageDesc(file_headwater_v1_reward, 11);
 
 /**
  * The request of ListRewards.
@@ -895,6 +965,13 @@ export type ListRewardsRequest = Message<"headwater.v1.ListRewardsRequest"> & {
    * @generated from field: headwater.v1.RewardView view = 14;
    */
   view: RewardView;
+
+  /**
+   * Only rewards that this payout paid. Optional.
+   *
+   * @generated from field: string payout_id = 15;
+   */
+  payoutId: string;
 };
 
 /**
@@ -902,7 +979,7 @@ export type ListRewardsRequest = Message<"headwater.v1.ListRewardsRequest"> & {
  * Use `create(ListRewardsRequestSchema)` to create a new message.
  */
 export const ListRewardsRequestSchema: GenMessage<ListRewardsRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_reward, 11);
+  messageDesc(file_headwater_v1_reward, 12);
 
 /**
  * The answer of ListRewards.
@@ -930,7 +1007,7 @@ export type ListRewardsResponse = Message<"headwater.v1.ListRewardsResponse"> & 
  * Use `create(ListRewardsResponseSchema)` to create a new message.
  */
 export const ListRewardsResponseSchema: GenMessage<ListRewardsResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_reward, 12);
+  messageDesc(file_headwater_v1_reward, 13);
 
 /**
  * The request of ApproveRewards.
@@ -961,7 +1038,7 @@ export type ApproveRewardsRequest = Message<"headwater.v1.ApproveRewardsRequest"
  * Use `create(ApproveRewardsRequestSchema)` to create a new message.
  */
 export const ApproveRewardsRequestSchema: GenMessage<ApproveRewardsRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_reward, 13);
+  messageDesc(file_headwater_v1_reward, 14);
 
 /**
  * The answer of ApproveRewards.
@@ -989,7 +1066,7 @@ export type ApproveRewardsResponse = Message<"headwater.v1.ApproveRewardsRespons
  * Use `create(ApproveRewardsResponseSchema)` to create a new message.
  */
 export const ApproveRewardsResponseSchema: GenMessage<ApproveRewardsResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_reward, 14);
+  messageDesc(file_headwater_v1_reward, 15);
 
 /**
  * The request of DenyRewards.
@@ -1027,7 +1104,7 @@ export type DenyRewardsRequest = Message<"headwater.v1.DenyRewardsRequest"> & {
  * Use `create(DenyRewardsRequestSchema)` to create a new message.
  */
 export const DenyRewardsRequestSchema: GenMessage<DenyRewardsRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_reward, 15);
+  messageDesc(file_headwater_v1_reward, 16);
 
 /**
  * The answer of DenyRewards.
@@ -1055,7 +1132,7 @@ export type DenyRewardsResponse = Message<"headwater.v1.DenyRewardsResponse"> & 
  * Use `create(DenyRewardsResponseSchema)` to create a new message.
  */
 export const DenyRewardsResponseSchema: GenMessage<DenyRewardsResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_reward, 16);
+  messageDesc(file_headwater_v1_reward, 17);
 
 /**
  * The request of ReleaseRewards.
@@ -1086,7 +1163,7 @@ export type ReleaseRewardsRequest = Message<"headwater.v1.ReleaseRewardsRequest"
  * Use `create(ReleaseRewardsRequestSchema)` to create a new message.
  */
 export const ReleaseRewardsRequestSchema: GenMessage<ReleaseRewardsRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_reward, 17);
+  messageDesc(file_headwater_v1_reward, 18);
 
 /**
  * The answer of ReleaseRewards.
@@ -1114,7 +1191,7 @@ export type ReleaseRewardsResponse = Message<"headwater.v1.ReleaseRewardsRespons
  * Use `create(ReleaseRewardsResponseSchema)` to create a new message.
  */
 export const ReleaseRewardsResponseSchema: GenMessage<ReleaseRewardsResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_reward, 18);
+  messageDesc(file_headwater_v1_reward, 19);
 
 /**
  * The request of CreateReward.
@@ -1182,7 +1259,7 @@ export type CreateRewardRequest = Message<"headwater.v1.CreateRewardRequest"> & 
  * Use `create(CreateRewardRequestSchema)` to create a new message.
  */
 export const CreateRewardRequestSchema: GenMessage<CreateRewardRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_reward, 19);
+  messageDesc(file_headwater_v1_reward, 20);
 
 /**
  * The answer of CreateReward.
@@ -1210,7 +1287,7 @@ export type CreateRewardResponse = Message<"headwater.v1.CreateRewardResponse"> 
  * Use `create(CreateRewardResponseSchema)` to create a new message.
  */
 export const CreateRewardResponseSchema: GenMessage<CreateRewardResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_reward, 20);
+  messageDesc(file_headwater_v1_reward, 21);
 
 /**
  * The request of FulfillReward.
@@ -1240,7 +1317,7 @@ export type FulfillRewardRequest = Message<"headwater.v1.FulfillRewardRequest"> 
  * Use `create(FulfillRewardRequestSchema)` to create a new message.
  */
 export const FulfillRewardRequestSchema: GenMessage<FulfillRewardRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_reward, 21);
+  messageDesc(file_headwater_v1_reward, 22);
 
 /**
  * The answer of FulfillReward.
@@ -1268,7 +1345,7 @@ export type FulfillRewardResponse = Message<"headwater.v1.FulfillRewardResponse"
  * Use `create(FulfillRewardResponseSchema)` to create a new message.
  */
 export const FulfillRewardResponseSchema: GenMessage<FulfillRewardResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_reward, 22);
+  messageDesc(file_headwater_v1_reward, 23);
 
 /**
  * The state of a reward. PENDING may become APPROVED, DENIED, REVERSED or HELD. HELD may become PENDING, DENIED or REVERSED. APPROVED
@@ -1306,7 +1383,7 @@ export enum RewardState {
   DENIED = 3,
 
   /**
-   * FulfillReward said that the affiliate was given what it is. No call pays rewards in cash today, so none of them is in this state.
+   * A payout paid it, or FulfillReward said that the affiliate was given what it is.
    *
    * @generated from enum value: REWARD_STATE_PAID = 4;
    */
@@ -1389,7 +1466,8 @@ export enum RewardOrigin {
   CONVERSION = 1,
 
   /**
-   * CreateReward created it, or it is the bonus of an enrollment, see `Reward.bonus_terms_version`.
+   * CreateReward created it, it is the bonus of an enrollment, see `Reward.bonus_terms_version`, or it pays a submission, see
+   * `Reward.submission_id`.
    *
    * @generated from enum value: REWARD_ORIGIN_BY_HAND = 2;
    */
@@ -1463,6 +1541,13 @@ export enum RewardRule {
    * @generated from enum value: REWARD_RULE_TALLY_CHANGE = 7;
    */
   TALLY_CHANGE = 7,
+
+  /**
+   * The coupon's own commission.
+   *
+   * @generated from enum value: REWARD_RULE_COUPON = 8;
+   */
+  COUPON = 8,
 }
 
 /**
