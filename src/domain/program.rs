@@ -13,7 +13,6 @@ use super::id::{AccountId, ProgramId};
 use super::ladder::Ladder;
 use super::money::{Currency, Money, Rounding};
 use super::page::host_of;
-use super::pricing::Compare;
 use super::pricing::rule::CommissionRule;
 use super::reward_unit::RewardUnit;
 use super::tally::Cap;
@@ -298,15 +297,6 @@ impl TermsDraft {
     /// Whether what an event earns depends on facts of the affiliate or of the customer that are noted.
     pub fn looks_at_noted(&self) -> bool {
         self.commission_rules.iter().any(CommissionRule::looks_at_noted)
-    }
-
-    /// The comparisons of facts of the affiliate or of the customer that are noted.
-    pub fn noted_comparisons(&self) -> Vec<&Compare> {
-        let mut found = Vec::new();
-        let conditions = self.commission_rules.iter().filter_map(|rule| rule.condition.as_ref());
-        conditions.for_each(|condition| condition.comparisons(&mut found));
-        found.retain(|compare| compare.field.is_noted());
-        found
     }
 
     /// Why the bonus of enrollments does not fit a program in this currency.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::condition::Condition;
+use super::condition::{Compare, Condition};
 use super::facts::{CommissionEvent, Facts};
 use crate::domain::commission::Commission;
 use crate::domain::customer_sale::CustomerSale;
@@ -121,6 +121,16 @@ impl CommissionRule {
             || self.max_customer_months.is_some()
             || self.first_sale_bonus.is_some()
             || self.condition.as_ref().is_some_and(Condition::looks_at_customer)
+    }
+
+    /// The comparisons of facts of the affiliate or of the customer that are noted.
+    pub fn noted_comparisons(&self) -> Vec<&Compare> {
+        let mut found = Vec::new();
+        if let Some(condition) = &self.condition {
+            condition.comparisons(&mut found);
+        }
+        found.retain(|compare| compare.field.is_noted());
+        found
     }
 
     /// Whether what it pays depends on facts of the affiliate or of the customer that are noted.

@@ -9,7 +9,7 @@ use crate::domain::conversion::{Conversion, Credit};
 use crate::domain::id::{AffiliateId, LeadId};
 use crate::domain::lead::Lead;
 use crate::domain::noted::NotedFacts;
-use crate::domain::pricing::{Compare, ConditionField};
+use crate::domain::pricing::{CommissionRule, Compare, ConditionField};
 use crate::domain::program::Terms;
 use crate::domain::refusal::Refusal;
 
@@ -28,7 +28,7 @@ pub(super) fn with_noted(
     event.order.noted = stored;
     let enrollment_id = credit.enrollment_id;
     let mut noted = event.order.noted(enrollment_id).cloned().unwrap_or_else(|| NotedFacts::none(enrollment_id));
-    let mut asked = terms.rules.noted_comparisons();
+    let mut asked: Vec<_> = terms.rules.commission_rules.iter().flat_map(CommissionRule::noted_comparisons).collect();
     asked.retain(|compare| noted.get(&compare.field.noted_as(&compare.key)).is_none());
     for compare in asked {
         let value = value_of(context, &event, credit, compare)?;
