@@ -146,7 +146,7 @@ fn submissions() -> Vec<Case> {
                 "note": long(),
                 "url": "ftp://video.example/",
             }))
-            .wrong(json!({"bounty_id": "", "affiliate": null, "note": "", "url": ""}))
+            .wrong(json!({"bounty_id": "", "affiliate": null, "note": ""}))
             .wrong_affiliates(&json!({"bounty_id": "", "note": ""})),
         case("AffiliateService/GetSubmission", json!({"submission_id": "${submission_id}"}))
             .reference(json!({"submission_id": "${submission_id}"}))
