@@ -37,8 +37,10 @@ impl Pool {
     /// A pool with one id of each kind, for messages that are only parsed.
     pub(crate) fn of_samples() -> Self {
         let mut pool = Self::default();
-        for prefix in ["acc", "aff", "clk", "cnv", "cpn", "enr", "grp", "itm", "key", "led", "lnk", "ofr", "prg", "rwd"]
-        {
+        for prefix in [
+            "acc", "aff", "bnt", "clk", "cnv", "cpn", "enr", "grp", "itm", "key", "led", "lnk", "ofr", "pay", "prg",
+            "rwd", "sbm",
+        ] {
             pool.keep("id", &format!("{prefix}_{:032x}", 7));
         }
         pool
@@ -94,6 +96,7 @@ fn prefix_for(field: &FieldDescriptor) -> Option<&'static str> {
         ("item_id", "itm"),
         ("Offer", "ofr"),
         ("offer_id", "ofr"),
+        ("payout_id", "pay"),
         ("Bounty", "bnt"),
         ("bounty_id", "bnt"),
         ("Submission", "sbm"),
