@@ -121,7 +121,7 @@ text_enum! {
     }
 }
 
-/// What an affiliate submits to a bounty.
+/// The work that an affiliate submits to a bounty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct Submission {

@@ -13,7 +13,7 @@ use super::text_enum::text_enum;
 text_enum! {
     /// Which sales get the commission of a step.
     LadderMode {
-        /// Those that are told after it was reached.
+        /// The sales that are told after it was reached.
         LevelUp = "level_up",
     }
 }

@@ -125,7 +125,11 @@ fn payable(
     let mut first: Option<Money> = None;
     for id in ids {
         let reward = Arc::clone(context.get::<Reward, _>(*id)?);
-        let amount = *first.get_or_insert(reward.value);
+        // What is no cash says nothing about the currency of the others.
+        if reward.unit == RewardUnit::Cash {
+            first = first.or(Some(reward.value));
+        }
+        let amount = first.unwrap_or(reward.value);
         let fault = PayoutFault::of(&reward, affiliate_id, amount);
         let fault = match (fault, reward.reverses) {
             (None, Some(original)) => fault_of_reversal(context, original)?,

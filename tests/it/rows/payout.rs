@@ -153,6 +153,10 @@ db_test!(g18_what_cannot_be_paid_is_named_and_nothing_is_paid, |database: TestDa
         assert_eq!(&violation.subject, id);
         assert!(violation.description.starts_with(fault), "{violation:?}");
     }
+    // The first reward in cash says the currency, wherever it stands.
+    let request = paid(&shop, &[&bad[3].0, &good]);
+    let status = mark_paid(&mut shop.client, request).await.unwrap_err();
+    assert_eq!(status.get_error_details().error_info().unwrap().metadata["reward_count"], "1");
     assert_eq!(owed_and_paid(&mut shop).await, (1_000, 100));
     assert_eq!(reward(&mut shop.client, &good).await.state(), pb::RewardState::Approved);
 

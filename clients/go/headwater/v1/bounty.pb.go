@@ -144,7 +144,7 @@ type Bounty struct {
 	DisplayName string `protobuf:"bytes,4,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
 	// Text for the affiliates: what to submit, and what it is judged by. May be empty.
 	About string `protobuf:"bytes,5,opt,name=about,proto3" json:"about,omitempty"`
-	// What an approved submission gets: one reward. Of a contest: the reward of each place, the first place first. They never change,
+	// The reward of an approved submission: one. Of a contest: the reward of each place, the first place first. They never change,
 	// because they were promised.
 	Rewards []*RewardValue `protobuf:"bytes,6,rep,name=rewards,proto3" json:"rewards,omitempty"`
 	// When the bounty first takes submissions. Not set: from its creation on.
@@ -328,7 +328,7 @@ type CreateBountyRequest struct {
 	DisplayName string `protobuf:"bytes,4,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
 	// Text for the affiliates, up to 2,000 characters. Optional.
 	About string `protobuf:"bytes,5,opt,name=about,proto3" json:"about,omitempty"`
-	// What an approved submission gets: exactly one reward. Of a contest: the reward of each place, the first place first, 1 to 100.
+	// The reward of an approved submission: exactly one. Of a contest: the reward of each place, the first place first, 1 to 100.
 	// Each is more than zero, in any unit and currency. Required.
 	Rewards []*RewardValue `protobuf:"bytes,6,rep,name=rewards,proto3" json:"rewards,omitempty"`
 	// When the bounty first takes submissions. Not set: now.

@@ -677,7 +677,7 @@ type LadderMode int32
 const (
 	// Not set; refused.
 	LadderMode_LADDER_MODE_UNSPECIFIED LadderMode = 0
-	// Those that are told after the step was reached. The sale that reaches it has the commission of before.
+	// The sales that are told after the step was reached. The sale that reaches it has the commission of before.
 	LadderMode_LADDER_MODE_LEVEL_UP LadderMode = 1
 )
 

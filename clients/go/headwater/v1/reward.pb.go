@@ -895,7 +895,7 @@ type LadderMet struct {
 	PeriodStartDay string `protobuf:"bytes,3,opt,name=period_start_day,json=periodStartDay,proto3" json:"period_start_day,omitempty"`
 	// How many sales of the period were told before.
 	EarlierSaleCount int64 `protobuf:"varint,4,opt,name=earlier_sale_count,json=earlierSaleCount,proto3" json:"earlier_sale_count,omitempty"`
-	// What they amount to, less refunds.
+	// The sum of their amounts, less refunds.
 	EarlierAmount *Money `protobuf:"bytes,5,opt,name=earlier_amount,json=earlierAmount,proto3" json:"earlier_amount,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

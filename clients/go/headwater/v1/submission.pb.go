@@ -81,7 +81,7 @@ func (SubmissionState) EnumDescriptor() ([]byte, []int) {
 	return file_headwater_v1_submission_proto_rawDescGZIP(), []int{0}
 }
 
-// What an affiliate submits to a bounty.
+// The work that an affiliate submits to a bounty.
 type Submission struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The id, `sbm_` and 32 hexadecimal digits.

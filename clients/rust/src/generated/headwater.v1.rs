@@ -3121,7 +3121,7 @@ impl Period {
 pub enum LadderMode {
     /// Not set; refused.
     Unspecified = 0,
-    /// Those that are told after the step was reached. The sale that reaches it has the commission of before.
+    /// The sales that are told after the step was reached. The sale that reaches it has the commission of before.
     LevelUp = 1,
 }
 impl LadderMode {
@@ -3349,7 +3349,7 @@ pub struct LadderMet {
     /// How many sales of the period were told before.
     #[prost(int64, tag = "4")]
     pub earlier_sale_count: i64,
-    /// What they amount to, less refunds.
+    /// The sum of their amounts, less refunds.
     #[prost(message, optional, tag = "5")]
     pub earlier_amount: ::core::option::Option<Money>,
 }
@@ -6348,7 +6348,7 @@ pub struct Bounty {
     /// Text for the affiliates: what to submit, and what it is judged by. May be empty.
     #[prost(string, tag = "5")]
     pub about: ::prost::alloc::string::String,
-    /// What an approved submission gets: one reward. Of a contest: the reward of each place, the first place first. They never change,
+    /// The reward of an approved submission: one. Of a contest: the reward of each place, the first place first. They never change,
     /// because they were promised.
     #[prost(message, repeated, tag = "6")]
     pub rewards: ::prost::alloc::vec::Vec<RewardValue>,
@@ -6403,7 +6403,7 @@ pub struct CreateBountyRequest {
     /// Text for the affiliates, up to 2,000 characters. Optional.
     #[prost(string, tag = "5")]
     pub about: ::prost::alloc::string::String,
-    /// What an approved submission gets: exactly one reward. Of a contest: the reward of each place, the first place first, 1 to 100.
+    /// The reward of an approved submission: exactly one. Of a contest: the reward of each place, the first place first, 1 to 100.
     /// Each is more than zero, in any unit and currency. Required.
     #[prost(message, repeated, tag = "6")]
     pub rewards: ::prost::alloc::vec::Vec<RewardValue>,
@@ -7286,7 +7286,7 @@ impl OfferState {
         }
     }
 }
-/// What an affiliate submits to a bounty.
+/// The work that an affiliate submits to a bounty.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Submission {
     /// The id, `sbm_` and 32 hexadecimal digits.

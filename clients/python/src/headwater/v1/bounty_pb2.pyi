@@ -113,7 +113,7 @@ class Bounty(_message.Message):
     """The state."""
     @_builtins.property
     def rewards(self) -> _containers.RepeatedCompositeFieldContainer[_reward_value_pb2.RewardValue]:
-        """What an approved submission gets: one reward. Of a contest: the reward of each place, the first place first. They never change,
+        """The reward of an approved submission: one. Of a contest: the reward of each place, the first place first. They never change,
         because they were promised.
         """
 
@@ -204,7 +204,7 @@ class CreateBountyRequest(_message.Message):
     """The limit of submissions of one affiliate, 1 to 10,000. 0: no limit."""
     @_builtins.property
     def rewards(self) -> _containers.RepeatedCompositeFieldContainer[_reward_value_pb2.RewardValue]:
-        """What an approved submission gets: exactly one reward. Of a contest: the reward of each place, the first place first, 1 to 100.
+        """The reward of an approved submission: exactly one. Of a contest: the reward of each place, the first place first, 1 to 100.
         Each is more than zero, in any unit and currency. Required.
         """
 

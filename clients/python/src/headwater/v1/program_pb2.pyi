@@ -440,7 +440,7 @@ class _LadderModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LadderMode
     LADDER_MODE_UNSPECIFIED: _LadderMode.ValueType  # 0
     """Not set; refused."""
     LADDER_MODE_LEVEL_UP: _LadderMode.ValueType  # 1
-    """Those that are told after the step was reached. The sale that reaches it has the commission of before."""
+    """The sales that are told after the step was reached. The sale that reaches it has the commission of before."""
 
 class LadderMode(_LadderMode, metaclass=_LadderModeEnumTypeWrapper):
     """Which sales get the commission of a step."""
@@ -448,7 +448,7 @@ class LadderMode(_LadderMode, metaclass=_LadderModeEnumTypeWrapper):
 LADDER_MODE_UNSPECIFIED: LadderMode.ValueType  # 0
 """Not set; refused."""
 LADDER_MODE_LEVEL_UP: LadderMode.ValueType  # 1
-"""Those that are told after the step was reached. The sale that reaches it has the commission of before."""
+"""The sales that are told after the step was reached. The sale that reaches it has the commission of before."""
 Global___LadderMode: _TypeAlias = LadderMode  # noqa: Y015
 
 @_typing.final

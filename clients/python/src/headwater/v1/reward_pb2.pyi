@@ -512,7 +512,7 @@ class LadderMet(_message.Message):
     """How many sales of the period were told before."""
     @_builtins.property
     def earlier_amount(self) -> _common_pb2.Money:
-        """What they amount to, less refunds."""
+        """The sum of their amounts, less refunds."""
 
     def __init__(
         self,

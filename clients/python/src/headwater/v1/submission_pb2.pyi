@@ -52,7 +52,7 @@ Global___SubmissionState: _TypeAlias = SubmissionState  # noqa: Y015
 
 @_typing.final
 class Submission(_message.Message):
-    """What an affiliate submits to a bounty."""
+    """The work that an affiliate submits to a bounty."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

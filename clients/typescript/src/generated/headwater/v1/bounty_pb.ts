@@ -62,7 +62,7 @@ export type Bounty = Message<"headwater.v1.Bounty"> & {
   about: string;
 
   /**
-   * What an approved submission gets: one reward. Of a contest: the reward of each place, the first place first. They never change,
+   * The reward of an approved submission: one. Of a contest: the reward of each place, the first place first. They never change,
    * because they were promised.
    *
    * @generated from field: repeated headwater.v1.RewardValue rewards = 6;
@@ -191,7 +191,7 @@ export type CreateBountyRequest = Message<"headwater.v1.CreateBountyRequest"> & 
   about: string;
 
   /**
-   * What an approved submission gets: exactly one reward. Of a contest: the reward of each place, the first place first, 1 to 100.
+   * The reward of an approved submission: exactly one. Of a contest: the reward of each place, the first place first, 1 to 100.
    * Each is more than zero, in any unit and currency. Required.
    *
    * @generated from field: repeated headwater.v1.RewardValue rewards = 6;

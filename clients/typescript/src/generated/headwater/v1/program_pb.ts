@@ -2065,7 +2065,7 @@ export enum LadderMode {
   UNSPECIFIED = 0,
 
   /**
-   * Those that are told after the step was reached. The sale that reaches it has the commission of before.
+   * The sales that are told after the step was reached. The sale that reaches it has the commission of before.
    *
    * @generated from enum value: LADDER_MODE_LEVEL_UP = 1;
    */

@@ -476,7 +476,7 @@ export type LadderMet = Message<"headwater.v1.LadderMet"> & {
   earlierSaleCount: bigint;
 
   /**
-   * What they amount to, less refunds.
+   * The sum of their amounts, less refunds.
    *
    * @generated from field: headwater.v1.Money earlier_amount = 5;
    */
