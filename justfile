@@ -43,6 +43,10 @@ golden:
 price cases="1000000":
     PROPTEST_CASES={{cases}} cargo test --test it -- --nocapture properties::pricing
 
+# Times the price of one sale under terms with many rules.
+bench *arguments:
+    cargo bench --bench price {{arguments}}
+
 # Plants each bug of tests/planted and fails unless the tests find it. Builds once for each bug.
 planted *arguments:
     tests/planted/run {{arguments}}
