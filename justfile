@@ -41,7 +41,7 @@ golden:
 
 # Compares the engine that prices with a slow model of it on a million random programs and events, or on so many.
 price cases="1000000":
-    PROPTEST_CASES={{cases}} cargo test --test it -- --nocapture properties::pricing
+    PROPTEST_CASES={{cases}} cargo test --profile fuzz --test it -- --nocapture properties::pricing
 
 # Times the price of one sale under terms with many rules.
 bench *arguments:
