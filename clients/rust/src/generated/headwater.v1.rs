@@ -13163,7 +13163,8 @@ pub struct SimulateTermsRequest {
     pub program_id: ::prost::alloc::string::String,
     /// The proposed terms, with the defaults and limits that UpdateProgram has. `version` and `start_time` are not read. Required. Unless there is a
     /// `sample_sale`, terms are refused if the order in which all events were told decides what their `caps` pay, and so is a program that has such a
-    /// version: several caps of customers and affiliates, a cap of the program, caps with `upline_levels`, and one cap with two maxima.
+    /// version: several caps of customers and affiliates, a cap of the program, caps with `upline_levels` or with rules for clicks, and one cap with two
+    /// maxima. Clicks are not simulated.
     #[prost(message, optional, tag = "2")]
     pub terms: ::core::option::Option<Terms>,
     /// The proposed terms stand in place of the terms in force from this time on. Not later than now. Not set: from the start of the version
@@ -13552,7 +13553,7 @@ pub struct StatisticRow {
     #[prost(message, repeated, tag = "11")]
     pub refund_amounts: ::prost::alloc::vec::Vec<Money>,
     /// The rewards, one sum for each unit and currency, less what was taken back. Rewards of all states count, apart from denied ones. A
-    /// reward counts on the day of its conversion, so what a refund takes back is on the day of the refund, and a sum may be negative. A
+    /// reward counts on the day of its conversion or click, so what a refund takes back is on the day of the refund, and a sum may be negative. A
     /// reward that a person created counts on the day on which it was created.
     #[prost(message, repeated, tag = "12")]
     pub rewards: ::prost::alloc::vec::Vec<RewardValue>,
