@@ -49,6 +49,7 @@ pub async fn check(store: &Store, account_id: AccountId) -> Result<Report, Store
     add(&mut report, "the tallies", tally_differences(store, account_id).await)?;
     add(&mut report, "the tallies of ladders", ladder_differences(store, account_id).await)?;
     add(&mut report, "the lines of sales", line_differences(store, account_id).await)?;
+    add(&mut report, "the clicks that count", click_differences(store, account_id).await)?;
     add(&mut report, "the bounties", bounty_differences(store, account_id).await)?;
     add(&mut report, "the revenue of programs", revenue_differences(store, account_id).await)?;
     Ok(report)
@@ -99,6 +100,11 @@ async fn sale_differences(store: &Store, account_id: AccountId) -> Result<Vec<St
 /// The differences between bounties, what was submitted to them and what that was paid with.
 async fn bounty_differences(store: &Store, account_id: AccountId) -> Result<Vec<String>, StoreError> {
     store::submission_counts::differences(&store.snapshot().await?, account_id).await
+}
+
+/// The differences between clicks that count and the rewards of clicks.
+async fn click_differences(store: &Store, account_id: AccountId) -> Result<Vec<String>, StoreError> {
+    store::click::counted::differences(&store.snapshot().await?, account_id).await
 }
 
 /// The differences between tallies and the events that are in them.

@@ -291,10 +291,13 @@ impl Writer {
         let transaction = self.store.begin_in(self.lane).await?;
         failpoint!(BeforeLock);
         // The lock on the head is the account's write lock, so rows that are loaded after it do not change until the commit.
-        let (locked, others) = accounts_of(envelopes);
+        let (mut locked, others) = accounts_of(envelopes);
+        let mut unlocked = store::account_head::heads_of(&transaction, &others).await?;
+        // Clicks of these accounts may earn.
+        unlocked.retain(|account_id, head| head.click_terms_count == 0 || !locked.insert(*account_id));
         let mut heads = store::account_head::lock_heads(&transaction, &locked).await?;
         self.catalogues.renew(&heads);
-        self.catalogues.renew(&store::account_head::heads_of(&transaction, &others).await?);
+        self.catalogues.renew(&unlocked);
         let mut set = WorkingSet::default();
         heads.values().for_each(|head| set.balances.load_posted(head.account_id, head.posted_minor));
         failpoint!(BeforeLoad);
@@ -314,6 +317,10 @@ impl Writer {
                 let Some(wanted) = is_short_of_rows.then(|| set.take_wanted()).flatten() else { break };
                 store::set::load(&transaction, wanted, &mut self.catalogues, &mut set).await?;
                 decision = decide(&mut set, envelope, now, &mut ids);
+            }
+            // Another server has made the account's first terms that pay for clicks just now. The next try finds them in its head.
+            if set.lacks_lock() {
+                return Err(StoreError::Conflict);
             }
             // The command uses a name that an earlier one made, so its rows were not loaded. The next transaction loads them.
             if !replies.is_empty() && matches!(decision, Err(Refusal::NotLoaded(_))) {

@@ -301,6 +301,8 @@ pub struct AccountHead {
     pub catalogue_version: i64,
     /// How many refunds have ever arrived before their sale. While it is 0, no sale looks for a waiting refund.
     pub waited_refund_count: i64,
+    /// How many versions of terms that pay for clicks the account has ever had. While it is 0, clicks need no lock.
+    pub click_terms_count: i64,
     /// How many entries were ever added to the lists by affiliate and by lead. Each entry is numbered by it.
     pub listed_count: i64,
     /// The number of the newest entry that is folded into its list. Those after it are in the tail.
@@ -322,6 +324,7 @@ impl AccountHead {
             posted_minor: 0,
             catalogue_version: 0,
             waited_refund_count: 0,
+            click_terms_count: 0,
             listed_count: 0,
             folded_count: 0,
             committed_at: Time::from_micros(0),

@@ -294,6 +294,11 @@ impl TermsDraft {
         promised || self.commission_rules.iter().any(CommissionRule::looks_at_customer)
     }
 
+    /// Whether clicks may earn.
+    pub fn pays_for_clicks(&self) -> bool {
+        self.commission_rules.iter().any(CommissionRule::is_for_clicks)
+    }
+
     /// Whether what an event earns depends on facts of the affiliate or of the customer that are noted.
     pub fn looks_at_noted(&self) -> bool {
         self.commission_rules.iter().any(CommissionRule::looks_at_noted)

@@ -1,4 +1,4 @@
-//! Rewards: what affiliates get for conversions or by hand, and their states.
+//! Rewards: what affiliates get for conversions and clicks, or by hand, and their states.
 //!
 //! | from | may become |
 //! |---|---|
@@ -10,7 +10,8 @@
 use std::sync::Arc;
 
 use super::id::{
-    AccountId, AffiliateId, ConversionId, EnrollmentId, LeadId, PayoutId, ProgramId, RewardId, SubmissionId,
+    AccountId, AffiliateId, ClickId, ConversionId, EnrollmentId, LeadId, LinkId, PayoutId, ProgramId, RewardId,
+    SubmissionId,
 };
 use super::ladder::LadderMet;
 use super::line::SaleLine;
@@ -87,6 +88,19 @@ pub struct ByHand {
     pub bonus_terms_version: i32,
     /// The submission that the reward pays.
     pub submission_id: Option<SubmissionId>,
+}
+
+/// The click that a reward pays for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct RewardClick {
+    pub click_id: ClickId,
+    /// The visitor's tracking id.
+    pub tid: ClickId,
+    pub link_id: LinkId,
+    /// The affiliate's own name for where the link was placed; may be empty.
+    pub sub_id: Arc<str>,
+    pub occurred_at: Time,
 }
 
 /// How a reward was computed. The fields suffice to compute it again.
@@ -201,13 +215,13 @@ impl RuleTaken {
     }
 }
 
-/// The value that one affiliate gets for one conversion, or by hand. The value never changes. A refund creates a second, negative reward.
+/// The value that one affiliate gets for one conversion or click, or by hand. The value never changes. A refund creates a second, negative reward.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct Reward {
     pub id: RewardId,
     pub account_id: AccountId,
-    /// The conversion that the reward comes from. `None` if a person created it.
+    /// The conversion that the reward comes from. `None` if it comes from a click, or if a person created it.
     pub conversion_id: Option<ConversionId>,
     pub affiliate_id: AffiliateId,
     /// The enrollment through which the reward was earned.
@@ -224,8 +238,10 @@ pub struct Reward {
     pub state: RewardState,
     /// `None` if a person created it.
     pub calculation: Option<Calculation>,
-    /// Set if it comes from no conversion.
+    /// Set if it comes from no conversion and no click.
     pub by_hand: Option<ByHand>,
+    /// Set if it comes from a click.
+    pub click: Option<RewardClick>,
     /// The end of the hold period. A worker approves the reward after this time, unless it is held.
     pub auto_approve_at: Time,
     pub created_at: Time,

@@ -114,6 +114,8 @@ pub enum OrderMatters {
     CapOfProgram,
     /// Uplines earn a part of a commission, so it matters whose commission found no room.
     Uplines,
+    /// Clicks count in the caps too, and no customer has them.
+    Clicks,
     /// A maximum that is changed pays nothing of before and takes nothing back.
     OtherMaximum,
 }
@@ -123,6 +125,10 @@ impl OrderMatters {
     pub fn by(versions: &[&TermsDraft]) -> Option<Self> {
         if let Some(reason) = versions.iter().find_map(|rules| Self::by_one(rules)) {
             return Some(reason);
+        }
+        let any = |holds: fn(&TermsDraft) -> bool| versions.iter().any(|rules| holds(rules));
+        if any(has_tallies) && any(TermsDraft::pays_for_clicks) {
+            return Some(Self::Clicks);
         }
         let caps = || versions.iter().flat_map(|rules| &rules.caps).filter(|cap| cap.scope != CapScope::SingleEvent);
         let is_changed = caps().any(|cap| {

@@ -176,7 +176,7 @@ impl Changes {
         }
     }
 
-    /// Adds what a reward adds, so many times. It counts at the time of its conversion, and at its own if a person created it.
+    /// Adds what a reward adds, so many times. It counts at the time of its conversion or click, and at its own if a person created it.
     pub fn reward(&mut self, reward: &Reward, conversion: Option<&Conversion>, times: i128) {
         if reward.state == RewardState::Denied {
             return;
@@ -184,9 +184,15 @@ impl Changes {
         let credits = conversion.map(|conversion| &conversion.credits[..]).unwrap_or_default();
         let credit = credits.iter().find(|credit| credit.enrollment_id == reward.enrollment_id);
         let Reward { account_id, affiliate_id, program_id, .. } = *reward;
-        let origin = Origin { affiliate_id, program_id, link_id: credit.and_then(|credit| credit.link_id) };
-        let at = conversion.map_or(reward.created_at, |conversion| conversion.occurred_at);
-        let sub_id = credit.and_then(|credit| credit.sub_id.clone());
+        let click = reward.click.as_ref();
+        // The link is that of the credited affiliate, and no upline's.
+        let through = click.filter(|_| reward.upline().is_none());
+        let link_id = credit.and_then(|credit| credit.link_id).or(through.map(|click| click.link_id));
+        let origin = Origin { affiliate_id, program_id, link_id };
+        let own = click.map_or(reward.created_at, |click| click.occurred_at);
+        let at = conversion.map_or(own, |conversion| conversion.occurred_at);
+        let of_click = through.map(|click| &click.sub_id).filter(|sub_id| !sub_id.is_empty());
+        let sub_id = credit.and_then(|credit| credit.sub_id.clone()).or(of_click.cloned());
         let figure = Figure::Reward(reward.unit, reward.value.currency);
         let value = times * i128::from(reward.value.amount_minor);
         self.add(account_id, (Quarter::of(at), origin, sub_id), [(figure, value)]);

@@ -6,8 +6,10 @@ use super::call::canonical::{self, canonical};
 use super::call::change::{Asking, Change, RepeatKey};
 use super::call::parse::name::parsed_url;
 use super::call::parse::{Fields, KEY_LENGTH_MAX, Warnings};
-use super::call::render::timestamp;
+use super::call::render::{id_or_empty, timestamp};
+use super::call::wire_enum::WireEnum;
 use super::call::{Call, page, selector};
+use super::reward::summary;
 use crate::domain::account::KeyKind;
 use crate::domain::click::{Click, ClickOutcome};
 use crate::domain::page::page_of;
@@ -74,6 +76,8 @@ fn render(click: &Click) -> pb::Click {
         sub_id: click.sub_id.clone(),
         occur_time: Some(timestamp(click.occurred_at)),
         create_time: Some(timestamp(click.created_at)),
+        payment: click.payment.number(),
+        reward_id: id_or_empty(click.reward_id),
     }
 }
 
@@ -134,15 +138,23 @@ impl Change for pb::RecordClickRequest {
     }
 
     fn render(click: ClickOutcome, replayed: bool, warnings: Warnings, asking: &Asking) -> pb::RecordClickResponse {
-        // Public pages get the visitor's destination, but not the affiliate.
-        let is_public = asking.key_kind == KeyKind::Publishable;
-        pb::RecordClickResponse {
+        let public = pb::RecordClickResponse {
             click_id: click.click_id.to_string(),
             tid: click.tid.to_string(),
             destination_url: click.destination_url,
-            affiliate_id: if is_public { String::new() } else { click.affiliate_id.to_string() },
             replayed,
             warnings,
+            ..Default::default()
+        };
+        // Public pages get the visitor's destination, but not the affiliate.
+        if asking.key_kind == KeyKind::Publishable {
+            return public;
+        }
+        pb::RecordClickResponse {
+            affiliate_id: click.affiliate_id.to_string(),
+            payment: click.payment.number(),
+            reward: click.reward.as_ref().map(summary),
+            ..public
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::domain::money::{Currency, Money};
 use crate::domain::period::Period;
 use crate::domain::program::Commission;
 use crate::domain::refusal::{Field, Refusal, Resource};
-use crate::domain::reward::{Calculation, Reward, RewardState, RewardSummary};
+use crate::domain::reward::{Calculation, Reward, RewardClick, RewardState, RewardSummary};
 use crate::domain::rule::{ApproveRewards, CreateReward, DenyRewards, FulfillReward, Recipient, ReleaseRewards};
 use crate::domain::tally::{Cap, CapApplied};
 use crate::error::{Error, FieldPaths};
@@ -55,19 +55,6 @@ pub(super) enum RewardView {
 
 impl RewardView {
     pub(super) const ALL: &[Self] = &[Self::Basic, Self::Full];
-}
-
-/// How rewards came to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum RewardOrigin {
-    /// From a conversion.
-    Conversion,
-    /// A person created it.
-    ByHand,
-}
-
-impl RewardOrigin {
-    pub(super) const ALL: &[Self] = &[Self::Conversion, Self::ByHand];
 }
 
 /// The conversions of rewards, if the view shows them.
@@ -116,14 +103,13 @@ pub(super) async fn list(call: Call, message: pb::ListRewardsRequest) -> Result<
         refund_id: fields.key("refund_id", &message.refund_id),
         sources: fields.values("sources", &message.sources),
     };
-    let origin: Option<RewardOrigin> = fields.optional_value("origin", message.origin);
+    let origin = fields.optional_value("origin", message.origin);
     let view = fields.optional_value("view", message.view).unwrap_or(RewardView::Basic);
     fields.finish()?;
     let filter = pb::ListRewardsRequest { page_size: 0, page_token: String::new(), ..message.clone() };
     let page = call.page(&filter, shape, &message.page_token).await?;
     let affiliate_id = call.affiliate_id_of_list(affiliate.as_ref()).await?;
-    let is_by_hand = origin.map(|origin| origin == RewardOrigin::ByHand);
-    let query = RewardQuery { states, units, affiliate_id, program_id, created, conversion, is_by_hand, payout_id };
+    let query = RewardQuery { states, units, affiliate_id, program_id, created, conversion, origin, payout_id };
     let rewards = store::reward::list(call.store(), call.account_id(), &query, page.walk()).await?;
     call.check_unless_found(&rewards, affiliate.as_ref()).await?;
     let conversions = conversions(&call, view, &rewards).await?;
@@ -357,6 +343,17 @@ pub(super) fn render(reward: &Reward) -> pb::Reward {
         bonus_terms_version: by_hand.map_or(0, |by_hand| by_hand.bonus_terms_version),
         payout_id: id_or_empty(reward.payout_id),
         submission_id: id_or_empty(by_hand.and_then(|by_hand| by_hand.submission_id)),
+        click: reward.click.as_ref().map(render_click),
+    }
+}
+
+/// The click of a reward.
+pub(super) fn render_click(click: &RewardClick) -> pb::RewardClick {
+    pb::RewardClick {
+        click_id: click.click_id.to_string(),
+        tid: click.tid.to_string(),
+        link_id: click.link_id.to_string(),
+        occur_time: Some(timestamp(click.occurred_at)),
     }
 }
 

@@ -184,6 +184,10 @@ const fn why_unordered(reason: OrderMatters) -> &'static str {
             "caps and upline_levels cannot be simulated together over the history, because uplines earn of those commissions that found \
              room; leave one of both out, or send a sample_sale"
         }
+        OrderMatters::Clicks => {
+            "caps and rules for clicks cannot be simulated together over the history, because clicks count in the caps and are not \
+             simulated; leave one of both out, or send a sample_sale"
+        }
         OrderMatters::OtherMaximum => {
             "one cap with two maxima in two versions cannot be simulated over the history, because a new maximum pays nothing of before; \
              keep the maximum, or send a sample_sale"

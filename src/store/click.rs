@@ -1,5 +1,6 @@
 //! Clicks: rows.
 
+pub mod counted;
 mod list;
 
 use sea_orm::sea_query::{Expr, ExprTrait};
@@ -8,14 +9,15 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Qu
 pub use list::{ClickPage, ClickQuery, list};
 
 use super::entity::{click as table, first_click as first_table};
+use super::row::RowName;
 use super::set::Loading;
 use super::set::keyed::{NEWEST_MAX, Newest};
 use super::set::stored::SqlKey;
 use super::set::stored::Stored;
 use super::{Source, StoreError};
-use crate::domain::click::{Click, FirstClick};
+use crate::domain::click::{Click, ClickPayment, FirstClick};
 use crate::domain::enrollment::Enrollment;
-use crate::domain::id::{AccountId, AffiliateId, ClickId, EnrollmentId, LinkId, ProgramId};
+use crate::domain::id::{AccountId, AffiliateId, ClickId, EnrollmentId, LinkId, ProgramId, RewardId};
 use crate::domain::link::Link;
 use crate::domain::set::Needs;
 use crate::domain::time::Time;
@@ -40,10 +42,14 @@ impl Stored for Click {
             sub_id: self.sub_id.clone(),
             occurred_at: self.occurred_at.micros(),
             created_at: self.created_at.micros(),
+            payment: (self.payment != ClickPayment::NoRule).then(|| self.payment.as_str().to_owned()),
+            reward_id: self.reward_id.map(RewardId::uuid),
         })
     }
 
     fn from_row(row: table::Model) -> Result<Self, StoreError> {
+        let name = RowName::new("click", row.id);
+        let payment = row.payment.map(|text| name.parse(&text)).transpose()?;
         Ok(Self {
             id: ClickId::from_uuid(row.id),
             account_id: AccountId::from_uuid(row.account_id),
@@ -56,6 +62,8 @@ impl Stored for Click {
             sub_id: row.sub_id,
             occurred_at: Time::from_micros(row.occurred_at),
             created_at: Time::from_micros(row.created_at),
+            payment: payment.unwrap_or(ClickPayment::NoRule),
+            reward_id: row.reward_id.map(RewardId::from_uuid),
         })
     }
 

@@ -46,6 +46,7 @@ impl Stored for Reward {
             state: self.state.as_str().to_owned(),
             calculation: self.calculation.as_ref().map(to_json).transpose()?,
             by_hand: self.by_hand.as_ref().map(to_json).transpose()?,
+            click: self.click.as_ref().map(to_json).transpose()?,
             auto_approve_at: self.auto_approve_at.micros(),
             created_at: self.created_at.micros(),
             updated_at: self.updated_at.micros(),
@@ -70,6 +71,7 @@ impl Stored for Reward {
             state: name.parse(&row.state)?,
             calculation: row.calculation.map(|text| name.json(&text)).transpose()?,
             by_hand: row.by_hand.map(|text| name.json(&text)).transpose()?,
+            click: row.click.map(|text| name.json(&text)).transpose()?,
             auto_approve_at: Time::from_micros(row.auto_approve_at),
             created_at: Time::from_micros(row.created_at),
             updated_at: Time::from_micros(row.updated_at),
@@ -126,6 +128,22 @@ async fn load_reversals_of(loading: &mut Loading<'_>) -> Result<(), StoreError> 
     Ok(())
 }
 
+/// How a reward came to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RewardOrigin {
+    /// From a conversion.
+    Conversion,
+    /// A person created it, or it is a bonus or the reward of a submission.
+    ByHand,
+    /// From a click.
+    Click,
+}
+
+impl RewardOrigin {
+    /// Every value.
+    pub const ALL: &[Self] = &[Self::Conversion, Self::ByHand, Self::Click];
+}
+
 /// A filter of rewards. All fields that are set must match.
 #[derive(Debug, Clone, Default)]
 pub struct RewardQuery {
@@ -141,8 +159,8 @@ pub struct RewardQuery {
     pub created: Interval,
     /// Only rewards of conversions that pass this.
     pub conversion: ConversionFilter,
-    /// Only rewards that a person created (true), or no such reward (false).
-    pub is_by_hand: Option<bool>,
+    /// Only rewards that came to be in this way.
+    pub origin: Option<RewardOrigin>,
     /// Only rewards that this payout paid.
     pub payout_id: Option<PayoutId>,
 }
@@ -171,10 +189,7 @@ pub async fn list(
         let query = query
             .apply_if(wanted.payout_id, |query, id| query.filter(table::Column::PayoutId.eq(id.uuid())))
             .apply_if(wanted.program_id, |query, id| query.filter(table::Column::ProgramId.eq(id.uuid())))
-            .apply_if(wanted.is_by_hand, |query, is_by_hand| {
-                let by_hand = table::Column::ByHand;
-                query.filter(if is_by_hand { by_hand.is_not_null() } else { by_hand.is_null() })
-            })
+            .apply_if(wanted.origin, |query, origin| query.filter(is_of(origin)))
             .apply_if(conversions.clone(), |query, ids| query.filter(table::Column::ConversionId.in_subquery(ids)))
             .apply_if(wanted.created.start, |query, start| query.filter(table::Column::CreatedAt.gte(start.micros())))
             .apply_if(wanted.created.end, |query, end| query.filter(table::Column::CreatedAt.lt(end.micros())));
@@ -188,6 +203,14 @@ pub async fn list(
     let rows = Rows { key, value: Value::from, id: |row: &table::Model| row.id, filter };
     let rows = rows_of_list(source.connection(), (account_id, List::rewards_of(affiliate_id)), &rows, walk).await?;
     rows.into_iter().map(Reward::from_row).collect()
+}
+
+fn is_of(origin: RewardOrigin) -> Expr {
+    match origin {
+        RewardOrigin::Conversion => table::Column::ConversionId.is_not_null(),
+        RewardOrigin::ByHand => table::Column::ByHand.is_not_null(),
+        RewardOrigin::Click => table::Column::Click.is_not_null(),
+    }
 }
 
 /// Pending rewards whose hold period has ended, the longest overdue first. The worker that approves them uses this. Excludes the
@@ -233,18 +256,19 @@ pub async fn page(
     list(source, account_id, &RewardQuery::default(), walk).await
 }
 
-/// One page of the rewards that people created.
+/// One page of the rewards that came to be in this way.
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn page_by_hand(
+pub async fn page_of(
     source: &impl Source,
     account_id: AccountId,
+    origin: RewardOrigin,
     after: Option<RewardId>,
     limit: u64,
 ) -> Result<Vec<Reward>, StoreError> {
     let walk = Walk { after: after.map(RewardId::uuid), ..Walk::first(limit) };
-    list(source, account_id, &RewardQuery { is_by_hand: Some(true), ..RewardQuery::default() }, walk).await
+    list(source, account_id, &RewardQuery { origin: Some(origin), ..RewardQuery::default() }, walk).await
 }
 
 /// Those of these rewards that exist.

@@ -1,4 +1,4 @@
-//! Tallies: rows, and their comparison with the events that are in them.
+//! Tallies: rows, and their comparison with the events and clicks that are in them.
 
 use std::collections::BTreeMap;
 
@@ -7,6 +7,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
 use super::backend::text_contains;
+use super::click::counted;
 use super::entity::conversion;
 use super::entity::tally as table;
 use super::row::RowName;
@@ -16,7 +17,7 @@ use crate::domain::calendar::Day;
 use crate::domain::conversion::Conversion;
 use crate::domain::id::{AccountId, AffiliateId, LeadId, ProgramId};
 use crate::domain::set::Needs;
-use crate::domain::tally::{Tally, TallyKey};
+use crate::domain::tally::{Counted, Tally, TallyKey};
 
 /// The most differences that are named.
 const DIFFERENCES_MAX: usize = 10;
@@ -94,7 +95,10 @@ pub async fn differences(snapshot: &Snapshot, account_id: AccountId) -> Result<V
         .all(connection)
         .await?;
     let events = events.into_iter().map(Conversion::from_row).collect::<Result<Vec<_>, _>>()?;
-    let mut differences = compare(&tallies, &events);
+    let clicks = counted::all(snapshot, account_id).await?;
+    let of_events = events.iter().flat_map(|event| &event.order.counted);
+    let of_clicks = clicks.iter().filter_map(|click| click.counted.as_ref());
+    let mut differences = compare(account_id, &tallies, of_events.chain(of_clicks));
     if differences.len() > DIFFERENCES_MAX {
         let others = differences.len() - DIFFERENCES_MAX;
         differences.truncate(DIFFERENCES_MAX);
@@ -105,13 +109,16 @@ pub async fn differences(snapshot: &Snapshot, account_id: AccountId) -> Result<V
 
 /// Each tally has what its events have in it. No more is paid than was earned, and as much as the cap has room for if all its events have
 /// met the same cap.
-fn compare(tallies: &[Tally], events: &[Conversion]) -> Vec<String> {
+fn compare<'events>(
+    account_id: AccountId,
+    tallies: &[Tally],
+    events: impl Iterator<Item = &'events Counted>,
+) -> Vec<String> {
     // What the events earn, and the least and the largest maximum that they have met.
     let mut expected: BTreeMap<TallyKey, (i64, i64, i64)> = BTreeMap::new();
-    for event in events {
-        let caps = event.order.counted.iter().flat_map(|counted| counted.caps.iter().map(move |cap| (counted, cap)));
-        for (counted, cap) in caps {
-            let Some(key) = cap.key(event.account_id, counted) else { continue };
+    for counted in events {
+        for cap in &counted.caps {
+            let Some(key) = cap.key(account_id, counted) else { continue };
             let maximum_minor = cap.applied.cap.maximum.amount_minor;
             let (sum_minor, least_minor, most_minor) = expected.entry(key).or_insert((0, i64::MAX, 0));
             *sum_minor = sum_minor.saturating_add(cap.earned_minor);

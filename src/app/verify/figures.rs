@@ -13,6 +13,7 @@ use crate::clock;
 use crate::domain::calendar::Calendar;
 use crate::domain::id::{AccountId, AffiliateId, ConversionId, LinkId, RewardId};
 use crate::domain::statistic::{Changes, Figure, Figures};
+use crate::store::reward::RewardOrigin;
 use crate::store::statistic::{ByKey, Key};
 use crate::store::{self, ReadTurn, Snapshot, Store, StoreError};
 
@@ -54,7 +55,9 @@ impl Walk<'_> {
         let mut counted = ByKey::new();
         self.clicks(&mut calendar, &mut counted).await?;
         self.conversions(&mut calendar, &mut counted).await?;
-        self.rewards_by_hand(&mut calendar, &mut counted).await?;
+        for origin in [RewardOrigin::ByHand, RewardOrigin::Click] {
+            self.rewards(origin, &mut calendar, &mut counted).await?;
+        }
         counted.retain(|_, figures| !figures.is_empty());
         let after = {
             let (_turn, snapshot) = self.slice().await?;
@@ -115,12 +118,18 @@ impl Walk<'_> {
         }
     }
 
-    async fn rewards_by_hand(&self, calendar: &mut Calendar, counted: &mut ByKey) -> Result<(), StoreError> {
+    /// The rewards without a conversion.
+    async fn rewards(
+        &self,
+        origin: RewardOrigin,
+        calendar: &mut Calendar,
+        counted: &mut ByKey,
+    ) -> Result<(), StoreError> {
         let mut after: Option<RewardId> = None;
         loop {
             let begun_at = clock::monotonic_now();
             let (turn, snapshot) = self.slice().await?;
-            let page = store::reward::page_by_hand(&snapshot, self.account_id, after, self.slice_rows).await?;
+            let page = store::reward::page_of(&snapshot, self.account_id, origin, after, self.slice_rows).await?;
             drop((snapshot, turn));
             let mut changes = Changes::default();
             page.iter().for_each(|reward| changes.reward(reward, None, 1));

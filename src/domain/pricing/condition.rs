@@ -100,13 +100,10 @@ impl ConditionField {
             | Self::CustomerAgeDays
             | Self::CustomerAgeMonths => matches!(event, CommissionEvent::Sale),
             Self::CustomKind => matches!(event, CommissionEvent::CustomEvent),
-            Self::CouponCode
-            | Self::EventMetadata
-            | Self::LeadMetadata
-            | Self::CustomerCountry
-            | Self::AffiliateCountry
-            | Self::AffiliateGroup
-            | Self::OccurTime => true,
+            Self::CouponCode | Self::EventMetadata | Self::LeadMetadata | Self::CustomerCountry => {
+                !matches!(event, CommissionEvent::Click)
+            }
+            Self::AffiliateCountry | Self::AffiliateGroup | Self::OccurTime => true,
         }
     }
 

@@ -19,6 +19,8 @@ text_enum! {
         Appointment = "appointment",
         /// Custom events.
         CustomEvent = "custom_event",
+        /// The click of a visitor that counts for its affiliate on a day.
+        Click = "click",
     }
 }
 

@@ -133,9 +133,14 @@ impl CommissionRule {
         found
     }
 
-    /// Whether what it pays depends on facts of the affiliate or of the customer that are noted.
+    /// Whether what it pays for conversions depends on facts of the affiliate or of the customer that are noted.
     pub fn looks_at_noted(&self) -> bool {
-        self.condition.as_ref().is_some_and(Condition::looks_at_noted)
+        !self.is_for_clicks() && self.condition.as_ref().is_some_and(Condition::looks_at_noted)
+    }
+
+    /// Whether it pays for clicks.
+    pub fn is_for_clicks(&self) -> bool {
+        self.event_kind == CommissionEvent::Click
     }
 
     /// The bonus of a sale of this currency and place. Amounts of two currencies are never added.

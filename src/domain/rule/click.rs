@@ -1,11 +1,15 @@
 //! The rule of clicks.
 
+use std::sync::Arc;
+
 use super::context::{Context, Rule};
-use super::timeline;
-use crate::domain::click::{Click, ClickOutcome};
+use super::terms::applicable_terms;
+use super::{click_payment, timeline};
+use crate::domain::click::{Click, ClickOutcome, ClickPayment};
 use crate::domain::id::{AccountId, ClickId};
 use crate::domain::refusal::{Refusal, Resource};
 use crate::domain::set::Needs;
+use crate::domain::terms_period::Occasion;
 use crate::domain::time::Time;
 use crate::domain::upline_standing::why_not_earning;
 
@@ -29,8 +33,8 @@ pub struct RecordClick {
 impl Rule for RecordClick {
     type Answer = ClickOutcome;
 
-    // A click makes no event and no posting, unless it is told late and its visitor has bought since. An account that has only
-    // clicks in a batch therefore needs no lock.
+    // A click makes no event and no posting, unless it is told late and its visitor has bought since, or terms pay for clicks. An account that
+    // has only clicks in a batch therefore needs no lock. The writer locks accounts that ever had such terms.
     fn locks_account(&self) -> bool {
         self.tid.is_some() && self.occurred_at.is_some()
     }
@@ -67,12 +71,14 @@ impl Rule for RecordClick {
             return Err(unknown());
         }
         let destination_url = context.set.destination(link, enrollment)?.to_owned();
+        let terms = applicable_terms(context.set, program, &Occasion::of(enrollment, occurred_at))?;
+        let paid_for = terms.rules.pays_for_clicks().then(|| (Arc::clone(enrollment), Arc::clone(terms)));
         let id = ClickId::new(context.ids);
         let known_visitor = match self.tid {
             Some(tid) if !context.set.clicks_of(account_id, tid)?.is_empty() => Some(tid),
             _ => None,
         };
-        let click = Click {
+        let mut click = Click {
             id,
             account_id,
             tid: known_visitor.unwrap_or(id),
@@ -84,7 +90,16 @@ impl Rule for RecordClick {
             sub_id: self.sub_id.clone(),
             occurred_at,
             created_at: context.now,
+            payment: ClickPayment::NoRule,
+            reward_id: None,
         };
+        let mut reward = None;
+        if let Some((enrollment, terms)) = paid_for {
+            let earned = click_payment::earn(context, &click, &enrollment, &terms)?;
+            reward = earned.reward.map(|reward| reward.summary());
+            click.payment = earned.payment;
+            click.reward_id = reward.as_ref().map(|reward| reward.reward_id);
+        }
         let click = context.put(click);
         keep_first_clicks(context, click.tid)?;
         if self.occurred_at.is_some()
@@ -92,7 +107,8 @@ impl Rule for RecordClick {
         {
             timeline::judge_visitor_again(context, tid, occurred_at)?;
         }
-        Ok(ClickOutcome { click_id: id, tid: click.tid, destination_url, affiliate_id: click.affiliate_id })
+        let (affiliate_id, payment) = (click.affiliate_id, click.payment);
+        Ok(ClickOutcome { click_id: id, tid: click.tid, destination_url, affiliate_id, payment, reward })
     }
 }
 

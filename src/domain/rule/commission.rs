@@ -113,6 +113,7 @@ fn write(
         state: RewardState::Pending,
         calculation: Some(calculation),
         by_hand: None,
+        click: None,
         auto_approve_at: event.occurred_at.plus_days(claim.terms.rules.hold_period_days),
         created_at: context.now,
         updated_at: context.now,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::context::Context;
 use crate::domain::affiliate::Affiliate;
 use crate::domain::conversion::{Conversion, Credit};
+use crate::domain::enrollment::Enrollment;
 use crate::domain::id::{AffiliateId, LeadId};
 use crate::domain::lead::Lead;
 use crate::domain::noted::NotedFacts;
@@ -28,10 +29,11 @@ pub(super) fn with_noted(
     event.order.noted = stored;
     let enrollment_id = credit.enrollment_id;
     let mut noted = event.order.noted(enrollment_id).cloned().unwrap_or_else(|| NotedFacts::none(enrollment_id));
-    let mut asked: Vec<_> = terms.rules.commission_rules.iter().flat_map(CommissionRule::noted_comparisons).collect();
+    let rules = terms.rules.commission_rules.iter().filter(|rule| !rule.is_for_clicks());
+    let mut asked: Vec<_> = rules.flat_map(CommissionRule::noted_comparisons).collect();
     asked.retain(|compare| noted.get(&compare.field.noted_as(&compare.key)).is_none());
     for compare in asked {
-        let value = value_of(context, &event, credit, compare)?;
+        let value = value_of(context, event.lead_id, credit.affiliate_id, compare)?;
         noted.keep(compare.field.noted_as(&compare.key), &value);
     }
     event.order.note(noted);
@@ -53,25 +55,39 @@ pub(super) fn keep(
     Ok(Some(noted))
 }
 
+/// What the rules for clicks ask about the affiliate. A click is never judged again, so nobody keeps it. `None` if they ask for nothing.
+pub(super) fn of_click(
+    context: &mut Context<'_>,
+    enrollment: &Enrollment,
+    terms: &Terms,
+) -> Result<Option<NotedFacts>, Refusal> {
+    let rules = terms.rules.commission_rules.iter().filter(|rule| rule.is_for_clicks());
+    let mut noted = None;
+    for compare in rules.flat_map(CommissionRule::noted_comparisons) {
+        let value = value_of(context, None, enrollment.affiliate_id, compare)?;
+        let noted = noted.get_or_insert_with(|| NotedFacts::none(enrollment.id));
+        noted.keep(compare.field.noted_as(&compare.key), &value);
+    }
+    Ok(noted)
+}
+
 fn value_of(
     context: &mut Context<'_>,
-    event: &Conversion,
-    credit: &Credit,
+    lead_id: Option<LeadId>,
+    affiliate_id: AffiliateId,
     compare: &Compare,
 ) -> Result<String, Refusal> {
     Ok(match compare.field {
-        ConditionField::AffiliateCountry => {
-            affiliate(context, credit.affiliate_id)?.profile.address.country_code.clone()
-        }
+        ConditionField::AffiliateCountry => affiliate(context, affiliate_id)?.profile.address.country_code.clone(),
         ConditionField::AffiliateGroup => {
-            affiliate(context, credit.affiliate_id)?.group_id.map(|id| id.to_string()).unwrap_or_default()
+            affiliate(context, affiliate_id)?.group_id.map(|id| id.to_string()).unwrap_or_default()
         }
         ConditionField::LeadMetadata => {
-            let lead = lead(context, event.lead_id)?;
+            let lead = lead(context, lead_id)?;
             lead.and_then(|lead| lead.details.metadata.get(&compare.key).cloned()).unwrap_or_default()
         }
         ConditionField::CustomerCountry => {
-            let lead = lead(context, event.lead_id)?;
+            let lead = lead(context, lead_id)?;
             lead.map(|lead| lead.details.country_code.clone()).unwrap_or_default()
         }
         _ => String::new(),

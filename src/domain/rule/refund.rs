@@ -332,6 +332,7 @@ pub(super) fn adjust(
         state: waiting.map_or(RewardState::Approved, |reward| reward.state),
         calculation: Some(Calculation { adjustment: Some(adjustment), ..calculation }),
         by_hand: None,
+        click: None,
         auto_approve_at: earned.map_or(context.now, |reward| reward.auto_approve_at),
         created_at: context.now,
         updated_at: context.now,

@@ -201,6 +201,7 @@ impl Rule for CreateReward {
             state: self.state,
             calculation: None,
             by_hand: Some(ByHand { reason: self.reason.clone(), lead_id, ..ByHand::default() }),
+            click: None,
             auto_approve_at: context.now.plus_days(hold_period_days),
             created_at: context.now,
             updated_at: context.now,

@@ -189,6 +189,7 @@ fn earn(
         state: RewardState::Pending,
         calculation: None,
         by_hand: Some(ByHand { submission_id: Some(submission.id), ..ByHand::default() }),
+        click: None,
         auto_approve_at,
         created_at: context.now,
         updated_at: context.now,

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use super::context::Context;
 use crate::domain::account::Account;
 use crate::domain::calendar::{Calendar, Day, Quarter};
+use crate::domain::click::Click;
 use crate::domain::conversion::{Conversion, Credit};
-use crate::domain::id::ConversionId;
+use crate::domain::id::{ConversionId, LeadId};
 use crate::domain::period::Period;
 use crate::domain::pricing::{self, Priced};
 use crate::domain::program::Terms;
@@ -39,7 +40,7 @@ pub(super) fn count(
         earned_minor: 0,
         paid_minor: changed_minor,
         changed_minor,
-        caps: caps_met(context, event, terms)?,
+        caps: caps_met(context, event.occurred_at, event.lead_id, terms)?,
     };
     note_paid(context, &mut counted)?;
     let earned_minor = before_tallies(&counted, priced.value.amount_minor);
@@ -49,19 +50,51 @@ pub(super) fn count(
     Ok(priced)
 }
 
+/// Counts a click, and limits what it earns. Returns what it has in tallies, which is kept with the click that counts. Nothing if there are no
+/// caps.
+pub(super) fn count_click(
+    context: &mut Context<'_>,
+    click: &Click,
+    terms: &Terms,
+    priced: Priced,
+) -> Result<(Priced, Option<Counted>), Refusal> {
+    if terms.rules.caps.is_empty() {
+        return Ok((priced, None));
+    }
+    let mut counted = Counted {
+        enrollment_id: click.enrollment_id,
+        affiliate_id: click.affiliate_id,
+        program_id: click.program_id,
+        terms_version: terms.version,
+        earned_minor: 0,
+        paid_minor: 0,
+        changed_minor: 0,
+        caps: caps_met(context, click.occurred_at, None, terms)?,
+    };
+    note_paid(context, &mut counted)?;
+    let earned_minor = before_tallies(&counted, priced.value.amount_minor);
+    change(context, &mut counted, earned_minor)?;
+    Ok((pricing::with_caps(priced, counted.caps())?, Some(counted)))
+}
+
 /// The caps of the terms with the periods that an event is in.
-fn caps_met(context: &mut Context<'_>, event: &Conversion, terms: &Terms) -> Result<Vec<CountedCap>, Refusal> {
+fn caps_met(
+    context: &mut Context<'_>,
+    occurred_at: Time,
+    lead_id: Option<LeadId>,
+    terms: &Terms,
+) -> Result<Vec<CountedCap>, Refusal> {
     let mut day = None;
     let mut met = Vec::with_capacity(terms.rules.caps.len());
     for cap in &terms.rules.caps {
         let starts_on = match (cap.period, day) {
             (Period::AllTime, _) => Day::default(),
             (period, Some(day)) => period.first_day(day),
-            (period, None) => period.first_day(*day.insert(day_of(context, event.occurred_at)?)),
+            (period, None) => period.first_day(*day.insert(day_of(context, occurred_at)?)),
         };
         met.push(CountedCap {
             applied: CapApplied { cap: *cap, starts_on, paid_before_minor: 0 },
-            lead_id: event.lead_id.filter(|_| cap.scope == CapScope::Customer),
+            lead_id: lead_id.filter(|_| cap.scope == CapScope::Customer),
             earned_minor: 0,
         });
     }

@@ -242,6 +242,7 @@ fn book(
         state,
         calculation: Some(calculation),
         by_hand: None,
+        click: None,
         auto_approve_at: event.occurred_at.plus_days(hold_period_days),
         created_at: context.now,
         updated_at: context.now,

@@ -9,11 +9,11 @@ use crate::domain::enrollment::Enrollment;
 use crate::domain::id::{AffiliateId, ProgramId};
 use crate::domain::refusal::Refusal;
 use crate::domain::reward::{Reward, RewardState};
+use crate::domain::time::Time;
 use crate::domain::upline::{UplineLevel, UplineShare};
 use crate::domain::upline_standing::why_not_on_level;
 
-/// The uplines that earn from a credited event, with the enrollment through which each earns. Uplines are those of the event's time. A level
-/// whose affiliate cannot earn is left out, and nobody moves up to it.
+/// The uplines that earn from a credited event, see [`earning`], and that have no reward of it.
 pub(super) fn shares(
     context: &mut Context<'_>,
     event: &Conversion,
@@ -21,14 +21,29 @@ pub(super) fn shares(
     levels: &[UplineLevel],
 ) -> Result<Vec<(Arc<Enrollment>, UplineShare)>, Refusal> {
     let mut shares = Vec::new();
+    for (enrollment, share) in earning(context, event.occurred_at, credited, levels)? {
+        if !has_reward(context, event, credited, &enrollment)? {
+            shares.push((enrollment, share));
+        }
+    }
+    Ok(shares)
+}
+
+/// The uplines that earn from an event at a time, with the enrollment through which each earns. Uplines are those of that time. A level whose
+/// affiliate cannot earn is left out, and nobody moves up to it.
+pub(super) fn earning(
+    context: &mut Context<'_>,
+    occurred_at: Time,
+    credited: &Enrollment,
+    levels: &[UplineLevel],
+) -> Result<Vec<(Arc<Enrollment>, UplineShare)>, Refusal> {
+    let mut shares = Vec::new();
     let mut below = credited.affiliate_id;
     for (level, rate) in (1..).zip(levels) {
-        let Some(upline_id) = affiliate(context, below)?.upline_at(event.occurred_at) else { break };
+        let Some(upline_id) = affiliate(context, below)?.upline_at(occurred_at) else { break };
         below = upline_id;
-        let enrollment = enrollment(context, event, credited.program_id, upline_id)?;
-        if let Some(enrollment) = enrollment.filter(|_| rate.percent_ppm > 0)
-            && !has_reward(context, event, credited, &enrollment)?
-        {
+        let enrollment = enrollment(context, occurred_at, credited.program_id, upline_id)?;
+        if let Some(enrollment) = enrollment.filter(|_| rate.percent_ppm > 0) {
             let share = UplineShare { level, rate: *rate, credited_enrollment_id: credited.id };
             shares.push((enrollment, share));
         }
@@ -46,7 +61,7 @@ fn affiliate(context: &mut Context<'_>, id: AffiliateId) -> Result<Arc<Affiliate
 /// The enrollment through which an upline earns from an event: the one in this program, if it was there by then and could earn.
 fn enrollment(
     context: &mut Context<'_>,
-    event: &Conversion,
+    occurred_at: Time,
     program_id: ProgramId,
     upline_id: AffiliateId,
 ) -> Result<Option<Arc<Enrollment>>, Refusal> {
@@ -54,7 +69,7 @@ fn enrollment(
     affiliate(context, upline_id)?;
     let enrollment = context.set.enrollment_in(account_id, upline_id, program_id)?.cloned();
     let program = context.set.program(account_id, program_id)?;
-    let may_earn = why_not_on_level(enrollment.as_deref(), program, event.occurred_at).is_none();
+    let may_earn = why_not_on_level(enrollment.as_deref(), program, occurred_at).is_none();
     Ok(enrollment.filter(|_| may_earn))
 }
 

@@ -83,6 +83,11 @@ impl Balances {
         self.posted_minor.insert(account_id, posted_minor);
     }
 
+    /// Whether the account is locked. Only then is the sum of its head entered.
+    pub fn is_locked(&self, account_id: AccountId) -> bool {
+        self.is_complete || self.posted_minor.contains_key(&account_id)
+    }
+
     /// Whether a balance was looked up.
     pub fn is_known(&self, key: &BalanceKey) -> bool {
         self.known.contains_key(key)

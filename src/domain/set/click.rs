@@ -5,8 +5,9 @@ use std::sync::Arc;
 use super::kind::{Key, Kind};
 use super::names::Names;
 use super::working_set::{WorkingSet, known};
-use crate::domain::click::{Click, FirstClick};
-use crate::domain::id::{AccountId, ClickId, ProgramId};
+use crate::domain::calendar::Day;
+use crate::domain::click::{Click, CountedClick, FirstClick};
+use crate::domain::id::{AccountId, AffiliateId, ClickId, ProgramId};
 use crate::domain::refusal::Refusal;
 
 /// The key of the table: account, tracking id and id. The clicks of one visitor are therefore adjacent.
@@ -60,7 +61,37 @@ impl Kind for FirstClick {
     }
 }
 
+/// The key of the clicks that count: account, tracking id, affiliate and day.
+impl Key for (AccountId, ClickId, AffiliateId, Day) {
+    fn account_id(&self) -> AccountId {
+        self.0
+    }
+}
+
+impl Kind for CountedClick {
+    type Key = (AccountId, ClickId, AffiliateId, Day);
+
+    const NAME: &'static str = "counted click";
+
+    fn key(&self) -> Self::Key {
+        (self.account_id, self.tid, self.affiliate_id, self.day)
+    }
+}
+
 impl WorkingSet {
+    /// Whether another click of a visitor counts for the affiliate on a day. If it was not looked up, it is wanted. A new visitor has none.
+    pub fn has_counted(&mut self, click: &Click, day: Day) -> Result<bool, Refusal> {
+        let key = (click.account_id, click.tid, click.affiliate_id, day);
+        match self.counted_clicks.find(&key) {
+            Some(found) => Ok(found.is_some()),
+            None if click.tid == click.id => Ok(false),
+            None => {
+                self.wanted().row::<CountedClick>(key);
+                Err(Refusal::NotLoaded(CountedClick::NAME))
+            }
+        }
+    }
+
     /// The first click of a visitor in a program on one day, if it is kept.
     pub fn first_click(&self, click: &Click) -> Result<Option<&Arc<FirstClick>>, Refusal> {
         known(self.names.first_clicks_of.get(&(click.account_id, click.tid)).map(|_| ()), "first clicks")?;

@@ -33,6 +33,7 @@ macro_rules! for_all_kinds {
             waiting_refunds: $crate::domain::conversion::WaitingRefund,
             first_clicks: $crate::domain::click::FirstClick,
             clicks: $crate::domain::click::Click,
+            counted_clicks: $crate::domain::click::CountedClick,
             links: $crate::domain::link::Link,
             // Before coupons: all three of an affiliate are looked up together.
             submissions: $crate::domain::bounty::Submission,
@@ -98,6 +99,8 @@ macro_rules! working_set {
             /// The rows that the command in progress turned out to need besides those of its `needs`. After
             /// [`Refusal::NotLoaded`] they are loaded, and the command is decided again.
             wanted: Option<Box<Needs>>,
+            /// Whether a command turned out to need the lock of its account, and did not have it.
+            lacks_lock: bool,
             /// Terms that stand in place of those in force. Set only while history is judged by them, and never while something is written.
             pub(in crate::domain) proposed: Option<Arc<ProposedTerms>>,
             /// How many postings and events there were before the command in progress.
@@ -172,6 +175,23 @@ impl WorkingSet {
     /// The rows to load before a command that was refused with [`Refusal::NotLoaded`] is decided again. `None` if it named none.
     pub fn take_wanted(&mut self) -> Option<Needs> {
         self.wanted.take().map(|wanted| *wanted)
+    }
+
+    /// Refuses a command that turns out to make events or postings, unless its account is locked.
+    ///
+    /// # Errors
+    /// [`Refusal::NotLoaded`].
+    pub(in crate::domain) fn check_locked(&mut self, account_id: AccountId) -> Result<(), Refusal> {
+        if self.balances.is_locked(account_id) {
+            return Ok(());
+        }
+        self.lacks_lock = true;
+        Err(Refusal::NotLoaded("the lock of the account"))
+    }
+
+    /// Whether a command was refused because its account is not locked.
+    pub const fn lacks_lock(&self) -> bool {
+        self.lacks_lock
     }
 
     /// Enters a row that was read from the database. A row that was entered before stays as it is, because it may have been changed

@@ -5,6 +5,7 @@ use crate::domain::affiliate::{AffiliateState, PendingRewards};
 use crate::domain::affiliate_group::AffiliateGroupState;
 use crate::domain::attribution::{AttributionSource, CandidateResult};
 use crate::domain::bounty::{BountyKind, BountyState, SubmissionState};
+use crate::domain::click::ClickPayment;
 use crate::domain::conversion::{ConversionKind, ConversionOutcome, SaleChannel};
 use crate::domain::coupon::CouponState;
 use crate::domain::customer_reward::{CustomerRewardEvent, CustomerRewardState};
@@ -31,10 +32,11 @@ use crate::domain::upline_standing::UplineResult;
 use crate::pb;
 use crate::rpc::conversion::View;
 use crate::rpc::feed::event::FeedPosition;
-use crate::rpc::reward::{RewardOrigin, RewardView};
+use crate::rpc::reward::RewardView;
 use crate::rpc::server_info::ServerFeature;
 use crate::rpc::statistic::Group;
 use crate::store::list::ListOrder;
+use crate::store::reward::RewardOrigin;
 
 /// A closed set whose values occur in messages.
 pub(in crate::rpc) trait WireEnum: Copy + PartialEq + 'static {
@@ -90,7 +92,8 @@ wire_enums! {
     LadderMode = LadderMode { LevelUp }
     CapScope = CapScope { SingleEvent, Customer, Affiliate, Program }
     Period = Period { Day, Week, Month, Quarter, Year, AllTime }
-    CommissionEvent = CommissionEvent { Sale, Lead, Appointment, CustomEvent }
+    CommissionEvent = CommissionEvent { Sale, Lead, Appointment, CustomEvent, Click }
+    ClickPayment = ClickPayment { NoRule, Earned, AlreadyCounted, Capped }
     ConditionField = ConditionField {
         Amount, Quantity, ItemSku, Plan, Channel, CouponCode, CustomKind, OrderId, CustomerSaleNumber, CustomerAgeDays,
         CustomerAgeMonths,
@@ -190,7 +193,7 @@ wire_enums! {
     FeedPosition = FeedPosition { Beginning, Latest }
     View = ConversionView { Basic, Full }
     RewardView = RewardView { Basic, Full }
-    RewardOrigin = RewardOrigin { Conversion, ByHand }
+    RewardOrigin = RewardOrigin { Conversion, ByHand, Click }
     Group = StatisticGroup { Day, Program, Affiliate, Link, SubId }
     ServerFeature = ServerFeature { SeveralServers, GzipRequests }
 }

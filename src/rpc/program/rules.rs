@@ -8,7 +8,8 @@ use super::condition;
 use super::terms::{self, commission};
 use crate::domain::money::Money;
 use crate::domain::pricing::{CommissionEvent, CommissionRule};
-use crate::domain::program::Commission;
+use crate::domain::program::{Commission, TermsDraft};
+use crate::domain::tally::{Cap, CapScope};
 use crate::pb;
 use crate::rpc::call::canonical;
 use crate::rpc::call::parse::Fields;
@@ -67,6 +68,13 @@ fn read_one(fields: &mut Fields, sent: &pb::CommissionRule, declared: &[String])
     only_for(fields, "custom_kinds", &sent.custom_kinds, CommissionEvent::CustomEvent, event);
     only_for(fields, "item_skus", &sent.item_skus, CommissionEvent::Sale, event);
     only_for(fields, "plans", &sent.plans, CommissionEvent::Sale, event);
+    if event == CommissionEvent::Click && !sent.coupon_codes.is_empty() {
+        let event = event.wire_name();
+        fields.wrong(
+            "coupon_codes",
+            format!("is not for rules with event_kind {event}, which no coupon comes with; leave it out"),
+        );
+    }
     let custom_kinds = scope(fields, "custom_kinds", &sent.custom_kinds, |fields, field, kind| {
         let kind = kind.trim().to_ascii_lowercase();
         if !declared.contains(&kind) {
@@ -175,6 +183,25 @@ fn check_commission(fields: &mut Fields, commission: Commission, event: Commissi
             fields.wrong("commission.flat.amount_minor", text);
         }
         Commission::Flat(_) => {}
+    }
+}
+
+/// Warns of terms that pay for clicks without a limit: anybody can click.
+pub(super) fn warn(fields: &mut Fields, rules: &TermsDraft) {
+    let pays = |rule: &CommissionRule| {
+        rule.is_for_clicks() && matches!(rule.commission, Commission::Flat(flat) if flat.amount_minor > 0)
+    };
+    let is_limit = |cap: &Cap| matches!(cap.scope, CapScope::Affiliate | CapScope::Program);
+    if let Some(rule) = rules.commission_rules.iter().find(|rule| pays(rule))
+        && !rules.caps.iter().any(is_limit)
+    {
+        let explanation = format!(
+            "rule {:?} pays for clicks, which anybody can make, and nothing limits what they earn; add a cap with scope {} or {}",
+            rule.name,
+            CapScope::Affiliate.wire_name(),
+            CapScope::Program.wire_name(),
+        );
+        fields.warn("caps", explanation);
     }
 }
 

@@ -15,6 +15,7 @@ pub struct Model {
     pub posted_minor: i64,
     pub catalogue_version: i64,
     pub waited_refund_count: i64,
+    pub click_terms_count: i64,
     pub listed_count: i64,
     pub folded_count: i64,
     pub committed_at: i64,

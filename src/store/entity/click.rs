@@ -19,6 +19,8 @@ pub struct Model {
     pub sub_id: String,
     pub occurred_at: i64,
     pub created_at: i64,
+    pub payment: Option<String>,
+    pub reward_id: Option<Uuid>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -1,4 +1,4 @@
-//! Table `reward`: what affiliates get for conversions or by hand. Columns alone; `migration` makes them.
+//! Table `reward`: what affiliates get for conversions and clicks, or by hand. Columns alone; `migration` makes them.
 
 use sea_orm::entity::prelude::*;
 
@@ -21,6 +21,7 @@ pub struct Model {
     pub state: String,
     pub calculation: Option<String>,
     pub by_hand: Option<String>,
+    pub click: Option<String>,
     pub auto_approve_at: i64,
     pub created_at: i64,
     pub updated_at: i64,

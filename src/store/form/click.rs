@@ -1,7 +1,8 @@
 //! The form of RecordClick's answer.
 
 use super::field::Text;
-use crate::domain::click::ClickOutcome;
+use super::reward::RewardSummaryForm;
+use crate::domain::click::{ClickOutcome, ClickPayment};
 use crate::domain::id::{AffiliateId, ClickId};
 
 form! {
@@ -11,5 +12,11 @@ form! {
         tid: ClickId,
         destination_url: Text<'a>,
         affiliate_id: AffiliateId,
+    }
+    unless_empty {
+        reward: Option<RewardSummaryForm>,
+    }
+    unless_usual {
+        payment: ClickPayment = ClickPayment::NoRule,
     }
 }

@@ -13,6 +13,7 @@ use crate::domain::affiliate_group::AffiliateGroupState;
 use crate::domain::attribution::{AttributionSource, CandidateResult};
 use crate::domain::bounty::{BountyKind, BountyState, SubmissionState};
 use crate::domain::calendar::Day;
+use crate::domain::click::ClickPayment;
 use crate::domain::conversion::{ConversionOutcome, SaleChannel};
 use crate::domain::coupon::CouponState;
 use crate::domain::customer_reward::{CustomerRewardEvent, CustomerRewardState};
@@ -154,6 +155,7 @@ as_they_are!(
     AttributionModel,
     AttributionSource,
     [AttributionSource; 3],
+    ClickPayment,
     CandidateResult,
     CapScope,
     LadderMeasure,

@@ -47,7 +47,8 @@ use crate::domain::enrollment::{Acceptance, Moved, PastStanding};
 use crate::domain::lead::LeadDetails;
 use crate::domain::outcome::Outcome;
 use crate::domain::program::{Agreement, Commission, Invitation, Question, TermsDraft};
-use crate::domain::reward::{ByHand, Calculation};
+use crate::domain::reward::{ByHand, Calculation, RewardClick};
+use crate::domain::tally::Counted;
 use crate::domain::welcome::WelcomeMail;
 
 #[macro_use]
@@ -89,7 +90,8 @@ use field::Text;
 use lead::LeadDetailsForm;
 use outcome::OutcomeForm;
 use program::{AgreementForm, CommissionForm, InvitationForm, QuestionForm, TermsDraftForm, WelcomeMailForm};
-use reward::{ByHandForm, CalculationForm};
+use reward::{ByHandForm, CalculationForm, RewardClickForm};
+use tally::CountedForm;
 
 /// A domain type that rows store as text.
 pub trait Kept: Sized {
@@ -151,6 +153,10 @@ kept! {
     Calculation: writes 1 CalculationForm;
     // reward.by_hand
     ByHand: writes 1 ByHandForm<'_>;
+    // reward.click
+    RewardClick: writes 1 RewardClickForm;
+    // counted_click.counted
+    Counted: writes 1 CountedForm;
 }
 
 /// A text field as every form has it, to search for in stored texts. No other part of a form looks like it, because the quotes in a

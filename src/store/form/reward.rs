@@ -8,12 +8,13 @@ use super::program::{CommissionForm, UplineLevelForm};
 use super::tally::{CapAppliedForm, TallyChangeForm};
 use crate::domain::conversion::WHOLE_SHARE_PPM;
 use crate::domain::id::{
-    AccountId, AffiliateId, ConversionId, EnrollmentId, LeadId, PayoutId, ProgramId, RewardId, SubmissionId,
+    AccountId, AffiliateId, ClickId, ConversionId, EnrollmentId, LeadId, LinkId, PayoutId, ProgramId, RewardId,
+    SubmissionId,
 };
 use crate::domain::money::{Money, Rounding};
 use crate::domain::reward::RewardLine;
 use crate::domain::reward::{
-    ByHand, Calculation, Reward, RewardRule, RewardState, RewardSummary, RewardUnit, RuleTaken,
+    ByHand, Calculation, Reward, RewardClick, RewardRule, RewardState, RewardSummary, RewardUnit, RuleTaken,
 };
 use crate::domain::split::Split;
 use crate::domain::time::Time;
@@ -118,6 +119,7 @@ form! {
         reverses: Option<RewardId>,
         deny_reason: Text<'a>,
         by_hand: Option<ByHandForm<'a>>,
+        click: Option<RewardClickForm>,
         payout_id: Option<PayoutId>,
     }
 }
@@ -130,6 +132,19 @@ form! {
         lead_id: Option<LeadId>,
         bonus_terms_version: i32,
         submission_id: Option<SubmissionId>,
+    }
+}
+
+form! {
+    /// The click that a reward pays for.
+    RewardClickForm of RewardClick {
+        click_id: ClickId,
+        tid: ClickId,
+        link_id: LinkId,
+        occurred_at: Time,
+    }
+    unless_empty {
+        sub_id: Arc<str>,
     }
 }
 

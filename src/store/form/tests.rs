@@ -16,7 +16,8 @@ use crate::domain::lead::LeadDetails;
 use crate::domain::money::Rounding;
 use crate::domain::outcome::Outcome;
 use crate::domain::program::{Agreement, Commission, Invitation, Question, TermsDraft};
-use crate::domain::reward::{ByHand, Calculation};
+use crate::domain::reward::{ByHand, Calculation, RewardClick};
+use crate::domain::tally::Counted;
 use crate::domain::welcome::WelcomeMail;
 
 /// The golden texts of version 1 with the names of their files.
@@ -108,6 +109,8 @@ fn old_texts_and_those_of_a_later_release_are_read() {
                 read.extend(pass_through!(Vec<BountyReward>, Vec<later::bounty::BountyRewardForm>, &text));
             }
             "reward_by_hand" => read.extend(pass_through!(ByHand, later::reward::ByHandForm<'_>, &text)),
+            "reward_click" => read.extend(pass_through!(RewardClick, later::reward::RewardClickForm, &text)),
+            "counted_click_counted" => read.extend(pass_through!(Counted, later::tally::CountedForm, &text)),
             "reward_calculation" => read.extend(pass_through!(Calculation, later::reward::CalculationForm, &text)),
             name => {
                 assert!(name.starts_with("request_outcome_"), "{name}");

@@ -53,6 +53,10 @@ pub async fn save(
         head_of(heads, refund.account_id)?.waited_refund_count += 1;
         moved.insert(refund.account_id);
     }
+    for terms in set.terms.inserted().into_iter().filter(|terms| terms.rules.pays_for_clicks()) {
+        head_of(heads, terms.account_id)?.click_terms_count += 1;
+        moved.insert(terms.account_id);
+    }
     let accounts_of_events = set.events.iter().map(|event| event.account_id);
     let with_time: BTreeSet<_> =
         accounts_of_events.chain(set.postings.iter().map(|posting| posting.account_id)).collect();

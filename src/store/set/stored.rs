@@ -5,6 +5,7 @@ use sea_orm::sea_query::ValueTuple;
 use sea_orm::{EntityName, EntityTrait, Iterable, PrimaryKeyToColumn};
 
 use super::Loading;
+use crate::domain::calendar::Day;
 use crate::domain::id::{AccountId, AffiliateId, BountyId, ClickId, ConversionId, OfferId, ProgramId, TypedId};
 use crate::domain::request::RequestKey;
 use crate::domain::set::InSet;
@@ -97,6 +98,12 @@ impl SqlKey for (AccountId, ClickId, ClickId) {
 impl SqlKey for (AccountId, ClickId, ProgramId, i32) {
     fn values(&self) -> ValueTuple {
         ValueTuple::Many(vec![self.0.uuid().into(), self.1.uuid().into(), self.2.uuid().into(), self.3.into()])
+    }
+}
+
+impl SqlKey for (AccountId, ClickId, AffiliateId, Day) {
+    fn values(&self) -> ValueTuple {
+        ValueTuple::Many(vec![self.0.uuid().into(), self.1.uuid().into(), self.2.uuid().into(), self.3.0.into()])
     }
 }
 

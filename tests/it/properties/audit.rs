@@ -81,6 +81,9 @@ impl Audit {
                 (None, Some(calculation)) if calculation.rule == RewardRule::TallyChange => {
                     tallies::check_change(reward, reversals)?;
                 }
+                (None, Some(calculation)) if reward.click.is_some() => {
+                    self.check_click(set, reward, calculation, reversals)?;
+                }
                 (None, Some(calculation)) if calculation.rule != RewardRule::Adjustment => {
                     check_reward(set, reward, calculation, reversals, &self.booked)?;
                 }
@@ -184,6 +187,32 @@ impl Audit {
             }
             _ => prop_assert!(false, "{:?}", reward),
         }
+        self.check_booked(reward)
+    }
+
+    /// The reward of a click: the click counts, and its affiliate has no other reward of it.
+    fn check_click(
+        &self,
+        set: &WorkingSet,
+        reward: &Reward,
+        calculation: &Calculation,
+        reversals: &[&Reward],
+    ) -> Checked {
+        let click = reward.click.as_ref().unwrap();
+        let is_sound = reward.conversion_id.is_none() && reward.by_hand.is_none() && reversals.is_empty();
+        prop_assert!(is_sound && reward.value.amount_minor > 0 && reward.reversed_minor == 0, "{:?}", reward);
+        prop_assert_eq!(calculation.rule, RewardRule::TermsRule);
+        let row = set.clicks.get(&(reward.account_id, click.tid, click.click_id)).unwrap();
+        prop_assert_eq!(&row.as_earning(), click);
+        let mut counted = set.counted_clicks.iter().filter(|counted| counted.click_id == click.click_id);
+        let (first, second) = (counted.next().unwrap(), counted.next());
+        prop_assert!(second.is_none() && first.reward_id == row.reward_id, "{:?} {:?}", first, row);
+        prop_assert_eq!(row.reward_id == Some(reward.id), reward.upline().is_none(), "{:?}", reward);
+        self.check_booked(reward)
+    }
+
+    fn check_booked(&self, reward: &Reward) -> Checked {
+        let value = reward.value.amount_minor;
         let expected = match reward.state {
             RewardState::Pending | RewardState::Held => Booked { pending: value, ..Booked::default() },
             RewardState::Approved => Booked { payable: value, ..Booked::default() },

@@ -1,6 +1,7 @@
 //! What events earn by the commission rules of terms: the engine and a second, slow model agree, and refunds and corrections add up.
 
 mod caps;
+mod clicks;
 mod draw;
 mod ladder;
 mod lines;

@@ -64,7 +64,13 @@ pub(super) fn commission(pay: Pay, currency_code: &str) -> Option<pb::Commission
 }
 
 fn terms(terms: &pb::Terms, pay: Pay, currency: Currency) -> Option<pb::Terms> {
-    Some(pb::Terms { commission: commission(pay, currency.code()), ..terms.clone() })
+    let mut terms = pb::Terms { commission: commission(pay, currency.code()), ..terms.clone() };
+    for rule in &mut terms.rules {
+        if let Some(commission::Rate::Flat(flat)) = rule.commission.as_mut().and_then(|rate| rate.rate.as_mut()) {
+            flat.currency_code = currency.code().to_owned();
+        }
+    }
+    Some(terms)
 }
 
 fn mask(paths: &[&str]) -> Option<FieldMask> {

@@ -226,16 +226,31 @@ fn terms() -> impl Strategy<Value = pb::Terms> {
     (
         (select(values::<pb::TermsReach>()), select(vec![0, 30]), select(values::<pb::AttributionModel>())),
         (select(vec![1, 30, 60]), select(orders), select(values::<pb::Rounding>())),
+        option::weighted(0.4, 1..30_i64),
     )
-        .prop_map(|((reach, hold_days, attribution_model), (window_days, precedence, rounding))| pb::Terms {
-            reach,
-            hold_period_days: Some(hold_days),
-            attribution_model,
-            attribution_window_days: Some(window_days),
-            precedence: precedence.map(i32::from).to_vec(),
-            rounding,
-            ..pb::Terms::default()
+        .prop_map(|((reach, hold_days, attribution_model), (window_days, precedence, rounding), clicks)| {
+            pb::Terms {
+                reach,
+                hold_period_days: Some(hold_days),
+                attribution_model,
+                attribution_window_days: Some(window_days),
+                precedence: precedence.map(i32::from).to_vec(),
+                rounding,
+                rules: clicks.map(rule_for_clicks).into_iter().collect(),
+                ..pb::Terms::default()
+            }
         })
+}
+
+/// A rule that pays for clicks. The currency is that of the program, which is not known yet.
+fn rule_for_clicks(amount_minor: i64) -> pb::CommissionRule {
+    let flat = pb::commission::Rate::Flat(pb::Money { amount_minor, currency_code: String::new() });
+    pb::CommissionRule {
+        name: "clicks".to_owned(),
+        event_kind: pb::CommissionEvent::Click.into(),
+        commission: Some(pb::Commission { rate: Some(flat) }),
+        ..Default::default()
+    }
 }
 
 /// A number below the limit, usually none.

@@ -44,6 +44,17 @@ pub(super) fn check(set: &WorkingSet) -> Result<(), TestCaseError> {
             }
         }
     }
+    for click in set.counted_clicks.iter() {
+        let Some(counted) = &click.counted else { continue };
+        for cap in &counted.caps {
+            let Some(key) = cap.key(click.account_id, counted) else { continue };
+            let (sum, maximum) = earned.entry(key).or_default();
+            *sum += cap.earned_minor;
+            *maximum = (*maximum).max(cap.applied.cap.maximum.amount_minor);
+        }
+        let reward = click.reward_id.map(|id| set.reward(click.account_id, id).unwrap());
+        prop_assert_eq!(reward.map_or(0, |reward| reward.value.amount_minor), counted.paid_minor, "{:?}", click);
+    }
     for tally in set.tallies.iter() {
         let (sum, maximum) = earned.remove(&tally.key).unwrap_or_default();
         prop_assert_eq!(tally.earned_minor, sum, "{:?}", tally);

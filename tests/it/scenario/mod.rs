@@ -4,6 +4,7 @@
 //! `play.rs` turns each step into a request; the worlds differ in how they execute it.
 
 mod bounty;
+mod click;
 mod event;
 mod leads;
 mod line;

@@ -19,7 +19,9 @@ pub(super) struct Player<'world, W> {
     /// Id and currency of programs.
     programs: HashMap<String, (String, String)>,
     affiliates: HashMap<String, String>,
-    visitors: HashMap<String, String>,
+    pub(super) visitors: HashMap<String, String>,
+    /// The ids of the newest rewards of clicks by visitor.
+    pub(super) click_rewards: HashMap<String, String>,
     /// The ids of the newest items by SKU.
     pub(super) items: HashMap<String, String>,
     pub(super) offers: HashMap<String, String>,
@@ -40,12 +42,13 @@ impl<'world, W: World> Player<'world, W> {
         world.set_now(Time::from_micros(START_MICROS));
         let (programs, affiliates, visitors, items, offers) = Default::default();
         let (rules, levels, caps, ladder, promise, enrollment_bonus) = Default::default();
-        let (bounties, submissions) = Default::default();
+        let (bounties, submissions, click_rewards) = Default::default();
         Self {
             world,
             programs,
             affiliates,
             visitors,
+            click_rewards,
             items,
             offers,
             bounties,
@@ -89,6 +92,7 @@ impl<'world, W: World> Player<'world, W> {
                 self.bounty_step(step).await
             }
             "click" => self.click_step(step).await,
+            "deny-click" => self.deny_click_step(step).await,
             "lead" => self.lead_step(step).await,
             "sale" => self.sale_step(step).await,
             "refund" => self.refund_step(step).await,
@@ -330,23 +334,6 @@ impl<'world, W: World> Player<'world, W> {
             }
         }
         Ok("ok".to_owned())
-    }
-
-    async fn click_step(&mut self, step: &Step) -> Result<String, Status> {
-        let visitor = step.word(0).to_owned();
-        let request = pb::RecordClickRequest {
-            ref_id: step.word(1).to_owned(),
-            tid: self.visitors.get(&visitor).cloned().unwrap_or_default(),
-            occur_time: occur_time(step),
-            ..Default::default()
-        };
-        let mut click = self.world.change(request.clone()).await?;
-        let times: usize = step.option("times").map_or(1, |times| times.parse().unwrap());
-        for _ in 1..times {
-            click = self.world.change(pb::RecordClickRequest { tid: click.tid, ..request.clone() }).await?;
-        }
-        self.visitors.insert(visitor, click.tid);
-        Ok(self.name_of(&click.affiliate_id))
     }
 
     pub(super) fn tid(&self, step: &Step) -> String {

@@ -10,6 +10,7 @@ use headwater::domain::account::{Account, ApiKey};
 use headwater::domain::affiliate::{Affiliate, AffiliateOutcome, AffiliateSelector, AffiliateState, Profile};
 use headwater::domain::attribution::{Candidate, CandidateResult};
 use headwater::domain::bounty::{Bounty, Submission, SubmissionState};
+use headwater::domain::click::{ClickOutcome, ClickPayment};
 use headwater::domain::conversion::SaleChannel;
 use headwater::domain::conversion::{
     AsRecorded, ConversionOutcome, ConversionSelector, CouponUse, Credit, CustomerSale, KeptSale, OrderDetails,
@@ -30,10 +31,10 @@ use headwater::domain::offer::Offer;
 use headwater::domain::outcome::Outcome;
 use headwater::domain::pricing::ConditionField;
 use headwater::domain::program::{Commission, EnrollmentBonus, Invitation, Program, ProgramWithTerms, TermsDraft};
-use headwater::domain::reward::{ByHand, Calculation, Reward, RewardRule, RuleTaken};
+use headwater::domain::reward::{ByHand, Calculation, Reward, RewardClick, RewardRule, RuleTaken};
 use headwater::domain::set::{Needs, WorkingSet};
 use headwater::domain::split::Split;
-use headwater::domain::tally::TallyChange;
+use headwater::domain::tally::{Counted, TallyChange};
 use headwater::domain::upline::{UplineBasis, UplineLevel, UplineShare};
 use headwater::store::entity::{affiliate, conversion, enrollment, request, reward, terms};
 use headwater::store::form::Kept;
@@ -135,6 +136,8 @@ fn stored_forms_are_the_golden_ones() {
         },
     );
     golden.holds("reward_by_hand.v1", &rows::by_hand());
+    golden.holds("reward_click.v1", &rows::reward_click());
+    golden.holds("counted_click_counted.v1", &rows::tallies::counted());
     golden.holds("bounty_rewards.v1", &rows::bounty().rewards);
     holds_forms_that_say_little(&mut golden);
 
@@ -375,6 +378,23 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     golden.holds("reward_by_hand.v1.of_enrollment", &ByHand { bonus_terms_version: 3, ..ByHand::default() });
     let submission_id = Some(rows::submission().id);
     golden.holds("reward_by_hand.v1.of_submission", &ByHand { submission_id, ..ByHand::default() });
+    let of_click = Some(rows::reward_of_click(4).summary());
+    let (click_id, tid) = (rows::reward_click().click_id, rows::reward_click().tid);
+    let earning = ClickOutcome {
+        click_id,
+        tid,
+        destination_url: String::new(),
+        affiliate_id: rows::affiliate().id,
+        payment: ClickPayment::Earned,
+        reward: of_click,
+    };
+    golden.holds("request_outcome_click.v1.with_reward", &Outcome::Click(earning));
+    golden.holds("reward_click.v1.short", &RewardClick { sub_id: "".into(), ..rows::reward_click() });
+    let counted =
+        Counted { caps: Vec::new(), earned_minor: 0, paid_minor: 0, changed_minor: 0, ..rows::tallies::counted() };
+    golden.holds("counted_click_counted.v1.short", &counted);
+    let paid = TermsDraft { commission_rules: vec![rows::rule_for_clicks()], ..rows::terms().rules };
+    golden.holds("terms_rules.v1.with_rule_for_clicks", &paid);
     let candidate = Candidate { sub_id: "newsletter".to_owned(), ..rows::candidate() };
     golden.holds("conversion_candidates.v1.with_sub_id", &vec![candidate]);
     let link = Link { claimed_page: Some("shop.test/ada".to_owned()), ..rows::link() };

@@ -2,6 +2,7 @@
 
 mod affiliates;
 mod bounties;
+mod clicks;
 mod coupons;
 pub(crate) mod everything;
 pub(crate) mod ladders;
@@ -21,7 +22,7 @@ use headwater::domain::attribution::{AttributionSource, Candidate, CandidateResu
 use headwater::domain::audit::{Actor, AuditEntry};
 use headwater::domain::calendar::ZoneSince;
 use headwater::domain::claim::OfferClaims;
-use headwater::domain::click::Click;
+use headwater::domain::click::{Click, ClickPayment};
 use headwater::domain::conversion::AsRecorded;
 use headwater::domain::conversion::{
     Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credit, Credits, OrderDetails, SaleChannel,
@@ -58,6 +59,7 @@ use uuid::Uuid;
 
 pub(crate) use affiliates::{inactive_affiliate, past_uplines};
 pub(crate) use bounties::{bounty, submission, submission_count};
+pub(crate) use clicks::{counted_click, paid_click, reward_click, reward_of_click, rule_for_clicks};
 pub(crate) use coupons::{coupon, coupon_count, coupon_details, coupon_uses, limited_coupon, tied_coupon};
 pub(crate) use outcomes::{kept_lead, outcomes, without_secrets};
 pub(crate) use payouts::payout;
@@ -413,6 +415,8 @@ pub(crate) fn click(number: u128, tid: ClickId) -> Click {
         sub_id: "newsletter".to_owned(),
         occurred_at: NOW,
         created_at: NOW,
+        payment: ClickPayment::NoRule,
+        reward_id: None,
     }
 }
 
@@ -608,6 +612,7 @@ pub(crate) fn reward(number: u128, conversion: &Conversion, reverses: Option<Rew
         state: RewardState::Pending,
         calculation: Some(calculation()),
         by_hand: None,
+        click: None,
         auto_approve_at: NOW.plus_days(30),
         created_at: NOW,
         updated_at: NOW,

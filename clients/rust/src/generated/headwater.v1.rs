@@ -2039,7 +2039,7 @@ pub struct Condition {
     pub any_of: ::prost::alloc::vec::Vec<Condition>,
     /// The fact that is compared. The event of the rule must have such a fact: only sales have a quantity, an item, a plan, a channel and an
     /// order, only sales and custom events an amount, and only custom events a kind. Only sales have a customer's number and age. Metadata,
-    /// countries, groups and times are for every event.
+    /// countries, groups and times are for every event. Clicks have only the affiliate's country and group, and a time.
     #[prost(enumeration = "ConditionField", tag = "3")]
     pub field: i32,
     /// How it is compared. Required with `field`.
@@ -2065,6 +2065,15 @@ pub struct Condition {
 ///
 /// If several commissions apply, the first of this table is taken. Of several rules on one step, the first of the list is taken.
 ///
+/// A rule for clicks pays a `flat` commission for each click that counts. Of the clicks of a visitor (`Click.tid`) through the links of an
+/// affiliate, one counts on each day of the account's time zone: the first that is told and that a rule pays for. A click that is told late
+/// counts on the day on which it occurred. A click is recorded only if its affiliate could earn then, so no other one is paid for. RecordClick
+/// answers with what the click earned. The reward has a hold period, a calculation and rewards of uplines as that of a sale, and counts in
+/// the `caps`. A click has no customer, so a cap of a customer limits it as one event.
+///
+/// Anybody can click, and with a publishable key anybody can record a click: a visitor who sends no `tid` gets a new one and counts again. Limit
+/// what clicks earn by a cap of the affiliate or the program. UpdateProgram warns if there is none.
+///
 /// |Step|Commission|
 /// |----|----------|
 /// |1|the enrollment's own `commission_override`, for sales|
@@ -2087,7 +2096,7 @@ pub struct CommissionRule {
     #[prost(string, repeated, tag = "3")]
     pub custom_kinds: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// The coupon codes, up to 100. The event must have been recorded with one of them, whoever is credited. They are returned in the form
-    /// that coupons have, and in order. Empty: any or none.
+    /// that coupons have, and in order. Not for clicks. Empty: any or none.
     #[prost(string, repeated, tag = "4")]
     pub coupon_codes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// The SKUs, up to 100, exactly as sales have them. Only for sales. Returned in order. Empty: any or none.
@@ -2106,8 +2115,8 @@ pub struct CommissionRule {
     #[prost(message, optional, tag = "9")]
     pub end_time: ::core::option::Option<::prost_types::Timestamp>,
     /// The commission. Zero is allowed: the events then earn nothing, such as sales of an item that is excluded. `percent_ppm` is a part of
-    /// the sale's amount or of the custom event's value, and comes to nothing without a value. It is refused for sign-ups and
-    /// appointments, which have no amount. Required.
+    /// the sale's amount or of the custom event's value, and comes to nothing without a value. It is refused for sign-ups, appointments and
+    /// clicks, which have no amount. Required.
     #[prost(message, optional, tag = "10")]
     pub commission: ::core::option::Option<Commission>,
     /// Whether `flat` is paid once for each unit of the sale's `quantity`, or of the line's. Otherwise `flat` is paid once for the sale. Of a
@@ -2739,6 +2748,8 @@ pub enum CommissionEvent {
     Appointment = 3,
     /// Custom events, which RecordCustomEvent records.
     CustomEvent = 4,
+    /// Clicks, which RecordClick records. See CommissionRule for which of them count.
+    Click = 5,
 }
 impl CommissionEvent {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -2752,6 +2763,7 @@ impl CommissionEvent {
             Self::Lead => "COMMISSION_EVENT_LEAD",
             Self::Appointment => "COMMISSION_EVENT_APPOINTMENT",
             Self::CustomEvent => "COMMISSION_EVENT_CUSTOM_EVENT",
+            Self::Click => "COMMISSION_EVENT_CLICK",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -2762,6 +2774,7 @@ impl CommissionEvent {
             "COMMISSION_EVENT_LEAD" => Some(Self::Lead),
             "COMMISSION_EVENT_APPOINTMENT" => Some(Self::Appointment),
             "COMMISSION_EVENT_CUSTOM_EVENT" => Some(Self::CustomEvent),
+            "COMMISSION_EVENT_CLICK" => Some(Self::Click),
             _ => None,
         }
     }
@@ -3175,13 +3188,30 @@ pub struct RewardConversion {
     #[prost(message, optional, tag = "9")]
     pub occur_time: ::core::option::Option<::prost_types::Timestamp>,
 }
-/// The value that one affiliate gets for one conversion, or by hand. A refund has rewards of its own, with negative values.
+/// The click of a reward in short.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RewardClick {
+    /// The click's id.
+    #[prost(string, tag = "1")]
+    pub click_id: ::prost::alloc::string::String,
+    /// The visitor's tracking id. ListClicks finds the click by it.
+    #[prost(string, tag = "2")]
+    pub tid: ::prost::alloc::string::String,
+    /// The id of the link.
+    #[prost(string, tag = "3")]
+    pub link_id: ::prost::alloc::string::String,
+    /// When the visitor clicked.
+    #[prost(message, optional, tag = "4")]
+    pub occur_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// The value that one affiliate gets for one conversion or click, or by hand. A refund has rewards of its own, with negative values.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Reward {
     /// The id, `rwd_` and 32 hexadecimal digits.
     #[prost(string, tag = "1")]
     pub id: ::prost::alloc::string::String,
-    /// The id of the conversion that it comes from: a sale or a refund. Empty for a reward that CreateReward created.
+    /// The id of the conversion that it comes from: a sale or a refund. Empty for a reward that CreateReward created, and for
+    /// that of a click.
     #[prost(string, tag = "2")]
     pub conversion_id: ::prost::alloc::string::String,
     /// The affiliate's id.
@@ -3241,6 +3271,9 @@ pub struct Reward {
     /// The id of the submission to a bounty that the reward pays. Empty for all other rewards.
     #[prost(string, tag = "20")]
     pub submission_id: ::prost::alloc::string::String,
+    /// The click that the reward pays for. Not set for all other rewards.
+    #[prost(message, optional, tag = "21")]
+    pub click: ::core::option::Option<RewardClick>,
 }
 /// How a reward was computed, with all that is needed to compute it again. The commission on a sale with `percent_ppm` is
 /// `base_amount x percent_ppm / 1,000,000`, rounded. The commission with `flat` is `flat`, or `flat x quantity` if there is a `quantity`. The reward is the affiliate's share of the
@@ -3261,7 +3294,7 @@ pub struct RewardCalculation {
     /// The origin of the rate.
     #[prost(enumeration = "RewardRule", tag = "1")]
     pub rule: i32,
-    /// The amount that the reward is computed from: the sale's amount, or the value of a custom event. Zero for an event without an amount. For a reward that takes another back it is the refunded amount,
+    /// The amount that the reward is computed from: the sale's amount, or the value of a custom event. Zero for an event without an amount, such as a click. For a reward that takes another back it is the refunded amount,
     /// or the sale's amount if the sale is no longer credited to the affiliate. It is negative then. For a correction it is the difference
     /// of the amounts.
     #[prost(message, optional, tag = "2")]
@@ -3329,7 +3362,7 @@ pub mod reward_calculation {
         /// Parts per million of `base_amount`.
         #[prost(int32, tag = "4")]
         PercentPpm(i32),
-        /// The fixed amount per sale.
+        /// The fixed amount per sale or click.
         #[prost(message, tag = "5")]
         Flat(super::Money),
     }
@@ -3799,6 +3832,8 @@ pub enum RewardOrigin {
     /// CreateReward created it, it is the bonus of an enrollment, see `Reward.bonus_terms_version`, or it pays a submission, see
     /// `Reward.submission_id`.
     ByHand = 2,
+    /// From a click that the terms pay for.
+    Click = 3,
 }
 impl RewardOrigin {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -3810,6 +3845,7 @@ impl RewardOrigin {
             Self::Unspecified => "REWARD_ORIGIN_UNSPECIFIED",
             Self::Conversion => "REWARD_ORIGIN_CONVERSION",
             Self::ByHand => "REWARD_ORIGIN_BY_HAND",
+            Self::Click => "REWARD_ORIGIN_CLICK",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -3818,6 +3854,7 @@ impl RewardOrigin {
             "REWARD_ORIGIN_UNSPECIFIED" => Some(Self::Unspecified),
             "REWARD_ORIGIN_CONVERSION" => Some(Self::Conversion),
             "REWARD_ORIGIN_BY_HAND" => Some(Self::ByHand),
+            "REWARD_ORIGIN_CLICK" => Some(Self::Click),
             _ => None,
         }
     }
@@ -9515,14 +9552,16 @@ pub struct RecordCancellationResponse {
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RecordClickRequest {
     /// An id of the merchant's choice for the click, up to 128 characters. It makes the call safe to repeat, for ever, and is unique
-    /// among the account's clicks. Optional. Without it a repeat records another click, which does no harm.
+    /// among the account's clicks. Optional. Without it a repeat records another click, which does no harm: if the
+    /// terms pay for clicks, send the `tid` too.
     #[prost(string, tag = "1")]
     pub event_id: ::prost::alloc::string::String,
     /// The ref_id of an enrollment or the code of a link, up to 128 characters, in upper or lower case. Required, or `landing_url` in its
     /// place.
     #[prost(string, tag = "2")]
     pub ref_id: ::prost::alloc::string::String,
-    /// The visitor's tracking id from an earlier click. Empty or unknown: the visitor gets a new one.
+    /// The visitor's tracking id from an earlier click. Empty or unknown: the visitor gets a new one, and counts as a new visitor if the
+    /// terms pay for clicks.
     #[prost(string, tag = "3")]
     pub tid: ::prost::alloc::string::String,
     /// When the visitor clicked, at most 10 minutes ahead of the server's clock. Not set: now. Publishable keys' clicks always have the
@@ -9563,6 +9602,13 @@ pub struct RecordClickResponse {
     /// The fields of the request that were cleaned, cut or left out. A repeat has the warnings of its own request.
     #[prost(message, repeated, tag = "6")]
     pub warnings: ::prost::alloc::vec::Vec<Warning>,
+    /// Whether the click earned. Not set when the calling key is publishable.
+    #[prost(enumeration = "ClickPayment", tag = "7")]
+    pub payment: i32,
+    /// What the click earned for the affiliate. Uplines may have rewards too. Not set if it earned nothing, or when the calling key is
+    /// publishable.
+    #[prost(message, optional, tag = "8")]
+    pub reward: ::core::option::Option<RewardSummary>,
 }
 /// One visit through a link.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -9597,6 +9643,12 @@ pub struct Click {
     /// The affiliate's own name for where the link was placed. May be empty.
     #[prost(string, tag = "10")]
     pub sub_id: ::prost::alloc::string::String,
+    /// Whether the click earned when it was recorded.
+    #[prost(enumeration = "ClickPayment", tag = "11")]
+    pub payment: i32,
+    /// The id of the reward that the click earned for the affiliate. Empty if it earned nothing.
+    #[prost(string, tag = "12")]
+    pub reward_id: ::prost::alloc::string::String,
 }
 /// The request of ListClicks.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -9642,6 +9694,47 @@ pub struct ListClicksResponse {
     /// The `page_token` of the next page. Empty on the last page. A page without clicks may have one.
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
+}
+/// Whether a click earned a commission, see CommissionRule for `COMMISSION_EVENT_CLICK`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ClickPayment {
+    /// Not set. The answer to a publishable key.
+    Unspecified = 0,
+    /// No rule of the terms pays for the click.
+    NoRule = 1,
+    /// The click earned.
+    Earned = 2,
+    /// Another click of the visitor has counted for the affiliate on that day.
+    AlreadyCounted = 3,
+    /// The click counted and earned nothing, because the caps of the terms had no room.
+    Capped = 4,
+}
+impl ClickPayment {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "CLICK_PAYMENT_UNSPECIFIED",
+            Self::NoRule => "CLICK_PAYMENT_NO_RULE",
+            Self::Earned => "CLICK_PAYMENT_EARNED",
+            Self::AlreadyCounted => "CLICK_PAYMENT_ALREADY_COUNTED",
+            Self::Capped => "CLICK_PAYMENT_CAPPED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CLICK_PAYMENT_UNSPECIFIED" => Some(Self::Unspecified),
+            "CLICK_PAYMENT_NO_RULE" => Some(Self::NoRule),
+            "CLICK_PAYMENT_EARNED" => Some(Self::Earned),
+            "CLICK_PAYMENT_ALREADY_COUNTED" => Some(Self::AlreadyCounted),
+            "CLICK_PAYMENT_CAPPED" => Some(Self::Capped),
+            _ => None,
+        }
+    }
 }
 /// The request of RecordCustomEvent. A custom event is not refused over its names, `metadata`, `tid`, `ref_id` or `coupon_code`: they are
 /// cleaned of characters that are not text, and cut to their length. An impossible `email` is left out if the customer or the referrer is
@@ -11376,7 +11469,8 @@ pub enum EventKind {
     /// that was left, and `excess_amount` is the rest. Look into it: the sale or the refund was told with a wrong amount. This event
     /// takes the place of REFUND_RECORDED.
     RefundExceededSale = 29,
-    /// \[reward\] CreateReward created a reward, or an affiliate got the bonus of its enrollment or the reward of a submission.
+    /// \[reward\] CreateReward created a reward, or an affiliate got the bonus of its enrollment, the reward of a submission, or the commission of
+    /// a click.
     RewardCreated = 30,
     /// \[reward\] A reward that is not in cash was fulfilled.
     RewardFulfilled = 31,
@@ -13069,7 +13163,8 @@ pub struct SimulateTermsRequest {
     pub program_id: ::prost::alloc::string::String,
     /// The proposed terms, with the defaults and limits that UpdateProgram has. `version` and `start_time` are not read. Required. Unless there is a
     /// `sample_sale`, terms are refused if the order in which all events were told decides what their `caps` pay, and so is a program that has such a
-    /// version: several caps of customers and affiliates, a cap of the program, caps with `upline_levels`, and one cap with two maxima.
+    /// version: several caps of customers and affiliates, a cap of the program, caps with `upline_levels` or with rules for clicks, and one cap with two
+    /// maxima. Clicks are not simulated.
     #[prost(message, optional, tag = "2")]
     pub terms: ::core::option::Option<Terms>,
     /// The proposed terms stand in place of the terms in force from this time on. Not later than now. Not set: from the start of the version
@@ -13351,6 +13446,9 @@ pub struct StatementLine {
     /// The id of the submission to a bounty that the reward pays. Empty for all other rewards.
     #[prost(string, tag = "16")]
     pub submission_id: ::prost::alloc::string::String,
+    /// The click that the reward pays for. Not set for all other rewards.
+    #[prost(message, optional, tag = "17")]
+    pub click: ::core::option::Option<RewardClick>,
 }
 /// The answer of CalculateCommissions. In each unit and currency `opening_balances` and the `change` of all lines add up to
 /// `closing_balances`, exactly. Every page has the same balances.
@@ -13455,7 +13553,7 @@ pub struct StatisticRow {
     #[prost(message, repeated, tag = "11")]
     pub refund_amounts: ::prost::alloc::vec::Vec<Money>,
     /// The rewards, one sum for each unit and currency, less what was taken back. Rewards of all states count, apart from denied ones. A
-    /// reward counts on the day of its conversion, so what a refund takes back is on the day of the refund, and a sum may be negative. A
+    /// reward counts on the day of its conversion or click, so what a refund takes back is on the day of the refund, and a sum may be negative. A
     /// reward that a person created counts on the day on which it was created.
     #[prost(message, repeated, tag = "12")]
     pub rewards: ::prost::alloc::vec::Vec<RewardValue>,

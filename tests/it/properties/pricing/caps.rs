@@ -18,7 +18,7 @@ use crate::properties::rules::Rules;
 
 pub(super) const AFFILIATES: [&str; 2] = ["ann", "bob"];
 const CUSTOMERS: usize = 4;
-const FIRST_DAY: i64 = START.micros() / 1_000_000 / DAY_SECONDS;
+pub(super) const FIRST_DAY: i64 = START.micros() / 1_000_000 / DAY_SECONDS;
 pub(super) const PERIODS: [pb::Period; 6] =
     [pb::Period::Day, pb::Period::Week, pb::Period::Month, pb::Period::Quarter, pb::Period::Year, pb::Period::AllTime];
 
@@ -31,14 +31,14 @@ pub(super) struct Sold {
     pub(super) refunded: i64,
 }
 
-fn cap(draw: &mut Draw, scope: pb::CapScope) -> pb::Cap {
+pub(super) fn cap(draw: &mut Draw, scope: pb::CapScope) -> pb::Cap {
     let period = if scope == pb::CapScope::SingleEvent { pb::Period::AllTime } else { PERIODS[draw.below(6)] };
     let amount_minor = 1 + i64::try_from(draw.below(1_500)).unwrap();
     let maximum = Some(pb::Money { amount_minor, currency_code: "USD".to_owned() });
     pb::Cap { scope: scope.into(), period: period.into(), maximum }
 }
 
-fn terms(draw: &mut Draw, caps: Vec<pb::Cap>) -> pb::Terms {
+pub(super) fn terms(draw: &mut Draw, caps: Vec<pb::Cap>) -> pb::Terms {
     let rate = match draw.below(3) {
         0 => pb::commission::Rate::Flat(pb::Money { amount_minor: 333, currency_code: "USD".to_owned() }),
         _ => pb::commission::Rate::PercentPpm(i32::try_from(1 + draw.below(400_000)).unwrap()),
@@ -113,7 +113,7 @@ fn expected(terms: &pb::Terms, sales: &[Sold]) -> Vec<i64> {
 
 /// A shop in which sales are told, refunded and corrected.
 pub(super) struct Story {
-    shop: Rules,
+    pub(super) shop: Rules,
     pub(super) sales: Vec<Sold>,
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use headwater::domain::account::{ApiKey, RegistrationOutcome};
 use headwater::domain::affiliate::{Affiliate, AffiliateOutcome};
 use headwater::domain::claim::ClaimOutcome;
-use headwater::domain::click::ClickOutcome;
+use headwater::domain::click::{ClickOutcome, ClickPayment};
 use headwater::domain::conversion::{ConversionOutcome, KeptSale, RefundOutcome, SaleOutcome};
 use headwater::domain::coupon::CouponState;
 use headwater::domain::enrollment::{EnrollmentOutcome, EnrollmentWithLanding};
@@ -85,6 +85,8 @@ pub(crate) fn outcomes() -> Vec<Outcome> {
             tid: ClickId::from_uuid(uuid(2)),
             destination_url: "https://shop.test/".to_owned(),
             affiliate_id: affiliate().id,
+            payment: ClickPayment::NoRule,
+            reward: None,
         }),
         Outcome::Lead(LeadOutcome {
             lead_id: lead().id,
