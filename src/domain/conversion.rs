@@ -169,6 +169,8 @@ pub struct OrderDetails {
     pub laddered: Vec<Laddered>,
     /// The lines of a sale or of a refund, if it was told with lines.
     pub lines: Vec<SaleLine>,
+    /// The collections that the item is in, in order and without repeats.
+    pub collections: Vec<String>,
     /// The ISO 3166-1 code of the customer's country.
     pub country_code: String,
     /// What the rules of terms have asked about affiliates and the customer, for each credit that it was asked for.

@@ -136,6 +136,8 @@ pub struct RewardLine {
     pub item_sku: Arc<str>,
     /// Empty if the line has the plan of the sale.
     pub plan: Arc<str>,
+    /// Empty if the line has the collections of the sale.
+    pub collections: Vec<Arc<str>>,
     pub quantity: i32,
     /// The amount of the line, in the currency of the sale.
     pub base_minor: i64,
@@ -156,6 +158,7 @@ impl RewardLine {
             line_id: self.line_id.as_ref().to_owned(),
             item_sku: self.item_sku.as_ref().to_owned(),
             plan: self.plan.as_ref().to_owned(),
+            collections: self.collections.iter().map(|collection| collection.as_ref().to_owned()).collect(),
             quantity: self.quantity,
             amount_minor: self.base_minor,
             refunded_minor: 0,
@@ -170,6 +173,7 @@ impl RewardLine {
                 && line.base_minor == of_sale.amount_minor
                 && *line.item_sku == of_sale.item_sku
                 && *line.plan == of_sale.plan
+                && line.collections.iter().map(AsRef::as_ref).eq(of_sale.collections.iter().map(String::as_str))
                 && line.quantity == of_sale.quantity
         };
         lines.len() == of_sale.len() && lines.iter().zip(of_sale).all(is_of)

@@ -15,6 +15,7 @@ mod audit;
 mod balance_as_of;
 mod bounty;
 mod caps;
+mod collection;
 mod commission;
 mod commission_rule;
 mod condition;

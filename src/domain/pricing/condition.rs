@@ -20,6 +20,8 @@ text_enum! {
         ItemSku = "item_sku",
         /// The plan.
         Plan = "plan",
+        /// The collections that the item is in.
+        Collection = "collection",
         /// The channel.
         Channel = "channel",
         /// The coupon code, folded.
@@ -78,7 +80,9 @@ impl ConditionField {
             | Self::CustomerSaleNumber
             | Self::CustomerAgeDays
             | Self::CustomerAgeMonths => ValueType::Number,
-            Self::ItemSku | Self::Plan | Self::CouponCode | Self::CustomKind | Self::OrderId => ValueType::Text,
+            Self::ItemSku | Self::Plan | Self::Collection | Self::CouponCode | Self::CustomKind | Self::OrderId => {
+                ValueType::Text
+            }
             Self::Channel => ValueType::OneOfSet,
             Self::CustomerCountry | Self::AffiliateCountry | Self::AffiliateGroup => ValueType::Code,
             Self::OccurTime => ValueType::Time,
@@ -94,6 +98,7 @@ impl ConditionField {
             | Self::LineAmount
             | Self::ItemSku
             | Self::Plan
+            | Self::Collection
             | Self::Channel
             | Self::OrderId
             | Self::CustomerSaleNumber
@@ -263,11 +268,14 @@ impl Condition {
         }
     }
 
-    /// Whether it compares a fact that makes a line other than the others: its item or its amount.
+    /// Whether it compares a fact that makes a line other than the others: its item, the collections of that, or its amount.
     pub fn looks_at_line(&self) -> bool {
         match self {
             Self::AllOf(conditions) | Self::AnyOf(conditions) => conditions.iter().any(Self::looks_at_line),
-            Self::Compare(compare) => matches!(compare.field, ConditionField::ItemSku | ConditionField::LineAmount),
+            Self::Compare(compare) => {
+                use ConditionField::{Collection, ItemSku, LineAmount};
+                matches!(compare.field, ItemSku | Collection | LineAmount)
+            }
         }
     }
 
@@ -297,6 +305,8 @@ pub enum Fact<'event> {
     Number(Option<i64>),
     /// A text. An empty one is missing.
     Text(&'event str),
+    /// Any number of texts.
+    Texts(&'event [String]),
     /// A time.
     Time(Time),
     /// An amount in another currency than the program's. No comparison of it holds.
@@ -343,6 +353,7 @@ impl ConditionField {
             Self::Quantity => Fact::Number(Some(facts.quantity.max(1).into())),
             Self::ItemSku => Fact::Text(facts.item_sku),
             Self::Plan => Fact::Text(facts.plan),
+            Self::Collection => Fact::Texts(facts.collections),
             Self::Channel => Fact::Text(facts.channel),
             Self::CouponCode => Fact::Text(facts.coupon_code),
             Self::CustomKind => Fact::Text(facts.custom_kind),
@@ -365,6 +376,7 @@ impl Compare {
                 ValueType::Time => self.holds_for_number(moment::read(fact).map(Time::micros)),
                 _ => self.holds_for_text(fact),
             },
+            Fact::Texts(facts) => self.holds_for_texts(facts),
             Fact::OtherCurrency => false,
         }
     }
@@ -385,6 +397,16 @@ impl Compare {
             (Comparison::MultipleOf, [value]) => fact.checked_rem(*value) == Some(0),
             (Comparison::Exists, _) => true,
             _ => false,
+        }
+    }
+
+    /// Holds if it holds for one of the texts. What says that something is not so must hold for each, and for none at all.
+    fn holds_for_texts(&self, facts: &[String]) -> bool {
+        match self.comparison {
+            Comparison::NotEqual | Comparison::NoneOf | Comparison::NotExists => {
+                facts.iter().all(|fact| self.holds_for_text(fact))
+            }
+            _ => facts.iter().any(|fact| self.holds_for_text(fact)),
         }
     }
 

@@ -54,6 +54,7 @@ form! {
         counted: Vec<CountedForm>,
         laddered: Vec<LadderedForm>,
         lines: Vec<SaleLineForm<'a>>,
+        collections: Vec<Text<'a>>,
         country_code: Text<'a>,
         noted: Vec<NotedFactsForm<'a>>,
     }
@@ -74,6 +75,7 @@ form! {
         line_id: Text<'a>,
         item_sku: Text<'a>,
         plan: Text<'a>,
+        collections: Vec<Text<'a>>,
         quantity: i32,
         amount_minor: i64,
         refunded_minor: i64,

@@ -57,6 +57,7 @@ form! {
         line_id: Arc<str>,
         item_sku: Arc<str>,
         plan: Arc<str>,
+        collections: Vec<Arc<str>>,
         quantity: i32,
         base_minor: i64,
         rule_taken: Option<RuleTakenForm>,

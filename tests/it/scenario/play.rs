@@ -403,6 +403,9 @@ impl<'world, W: World> Player<'world, W> {
             order_id: step.option("order").unwrap_or_default().to_owned(),
             quantity: step.option("quantity").map_or(0, |number| number.parse().unwrap()),
             lines: super::line::sale_lines(step, currency),
+            collections: step
+                .option("collections")
+                .map_or_else(Vec::new, |names| names.split(',').map(str::to_owned).collect()),
             occur_time: occur_time(step),
             metadata: super::rules::metadata(step),
             country_code: step.option("country").unwrap_or_default().to_owned(),

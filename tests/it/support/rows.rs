@@ -500,6 +500,7 @@ pub(crate) fn order_details() -> OrderDetails {
         counted: Vec::new(),
         laddered: Vec::new(),
         lines: Vec::new(),
+        collections: Vec::new(),
         country_code: String::new(),
         noted: Vec::new(),
     }

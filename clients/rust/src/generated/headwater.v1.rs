@@ -1761,6 +1761,9 @@ pub struct SaleLine {
     /// The plan that was bought with the line, up to 128 characters. Empty: the plan of the sale.
     #[prost(string, tag = "5")]
     pub plan: ::prost::alloc::string::String,
+    /// The collections of the shop that the item is in, as for `RecordSaleRequest.collections`. Empty: those of the sale.
+    #[prost(string, repeated, tag = "6")]
+    pub collections: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// What a refund takes of a line of its sale.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1811,6 +1814,9 @@ pub struct ConversionLine {
     /// How many units of a sale's line were refunded so far, as far as refunds told units.
     #[prost(int32, tag = "7")]
     pub refunded_quantity: i32,
+    /// The collections of the item, in order and each once. Empty: those of the sale.
+    #[prost(string, repeated, tag = "8")]
+    pub collections: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// An amount in some unit: the value of a reward, a balance or a ledger entry. The reward of a conversion is in cash; CreateReward
 /// takes every unit. A client must be ready for a member that it does not know. A sum that does not fit into the member's number is
@@ -2037,8 +2043,8 @@ pub struct Condition {
     /// Holds if one of these holds.
     #[prost(message, repeated, tag = "2")]
     pub any_of: ::prost::alloc::vec::Vec<Condition>,
-    /// The fact that is compared. The event of the rule must have such a fact: only sales have a quantity, an item, a plan, a channel and an
-    /// order, only sales and custom events an amount, and only custom events a kind. Only sales have a customer's number and age. Metadata,
+    /// The fact that is compared. The event of the rule must have such a fact: only sales have a quantity, an item, a plan, collections, a channel
+    /// and an order, only sales and custom events an amount, and only custom events a kind. Only sales have a customer's number and age. Metadata,
     /// countries, groups and times are for every event.
     #[prost(enumeration = "ConditionField", tag = "3")]
     pub field: i32,
@@ -2111,7 +2117,8 @@ pub struct CommissionRule {
     #[prost(message, optional, tag = "10")]
     pub commission: ::core::option::Option<Commission>,
     /// Whether `flat` is paid once for each unit of the sale's `quantity`, or of the line's. Otherwise `flat` is paid once for the sale. Of a
-    /// sale with lines, a rule with `item_skus`, or with a condition on ITEM_SKU or LINE_AMOUNT, pays it for each line. Only with `flat`, of up to 10^9 minor units, and only for sales.
+    /// sale with lines, a rule with `item_skus`, or with a condition on ITEM_SKU, COLLECTION or LINE_AMOUNT, pays it for each line. Only with
+    /// `flat`, of up to 10^9 minor units, and only for sales.
     #[prost(bool, tag = "11")]
     pub is_per_unit: bool,
     /// How many sales of each customer the rule pays for: the first ones. 1 for the first sale only. Up to 1,000,000. The sales after these
@@ -2813,6 +2820,9 @@ pub enum ConditionField {
     AffiliateGroup = 17,
     /// A time: when the event occurred. The values are times in RFC 3339, such as `2026-11-28T00:00:00Z`.
     OccurTime = 18,
+    /// A list of texts: the `collections` of a sale, exactly as they were sent. Of a sale with lines, those of the line, or those of the sale if
+    /// the line has none. A comparison holds if it holds for one of them, and NOT_EQUAL and NONE_OF hold if EQUAL and ONE_OF hold for none.
+    Collection = 19,
 }
 impl ConditionField {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -2840,6 +2850,7 @@ impl ConditionField {
             Self::AffiliateCountry => "CONDITION_FIELD_AFFILIATE_COUNTRY",
             Self::AffiliateGroup => "CONDITION_FIELD_AFFILIATE_GROUP",
             Self::OccurTime => "CONDITION_FIELD_OCCUR_TIME",
+            Self::Collection => "CONDITION_FIELD_COLLECTION",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -2864,6 +2875,7 @@ impl ConditionField {
             "CONDITION_FIELD_AFFILIATE_COUNTRY" => Some(Self::AffiliateCountry),
             "CONDITION_FIELD_AFFILIATE_GROUP" => Some(Self::AffiliateGroup),
             "CONDITION_FIELD_OCCUR_TIME" => Some(Self::OccurTime),
+            "CONDITION_FIELD_COLLECTION" => Some(Self::Collection),
             _ => None,
         }
     }
@@ -3440,6 +3452,9 @@ pub struct RewardLine {
     /// How many units the line has.
     #[prost(int32, tag = "14")]
     pub line_quantity: i32,
+    /// The collections of the line. Empty: those of the sale.
+    #[prost(string, repeated, tag = "15")]
+    pub collections: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// The rate.
     #[prost(oneof = "reward_line::Rate", tags = "6, 7")]
     pub rate: ::core::option::Option<reward_line::Rate>,
@@ -3453,7 +3468,7 @@ pub mod reward_line {
         #[prost(int32, tag = "6")]
         PercentPpm(i32),
         /// The fixed amount: for each unit if `is_per_unit` of the rule is set, for each line if the rule has `item_skus` or a condition on
-        /// ITEM_SKU or LINE_AMOUNT, and otherwise once for all lines that have this commission, divided in proportion to their amounts.
+        /// ITEM_SKU, COLLECTION or LINE_AMOUNT, and otherwise once for all lines that have this commission, divided in proportion to their amounts.
         #[prost(message, tag = "7")]
         Flat(super::Money),
     }
@@ -3986,6 +4001,9 @@ pub struct Conversion {
     /// The country of the customer that was sent with a sale or a sign-up, in capitals. A refund or correction has that of its sale. May be empty.
     #[prost(string, tag = "30")]
     pub country_code: ::prost::alloc::string::String,
+    /// The collections that were sent with a sale, in order and each once. A refund or correction has those of its sale. May be empty.
+    #[prost(string, repeated, tag = "31")]
+    pub collections: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// A recorded event, identified by the merchant's id.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -10419,6 +10437,12 @@ pub struct RecordSaleRequest {
     /// one is left out with a warning. Empty: commission rules use the country that the lead has.
     #[prost(string, tag = "20")]
     pub country_code: ::prost::alloc::string::String,
+    /// The collections of the shop that the item is in, such as `shirts` or `summer-sale`: up to 20, each of 1 to 128 characters, exactly as
+    /// commission rules compare them with COLLECTION. Kept with the sale in order and each once, so a later change of the shop's collections
+    /// changes no reward. Longer ones, and those after the first 20 in order, are left out with a warning. Lines may have collections of their
+    /// own. Optional.
+    #[prost(string, repeated, tag = "21")]
+    pub collections: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// The answer of RecordSale.
 #[derive(Clone, PartialEq, ::prost::Message)]

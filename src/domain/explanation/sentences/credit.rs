@@ -161,6 +161,7 @@ const fn field(field: ConditionField) -> &'static str {
         ConditionField::Quantity => "quantity",
         ConditionField::ItemSku => "SKU",
         ConditionField::Plan => "plan",
+        ConditionField::Collection => "collection",
         ConditionField::Channel => "channel",
         ConditionField::CouponCode => "coupon code",
         ConditionField::CustomKind => "kind",
