@@ -20,6 +20,7 @@ pub use super::reward_unit::RewardUnit;
 use super::split::Split;
 use super::tally::{CapApplied, TallyChange};
 use super::text_enum::text_enum;
+use super::threshold_bonus::ThresholdReached;
 use super::time::Time;
 use super::upline::UplineShare;
 
@@ -75,8 +76,8 @@ text_enum! {
     }
 }
 
-/// How a reward came about without a conversion: a person created it, it is the bonus of an enrollment, or it
-/// pays a submission to a bounty. Texts that were not sent are empty.
+/// How a reward came about without a conversion: a person created it, it is the bonus of an enrollment, it
+/// pays a submission to a bounty, or it is a threshold bonus. Texts that were not sent are empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct ByHand {
@@ -87,6 +88,8 @@ pub struct ByHand {
     pub bonus_terms_version: i32,
     /// The submission that the reward pays.
     pub submission_id: Option<SubmissionId>,
+    /// How the threshold of a bonus was reached, or lost.
+    pub threshold: Option<Arc<ThresholdReached>>,
 }
 
 /// How a reward was computed. The fields suffice to compute it again.

@@ -53,5 +53,6 @@ mod shared_credit;
 mod simulation;
 mod statistic;
 mod terms_version;
+mod threshold_bonus;
 mod upline_reward;
 mod welcome;

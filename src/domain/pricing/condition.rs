@@ -48,6 +48,10 @@ text_enum! {
         AffiliateCountry = "affiliate_country",
         /// The id of the group of the credited affiliate.
         AffiliateGroup = "affiliate_group",
+        /// How many sales the credited affiliate had before.
+        AffiliateSaleCount = "affiliate_sale_count",
+        /// What was left of the amounts of these sales.
+        AffiliateSalesAmount = "affiliate_sales_amount",
         /// When the event happened.
         OccurTime = "occur_time",
     }
@@ -79,7 +83,9 @@ impl ConditionField {
             | Self::Quantity
             | Self::CustomerSaleNumber
             | Self::CustomerAgeDays
-            | Self::CustomerAgeMonths => ValueType::Number,
+            | Self::CustomerAgeMonths
+            | Self::AffiliateSaleCount
+            | Self::AffiliateSalesAmount => ValueType::Number,
             Self::ItemSku | Self::Plan | Self::Collection | Self::CouponCode | Self::CustomKind | Self::OrderId => {
                 ValueType::Text
             }
@@ -111,6 +117,8 @@ impl ConditionField {
             | Self::CustomerCountry
             | Self::AffiliateCountry
             | Self::AffiliateGroup
+            | Self::AffiliateSaleCount
+            | Self::AffiliateSalesAmount
             | Self::OccurTime => true,
         }
     }
@@ -133,6 +141,12 @@ impl ConditionField {
     /// Whether the fact is one of the affiliate or of the customer, which is noted when the event is credited.
     pub const fn is_noted(self) -> bool {
         matches!(self, Self::LeadMetadata | Self::CustomerCountry | Self::AffiliateCountry | Self::AffiliateGroup)
+            || self.is_of_sales()
+    }
+
+    /// Whether the fact is a figure of what the affiliate has sold.
+    pub const fn is_of_sales(self) -> bool {
+        matches!(self, Self::AffiliateSaleCount | Self::AffiliateSalesAmount)
     }
 
     /// Whether the fact is about the earlier sales of the customer.
@@ -346,7 +360,9 @@ impl ConditionField {
             | Self::LeadMetadata
             | Self::CustomerCountry
             | Self::AffiliateCountry
-            | Self::AffiliateGroup => Fact::Text(""),
+            | Self::AffiliateGroup
+            | Self::AffiliateSaleCount
+            | Self::AffiliateSalesAmount => Fact::Text(""),
             Self::Amount | Self::LineAmount if facts.has_other_currency() => Fact::OtherCurrency,
             Self::Amount => Fact::Number(facts.amount.map(|amount| amount.amount_minor)),
             Self::LineAmount => Fact::Number(facts.line_amount.or(facts.amount).map(|amount| amount.amount_minor)),

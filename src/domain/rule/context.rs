@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::sales_tally::Touched;
 use crate::domain::conversion::{ConversionImage, Credit};
 use crate::domain::event::{EventImage, EventKind, NewEvent};
 use crate::domain::id::{AccountId, AffiliateId, EventId, IdSource, MailId};
@@ -49,6 +50,8 @@ pub struct Context<'run> {
     pub(super) now: Time,
     pub(super) ids: &'run mut dyn IdSource,
     pub(super) cause_id: String,
+    /// The tallies of sales that the command has changed so far.
+    pub(super) touched: Vec<Touched>,
 }
 
 impl Context<'_> {

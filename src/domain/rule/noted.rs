@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::context::Context;
+use super::sales_tally;
 use crate::domain::affiliate::Affiliate;
 use crate::domain::conversion::{Conversion, Credit};
 use crate::domain::id::{AffiliateId, LeadId};
@@ -31,7 +32,7 @@ pub(super) fn with_noted(
     let mut asked: Vec<_> = terms.rules.commission_rules.iter().flat_map(CommissionRule::noted_comparisons).collect();
     asked.retain(|compare| noted.get(&compare.field.noted_as(&compare.key)).is_none());
     for compare in asked {
-        let value = value_of(context, &event, credit, compare)?;
+        let value = value_of(context, &event, (credit, terms), compare)?;
         noted.keep(compare.field.noted_as(&compare.key), &value);
     }
     event.order.note(noted);
@@ -56,7 +57,7 @@ pub(super) fn keep(
 fn value_of(
     context: &mut Context<'_>,
     event: &Conversion,
-    credit: &Credit,
+    (credit, terms): (&Credit, &Terms),
     compare: &Compare,
 ) -> Result<String, Refusal> {
     Ok(match compare.field {
@@ -73,6 +74,12 @@ fn value_of(
         ConditionField::CustomerCountry => {
             let lead = lead(context, event.lead_id)?;
             lead.map(|lead| lead.details.country_code.clone()).unwrap_or_default()
+        }
+        ConditionField::AffiliateSaleCount => {
+            sales_tally::of_all_time(context, credit, terms)?.map_or(0, |tally| tally.sale_count).to_string()
+        }
+        ConditionField::AffiliateSalesAmount => {
+            sales_tally::of_all_time(context, credit, terms)?.map_or(0, |tally| tally.amount_minor).to_string()
         }
         _ => String::new(),
     })

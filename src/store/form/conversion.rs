@@ -7,6 +7,7 @@ use super::field::{Entries, Text};
 use super::ladder::LadderedForm;
 use super::lead::CustomerRewardForm;
 use super::reward::RewardSummaryForm;
+use super::sales_tally::TalliedForm;
 use super::tally::CountedForm;
 use crate::domain::attribution::{AttributionSource, CandidateResult};
 use crate::domain::conversion::{
@@ -53,6 +54,7 @@ form! {
         customer_sale: Option<CustomerSaleForm>,
         counted: Vec<CountedForm>,
         laddered: Vec<LadderedForm>,
+        tallied: Vec<TalliedForm>,
         lines: Vec<SaleLineForm<'a>>,
         collections: Vec<Text<'a>>,
         country_code: Text<'a>,

@@ -48,6 +48,7 @@ use crate::domain::lead::LeadDetails;
 use crate::domain::outcome::Outcome;
 use crate::domain::program::{Agreement, Commission, Invitation, Question, TermsDraft};
 use crate::domain::reward::{ByHand, Calculation};
+use crate::domain::threshold_bonus::EarnedBonus;
 use crate::domain::welcome::WelcomeMail;
 
 #[macro_use]
@@ -74,6 +75,7 @@ mod outcome;
 mod payout;
 mod program;
 mod reward;
+mod sales_tally;
 mod tally;
 #[cfg(test)]
 mod tests;
@@ -90,6 +92,7 @@ use lead::LeadDetailsForm;
 use outcome::OutcomeForm;
 use program::{AgreementForm, CommissionForm, InvitationForm, QuestionForm, TermsDraftForm, WelcomeMailForm};
 use reward::{ByHandForm, CalculationForm};
+use sales_tally::EarnedBonusForm;
 
 /// A domain type that rows store as text.
 pub trait Kept: Sized {
@@ -151,6 +154,8 @@ kept! {
     Calculation: writes 1 CalculationForm;
     // reward.by_hand
     ByHand: writes 1 ByHandForm<'_>;
+    // sales_tally.bonuses
+    Vec<EarnedBonus>: writes 1 Vec<EarnedBonusForm>;
 }
 
 /// A text field as every form has it, to search for in stored texts. No other part of a form looks like it, because the quotes in a

@@ -6,6 +6,7 @@ mod ladder;
 mod lines;
 mod model;
 mod recurring;
+mod sold;
 
 use headwater::domain::account::KeyKind;
 use headwater::domain::conversion::CustomerSale;

@@ -139,7 +139,7 @@ db_test!(p5_conditions_on_collections_are_checked, |database: TestDatabase| asyn
     let server = TestServer::start(&database).await;
     let mut shop = open(&server).await;
     let fields = async |shop: &mut Shop, rule: pb::CommissionRule| {
-        let terms = pb::Terms { commission: rule.commission, rules: vec![rule], ..Default::default() };
+        let terms = pb::Terms { commission: rule.commission.clone(), rules: vec![rule], ..Default::default() };
         let program = pb::Program { id: shop.program_id.clone(), terms: Some(terms), ..Default::default() };
         let update_mask = mask(&["terms"]);
         let request = pb::UpdateProgramRequest { program: Some(program), update_mask, ..Default::default() };

@@ -31,6 +31,7 @@ pub(super) struct Player<'world, W> {
     pub(super) levels: Vec<pb::UplineLevel>,
     pub(super) caps: Vec<pb::Cap>,
     pub(super) ladder: Option<pb::Ladder>,
+    pub(super) thresholds: Vec<pb::ThresholdBonus>,
     pub(super) promise: Option<pb::CustomerRewardPromise>,
     pub(super) enrollment_bonus: Option<pb::RewardValue>,
 }
@@ -56,6 +57,7 @@ impl<'world, W: World> Player<'world, W> {
             ladder,
             promise,
             enrollment_bonus,
+            thresholds: Vec::new(),
         }
     }
 
@@ -73,7 +75,7 @@ impl<'world, W: World> Player<'world, W> {
                 Ok("ok".to_owned())
             }
             "zone" => self.zone_step(step).await,
-            "rule" | "levels" | "cap" | "ladder" => Ok(self.rule_step(step)),
+            "rule" | "levels" | "cap" | "ladder" | "threshold" => Ok(self.rule_step(step)),
             "promise" | "enrollment-bonus" => Ok(self.promise_step(step)),
             "fulfill" => self.fulfill_step(step).await,
             "upline" => self.upline_step(step).await,

@@ -321,6 +321,17 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     golden.holds("terms_rules.v1.with_ladder", &rules);
     let on_step = Calculation { ladder: Some(rows::ladders::met()), ..rows::calculation() };
     golden.holds("reward_calculation.v1.with_ladder", &on_step);
+    golden.holds("sales_tally_bonuses.v1", &rows::sales::bonuses());
+    let rules = TermsDraft {
+        threshold_bonuses: rows::sales::threshold_bonuses(),
+        sales_tallies: rows::sales::counted_since(),
+        ..rows::terms().rules
+    };
+    golden.holds("terms_rules.v1.with_threshold_bonuses", &rules);
+    let tallied = OrderDetails { tallied: vec![rows::sales::tallied()], ..OrderDetails::default() };
+    golden.holds("conversion_order_details.v1.with_tallied", &tallied);
+    let of_threshold = ByHand { threshold: Some(rows::sales::reached()), ..ByHand::default() };
+    golden.holds("reward_by_hand.v1.with_threshold", &of_threshold);
     let on_ladder = OrderDetails { laddered: vec![rows::ladders::laddered()], ..OrderDetails::default() };
     golden.holds("conversion_order_details.v1.with_laddered", &on_ladder);
     let mut noted = NotedFacts::none(rows::enrollment().id);
