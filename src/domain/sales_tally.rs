@@ -2,10 +2,10 @@
 //! lifetime figures of conditions are compared with them, so that no sale has to look at other sales. Knows no rule and no set.
 
 use super::calendar::Day;
-use super::id::{AccountId, AffiliateId, EnrollmentId, ProgramId};
+use super::id::{AccountId, AffiliateId, ConversionId, EnrollmentId, ProgramId};
 use super::money::Overflow;
 use super::period::Period;
-use super::threshold_bonus::EarnedBonus;
+use super::threshold_bonus::{EarnedBonus, Threshold};
 
 /// A period whose sales terms need to know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +47,11 @@ impl SalesTally {
     /// A tally of nothing.
     pub const fn none(key: SalesTallyKey) -> Self {
         Self { key, sale_count: 0, amount_minor: 0, bonuses: Vec::new() }
+    }
+
+    /// Whether it has reached a threshold.
+    pub const fn has_reached(&self, threshold: &Threshold) -> bool {
+        threshold.is_reached(self.sale_count, self.amount_minor)
     }
 
     /// The bonus of this name that was earned in the period.
@@ -109,4 +114,17 @@ impl Tallied {
             SalesTallyKey { account_id, program_id, affiliate_id, since_version, period, starts_on }
         })
     }
+}
+
+/// A tally that a command has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct TouchedTally {
+    pub key: SalesTallyKey,
+    /// The sale whose part of the tally changed.
+    pub sale_id: ConversionId,
+    pub enrollment_id: EnrollmentId,
+    pub terms_version: i32,
+    /// The event that changed it: the sale, a refund or a correction.
+    pub cause: ConversionId,
 }

@@ -10,7 +10,6 @@ use super::commission::Commission;
 use super::id::{ConversionId, RewardId};
 use super::money::{Currency, Money};
 use super::period::Period;
-use super::sales_tally::SalesTally;
 
 /// What must be reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,13 +21,8 @@ pub enum Threshold {
 }
 
 impl Threshold {
-    /// Whether a tally has reached it.
-    pub const fn is_reached(&self, tally: &SalesTally) -> bool {
-        self.is_reached_by(tally.sale_count, tally.amount_minor)
-    }
-
     /// Whether so many sales of so much have reached it.
-    pub const fn is_reached_by(&self, sale_count: i64, amount_minor: i64) -> bool {
+    pub const fn is_reached(&self, sale_count: i64, amount_minor: i64) -> bool {
         match self {
             Self::SaleCount(count) => sale_count >= *count,
             Self::Amount(amount) => amount_minor >= amount.amount_minor,

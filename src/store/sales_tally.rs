@@ -164,7 +164,7 @@ fn compare_bonuses(kept: &BTreeMap<SalesTallyKey, SalesTally>, rewards: &[Reward
             let (name, id) = (&bonus.name, bonus.reward_id);
             match found {
                 Some(reward) if reward.affiliate_id == key.affiliate_id && reward.program_id == key.program_id => {
-                    if reward.state != RewardState::Denied && !bonus.threshold.is_reached(tally) {
+                    if reward.state != RewardState::Denied && !tally.has_reached(&bonus.threshold) {
                         differences.push(format!("{} is below the threshold of the bonus `{name}`", named(key)));
                     }
                 }

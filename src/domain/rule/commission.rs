@@ -56,7 +56,7 @@ pub(super) fn earn_all(
 pub(super) fn earn(context: &mut Context<'_>, event: &Conversion, claim: &Claim) -> Result<Vec<Arc<Reward>>, Refusal> {
     let noted = noted::keep(context, event, (&claim.credit, &claim.terms))?;
     let event = noted.as_ref().unwrap_or(event);
-    sales_tally::count(context, event.id, claim)?;
+    sales_tally::count(context, event.id, (&claim.credit, &claim.terms), claim.split.as_ref())?;
     let Some(mut priced) = price_and_count(context, event, claim)? else { return Ok(Vec::new()) };
     if !claim.terms.rules.caps.is_empty() {
         priced = tally::count(context, event, &claim.credit, &claim.terms, priced)?;

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use super::sales_tally::Touched;
 use crate::domain::conversion::{ConversionImage, Credit};
 use crate::domain::event::{EventImage, EventKind, NewEvent};
 use crate::domain::id::{AccountId, AffiliateId, EventId, IdSource, MailId};
@@ -10,6 +9,7 @@ use crate::domain::ledger::Posting;
 use crate::domain::mail::{Letter, Mail};
 use crate::domain::outcome::{OtherOutcome, Outcome};
 use crate::domain::refusal::Refusal;
+use crate::domain::sales_tally::TouchedTally;
 use crate::domain::set::{InSet, Named, Needs, WorkingSet};
 use crate::domain::time::Time;
 
@@ -51,7 +51,7 @@ pub struct Context<'run> {
     pub(super) ids: &'run mut dyn IdSource,
     pub(super) cause_id: String,
     /// The tallies of sales that the command has changed so far.
-    pub(super) touched: Vec<Touched>,
+    pub(super) touched: Vec<TouchedTally>,
 }
 
 impl Context<'_> {

@@ -4,51 +4,43 @@
 
 use std::sync::Arc;
 
-use super::commission::Claim;
 use super::context::Context;
 use super::tally::day_of;
 use crate::domain::calendar::Day;
 use crate::domain::conversion::{Conversion, ConversionKind, Credit};
-use crate::domain::id::{ConversionId, EnrollmentId, ProgramId};
+use crate::domain::id::{ConversionId, ProgramId};
 use crate::domain::period::Period;
 use crate::domain::program::{Program, Terms};
 use crate::domain::refusal::Refusal;
-use crate::domain::sales_tally::{CountedPeriod, SalesPart, SalesTally, SalesTallyKey, Tallied};
+use crate::domain::sales_tally::{CountedPeriod, SalesPart, SalesTally, SalesTallyKey, Tallied, TouchedTally};
 use crate::domain::split::Split;
 
-/// A tally that a command has changed.
-pub(super) struct Touched {
-    pub(super) key: SalesTallyKey,
-    /// The sale whose part of the tally changed.
-    pub(super) sale_id: ConversionId,
-    pub(super) enrollment_id: EnrollmentId,
-    pub(super) terms_version: i32,
-    /// The event that changed it: the sale, a refund or a correction.
-    pub(super) cause: ConversionId,
-}
-
 /// Counts a sale that is credited now. What it has in tallies already becomes what it is with its present amount.
-pub(super) fn count(context: &mut Context<'_>, event_id: ConversionId, claim: &Claim) -> Result<(), Refusal> {
-    let rules = &claim.terms.rules;
-    if rules.sales_tallies.is_empty() {
+pub(super) fn count(
+    context: &mut Context<'_>,
+    event_id: ConversionId,
+    (credit, terms): (&Credit, &Terms),
+    split: Option<&Split>,
+) -> Result<(), Refusal> {
+    if terms.rules.sales_tallies.is_empty() {
         return Ok(());
     }
     let event = Arc::clone(context.set.conversion(context.account_id, event_id)?);
     if event.kind != ConversionKind::Sale {
         return Ok(());
     }
-    let tallied = match event.tallied(claim.credit.enrollment_id) {
+    let tallied = match event.tallied(credit.enrollment_id) {
         Some(tallied) => tallied.clone(),
         None => Tallied {
-            enrollment_id: claim.credit.enrollment_id,
-            affiliate_id: claim.credit.affiliate_id,
-            program_id: claim.credit.program_id,
-            terms_version: claim.credit.terms_version,
-            periods: periods_of(context, &event, &claim.terms)?,
+            enrollment_id: credit.enrollment_id,
+            affiliate_id: credit.affiliate_id,
+            program_id: credit.program_id,
+            terms_version: credit.terms_version,
+            periods: periods_of(context, &event, terms)?,
             part: SalesPart::default(),
         },
     };
-    recount(context, &event, claim.split.as_ref(), tallied, event_id)
+    recount(context, &event, split, tallied, event_id)
 }
 
 /// The periods of the terms that an event is in.
@@ -162,7 +154,7 @@ fn replace(
         tally.replace(tallied.part, part)?;
         context.put(tally);
         let Tallied { enrollment_id, terms_version, .. } = *tallied;
-        context.touched.push(Touched { key, sale_id, enrollment_id, terms_version, cause });
+        context.touched.push(TouchedTally { key, sale_id, enrollment_id, terms_version, cause });
     }
     Ok(())
 }

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use super::context::Context;
 use super::reversal::{Cause, Target, take_back};
-use super::sales_tally::Touched;
 use crate::domain::event::{EventImage, EventKind};
 use crate::domain::id::RewardId;
 use crate::domain::ledger::{LedgerAccount, LedgerReason, Posting};
@@ -15,7 +14,7 @@ use crate::domain::money::Money;
 use crate::domain::program::{Program, Terms};
 use crate::domain::refusal::Refusal;
 use crate::domain::reward::{ByHand, Reward, RewardRule, RewardState, RewardUnit};
-use crate::domain::sales_tally::SalesTally;
+use crate::domain::sales_tally::{SalesTally, TouchedTally};
 use crate::domain::threshold_bonus::{EarnedBonus, ThresholdBonus, ThresholdReached};
 
 /// Settles the bonuses of all tallies that the command has changed.
@@ -35,10 +34,10 @@ pub(super) fn settle(context: &mut Context<'_>) -> Result<(), Refusal> {
 }
 
 /// Takes back the bonuses whose thresholds a tally is below now.
-fn take_back_lost(context: &mut Context<'_>, touch: &Touched) -> Result<(), Refusal> {
+fn take_back_lost(context: &mut Context<'_>, touch: &TouchedTally) -> Result<(), Refusal> {
     let tally = context.set.sales_tally(touch.key)?;
     let (kept, lost): (Vec<_>, Vec<_>) =
-        tally.bonuses.iter().cloned().partition(|bonus| bonus.threshold.is_reached(&tally));
+        tally.bonuses.iter().cloned().partition(|bonus| tally.has_reached(&bonus.threshold));
     if lost.is_empty() {
         return Ok(());
     }
@@ -62,7 +61,7 @@ fn take_back_one(
     context: &mut Context<'_>,
     reward: &Reward,
     tally: &SalesTally,
-    touch: &Touched,
+    touch: &TouchedTally,
 ) -> Result<(), Refusal> {
     let (reason, rule) = (LedgerReason::Adjusted, RewardRule::Reversal);
     let cause = Cause { conversion_id: touch.cause, base_amount: None, reason, rule };
@@ -88,7 +87,7 @@ fn take_back_one(
 }
 
 /// Pays the bonuses of the terms of a sale whose thresholds its tally has reached.
-fn pay_reached(context: &mut Context<'_>, touch: &Touched) -> Result<(), Refusal> {
+fn pay_reached(context: &mut Context<'_>, touch: &TouchedTally) -> Result<(), Refusal> {
     let (account_id, program_id) = (context.account_id, touch.key.program_id);
     let sale = Arc::clone(context.set.conversion(account_id, touch.sale_id)?);
     let is_counted = sale
@@ -104,7 +103,7 @@ fn pay_reached(context: &mut Context<'_>, touch: &Touched) -> Result<(), Refusal
     let terms = Arc::clone(context.set.terms(&program, touch.terms_version)?);
     for bonus in terms.rules.threshold_bonuses.iter().filter(|bonus| bonus.period == touch.key.period) {
         let tally = context.set.sales_tally(touch.key)?;
-        if tally.bonus(&bonus.name).is_none() && bonus.threshold.is_reached(&tally) {
+        if tally.bonus(&bonus.name).is_none() && tally.has_reached(&bonus.threshold) {
             let auto_approve_at = sale.occurred_at.plus_days(terms.rules.hold_period_days);
             let reached = ThresholdReached {
                 name: Arc::clone(&bonus.name),
@@ -125,7 +124,7 @@ fn pay_reached(context: &mut Context<'_>, touch: &Touched) -> Result<(), Refusal
 
 fn pay(
     context: &mut Context<'_>,
-    touch: &Touched,
+    touch: &TouchedTally,
     bonus: &ThresholdBonus,
     reached: ThresholdReached,
     auto_approve_at: crate::domain::time::Time,
@@ -163,7 +162,7 @@ fn keep(
     mut tally: SalesTally,
     bonus: &ThresholdBonus,
     reward_id: RewardId,
-    touch: &Touched,
+    touch: &TouchedTally,
 ) {
     let name = Arc::clone(&bonus.name);
     tally.bonuses.push(EarnedBonus { name, threshold: bonus.threshold, reward_id, conversion_id: touch.sale_id });

@@ -31,7 +31,7 @@ pub(super) fn sentence(event: &Conversion, told: &ThresholdExplanation) -> Strin
         Some(earned) => {
             format!("the sale {} reached it, by the reward {}", earned.conversion_id, earned.reward_id)
         }
-        None if bonus.threshold.is_reached_by(told.sale_count, told.amount.amount_minor) => {
+        None if bonus.threshold.is_reached(told.sale_count, told.amount.amount_minor) => {
             "the next sale under these terms earns it".to_owned()
         }
         None => format!("{missing} are missing"),
