@@ -50,7 +50,7 @@ fn read_one(fields: &mut Fields, sent: &pb::ThresholdBonus) -> Option<ThresholdB
 
 fn threshold(fields: &mut Fields, sent: &pb::ThresholdBonus) -> Option<Threshold> {
     match (&sent.min_amount, sent.min_sale_count) {
-        (Some(_), 1..) => {
+        (Some(_), count) if count != 0 => {
             fields.wrong("min_amount", "is set besides min_sale_count; a bonus has one of the two");
             None
         }

@@ -139,8 +139,6 @@ impl Draw {
                 (ConditionField::CustomerCountry, self.of(&["", "US", "DE"]).to_owned()),
                 (ConditionField::AffiliateCountry, self.of(&["", "US", "DE"]).to_owned()),
                 (ConditionField::AffiliateGroup, self.of(&GROUPS).to_owned()),
-                (ConditionField::AffiliateSaleCount, self.of(&["0", "1", "12"]).to_owned()),
-                (ConditionField::AffiliateSalesAmount, self.of(&["0", "7", "13"]).to_owned()),
             ],
             own: OwnRates { enrollment: self.own_rate(), coupon: self.own_rate() },
         }
@@ -247,8 +245,6 @@ impl Draw {
             ConditionField::CustomerCountry,
             ConditionField::AffiliateCountry,
             ConditionField::AffiliateGroup,
-            ConditionField::AffiliateSaleCount,
-            ConditionField::AffiliateSalesAmount,
             ConditionField::OccurTime,
         ]);
         let whole = [Equal, NotEqual, OneOf, NoneOf, Exists, NotExists];
@@ -256,19 +252,6 @@ impl Draw {
         let comparison = match field {
             ConditionField::OccurTime => self.of(&[Before, After, Between]),
             ConditionField::EventMetadata | ConditionField::LeadMetadata if !self.happens(3) => self.of(&of_texts),
-            ConditionField::AffiliateSaleCount | ConditionField::AffiliateSalesAmount => self.of(&[
-                Equal,
-                NotEqual,
-                OneOf,
-                NoneOf,
-                Exists,
-                Less,
-                LessOrEqual,
-                More,
-                MoreOrEqual,
-                Between,
-                MultipleOf,
-            ]),
             _ => self.of(&whole),
         };
         let count = match comparison {
@@ -280,10 +263,7 @@ impl Draw {
         let moments = MOMENTS.map(|(text, _)| text);
         let values = match (field, comparison) {
             (ConditionField::OccurTime, _) | (_, Before | After) => &moments[..],
-            (_, Less | LessOrEqual | More | MoreOrEqual | Between | MultipleOf)
-            | (ConditionField::AffiliateSaleCount | ConditionField::AffiliateSalesAmount, _) => {
-                &["1", "7", "12", "13"][..]
-            }
+            (_, Less | LessOrEqual | More | MoreOrEqual | Between | MultipleOf) => &["1", "7", "12", "13"][..],
             (ConditionField::EventMetadata | ConditionField::LeadMetadata, _) => &TIERS[1..],
             (ConditionField::AffiliateGroup, _) => &GROUPS[1..],
             _ => &COUNTRIES[1..],

@@ -90,11 +90,7 @@ fn spelled(field: ConditionField, value: &str) -> String {
 
 fn is_number(field: ConditionField) -> bool {
     use ConditionField::{CustomerAgeDays, CustomerAgeMonths, CustomerSaleNumber, Quantity};
-    [Quantity, CustomerSaleNumber, CustomerAgeDays, CustomerAgeMonths].contains(&field) || is_figure(field)
-}
-
-fn is_figure(field: ConditionField) -> bool {
-    [ConditionField::AffiliateSaleCount, ConditionField::AffiliateSalesAmount].contains(&field)
+    [Quantity, CustomerSaleNumber, CustomerAgeDays, CustomerAgeMonths].contains(&field)
 }
 
 fn compares(condition: &pb::Condition, event: &Event, currency: &str) -> bool {
@@ -124,7 +120,6 @@ fn compares(condition: &pb::Condition, event: &Event, currency: &str) -> bool {
         && is_of_numbers.contains(&condition.comparison());
     if [ConditionField::Amount, ConditionField::LineAmount].contains(&field) || is_number(field) || is_read_as_number {
         let fact = match (field, &event.amount) {
-            _ if is_figure(field) => event.noted(field).parse().ok(),
             (ConditionField::CustomerSaleNumber, _) => event.customer_sale.map(|sale| sale.number.into()),
             (ConditionField::CustomerAgeDays, _) => event.customer_sale.map(|sale| sale.age_days.into()),
             (ConditionField::CustomerAgeMonths, _) => event.customer_sale.map(|sale| sale.age_months.into()),
