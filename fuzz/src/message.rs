@@ -128,6 +128,7 @@ fn is_rare(field: &FieldDescriptor) -> bool {
         | "rules"
         | "caps"
         | "ladder"
+        | "threshold_bonuses"
         | "customer_reward"
         | "enrollment_bonus"
         | "terms_start_time"

@@ -135,6 +135,7 @@ pub(crate) fn usual_text(draw: &mut Draw<'_>, field: &FieldDescriptor, pool: &Po
         "code" | "coupon_code" => format!("CODE{number}"),
         "coupon_codes" => format!("CODE{number}"),
         "sku" | "item_sku" | "item_skus" => format!("item-{number}"),
+        "collections" => format!("collection-{number}"),
         "currency_code" if draw.happens(8) => "JPY".to_owned(),
         "currency_code" => "USD".to_owned(),
         "country_code" => "DE".to_owned(),

@@ -349,6 +349,17 @@ fn offers() -> Vec<TableCreateStatement> {
             .col(money("sale_count"))
             .col(money("amount_minor"))
             .take(),
+        table("sales_tally", &["account_id", "program_id", "affiliate_id", "since_version", "period", "starts_on"])
+            .col(id("account_id"))
+            .col(id("program_id"))
+            .col(id("affiliate_id"))
+            .col(count("since_version"))
+            .col(state("period"))
+            .col(count("starts_on"))
+            .col(money("sale_count"))
+            .col(money("amount_minor"))
+            .col(json("bonuses"))
+            .take(),
         table("offer", &["account_id", "id"])
             .col(id("account_id"))
             .col(id("id"))

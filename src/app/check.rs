@@ -48,6 +48,7 @@ pub async fn check(store: &Store, account_id: AccountId) -> Result<Report, Store
     add(&mut report, "the numbers of customers' sales", sale_differences(store, account_id).await)?;
     add(&mut report, "the tallies", tally_differences(store, account_id).await)?;
     add(&mut report, "the tallies of ladders", ladder_differences(store, account_id).await)?;
+    add(&mut report, "the tallies of sales", sales_differences(store, account_id).await)?;
     add(&mut report, "the lines of sales", line_differences(store, account_id).await)?;
     add(&mut report, "the clicks that count", click_differences(store, account_id).await)?;
     add(&mut report, "the bounties", bounty_differences(store, account_id).await)?;
@@ -115,6 +116,11 @@ async fn tally_differences(store: &Store, account_id: AccountId) -> Result<Vec<S
 /// The differences between the tallies of ladders and the sales that are in them.
 async fn ladder_differences(store: &Store, account_id: AccountId) -> Result<Vec<String>, StoreError> {
     store::ladder_tally::differences(&store.snapshot().await?, account_id).await
+}
+
+/// The differences between the tallies of sales, the sales that are in them, and the bonuses for them.
+async fn sales_differences(store: &Store, account_id: AccountId) -> Result<Vec<String>, StoreError> {
+    store::sales_tally::differences(&store.snapshot().await?, account_id).await
 }
 
 /// The differences in the monthly recurring revenue of programs.

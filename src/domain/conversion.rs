@@ -16,6 +16,7 @@ pub use super::line::SaleLine;
 use super::money::Money;
 use super::noted::NotedFacts;
 use super::reward::{Reward, RewardSummary};
+use super::sales_tally::Tallied;
 use super::split::Split;
 use super::tally::Counted;
 use super::text_enum::text_enum;
@@ -167,8 +168,12 @@ pub struct OrderDetails {
     pub counted: Vec<Counted>,
     /// What a sale has in the tallies of ladders, for each credit whose terms have one.
     pub laddered: Vec<Laddered>,
+    /// What a sale has in the tallies of sales, for each credit whose terms need them.
+    pub tallied: Vec<Tallied>,
     /// The lines of a sale or of a refund, if it was told with lines.
     pub lines: Vec<SaleLine>,
+    /// The collections that the item is in, in order and without repeats.
+    pub collections: Vec<String>,
     /// The ISO 3166-1 code of the customer's country.
     pub country_code: String,
     /// What the rules of terms have asked about affiliates and the customer, for each credit that it was asked for.
@@ -324,6 +329,11 @@ impl Conversion {
     /// The step of a ladder that a credit of a sale has met.
     pub fn laddered(&self, enrollment_id: EnrollmentId) -> Option<&Laddered> {
         self.order.laddered.iter().find(|laddered| laddered.enrollment_id == enrollment_id)
+    }
+
+    /// What a credit of a sale has in the tallies of sales.
+    pub fn tallied(&self, enrollment_id: EnrollmentId) -> Option<&Tallied> {
+        self.order.tallied.iter().find(|tallied| tallied.enrollment_id == enrollment_id)
     }
 
     /// Whether it is a sale that was made with a coupon of this affiliate, which could credit it.

@@ -8,6 +8,9 @@ use super::split;
 /// How many lines of a sale are told.
 pub const LINES_MAX: usize = 100;
 
+/// How many collections of a line, and of a sale, are told.
+pub const COLLECTIONS_MAX: usize = 20;
+
 /// A line of a sale. Texts that were not sent are empty.
 ///
 /// The conversion of a refund has the lines that it refunds: the amounts are negative, the quantities are the units that were refunded, and
@@ -20,6 +23,8 @@ pub struct SaleLine {
     pub item_sku: String,
     /// Empty: the plan of the sale.
     pub plan: String,
+    /// In order and without repeats. Empty: the collections of the sale.
+    pub collections: Vec<String>,
     pub quantity: i32,
     /// In the currency of the sale.
     pub amount_minor: i64,

@@ -3,7 +3,7 @@
 //! A version of the terms never changes. Every change creates the next version, and every conversion keeps the version that
 //! priced it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::attribution::AttributionSource;
@@ -13,10 +13,13 @@ use super::id::{AccountId, ProgramId};
 use super::ladder::Ladder;
 use super::money::{Currency, Money, Rounding};
 use super::page::host_of;
+use super::period::Period;
 use super::pricing::rule::CommissionRule;
 use super::reward_unit::RewardUnit;
+use super::sales_tally::CountedSince;
 use super::tally::Cap;
 use super::text_enum::text_enum;
+use super::threshold_bonus::ThresholdBonus;
 use super::time::Time;
 use super::upline::UplineLevel;
 use super::welcome::WelcomeMail;
@@ -241,6 +244,10 @@ pub struct TermsDraft {
     pub caps: Vec<Cap>,
     /// How the commission of the terms rises with what an affiliate sells.
     pub ladder: Option<Ladder>,
+    /// What affiliates get once in a period for what they have sold. Each name occurs once.
+    pub threshold_bonuses: Vec<ThresholdBonus>,
+    /// The periods whose sales must be known, in order and without repeats. The server finds them.
+    pub sales_tallies: Vec<CountedSince>,
     /// What referred customers get.
     pub customer_reward: Option<CustomerRewardPromise>,
     /// What an affiliate gets when it becomes active in the program.
@@ -302,6 +309,26 @@ impl TermsDraft {
     /// Whether what an event earns depends on facts of the affiliate or of the customer that are noted.
     pub fn looks_at_noted(&self) -> bool {
         self.commission_rules.iter().any(CommissionRule::looks_at_noted)
+    }
+
+    /// The threshold bonuses that are not in the currency of the program: the place, whether it is the threshold, and the fault.
+    pub fn threshold_faults(&self, currency: Currency) -> impl Iterator<Item = (usize, bool, String)> {
+        let bonuses = self.threshold_bonuses.iter().enumerate();
+        bonuses.filter_map(move |(place, bonus)| {
+            let (is_threshold, fault) = bonus.currency_fault(currency)?;
+            Some((place, is_threshold, fault))
+        })
+    }
+
+    /// Finds the periods whose sales must be known. Tallies that the version before has too go on, others begin with this version.
+    pub fn count_sales(&mut self, version: i32, before: Option<&Self>) {
+        let of_bonuses = self.threshold_bonuses.iter().map(|bonus| bonus.period);
+        let has_figures = self.commission_rules.iter().any(CommissionRule::looks_at_sales);
+        let periods: BTreeSet<Period> = of_bonuses.chain(has_figures.then_some(Period::AllTime)).collect();
+        let goes_on = |period| before?.sales_tallies.iter().find(|counted| counted.period == period);
+        let since = |period| goes_on(period).map_or(version, |counted| counted.since_version);
+        self.sales_tallies =
+            periods.into_iter().map(|period| CountedSince { period, since_version: since(period) }).collect();
     }
 
     /// Why the bonus of enrollments does not fit a program in this currency.

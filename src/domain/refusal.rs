@@ -83,6 +83,10 @@ text_enum! {
         LadderAmountCurrency = "ladder_amount_currency",
         /// The currency of the flat commission of a step of a ladder.
         LadderFlatCurrency = "ladder_flat_currency",
+        /// The currency of the amount that a threshold bonus asks for.
+        ThresholdAmountCurrency = "threshold_amount_currency",
+        /// The currency of a threshold bonus.
+        ThresholdBonusCurrency = "threshold_bonus_currency",
         /// The start of a new version of the terms.
         TermsStartTime = "terms_start_time",
         /// The end of a new version of the terms.

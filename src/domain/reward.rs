@@ -21,6 +21,7 @@ pub use super::reward_unit::RewardUnit;
 use super::split::Split;
 use super::tally::{CapApplied, TallyChange};
 use super::text_enum::text_enum;
+use super::threshold_bonus::ThresholdReached;
 use super::time::Time;
 use super::upline::UplineShare;
 
@@ -76,8 +77,8 @@ text_enum! {
     }
 }
 
-/// How a reward came about without a conversion: a person created it, it is the bonus of an enrollment, or it
-/// pays a submission to a bounty. Texts that were not sent are empty.
+/// How a reward came about without a conversion: a person created it, it is the bonus of an enrollment, it
+/// pays a submission to a bounty, or it is a threshold bonus. Texts that were not sent are empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct ByHand {
@@ -88,6 +89,8 @@ pub struct ByHand {
     pub bonus_terms_version: i32,
     /// The submission that the reward pays.
     pub submission_id: Option<SubmissionId>,
+    /// How the threshold of a bonus was reached, or lost.
+    pub threshold: Option<Arc<ThresholdReached>>,
 }
 
 /// The click that a reward pays for.
@@ -150,6 +153,8 @@ pub struct RewardLine {
     pub item_sku: Arc<str>,
     /// Empty if the line has the plan of the sale.
     pub plan: Arc<str>,
+    /// Empty if the line has the collections of the sale.
+    pub collections: Vec<Arc<str>>,
     pub quantity: i32,
     /// The amount of the line, in the currency of the sale.
     pub base_minor: i64,
@@ -170,6 +175,7 @@ impl RewardLine {
             line_id: self.line_id.as_ref().to_owned(),
             item_sku: self.item_sku.as_ref().to_owned(),
             plan: self.plan.as_ref().to_owned(),
+            collections: self.collections.iter().map(|collection| collection.as_ref().to_owned()).collect(),
             quantity: self.quantity,
             amount_minor: self.base_minor,
             refunded_minor: 0,
@@ -184,6 +190,7 @@ impl RewardLine {
                 && line.base_minor == of_sale.amount_minor
                 && *line.item_sku == of_sale.item_sku
                 && *line.plan == of_sale.plan
+                && line.collections.iter().map(AsRef::as_ref).eq(of_sale.collections.iter().map(String::as_str))
                 && line.quantity == of_sale.quantity
         };
         lines.len() == of_sale.len() && lines.iter().zip(of_sale).all(is_of)

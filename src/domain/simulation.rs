@@ -36,6 +36,7 @@ impl ProposedTerms {
     /// Terms that stand in place of `in_force` while it is in force, or in place of all versions from `start_at` on.
     pub fn new(in_force: &Terms, rules: TermsDraft, start_at: Option<Time>, end_at: Option<Time>) -> Self {
         let mut rules = rules;
+        rules.count_sales(Self::VERSION, Some(&in_force.rules));
         if let (Some(ladder), Some(before)) = (&mut rules.ladder, &in_force.rules.ladder)
             && ladder.goes_on(before)
         {

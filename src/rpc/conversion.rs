@@ -172,6 +172,7 @@ pub(super) fn render(image: &ConversionImage, view: View) -> pb::Conversion {
         item_sku: order.item_sku.clone(),
         custom_kind: order.custom_kind.clone(),
         metadata: order.metadata.clone(),
+        collections: order.collections.clone(),
         country_code: order.country_code.clone(),
         lines: line::render(conversion),
         quantity: order.quantity,

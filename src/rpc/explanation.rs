@@ -10,11 +10,13 @@ use super::customer_reward;
 use super::line;
 use super::program::condition;
 use super::program::terms::commission;
+use super::program::thresholds;
 use super::program::uplines;
 use super::reward::{cap_applied, ladder_met};
 use crate::domain::explanation::{
     self, CandidateExplanation, CommissionStep, Compared, Computation, CouponHolder, CreditExplanation,
-    LadderExplanation, LaterTerms, LineExplanation, RewardApproval, RewardChange, RewardExplanation, UplineExplanation,
+    LadderExplanation, LaterTerms, LineExplanation, RewardApproval, RewardChange, RewardExplanation,
+    ThresholdExplanation, UplineExplanation,
 };
 use crate::domain::ladder::LadderMeasure;
 use crate::domain::money::{Money, Unrounded};
@@ -94,6 +96,18 @@ fn credit(told: &CreditExplanation) -> pb::CreditExplanation {
         recorded_rest: told.recorded_rest.map(money),
         difference: told.difference.map_or(0, WireEnum::number),
         uplines: told.uplines.iter().map(upline).collect(),
+        threshold_bonuses: told.threshold_bonuses.iter().map(threshold_bonus).collect(),
+    }
+}
+
+fn threshold_bonus(told: &ThresholdExplanation) -> pb::ThresholdBonusExplanation {
+    pb::ThresholdBonusExplanation {
+        bonus: Some(thresholds::render(&told.bonus)),
+        period_start_day: thresholds::start_day(told.bonus.period, told.starts_on),
+        sale_count: told.sale_count,
+        sales_amount: Some(money(told.amount)),
+        reward_id: id_or_empty(told.earned.as_ref().map(|earned| earned.reward_id)),
+        reaching_conversion_id: id_or_empty(told.earned.as_ref().map(|earned| earned.conversion_id)),
     }
 }
 

@@ -10,7 +10,7 @@ use super::call::wire_enum::WireEnum;
 use super::sale::quantity;
 use crate::domain::commission::Commission;
 use crate::domain::conversion::{Conversion, ConversionKind, SaleLine};
-use crate::domain::line::{self, LINES_MAX};
+use crate::domain::line::{self, COLLECTIONS_MAX, LINES_MAX};
 use crate::domain::money::{Currency, Money};
 use crate::domain::reward::RewardLine;
 use crate::pb::{self, refund_line::Part, reward_line::Rate};
@@ -29,6 +29,7 @@ fn canonical_sale_line(line: &pb::SaleLine) -> Cow<'_, pb::SaleLine> {
         pb::SaleLine,
         line,
         plan: canonical::description(&line.plan),
+        collections: canonical::set(&line.collections),
         quantity: canonical::default_number(line.quantity, 1);
         as_sent: line_id, item_sku, amount,
     )
@@ -86,6 +87,7 @@ fn line_ids(fields: &mut Fields, sent: &[pb::SaleLine]) -> Vec<String> {
 fn sale_line(fields: &mut Fields, sent: &pb::SaleLine, line_id: String, currency: Currency) -> Option<SaleLine> {
     let item_sku = fields.or_without(|fields| fields.key("item_sku", &sent.item_sku)).unwrap_or_default();
     let plan = fields.description("plan", &sent.plan, KEY_LENGTH_MAX);
+    let collections = fields.told_set("collections", &sent.collections, COLLECTIONS_MAX);
     let quantity = quantity(fields, sent.quantity);
     fields.required("amount", sent.amount.as_ref())?;
     let amount = fields.optional_difference("amount", sent.amount.as_ref())?;
@@ -97,7 +99,7 @@ fn sale_line(fields: &mut Fields, sent: &pb::SaleLine, line_id: String, currency
         return None;
     }
     let amount_minor = amount.amount_minor;
-    Some(SaleLine { line_id, item_sku, plan, quantity, amount_minor, ..SaleLine::default() })
+    Some(SaleLine { line_id, item_sku, plan, collections, quantity, amount_minor, ..SaleLine::default() })
 }
 
 /// Reads the lines of a refund in the form of one that waits for its sale, and what they add up to. `None`: their worth depends on the sale.
@@ -167,6 +169,7 @@ pub(super) fn render_line(line: &SaleLine, currency: Currency, is_sale: bool) ->
         line_id: line.line_id.clone(),
         item_sku: line.item_sku.clone(),
         plan: line.plan.clone(),
+        collections: line.collections.clone(),
         quantity: line.quantity,
         amount: Some(money(Money::new(line.amount_minor, currency))),
         refunded_amount: refunded,
@@ -181,6 +184,7 @@ pub(super) fn render_reward_line(line: &RewardLine, of_sale: Currency, of_reward
         line_id: line.line_id.as_ref().to_owned(),
         item_sku: line.item_sku.as_ref().to_owned(),
         plan: line.plan.as_ref().to_owned(),
+        collections: line.collections.iter().map(|collection| collection.as_ref().to_owned()).collect(),
         line_quantity: line.quantity,
         base_amount: Some(money(Money::new(line.base_minor, of_sale))),
         rule: line.rule.number(),

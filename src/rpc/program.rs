@@ -8,6 +8,7 @@ mod ladder;
 mod questions;
 mod rules;
 pub(super) mod terms;
+pub(super) mod thresholds;
 pub(super) mod uplines;
 mod welcome;
 
@@ -65,6 +66,8 @@ impl Change for pb::CreateProgramRequest {
         (Field::CapCurrency, "terms.caps[].maximum.currency_code"),
         (Field::LadderAmountCurrency, "terms.ladder.steps[].min_amount.currency_code"),
         (Field::LadderFlatCurrency, "terms.ladder.steps[].commission.flat.currency_code"),
+        (Field::ThresholdAmountCurrency, "terms.threshold_bonuses[].min_amount.currency_code"),
+        (Field::ThresholdBonusCurrency, "terms.threshold_bonuses[].bonus.cash.currency_code"),
         (Field::CustomerRewardCurrency, "terms.customer_reward.value.discount_money.currency_code"),
         (Field::EnrollmentBonusCurrency, "terms.enrollment_bonus.cash.currency_code"),
         (Field::EnrollmentDiscountCurrency, "terms.enrollment_bonus.discount_money.currency_code"),
@@ -231,6 +234,8 @@ impl Change for pb::UpdateProgramRequest {
         (Field::CapCurrency, "program.terms.caps[].maximum.currency_code"),
         (Field::LadderAmountCurrency, "program.terms.ladder.steps[].min_amount.currency_code"),
         (Field::LadderFlatCurrency, "program.terms.ladder.steps[].commission.flat.currency_code"),
+        (Field::ThresholdAmountCurrency, "program.terms.threshold_bonuses[].min_amount.currency_code"),
+        (Field::ThresholdBonusCurrency, "program.terms.threshold_bonuses[].bonus.cash.currency_code"),
         (Field::CustomerRewardCurrency, "program.terms.customer_reward.value.discount_money.currency_code"),
         (Field::EnrollmentBonusCurrency, "program.terms.enrollment_bonus.cash.currency_code"),
         (Field::EnrollmentDiscountCurrency, "program.terms.enrollment_bonus.discount_money.currency_code"),
@@ -456,6 +461,8 @@ mod tests {
                 upline_levels: Vec::new(),
                 caps: Vec::new(),
                 ladder: None,
+                threshold_bonuses: Vec::new(),
+                sales_tallies: Vec::new(),
                 customer_reward: None,
                 enrollment_bonus: None,
             }

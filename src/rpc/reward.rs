@@ -11,6 +11,7 @@ use super::call::render::{id_or_empty, money, reward_value, timestamp};
 use super::call::wire_enum::WireEnum;
 use super::call::{Call, page, selector};
 use super::line::render_reward_line;
+use super::program::thresholds;
 use crate::domain::conversion::{Conversion, Credit};
 use crate::domain::id::ConversionId;
 use crate::domain::ladder::LadderMet;
@@ -343,6 +344,7 @@ pub(super) fn render(reward: &Reward) -> pb::Reward {
         bonus_terms_version: by_hand.map_or(0, |by_hand| by_hand.bonus_terms_version),
         payout_id: id_or_empty(reward.payout_id),
         submission_id: id_or_empty(by_hand.and_then(|by_hand| by_hand.submission_id)),
+        threshold: by_hand.and_then(|by_hand| by_hand.threshold.as_deref()).map(thresholds::render_reached),
         click: reward.click.as_ref().map(render_click),
     }
 }

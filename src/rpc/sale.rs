@@ -11,6 +11,7 @@ use super::lead::{customer, referral};
 use super::{conversion, coupon, customer_reward, line, reward};
 use crate::domain::account::KeyKind;
 use crate::domain::conversion::{ConversionKind, OrderDetails, RefundOutcome, SaleChannel, SaleOutcome};
+use crate::domain::line::COLLECTIONS_MAX;
 use crate::domain::request::RecordedKind;
 use crate::domain::rule::{RecordRefund, RecordSale, line_skus};
 use crate::error::Error;
@@ -42,6 +43,7 @@ impl Change for pb::RecordSaleRequest {
             quantity: canonical::default_number(self.quantity, 1),
             order_number: canonical::description(&self.order_number),
             metadata: canonical::described_values(&self.metadata),
+            collections: canonical::set(&self.collections),
             lines: line::canonical_sale_lines(&self.lines),
             country_code: canonical::country_code(&self.country_code);
             as_sent: event_id, external_id, amount, mrr, order_id, item_sku,
@@ -78,6 +80,7 @@ impl Change for pb::RecordSaleRequest {
             order_number: fields.description("order_number", &self.order_number, KEY_LENGTH_MAX),
             metadata: fields.described_metadata("metadata", &self.metadata),
             lines,
+            collections: fields.told_set("collections", &self.collections, COLLECTIONS_MAX),
             country_code: customer.country_code.clone(),
             ..OrderDetails::default()
         };

@@ -24,6 +24,7 @@ use crate::deadline::Deadline;
 use crate::domain::conversion::ConversionImage;
 use crate::domain::id::{AccountId, AffiliateId};
 use crate::domain::money::{Currency, Money};
+use crate::domain::pricing::CommissionRule;
 use crate::domain::program::{Terms, TermsDraft};
 use crate::domain::refusal::{Refusal, Resource};
 use crate::domain::reward::Reward;
@@ -113,6 +114,8 @@ async fn begin(call: &Call, message: &pb::SimulateTermsRequest) -> Result<Begun,
         &wanted,
         versions.iter().any(|terms| terms.program_id == program.id && terms.rules.ladder.is_some()),
     )?;
+    let has_tallies = |terms: &Terms| terms.program_id == program.id && !terms.rules.sales_tallies.is_empty();
+    refuse_sales_tallies(&wanted, versions.iter().any(has_tallies))?;
     let in_force = store::program::terms_in_force(store, &program, call.now()).await?;
     let proposed = ProposedTerms::new(&in_force, wanted.terms, wanted.start_at, wanted.end_at);
     if wanted.sale.is_none() {
@@ -153,6 +156,27 @@ fn refuse_unordered(proposed: &ProposedTerms, versions: &[Terms]) -> Result<(), 
             let problem = format!("credits other events than before, maybe those of program {id} with caps: {reason}");
             fields.wrong("terms", problem);
         }
+    }
+    fields.complete(Some(()))
+}
+
+/// Bonuses and figures of what an affiliate has sold need its sales in the order in which they were told.
+fn refuse_sales_tallies(wanted: &Wanted, has_tallies: bool) -> Result<(), Error> {
+    let mut fields = Fields::default();
+    let rules = &wanted.terms.commission_rules;
+    if wanted.sale.is_none() && !wanted.terms.threshold_bonuses.is_empty() {
+        let problem = "cannot be simulated over the history; leave them out, or send a sample_sale";
+        fields.wrong("terms.threshold_bonuses", problem);
+    }
+    if let Some(place) = rules.iter().position(CommissionRule::looks_at_sales)
+        && wanted.sale.is_none()
+    {
+        let problem = "compares what the affiliate has sold, which cannot be simulated over the history; leave it out, or send a sample_sale";
+        fields.wrong(&format!("terms.rules[{place}].condition"), problem);
+    }
+    if wanted.sale.is_none() && has_tallies {
+        let problem = "has terms that count what an affiliate has sold, which cannot be simulated over the history; send a sample_sale";
+        fields.wrong("program_id", problem);
     }
     fields.complete(Some(()))
 }

@@ -9,6 +9,7 @@ use super::call::render::{id_or_empty, reward_value, timestamp};
 use super::call::wire_enum::WireEnum;
 use super::call::{Call, page, selector};
 use super::ledger::{balances_at, refuse_future, render_balance};
+use super::program::thresholds;
 use super::reward::{render_calculation, render_click};
 use crate::domain::calendar::Day;
 use crate::domain::conversion::Conversion;
@@ -171,6 +172,9 @@ impl Behind {
             bonus_terms_version: reward.by_hand.as_ref().map_or(0, |by_hand| by_hand.bonus_terms_version),
             submission_id: id_or_empty(reward.by_hand.as_ref().and_then(|by_hand| by_hand.submission_id)),
             click: reward.click.as_ref().map(render_click),
+            threshold: (reward.by_hand.as_ref())
+                .and_then(|by_hand| by_hand.threshold.as_deref())
+                .map(thresholds::render_reached),
             deny_reason: if is_denial { reward.deny_reason.clone() } else { String::new() },
             ..line
         }

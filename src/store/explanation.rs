@@ -10,7 +10,7 @@ use super::entity::{click, coupon, enrollment, terms, unmatched_sale};
 use super::program::terms_for;
 use super::set::keyed::rows_by;
 use super::set::stored::{Stored, key_columns};
-use super::{Snapshot, Source, StoreError, conversion, list, reward};
+use super::{Snapshot, Source, StoreError, conversion, list, reward, sales_tally};
 use crate::domain::affiliate::Affiliate;
 use crate::domain::attribution::Evidence;
 use crate::domain::click::Click;
@@ -105,6 +105,7 @@ async fn dossier_of(snapshot: &Snapshot, image: ConversionImage) -> Result<Dossi
         offers: read.rows(offers, |offer: &Offer| offer.id).await?,
         is_customer_named: !has_lead && read.is_customer_named(event).await?,
         sale: None,
+        sales_tallies: sales_tally::of_sale(snapshot, event).await?,
         reversals,
         causes,
         enrollments,

@@ -43,6 +43,7 @@ pub mod request;
 pub mod reward;
 mod row;
 pub mod sale_counts;
+pub mod sales_tally;
 pub mod search;
 mod segment;
 pub mod set;

@@ -4,6 +4,7 @@
 use super::line;
 use super::reward::rest;
 use super::step::{Pricing, told_step};
+use super::threshold;
 use super::upline;
 use super::{
     Computation, CreditExplanation, Dossier, ExplanationDifference, LadderExplanation, LaterTerms, TermsResult,
@@ -76,6 +77,7 @@ fn explained_one(dossier: &Dossier, credit: &Credit) -> Option<CreditExplanation
         recorded_rest: value.map(|value| recorded_rest(&rewards, value.currency)),
         difference: difference(&pricing, &rewards, expected_rest),
         uplines,
+        threshold_bonuses: threshold::explained(dossier, credit, terms, currency),
     })
 }
 

@@ -15,6 +15,7 @@ use crate::domain::link::Link;
 use crate::domain::offer::Offer;
 use crate::domain::program::{Program, Terms};
 use crate::domain::reward::Reward;
+use crate::domain::sales_tally::SalesTally;
 
 /// See the head of the file. A row that is missing makes the explanation shorter.
 #[derive(Debug)]
@@ -39,6 +40,8 @@ pub struct Dossier {
     pub terms: Vec<Terms>,
     /// The version for each enrollment that applies to the event if its customer was not bound before.
     pub terms_then: HashMap<EnrollmentId, Terms>,
+    /// The tallies of sales that the credits are counted in.
+    pub sales_tallies: Vec<SalesTally>,
     pub leads: HashMap<LeadId, Lead>,
     pub clicks: HashMap<ClickId, Click>,
     /// The links whose codes were sent, and those of the clicks.

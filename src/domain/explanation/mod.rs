@@ -8,10 +8,12 @@ mod line;
 mod reward;
 mod sentences;
 mod step;
+mod threshold;
 mod upline;
 
 use super::attribution::Candidate;
 use super::attribution::CandidateResult;
+use super::calendar::Day;
 use super::conversion::{Conversion, ConversionKind, ConversionOutcome, Credit, SaleChannel, SaleLine};
 use super::coupon::Coupon;
 use super::customer_reward::CustomerReward;
@@ -24,6 +26,7 @@ use super::reward::RewardLine;
 use super::reward::{RewardRule, RewardState, RewardUnit};
 use super::tally::CapApplied;
 use super::text_enum::text_enum;
+use super::threshold_bonus::{EarnedBonus, ThresholdBonus};
 use super::time::Time;
 pub use dossier::Dossier;
 pub use sentences::sentences;
@@ -301,6 +304,21 @@ pub struct CreditExplanation {
     pub difference: Option<ExplanationDifference>,
     /// The levels above the credited affiliate, the nearest first.
     pub uplines: Vec<UplineExplanation>,
+    /// The threshold bonuses that the sale counts for, in the order of the terms.
+    pub threshold_bonuses: Vec<ThresholdExplanation>,
+}
+
+/// A threshold bonus that a sale counts for, as it is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct ThresholdExplanation {
+    pub bonus: ThresholdBonus,
+    /// The first day of the period.
+    pub starts_on: Day,
+    pub sale_count: i64,
+    pub amount: Money,
+    /// The bonus that the affiliate has for the period.
+    pub earned: Option<EarnedBonus>,
 }
 
 /// The step of a ladder that a sale has met, and what was missing to the next one.

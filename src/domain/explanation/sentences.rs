@@ -3,6 +3,7 @@
 mod candidate;
 mod credit;
 mod line;
+mod threshold;
 mod upline;
 
 use super::{
@@ -28,6 +29,7 @@ pub fn sentences(dossier: &Dossier, explanation: &Explanation) -> Vec<String> {
         credit::sentences(event, credit, &mut sentences);
         sentences.extend(credit.lines.iter().map(line::sentence));
         sentences.extend(credit.uplines.iter().map(|told| upline::sentence(event, told)));
+        sentences.extend(credit.threshold_bonuses.iter().map(|told| threshold::sentence(event, told)));
     }
     for reward in &explanation.rewards {
         of_reward(reward, &mut sentences);

@@ -89,6 +89,7 @@ fn compared(compare: &Compare, facts: &Facts<'_>) -> Compared {
     let actual = match fact {
         Fact::Number(number) => number.map(|number| number.to_string()).unwrap_or_default(),
         Fact::Text(text) => shortened(text),
+        Fact::Texts(texts) => shortened(&texts.join(", ")),
         Fact::Time(time) => pricing::moment::written(time),
         Fact::OtherCurrency => amount.map(|amount| amount.amount_minor.to_string()).unwrap_or_default(),
     };

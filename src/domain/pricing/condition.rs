@@ -20,6 +20,8 @@ text_enum! {
         ItemSku = "item_sku",
         /// The plan.
         Plan = "plan",
+        /// The collections that the item is in.
+        Collection = "collection",
         /// The channel.
         Channel = "channel",
         /// The coupon code, folded.
@@ -46,6 +48,10 @@ text_enum! {
         AffiliateCountry = "affiliate_country",
         /// The id of the group of the credited affiliate.
         AffiliateGroup = "affiliate_group",
+        /// How many sales the credited affiliate had before.
+        AffiliateSaleCount = "affiliate_sale_count",
+        /// What was left of the amounts of these sales.
+        AffiliateSalesAmount = "affiliate_sales_amount",
         /// When the event happened.
         OccurTime = "occur_time",
     }
@@ -77,8 +83,12 @@ impl ConditionField {
             | Self::Quantity
             | Self::CustomerSaleNumber
             | Self::CustomerAgeDays
-            | Self::CustomerAgeMonths => ValueType::Number,
-            Self::ItemSku | Self::Plan | Self::CouponCode | Self::CustomKind | Self::OrderId => ValueType::Text,
+            | Self::CustomerAgeMonths
+            | Self::AffiliateSaleCount
+            | Self::AffiliateSalesAmount => ValueType::Number,
+            Self::ItemSku | Self::Plan | Self::Collection | Self::CouponCode | Self::CustomKind | Self::OrderId => {
+                ValueType::Text
+            }
             Self::Channel => ValueType::OneOfSet,
             Self::CustomerCountry | Self::AffiliateCountry | Self::AffiliateGroup => ValueType::Code,
             Self::OccurTime => ValueType::Time,
@@ -94,15 +104,19 @@ impl ConditionField {
             | Self::LineAmount
             | Self::ItemSku
             | Self::Plan
+            | Self::Collection
             | Self::Channel
             | Self::OrderId
             | Self::CustomerSaleNumber
             | Self::CustomerAgeDays
             | Self::CustomerAgeMonths => matches!(event, CommissionEvent::Sale),
             Self::CustomKind => matches!(event, CommissionEvent::CustomEvent),
-            Self::CouponCode | Self::EventMetadata | Self::LeadMetadata | Self::CustomerCountry => {
-                !matches!(event, CommissionEvent::Click)
-            }
+            Self::CouponCode
+            | Self::EventMetadata
+            | Self::LeadMetadata
+            | Self::CustomerCountry
+            | Self::AffiliateSaleCount
+            | Self::AffiliateSalesAmount => !matches!(event, CommissionEvent::Click),
             Self::AffiliateCountry | Self::AffiliateGroup | Self::OccurTime => true,
         }
     }
@@ -125,6 +139,12 @@ impl ConditionField {
     /// Whether the fact is one of the affiliate or of the customer, which is noted when the event is credited.
     pub const fn is_noted(self) -> bool {
         matches!(self, Self::LeadMetadata | Self::CustomerCountry | Self::AffiliateCountry | Self::AffiliateGroup)
+            || self.is_of_sales()
+    }
+
+    /// Whether the fact is a figure of what the affiliate has sold.
+    pub const fn is_of_sales(self) -> bool {
+        matches!(self, Self::AffiliateSaleCount | Self::AffiliateSalesAmount)
     }
 
     /// Whether the fact is about the earlier sales of the customer.
@@ -260,11 +280,14 @@ impl Condition {
         }
     }
 
-    /// Whether it compares a fact that makes a line other than the others: its item or its amount.
+    /// Whether it compares a fact that makes a line other than the others: its item, the collections of that, or its amount.
     pub fn looks_at_line(&self) -> bool {
         match self {
             Self::AllOf(conditions) | Self::AnyOf(conditions) => conditions.iter().any(Self::looks_at_line),
-            Self::Compare(compare) => matches!(compare.field, ConditionField::ItemSku | ConditionField::LineAmount),
+            Self::Compare(compare) => {
+                use ConditionField::{Collection, ItemSku, LineAmount};
+                matches!(compare.field, ItemSku | Collection | LineAmount)
+            }
         }
     }
 
@@ -294,6 +317,8 @@ pub enum Fact<'event> {
     Number(Option<i64>),
     /// A text. An empty one is missing.
     Text(&'event str),
+    /// Any number of texts.
+    Texts(&'event [String]),
     /// A time.
     Time(Time),
     /// An amount in another currency than the program's. No comparison of it holds.
@@ -333,13 +358,16 @@ impl ConditionField {
             | Self::LeadMetadata
             | Self::CustomerCountry
             | Self::AffiliateCountry
-            | Self::AffiliateGroup => Fact::Text(""),
+            | Self::AffiliateGroup
+            | Self::AffiliateSaleCount
+            | Self::AffiliateSalesAmount => Fact::Text(""),
             Self::Amount | Self::LineAmount if facts.has_other_currency() => Fact::OtherCurrency,
             Self::Amount => Fact::Number(facts.amount.map(|amount| amount.amount_minor)),
             Self::LineAmount => Fact::Number(facts.line_amount.or(facts.amount).map(|amount| amount.amount_minor)),
             Self::Quantity => Fact::Number(Some(facts.quantity.max(1).into())),
             Self::ItemSku => Fact::Text(facts.item_sku),
             Self::Plan => Fact::Text(facts.plan),
+            Self::Collection => Fact::Texts(facts.collections),
             Self::Channel => Fact::Text(facts.channel),
             Self::CouponCode => Fact::Text(facts.coupon_code),
             Self::CustomKind => Fact::Text(facts.custom_kind),
@@ -362,6 +390,7 @@ impl Compare {
                 ValueType::Time => self.holds_for_number(moment::read(fact).map(Time::micros)),
                 _ => self.holds_for_text(fact),
             },
+            Fact::Texts(facts) => self.holds_for_texts(facts),
             Fact::OtherCurrency => false,
         }
     }
@@ -382,6 +411,16 @@ impl Compare {
             (Comparison::MultipleOf, [value]) => fact.checked_rem(*value) == Some(0),
             (Comparison::Exists, _) => true,
             _ => false,
+        }
+    }
+
+    /// Holds if it holds for one of the texts. What says that something is not so must hold for each, and for none at all.
+    fn holds_for_texts(&self, facts: &[String]) -> bool {
+        match self.comparison {
+            Comparison::NotEqual | Comparison::NoneOf | Comparison::NotExists => {
+                facts.iter().all(|fact| self.holds_for_text(fact))
+            }
+            _ => facts.iter().any(|fact| self.holds_for_text(fact)),
         }
     }
 

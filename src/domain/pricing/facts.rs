@@ -48,6 +48,7 @@ pub struct Facts<'event> {
     pub coupon_code: &'event str,
     pub item_sku: &'event str,
     pub plan: &'event str,
+    pub collections: &'event [String],
     /// In lower case.
     pub custom_kind: &'event str,
     pub order_id: &'event str,

@@ -1,11 +1,11 @@
-//! What a sale with lines earns. The commission of each line is chosen by the table in [`super`], with the item, plan and quantity of the line.
-//! The other facts, and the amount, are those of the sale.
+//! What a sale with lines earns. The commission of each line is chosen by the table in [`super`], with the item, plan, collections and quantity of
+//! the line. The other facts, and the amount, are those of the sale.
 //!
 //! | Commission | What the line earns |
 //! |---|---|
 //! | a percentage | `round(amount of the line x ppm / 1,000,000)` |
 //! | flat, per unit | flat x quantity of the line |
-//! | flat, of a rule about items or amounts of lines | flat |
+//! | flat, of a rule about items, collections or amounts of lines | flat |
 //! | any other flat one | flat once for the sale, divided among the lines that have it in proportion to their amounts |
 //! | the bonus of a first sale | once for the sale, the largest one, divided among the lines of its rule |
 //!
@@ -68,6 +68,7 @@ pub(in crate::domain) fn facts_of_line<'event>(facts: &Facts<'event>, line: &'ev
         quantity: line.quantity,
         item_sku: &line.item_sku,
         plan: if line.plan.is_empty() { facts.plan } else { &line.plan },
+        collections: if line.collections.is_empty() { facts.collections } else { &line.collections },
         ..*facts
     }
 }
@@ -91,6 +92,7 @@ fn price_lines(
         line_id: line.line_id.as_str().into(),
         item_sku: line.item_sku.as_str().into(),
         plan: line.plan.as_str().into(),
+        collections: line.collections.iter().map(|collection| collection.as_str().into()).collect(),
         quantity: line.quantity,
         base_minor: line.amount_minor,
         rule: chosen.rule,

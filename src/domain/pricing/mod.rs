@@ -88,6 +88,7 @@ pub fn facts_of(conversion: &Conversion, program_currency: Currency, enrollment_
         coupon_code: &order.coupon_code,
         item_sku: &order.item_sku,
         plan: &order.plan,
+        collections: &order.collections,
         custom_kind: &order.custom_kind,
         order_id: &order.order_id,
         metadata: &order.metadata,

@@ -143,6 +143,11 @@ impl CommissionRule {
         self.event_kind == CommissionEvent::Click
     }
 
+    /// Whether what it pays depends on what the affiliate has sold.
+    pub fn looks_at_sales(&self) -> bool {
+        self.noted_comparisons().iter().any(|compare| compare.field.is_of_sales())
+    }
+
     /// The bonus of a sale of this currency and place. Amounts of two currencies are never added.
     pub fn bonus_for(&self, facts: &Facts<'_>, currency: Currency) -> Option<Money> {
         let is_first = facts.customer_sale.is_some_and(|sale| sale.number == 1);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::context::Context;
-use super::{ladder, noted, tally, upline_reward};
+use super::{ladder, noted, sales_tally, tally, upline_reward};
 use crate::domain::commission::Commission;
 use crate::domain::conversion::{Conversion, ConversionKind, Credit, Credits};
 use crate::domain::coupon::Coupon;
@@ -56,6 +56,7 @@ pub(super) fn earn_all(
 pub(super) fn earn(context: &mut Context<'_>, event: &Conversion, claim: &Claim) -> Result<Vec<Arc<Reward>>, Refusal> {
     let noted = noted::keep(context, event, (&claim.credit, &claim.terms))?;
     let event = noted.as_ref().unwrap_or(event);
+    sales_tally::count(context, event.id, (&claim.credit, &claim.terms), claim.split.as_ref())?;
     let Some(mut priced) = price_and_count(context, event, claim)? else { return Ok(Vec::new()) };
     if !claim.terms.rules.caps.is_empty() {
         priced = tally::count(context, event, &claim.credit, &claim.terms, priced)?;

@@ -9,6 +9,7 @@ use crate::domain::ledger::Posting;
 use crate::domain::mail::{Letter, Mail};
 use crate::domain::outcome::{OtherOutcome, Outcome};
 use crate::domain::refusal::Refusal;
+use crate::domain::sales_tally::TouchedTally;
 use crate::domain::set::{InSet, Named, Needs, WorkingSet};
 use crate::domain::time::Time;
 
@@ -49,6 +50,8 @@ pub struct Context<'run> {
     pub(super) now: Time,
     pub(super) ids: &'run mut dyn IdSource,
     pub(super) cause_id: String,
+    /// The tallies of sales that the command has changed so far.
+    pub(super) touched: Vec<TouchedTally>,
 }
 
 impl Context<'_> {

@@ -118,6 +118,7 @@ impl CorrectSale {
                 customer_sale: None,
                 counted: Vec::new(),
                 laddered: Vec::new(),
+                tallied: Vec::new(),
                 noted: Vec::new(),
                 lines: Vec::new(),
                 ..sale.order.clone()

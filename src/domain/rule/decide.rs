@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::command::{Command, Envelope};
 use super::context::Context;
+use super::threshold_bonus;
 use crate::domain::audit::AuditEntry;
 use crate::domain::id::{AccountId, AuditEntryId, IdSource};
 use crate::domain::outcome::Outcome;
@@ -71,8 +72,10 @@ fn apply(
     now: Time,
     ids: &mut dyn IdSource,
 ) -> Result<Outcome, Refusal> {
-    let mut context = Context { set, account_id: envelope.account_id, now, ids, cause_id: envelope.cause_id() };
+    let (account_id, cause_id) = (envelope.account_id, envelope.cause_id());
+    let mut context = Context { set, account_id, now, ids, cause_id, touched: Vec::new() };
     let outcome = command.apply(&mut context)?;
+    threshold_bonus::settle(&mut context)?;
     context.set.check_sums()?;
     if let Some(actor) = &envelope.actor {
         let id = AuditEntryId::new(context.ids);

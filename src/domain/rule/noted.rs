@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::context::Context;
+use super::sales_tally;
 use crate::domain::affiliate::Affiliate;
 use crate::domain::conversion::{Conversion, Credit};
 use crate::domain::enrollment::Enrollment;
@@ -13,6 +14,7 @@ use crate::domain::noted::NotedFacts;
 use crate::domain::pricing::{CommissionRule, Compare, ConditionField};
 use crate::domain::program::Terms;
 use crate::domain::refusal::Refusal;
+use crate::domain::sales_tally::SalesTally;
 
 /// An event with what the terms of a credit ask for. `None` if they ask for nothing that it does not have.
 pub(super) fn with_noted(
@@ -33,7 +35,8 @@ pub(super) fn with_noted(
     let mut asked: Vec<_> = rules.flat_map(CommissionRule::noted_comparisons).collect();
     asked.retain(|compare| noted.get(&compare.field.noted_as(&compare.key)).is_none());
     for compare in asked {
-        let value = value_of(context, event.lead_id, credit.affiliate_id, compare)?;
+        let about = About { lead_id: event.lead_id, affiliate_id: credit.affiliate_id, credited: Some((credit, terms)) };
+        let value = value_of(context, &about, compare)?;
         noted.keep(compare.field.noted_as(&compare.key), &value);
     }
     event.order.note(noted);
@@ -64,34 +67,56 @@ pub(super) fn of_click(
     let rules = terms.rules.commission_rules.iter().filter(|rule| rule.is_for_clicks());
     let mut noted = None;
     for compare in rules.flat_map(CommissionRule::noted_comparisons) {
-        let value = value_of(context, None, enrollment.affiliate_id, compare)?;
+        let about = About { lead_id: None, affiliate_id: enrollment.affiliate_id, credited: None };
+        let value = value_of(context, &about, compare)?;
         let noted = noted.get_or_insert_with(|| NotedFacts::none(enrollment.id));
         noted.keep(compare.field.noted_as(&compare.key), &value);
     }
     Ok(noted)
 }
 
-fn value_of(
-    context: &mut Context<'_>,
+/// Whom a value is about.
+struct About<'event> {
     lead_id: Option<LeadId>,
     affiliate_id: AffiliateId,
+    /// The credit of an event, with its terms. A click has none, and asks for no sales.
+    credited: Option<(&'event Credit, &'event Terms)>,
+}
+
+fn value_of(
+    context: &mut Context<'_>,
+    about: &About<'_>,
     compare: &Compare,
 ) -> Result<String, Refusal> {
     Ok(match compare.field {
-        ConditionField::AffiliateCountry => affiliate(context, affiliate_id)?.profile.address.country_code.clone(),
+        ConditionField::AffiliateCountry => affiliate(context, about.affiliate_id)?.profile.address.country_code.clone(),
         ConditionField::AffiliateGroup => {
-            affiliate(context, affiliate_id)?.group_id.map(|id| id.to_string()).unwrap_or_default()
+            affiliate(context, about.affiliate_id)?.group_id.map(|id| id.to_string()).unwrap_or_default()
         }
         ConditionField::LeadMetadata => {
-            let lead = lead(context, lead_id)?;
+            let lead = lead(context, about.lead_id)?;
             lead.and_then(|lead| lead.details.metadata.get(&compare.key).cloned()).unwrap_or_default()
         }
         ConditionField::CustomerCountry => {
-            let lead = lead(context, lead_id)?;
+            let lead = lead(context, about.lead_id)?;
             lead.map(|lead| lead.details.country_code.clone()).unwrap_or_default()
+        }
+        ConditionField::AffiliateSaleCount => {
+            sold(context, about)?.map_or(0, |tally| tally.sale_count).to_string()
+        }
+        ConditionField::AffiliateSalesAmount => {
+            sold(context, about)?.map_or(0, |tally| tally.amount_minor).to_string()
         }
         _ => String::new(),
     })
+}
+
+/// What the affiliate has sold before.
+fn sold(context: &mut Context<'_>, about: &About<'_>) -> Result<Option<SalesTally>, Refusal> {
+    match about.credited {
+        Some((credit, terms)) => sales_tally::of_all_time(context, credit, terms),
+        None => Ok(None),
+    }
 }
 
 fn affiliate(context: &mut Context<'_>, id: AffiliateId) -> Result<Arc<Affiliate>, Refusal> {

@@ -90,6 +90,7 @@ impl Rule for CreateProgram {
         }
         program.set_invitations(&self.invitations);
         let mut rules = self.rules.clone();
+        rules.count_sales(1, None);
         if let Some(ladder) = &mut rules.ladder {
             ladder.since_version = 1;
         }
@@ -265,7 +266,9 @@ pub fn check_currency(rules: &TermsDraft, currency: Currency) -> Result<(), Refu
             Some((place, problem)) => Err(Refusal::InvalidPlace { field: Field::RuleBonusCurrency, place, problem }),
             None => match rules.cap_faults(currency).next() {
                 Some((place, problem)) => Err(Refusal::InvalidPlace { field: Field::CapCurrency, place, problem }),
-                None => check_ladder(rules, currency).and_then(|()| check_gifts(rules, currency)),
+                None => check_ladder(rules, currency)
+                    .and_then(|()| check_thresholds(rules, currency))
+                    .and_then(|()| check_gifts(rules, currency)),
             },
         },
     }
@@ -277,6 +280,17 @@ fn check_ladder(rules: &TermsDraft, currency: Currency) -> Result<(), Refusal> {
     match fault {
         Some((place, is_commission, problem)) => {
             let field = if is_commission { Field::LadderFlatCurrency } else { Field::LadderAmountCurrency };
+            Err(Refusal::InvalidPlace { field, place, problem })
+        }
+        None => Ok(()),
+    }
+}
+
+/// Threshold bonuses must be in the program's currency.
+fn check_thresholds(rules: &TermsDraft, currency: Currency) -> Result<(), Refusal> {
+    match rules.threshold_faults(currency).next() {
+        Some((place, is_threshold, problem)) => {
+            let field = if is_threshold { Field::ThresholdAmountCurrency } else { Field::ThresholdBonusCurrency };
             Err(Refusal::InvalidPlace { field, place, problem })
         }
         None => Ok(()),

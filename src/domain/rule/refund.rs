@@ -255,6 +255,7 @@ fn book(
             customer_sale: None,
             counted: Vec::new(),
             laddered: Vec::new(),
+            tallied: Vec::new(),
             noted: Vec::new(),
             lines,
             ..sale.order.clone()

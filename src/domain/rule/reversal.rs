@@ -150,7 +150,8 @@ pub(super) fn take_back(
     }
     let reversal = Reward {
         id: RewardId::new(context.ids),
-        conversion_id: Some(cause.conversion_id),
+        // What comes from no conversion is taken back by a reward that does not either.
+        conversion_id: reward.conversion_id.map(|_| cause.conversion_id),
         value: Money::new(-difference_minor, reward.value.currency),
         reversed_minor: 0,
         reverses: Some(reward.id),

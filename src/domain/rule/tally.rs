@@ -145,14 +145,18 @@ pub(super) fn change(context: &mut Context<'_>, counted: &mut Counted, earned_mi
     Ok(())
 }
 
-/// An event as it is once it was counted, and once facts were noted in it. Terms without caps, without a ladder and without such rules do neither.
+/// An event as it is once it was counted, and once facts were noted in it. Terms without caps, ladders, threshold bonuses and
+/// such rules do neither.
 pub(super) fn present<'terms>(
     context: &Context<'_>,
     event: Arc<Conversion>,
     terms: impl IntoIterator<Item = &'terms Arc<Terms>>,
 ) -> Result<Arc<Conversion>, Refusal> {
-    let changes_none =
-        |terms: &Terms| terms.rules.caps.is_empty() && terms.rules.ladder.is_none() && !terms.rules.looks_at_noted();
+    let changes_none = |terms: &Terms| {
+        let rules = &terms.rules;
+        let counts_none = rules.caps.is_empty() && rules.ladder.is_none() && rules.sales_tallies.is_empty();
+        counts_none && !rules.looks_at_noted()
+    };
     if terms.into_iter().all(|terms| changes_none(terms)) {
         return Ok(event);
     }

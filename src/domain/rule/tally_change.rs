@@ -15,6 +15,7 @@ use super::context::Context;
 use super::line;
 use super::recount::{self, claim_of};
 use super::reversal::{Cause, Target, take_back, taken_part};
+use super::sales_tally;
 use super::tally::{before_tallies, change, keep, note_paid};
 use crate::domain::conversion::{Conversion, WHOLE_SHARE_PPM};
 use crate::domain::id::{ConversionId, EnrollmentId, RewardId};
@@ -35,6 +36,7 @@ pub(super) fn follow(
     settled: &mut Vec<Arc<Reward>>,
 ) -> Result<(), Refusal> {
     recount::follow(context, event_id)?;
+    sales_tally::follow(context, event_id, cause)?;
     for mut counted in counted_of(context, event_id)? {
         let event = Arc::clone(context.set.conversion(context.account_id, event_id)?);
         let Counted { enrollment_id, program_id, terms_version, .. } = counted;
@@ -59,6 +61,7 @@ pub(super) fn withdraw(
     settled: &mut Vec<Arc<Reward>>,
 ) -> Result<(), Refusal> {
     recount::withdraw(context, event_id)?;
+    sales_tally::withdraw(context, event_id)?;
     let all = counted_of(context, event_id)?;
     if all.is_empty() {
         return Ok(());

@@ -72,15 +72,18 @@ pub(super) fn add(
         scheduled_at: is_scheduled.then_some(now),
         withdrawn_at: None,
         yields_to: scheduled,
-        rules: with_ladder(context.set, program, &change.rules)?,
+        rules: with_tallies(context.set, program, &change.rules)?,
     }))
 }
 
-/// The rules of a new version, whose number the program has. A ladder goes on with the tallies of the version before, or begins new ones.
-fn with_ladder(set: &WorkingSet, program: &Program, wanted: &TermsDraft) -> Result<TermsDraft, Refusal> {
+/// The rules of a new version, whose number the program has. Ladders and counts of sales go on with the tallies of the version before, or
+/// begin new ones.
+fn with_tallies(set: &WorkingSet, program: &Program, wanted: &TermsDraft) -> Result<TermsDraft, Refusal> {
     let mut rules = wanted.clone();
+    let before = &set.terms(program, program.terms_version.saturating_sub(1))?.rules;
+    rules.count_sales(program.terms_version, Some(before));
     if let Some(ladder) = &mut rules.ladder {
-        let before = set.terms(program, program.terms_version.saturating_sub(1))?.rules.ladder.as_ref();
+        let before = before.ladder.as_ref();
         let goes_on = before.filter(|before| ladder.goes_on(before));
         ladder.since_version = goes_on.map_or(program.terms_version, |before| before.since_version);
     }

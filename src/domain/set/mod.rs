@@ -29,6 +29,7 @@ mod program;
 mod request;
 mod reward;
 mod rows;
+mod sales_tally;
 mod statistic;
 mod tally;
 mod undo;

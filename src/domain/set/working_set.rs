@@ -44,6 +44,7 @@ macro_rules! for_all_kinds {
             coupon_uses: $crate::domain::coupon::CouponUses,
             tallies: $crate::domain::tally::Tally,
             ladder_tallies: $crate::domain::ladder::LadderTally,
+            sales_tallies: $crate::domain::sales_tally::SalesTally,
             offer_claims: $crate::domain::claim::OfferClaims,
             offers: $crate::domain::offer::Offer,
             payouts: $crate::domain::payout::Payout,

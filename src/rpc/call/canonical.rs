@@ -114,6 +114,13 @@ pub(in crate::rpc) fn codes(sent: &[String]) -> Option<Vec<String>> {
     (!is_canonical).then(|| codes.into_iter().collect())
 }
 
+/// Texts that are a set: in order, without repeats and without empty ones.
+pub(in crate::rpc) fn set(sent: &[String]) -> Option<Vec<String>> {
+    let texts: BTreeSet<&String> = sent.iter().filter(|text| !text.is_empty()).collect();
+    let is_canonical = texts.iter().copied().eq(sent);
+    (!is_canonical).then(|| texts.into_iter().cloned().collect())
+}
+
 /// A coupon code as it is compared.
 pub(in crate::rpc) fn coupon_code(sent: &str) -> Option<String> {
     changed(sent, folded_coupon_code(sent))

@@ -15,6 +15,8 @@ pub(in crate::rpc) use text::email_as_sent;
 /// What was cleaned, cut or left out of a request.
 pub(in crate::rpc) type Warnings = Vec<pb::Warning>;
 
+use std::collections::BTreeSet;
+
 use crate::error::{Error, FieldViolation};
 use crate::pb;
 
@@ -189,6 +191,26 @@ impl Fields {
     pub(in crate::rpc) fn required_key(&mut self, field: &str, text: &str) -> String {
         let key = self.key(field, text);
         self.required(field, key).unwrap_or_default()
+    }
+
+    /// The caller's own texts that are told with an event: a set, in order. What does not fit is left out with a warning.
+    pub(in crate::rpc) fn told_set(&mut self, field: &str, sent: &[String], most: usize) -> Vec<String> {
+        let is_good = |text: &str| {
+            !text.trim().is_empty() && text.chars().count() <= KEY_LENGTH_MAX && !text.chars().any(char::is_control)
+        };
+        let told = || sent.iter().filter(|text| !text.is_empty());
+        let wrong_count = told().filter(|text| !is_good(text)).count();
+        if wrong_count > 0 {
+            let explanation = format!(
+                "must be texts of 1 to {KEY_LENGTH_MAX} characters without control characters; {wrong_count} were left out"
+            );
+            self.warn(field, explanation);
+        }
+        let good: BTreeSet<&String> = told().filter(|text| is_good(text)).collect();
+        if good.len() > most {
+            self.warn(field, format!("has {} texts; the first {most} in order were kept", good.len()));
+        }
+        good.into_iter().take(most).cloned().collect()
     }
 
     /// Checks the optional id that makes a call safe to repeat.

@@ -98,7 +98,8 @@ wire_enums! {
         Amount, Quantity, ItemSku, Plan, Channel, CouponCode, CustomKind, OrderId, CustomerSaleNumber, CustomerAgeDays,
         CustomerAgeMonths,
         LineAmount,
-        EventMetadata, LeadMetadata, CustomerCountry, AffiliateCountry, AffiliateGroup, OccurTime,
+        EventMetadata, LeadMetadata, CustomerCountry, AffiliateCountry, AffiliateGroup, OccurTime, Collection, AffiliateSaleCount,
+        AffiliateSalesAmount,
     }
     Comparison = Comparison {
         Equal, NotEqual, Less, LessOrEqual, More, MoreOrEqual, Between, OneOf, NoneOf, StartsWith, Contains, Exists, NotExists,

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use super::{caps, ladder, rules, uplines};
+use super::{caps, ladder, rules, thresholds, uplines};
 use crate::domain::attribution::AttributionSource;
 use crate::domain::money::{PPM, Rounding};
 use crate::domain::program::{AttributionModel, Commission, EnrollmentBonus, Terms, TermsDraft, TermsReach};
@@ -44,6 +44,8 @@ pub(in crate::rpc) fn read(fields: &mut Fields, field: &str, terms: Option<&pb::
             upline_levels: uplines::read(fields, &terms.upline_levels),
             caps: caps::read(fields, &terms.caps),
             ladder: ladder::read(fields, terms.ladder.as_ref()),
+            threshold_bonuses: thresholds::read(fields, &terms.threshold_bonuses),
+            sales_tallies: Vec::new(),
             customer_reward: customer_reward::promise(fields, "customer_reward", terms.customer_reward.as_ref()),
             enrollment_bonus: enrollment_bonus(fields, terms.enrollment_bonus.as_ref()),
             commission: commission.unwrap_or(Commission::PercentPpm(0)),
@@ -169,6 +171,7 @@ pub(super) fn canonical(sent: &pb::Terms) -> Cow<'_, pb::Terms> {
         rules: rules::canonical(&sent.rules, &sent.custom_kinds),
         upline_levels: uplines::canonical(&sent.upline_levels),
         caps: caps::canonical(&sent.caps),
+        threshold_bonuses: thresholds::canonical(&sent.threshold_bonuses),
         ladder: canonical::inside(sent.ladder.as_ref(), ladder::canonical);
         as_sent: commission, customer_reward, enrollment_bonus,
     )
@@ -205,6 +208,7 @@ pub(super) fn render(terms: &Terms) -> pb::Terms {
         upline_levels: draft.upline_levels.iter().map(uplines::render).collect(),
         caps: draft.caps.iter().map(caps::render).collect(),
         ladder: draft.ladder.as_ref().map(ladder::render),
+        threshold_bonuses: draft.threshold_bonuses.iter().map(thresholds::render).collect(),
         customer_reward: draft.customer_reward.as_ref().map(customer_reward::render_promise),
         enrollment_bonus: draft.enrollment_bonus.map(|bonus| reward_value(bonus.unit, bonus.value)),
     }

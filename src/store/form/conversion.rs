@@ -7,6 +7,7 @@ use super::field::{Entries, Text};
 use super::ladder::LadderedForm;
 use super::lead::CustomerRewardForm;
 use super::reward::RewardSummaryForm;
+use super::sales_tally::TalliedForm;
 use super::tally::CountedForm;
 use crate::domain::attribution::{AttributionSource, CandidateResult};
 use crate::domain::conversion::{
@@ -53,7 +54,9 @@ form! {
         customer_sale: Option<CustomerSaleForm>,
         counted: Vec<CountedForm>,
         laddered: Vec<LadderedForm>,
+        tallied: Vec<TalliedForm>,
         lines: Vec<SaleLineForm<'a>>,
+        collections: Vec<Text<'a>>,
         country_code: Text<'a>,
         noted: Vec<NotedFactsForm<'a>>,
     }
@@ -74,6 +77,7 @@ form! {
         line_id: Text<'a>,
         item_sku: Text<'a>,
         plan: Text<'a>,
+        collections: Vec<Text<'a>>,
         quantity: i32,
         amount_minor: i64,
         refunded_minor: i64,

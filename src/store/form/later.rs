@@ -54,6 +54,7 @@ copies! {
     "payout.rs" payout,
     "program.rs" program,
     "reward.rs" reward,
+    "sales_tally.rs" sales_tally,
     "tally.rs" tally,
 }
 

@@ -49,6 +49,7 @@ use crate::domain::outcome::Outcome;
 use crate::domain::program::{Agreement, Commission, Invitation, Question, TermsDraft};
 use crate::domain::reward::{ByHand, Calculation, RewardClick};
 use crate::domain::tally::Counted;
+use crate::domain::threshold_bonus::EarnedBonus;
 use crate::domain::welcome::WelcomeMail;
 
 #[macro_use]
@@ -75,6 +76,7 @@ mod outcome;
 mod payout;
 mod program;
 mod reward;
+mod sales_tally;
 mod tally;
 #[cfg(test)]
 mod tests;
@@ -91,6 +93,7 @@ use lead::LeadDetailsForm;
 use outcome::OutcomeForm;
 use program::{AgreementForm, CommissionForm, InvitationForm, QuestionForm, TermsDraftForm, WelcomeMailForm};
 use reward::{ByHandForm, CalculationForm, RewardClickForm};
+use sales_tally::EarnedBonusForm;
 use tally::CountedForm;
 
 /// A domain type that rows store as text.
@@ -157,6 +160,8 @@ kept! {
     RewardClick: writes 1 RewardClickForm;
     // counted_click.counted
     Counted: writes 1 CountedForm;
+    // sales_tally.bonuses
+    Vec<EarnedBonus>: writes 1 Vec<EarnedBonusForm>;
 }
 
 /// A text field as every form has it, to search for in stored texts. No other part of a form looks like it, because the quotes in a

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::field::Text;
 use super::ladder::LadderForm;
+use super::sales_tally::{CountedSinceForm, ThresholdBonusForm};
 use super::tally::CapForm;
 use crate::domain::attribution::AttributionSource;
 use crate::domain::customer_reward::{CustomerRewardEvent, CustomerRewardPromise};
@@ -135,6 +136,8 @@ form! {
         upline_levels: Vec<UplineLevelForm>,
         caps: Vec<CapForm>,
         ladder: Option<LadderForm>,
+        threshold_bonuses: Vec<ThresholdBonusForm>,
+        sales_tallies: Vec<CountedSinceForm>,
         customer_reward: Option<CustomerRewardPromiseForm>,
         enrollment_bonus: Option<EnrollmentBonusForm>,
     }

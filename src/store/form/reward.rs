@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::field::Text;
 use super::ladder::LadderMetForm;
 use super::program::{CommissionForm, UplineLevelForm};
+use super::sales_tally::ThresholdReachedForm;
 use super::tally::{CapAppliedForm, TallyChangeForm};
 use crate::domain::conversion::WHOLE_SHARE_PPM;
 use crate::domain::id::{
@@ -58,6 +59,7 @@ form! {
         line_id: Arc<str>,
         item_sku: Arc<str>,
         plan: Arc<str>,
+        collections: Vec<Arc<str>>,
         quantity: i32,
         base_minor: i64,
         rule_taken: Option<RuleTakenForm>,
@@ -132,6 +134,7 @@ form! {
         lead_id: Option<LeadId>,
         bonus_terms_version: i32,
         submission_id: Option<SubmissionId>,
+        threshold: Option<Box<ThresholdReachedForm>>,
     }
 }
 

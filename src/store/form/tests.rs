@@ -18,6 +18,7 @@ use crate::domain::outcome::Outcome;
 use crate::domain::program::{Agreement, Commission, Invitation, Question, TermsDraft};
 use crate::domain::reward::{ByHand, Calculation, RewardClick};
 use crate::domain::tally::Counted;
+use crate::domain::threshold_bonus::EarnedBonus;
 use crate::domain::welcome::WelcomeMail;
 
 /// The golden texts of version 1 with the names of their files.
@@ -107,6 +108,9 @@ fn old_texts_and_those_of_a_later_release_are_read() {
             }
             "bounty_rewards" => {
                 read.extend(pass_through!(Vec<BountyReward>, Vec<later::bounty::BountyRewardForm>, &text));
+            }
+            "sales_tally_bonuses" => {
+                read.extend(pass_through!(Vec<EarnedBonus>, Vec<later::sales_tally::EarnedBonusForm>, &text));
             }
             "reward_by_hand" => read.extend(pass_through!(ByHand, later::reward::ByHandForm<'_>, &text)),
             "reward_click" => read.extend(pass_through!(RewardClick, later::reward::RewardClickForm, &text)),

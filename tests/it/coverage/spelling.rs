@@ -422,6 +422,7 @@ fn events() -> Vec<Spelling> {
                     "order_number": "1",
                     "metadata": {"shelf": "7", "size": "\u{e9}"},
                     "country_code": "US",
+                    "collections": ["sale", "shirts"],
                     "lines": [{"line_id": "a", "amount": {"amount_minor": 1, "currency_code": "USD"}, "plan": "gold"}],
                     "occur_time": time,
                 }),
@@ -436,6 +437,7 @@ fn events() -> Vec<Spelling> {
                     "order_number": " 1",
                     "metadata": {"shelf": " 7\u{7}", "size": "\u{e9} ", "empty": ""},
                     "country_code": " us",
+                    "collections": ["shirts", "sale", "", "shirts"],
                     "channel": "SALE_CHANNEL_ONLINE",
                     "quantity": 1,
                     "lines": [{

@@ -7,6 +7,7 @@ mod ladder;
 mod lines;
 mod model;
 mod recurring;
+mod sold;
 
 use headwater::domain::account::KeyKind;
 use headwater::domain::conversion::CustomerSale;
@@ -76,6 +77,7 @@ fn with_facts<T>(event: &Event, currency: Currency, price: impl FnOnce(&Facts<'_
         coupon_code: &sale.order.coupon_code,
         item_sku: &sale.order.item_sku,
         plan: &sale.order.plan,
+        collections: &sale.order.collections,
         custom_kind: &event.custom_kind,
         order_id: &sale.order.order_id,
         metadata: &sale.order.metadata,

@@ -36,7 +36,7 @@ async fn open(server: &TestServer) -> Shop {
 
 fn line(line_id: &str, item_sku: &str, quantity: i32, minor: i64) -> pb::SaleLine {
     let (line_id, item_sku) = (line_id.to_owned(), item_sku.to_owned());
-    pb::SaleLine { line_id, item_sku, quantity, amount: Some(usd(minor)), plan: String::new() }
+    pb::SaleLine { line_id, item_sku, quantity, amount: Some(usd(minor)), ..Default::default() }
 }
 
 fn sale(event_id: &str, minor: i64, lines: Vec<pb::SaleLine>) -> pb::RecordSaleRequest {

@@ -1,5 +1,5 @@
 //! Lines of sales and refunds in steps. The option `lines=` of `sale` and `correct` has one word for each line: its id, how many of which SKU,
-//! its amount, and perhaps its plan, as in `a:2xMUG:60.00,b:1x:40.00:pro`. That of `refund` has an amount or units: `a:30.00,b:1x`.
+//! its amount, and perhaps its plan and its collections, as in `a:2xMUG:60.00,b:1x:40.00:pro,c:1x:5.00::shirts|sale`. That of `refund` has an amount or units: `a:30.00,b:1x`.
 //!
 //! `lines SALE` shows the lines of a sale: `a 60.00 refunded 30.00, rest 5.00`.
 
@@ -35,6 +35,7 @@ fn sale_line(word: &str, currency: &str) -> pb::SaleLine {
         quantity: quantity.parse().unwrap(),
         amount: Some(money(parts[2], currency)),
         plan: parts.get(3).copied().unwrap_or_default().to_owned(),
+        collections: parts.get(4).map_or_else(Vec::new, |names| names.split('|').map(str::to_owned).collect()),
     }
 }
 

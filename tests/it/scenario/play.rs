@@ -33,6 +33,7 @@ pub(super) struct Player<'world, W> {
     pub(super) levels: Vec<pb::UplineLevel>,
     pub(super) caps: Vec<pb::Cap>,
     pub(super) ladder: Option<pb::Ladder>,
+    pub(super) thresholds: Vec<pb::ThresholdBonus>,
     pub(super) promise: Option<pb::CustomerRewardPromise>,
     pub(super) enrollment_bonus: Option<pb::RewardValue>,
 }
@@ -59,6 +60,7 @@ impl<'world, W: World> Player<'world, W> {
             ladder,
             promise,
             enrollment_bonus,
+            thresholds: Vec::new(),
         }
     }
 
@@ -76,7 +78,7 @@ impl<'world, W: World> Player<'world, W> {
                 Ok("ok".to_owned())
             }
             "zone" => self.zone_step(step).await,
-            "rule" | "levels" | "cap" | "ladder" => Ok(self.rule_step(step)),
+            "rule" | "levels" | "cap" | "ladder" | "threshold" => Ok(self.rule_step(step)),
             "promise" | "enrollment-bonus" => Ok(self.promise_step(step)),
             "fulfill" => self.fulfill_step(step).await,
             "upline" => self.upline_step(step).await,
@@ -390,6 +392,9 @@ impl<'world, W: World> Player<'world, W> {
             order_id: step.option("order").unwrap_or_default().to_owned(),
             quantity: step.option("quantity").map_or(0, |number| number.parse().unwrap()),
             lines: super::line::sale_lines(step, currency),
+            collections: step
+                .option("collections")
+                .map_or_else(Vec::new, |names| names.split(',').map(str::to_owned).collect()),
             occur_time: occur_time(step),
             metadata: super::rules::metadata(step),
             country_code: step.option("country").unwrap_or_default().to_owned(),

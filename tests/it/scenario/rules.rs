@@ -4,6 +4,7 @@
 //!
 //! `levels LEVEL LEVEL` says what uplines earn under the terms of the next step: `10%` of the commission, or `2%amount`.
 //! `cap SCOPE [PERIOD] MAXIMUM [CURRENCY]` is a cap under the terms of the next step.
+//! `threshold NAME [PERIOD] MINIMUM BONUS [CURRENCY]` is a threshold bonus under the terms of the next step: from `10` sales or `500.00` on.
 //! `ladder MODE [PERIOD] STEP STEP` is the ladder of the terms of the next step: `10:20%` from 10 sales on, `500.00:20%` from 500.00 on.
 //!
 //! `upline AFFILIATE UPLINE` sets an upline, and `upline AFFILIATE` removes it.
@@ -28,6 +29,10 @@ impl<W: World> Player<'_, W> {
         }
         if step.verb == "cap" {
             self.caps.push(cap(&step.words));
+            return "ok".to_owned();
+        }
+        if step.verb == "threshold" {
+            self.thresholds.push(threshold(&step.words));
             return "ok".to_owned();
         }
         if step.verb == "ladder" {
@@ -73,9 +78,11 @@ impl<W: World> Player<'_, W> {
     pub(super) fn terms(&mut self, step: &Step, place: usize, currency: &str) -> pb::Terms {
         let (rules, upline_levels) = (std::mem::take(&mut self.rules), std::mem::take(&mut self.levels));
         let (caps, ladder) = (std::mem::take(&mut self.caps), self.ladder.take());
+        let threshold_bonuses = std::mem::take(&mut self.thresholds);
         let (customer_reward, enrollment_bonus) = (self.promise.take(), self.enrollment_bonus.take());
         let terms = super::request::terms(step, place, currency);
-        pb::Terms { rules, upline_levels, caps, ladder, customer_reward, enrollment_bonus, ..terms }
+        let terms = pb::Terms { rules, upline_levels, caps, ladder, threshold_bonuses, ..terms };
+        pb::Terms { customer_reward, enrollment_bonus, ..terms }
     }
 
     pub(super) async fn upline_step(&mut self, step: &Step) -> Result<String, Status> {
@@ -161,6 +168,24 @@ fn cap(words: &[String]) -> pb::Cap {
         scope: scope.into(),
         period: period.unwrap_or_default().into(),
         maximum: Some(super::request::money(maximum, currency)),
+    }
+}
+
+fn threshold(words: &[String]) -> pb::ThresholdBonus {
+    let [name, words @ ..] = words else { panic!("a bonus without a name") };
+    let period = words.first().and_then(|word| pb::Period::from_str_name(&format!("PERIOD_{}", word.to_uppercase())));
+    let [minimum, bonus, currency @ ..] = &words[usize::from(period.is_some())..] else {
+        panic!("no minimum or bonus")
+    };
+    let currency = currency.first().map_or("USD", String::as_str);
+    let is_amount = minimum.contains('.');
+    let cash = pb::reward_value::Amount::Cash(super::request::money(bonus, currency));
+    pb::ThresholdBonus {
+        name: name.clone(),
+        period: period.unwrap_or_default().into(),
+        min_sale_count: if is_amount { 0 } else { minimum.parse().unwrap() },
+        min_amount: is_amount.then(|| super::request::money(minimum, currency)),
+        bonus: Some(pb::RewardValue { amount: Some(cash) }),
     }
 }
 

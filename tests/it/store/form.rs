@@ -31,7 +31,7 @@ use headwater::domain::offer::Offer;
 use headwater::domain::outcome::Outcome;
 use headwater::domain::pricing::ConditionField;
 use headwater::domain::program::{Commission, EnrollmentBonus, Invitation, Program, ProgramWithTerms, TermsDraft};
-use headwater::domain::reward::{ByHand, Calculation, Reward, RewardClick, RewardRule, RuleTaken};
+use headwater::domain::reward::{ByHand, Calculation, Reward, RewardClick, RewardLine, RewardRule, RuleTaken};
 use headwater::domain::set::{Needs, WorkingSet};
 use headwater::domain::split::Split;
 use headwater::domain::tally::{Counted, TallyChange};
@@ -324,6 +324,17 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     golden.holds("terms_rules.v1.with_ladder", &rules);
     let on_step = Calculation { ladder: Some(rows::ladders::met()), ..rows::calculation() };
     golden.holds("reward_calculation.v1.with_ladder", &on_step);
+    golden.holds("sales_tally_bonuses.v1", &rows::sales::bonuses());
+    let rules = TermsDraft {
+        threshold_bonuses: rows::sales::threshold_bonuses(),
+        sales_tallies: rows::sales::counted_since(),
+        ..rows::terms().rules
+    };
+    golden.holds("terms_rules.v1.with_threshold_bonuses", &rules);
+    let tallied = OrderDetails { tallied: vec![rows::sales::tallied()], ..OrderDetails::default() };
+    golden.holds("conversion_order_details.v1.with_tallied", &tallied);
+    let of_threshold = ByHand { threshold: Some(rows::sales::reached()), ..ByHand::default() };
+    golden.holds("reward_by_hand.v1.with_threshold", &of_threshold);
     let on_ladder = OrderDetails { laddered: vec![rows::ladders::laddered()], ..OrderDetails::default() };
     golden.holds("conversion_order_details.v1.with_laddered", &on_ladder);
     let mut noted = NotedFacts::none(rows::enrollment().id);
@@ -456,6 +467,13 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     golden.holds("coupon_details.v1.with_rates", &with_rates);
     let sold = OrderDetails { item_sku: "MUG-1".to_owned(), ..OrderDetails::default() };
     golden.holds("conversion_order_details.v1.with_item_sku", &sold);
+    let collections = vec!["sale".to_owned(), "shirts".to_owned()];
+    let line = SaleLine { collections: vec!["shirts".to_owned()], ..rows::lines::sale_line() };
+    let sold = OrderDetails { collections, lines: vec![line], ..OrderDetails::default() };
+    golden.holds("conversion_order_details.v1.with_collections", &sold);
+    let line = RewardLine { collections: vec!["shirts".into()], ..rows::lines::reward_line() };
+    let calculation = Calculation { lines: vec![line], ..rows::calculation() };
+    golden.holds("reward_calculation.v1.with_collections", &calculation);
     golden.holds("enrollment_commission_override.v1.percent", &Commission::PercentPpm(125_000));
     let mut past = rows::past_standing();
     past.standing.commission_override = None;

@@ -44,6 +44,7 @@ pub(crate) fn dossier(set: &WorkingSet, event: &Arc<Conversion>) -> Dossier {
         links: set.links.iter().map(|row| (row.id, row.as_ref().clone())).collect(),
         coupons,
         items: set.items.iter().map(|row| (row.id, row.as_ref().clone())).collect(),
+        sales_tallies: set.sales_tallies.iter().map(|row| row.as_ref().clone()).collect(),
         offers: set.offers.iter().map(|row| (row.id, row.as_ref().clone())).collect(),
         has_lead,
         is_customer_named: !has_lead && is_unmatched && event.lead_id.is_none(),

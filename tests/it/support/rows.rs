@@ -10,6 +10,7 @@ pub(crate) mod lines;
 mod outcomes;
 mod payouts;
 pub(crate) mod rules;
+pub(crate) mod sales;
 pub(crate) mod tallies;
 
 use std::collections::BTreeMap;
@@ -228,6 +229,8 @@ pub(crate) fn terms() -> Terms {
             upline_levels: Vec::new(),
             caps: Vec::new(),
             ladder: None,
+            threshold_bonuses: Vec::new(),
+            sales_tallies: Vec::new(),
             customer_reward: None,
             enrollment_bonus: None,
         },
@@ -503,7 +506,9 @@ pub(crate) fn order_details() -> OrderDetails {
         customer_sale: None,
         counted: Vec::new(),
         laddered: Vec::new(),
+        tallied: Vec::new(),
         lines: Vec::new(),
+        collections: Vec::new(),
         country_code: String::new(),
         noted: Vec::new(),
     }
@@ -627,6 +632,7 @@ pub(crate) fn by_hand() -> ByHand {
         lead_id: Some(lead().id),
         bonus_terms_version: 0,
         submission_id: None,
+        threshold: None,
     }
 }
 

@@ -49,8 +49,9 @@ pub(crate) fn differences(
     ids: &mut dyn IdSource,
 ) -> (Vec<SimulatedConversion>, Vec<SimulatedConversion>) {
     let has_caps = set.terms.iter().any(|terms| has_tallies(&terms.rules));
-    // A program with a ladder is not simulated.
-    let has_ladder = |id| set.terms.iter().any(|terms| terms.program_id == id && terms.rules.ladder.is_some());
+    // A program that counts what an affiliate has sold is not simulated.
+    let counts = |terms: &Terms| terms.rules.ladder.is_some() || !terms.rules.sales_tallies.is_empty();
+    let has_ladder = |id| set.terms.iter().any(|terms| terms.program_id == id && counts(terms));
     let programs = set.programs.iter().map(|program| program.id);
     let programs: Vec<ProgramId> = programs.filter(|id| !has_ladder(*id)).collect();
     let is_ordered = programs.iter().any(|id| {

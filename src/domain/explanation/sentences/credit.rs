@@ -161,6 +161,7 @@ const fn field(field: ConditionField) -> &'static str {
         ConditionField::Quantity => "quantity",
         ConditionField::ItemSku => "SKU",
         ConditionField::Plan => "plan",
+        ConditionField::Collection => "collection",
         ConditionField::Channel => "channel",
         ConditionField::CouponCode => "coupon code",
         ConditionField::CustomKind => "kind",
@@ -174,6 +175,8 @@ const fn field(field: ConditionField) -> &'static str {
         ConditionField::CustomerCountry => "customer's country",
         ConditionField::AffiliateCountry => "affiliate's country",
         ConditionField::AffiliateGroup => "affiliate's group",
+        ConditionField::AffiliateSaleCount => "number of the affiliate's earlier sales",
+        ConditionField::AffiliateSalesAmount => "amount of the affiliate's earlier sales in minor units",
         ConditionField::OccurTime => "time",
     }
 }

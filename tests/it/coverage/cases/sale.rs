@@ -49,6 +49,7 @@ fn sale() -> Case {
         "order_id": long(),
         "order_number": long(),
         "item_sku": long(),
+        "collections": [long()],
         "metadata": {"": "x"},
         "country_code": "UK",
     }))

@@ -55,6 +55,7 @@ pub(super) fn cases() -> Vec<Case> {
             "terms.upline_levels",
             "terms.caps",
             "terms.ladder",
+            "terms.threshold_bonuses",
             "terms.customer_reward",
             "terms.enrollment_bonus",
             "terms.end_time",

@@ -15,6 +15,7 @@ pub(super) struct Draw(pub(super) u64);
 const AMOUNTS: [i64; 9] = [0, 1, 2, 99, 100, 101, 250, 999_999, 1_000_000_000_000_000];
 const SKUS: [&str; 4] = ["", "MUG", "mug", "CUP-X"];
 const PLANS: [&str; 4] = ["", "pro", "Pro", "team max"];
+const COLLECTIONS: [&str; 4] = ["", "shirts", "Shirts", "summer sale"];
 const COUPONS: [&str; 4] = ["", "ann10", "ANN10", "Sommer%"];
 const ORDERS: [&str; 3] = ["", "TEST-1", "A-TEST"];
 const TIERS: [&str; 8] = ["", "gold", "Gold", "12", "007", "-5", "2026-01-01T00:00:00Z", "2026-01-01T01:00:01+01:00"];
@@ -64,6 +65,10 @@ impl Draw {
         self.of(&PLANS)
     }
 
+    pub(super) fn collections(&mut self) -> Vec<String> {
+        self.texts(&COLLECTIONS, 2)
+    }
+
     fn moment(&mut self) -> i64 {
         FROM_SECONDS + DAY_SECONDS * self.of(&[-2, -1, 0, 1]) + self.of(&[-1, 0, 0, 1])
     }
@@ -110,6 +115,7 @@ impl Draw {
                 order_id: self.of(&ORDERS).to_owned(),
                 quantity: self.of(&[0, 1, 2, 3, 4, 12]),
                 channel: self.of(&[0, 1, 2]),
+                collections: self.collections(),
                 ..sale
             }
         } else {
@@ -208,6 +214,7 @@ impl Draw {
                 ConditionField::Quantity,
                 ConditionField::ItemSku,
                 ConditionField::Plan,
+                ConditionField::Collection,
                 ConditionField::Channel,
                 ConditionField::CouponCode,
                 ConditionField::OrderId,
@@ -325,6 +332,7 @@ impl Draw {
         let texts: &[&str] = match field {
             ConditionField::ItemSku => &["MUG", "mug", "CUP-X", "M", "-"],
             ConditionField::Plan => &["pro", "team max", "p", "a"],
+            ConditionField::Collection => &["shirts", "Shirts", "summer sale", "sh", "s"],
             ConditionField::OrderId => &["TEST-1", "TEST", "-"],
             ConditionField::CouponCode => &["ann10", "sommer%", "AN", "0"],
             ConditionField::CustomKind => &["demo", "Trial", "d", "A"],

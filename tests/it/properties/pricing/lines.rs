@@ -23,6 +23,7 @@ struct Line {
     id: String,
     sku: String,
     plan: String,
+    collections: Vec<String>,
     quantity: i32,
     amount: i64,
     refunded: i64,
@@ -62,6 +63,7 @@ fn kept(sale: &pb::RecordSaleRequest) -> Vec<Line> {
         id: if line.line_id.is_empty() { (place + 1).to_string() } else { line.line_id.clone() },
         sku: line.item_sku.clone(),
         plan: line.plan.clone(),
+        collections: line.collections.clone(),
         quantity: line.quantity.max(1),
         amount: line.amount.as_ref().unwrap().amount_minor,
         refunded: 0,
@@ -74,15 +76,16 @@ fn kept(sale: &pb::RecordSaleRequest) -> Vec<Line> {
         lines.iter_mut().zip(divided(amount, &amounts)).for_each(|(line, part)| line.amount = part);
     } else if sum < amount {
         let (id, sku, plan) = (String::new(), String::new(), String::new());
-        lines.push(Line { id, sku, plan, quantity: 1, amount: amount - sum, refunded: 0, units: 0 });
+        let (collections, amount) = (Vec::new(), amount - sum);
+        lines.push(Line { id, sku, plan, collections, quantity: 1, amount, refunded: 0, units: 0 });
     }
     lines
 }
 
 fn is_about_lines(condition: &pb::Condition) -> bool {
-    use pb::ConditionField::{ItemSku, LineAmount};
+    use pb::ConditionField::{Collection, ItemSku, LineAmount};
     let inside = condition.all_of.iter().chain(&condition.any_of).any(is_about_lines);
-    inside || [ItemSku, LineAmount].contains(&condition.field())
+    inside || [Collection, ItemSku, LineAmount].contains(&condition.field())
 }
 
 /// The part of each line, the currency, and the numbers of the rules.
@@ -94,6 +97,9 @@ fn price(terms: &pb::Terms, event: &Event, lines: &[Line], currency: &str) -> (V
         event.sale.item_sku.clone_from(&line.sku);
         if !line.plan.is_empty() {
             event.sale.plan.clone_from(&line.plan);
+        }
+        if !line.collections.is_empty() {
+            event.sale.collections.clone_from(&line.collections);
         }
         event.sale.quantity = line.quantity;
         model::price(terms, &event, currency).unwrap().2
@@ -176,6 +182,7 @@ fn drawn_lines(draw: &mut Draw, code: &str) -> Vec<pb::SaleLine> {
         line_id: if draw.below(3) == 0 { String::new() } else { format!("line-{place}") },
         item_sku: draw.sku().to_owned(),
         plan: draw.plan().to_owned(),
+        collections: draw.collections(),
         quantity: i32::try_from(draw.below(5)).unwrap(),
         amount: Some(draw.amount(code)),
     };
@@ -324,12 +331,14 @@ fn change(shop: &mut Rules, draw: &mut Draw, event: &mut Event, lines: &mut [Lin
             let place = draw.below(lines.len());
             lines[place].amount += 17;
             draw.sku().clone_into(&mut lines[place].sku);
+            lines[place].collections = draw.collections();
             let amount_minor = sold.amount_minor + 17;
             let money = |amount_minor| Some(pb::Money { amount_minor, currency_code: sold.currency_code.clone() });
             let right = lines.iter().map(|line| pb::SaleLine {
                 line_id: line.id.clone(),
                 item_sku: line.sku.clone(),
                 plan: line.plan.clone(),
+                collections: line.collections.clone(),
                 quantity: line.quantity,
                 amount: money(line.amount),
             });

@@ -149,6 +149,9 @@ fn compares(condition: &pb::Condition, event: &Event, currency: &str) -> bool {
             other => panic!("{other:?}"),
         };
     }
+    if field == ConditionField::Collection {
+        return compares_list(condition, &event.sale.collections);
+    }
     let fact = event.text(field, &condition.key);
     let values: Vec<String> = values.iter().map(|value| spelled(field, value)).collect();
     let is_there = !fact.is_empty();
@@ -162,6 +165,22 @@ fn compares(condition: &pb::Condition, event: &Event, currency: &str) -> bool {
             (0..=fact.len()).any(|from| fact.get(from..from + values[0].len()) == Some(values[0].as_str()))
         }
         other => panic!("{other:?}"),
+    }
+}
+
+/// How many of the texts are like one of the values decides.
+fn compares_list(condition: &pb::Condition, texts: &[String]) -> bool {
+    let is_like = |text: &String, value: &String| match condition.comparison() {
+        Comparison::StartsWith => text.strip_prefix(value.as_str()).is_some(),
+        Comparison::Contains => text.split(value.as_str()).count() > 1,
+        _ => text == value,
+    };
+    let likes = texts.iter().map(|text| condition.values.iter().filter(|value| is_like(text, value)).count());
+    match condition.comparison() {
+        Comparison::Exists => !texts.is_empty(),
+        Comparison::NotExists => texts.is_empty(),
+        Comparison::NotEqual | Comparison::NoneOf => likes.sum::<usize>() == 0,
+        _ => likes.sum::<usize>() > 0,
     }
 }
 

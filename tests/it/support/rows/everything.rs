@@ -23,6 +23,7 @@ pub(crate) fn put_everything(set: &mut WorkingSet) {
     set.put(tallies::tally());
     set.put(tallies::tally_of_program());
     set.put(ladders::tally());
+    set.put(sales::tally());
     set.put(affiliate_group());
     set.put(item());
     set.put(offer());

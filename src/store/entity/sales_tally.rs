@@ -1,0 +1,28 @@
+//! Table `sales_tally`: what affiliates have sold in periods, and the bonuses for that. Columns alone; `migration` makes them.
+
+use sea_orm::entity::prelude::*;
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "sales_tally")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub account_id: Uuid,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub program_id: Uuid,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub affiliate_id: Uuid,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub since_version: i32,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub period: String,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub starts_on: i32,
+    pub sale_count: i64,
+    pub amount_minor: i64,
+    pub bonuses: String,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
