@@ -323,7 +323,7 @@ impl Conversion {
 
     /// The step of a ladder that a credit of a sale has met.
     pub fn laddered(&self, enrollment_id: EnrollmentId) -> Option<&Laddered> {
-        self.order.laddered.iter().find(|laddered| laddered.enrollment_id == enrollment_id)
+        self.order.laddered.iter().find(|laddered| laddered.enrollment_id == enrollment_id && !laddered.is_withdrawn)
     }
 
     /// Whether it is a sale that was made with a coupon of this affiliate, which could credit it.

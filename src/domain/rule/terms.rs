@@ -79,10 +79,10 @@ pub(super) fn add(
 /// The rules of a new version, whose number the program has. A ladder goes on with the tallies of the version before, or begins new ones.
 fn with_ladder(set: &WorkingSet, program: &Program, wanted: &TermsDraft) -> Result<TermsDraft, Refusal> {
     let mut rules = wanted.clone();
-    if let Some(ladder) = &mut rules.ladder {
-        let before = set.terms(program, program.terms_version.saturating_sub(1))?.rules.ladder.as_ref();
-        let goes_on = before.filter(|before| ladder.goes_on(before));
-        ladder.since_version = goes_on.map_or(program.terms_version, |before| before.since_version);
+    if rules.ladder.is_some() {
+        let before = set.terms(program, program.terms_version.saturating_sub(1))?;
+        let since_version = rules.tallies_since(&before.rules).unwrap_or(program.terms_version);
+        rules.ladder.iter_mut().for_each(|ladder| ladder.since_version = since_version);
     }
     Ok(rules)
 }

@@ -590,6 +590,7 @@ pub(crate) fn calculation() -> Calculation {
         caps: Vec::new(),
         tally_change: None,
         ladder: None,
+        brackets: None,
     }
 }
 

@@ -20,7 +20,8 @@ pub(crate) fn tally() -> LadderTally {
         period: Period::Month,
         starts_on: Day(20_758),
     };
-    LadderTally { key, sale_count: 3, amount_minor: 30_000 }
+    let step_values = vec![3_000, 6_000];
+    LadderTally { key, sale_count: 3, amount_minor: 30_000, share_ppm: 3_000_000, step_values, paid_minor: 6_000 }
 }
 
 pub(crate) fn ladder() -> Ladder {
@@ -42,6 +43,7 @@ pub(crate) fn met() -> LadderMet {
         starts_on: Day(20_758),
         sale_count_before: 2,
         amount_before: usd(120_000),
+        share_before_ppm: 0,
     }
 }
 
@@ -53,6 +55,10 @@ pub(crate) fn laddered() -> Laddered {
         terms_version: 1,
         since_version: 1,
         met: met(),
-        part: LadderPart { sale_count: 1, amount_minor: 10_000 },
+        part: LadderPart { sale_count: 1, amount_minor: 10_000, ..LadderPart::default() },
+        paid_minor: 0,
+        other_minor: 0,
+        changed_minor: 0,
+        is_withdrawn: false,
     }
 }
