@@ -9,8 +9,8 @@
 //! | retroactive | the commission of the step that is reached with it | what all its sales earn at the step that is reached |
 //! | marginal | that of the brackets into which it falls | that of all [`brackets`](super::brackets) up to what is reached |
 
-use super::calendar::Day;
 use super::brackets;
+use super::calendar::Day;
 use super::commission::Commission;
 use super::id::{AccountId, AffiliateId, EnrollmentId, ProgramId};
 use super::money::{Currency, Money, Overflow, PPM, Rounding};

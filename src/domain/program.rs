@@ -287,7 +287,8 @@ impl TermsDraft {
     /// be one function of it, so it begins anew with other commissions if it pays.
     pub fn tallies_since(&self, before: &Self) -> Option<i32> {
         let (ladder, of_before) = (self.ladder.as_ref()?, before.ladder.as_ref()?);
-        let pays_alike = (self.commission, self.rounding, &ladder.steps) == (before.commission, before.rounding, &of_before.steps);
+        let pays_alike =
+            (self.commission, self.rounding, &ladder.steps) == (before.commission, before.rounding, &of_before.steps);
         let goes_on = ladder.counts_as(of_before) && (pays_alike || !ladder.mode.pays_for_tally());
         goes_on.then_some(of_before.since_version)
     }

@@ -7,11 +7,11 @@ use super::call::selector;
 use super::call::wire_enum::WireEnum;
 use super::conversion::{self, View};
 use super::customer_reward;
+use super::ladder::{brackets, brackets_amount, ladder_met};
 use super::line;
 use super::program::condition;
 use super::program::terms::commission;
 use super::program::uplines;
-use super::ladder::{brackets, brackets_amount, ladder_met};
 use super::reward::cap_applied;
 use crate::domain::explanation::{
     self, CandidateExplanation, CommissionStep, Compared, Computation, CouponHolder, CreditExplanation,

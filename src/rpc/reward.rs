@@ -400,8 +400,15 @@ pub(super) fn render_calculation(calculation: &Calculation, currency: Currency) 
             booked_minor: change.booked_minor,
         }),
         ladder: calculation.ladder.as_ref().map(ladder_met),
-        brackets: calculation.brackets.as_ref().map(|told| brackets(told, calculation.sale_amount.currency)).unwrap_or_default(),
-        brackets_amount: calculation.brackets.as_ref().map(|told| brackets_amount(told, calculation.sale_amount.currency)),
+        brackets: calculation
+            .brackets
+            .as_ref()
+            .map(|told| brackets(told, calculation.sale_amount.currency))
+            .unwrap_or_default(),
+        brackets_amount: calculation
+            .brackets
+            .as_ref()
+            .map(|told| brackets_amount(told, calculation.sale_amount.currency)),
     }
 }
 

@@ -8,6 +8,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use super::backend::text_contains;
 use super::entity::conversion;
 use super::entity::ladder_tally as table;
+use super::entity::terms;
 use super::row::{RowName, to_json};
 use super::set::stored::{SqlKey, Stored};
 use super::{Snapshot, Source, StoreError};
@@ -15,6 +16,7 @@ use crate::domain::calendar::Day;
 use crate::domain::conversion::Conversion;
 use crate::domain::id::{AccountId, AffiliateId, ProgramId};
 use crate::domain::ladder::{LadderPart, LadderTally, LadderTallyKey};
+use crate::domain::program::Terms;
 use crate::domain::set::Needs;
 
 /// The most differences that are named.
@@ -94,7 +96,10 @@ pub async fn differences(snapshot: &Snapshot, account_id: AccountId) -> Result<V
         .all(connection)
         .await?;
     let sales = sales.into_iter().map(Conversion::from_row).collect::<Result<Vec<_>, _>>()?;
+    let terms = terms::Entity::find().filter(terms::Column::AccountId.eq(account_id.uuid())).all(connection).await?;
+    let terms = terms.into_iter().map(Terms::from_row).collect::<Result<Vec<_>, _>>()?;
     let mut differences = compare(&tallies, &sales);
+    differences.extend(tallies.iter().filter_map(|tally| wrongly_paid(tally, &terms)));
     if differences.len() > DIFFERENCES_MAX {
         let others = differences.len() - DIFFERENCES_MAX;
         differences.truncate(DIFFERENCES_MAX);
@@ -143,6 +148,16 @@ fn difference(found: &LadderTally, expected: &LadderTally) -> Option<String> {
     }
     let (found, expected) = (found.paid_minor, expected.paid_minor);
     (found != expected).then(|| format!("{name} pays {found} and its sales have changed that by {expected}"))
+}
+
+/// The difference between what is paid for a tally and what its ladder pays for it. All versions that go on with a tally pay the same.
+fn wrongly_paid(tally: &LadderTally, terms: &[Terms]) -> Option<String> {
+    let LadderTallyKey { program_id, since_version, .. } = tally.key;
+    let of_tally = |terms: &&Terms| (terms.program_id, terms.version) == (program_id, since_version);
+    let rules = &terms.iter().find(of_tally)?.rules;
+    let due = rules.ladder.as_ref()?.paid_for(rules.commission, rules.rounding, tally).ok()?;
+    let (name, paid) = (name(&tally.key), tally.paid_minor);
+    (paid != due).then(|| format!("{name} pays {paid}, and its ladder gives {due}"))
 }
 
 fn name(key: &LadderTallyKey) -> String {

@@ -6,9 +6,7 @@ use super::line;
 use super::reward::rest;
 use super::step::{Pricing, told_step};
 use super::upline;
-use super::{
-    Computation, CreditExplanation, Dossier, ExplanationDifference, LaterTerms, TermsResult,
-};
+use super::{Computation, CreditExplanation, Dossier, ExplanationDifference, LaterTerms, TermsResult};
 use crate::domain::commission::Commission;
 use crate::domain::conversion::{Conversion, ConversionKind, Credit};
 use crate::domain::coupon::Coupon;

@@ -13,11 +13,11 @@ mod upline;
 
 use super::attribution::Candidate;
 use super::attribution::CandidateResult;
+use super::brackets::Brackets;
 use super::conversion::{Conversion, ConversionKind, ConversionOutcome, Credit, SaleChannel, SaleLine};
 use super::coupon::Coupon;
 use super::customer_reward::CustomerReward;
 use super::id::{AffiliateId, ConversionId, CouponId, RewardId};
-use super::brackets::Brackets;
 use super::ladder::{LadderMeasure, LadderMet, LadderMode, LadderStep};
 use super::money::{Currency, Money, Rounding, Unrounded};
 use super::pricing::{Compare, StepResult};

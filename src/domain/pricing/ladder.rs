@@ -105,7 +105,8 @@ pub fn with_brackets(priced: Priced, terms: &Terms, met: Option<&LadderMet>) -> 
         line.commission_minor = part;
     }
     if let Some(main) = lines::main_line(&calculation.lines).cloned() {
-        (calculation.rule, calculation.commission, calculation.rule_taken) = (main.rule, main.commission, main.rule_taken);
+        (calculation.rule, calculation.commission, calculation.rule_taken) =
+            (main.rule, main.commission, main.rule_taken);
     }
     calculation.brackets = Some(brackets);
     let value = value_at(&calculation, calculation.base_amount)?;

@@ -235,7 +235,8 @@ pub(super) fn divided(mut calculation: Calculation, value: Money) -> Calculation
 /// Divides what brackets give among the lines of the ladder alone, and the rest among the other lines.
 fn divide_apart(lines: &mut [RewardLine], of_others: i64, of_brackets: i64) {
     let weights = |is_of_ladder: bool| {
-        let weight = move |line: &RewardLine| if is_by_ladder(line) == is_of_ladder { line.commission_minor } else { 0 };
+        let weight =
+            move |line: &RewardLine| if is_by_ladder(line) == is_of_ladder { line.commission_minor } else { 0 };
         lines.iter().map(weight).collect::<Vec<_>>()
     };
     let parts = divide(of_brackets, &weights(true)).into_iter().zip(divide(of_others, &weights(false)));

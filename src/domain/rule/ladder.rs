@@ -13,9 +13,7 @@ use super::tally_booking::left_of;
 use crate::domain::calendar::Day;
 use crate::domain::conversion::{Conversion, ConversionKind, Credit};
 use crate::domain::id::ConversionId;
-use crate::domain::ladder::{
-    Ladder, LadderMeasure, LadderMet, LadderMode, LadderPart, LadderTally, Laddered,
-};
+use crate::domain::ladder::{Ladder, LadderMeasure, LadderMet, LadderMode, LadderPart, LadderTally, Laddered};
 use crate::domain::money::{Money, Overflow, PPM, Rounding, portion};
 use crate::domain::period::Period;
 use crate::domain::pricing::{self, Priced};

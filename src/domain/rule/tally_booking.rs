@@ -127,8 +127,14 @@ fn take_changes_back(
 
 /// Writes a change of a tally as a reward. What is given waits as the event's own reward does. What is taken is taken at once, because the
 /// amounts that wait are never negative in all.
-fn write(context: &mut Context<'_>, event: &Conversion, change: Change, value_minor: i64) -> Result<Arc<Reward>, Refusal> {
-    let Change { enrollment_id, affiliate_id, program_id, terms_version, base_minor, caps, ladder, tally_change } = change;
+fn write(
+    context: &mut Context<'_>,
+    event: &Conversion,
+    change: Change,
+    value_minor: i64,
+) -> Result<Arc<Reward>, Refusal> {
+    let Change { enrollment_id, affiliate_id, program_id, terms_version, base_minor, caps, ladder, tally_change } =
+        change;
     let account_id = context.account_id;
     let wanted = context.set.wanted();
     wanted.row::<Program>((account_id, program_id));

@@ -65,7 +65,9 @@ pub(super) fn of_change(met: &LadderMet) -> String {
         step => format!("step {step} of it was reached"),
     };
     let amount = met.amount_before;
-    format!("by the ladder of the terms, beside the own rewards of its sales: {step} then, with {sales} of {amount} apart from this one{when}")
+    format!(
+        "by the ladder of the terms, beside the own rewards of its sales: {step} then, with {sales} of {amount} apart from this one{when}"
+    )
 }
 
 fn counted(count: i64) -> String {

@@ -1,5 +1,6 @@
 //! Samples of ladders and their tallies.
 
+use headwater::domain::brackets::{Bracket, Brackets};
 use headwater::domain::calendar::Day;
 use headwater::domain::commission::Commission;
 use headwater::domain::ladder::{
@@ -61,4 +62,18 @@ pub(crate) fn laddered() -> Laddered {
         changed_minor: 0,
         is_withdrawn: false,
     }
+}
+
+/// The same under a ladder that pays for its tally.
+pub(crate) fn paid() -> Laddered {
+    let part = LadderPart { share_ppm: 500_000, step_values: vec![500, 1_000], ..laddered().part };
+    let met = LadderMet { share_before_ppm: 2_500_000, ..met() };
+    Laddered { met, part, paid_minor: 900, other_minor: 50, changed_minor: -100, is_withdrawn: true, ..laddered() }
+}
+
+pub(crate) fn brackets() -> Brackets {
+    let commission = Commission::PercentPpm;
+    let below = Bracket { step: 0, commission: commission(100_000), size: 4_000 };
+    let on_step = Bracket { step: 1, commission: commission(150_000), size: 6_000 };
+    Brackets { parts: vec![below, on_step], value_minor: 1_300 }
 }
