@@ -348,6 +348,9 @@ fn offers() -> Vec<TableCreateStatement> {
             .col(count("starts_on"))
             .col(money("sale_count"))
             .col(money("amount_minor"))
+            .col(money("share_ppm"))
+            .col(json_null("step_values"))
+            .col(money("paid_minor"))
             .take(),
         table("sales_tally", &["account_id", "program_id", "affiliate_id", "since_version", "period", "starts_on"])
             .col(id("account_id"))

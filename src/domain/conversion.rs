@@ -328,7 +328,7 @@ impl Conversion {
 
     /// The step of a ladder that a credit of a sale has met.
     pub fn laddered(&self, enrollment_id: EnrollmentId) -> Option<&Laddered> {
-        self.order.laddered.iter().find(|laddered| laddered.enrollment_id == enrollment_id)
+        self.order.laddered.iter().find(|laddered| laddered.enrollment_id == enrollment_id && !laddered.is_withdrawn)
     }
 
     /// What a credit of a sale has in the tallies of sales.

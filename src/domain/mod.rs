@@ -11,6 +11,7 @@ pub mod affiliate_state;
 pub mod attribution;
 pub mod audit;
 pub mod bounty;
+pub mod brackets;
 pub mod calendar;
 pub mod claim;
 pub mod click;

@@ -269,11 +269,18 @@ pub struct Overflow;
 /// # Errors
 /// [`Overflow`] when the result does not fit into 64 bits.
 pub fn portion(value: i64, part: i64, whole: i64, rounding: Rounding) -> Result<i64, Overflow> {
+    // Two 64-bit factors always fit into 128 bits.
+    quotient(i128::from(value) * i128::from(part), whole, rounding)
+}
+
+/// `round(product / whole)`, zero if `whole` is zero.
+///
+/// # Errors
+/// [`Overflow`] when the result does not fit into 64 bits.
+pub fn quotient(product: i128, whole: i64, rounding: Rounding) -> Result<i64, Overflow> {
     if whole == 0 {
         return Ok(0);
     }
-    // Two 64-bit factors always fit into 128 bits.
-    let product = i128::from(value) * i128::from(part);
     let negative = (product < 0) != (whole < 0);
     let magnitude = product.unsigned_abs();
     let divisor = u128::from(whole.unsigned_abs());

@@ -290,6 +290,16 @@ impl TermsDraft {
         caps.filter_map(move |(place, cap)| Some((place, cap.problem_in(currency)?)))
     }
 
+    /// The version since which the tallies of the ladder go on, if these rules go on with those of the rules before. What is paid for a tally must
+    /// be one function of it, so it begins anew with other commissions if it pays.
+    pub fn tallies_since(&self, before: &Self) -> Option<i32> {
+        let (ladder, of_before) = (self.ladder.as_ref()?, before.ladder.as_ref()?);
+        let pays_alike =
+            (self.commission, self.rounding, &ladder.steps) == (before.commission, before.rounding, &of_before.steps);
+        let goes_on = ladder.counts_as(of_before) && (pays_alike || !ladder.mode.pays_for_tally());
+        goes_on.then_some(of_before.since_version)
+    }
+
     /// Whether the program credits custom events of this kind.
     pub fn declares(&self, custom_kind: &str) -> bool {
         self.custom_kinds.iter().any(|declared| declared == custom_kind)

@@ -9,6 +9,7 @@
 
 use std::sync::Arc;
 
+use super::brackets::Brackets;
 use super::id::{
     AccountId, AffiliateId, ClickId, ConversionId, EnrollmentId, LeadId, LinkId, PayoutId, ProgramId, RewardId,
     SubmissionId,
@@ -141,6 +142,8 @@ pub struct Calculation {
     pub tally_change: Option<TallyChange>,
     /// The step of the ladder that the commission is of. `None` if the ladder does not price the sale.
     pub ladder: Option<LadderMet>,
+    /// What a marginal ladder gives, in place of its commission.
+    pub brackets: Option<Brackets>,
 }
 
 /// How one line of a sale was priced.

@@ -37,10 +37,8 @@ impl ProposedTerms {
     pub fn new(in_force: &Terms, rules: TermsDraft, start_at: Option<Time>, end_at: Option<Time>) -> Self {
         let mut rules = rules;
         rules.count_sales(Self::VERSION, Some(&in_force.rules));
-        if let (Some(ladder), Some(before)) = (&mut rules.ladder, &in_force.rules.ladder)
-            && ladder.goes_on(before)
-        {
-            ladder.since_version = before.since_version;
+        if let Some(since_version) = rules.tallies_since(&in_force.rules) {
+            rules.ladder.iter_mut().for_each(|ladder| ladder.since_version = since_version);
         }
         let terms = Terms { version: Self::VERSION, rules, ..in_force.clone() };
         let (terms, replaced) = match start_at {

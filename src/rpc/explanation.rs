@@ -7,12 +7,13 @@ use super::call::selector;
 use super::call::wire_enum::WireEnum;
 use super::conversion::{self, View};
 use super::customer_reward;
+use super::ladder::{brackets, brackets_amount, ladder_met};
 use super::line;
 use super::program::condition;
 use super::program::terms::commission;
 use super::program::thresholds;
 use super::program::uplines;
-use super::reward::{cap_applied, ladder_met};
+use super::reward::cap_applied;
 use crate::domain::explanation::{
     self, CandidateExplanation, CommissionStep, Compared, Computation, CouponHolder, CreditExplanation,
     LadderExplanation, LaterTerms, LineExplanation, RewardApproval, RewardChange, RewardExplanation,
@@ -133,6 +134,9 @@ fn ladder(told: &LadderExplanation) -> pb::LadderExplanation {
         next_commission: told.next.map(|next| commission(next.commission)),
         missing_sale_count: if is_amount { 0 } else { told.missing },
         missing_amount: next.map(|_| money(Money::new(told.missing, currency))),
+        booked_change: told.changed.map(money),
+        brackets: told.brackets.as_ref().map(|told| brackets(told, currency)).unwrap_or_default(),
+        brackets_amount: told.brackets.as_ref().map(|told| brackets_amount(told, currency)),
     }
 }
 

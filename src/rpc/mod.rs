@@ -20,6 +20,7 @@ mod enrollment;
 mod explanation;
 pub mod feed;
 mod item;
+mod ladder;
 mod lead;
 mod ledger;
 mod line;

@@ -10,11 +10,11 @@ use super::call::parse::{Fields, KEY_LENGTH_MAX};
 use super::call::render::{id_or_empty, money, reward_value, timestamp};
 use super::call::wire_enum::WireEnum;
 use super::call::{Call, page, selector};
+use super::ladder::{brackets, brackets_amount, ladder_met};
 use super::line::render_reward_line;
 use super::program::thresholds;
 use crate::domain::conversion::{Conversion, Credit};
 use crate::domain::id::ConversionId;
-use crate::domain::ladder::LadderMet;
 use crate::domain::money::{Currency, Money};
 use crate::domain::period::Period;
 use crate::domain::program::Commission;
@@ -399,6 +399,15 @@ pub(super) fn render_calculation(calculation: &Calculation, currency: Currency) 
             booked_minor: change.booked_minor,
         }),
         ladder: calculation.ladder.as_ref().map(ladder_met),
+        brackets: calculation
+            .brackets
+            .as_ref()
+            .map(|told| brackets(told, calculation.sale_amount.currency))
+            .unwrap_or_default(),
+        brackets_amount: calculation
+            .brackets
+            .as_ref()
+            .map(|told| brackets_amount(told, calculation.sale_amount.currency)),
     }
 }
 
@@ -412,17 +421,6 @@ pub(super) fn cap_applied(applied: &CapApplied) -> pb::CapApplied {
         maximum: Some(money(maximum)),
         paid_before: Some(money(Money::new(applied.paid_before_minor, maximum.currency))),
         room_minor: applied.room_minor(),
-    }
-}
-
-/// The step of a ladder, as a sale has met it.
-pub(super) fn ladder_met(met: &LadderMet) -> pb::LadderMet {
-    pb::LadderMet {
-        step: met.step,
-        period: met.period.number(),
-        period_start_day: if met.period == Period::AllTime { String::new() } else { met.starts_on.to_string() },
-        earlier_sale_count: met.sale_count_before,
-        earlier_amount: Some(money(met.amount_before)),
     }
 }
 

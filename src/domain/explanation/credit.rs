@@ -1,23 +1,21 @@
 //! Credits: the version of the terms, every commission of it in the order of precedence, and how the one that was taken is computed. The
 //! recorded rewards are compared with the result.
 
+use super::ladder;
 use super::line;
 use super::reward::rest;
 use super::step::{Pricing, told_step};
 use super::threshold;
 use super::upline;
-use super::{
-    Computation, CreditExplanation, Dossier, ExplanationDifference, LadderExplanation, LaterTerms, TermsResult,
-};
+use super::{Computation, CreditExplanation, Dossier, ExplanationDifference, LaterTerms, TermsResult};
 use crate::domain::commission::Commission;
 use crate::domain::conversion::{Conversion, ConversionKind, Credit};
 use crate::domain::coupon::Coupon;
 use crate::domain::enrollment::Enrollment;
-use crate::domain::ladder::{LadderMeasure, LadderMet};
 use crate::domain::money::{Currency, Money, Overflow, Unrounded, portion};
 use crate::domain::pricing::{self, OwnRates, Priced, Trace};
 use crate::domain::program::{Terms, TermsReach};
-use crate::domain::reward::{Calculation, Reward, RewardRule, RewardState, RuleTaken};
+use crate::domain::reward::{Calculation, Reward, RewardState, RuleTaken};
 use crate::domain::tally::Counted;
 use crate::domain::terms_period::Occasion;
 use crate::domain::time::Time;
@@ -40,7 +38,7 @@ fn explained_one(dossier: &Dossier, credit: &Credit) -> Option<CreditExplanation
     };
     let met = event.laddered(credit.enrollment_id).map(|laddered| laddered.met);
     let terms_at_step = pricing::at_step(terms, met.as_ref());
-    let pricing = Pricing { event, terms: &terms_at_step, own, credit, currency, met };
+    let pricing = Pricing { event, terms: &terms_at_step, of_program: terms, own, credit, currency, met };
     let counted = event.counted(credit.enrollment_id);
     let caps = counted.map(Counted::caps).unwrap_or_default();
     let lines = line::explained(&pricing, &facts, &caps);
@@ -48,10 +46,6 @@ fn explained_one(dossier: &Dossier, credit: &Credit) -> Option<CreditExplanation
     let is_whole = event.order.lines.is_empty();
     let trace = if is_whole { pricing.trace(&facts).ok()? } else { Trace { steps: Vec::new(), priced: None } };
     let priced = trace.priced.map(|priced| pricing::with_caps(priced, caps)).transpose().ok()?;
-    let is_by_ladder = match &priced {
-        Some(priced) => priced.calculation.ladder.is_some(),
-        None => lines.iter().any(|line| line.priced.rule == RewardRule::Program),
-    };
     let computation = priced.as_ref().and_then(|priced| computation(priced).ok());
     let rewards: Vec<&Reward> = dossier.image.rewards.iter().map(AsRef::as_ref).collect();
     let rewards: Vec<&Reward> = rewards.into_iter().filter(|reward| is_of(reward, credit)).collect();
@@ -71,7 +65,7 @@ fn explained_one(dossier: &Dossier, credit: &Credit) -> Option<CreditExplanation
         hold_period_days: terms.rules.hold_period_days,
         steps: trace.steps.iter().map(|step| told_step(step, &facts)).collect(),
         computation,
-        ladder: ladder(terms, is_by_ladder.then_some(met).flatten()),
+        ladder: ladder::explained(&pricing),
         lines,
         expected_rest,
         recorded_rest: value.map(|value| recorded_rest(&rewards, value.currency)),
@@ -79,18 +73,6 @@ fn explained_one(dossier: &Dossier, credit: &Credit) -> Option<CreditExplanation
         uplines,
         threshold_bonuses: threshold::explained(dossier, credit, terms, currency),
     })
-}
-
-/// The step of the ladder that a sale has met, and the next one.
-fn ladder(terms: &Terms, met: Option<LadderMet>) -> Option<LadderExplanation> {
-    let (ladder, met) = (terms.rules.ladder.as_ref()?, met?);
-    let next = ladder.step(met.step.saturating_add(1)).copied();
-    let reached = match ladder.measure {
-        LadderMeasure::SaleCount => met.sale_count_before,
-        LadderMeasure::Amount => met.amount_before.amount_minor,
-    };
-    let missing = next.map_or(0, |next| next.minimum.saturating_sub(reached));
-    Some(LadderExplanation { mode: ladder.mode, measure: ladder.measure, met, next, missing })
 }
 
 /// The commission of the coupon's own that a sale was made with, if it is the affiliate's.
@@ -144,6 +126,7 @@ fn computation(priced: &Priced) -> Result<Computation, Overflow> {
     let taken = calculation.rule_taken.as_ref();
     let first_sale_bonus = taken.and_then(|taken| taken.first_sale_bonus);
     let commission_unrounded = match calculation.commission {
+        _ if calculation.brackets.is_some() => Unrounded::whole(commission_amount),
         Commission::PercentPpm(ppm) => Unrounded::part(base_amount, ppm)?,
         Commission::Flat(_) => Unrounded::whole(without(commission_amount, first_sale_bonus)),
     };
@@ -155,7 +138,11 @@ fn computation(priced: &Priced) -> Result<Computation, Overflow> {
         first_sale_bonus,
         commission_amount,
         share_ppm: calculation.share_ppm,
-        value_unrounded: Unrounded::part(commission_amount, calculation.share_ppm)?,
+        // What brackets give is the affiliate's own.
+        value_unrounded: match calculation.brackets {
+            Some(_) => Unrounded::whole(commission_amount),
+            None => Unrounded::part(commission_amount, calculation.share_ppm)?,
+        },
         caps: calculation.caps.clone(),
         value_before_caps: pricing::value_at(&Calculation { caps: Vec::new(), ..calculation.clone() }, base_amount)?,
         value: priced.value,

@@ -26,7 +26,7 @@ impl Pricing<'_> {
             Some(split) => pricing::price_of_part(priced, &split).ok()?,
             None => priced,
         };
-        pricing::with_caps(self.marked(priced), caps.to_vec()).ok()
+        pricing::with_caps(self.marked(priced).ok()?, caps.to_vec()).ok()
     }
 }
 
@@ -60,7 +60,11 @@ fn explained_one(
     let refunded_minor = portion(value.amount_minor, part, of, whole.calculation.rounding)?;
     Ok(LineExplanation {
         line: line.clone(),
-        commission_unrounded: unrounded(priced, Money::new(line.amount_minor, sale_currency), value)?,
+        commission_unrounded: if whole.calculation.brackets.is_some() && pricing::is_by_ladder(priced) {
+            Unrounded::whole(Money::new(priced.commission_minor, value.currency))
+        } else {
+            unrounded(priced, Money::new(line.amount_minor, sale_currency), value)?
+        },
         priced: priced.clone(),
         steps,
         sale_currency,

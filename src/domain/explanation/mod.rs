@@ -4,6 +4,7 @@
 mod candidate;
 mod credit;
 mod dossier;
+mod ladder;
 mod line;
 mod reward;
 mod sentences;
@@ -13,6 +14,7 @@ mod upline;
 
 use super::attribution::Candidate;
 use super::attribution::CandidateResult;
+use super::brackets::Brackets;
 use super::calendar::Day;
 use super::conversion::{Conversion, ConversionKind, ConversionOutcome, Credit, SaleChannel, SaleLine};
 use super::coupon::Coupon;
@@ -332,6 +334,9 @@ pub struct LadderExplanation {
     pub next: Option<LadderStep>,
     /// What was missing to the next step before the sale.
     pub missing: i64,
+    /// What the sale has changed for other sales, by rewards of its own. `None` if the mode changes nothing.
+    pub changed: Option<Money>,
+    pub brackets: Option<Brackets>,
 }
 
 impl CreditExplanation {
@@ -364,6 +369,8 @@ pub struct RewardExplanation {
     pub state: RewardState,
     /// Whether it is the change of a tally.
     pub is_tally_change: bool,
+    /// The step that was reached then, if it is the tally of a ladder.
+    pub ladder: Option<LadderMet>,
     pub unit: RewardUnit,
     pub value: Money,
     pub rest: Money,
@@ -399,7 +406,12 @@ fn result_of(event: &Conversion, credits: &[CreditExplanation], rewards: &[Rewar
         reward.reverses.is_none() && event.credits.iter().any(|credit| credit.affiliate_id == reward.affiliate_id)
     };
     let own: Vec<_> = rewards.iter().filter(is_own).collect();
-    let is_left = |reward: &&RewardExplanation| reward.state != RewardState::Denied && reward.rest.amount_minor != 0;
+    // A sale of which nothing is left may have taken something from the affiliate, by the change of a tally.
+    let has_rest = |reward: &RewardExplanation| match reward.rest.amount_minor {
+        rest_minor if reward.is_tally_change => rest_minor > 0,
+        rest_minor => rest_minor != 0,
+    };
+    let is_left = |reward: &&RewardExplanation| reward.state != RewardState::Denied && has_rest(reward);
     let is_refunded = event.refund_count > 0 && event.left().is_some_and(|left| left.amount_minor == 0);
     let is_zero = |credit: &CreditExplanation| match &credit.computation {
         Some(computation) => computation.value.amount_minor == 0,

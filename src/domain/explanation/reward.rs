@@ -19,6 +19,7 @@ fn explained_one(dossier: &Dossier, reward: &Reward) -> RewardExplanation {
         reverses: reward.reverses,
         state: reward.state,
         is_tally_change: reward.is_tally_change(),
+        ladder: reward.calculation.as_ref().filter(|_| reward.is_tally_change()).and_then(|told| told.ladder),
         unit: reward.unit,
         value: reward.value,
         rest: rest(reward),

@@ -2,6 +2,7 @@
 
 mod candidate;
 mod credit;
+mod ladder;
 mod line;
 mod threshold;
 mod upline;
@@ -142,6 +143,10 @@ fn of_reward(reward: &RewardExplanation, sentences: &mut Vec<String>) {
     let value = reward.unit.describe(reward.value);
     let id = reward.reward_id;
     let what = match reward.reverses {
+        None if reward.is_tally_change && reward.ladder.is_some() => {
+            let what = reward.ladder.as_ref().map(ladder::of_change).unwrap_or_default();
+            format!("The reward {id} of {value} is what {} has {what}", reward.affiliate_id)
+        }
         None if reward.is_tally_change => {
             format!(
                 "The reward {id} of {value} is what the caps of the terms let {} have, beside the event's own reward",

@@ -17,7 +17,9 @@ pub(super) struct Pricing<'rows> {
     pub(super) own: OwnRates,
     pub(super) credit: &'rows Credit,
     pub(super) currency: Currency,
-    /// The step of the ladder that the event has met. The terms have its commission.
+    /// The terms with their own commission.
+    pub(super) of_program: &'rows Terms,
+    /// The step of the ladder that the event has met. `terms` have its commission.
     pub(super) met: Option<LadderMet>,
 }
 
@@ -30,17 +32,18 @@ impl<'rows> Pricing<'rows> {
         {
             trace.priced = Some(pricing::price_of_part(priced, &split)?);
         }
-        trace.priced = trace.priced.map(|priced| self.marked(priced));
+        trace.priced = trace.priced.map(|priced| self.marked(priced)).transpose()?;
         Ok(trace)
     }
 
-    /// A price with the step of the ladder, and with the mark that caps do not limit what is in another currency.
-    pub(super) fn marked(&self, priced: Priced) -> Priced {
-        let mut priced = pricing::with_ladder(priced, self.met.as_ref());
+    /// A price with the step of the ladder and its brackets, and with the mark that caps do not limit what is in another currency.
+    pub(super) fn marked(&self, priced: Priced) -> Result<Priced, Overflow> {
+        let priced = pricing::with_ladder(priced, self.met.as_ref());
+        let mut priced = pricing::with_brackets(priced, self.of_program, self.met.as_ref())?;
         if !self.terms.rules.caps.is_empty() && priced.value.currency != self.currency {
             priced.calculation.amount_not_compared = true;
         }
-        priced
+        Ok(priced)
     }
 }
 

@@ -99,7 +99,7 @@ fn recorded_rest(dossier: &Dossier, pricing: &Pricing<'_>, enrollment: &Enrollme
 
 impl Pricing<'_> {
     /// What the whole event earns for the credit, with all its lines.
-    fn whole(&self, caps: &[CapApplied]) -> Result<Option<Priced>, Overflow> {
+    pub(super) fn whole(&self, caps: &[CapApplied]) -> Result<Option<Priced>, Overflow> {
         let credit = self.credit;
         let mut priced = pricing::price_event(
             self.terms,
@@ -112,6 +112,7 @@ impl Pricing<'_> {
         if let Some(split) = credit.split_among(&self.event.credits) {
             priced = priced.map(|priced| pricing::price_of_part(priced, &split)).transpose()?;
         }
+        let priced = priced.map(|priced| self.marked(priced)).transpose()?;
         priced.map(|priced| pricing::with_caps(priced, caps.to_vec())).transpose()
     }
 }

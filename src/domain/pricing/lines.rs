@@ -102,8 +102,7 @@ fn price_lines(
         value_minor: 0,
     });
     let priced: Vec<RewardLine> = priced.collect();
-    // The first of the largest ones.
-    let Some(main) = priced.iter().rev().max_by_key(|line| line.commission_minor) else { return Ok(None) };
+    let Some(main) = main_line(&priced) else { return Ok(None) };
     let calculation = Calculation {
         rule: main.rule,
         base_amount: amount,
@@ -118,6 +117,7 @@ fn price_lines(
         caps: Vec::new(),
         tally_change: None,
         ladder: None,
+        brackets: None,
         upline: None,
         split: None,
         lines: priced,
@@ -126,6 +126,11 @@ fn price_lines(
     let whole = i64::try_from(sum).map_err(|_| Overflow)?;
     let value = Money::new(portion(whole, share_ppm.into(), PPM, terms.rules.rounding)?, currency);
     Ok(Some(Priced { value, calculation: divided(calculation, value) }))
+}
+
+/// The line with the largest commission, the first of equal ones.
+pub(super) fn main_line(lines: &[RewardLine]) -> Option<&RewardLine> {
+    lines.iter().rev().max_by_key(|line| line.commission_minor)
 }
 
 /// The currency of the reward: the sale's, unless only flat amounts are paid. Amounts of two currencies are never added, so a line with a
@@ -211,6 +216,11 @@ fn rule_of<'terms>(terms: &'terms Terms, chosen: &Chosen) -> Option<&'terms Comm
 
 /// The calculation with its value divided among its lines.
 pub(super) fn divided(mut calculation: Calculation, value: Money) -> Calculation {
+    if let Some(brackets) = calculation.brackets.as_ref().filter(|_| calculation.upline.is_none()) {
+        let of_brackets = brackets.value_minor;
+        divide_apart(&mut calculation.lines, value.amount_minor.saturating_sub(of_brackets), of_brackets);
+        return calculation;
+    }
     let is_of_amount = calculation.upline.is_some_and(|upline| upline.rate.basis == UplineBasis::SaleAmount);
     let weight = |line: &RewardLine| match line.commission_minor {
         0 => 0,
@@ -222,6 +232,25 @@ pub(super) fn divided(mut calculation: Calculation, value: Money) -> Calculation
         line.value_minor = part;
     }
     calculation
+}
+
+/// Divides what brackets give among the lines of the ladder alone, and the rest among the other lines.
+fn divide_apart(lines: &mut [RewardLine], of_others: i64, of_brackets: i64) {
+    let weights = |is_of_ladder: bool| {
+        let weight =
+            move |line: &RewardLine| if is_by_ladder(line) == is_of_ladder { line.commission_minor } else { 0 };
+        lines.iter().map(weight).collect::<Vec<_>>()
+    };
+    let parts = divide(of_brackets, &weights(true)).into_iter().zip(divide(of_others, &weights(false)));
+    let parts: Vec<_> = parts.collect();
+    for (line, (of_brackets, of_others)) in lines.iter_mut().zip(parts) {
+        line.value_minor = of_brackets.saturating_add(of_others);
+    }
+}
+
+/// Whether the commission of the terms prices a line.
+pub fn is_by_ladder(line: &RewardLine) -> bool {
+    line.rule == RewardRule::Program
 }
 
 /// The commission on a sale with lines of this amount: that of the lines, and its part if the sale had another amount.

@@ -24,9 +24,9 @@ mod trace;
 
 pub use condition::{Compare, Comparison, Condition, ConditionField, Fact, ValueType};
 pub use facts::{CommissionEvent, Facts};
-pub use ladder::{at_step, price_at_step, with_ladder};
+pub use ladder::{at_step, laddered_minor, price_at_step, with_brackets, with_ladder};
 pub(super) use lines::facts_of_line;
-pub use lines::{price_event, trace_line};
+pub use lines::{is_by_ladder, price_event, trace_line};
 pub use rule::{CommissionRule, Misfit, RuleScope};
 pub use trace::{Step, StepResult, Trace, trace};
 
@@ -146,6 +146,7 @@ fn price_by(chosen: Chosen, terms: &Terms, facts: &Facts<'_>, share_ppm: i32) ->
         caps: Vec::new(),
         tally_change: None,
         ladder: None,
+        brackets: None,
     };
     Ok(Some(Priced { value: value_at(&calculation, base_amount)?, calculation }))
 }
@@ -189,7 +190,7 @@ pub fn with_caps(priced: Priced, caps: Vec<CapApplied>) -> Result<Priced, Overfl
 /// # Errors
 /// [`Overflow`].
 pub fn value_at(calculation: &Calculation, amount: Money) -> Result<Money, Overflow> {
-    let share = share_of(calculation, commission_at(calculation, amount)?)?;
+    let share = own_part(calculation, amount)?;
     let rooms = calculation.caps.iter().map(CapApplied::room_minor);
     let commission = Money::new(rooms.fold(share.amount_minor, i64::min), share.currency);
     let Some(UplineShare { rate, .. }) = calculation.upline else { return Ok(commission) };
@@ -209,6 +210,9 @@ pub fn commission_at(calculation: &Calculation, amount: Money) -> Result<Money, 
     if let Some(commission) = lines::commission_at(calculation, amount)? {
         return Ok(commission);
     }
+    if calculation.brackets.is_some() {
+        return Ok(Money::new(ladder::of_brackets(calculation, amount)?, amount.currency));
+    }
     let commission = match calculation.commission {
         Commission::PercentPpm(ppm) => {
             let minor = portion(amount.amount_minor, ppm.into(), PPM, calculation.rounding)?;
@@ -222,6 +226,15 @@ pub fn commission_at(calculation: &Calculation, amount: Money) -> Result<Money, 
     let bonus = calculation.rule_taken.as_ref().and_then(|taken| taken.first_sale_bonus);
     let bonus_minor = bonus.map_or(0, |bonus| bonus.amount_minor);
     Ok(Money::new(commission.amount_minor.checked_add(bonus_minor).ok_or(Overflow)?, commission.currency))
+}
+
+/// The affiliate's part of the commission. What brackets give is not shared with others.
+fn own_part(calculation: &Calculation, amount: Money) -> Result<Money, Overflow> {
+    let whole = commission_at(calculation, amount)?;
+    let of_brackets = ladder::of_brackets(calculation, amount)?;
+    let shared = whole.amount_minor.checked_sub(of_brackets).ok_or(Overflow)?;
+    let share = share_of(calculation, Money::new(shared, whole.currency))?;
+    Ok(Money::new(share.amount_minor.checked_add(of_brackets).ok_or(Overflow)?, share.currency))
 }
 
 /// The affiliate's share of an amount.

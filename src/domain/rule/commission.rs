@@ -5,13 +5,13 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::context::Context;
-use super::{ladder, noted, sales_tally, tally, upline_reward};
+use super::{ladder, noted, recount, sales_tally, tally, upline_reward};
 use crate::domain::commission::Commission;
 use crate::domain::conversion::{Conversion, ConversionKind, Credit, Credits};
 use crate::domain::coupon::Coupon;
 use crate::domain::enrollment::Enrollment;
 use crate::domain::id::RewardId;
-use crate::domain::ladder::LadderMet;
+use crate::domain::ladder::{Ladder, LadderMet, LadderMode};
 use crate::domain::ledger::{LedgerAccount, LedgerReason, Posting};
 use crate::domain::pricing::{self, OwnRates, Priced};
 use crate::domain::program::{Program, Terms};
@@ -57,7 +57,36 @@ pub(super) fn earn(context: &mut Context<'_>, event: &Conversion, claim: &Claim)
     let noted = noted::keep(context, event, (&claim.credit, &claim.terms))?;
     let event = noted.as_ref().unwrap_or(event);
     sales_tally::count(context, event.id, (&claim.credit, &claim.terms), claim.split.as_ref())?;
-    let Some(mut priced) = price_and_count(context, event, claim)? else { return Ok(Vec::new()) };
+    if let Some(ladder) = &claim.terms.rules.ladder {
+        return earn_on_ladder(context, event, claim, ladder);
+    }
+    let Some(priced) = price(context, event, claim)? else { return Ok(Vec::new()) };
+    write_priced(context, event, claim, priced)
+}
+
+/// Does so under terms with a ladder. What the event makes of its tally, beside its own reward, comes last.
+fn earn_on_ladder(
+    context: &mut Context<'_>,
+    event: &Conversion,
+    claim: &Claim,
+    ladder: &Ladder,
+) -> Result<Vec<Arc<Reward>>, Refusal> {
+    let priced = ladder::price_and_count(context, event, claim, ladder)?;
+    let mut earned = match &priced {
+        Some(priced) => write_priced(context, event, claim, priced.clone())?,
+        None => Vec::new(),
+    };
+    earned.extend(recount::settle_new(context, event, claim, priced.as_ref())?);
+    Ok(earned)
+}
+
+/// Writes what a price gives the credited affiliate within the caps, and its uplines.
+fn write_priced(
+    context: &mut Context<'_>,
+    event: &Conversion,
+    claim: &Claim,
+    mut priced: Priced,
+) -> Result<Vec<Arc<Reward>>, Refusal> {
     if !claim.terms.rules.caps.is_empty() {
         priced = tally::count(context, event, &claim.credit, &claim.terms, priced)?;
     }
@@ -78,17 +107,6 @@ pub(super) fn earn(context: &mut Context<'_>, event: &Conversion, claim: &Claim)
         }
     }
     Ok(earned.into_iter().map(|(enrollment, priced)| write(context, event, claim, &enrollment, priced)).collect())
-}
-
-/// Prices a credited event. If the terms have a ladder, it is counted there.
-fn price_and_count(context: &mut Context<'_>, event: &Conversion, claim: &Claim) -> Result<Option<Priced>, Refusal> {
-    let Some(of_terms) = &claim.terms.rules.ladder else { return price(context, event, claim) };
-    let event = ladder::meet(context, event.id, &claim.credit, of_terms)?;
-    let priced = price(context, &event, claim)?;
-    if let Some(laddered) = event.laddered(claim.credit.enrollment_id) {
-        ladder::count(context, &event, claim.split.as_ref(), *laddered, priced.as_ref())?;
-    }
-    Ok(priced)
 }
 
 /// Writes what an affiliate earns from an event through an enrollment in the program of the claim.
@@ -150,14 +168,15 @@ pub(super) fn price_again(
     context.set.wanted().row::<Terms>((account_id, program_id, before.terms_version));
     let program = context.set.program(account_id, program_id)?;
     let terms = context.set.terms(program, before.terms_version)?;
-    if terms.rules.commission_rules.is_empty() {
+    let is_marginal = terms.rules.ladder.as_ref().is_some_and(|ladder| ladder.mode == LadderMode::Marginal);
+    if terms.rules.commission_rules.is_empty() && !is_marginal {
         return Ok(None);
     }
     let met = met_by(sale, reward);
     let enrollment_id = reward.credited_enrollment_id();
     let own = OwnRates::default();
     let priced = pricing::price_at_step(terms, sale, program.currency, enrollment_id, own, before.share_ppm, met)?;
-    let priced = divided(priced, before.split.as_ref())?;
+    let priced = divided(priced, before.split.as_ref(), terms, met)?;
     match (priced, before.upline) {
         (Some(priced), Some(upline)) => Ok(Some(pricing::price_for_upline(&priced, upline)?)),
         (priced, _) => Ok(priced),
@@ -179,7 +198,7 @@ pub(super) fn price_lines_again(
     let own = OwnRates::of(before);
     let (met, enrollment_id) = (met_by(sale, reward), reward.credited_enrollment_id());
     let priced = pricing::price_at_step(terms, sale, program.currency, enrollment_id, own, before.share_ppm, met)?;
-    let priced = divided(priced, before.split.as_ref())?;
+    let priced = divided(priced, before.split.as_ref(), terms, met)?;
     let priced = priced.map(|priced| pricing::with_caps(priced, before.caps.clone())).transpose()?;
     match (priced, before.upline) {
         (Some(priced), Some(upline)) => Ok(Some(pricing::price_for_upline(&priced, upline)?)),
@@ -194,6 +213,17 @@ fn met_by<'sale>(sale: &'sale Conversion, reward: &Reward) -> Option<&'sale Ladd
 
 /// What a credited event earns. `None` if no commission applies to it.
 pub(super) fn price(context: &mut Context<'_>, event: &Conversion, claim: &Claim) -> Result<Option<Priced>, Refusal> {
+    let met = event.laddered(claim.credit.enrollment_id).map(|laddered| &laddered.met);
+    price_at(context, event, claim, met)
+}
+
+/// The same, at another step of the ladder than the event has met.
+pub(super) fn price_at(
+    context: &mut Context<'_>,
+    event: &Conversion,
+    claim: &Claim,
+    met: Option<&LadderMet>,
+) -> Result<Option<Priced>, Refusal> {
     let coupon = coupon_rate(context, event, claim)?;
     let Claim { credit, enrollment, terms, split } = claim;
     let has_rules = !terms.rules.commission_rules.is_empty();
@@ -207,9 +237,8 @@ pub(super) fn price(context: &mut Context<'_>, event: &Conversion, claim: &Claim
     };
     let own = enrollment.standing_at(event.occurred_at).commission_override;
     let own = OwnRates { enrollment: own, coupon };
-    let met = event.laddered(credit.enrollment_id).map(|laddered| &laddered.met);
     let priced = pricing::price_at_step(terms, event, program_currency, enrollment.id, own, credit.share_ppm, met)?;
-    divided(priced, split.as_ref())
+    divided(priced, split.as_ref(), terms, met)
 }
 
 /// The commission of the coupon's own that a sale was made with, if it is the affiliate's.
@@ -227,10 +256,19 @@ fn coupon_rate(context: &mut Context<'_>, event: &Conversion, claim: &Claim) -> 
     Ok(Coupon::own_commission(coupons.iter().map(AsRef::as_ref), affiliate_id, event.occurred_at))
 }
 
-/// The part of a price, if others share it.
-fn divided(priced: Option<Priced>, split: Option<&Split>) -> Result<Option<Priced>, Refusal> {
-    match (priced, split) {
-        (Some(priced), Some(split)) => Ok(Some(pricing::price_of_part(priced, split)?)),
-        (priced, _) => Ok(priced),
+/// The part of a price, if others share it, with what brackets of the ladder give.
+fn divided(
+    priced: Option<Priced>,
+    split: Option<&Split>,
+    terms: &Terms,
+    met: Option<&LadderMet>,
+) -> Result<Option<Priced>, Refusal> {
+    let Some(mut priced) = priced else { return Ok(None) };
+    if let Some(split) = split {
+        priced = pricing::price_of_part(priced, split)?;
     }
+    if terms.rules.ladder.is_some() {
+        priced = pricing::with_brackets(priced, terms, met)?;
+    }
+    Ok(Some(priced))
 }

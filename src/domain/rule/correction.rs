@@ -201,6 +201,11 @@ fn earn_again(
     };
     let mut new = Vec::new();
     for reward in earned {
+        // Changes of tallies follow.
+        if reward.is_tally_change() {
+            new.push(reward);
+            continue;
+        }
         let target = taken_part(context, sale, &reward)?;
         let taken = take_back(context, &reward, &target, &cause, settled)?;
         new.extend(std::iter::once(reward).chain(taken));

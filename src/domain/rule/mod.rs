@@ -44,6 +44,7 @@ mod simulated_tallies;
 mod simulation;
 mod submission;
 mod tally;
+mod tally_booking;
 mod tally_change;
 mod terms;
 mod threshold_bonus;

@@ -375,7 +375,10 @@ fn excess_part(
     {
         let part = portion(present.value_minor, refund.excess_minor, amount.amount_minor, calculation.rounding)?;
         let calculation = present.calculation.unwrap_or_else(|| calculation.clone());
-        return Ok((part, Calculation { rule, base_amount, sale_amount: amount, lines: Vec::new(), ..calculation }));
+        return Ok((
+            part,
+            Calculation { rule, base_amount, sale_amount: amount, lines: Vec::new(), brackets: None, ..calculation },
+        ));
     }
     let nothing = Calculation {
         split: None,
@@ -393,6 +396,7 @@ fn excess_part(
         caps: Vec::new(),
         tally_change: None,
         ladder: None,
+        brackets: None,
         lines: Vec::new(),
     };
     Ok((0, nothing))

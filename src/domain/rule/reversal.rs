@@ -159,6 +159,7 @@ pub(super) fn take_back(
             rule: cause.rule,
             base_amount: cause.base_amount.unwrap_or(calculation.base_amount),
             lines: Vec::new(),
+            brackets: None,
             ..calculation.clone()
         }),
         state: match reward.state {

@@ -12,20 +12,16 @@ use std::sync::Arc;
 
 use super::commission;
 use super::context::Context;
-use super::line;
 use super::recount::{self, claim_of};
-use super::reversal::{Cause, Target, take_back, taken_part};
 use super::sales_tally;
 use super::tally::{before_tallies, change, keep, note_paid};
-use crate::domain::conversion::{Conversion, WHOLE_SHARE_PPM};
-use crate::domain::id::{ConversionId, EnrollmentId, RewardId};
-use crate::domain::ledger::{LedgerAccount, LedgerReason, Posting};
-use crate::domain::line::divide;
-use crate::domain::money::{Money, Overflow, PPM, Rounding, portion};
-use crate::domain::program::{Commission, Program, Terms};
+use super::tally_booking::{Change, book, left_of, own_left};
+use crate::domain::conversion::Conversion;
+use crate::domain::id::{ConversionId, EnrollmentId};
+use crate::domain::money::Overflow;
 use crate::domain::refusal::Refusal;
-use crate::domain::reward::{Calculation, Reward, RewardLine, RewardRule, RewardState, RewardUnit};
-use crate::domain::tally::{CapApplied, Counted, TallyChange};
+use crate::domain::reward::Reward;
+use crate::domain::tally::{Counted, TallyChange};
 
 /// Makes the tallies of an event what they are with its present amount and refunds, once its own rewards are. `cause` is the refund or the
 /// correction.
@@ -35,7 +31,7 @@ pub(super) fn follow(
     cause: ConversionId,
     settled: &mut Vec<Arc<Reward>>,
 ) -> Result<(), Refusal> {
-    recount::follow(context, event_id)?;
+    recount::follow(context, event_id, cause, settled)?;
     sales_tally::follow(context, event_id, cause)?;
     for mut counted in counted_of(context, event_id)? {
         let event = Arc::clone(context.set.conversion(context.account_id, event_id)?);
@@ -60,7 +56,7 @@ pub(super) fn withdraw(
     event_id: ConversionId,
     settled: &mut Vec<Arc<Reward>>,
 ) -> Result<(), Refusal> {
-    recount::withdraw(context, event_id)?;
+    recount::withdraw(context, event_id, settled)?;
     sales_tally::withdraw(context, event_id)?;
     let all = counted_of(context, event_id)?;
     if all.is_empty() {
@@ -93,26 +89,6 @@ fn counted_of(context: &Context<'_>, event_id: ConversionId) -> Result<Vec<Count
     Ok(context.set.conversion(context.account_id, event_id)?.order.counted.clone())
 }
 
-/// What of a value is left by the refunds of its event.
-fn left_of(event: &Conversion, whole_minor: i64, lines: &[RewardLine], rounding: Rounding) -> Result<i64, Overflow> {
-    if !lines.is_empty() {
-        let parts: Vec<i64> = lines.iter().map(|line| line.value_minor).collect();
-        // A cap of the event leaves each line its part of what it lets pass.
-        let of_lines = lines
-            .iter()
-            .zip(divide(whole_minor, &parts))
-            .map(|(line, value_minor)| RewardLine { value_minor, ..line.clone() });
-        return Ok(whole_minor - line::refunded_minor(event, &of_lines.collect::<Vec<_>>(), rounding)?);
-    }
-    let refunded_minor = match event.amount.map_or(0, |amount| amount.amount_minor) {
-        // A refund of a free order takes all of its flat commission back.
-        0 if event.refund_count > 0 => whole_minor,
-        0 => 0,
-        amount_minor => portion(whole_minor, event.refunded_minor, amount_minor, rounding)?,
-    };
-    Ok(whole_minor - refunded_minor)
-}
-
 /// Changes the tallies of an event, and books what its own reward does not say.
 fn settle(
     context: &mut Context<'_>,
@@ -127,133 +103,22 @@ fn settle(
     note_paid(context, &mut met)?;
     let paid_before_minor = counted.paid_minor;
     change(context, counted, earned_minor)?;
-    let own_minor = own_left(context, event, counted)?;
+    let currency = counted.caps.first().map(|cap| cap.applied.cap.maximum.currency);
+    let own_minor = own_left(context, event, counted.enrollment_id, currency)?;
     let booked_minor = own_minor.checked_add(counted.changed_minor).ok_or(Overflow)?;
     let tally_change = TallyChange { paid_before_minor, paid_after_minor: counted.paid_minor, booked_minor };
-    let mut value_minor = counted.paid_minor.checked_sub(booked_minor).ok_or(Overflow)?;
+    let value_minor = counted.paid_minor.checked_sub(booked_minor).ok_or(Overflow)?;
     counted.changed_minor = counted.changed_minor.checked_add(value_minor).ok_or(Overflow)?;
-    if value_minor < 0 {
-        value_minor = take_changes_back(context, event, counted, value_minor, cause, settled)?;
-    }
-    if value_minor != 0 {
-        book(context, event, counted, met.caps(), value_minor, tally_change)?;
-    }
-    Ok(())
-}
-
-/// What is left of the own rewards of an event. Of a reward that was denied, what would be left of it.
-fn own_left(context: &mut Context<'_>, event: &Conversion, counted: &Counted) -> Result<i64, Refusal> {
-    let is_counted = event.credits.iter().any(|credit| credit.enrollment_id == counted.enrollment_id);
-    let rewards = context.set.rewards_of(context.account_id, event.id)?;
-    let currency = counted.caps.first().map(|cap| cap.applied.cap.maximum.currency);
-    let is_own = |reward: &&Arc<Reward>| {
-        let is_counted = currency.is_none_or(|currency| currency == reward.value.currency);
-        reward.reverses.is_none() && reward.is_of_credit(counted.enrollment_id) && is_counted
-    };
-    let own: Vec<_> = rewards.into_iter().filter(is_own).cloned().collect();
-    let mut left_minor = 0_i64;
-    for reward in own {
-        let taken_minor = match reward.state {
-            RewardState::Denied if is_counted => taken_part(context, event, &reward)?.minor(),
-            RewardState::Denied => reward.value.amount_minor,
-            _ => reward.reversed_minor,
-        };
-        left_minor = left_minor.checked_add(reward.value.amount_minor - taken_minor).ok_or(Overflow)?;
-    }
-    Ok(left_minor)
-}
-
-/// Takes from what earlier changes have given, the newest first. Returns what remains to be taken.
-fn take_changes_back(
-    context: &mut Context<'_>,
-    event: &Conversion,
-    counted: &Counted,
-    value_minor: i64,
-    cause: ConversionId,
-    settled: &mut Vec<Arc<Reward>>,
-) -> Result<i64, Refusal> {
-    let rewards = context.set.rewards_of(context.account_id, event.id)?;
-    let gave = |reward: &&Arc<Reward>| {
-        reward.is_tally_change() && reward.reverses.is_none() && reward.enrollment_id == counted.enrollment_id
-    };
-    let given: Vec<_> = rewards.into_iter().filter(gave).cloned().collect();
-    let (reason, rule) = (LedgerReason::Adjusted, RewardRule::TallyChange);
-    let cause = Cause { conversion_id: cause, base_amount: None, reason, rule };
-    let mut remaining_minor = value_minor;
-    for reward in given.iter().rev() {
-        let part_minor = (reward.value.amount_minor - reward.reversed_minor).min(-remaining_minor);
-        if part_minor > 0 {
-            take_back(context, reward, &Target::of(reward.reversed_minor + part_minor), &cause, settled)?;
-            remaining_minor += part_minor;
-        }
-    }
-    Ok(remaining_minor)
-}
-
-/// Writes a change of a tally as a reward. What is given waits as the event's own reward does. What is taken is taken at once, because the
-/// amounts that wait are never negative in all.
-fn book(
-    context: &mut Context<'_>,
-    event: &Conversion,
-    counted: &Counted,
-    caps: Vec<CapApplied>,
-    value_minor: i64,
-    tally_change: TallyChange,
-) -> Result<(), Refusal> {
-    let account_id = context.account_id;
-    let wanted = context.set.wanted();
-    wanted.row::<Program>((account_id, counted.program_id));
-    wanted.row::<Terms>((account_id, counted.program_id, counted.terms_version));
-    let program = context.set.program(account_id, counted.program_id)?;
-    let currency = program.currency;
-    let rules = &context.set.terms(program, counted.terms_version)?.rules;
-    let (rounding, hold_period_days) = (rules.rounding, rules.hold_period_days);
-    let calculation = Calculation {
-        rule: RewardRule::TallyChange,
-        base_amount: Money::new(counted.earned_minor, currency),
-        sale_amount: event.amount.unwrap_or(Money::new(0, currency)),
-        commission: Commission::PercentPpm(i32::try_from(PPM).unwrap_or(i32::MAX)),
-        share_ppm: WHOLE_SHARE_PPM,
-        terms_version: counted.terms_version,
-        rounding,
-        adjustment: None,
-        rule_taken: None,
-        amount_not_compared: false,
-        lines: Vec::new(),
-        upline: None,
-        split: None,
-        caps,
-        tally_change: Some(tally_change),
-        ladder: None,
-    };
-    let (state, ledger_account) = if value_minor > 0 {
-        (RewardState::Pending, LedgerAccount::AffiliatePending)
-    } else {
-        (RewardState::Approved, LedgerAccount::AffiliatePayable)
-    };
-    let reward = Reward {
-        id: RewardId::new(context.ids),
-        account_id,
-        conversion_id: Some(event.id),
-        affiliate_id: counted.affiliate_id,
+    let change = Change {
         enrollment_id: counted.enrollment_id,
+        affiliate_id: counted.affiliate_id,
         program_id: counted.program_id,
-        unit: RewardUnit::Cash,
-        value: Money::new(value_minor, currency),
-        reversed_minor: 0,
-        reverses: None,
-        state,
-        calculation: Some(calculation),
-        by_hand: None,
-        click: None,
-        auto_approve_at: event.occurred_at.plus_days(hold_period_days),
-        created_at: context.now,
-        updated_at: context.now,
-        deny_reason: String::new(),
-        payout_id: None,
+        terms_version: counted.terms_version,
+        base_minor: counted.earned_minor,
+        caps: met.caps(),
+        ladder: None,
+        tally_change,
     };
-    let reward = context.put(reward);
-    let (debit, reason) = (LedgerAccount::CommissionExpense, LedgerReason::Adjusted);
-    context.post(Posting::for_reward(&reward, debit, ledger_account, reason, context.now));
+    book(context, event, change, value_minor, cause, settled)?;
     Ok(())
 }

@@ -82,10 +82,9 @@ fn with_tallies(set: &WorkingSet, program: &Program, wanted: &TermsDraft) -> Res
     let mut rules = wanted.clone();
     let before = &set.terms(program, program.terms_version.saturating_sub(1))?.rules;
     rules.count_sales(program.terms_version, Some(before));
-    if let Some(ladder) = &mut rules.ladder {
-        let before = before.ladder.as_ref();
-        let goes_on = before.filter(|before| ladder.goes_on(before));
-        ladder.since_version = goes_on.map_or(program.terms_version, |before| before.since_version);
+    if rules.ladder.is_some() {
+        let since_version = rules.tallies_since(before).unwrap_or(program.terms_version);
+        rules.ladder.iter_mut().for_each(|ladder| ladder.since_version = since_version);
     }
     Ok(rules)
 }

@@ -218,7 +218,7 @@ pub(super) fn earn_left(
     let refunded = Money::new(-sale.refunded_minor, amount.currency);
     let (reason, rule) = (LedgerReason::Refunded, RewardRule::Reversal);
     let cause = Cause { conversion_id: sale.id, base_amount: Some(refunded), reason, rule };
-    for reward in &earned {
+    for reward in earned.iter().filter(|reward| !reward.is_tally_change()) {
         let target = taken_part(context, sale, reward)?;
         take_back(context, reward, &target, &cause, settled)?;
     }

@@ -25,6 +25,6 @@ impl Kind for LadderTally {
 impl WorkingSet {
     /// The tally of a ladder, which may have nothing yet.
     pub fn ladder_tally(&self, key: LadderTallyKey) -> Result<LadderTally, Refusal> {
-        Ok(self.find::<LadderTally>(&key)?.map_or(LadderTally::none(key), |tally| **tally))
+        Ok(self.find::<LadderTally>(&key)?.map_or_else(|| LadderTally::none(key), |tally| tally.as_ref().clone()))
     }
 }

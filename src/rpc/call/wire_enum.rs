@@ -89,7 +89,7 @@ wire_enums! {
     Rounding = Rounding { HalfEven, HalfUp, Down }
     TermsReach = TermsReach { NewSales, NewCustomers, NewAffiliates }
     UplineBasis = UplineBasis { Commission, SaleAmount }
-    LadderMode = LadderMode { LevelUp }
+    LadderMode = LadderMode { LevelUp, Retroactive, Marginal }
     CapScope = CapScope { SingleEvent, Customer, Affiliate, Program }
     Period = Period { Day, Week, Month, Quarter, Year, AllTime }
     CommissionEvent = CommissionEvent { Sale, Lead, Appointment, CustomEvent, Click }

@@ -1,9 +1,11 @@
 //! The ladder of terms on the wire.
 
 use super::terms::{commission, optional_commission};
+use crate::domain::commission::Commission;
 use crate::domain::ladder::{Ladder, LadderMeasure, LadderMode, LadderStep, STEPS_MAX};
 use crate::domain::money::Money;
 use crate::domain::period::Period;
+use crate::domain::program::TermsDraft;
 use crate::pb;
 use crate::rpc::call::canonical::{self, canonical};
 use crate::rpc::call::parse::Fields;
@@ -27,6 +29,40 @@ pub(super) fn read(fields: &mut Fields, sent: Option<&pb::Ladder>) -> Option<Lad
         let (measure, steps) = steps(fields, &sent.steps)?;
         Some(Ladder { mode: mode?, measure, period, steps, since_version: 0 })
     })
+}
+
+/// Refuses what the mode cannot pay for.
+pub(super) fn check(fields: &mut Fields, rules: &TermsDraft) {
+    let Some(ladder) = rules.ladder.as_ref().filter(|ladder| ladder.mode.pays_for_tally()) else { return };
+    let mode = ladder.mode.wire_name();
+    if !rules.caps.is_empty() {
+        let problem = format!(
+            "cannot be {mode} with caps, because each of them would decide what is paid for the same sales; leave caps out, or use \
+             LADDER_MODE_LEVEL_UP"
+        );
+        fields.wrong("ladder.mode", problem);
+    }
+    if ladder.mode != LadderMode::Marginal {
+        return;
+    }
+    let (is_right, problem): (fn(Commission) -> bool, _) = match ladder.measure {
+        LadderMeasure::Amount => (
+            |commission| matches!(commission, Commission::PercentPpm(_)),
+            "must be percent_ppm under LADDER_MODE_MARGINAL with min_amount, because each bracket has a part of an amount; for flat \
+             commissions, set min_sale_count in all steps",
+        ),
+        LadderMeasure::SaleCount => (
+            |commission| matches!(commission, Commission::Flat(_)),
+            "must be flat under LADDER_MODE_MARGINAL with min_sale_count, because a percentage would depend on which sales are in the \
+             bracket; for percentages, set min_amount in all steps",
+        ),
+    };
+    if !is_right(rules.commission) {
+        fields.wrong("commission", problem);
+    }
+    for (place, _) in ladder.steps.iter().enumerate().filter(|(_, step)| !is_right(step.commission)) {
+        fields.wrong(&format!("ladder.steps[{place}].commission"), problem);
+    }
 }
 
 fn steps(fields: &mut Fields, sent: &[pb::LadderStep]) -> Option<(LadderMeasure, Vec<LadderStep>)> {

@@ -53,6 +53,7 @@ pub(in crate::rpc) fn read(fields: &mut Fields, field: &str, terms: Option<&pb::
         rules.commission_rules = rules::read(fields, &terms.rules, &rules.custom_kinds);
         uplines::warn(fields, &rules);
         rules::warn(fields, &rules);
+        ladder::check(fields, &rules);
         commission.map(|_| rules)
     })
 }

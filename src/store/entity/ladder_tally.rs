@@ -19,6 +19,9 @@ pub struct Model {
     pub starts_on: i32,
     pub sale_count: i64,
     pub amount_minor: i64,
+    pub share_ppm: i64,
+    pub step_values: Option<String>,
+    pub paid_minor: i64,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

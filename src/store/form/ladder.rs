@@ -1,6 +1,7 @@
 //! Forms of ladders, and of the steps that sales have met.
 
 use super::program::CommissionForm;
+use crate::domain::brackets::{Bracket, Brackets};
 use crate::domain::calendar::Day;
 use crate::domain::id::{AffiliateId, EnrollmentId, ProgramId};
 use crate::domain::ladder::{Ladder, LadderMeasure, LadderMet, LadderMode, LadderPart, LadderStep, Laddered};
@@ -40,6 +41,7 @@ form! {
         step: i32,
         starts_on: Day,
         sale_count_before: i64,
+        share_before_ppm: i64,
     }
     unless_usual {
         period: Period = Period::AllTime,
@@ -52,6 +54,29 @@ form! {
     unless_empty {
         sale_count: i64,
         amount_minor: i64,
+        share_ppm: i64,
+        step_values: Vec<i64>,
+    }
+}
+
+form! {
+    /// What a marginal ladder gives for a sale.
+    BracketsForm of Brackets {
+        parts: Vec<BracketForm>,
+    }
+    unless_empty {
+        value_minor: i64,
+    }
+}
+
+form! {
+    /// The part of a sale that falls into a bracket.
+    BracketForm of Bracket {
+        commission: CommissionForm,
+        size: i64,
+    }
+    unless_empty {
+        step: i32,
     }
 }
 
@@ -65,5 +90,11 @@ form! {
         since_version: i32,
         met: LadderMetForm,
         part: LadderPartForm,
+    }
+    unless_empty {
+        paid_minor: i64,
+        other_minor: i64,
+        changed_minor: i64,
+        is_withdrawn: bool,
     }
 }

@@ -138,6 +138,8 @@ kept! {
     Profile: writes 1 ProfileForm<'_>;
     // account.time_zones
     Vec<ZoneSince>: writes 1 Vec<ZoneSinceForm<'_>>;
+    // ladder_tally.step_values
+    Vec<i64>: writes 1 Vec<i64>;
     // affiliate.past_uplines
     Vec<PastUpline>: writes 1 Vec<PastUplineForm>;
     // coupon.details

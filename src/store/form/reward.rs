@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::field::Text;
-use super::ladder::LadderMetForm;
+use super::ladder::{BracketsForm, LadderMetForm};
 use super::program::{CommissionForm, UplineLevelForm};
 use super::sales_tally::ThresholdReachedForm;
 use super::tally::{CapAppliedForm, TallyChangeForm};
@@ -39,6 +39,7 @@ form! {
         caps: Vec<CapAppliedForm>,
         tally_change: Option<TallyChangeForm>,
         ladder: Option<LadderMetForm>,
+        brackets: Option<BracketsForm>,
     }
     unless_usual {
         share_ppm: i32 = WHOLE_SHARE_PPM,

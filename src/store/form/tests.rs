@@ -95,6 +95,7 @@ fn old_texts_and_those_of_a_later_release_are_read() {
             "affiliate_past_uplines" => {
                 read.extend(pass_through!(Vec<PastUpline>, Vec<later::affiliate::PastUplineForm>, &text));
             }
+            "ladder_tally_step_values" => read.extend(pass_through!(Vec<i64>, Vec<i64>, &text)),
             "coupon_details" => read.extend(pass_through!(CouponDetails, later::coupon::CouponDetailsForm<'_>, &text)),
             "lead_details" => read.extend(pass_through!(LeadDetails, later::lead::LeadDetailsForm<'_>, &text)),
             "conversion_order_details" => {

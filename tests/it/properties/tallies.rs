@@ -2,6 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use headwater::domain::conversion::Conversion;
+use headwater::domain::id::EnrollmentId;
+use headwater::domain::ladder::{LadderPart, LadderTally, LadderTallyKey};
+use headwater::domain::program::Terms;
 use headwater::domain::reward::{Reward, RewardState};
 use headwater::domain::set::WorkingSet;
 use headwater::domain::simulation::OrderMatters;
@@ -70,5 +74,60 @@ pub(super) fn check(set: &WorkingSet) -> Result<(), TestCaseError> {
     }
     earned.retain(|_, (sum, _)| *sum != 0);
     prop_assert!(earned.is_empty(), "events of tallies that are not there: {:?}", earned);
+    check_ladders(set)
+}
+
+/// Checks that tallies of ladders have what their sales have in them, that what is paid is a function of that, and that it is in the books.
+pub(super) fn check_ladders(set: &WorkingSet) -> Result<(), TestCaseError> {
+    let mut sums: BTreeMap<LadderTallyKey, LadderTally> = BTreeMap::new();
+    let rules_of = |key: &LadderTallyKey| {
+        let is_of_key =
+            |terms: &&std::sync::Arc<Terms>| terms.program_id == key.program_id && terms.version == key.since_version;
+        set.terms.iter().find(is_of_key).map(|terms| terms.rules.clone()).unwrap()
+    };
+    for sale in set.conversions.iter() {
+        for laddered in &sale.order.laddered {
+            let key = laddered.key(sale.account_id);
+            let sum = sums.entry(key).or_insert_with(|| LadderTally::none(key));
+            sum.replace(&LadderPart::default(), &laddered.part).unwrap();
+            sum.paid_minor += laddered.paid_minor;
+            if rules_of(&key).ladder.unwrap().mode.pays_for_tally() {
+                check_paid(set, sale, laddered.enrollment_id)?;
+            }
+        }
+    }
+    for tally in set.ladder_tallies.iter() {
+        let mut sum = sums.remove(&tally.key).unwrap_or(LadderTally::none(tally.key));
+        let count = tally.step_values.len().max(sum.step_values.len());
+        sum.step_values.resize(count, 0);
+        let rules = rules_of(&tally.key);
+        let paid = rules.ladder.as_ref().unwrap().paid_for(rules.commission, rules.rounding, tally).unwrap();
+        prop_assert_eq!(tally.paid_minor, paid, "{:?}", tally);
+        let mut tally = tally.as_ref().clone();
+        tally.step_values.resize(count, 0);
+        prop_assert_eq!(tally, sum);
+    }
+    sums.retain(|key, sum| *sum != LadderTally::none(*key) && (sum.sale_count, sum.paid_minor) != (0, 0));
+    prop_assert!(sums.is_empty(), "sales of ladders' tallies that are not there: {:?}", sums);
+    Ok(())
+}
+
+/// Checks that what is left of the rewards of a sale is what the ladder lets the affiliate have for it.
+fn check_paid(set: &WorkingSet, sale: &Conversion, enrollment_id: EnrollmentId) -> Result<(), TestCaseError> {
+    let rewards = set.rewards_of(sale.account_id, sale.id).unwrap();
+    let is_of_sale = |reward: &&std::sync::Arc<Reward>| {
+        let is_change = reward.is_tally_change() && reward.enrollment_id == enrollment_id;
+        reward.reverses.is_none() && (is_change || reward.is_of_credit(enrollment_id))
+    };
+    let of_sale: Vec<_> = rewards.into_iter().filter(is_of_sale).collect();
+    if of_sale.iter().any(|reward| reward.state == RewardState::Denied) {
+        return Ok(());
+    }
+    let all = sale.order.laddered.iter().filter(|laddered| laddered.enrollment_id == enrollment_id);
+    let had: i64 = all.map(|laddered| laddered.paid_minor + laddered.other_minor).sum();
+    let currency = sale.order.laddered[0].met.amount_before.currency;
+    let counts = of_sale.iter().filter(|reward| reward.value.currency == currency);
+    let left: i64 = counts.map(|reward| reward.value.amount_minor - reward.reversed_minor).sum();
+    prop_assert_eq!(left, had, "{:?} {:?}", sale.order.laddered, of_sale);
     Ok(())
 }

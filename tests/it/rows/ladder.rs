@@ -91,19 +91,11 @@ async fn explain(client: &mut Client, number: usize) -> pb::ExplainConversionRes
     client.tracking.explain_conversion(request).await.unwrap().into_inner()
 }
 
-// On PostgreSQL through two servers. All sales are told twice.
-db_test!(p9_of_64_sales_at_once_each_step_has_its_number, |database: TestDatabase| async move {
-    let server = TestServer::start(&database).await;
-    let second = match database.kind {
-        DatabaseKind::Sqlite => None,
-        DatabaseKind::Postgres => Some(TestServer::start(&database).await),
-    };
-    let servers = [&server, second.as_ref().unwrap_or(&server)];
-    let steps = vec![by_count(10, 250_000), by_count(30, 300_000)];
-    let mut shop = open(&server, "shop", Some(ladder(pb::LadderMode::LevelUp, steps))).await;
+/// Tells 64 sales at once, each twice, on PostgreSQL through two servers. Returns the rewards of all answers, in the order of their values.
+async fn tell_64(servers: [&TestServer; 2], key: &str) -> Vec<i64> {
     let mut calls = Vec::new();
     for number in 0..128 {
-        let (address, key) = (servers[number % 2].address.clone(), shop.client.key.clone());
+        let (address, key) = (servers[number % 2].address.clone(), key.to_owned());
         calls.push(tokio::spawn(async move {
             let mut client = Client::connect(&address, &key).await.unwrap();
             record(&mut client, sale(number / 2, 5_000)).await
@@ -114,16 +106,72 @@ db_test!(p9_of_64_sales_at_once_each_step_has_its_number, |database: TestDatabas
         paid.extend(values(&call.await.unwrap()));
     }
     paid.sort_unstable();
-    let expected = [vec![1_000; 20], vec![1_250; 40], vec![1_500; 68]].concat();
-    assert_eq!(paid, expected, "each sale was told twice");
-    assert_eq!(differences(&server).await, Vec::<String>::new());
+    paid
+}
 
-    // Refunds of all at once leave nothing.
+/// Refunds 64 sales at once.
+async fn refund_64(shop: &Shop) {
     let calls = (0..64).map(|number| {
         let mut client = shop.client.clone();
         async move { refund(&mut client, number, 5_000).await }
     });
     futures::future::join_all(calls).await;
+}
+
+async fn second_server(database: &TestDatabase) -> Option<TestServer> {
+    match database.kind {
+        DatabaseKind::Sqlite => None,
+        DatabaseKind::Postgres => Some(TestServer::start(database).await),
+    }
+}
+
+db_test!(p9_of_64_sales_at_once_each_step_has_its_number, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let second = second_server(&database).await;
+    let steps = vec![by_count(10, 250_000), by_count(30, 300_000)];
+    let mut shop = open(&server, "shop", Some(ladder(pb::LadderMode::LevelUp, steps))).await;
+    let paid = tell_64([&server, second.as_ref().unwrap_or(&server)], &shop.client.key).await;
+    let expected = [vec![1_000; 20], vec![1_250; 40], vec![1_500; 68]].concat();
+    assert_eq!(paid, expected, "each sale was told twice");
+    assert_eq!(differences(&server).await, Vec::<String>::new());
+
+    // Refunds of all at once leave nothing.
+    refund_64(&shop).await;
+    assert_eq!(earned(&mut shop).await, 0);
+    assert_eq!(differences(&server).await, Vec::<String>::new());
+    assert_eq!(values(&record(&mut shop.client, sale(99, 5_000)).await), [1_000]);
+});
+
+db_test!(p9_of_64_sales_at_once_all_have_the_step_that_is_reached, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let second = second_server(&database).await;
+    let steps = vec![by_count(10, 250_000), by_count(30, 300_000)];
+    let mut shop = open(&server, "shop", Some(ladder(pb::LadderMode::Retroactive, steps))).await;
+    let paid = tell_64([&server, second.as_ref().unwrap_or(&server)], &shop.client.key).await;
+    // Nine sales before the first step, twenty from it on and 35 from the second one on, and what the tenth and the thirtieth give the others.
+    let expected = [vec![1_000; 18], vec![1_250; 40], vec![1_500; 70], vec![9 * 250; 2], vec![29 * 250; 2]].concat();
+    assert_eq!(paid, expected, "each sale was told twice");
+    assert_eq!(earned(&mut shop).await, 64 * 1_500);
+    assert_eq!(differences(&server).await, Vec::<String>::new());
+
+    refund_64(&shop).await;
+    assert_eq!(earned(&mut shop).await, 0);
+    assert_eq!(differences(&server).await, Vec::<String>::new());
+    assert_eq!(values(&record(&mut shop.client, sale(99, 5_000)).await), [1_000]);
+});
+
+db_test!(p9_of_64_sales_at_once_each_bracket_has_its_part, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let second = second_server(&database).await;
+    // The twentieth sale is divided.
+    let steps = vec![by_amount(97_500, 250_000), by_amount(200_000, 300_000)];
+    let mut shop = open(&server, "shop", Some(ladder(pb::LadderMode::Marginal, steps))).await;
+    let paid = tell_64([&server, second.as_ref().unwrap_or(&server)], &shop.client.key).await;
+    let expected = [vec![1_000; 38], vec![1_125; 2], vec![1_250; 40], vec![1_500; 48]].concat();
+    assert_eq!(paid, expected, "each sale was told twice");
+    assert_eq!(differences(&server).await, Vec::<String>::new());
+
+    refund_64(&shop).await;
     assert_eq!(earned(&mut shop).await, 0);
     assert_eq!(differences(&server).await, Vec::<String>::new());
     assert_eq!(values(&record(&mut shop.client, sale(99, 5_000)).await), [1_000]);
@@ -151,6 +199,7 @@ db_test!(p9_a_sale_says_on_which_step_it_is, |database: TestDatabase| async move
         period_start_day: met.period_start_day.clone(),
         earlier_sale_count: 1,
         earlier_amount: Some(usd(12_000)),
+        earlier_share_ppm: 0,
     };
     assert_eq!(met, expected);
 
@@ -161,6 +210,7 @@ db_test!(p9_a_sale_says_on_which_step_it_is, |database: TestDatabase| async move
         next_commission: percent(300_000),
         missing_sale_count: 0,
         missing_amount: Some(usd(18_000)),
+        ..Default::default()
     };
     assert_eq!(told.credits[0].ladder, Some(on_ladder));
     let sentence = format!(
@@ -175,6 +225,72 @@ db_test!(p9_a_sale_says_on_which_step_it_is, |database: TestDatabase| async move
     refund(&mut client, 1, 12_000).await;
     assert_eq!(explain(&mut client, 2).await.credits[0].difference(), pb::ExplanationDifference::Unspecified);
     assert_eq!(earned(&mut shop).await, 5_030);
+    assert_eq!(differences(&server).await, Vec::<String>::new());
+});
+
+db_test!(p9_a_sale_says_what_it_changed_for_earlier_ones, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let mut shop =
+        open(&server, "shop", Some(ladder(pb::LadderMode::Retroactive, vec![by_amount(20_000, 300_000)]))).await;
+    let mut client = shop.client.clone();
+    assert_eq!(values(&record(&mut client, sale(1, 12_000)).await), [2_400]);
+    let reaches = record(&mut client, sale(2, 8_000)).await;
+    assert_eq!(values(&reaches), [2_400, 1_200]);
+    let request = pb::GetRewardRequest { reward_id: reaches.rewards[1].reward_id.clone(), ..Default::default() };
+    let reward = client.rewards.get_reward(request).await.unwrap().into_inner().reward.unwrap();
+    let calculation = reward.calculation.unwrap();
+    assert_eq!(calculation.rule(), pb::RewardRule::TallyChange);
+    let change = pb::TallyChange { paid_before_minor: 0, paid_after_minor: 3_600, booked_minor: 2_400 };
+    assert_eq!((calculation.tally_change, calculation.base_amount), (Some(change), Some(usd(2_400))));
+    let met = calculation.ladder.unwrap();
+    assert_eq!((met.step, met.earlier_sale_count, met.earlier_amount.clone()), (1, 1, Some(usd(12_000))));
+
+    let told = explain(&mut client, 2).await;
+    let on_ladder = told.credits[0].ladder.clone().unwrap();
+    assert_eq!((on_ladder.mode(), on_ladder.met.unwrap().step), (pb::LadderMode::Retroactive, 1));
+    assert_eq!(on_ladder.booked_change, Some(usd(1_200)));
+    assert_eq!(told.credits[0].difference(), pb::ExplanationDifference::Unspecified);
+    let sentence = format!(
+        "The reward {} of 12.00 USD is what {} has by the ladder of the terms, beside the own rewards of its sales: step 1 of it was reached then, \
+         with 1 sale of 120.00 USD apart from this one in the month from {}; ",
+        reaches.rewards[1].reward_id, reaches.rewards[1].affiliate_id, met.period_start_day
+    );
+    assert!(told.sentences.iter().any(|told| told.starts_with(&sentence)), "{sentence} {:#?}", told.sentences);
+    // The refund of the first one takes the step away.
+    refund(&mut client, 1, 1).await;
+    assert_eq!(earned(&mut shop).await, 2_400 + 1_600);
+    assert_eq!(explain(&mut client, 1).await.credits[0].difference(), pb::ExplanationDifference::Unspecified);
+    assert_eq!(differences(&server).await, Vec::<String>::new());
+});
+
+db_test!(p9_a_sale_says_how_it_is_divided_among_brackets, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let steps = vec![by_amount(10_000, 300_000), by_amount(30_000, 400_000)];
+    let mut shop = open(&server, "shop", Some(ladder(pb::LadderMode::Marginal, steps))).await;
+    let mut client = shop.client.clone();
+    assert_eq!(values(&record(&mut client, sale(1, 4_000)).await), [800]);
+    let divided = record(&mut client, sale(2, 16_000)).await;
+    assert_eq!(values(&divided), [1_200 + 3_000]);
+    let part =
+        |step, ppm, minor| pb::LadderBracket { step, commission: percent(ppm), amount: Some(usd(minor)), share_ppm: 0 };
+    let parts = vec![part(0, 200_000, 6_000), part(1, 300_000, 10_000)];
+    let request = pb::GetRewardRequest { reward_id: divided.rewards[0].reward_id.clone(), ..Default::default() };
+    let reward = client.rewards.get_reward(request).await.unwrap().into_inner().reward.unwrap();
+    let calculation = reward.calculation.unwrap();
+    assert_eq!((calculation.brackets, calculation.brackets_amount), (parts.clone(), Some(usd(4_200))));
+    let told = explain(&mut client, 2).await;
+    let on_ladder = told.credits[0].ladder.clone().unwrap();
+    assert_eq!((on_ladder.brackets, on_ladder.brackets_amount), (parts, Some(usd(4_200))));
+    assert_eq!(on_ladder.booked_change, Some(usd(0)));
+    assert_eq!(told.credits[0].difference(), pb::ExplanationDifference::Unspecified);
+    let sentence = "The brackets of the ladder give 42.00 USD for the affiliate's part of the sale: 20 % for 60.00 USD before the first step, 30 % \
+                    for 100.00 USD from step 1 on.";
+    assert!(told.sentences.iter().any(|told| told == sentence), "{:#?}", told.sentences);
+    refund(&mut client, 1, 4_000).await;
+    assert_eq!(earned(&mut shop).await, 2_000 + 1_800);
+    for number in [1, 2] {
+        assert_eq!(explain(&mut client, number).await.credits[0].difference(), pb::ExplanationDifference::Unspecified);
+    }
     assert_eq!(differences(&server).await, Vec::<String>::new());
 });
 
@@ -226,6 +342,26 @@ db_test!(p9_wrong_ladders_are_refused, |database: TestDatabase| async move {
         let fields: Vec<_> = violations.iter().map(|violation| violation.field.as_str()).collect();
         assert!(fields.contains(&path), "{path}: {violations:?}");
     }
+    // What a ladder that pays for its tally cannot pay for.
+    let flat_of = |min_sale_count| pb::LadderStep { commission: flat(usd(5)), ..by_count(min_sale_count, 1) };
+    let flat_from = |minor| pb::LadderStep { commission: flat(usd(5)), ..by_amount(minor, 1) };
+    let cap = pb::Cap { scope: pb::CapScope::Affiliate.into(), maximum: Some(usd(100)), ..Default::default() };
+    let (marginal, retroactive) = (pb::LadderMode::Marginal, pb::LadderMode::Retroactive);
+    for (base, ladder, caps, path) in [
+        (percent(1), ladder(marginal, vec![by_amount(5, 1), flat_from(6)]), None, "terms.ladder.steps[1].commission"),
+        (flat(usd(5)), ladder(marginal, vec![by_amount(5, 1)]), None, "terms.commission"),
+        (flat(usd(5)), ladder(marginal, vec![by_count(5, 1)]), None, "terms.ladder.steps[0].commission"),
+        (percent(1), ladder(marginal, vec![flat_of(5)]), None, "terms.commission"),
+        (percent(1), ladder(marginal, vec![by_amount(5, 1)]), Some(cap.clone()), "terms.ladder.mode"),
+        (percent(1), ladder(retroactive, vec![by_amount(5, 1)]), Some(cap.clone()), "terms.ladder.mode"),
+    ] {
+        let mut request = request(ladder);
+        let terms = request.terms.as_mut().unwrap();
+        (terms.commission, terms.caps) = (base, caps.into_iter().collect());
+        let error = client.affiliates.create_program(request).await.unwrap_err();
+        let violations = error.get_details_bad_request().unwrap().field_violations;
+        assert!(matches!(violations.as_slice(), [one] if one.field == path), "{path}: {violations:?}");
+    }
     // 99 steps are taken, and returned as they were sent.
     let sent = of(many[..99].to_vec());
     let program = client.affiliates.create_program(request(sent.clone())).await.unwrap().into_inner().program.unwrap();
@@ -260,6 +396,31 @@ db_test!(p9_check_finds_a_tally_that_was_changed, |database: TestDatabase| async
         let expected = format!("has {sale_count} sales of {amount_minor} and should have 2 of 20000");
         assert!(matches!(found.as_slice(), [one] if one.contains(&expected)), "{found:?}");
     }
+});
+
+db_test!(p9_check_finds_what_is_wrongly_paid_for_a_tally, |database: TestDatabase| async move {
+    use sea_orm::{ActiveModelTrait, IntoActiveModel, Set};
+    let server = TestServer::start(&database).await;
+    let steps = vec![by_count(2, 250_000)];
+    let mut shop = open(&server, "shop", Some(ladder(pb::LadderMode::Retroactive, steps))).await;
+    for number in 0..2 {
+        record(&mut shop.client, sale(number, 10_000)).await;
+    }
+    let connection = sea_orm::Database::connect(&database.url).await.unwrap();
+    let row = ladder_tally::Entity::find().one(&connection).await.unwrap().unwrap();
+    assert_eq!((row.paid_minor, row.step_values.as_deref()), (5_000, Some("[1,[4000,5000]]")));
+    let mut changed = row.clone().into_active_model();
+    changed.paid_minor = Set(5_001);
+    changed.update(&connection).await.unwrap();
+    let found = differences(&server).await;
+    assert!(found.iter().any(|one| one.contains("pays 5001 and its sales have changed that by 5000")), "{found:?}");
+    assert!(found.iter().any(|one| one.contains("pays 5001, and its ladder gives 5000")), "{found:?}");
+    let mut changed = row.into_active_model();
+    (changed.paid_minor, changed.step_values) = (Set(5_000), Set(Some("[1,[4001,5000]]".to_owned())));
+    changed.update(&connection).await.unwrap();
+    let found = differences(&server).await;
+    let expected = "has sales that earn 4001 at step 0 and should have 4000";
+    assert!(matches!(found.as_slice(), [one] if one.contains(expected)), "{found:?}");
 });
 
 db_test!(p9_ladders_are_simulated_for_a_sample_sale_alone, |database: TestDatabase| async move {

@@ -337,6 +337,11 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     golden.holds("reward_by_hand.v1.with_threshold", &of_threshold);
     let on_ladder = OrderDetails { laddered: vec![rows::ladders::laddered()], ..OrderDetails::default() };
     golden.holds("conversion_order_details.v1.with_laddered", &on_ladder);
+    let on_ladder = OrderDetails { laddered: vec![rows::ladders::paid()], ..OrderDetails::default() };
+    golden.holds("conversion_order_details.v1.with_laddered_paid", &on_ladder);
+    let divided = Calculation { brackets: Some(rows::ladders::brackets()), ..on_step };
+    golden.holds("reward_calculation.v1.with_brackets", &divided);
+    golden.holds("ladder_tally_step_values.v1", &rows::ladders::tally().step_values);
     let mut noted = NotedFacts::none(rows::enrollment().id);
     noted.keep(ConditionField::AffiliateCountry.noted_as(""), "DE");
     noted.keep(ConditionField::LeadMetadata.noted_as("tier"), "");

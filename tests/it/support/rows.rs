@@ -599,6 +599,7 @@ pub(crate) fn calculation() -> Calculation {
         caps: Vec::new(),
         tally_change: None,
         ladder: None,
+        brackets: None,
     }
 }
 

@@ -2171,18 +2171,33 @@ pub struct Cap {
 }
 /// The commission of the terms rises with what an affiliate has sold in the program, in a period.
 ///
+/// |Mode|Steps|Commissions of the terms and of the steps|
+/// |----|-----|-----------------------------------------|
+/// |LEVEL_UP, RETROACTIVE|`min_sale_count` or `min_amount`|`percent_ppm` or `flat`|
+/// |MARGINAL|`min_amount`|`percent_ppm`, because a flat one is not for an amount|
+/// |MARGINAL|`min_sale_count`|`flat`, because a percentage would depend on which sales fall into the bracket|
+///
+/// RETROACTIVE and MARGINAL are refused with `caps`.
+///
 /// The ladder prices sales to which the enrollment's own commission and `Terms.rules` do not apply, and those lines of a sale. Only what the
 /// ladder prices is counted: each sale of which something is left, and what is left of its net amount. Of a sale that several affiliates share,
 /// each counts the sale, and its share of the amount. A free sale and a sale in another currency than the program's are priced at the step
 /// that was reached, and are not counted; the calculation of the latter has `amount_not_compared`.
 ///
-/// A refund that brings the affiliate below a step takes the step away for later sales, and so does the end of the period. What is told counts
-/// in the order in which it is told, in the period in which it occurred: a sale that is told late is priced at the step that was reached in its
-/// period by then, and changes no other sale. A sale keeps its step when it is refunded or corrected. A sale that is credited anew leaves the
-/// tally of before, and is priced at the step that its affiliate has reached by then. A reward that is denied stays counted.
+/// Under LEVEL_UP, a refund that brings the affiliate below a step takes the step away for later sales, and so does the end of the period. What is
+/// told counts in the order in which it is told, in the period in which it occurred: a sale that is told late is priced at the step that was
+/// reached in its period by then, and changes no other sale. A sale keeps its step when it is refunded or corrected. A sale that is credited anew
+/// leaves the tally of before, and is priced at the step that its affiliate has reached by then. A reward that is denied stays counted.
 ///
-/// A new version of the terms whose ladder has the same mode, the same period and the same kind of steps goes on with what was counted.
-/// Otherwise counting begins anew.
+/// Under RETROACTIVE and MARGINAL, what an affiliate has for the sales of a period follows from what is left of them, in whatever order sales,
+/// refunds and corrections are told. RETROACTIVE: the sum of what they earn at the step that is reached. MARGINAL: the sum of the brackets,
+/// rounded once. The reward of a sale is what it earns at the step that it reaches, or the difference that it makes to the brackets, and a
+/// refund takes its part of this reward. If the sum changes by more or less, the difference is a reward of its own, REWARD_RULE_TALLY_CHANGE, of
+/// which uplines get nothing. Under MARGINAL with `min_sale_count` a sale counts with the affiliate's share of what is left of it.
+///
+/// A new version of the terms whose ladder has the same mode, the same period and the same kind of steps goes on with what was counted. Under
+/// RETROACTIVE and MARGINAL, `commission`, `rounding` and all steps must be the same too. Otherwise counting begins anew, and sales that were
+/// counted before keep what they have earned.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Ladder {
     /// Which sales get the commission of a step. Required.
@@ -3136,6 +3151,13 @@ pub enum LadderMode {
     Unspecified = 0,
     /// The sales that are told after the step was reached. The sale that reaches it has the commission of before.
     LevelUp = 1,
+    /// All sales of the period. Once the affiliate reaches a step, all its sales of the period earn at this step, also the one that reaches it. The
+    /// difference for the earlier ones is a reward of its own, which belongs to the sale that reaches the step.
+    Retroactive = 2,
+    /// What is sold from the step on, up to the next one, like brackets of taxes. A sale that passes a step is divided. With `min_amount` the
+    /// commissions are percentages of what falls into each bracket. With `min_sale_count` they are flat for each sale in the bracket: those after
+    /// `min_sale_count` sales.
+    Marginal = 3,
 }
 impl LadderMode {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -3146,6 +3168,8 @@ impl LadderMode {
         match self {
             Self::Unspecified => "LADDER_MODE_UNSPECIFIED",
             Self::LevelUp => "LADDER_MODE_LEVEL_UP",
+            Self::Retroactive => "LADDER_MODE_RETROACTIVE",
+            Self::Marginal => "LADDER_MODE_MARGINAL",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -3153,6 +3177,8 @@ impl LadderMode {
         match value {
             "LADDER_MODE_UNSPECIFIED" => Some(Self::Unspecified),
             "LADDER_MODE_LEVEL_UP" => Some(Self::LevelUp),
+            "LADDER_MODE_RETROACTIVE" => Some(Self::Retroactive),
+            "LADDER_MODE_MARGINAL" => Some(Self::Marginal),
             _ => None,
         }
     }
@@ -3339,7 +3365,8 @@ pub struct RewardCalculation {
     /// The caps of the terms, as the event met them. The reward of the credited affiliate is at most the least `room_minor`.
     #[prost(message, repeated, tag = "17")]
     pub caps: ::prost::alloc::vec::Vec<CapApplied>,
-    /// Set if the reward is the change of a tally. `base_amount` is then what the event earns before the caps, less refunds.
+    /// Set if the reward is the change of a tally. `base_amount` is then what the event earns before the caps, less refunds. Of a ladder it is what is
+    /// left of the event's own reward.
     #[prost(message, optional, tag = "18")]
     pub tally_change: ::core::option::Option<TallyChange>,
     /// How each line of a sale with lines was priced, in their order. The parts add up to the reward. `rule`, `rate` and the fields of the rule are
@@ -3347,9 +3374,18 @@ pub struct RewardCalculation {
     /// rewards that take back: the conversion of a refund says how much it took of each line.
     #[prost(message, repeated, tag = "19")]
     pub lines: ::prost::alloc::vec::Vec<RewardLine>,
-    /// The step of the ladder that the rate is of, see `Terms.ladder`. Not set if the ladder does not price the sale.
+    /// The step of the ladder that the rate is of, see `Terms.ladder`. Not set if the ladder does not price the sale. In the change of a tally by a
+    /// ladder: the step that is reached now, and what else the affiliate has sold.
     #[prost(message, optional, tag = "20")]
     pub ladder: ::core::option::Option<LadderMet>,
+    /// How LADDER_MODE_MARGINAL divides the affiliate's part of the sale among brackets, in their order. `rate` is then that of the bracket in which
+    /// the sale begins. Empty in all other cases.
+    #[prost(message, repeated, tag = "21")]
+    pub brackets: ::prost::alloc::vec::Vec<LadderBracket>,
+    /// What the brackets give together: the commission of the sale, or of those lines that the ladder prices. Not set without brackets. It is the
+    /// difference that the sale makes to the rounded sum, so it may differ by a minor unit from the rounded sum of these brackets.
+    #[prost(message, optional, tag = "22")]
+    pub brackets_amount: ::core::option::Option<Money>,
     /// The rate. The reward of a refund has the rate of the reward that it reduces.
     #[prost(oneof = "reward_calculation::Rate", tags = "4, 5")]
     pub rate: ::core::option::Option<reward_calculation::Rate>,
@@ -3366,6 +3402,22 @@ pub mod reward_calculation {
         #[prost(message, tag = "5")]
         Flat(super::Money),
     }
+}
+/// The part of a sale that falls into a bracket of a ladder.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LadderBracket {
+    /// The step with which the bracket begins: 0 before the first one.
+    #[prost(int32, tag = "1")]
+    pub step: i32,
+    /// The commission of the bracket.
+    #[prost(message, optional, tag = "2")]
+    pub commission: ::core::option::Option<Commission>,
+    /// How much of the sale's amount falls into it. Not set if the steps have `min_sale_count`.
+    #[prost(message, optional, tag = "3")]
+    pub amount: ::core::option::Option<Money>,
+    /// How much of the sale falls into it, in millionths of a sale. 0 if the steps have `min_amount`.
+    #[prost(int64, tag = "4")]
+    pub share_ppm: i64,
 }
 /// The step of a ladder at which a sale is priced, and what the affiliate had sold before, of what the ladder prices.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3385,6 +3437,9 @@ pub struct LadderMet {
     /// The sum of their amounts, less refunds.
     #[prost(message, optional, tag = "5")]
     pub earlier_amount: ::core::option::Option<Money>,
+    /// What was left of those sales in millionths of a sale, each with the affiliate's share. 0 unless LADDER_MODE_MARGINAL counts sales.
+    #[prost(int64, tag = "6")]
+    pub earlier_share_ppm: i64,
 }
 /// A cap of the terms, as an event met it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3408,14 +3463,15 @@ pub struct CapApplied {
     #[prost(int64, tag = "6")]
     pub room_minor: i64,
 }
-/// How much an affiliate gets for an event within the caps, if that is not what the event's own reward says. The value of the reward is
-/// `paid_after_minor` less `booked_minor`.
+/// How much an affiliate gets for an event within the caps, or by a ladder, if that is not what the event's own reward says. The value of the
+/// reward is `paid_after_minor` less `booked_minor`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct TallyChange {
-    /// What the caps let the affiliate have for the event before, in minor units.
+    /// What the caps let the affiliate have for the event before, in minor units. Of a ladder: by how much the event had changed before what is
+    /// paid for all sales of the period.
     #[prost(int64, tag = "1")]
     pub paid_before_minor: i64,
-    /// What they let the affiliate have for it now.
+    /// The same now.
     #[prost(int64, tag = "2")]
     pub paid_after_minor: i64,
     /// What is left of the event's own reward, and of earlier changes of tallies.
@@ -3877,7 +3933,8 @@ pub enum RewardRule {
     Adjustment = 5,
     /// A commission rule in the program's terms.
     TermsRule = 6,
-    /// The reward is what the caps of the terms let the affiliate have for an event, less what is left of the event's own reward. See `Cap`.
+    /// The reward is what the caps or the ladder of the terms let the affiliate have for an event, less what is left of the event's own reward. See
+    /// `Cap` and `Ladder`.
     TallyChange = 7,
     /// The coupon's own commission.
     Coupon = 8,
@@ -11954,7 +12011,7 @@ pub struct CreditExplanation {
     pub uplines: ::prost::alloc::vec::Vec<UplineExplanation>,
 }
 /// The step of a ladder that a sale has met, and what was missing to the next one before it.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct LadderExplanation {
     /// Which sales get the commission of a step.
     #[prost(enumeration = "LadderMode", tag = "1")]
@@ -11971,6 +12028,16 @@ pub struct LadderExplanation {
     /// What amount was missing to the next step. Not set if its steps have numbers of sales, and on the last one.
     #[prost(message, optional, tag = "5")]
     pub missing_amount: ::core::option::Option<Money>,
+    /// What the sale has changed for the other sales of the period, by rewards of its own: REWARD_RULE_TALLY_CHANGE. Not set under
+    /// LADDER_MODE_LEVEL_UP.
+    #[prost(message, optional, tag = "6")]
+    pub booked_change: ::core::option::Option<Money>,
+    /// How LADDER_MODE_MARGINAL divides the affiliate's part of the sale among brackets, in their order.
+    #[prost(message, repeated, tag = "7")]
+    pub brackets: ::prost::alloc::vec::Vec<LadderBracket>,
+    /// What the brackets give together. Not set without brackets.
+    #[prost(message, optional, tag = "8")]
+    pub brackets_amount: ::core::option::Option<Money>,
 }
 /// A level above a credited affiliate.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -1,14 +1,12 @@
 //! Sentences about how a credit was priced.
 
-use super::{kind, time};
+use super::{kind, ladder, time};
 use crate::domain::commission::Commission;
 use crate::domain::conversion::{Conversion, WHOLE_SHARE_PPM};
 use crate::domain::explanation::credit::without;
 use crate::domain::explanation::{
-    CommissionStep, Compared, Computation, CreditExplanation, ExplanationDifference, LadderExplanation, LaterTerms,
-    TermsResult,
+    CommissionStep, Compared, Computation, CreditExplanation, ExplanationDifference, LaterTerms, TermsResult,
 };
-use crate::domain::ladder::LadderMeasure;
 use crate::domain::money::{Money, Rounding, Unrounded};
 use crate::domain::period::Period;
 use crate::domain::pricing::{Compare, ConditionField, StepResult, ValueType, moment};
@@ -26,10 +24,13 @@ pub(super) fn sentences(event: &Conversion, told: &CreditExplanation, sentences:
     sentences.extend(told.later_terms.iter().map(later));
     sentences.extend(told.steps.iter().filter(|step| step.result != StepResult::NotSet).map(step));
     if let Some(computation) = &told.computation {
-        sentences.push(computed(computation, told.rounding));
+        // Brackets have a sentence of their own.
+        if told.ladder.as_ref().is_none_or(|ladder| ladder.brackets.is_none()) {
+            sentences.push(computed(computation, told.rounding));
+        }
         sentences.extend(computation.caps.iter().map(|cap| capped(cap, computation)));
     }
-    sentences.extend(told.ladder.as_ref().map(ladder));
+    sentences.extend(told.ladder.iter().flat_map(ladder::sentences));
     sentences.extend(difference(told));
 }
 
@@ -253,30 +254,6 @@ fn capped(cap: &CapApplied, told: &Computation) -> String {
         money(cap.room_minor()),
         told.value,
     )
-}
-
-/// The step of a ladder, and what was missing to the next one.
-fn ladder(told: &LadderExplanation) -> String {
-    let when = match told.met.period {
-        Period::AllTime => "before it".to_owned(),
-        period => format!("before it in the {period} from {}", told.met.starts_on),
-    };
-    let count = told.met.sale_count_before;
-    let sales = if count == 1 { "sale" } else { "sales" };
-    let step = match told.met.step {
-        0 => "before the first step of the ladder".to_owned(),
-        step => format!("on step {step} of the ladder"),
-    };
-    let missing = match told.measure {
-        LadderMeasure::SaleCount if told.missing == 1 => "1 sale".to_owned(),
-        LadderMeasure::SaleCount => format!("{} sales", told.missing),
-        LadderMeasure::Amount => Money::new(told.missing, told.met.amount_before.currency).to_string(),
-    };
-    let next = match told.next {
-        Some(_) => format!("{missing} was missing to the next step"),
-        None => "there is no further step".to_owned(),
-    };
-    format!("The affiliate was {step}, with {count} {sales} of {} {when}; {next}.", told.met.amount_before)
 }
 
 /// An amount with six more decimals than its currency has, without zeros at the end.

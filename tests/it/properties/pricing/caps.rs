@@ -230,20 +230,7 @@ impl Story {
             prop_assert_eq!(tally.earned_minor, in_tallies.remove(&tally.key).unwrap_or_default(), "{:?}", tally);
         }
         prop_assert!(in_tallies.values().all(|sum| *sum == 0), "{:?}", in_tallies);
-        let mut on_ladders: BTreeMap<_, (i64, i64)> = BTreeMap::new();
-        for sale in self.shop.set.conversions.iter() {
-            for laddered in &sale.order.laddered {
-                let (count, amount) = on_ladders.entry(laddered.key(sale.account_id)).or_default();
-                *count += laddered.part.sale_count;
-                *amount += laddered.part.amount_minor;
-            }
-        }
-        for tally in self.shop.set.ladder_tallies.iter() {
-            let sum = on_ladders.remove(&tally.key).unwrap_or_default();
-            prop_assert_eq!((tally.sale_count, tally.amount_minor), sum, "{:?}", tally);
-        }
-        prop_assert!(on_ladders.values().all(|sum| *sum == (0, 0)), "{:?}", on_ladders);
-        Ok(())
+        super::super::tallies::check_ladders(&self.shop.set)
     }
 
     /// Refunds what is left of everything.

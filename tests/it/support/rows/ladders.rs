@@ -1,5 +1,6 @@
 //! Samples of ladders and their tallies.
 
+use headwater::domain::brackets::{Bracket, Brackets};
 use headwater::domain::calendar::Day;
 use headwater::domain::commission::Commission;
 use headwater::domain::ladder::{
@@ -20,7 +21,8 @@ pub(crate) fn tally() -> LadderTally {
         period: Period::Month,
         starts_on: Day(20_758),
     };
-    LadderTally { key, sale_count: 3, amount_minor: 30_000 }
+    let step_values = vec![3_000, 6_000];
+    LadderTally { key, sale_count: 3, amount_minor: 30_000, share_ppm: 3_000_000, step_values, paid_minor: 6_000 }
 }
 
 pub(crate) fn ladder() -> Ladder {
@@ -42,6 +44,7 @@ pub(crate) fn met() -> LadderMet {
         starts_on: Day(20_758),
         sale_count_before: 2,
         amount_before: usd(120_000),
+        share_before_ppm: 0,
     }
 }
 
@@ -53,6 +56,24 @@ pub(crate) fn laddered() -> Laddered {
         terms_version: 1,
         since_version: 1,
         met: met(),
-        part: LadderPart { sale_count: 1, amount_minor: 10_000 },
+        part: LadderPart { sale_count: 1, amount_minor: 10_000, ..LadderPart::default() },
+        paid_minor: 0,
+        other_minor: 0,
+        changed_minor: 0,
+        is_withdrawn: false,
     }
+}
+
+/// The same under a ladder that pays for its tally.
+pub(crate) fn paid() -> Laddered {
+    let part = LadderPart { share_ppm: 500_000, step_values: vec![500, 1_000], ..laddered().part };
+    let met = LadderMet { share_before_ppm: 2_500_000, ..met() };
+    Laddered { met, part, paid_minor: 900, other_minor: 50, changed_minor: -100, is_withdrawn: true, ..laddered() }
+}
+
+pub(crate) fn brackets() -> Brackets {
+    let commission = Commission::PercentPpm;
+    let below = Bracket { step: 0, commission: commission(100_000), size: 4_000 };
+    let on_step = Bracket { step: 1, commission: commission(150_000), size: 6_000 };
+    Brackets { parts: vec![below, on_step], value_minor: 1_300 }
 }
