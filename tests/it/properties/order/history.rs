@@ -108,20 +108,6 @@ pub(super) struct History {
     pub(super) items: Vec<Item>,
 }
 
-impl History {
-    /// Whether a customer signs up again with traces.
-    pub(super) fn has_second_sign_up(&self) -> bool {
-        let mut signed_up = [false; 2];
-        self.items.iter().any(|item| match &item.what {
-            What::Event(Event::Lead { customer, traces }) => {
-                let has_traces = traces.visitor.is_some() || traces.affiliate.is_some() || traces.coupon.is_some();
-                std::mem::replace(&mut signed_up[*customer], true) && has_traces
-            }
-            _ => false,
-        })
-    }
-}
-
 fn traces() -> impl Strategy<Value = Traces> {
     (option::weighted(0.4, 0..2_usize), option::weighted(0.2, 0..AFFILIATES), option::weighted(0.2, 0..2_usize))
         .prop_map(|(visitor, affiliate, coupon)| Traces { visitor, affiliate, coupon })
