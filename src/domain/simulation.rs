@@ -112,6 +112,8 @@ pub enum OrderMatters {
     SeveralCaps,
     /// The same, of the tally of a program.
     CapOfProgram,
+    /// What is earned under a cap depends on the step of a ladder.
+    LadderAndCap,
     /// Uplines earn a part of a commission, so it matters whose commission found no room.
     Uplines,
     /// A maximum that is changed pays nothing of before and takes nothing back.
@@ -134,7 +136,9 @@ impl OrderMatters {
 
     fn by_one(rules: &TermsDraft) -> Option<Self> {
         let count = rules.caps.iter().filter(|cap| cap.scope != CapScope::SingleEvent).count();
-        if rules.caps.iter().any(|cap| cap.scope == CapScope::Program) {
+        if count > 0 && rules.ladder.is_some() {
+            Some(Self::LadderAndCap)
+        } else if rules.caps.iter().any(|cap| cap.scope == CapScope::Program) {
             Some(Self::CapOfProgram)
         } else if count > 1 {
             Some(Self::SeveralCaps)
@@ -167,6 +171,11 @@ pub struct SimulatedConversion {
 }
 
 impl SimulatedConversion {
+    /// Whether it is a part of the results: it occurred while the proposed terms stand, or they change what it earns.
+    pub fn is_told(&self) -> bool {
+        self.is_covered || self.current != self.proposed
+    }
+
     /// What the proposed terms change for an affiliate.
     pub fn difference(&self, key: &(AffiliateId, Currency)) -> i64 {
         let of = |earnings: &Earnings| earnings.get(key).copied().unwrap_or_default();

@@ -109,10 +109,6 @@ async fn begin(call: &Call, message: &pb::SimulateTermsRequest) -> Result<Begun,
     check_currency(&wanted.terms, program.currency)
         .map_err(|refusal| Error::from(refusal).with_paths(<pb::CreateProgramRequest as Change>::PATHS))?;
     let versions = store::simulation::versions(store, account_id).await?;
-    refuse_ladders(
-        &wanted,
-        versions.iter().any(|terms| terms.program_id == program.id && terms.rules.ladder.is_some()),
-    )?;
     let in_force = store::program::terms_in_force(store, &program, call.now()).await?;
     let proposed = ProposedTerms::new(&in_force, wanted.terms, wanted.start_at, wanted.end_at);
     if wanted.sale.is_none() {
@@ -157,19 +153,6 @@ fn refuse_unordered(proposed: &ProposedTerms, versions: &[Terms]) -> Result<(), 
     fields.complete(Some(()))
 }
 
-/// Ladders count what all customers of an affiliate buy, in the order in which it was told.
-fn refuse_ladders(wanted: &Wanted, has_ladder: bool) -> Result<(), Error> {
-    let mut fields = Fields::default();
-    if wanted.sale.is_none() && wanted.terms.ladder.is_some() {
-        fields.wrong("terms.ladder", "cannot be simulated over the history; leave it out, or send a sample_sale");
-    }
-    if wanted.sale.is_none() && has_ladder {
-        let problem = "has terms with a ladder, which cannot be simulated over the history; send a sample_sale";
-        fields.wrong("program_id", problem);
-    }
-    fields.complete(Some(()))
-}
-
 const fn why_unordered(reason: OrderMatters) -> &'static str {
     match reason {
         OrderMatters::SeveralCaps => {
@@ -179,6 +162,10 @@ const fn why_unordered(reason: OrderMatters) -> &'static str {
         OrderMatters::CapOfProgram => {
             "a cap of the program cannot be simulated over the history, because what it pays to whom depends on the order in which all \
              events were told; leave it out, or send a sample_sale"
+        }
+        OrderMatters::LadderAndCap => {
+            "a ladder and a cap of customers, affiliates or the program cannot be simulated together over the history, because the step decides \
+             what the cap limits; leave one of both out, or send a sample_sale"
         }
         OrderMatters::Uplines => {
             "caps and upline_levels cannot be simulated together over the history, because uplines earn of those commissions that found \
@@ -307,7 +294,7 @@ impl Running {
     }
 
     fn progress(&self) -> Content {
-        let judged_conversion_count = self.simulation.results.judged_count;
+        let judged_conversion_count = self.simulation.judged_count();
         Content::Progress(pb::SimulationProgress { judged_conversion_count, conversion_count: self.conversion_count })
     }
 

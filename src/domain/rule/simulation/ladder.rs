@@ -1,0 +1,330 @@
+//! The ladders of a simulation. What a sale earns is known for each step; which step it has met depends on the sales of all customers of its
+//! affiliate that were told before. So sales are noted while their customers are judged, and climb in the order in which they were told once
+//! all are known. Only sales that meet a ladder are noted.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::Recorded;
+use super::group::Group;
+use super::meeting::{Meeting, Told, told};
+use crate::domain::calendar::Day;
+use crate::domain::conversion::{Conversion, ConversionKind, ConversionOutcome, OrderDetails, SaleLine};
+use crate::domain::id::{AffiliateId, ConversionId};
+use crate::domain::ladder::{LadderMet, LadderPart, LadderTally, LadderTallyKey, Laddered};
+use crate::domain::money::{Currency, Money};
+use crate::domain::period::Period;
+use crate::domain::program::Terms;
+use crate::domain::refusal::{Field, Refusal};
+use crate::domain::rule::commission::{self, Claim, credits_of};
+use crate::domain::rule::context::Context;
+use crate::domain::rule::ladder;
+use crate::domain::rule::noted;
+use crate::domain::rule::tally::day_of;
+use crate::domain::rule::verdict::Verdict;
+use crate::domain::simulation::Earnings;
+
+/// How many meetings of sales with ladders a simulation notes.
+const MEETINGS_MAX: usize = 200_000;
+
+/// What a sale earns at a step in addition to what it earns at step 0.
+pub(super) type Worth = Vec<((AffiliateId, Currency), i64)>;
+
+/// A credit of a sale that meets a ladder.
+#[derive(Debug)]
+struct Climber {
+    sale_id: ConversionId,
+    key: LadderTallyKey,
+    terms: Arc<Terms>,
+    /// What it is worth at each step from step 1 on. Nothing if the sale is credited anew later.
+    worth: Vec<Worth>,
+}
+
+/// What a climber has in its tally from a moment on. The first time it meets a step.
+#[derive(Debug, Clone, Copy)]
+struct Climb {
+    at: Told,
+    rank: u32,
+    climber: usize,
+    part: LadderPart,
+}
+
+/// The sales that meet ladders, by the same terms.
+#[derive(Debug, Default)]
+pub(in crate::domain::rule) struct Climbs {
+    climbers: Vec<Climber>,
+    climbs: Vec<Climb>,
+}
+
+impl Climbs {
+    /// Adds those of another customer.
+    ///
+    /// # Errors
+    /// [`Refusal::InvalidField`] if there are too many.
+    pub(in crate::domain::rule) fn append(&mut self, other: Self) -> Result<(), Refusal> {
+        let first = self.climbers.len();
+        if first + other.climbers.len() > MEETINGS_MAX {
+            let problem = format!(
+                "cannot be simulated over a history in which sales meet a ladder more than {MEETINGS_MAX} times; send a sample_sale"
+            );
+            return Err(Refusal::InvalidField { field: Field::TermsLadder, problem });
+        }
+        self.climbers.extend(other.climbers);
+        self.climbs.extend(other.climbs.into_iter().map(|climb| Climb { climber: first + climb.climber, ..climb }));
+        Ok(())
+    }
+
+    pub(in crate::domain::rule) fn sales(&self) -> impl Iterator<Item = ConversionId> {
+        self.climbers.iter().map(|climber| climber.sale_id)
+    }
+
+    /// Lets all sales climb. Returns what each earns in addition to what it earns at step 0.
+    ///
+    /// # Errors
+    /// The refusal of sums that are too large.
+    pub(in crate::domain::rule) fn climb(&mut self) -> Result<BTreeMap<ConversionId, Earnings>, Refusal> {
+        self.climbs.sort_by_key(|climb| (climb.at, climb.rank));
+        let mut tallies: BTreeMap<LadderTallyKey, LadderTally> = BTreeMap::new();
+        let mut parts: Vec<Option<LadderPart>> = vec![None; self.climbers.len()];
+        let mut earned: BTreeMap<ConversionId, Earnings> = BTreeMap::new();
+        for climb in &self.climbs {
+            let (Some(climber), Some(part)) = (self.climbers.get(climb.climber), parts.get_mut(climb.climber)) else {
+                continue;
+            };
+            let tally = tallies.entry(climber.key).or_insert(LadderTally::none(climber.key));
+            if part.is_none()
+                && let Some(ladder) = &climber.terms.rules.ladder
+            {
+                let step = usize::try_from(ladder.step_at(tally)).unwrap_or_default();
+                let worth = step.checked_sub(1).and_then(|place| climber.worth.get(place));
+                let sums = earned.entry(climber.sale_id).or_default();
+                for (key, minor) in worth.into_iter().flatten() {
+                    let sum = sums.entry(*key).or_default();
+                    *sum = sum.saturating_add(*minor);
+                }
+            }
+            tally.replace(part.unwrap_or_default(), climb.part)?;
+            *part = Some(climb.part);
+        }
+        Ok(earned)
+    }
+}
+
+/// The step 0 of the ladder that a claim meets, or another one.
+pub(super) fn at_step(
+    context: &mut Context<'_>,
+    event: &Conversion,
+    claim: &Claim,
+    step: i32,
+) -> Result<Option<Laddered>, Refusal> {
+    let Some(ladder) = claim.terms.rules.ladder.as_ref().filter(|_| event.kind == ConversionKind::Sale) else {
+        return Ok(None);
+    };
+    let starts_on = match ladder.period {
+        Period::AllTime => Day::default(),
+        period => period.first_day(day_of(context, event.occurred_at)?),
+    };
+    let credit = &claim.credit;
+    let currency = context.set.program(context.account_id, credit.program_id)?.currency;
+    let amount_before = Money::new(0, currency);
+    Ok(Some(Laddered {
+        enrollment_id: credit.enrollment_id,
+        affiliate_id: credit.affiliate_id,
+        program_id: credit.program_id,
+        terms_version: credit.terms_version,
+        since_version: ladder.since_version,
+        met: LadderMet { step, period: ladder.period, starts_on, sale_count_before: 0, amount_before },
+        part: LadderPart::default(),
+    }))
+}
+
+/// What the credits of a sale are worth at the steps of their ladders. The sale is in the set.
+pub(super) fn worths(
+    context: &mut Context<'_>,
+    group: &Group,
+    recorded: &Recorded,
+    event: &Conversion,
+    verdict: &Verdict,
+) -> Result<Vec<Vec<Worth>>, Refusal> {
+    let mut all = Vec::with_capacity(verdict.claims.len());
+    for claim in &verdict.claims {
+        let Some(ladder) = claim.terms.rules.ladder.as_ref().filter(|_| event.kind == ConversionKind::Sale) else {
+            all.push(Vec::new());
+            continue;
+        };
+        let mut base = None;
+        let mut worth = Vec::with_capacity(ladder.steps.len());
+        for step in 0..=ladder.steps.len() {
+            let step = i32::try_from(step).unwrap_or(i32::MAX);
+            let sums = super::earn_by(context, (group, recorded, event, verdict), std::slice::from_ref(claim), step)?;
+            match &base {
+                None => base = Some(sums),
+                Some(base) => worth.push(difference(&sums, base)),
+            }
+        }
+        all.push(worth);
+    }
+    Ok(all)
+}
+
+fn difference(sums: &Earnings, base: &Earnings) -> Worth {
+    let of = |sums: &Earnings, key: &(AffiliateId, Currency)| sums.get(key).copied().unwrap_or_default();
+    let keys: std::collections::BTreeSet<_> = sums.keys().chain(base.keys()).copied().collect();
+    let worth = keys.into_iter().map(|key| (key, of(sums, &key).saturating_sub(of(base, &key))));
+    worth.filter(|(_, minor)| *minor != 0).collect()
+}
+
+/// Something that changes what a sale has in tallies.
+enum Turn<'met> {
+    Credited(&'met Meeting),
+    Changed(Conversion),
+}
+
+/// Notes how a sale climbs: with each meeting and each refund or correction of it.
+pub(super) fn note(
+    context: &mut Context<'_>,
+    group: &Group,
+    event: &Conversion,
+    meetings: &[Meeting],
+    worths: Vec<Vec<Worth>>,
+) -> Result<Climbs, Refusal> {
+    let mut climbs = Climbs::default();
+    let has_ladder = |meeting: &Meeting| meeting.claims.iter().any(|claim| claim.terms.rules.ladder.is_some());
+    if !meetings.iter().any(has_ladder) {
+        return Ok(climbs);
+    }
+    let mut states = states(event, group.changes_of(event), meetings)?.into_iter();
+    let Some((_, _, mut state)) = states.next() else { return Ok(climbs) };
+    let mut turns: Vec<_> =
+        meetings.iter().map(|meeting| (meeting.at, meeting.rank, Turn::Credited(meeting))).collect();
+    turns.extend(states.map(|(at, rank, state)| (at, rank, Turn::Changed(state))));
+    turns.sort_by_key(|(at, rank, _)| (*at, *rank));
+    let mut worths = Some(worths);
+    let count = meetings.len();
+    let mut met_count = 0;
+    let mut last: Option<&Meeting> = None;
+    let mut standing: Vec<(usize, &Claim)> = Vec::new();
+    for (at, rank, turn) in turns {
+        let mut meeting_now = None;
+        match turn {
+            Turn::Credited(meeting) => {
+                met_count += 1;
+                last = Some(meeting);
+                for (climber, _) in standing.drain(..) {
+                    climbs.climbs.push(Climb { at, rank, climber, part: LadderPart::default() });
+                }
+                if at == told(event) || !is_refunded_whole(&state) {
+                    meeting_now = Some(meeting);
+                }
+            }
+            Turn::Changed(now) => {
+                state = now;
+                for (climber, claim) in &standing {
+                    let part = part_of(context, &state, last, claim)?;
+                    climbs.climbs.push(Climb { at, rank, climber: *climber, part });
+                }
+                // A sale of which nothing was left when it was credited is credited when it is corrected.
+                if standing.is_empty() && !is_refunded_whole(&state) {
+                    meeting_now = last;
+                }
+            }
+        }
+        let Some(meeting) = meeting_now else { continue };
+        let mut of_claims = if met_count == count { worths.take() } else { None }.unwrap_or_default().into_iter();
+        for claim in &meeting.claims {
+            let worth = of_claims.next().unwrap_or_default();
+            let Some(laddered) = at_step(context, event, claim, 0)? else { continue };
+            let part = part_of(context, &state, last, claim)?;
+            let climber = climbs.climbers.len();
+            let (key, terms) = (laddered.key(context.account_id), Arc::clone(&claim.terms));
+            climbs.climbers.push(Climber { sale_id: event.id, key, terms, worth });
+            climbs.climbs.push(Climb { at, rank, climber, part });
+            standing.push((climber, claim));
+        }
+    }
+    Ok(climbs)
+}
+
+fn is_refunded_whole(sale: &Conversion) -> bool {
+    sale.refund_count > 0 && sale.amount.is_some_and(|amount| amount.amount_minor == sale.refunded_minor)
+}
+
+/// What a sale in this state has in the tally of a claim.
+fn part_of(
+    context: &mut Context<'_>,
+    state: &Conversion,
+    meeting: Option<&Meeting>,
+    claim: &Claim,
+) -> Result<LadderPart, Refusal> {
+    let (Some(meeting), Some(laddered)) = (meeting, at_step(context, state, claim, 0)?) else {
+        return Ok(LadderPart::default());
+    };
+    let order = OrderDetails {
+        customer_sale: meeting.customer_sale,
+        counted: Vec::new(),
+        laddered: vec![laddered],
+        ..state.order.clone()
+    };
+    let credits = credits_of(&meeting.claims);
+    let outcome = ConversionOutcome::Attributed;
+    let sale = context.put(Conversion { outcome, credits, order, ..state.clone() });
+    let noted = noted::with_noted(context, &sale, (&claim.credit, &claim.terms))?;
+    let priced = commission::price(context, noted.as_ref().unwrap_or(&sale), claim)?;
+    ladder::count(context, &sale, claim.split.as_ref(), laddered, priced.as_ref())?;
+    let sale = context.set.conversion(context.account_id, state.id)?;
+    Ok(sale.laddered(laddered.enrollment_id).map(|laddered| laddered.part).unwrap_or_default())
+}
+
+/// A sale as it was told, and as each refund and correction left it.
+fn states(
+    event: &Conversion,
+    changes: &[Arc<Conversion>],
+    meetings: &[Meeting],
+) -> Result<Vec<(Told, u32, Conversion)>, Refusal> {
+    let corrections = changes.iter().filter(|change| change.kind == ConversionKind::Correction);
+    let corrected: i64 = corrections.filter_map(|change| change.amount).map(|amount| amount.amount_minor).sum();
+    let mut state = Conversion { refunded_minor: 0, refund_count: 0, ..event.clone() };
+    if let Some(amount) = &mut state.amount {
+        amount.amount_minor -= corrected;
+    }
+    let claims = || meetings.iter().flat_map(|meeting| &meeting.claims);
+    let has_corrections = changes.iter().any(|change| change.kind == ConversionKind::Correction);
+    if claims().all(|claim| claim.terms.rules.commission_rules.is_empty()) {
+        // The ladder prices all lines or none.
+        state.order.lines.clear();
+    } else if has_corrections && !state.order.lines.is_empty() {
+        let problem = format!(
+            "cannot be simulated with rules over the history, because the lines of {} were corrected and what they were is not kept; leave \
+             out the ladder or the rules, or send a sample_sale",
+            event.id
+        );
+        return Err(Refusal::InvalidField { field: Field::TermsLadder, problem });
+    }
+    state.order.lines.iter_mut().for_each(|line| (line.refunded_minor, line.refunded_quantity) = (0, 0));
+    let mut states = vec![(told(event), 0, state.clone())];
+    for change in changes {
+        let minor = change.amount.map_or(0, |amount| amount.amount_minor);
+        if change.kind == ConversionKind::Correction {
+            if let Some(amount) = &mut state.amount {
+                amount.amount_minor += minor;
+            }
+        } else {
+            state.refunded_minor -= minor + change.excess_minor;
+            state.refund_count = state.refund_count.saturating_add(1);
+            refund_lines(&mut state.order.lines, &change.order.lines);
+        }
+        // A refund that waited is booked after its sale was credited.
+        let (at, rank) = if told(change) < told(event) { (told(event), u32::MAX) } else { (told(change), 0) };
+        states.push((at, rank, state.clone()));
+    }
+    Ok(states)
+}
+
+fn refund_lines(lines: &mut [SaleLine], refunded: &[SaleLine]) {
+    for part in refunded {
+        if let Some(line) = lines.iter_mut().find(|line| line.line_id == part.line_id) {
+            line.refunded_minor -= part.amount_minor;
+            line.refunded_quantity += part.quantity;
+        }
+    }
+}
