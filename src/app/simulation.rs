@@ -115,7 +115,7 @@ impl Simulation {
     /// A simulation of terms over the history of an account, which has judged nothing yet. `versions` are those of all programs.
     pub fn new(app: Arc<App>, account_id: AccountId, proposed: ProposedTerms, versions: &[Terms]) -> Self {
         let now = app.clock().now();
-        let tallies = SimulatedTallies::of(versions.iter().chain([proposed.terms.as_ref()]));
+        let tallies = SimulatedTallies::of(&versions.iter().collect::<Vec<_>>(), &proposed);
         let (proposed, catalogues) = (Arc::new(proposed), Catalogues::default());
         let place = if tallies.wants_loose_changes() { Place::LooseChanges(None) } else { Place::Leads(None) };
         let results = Results::default();

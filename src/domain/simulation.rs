@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::id::{AffiliateId, ConversionId, ProgramId};
+use super::ladder::Ladder;
 use super::money::Currency;
 use super::program::{Terms, TermsDraft};
 use super::tally::{Cap, CapScope};
@@ -87,6 +88,31 @@ impl ProposedTerms {
         let stands = |terms: &&&Terms| self.end_at.is_some() || !self.replaces(terms);
         let rest = versions.iter().filter(stands).map(|terms| &terms.rules);
         rest.chain([&self.terms.rules]).collect()
+    }
+
+    /// Since which version each version of the program counts on its ladder, if these had been published in place of the one that they stand in
+    /// place of. Empty if they only stand in place of it for a time.
+    pub fn counting_since(&self, versions: &[&Terms]) -> BTreeMap<i32, i32> {
+        let Replaced::Version(replaced) = self.replaced else { return BTreeMap::new() };
+        if self.end_at.is_some() {
+            return BTreeMap::new();
+        }
+        let mut versions: Vec<_> = versions.iter().filter(|terms| terms.program_id == self.terms.program_id).collect();
+        versions.sort_by_key(|terms| terms.version);
+        let mut since = BTreeMap::new();
+        let mut before: Option<(&Ladder, i32)> = None;
+        for terms in versions {
+            let (version, rules) = match terms.version == replaced {
+                true => (Self::VERSION, &self.terms.rules),
+                false => (terms.version, &terms.rules),
+            };
+            before = rules.ladder.as_ref().map(|ladder| {
+                let goes_on = before.filter(|(before, _)| ladder.goes_on(before));
+                (ladder, goes_on.map_or(terms.version, |(_, since)| since))
+            });
+            since.extend(before.map(|(_, counting_since)| (version, counting_since)));
+        }
+        since
     }
 
     /// Whether they stand in place of a version.

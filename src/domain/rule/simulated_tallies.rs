@@ -12,7 +12,7 @@ use crate::domain::id::ConversionId;
 use crate::domain::program::Terms;
 use crate::domain::refusal::Refusal;
 use crate::domain::set::WorkingSet;
-use crate::domain::simulation::{SimulatedConversion, has_tallies};
+use crate::domain::simulation::{ProposedTerms, SimulatedConversion, has_tallies};
 use crate::domain::tally::{Tally, TallyKey};
 
 /// The tallies by the same terms.
@@ -29,6 +29,8 @@ pub struct SimulatedTallies {
     pub(super) has_ladders: bool,
     pub(super) current_climbs: Climbs,
     pub(super) proposed_climbs: Climbs,
+    /// Since which version each version of the program counts on its ladder, with the proposed terms in place of one.
+    pub(super) counting_since: BTreeMap<i32, i32>,
     /// The sales that meet a ladder, with what they earn at step 0.
     pub(super) climbing: Vec<SimulatedConversion>,
     /// The refunds and corrections without a lead of each sale.
@@ -36,10 +38,11 @@ pub struct SimulatedTallies {
 }
 
 impl SimulatedTallies {
-    /// Tallies of nothing. `versions` are all terms that may apply to an event.
-    pub fn of<'terms>(versions: impl IntoIterator<Item = &'terms Terms>) -> Self {
-        let mut tallies = Self::default();
-        for terms in versions {
+    /// Tallies of nothing. `versions` are those of all programs.
+    pub fn of(versions: &[&Terms], proposed: &ProposedTerms) -> Self {
+        let counting_since = proposed.counting_since(versions);
+        let mut tallies = Self { counting_since, ..Self::default() };
+        for terms in versions.iter().copied().chain([proposed.terms.as_ref()]) {
             tallies.has_ladders |= terms.rules.ladder.is_some();
             tallies.count_all |= terms.rules.ladder.is_some() || has_tallies(&terms.rules);
         }

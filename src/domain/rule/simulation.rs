@@ -119,6 +119,7 @@ fn compare(
     let recorded = Recorded::of(context, &group)?;
     context.set.roll_back();
     let has_ladders = tallies.has_ladders;
+    let program_id = proposed.terms.program_id;
     let judging = Judging { group: &group, recorded: &recorded, is_wanted: &is_wanted, has_ladders };
     let (current, of_current) = pass(context, &judging, None, &tallies.current)?;
     let (changed, of_proposed) = pass(context, &judging, Some(proposed), &tallies.proposed)?;
@@ -126,9 +127,8 @@ fn compare(
     tallies.proposed.extend(of_proposed);
     let climbing: BTreeSet<_> = current.climbs.sales().chain(changed.climbs.sales()).collect();
     tallies.current_climbs.append(current.climbs)?;
-    tallies.proposed_climbs.append(changed.climbs)?;
+    tallies.proposed_climbs.append(changed.climbs.counted_since(program_id, &tallies.counting_since))?;
     let (current, changed) = (current.earned, changed.earned);
-    let program_id = proposed.terms.program_id;
     let simulated = group.events().map(|event| {
         let is_covered = proposed.covers(event.occurred_at);
         let of = |earned: &BTreeMap<ConversionId, Earned>| earned.get(&event.id).cloned().unwrap_or_default();

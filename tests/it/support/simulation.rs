@@ -34,7 +34,8 @@ pub(crate) fn simulated(
     let leads = set.leads.iter().map(|lead| SimulatedCustomer::Lead(lead.id));
     let alone = set.conversions.iter().filter(|event| event.lead_id.is_none());
     let customers: Vec<_> = leads.chain(alone.map(|event| SimulatedCustomer::Event(event.id))).collect();
-    let mut tallies = SimulatedTallies::of(set.terms.iter().chain([&proposed.terms]).map(AsRef::as_ref));
+    let versions: Vec<&Terms> = set.terms.iter().map(AsRef::as_ref).collect();
+    let mut tallies = SimulatedTallies::of(&versions, &proposed);
     let is_change =
         |event: &&Arc<Conversion>| matches!(event.kind, ConversionKind::Refund | ConversionKind::Correction);
     set.conversions.iter().filter(is_change).for_each(|change| tallies.add_loose_change(Arc::clone(change)));

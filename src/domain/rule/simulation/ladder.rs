@@ -10,7 +10,7 @@ use super::group::Group;
 use super::meeting::{Meeting, Told, told};
 use crate::domain::calendar::Day;
 use crate::domain::conversion::{Conversion, ConversionKind, ConversionOutcome, OrderDetails, SaleLine};
-use crate::domain::id::{AffiliateId, ConversionId};
+use crate::domain::id::{AffiliateId, ConversionId, ProgramId};
 use crate::domain::ladder::{LadderMet, LadderPart, LadderTally, LadderTallyKey, Laddered};
 use crate::domain::money::{Currency, Money};
 use crate::domain::period::Period;
@@ -72,6 +72,20 @@ impl Climbs {
         self.climbers.extend(other.climbers);
         self.climbs.extend(other.climbs.into_iter().map(|climb| Climb { climber: first + climb.climber, ..climb }));
         Ok(())
+    }
+
+    /// The same, where versions of the terms of a program count since other ones.
+    pub(in crate::domain::rule) fn counted_since(
+        mut self,
+        program_id: ProgramId,
+        counting_since: &BTreeMap<i32, i32>,
+    ) -> Self {
+        for climber in self.climbers.iter_mut().filter(|climber| climber.key.program_id == program_id) {
+            if let Some(since_version) = counting_since.get(&climber.terms.version) {
+                climber.key.since_version = *since_version;
+            }
+        }
+        self
     }
 
     pub(in crate::domain::rule) fn sales(&self) -> impl Iterator<Item = ConversionId> {

@@ -98,7 +98,7 @@ impl Generator {
         let rng = &mut self.rng;
         let (field, comparison, values) = match rng.u32(0..4) {
             0 => {
-                let channel = pick(rng, &["ONLINE", "POINT_OF_SALE"]);
+                let channel = pick(rng, &["SALE_CHANNEL_ONLINE", "SALE_CHANNEL_POINT_OF_SALE"]);
                 (ConditionField::Channel, Equal, vec![channel.to_owned()])
             }
             1 => (ConditionField::Quantity, Equal, vec!["3".to_owned()]),

@@ -63,12 +63,7 @@ fn holds(condition: &pb::Condition, sale: &pb::Conversion, if_compared: Option<b
             None => minor(sale.amount.as_ref()),
         },
         ConditionField::Quantity => i64::from(sale.quantity),
-        ConditionField::Channel => {
-            return condition
-                .values
-                .iter()
-                .any(|value| value == sale.channel().as_str_name().trim_start_matches("SALE_CHANNEL_"));
-        }
+        ConditionField::Channel => return condition.values.iter().any(|value| value == sale.channel().as_str_name()),
         other => unreachable!("{other:?} is not drawn"),
     };
     match (condition.comparison(), numbers.as_slice()) {
