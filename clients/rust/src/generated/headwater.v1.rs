@@ -13069,7 +13069,8 @@ pub struct SimulateTermsRequest {
     pub program_id: ::prost::alloc::string::String,
     /// The proposed terms, with the defaults and limits that UpdateProgram has. `version` and `start_time` are not read. Required. Unless there is a
     /// `sample_sale`, terms are refused if the order in which all events were told decides what their `caps` pay, and so is a program that has such a
-    /// version: several caps of customers and affiliates, a cap of the program, caps with `upline_levels`, and one cap with two maxima.
+    /// version: several caps of customers and affiliates, a cap of the program, caps with `upline_levels` or a `ladder`, and one cap with two maxima. Sales
+    /// climb a `ladder` in the order in which they were told, up to 200,000 times.
     #[prost(message, optional, tag = "2")]
     pub terms: ::core::option::Option<Terms>,
     /// The proposed terms stand in place of the terms in force from this time on. Not later than now. Not set: from the start of the version

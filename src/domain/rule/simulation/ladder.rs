@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::Recorded;
 use super::group::Group;
-use super::meeting::{Meeting, Told, told};
+use super::meeting::{Meeting, Rank, Told, told};
 use crate::domain::calendar::Day;
 use crate::domain::conversion::{Conversion, ConversionKind, ConversionOutcome, OrderDetails, SaleLine};
 use crate::domain::id::{AffiliateId, ConversionId, ProgramId};
@@ -44,7 +44,7 @@ struct Climber {
 #[derive(Debug, Clone, Copy)]
 struct Climb {
     at: Told,
-    rank: u32,
+    rank: Rank,
     climber: usize,
     part: LadderPart,
 }
@@ -294,7 +294,7 @@ fn states(
     event: &Conversion,
     changes: &[Arc<Conversion>],
     meetings: &[Meeting],
-) -> Result<Vec<(Told, u32, Conversion)>, Refusal> {
+) -> Result<Vec<(Told, Rank, Conversion)>, Refusal> {
     let corrections = changes.iter().filter(|change| change.kind == ConversionKind::Correction);
     let corrected: i64 = corrections.filter_map(|change| change.amount).map(|amount| amount.amount_minor).sum();
     let mut state = Conversion { refunded_minor: 0, refund_count: 0, ..event.clone() };
@@ -315,7 +315,7 @@ fn states(
         return Err(Refusal::InvalidField { field: Field::TermsLadder, problem });
     }
     state.order.lines.iter_mut().for_each(|line| (line.refunded_minor, line.refunded_quantity) = (0, 0));
-    let mut states = vec![(told(event), 0, state.clone())];
+    let mut states = vec![(told(event), own_rank(event, 0), state.clone())];
     for change in changes {
         let minor = change.amount.map_or(0, |amount| amount.amount_minor);
         if change.kind == ConversionKind::Correction {
@@ -329,9 +329,13 @@ fn states(
         }
         // A refund that waited is booked after its sale was credited.
         let (at, rank) = if told(change) < told(event) { (told(event), u32::MAX) } else { (told(change), 0) };
-        states.push((at, rank, state.clone()));
+        states.push((at, own_rank(event, rank), state.clone()));
     }
     Ok(states)
+}
+
+const fn own_rank(event: &Conversion, rank: u32) -> Rank {
+    (event.occurred_at, event.id, rank)
 }
 
 fn refund_lines(lines: &mut [SaleLine], refunded: &[SaleLine]) {

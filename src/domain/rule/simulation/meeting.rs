@@ -31,11 +31,14 @@ pub(super) fn told(event: &Conversion) -> Told {
 /// How many judgements of events the moments of one customer may cost.
 const JUDGEMENTS_MAX: usize = 50_000;
 
+/// The place among the sales that the same command credits: the customers in the order of their first events, because a late click may be of
+/// several, and the sales of each.
+pub(super) type Rank = (Time, ConversionId, u32);
+
 /// A sale is credited from now on to these. To nobody: it loses its credits.
 pub(super) struct Meeting {
     pub(super) at: Told,
-    /// The place among the sales that the same command credits.
-    pub(super) rank: u32,
+    pub(super) rank: Rank,
     pub(super) claims: Claims,
     pub(super) customer_sale: Option<CustomerSale>,
 }
@@ -45,8 +48,8 @@ pub(super) type Meetings = BTreeMap<ConversionId, Vec<Meeting>>;
 
 /// The meetings of the sales of a customer. `last` are the verdicts on all of its events.
 pub(super) fn meetings(context: &mut Context<'_>, group: &Group, last: &Verdicts) -> Result<Meetings, Refusal> {
-    let mut met = Met::default();
     let clicks = late_clicks(context, group)?;
+    let mut met = Met { first: first_of(group, &clicks), ..Met::default() };
     let moments = moments(group, last, &clicks);
     let turn_count = moments.iter().filter(|(_, is_turn)| *is_turn).count();
     if turn_count.saturating_mul(moments.len()) > JUDGEMENTS_MAX {
@@ -122,6 +125,13 @@ fn late_clicks(context: &Context<'_>, group: &Group) -> Result<Vec<Arc<Click>>, 
     Ok(late.into_values().collect())
 }
 
+/// The first event of a customer of those that a late click may have led to.
+fn first_of(group: &Group, clicks: &[Arc<Click>]) -> Option<(Time, ConversionId)> {
+    let is_visit =
+        |event: &&Arc<Conversion>| clicks.is_empty() || clicks.iter().any(|click| event.tid == Some(click.tid));
+    group.events().filter(is_visit).map(|event| (event.occurred_at, event.id)).min()
+}
+
 /// The verdicts on the events that were told until a moment, by what was told until then.
 fn verdicts_until(
     context: &mut Context<'_>,
@@ -161,6 +171,7 @@ type Standing = (Claims, Option<CustomerSale>);
 /// The meetings so far, and the sales as they stand.
 #[derive(Default)]
 struct Met {
+    first: Option<(Time, ConversionId)>,
     standing: BTreeMap<ConversionId, Standing>,
     meetings: Meetings,
 }
@@ -182,7 +193,8 @@ impl Met {
         changed.sort_by_key(|(at, sale, _)| (*at, was_credited || told(sale) != *at));
         for (rank, (at, sale, verdict)) in changed.into_iter().enumerate() {
             let (claims, customer_sale) = (verdict.claims.clone(), verdict.customer_sale);
-            let rank = u32::try_from(rank).unwrap_or(u32::MAX);
+            let (first_at, first) = self.first.unwrap_or((at.0, sale.id));
+            let rank = (first_at, first, u32::try_from(rank).unwrap_or(u32::MAX));
             self.meetings.entry(sale.id).or_default().push(Meeting { at, rank, claims, customer_sale });
         }
         Ok(())
