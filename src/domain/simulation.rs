@@ -138,7 +138,7 @@ pub enum OrderMatters {
     SeveralCaps,
     /// The same, of the tally of a program.
     CapOfProgram,
-    /// What is earned under a cap depends on the step of a ladder.
+    /// The step of a ladder decides what a cap limits.
     LadderAndCap,
     /// Uplines earn a part of a commission, so it matters whose commission found no room.
     Uplines,

@@ -148,7 +148,7 @@ fn compare(
     Ok(simulated.into_iter().filter(SimulatedConversion::is_told).collect())
 }
 
-/// What is judged by the terms in force and by the proposed ones.
+/// The events that are judged by the terms in force and by the proposed ones.
 struct Judging<'events> {
     group: &'events Group,
     recorded: &'events Recorded,
@@ -157,7 +157,7 @@ struct Judging<'events> {
     has_ladders: bool,
 }
 
-/// What the events earn by the same terms, at step 0 of their ladders.
+/// The earnings of the events by the same terms, at step 0 of their ladders.
 #[derive(Default)]
 struct Judged {
     earned: BTreeMap<ConversionId, Earned>,
@@ -249,10 +249,7 @@ impl Recorded {
 fn judge(context: &mut Context<'_>, judging: &Judging<'_>) -> Result<Judged, Refusal> {
     let Judging { group, recorded, is_wanted, has_ladders } = *judging;
     // Nothing stands of the rewards that were earned before.
-    for reward in &recorded.rewards {
-        let reversed_minor = reward.value.amount_minor;
-        context.put(Reward { state: RewardState::Reversed, reversed_minor, ..reward.as_ref().clone() });
-    }
+    recorded.rewards.iter().for_each(|reward| leave_nothing(context, reward));
     let mut judged = Judged::default();
     let verdicts = verdicts_on(context, group)?;
     let meetings = if has_ladders { meeting::meetings(context, group, &verdicts)? } else { BTreeMap::new() };
@@ -267,6 +264,11 @@ fn judge(context: &mut Context<'_>, judging: &Judging<'_>) -> Result<Judged, Ref
         }
     }
     Ok(judged)
+}
+
+fn leave_nothing(context: &mut Context<'_>, reward: &Reward) {
+    let reversed_minor = reward.value.amount_minor;
+    context.put(Reward { state: RewardState::Reversed, reversed_minor, ..reward.clone() });
 }
 
 fn verdicts_on(context: &mut Context<'_>, group: &Group) -> Result<Verdicts, Refusal> {
@@ -303,7 +305,7 @@ fn kept_verdict(context: &Context<'_>, lead: &Lead, event: &Conversion) -> Resul
     Ok(Verdict { claims, candidates: event.candidates.clone(), may_earn, customer_sale: None })
 }
 
-/// What an event earns by a verdict, with the commission adjustments of its refunds. Of a ladder it has step 0.
+/// The earnings of an event by a verdict, with the commission adjustments of its refunds. Of a ladder it has step 0.
 fn earn(
     context: &mut Context<'_>,
     group: &Group,
@@ -315,7 +317,7 @@ fn earn(
     Ok(Earned { sums, programs: verdict.claims.iter().map(|claim| claim.credit.program_id).collect() })
 }
 
-/// What some claims of an event earn at a step of their ladders.
+/// The earnings of an event for some of its claims, at a step of their ladders.
 fn earn_by(
     context: &mut Context<'_>,
     (group, recorded, event, verdict): (&Group, &Recorded, &Conversion, &Verdict),
@@ -336,8 +338,10 @@ fn earn_by(
         order: OrderDetails { customer_sale, counted: Vec::new(), laddered, ..event.order.clone() },
         ..event.clone()
     });
-    let before = context.set.rewards_of(context.account_id, sale.id)?;
-    let before: BTreeSet<_> = before.into_iter().map(|reward| reward.id).collect();
+    let before: Vec<_> = context.set.rewards_of(context.account_id, sale.id)?.into_iter().cloned().collect();
+    // Nothing stands of the rewards at another step either.
+    before.iter().for_each(|reward| leave_nothing(context, reward));
+    let before: BTreeSet<_> = before.iter().map(|reward| reward.id).collect();
     earn_left(context, &sale, claims, &mut Vec::new())?;
     let rewards = context.set.rewards_of(context.account_id, sale.id)?;
     let is_new = |reward: &&Arc<Reward>| reward.reverses.is_none() && !before.contains(&reward.id);

@@ -304,3 +304,29 @@ db_test!(p9_n6_ladders_are_simulated_over_the_history, |database: TestDatabase| 
     let value = |outcome: Option<pb::SimulatedOutcome>| outcome.unwrap().rewards[0].value.clone();
     assert_eq!((value(sampled.current), value(sampled.proposed)), (Some(usd(3_000)), Some(usd(4_000))));
 });
+
+// Each event that is told out of order has the customer judged as it was known then.
+db_test!(p9_n6_a_customer_told_far_out_of_order_is_not_simulated, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let on_ladder = ladder(pb::LadderMode::LevelUp, vec![by_count(1, 300_000)]);
+    let mut shop = open(&server, "shop", Some(on_ladder.clone())).await;
+    for number in 0..230 {
+        let seconds = START_MICROS / 1_000_000 - i64::try_from(number).unwrap();
+        let occur_time = Some(Timestamp { seconds, nanos: 0 });
+        let external_id = "customer".to_owned();
+        record(&mut shop.client, pb::RecordSaleRequest { occur_time, external_id, ..sale(number, 10_000) }).await;
+    }
+    let terms = Some(pb::Terms { commission: percent(100_000), ladder: Some(on_ladder), ..Default::default() });
+    let request = pb::SimulateTermsRequest { terms, ..Default::default() };
+    let mut messages = shop.client.rewards.simulate_terms(request).await.unwrap().into_inner();
+    let refused = loop {
+        match messages.message().await {
+            Ok(message) => assert!(message.is_some()),
+            Err(refused) => break refused,
+        }
+    };
+    let violations = refused.get_details_bad_request().unwrap().field_violations;
+    let [violation] = violations.as_slice() else { panic!("{violations:?}") };
+    assert_eq!(violation.field, "terms.ladder");
+    assert!(violation.description.contains("out of order") && violation.description.contains("led_"), "{violation:?}");
+});

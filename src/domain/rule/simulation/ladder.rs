@@ -27,7 +27,7 @@ use crate::domain::simulation::Earnings;
 /// How many meetings of sales with ladders a simulation notes.
 const MEETINGS_MAX: usize = 200_000;
 
-/// What a sale earns at a step in addition to what it earns at step 0.
+/// The earnings of a sale at a step, less those at step 0.
 pub(super) type Worth = Vec<((AffiliateId, Currency), i64)>;
 
 /// A credit of a sale that meets a ladder.
@@ -36,11 +36,11 @@ struct Climber {
     sale_id: ConversionId,
     key: LadderTallyKey,
     terms: Arc<Terms>,
-    /// What it is worth at each step from step 1 on. Nothing if the sale is credited anew later.
+    /// Its worth at each step from step 1 on. Nothing if the sale is credited anew later.
     worth: Vec<Worth>,
 }
 
-/// What a climber has in its tally from a moment on. The first time it meets a step.
+/// A climber has this in its tally from a moment on. The first time it meets a step.
 #[derive(Debug, Clone, Copy)]
 struct Climb {
     at: Told,
@@ -124,7 +124,7 @@ impl Climbs {
     }
 }
 
-/// The step 0 of the ladder that a claim meets, or another one.
+/// A step of the ladder that a claim meets, as the sale keeps it.
 pub(super) fn at_step(
     context: &mut Context<'_>,
     event: &Conversion,
@@ -152,7 +152,7 @@ pub(super) fn at_step(
     }))
 }
 
-/// What the credits of a sale are worth at the steps of their ladders. The sale is in the set.
+/// The worth of each credit of a sale at the steps of its ladder.
 pub(super) fn worths(
     context: &mut Context<'_>,
     group: &Group,
@@ -263,7 +263,7 @@ fn is_refunded_whole(sale: &Conversion) -> bool {
     sale.refund_count > 0 && sale.amount.is_some_and(|amount| amount.amount_minor == sale.refunded_minor)
 }
 
-/// What a sale in this state has in the tally of a claim.
+/// The part of a sale in this state in the tally of a claim.
 fn part_of(
     context: &mut Context<'_>,
     state: &Conversion,

@@ -11,7 +11,7 @@ use super::tracking::WHOLE_PPM;
 use super::{World, day};
 use crate::model::command::MICROS_PER_DAY;
 
-/// What sales are counted together on a ladder: those of an affiliate in a program, since a version of the terms, in a period.
+/// The sales that are counted together on a ladder: those of an affiliate in a program, since a version of the terms, in a period.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Rung {
     program_id: String,
@@ -84,7 +84,7 @@ fn rate_of(commission: &pb::Commission) -> Option<Rate> {
 }
 
 impl World {
-    /// What a sale earns and how that is computed. The ladder counts the sale from now on.
+    /// The price of a sale, and how it is computed. The ladder counts the sale from now on.
     pub(super) fn price(
         &mut self,
         place: usize,
