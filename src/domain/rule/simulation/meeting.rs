@@ -18,7 +18,6 @@ use crate::domain::refusal::{Field, Refusal};
 use crate::domain::rule::commission::{self, Claim, Claims};
 use crate::domain::rule::context::Context;
 use crate::domain::rule::sale_count::Verdicts;
-use crate::domain::rule::verdict::Verdict;
 use crate::domain::time::Time;
 
 /// When something was told. Commands of one account have different times; the id is for a clock that stands still.
@@ -172,57 +171,87 @@ type Standing = (Claims, Option<CustomerSale>);
 #[derive(Default)]
 struct Met {
     first: Option<(Time, ConversionId)>,
+    /// Whether an event of the customer was credited.
+    is_credited: bool,
     standing: BTreeMap<ConversionId, Standing>,
     meetings: Meetings,
 }
 
 impl Met {
     fn add(&mut self, context: &mut Context<'_>, at: Told, verdicts: &Verdicts) -> Result<(), Refusal> {
-        let was_credited = self.standing.values().any(|(claims, _)| !claims.is_empty());
         let mut changed = Vec::new();
         for (sale, verdict) in verdicts.iter().filter(|(event, _)| event.kind == ConversionKind::Sale) {
+            let standing = (verdict.claims.clone(), verdict.customer_sale);
             match self.standing.get(&sale.id) {
                 None if verdict.claims.is_empty() => {}
-                None => changed.push((told(sale), sale, verdict)),
-                Some(before) if is_changed(context, sale, before, verdict)? => changed.push((at, sale, verdict)),
+                None => changed.push((told(sale), sale, standing.clone())),
+                Some(before) if is_changed(context, sale, before, &standing)? => {
+                    changed.push((at, sale, standing.clone()));
+                }
                 Some(_) => {}
             }
-            self.standing.insert(sale.id, (verdict.claims.clone(), verdict.customer_sale));
+            self.standing.insert(sale.id, standing);
         }
-        // The event that binds a customer is credited first, and then those of before that nobody had referred.
-        changed.sort_by_key(|(at, sale, _)| (*at, was_credited || told(sale) != *at));
-        for (rank, (at, sale, verdict)) in changed.into_iter().enumerate() {
-            let (claims, customer_sale) = (verdict.claims.clone(), verdict.customer_sale);
+        if !self.is_credited {
+            put_binding_first(context, at, verdicts, &mut changed)?;
+        }
+        changed.sort_by_key(|(at, ..)| *at);
+        for (rank, (at, sale, (claims, customer_sale))) in changed.into_iter().enumerate() {
             let (first_at, first) = self.first.unwrap_or((at.0, sale.id));
             let rank = (first_at, first, u32::try_from(rank).unwrap_or(u32::MAX));
             self.meetings.entry(sale.id).or_default().push(Meeting { at, rank, claims, customer_sale });
         }
+        self.is_credited |= verdicts.iter().any(|(_, verdict)| !verdict.claims.is_empty());
         Ok(())
     }
 }
 
-/// Whether a verdict leads to other rewards than before.
+/// The sale that binds a customer is credited first, as the first of the customer, and then those of before that nobody had referred. Only if it
+/// must be numbered among others of a known customer, all are credited in their order.
+fn put_binding_first(
+    context: &mut Context<'_>,
+    at: Told,
+    verdicts: &Verdicts,
+    changed: &mut Vec<(Told, &Arc<Conversion>, Standing)>,
+) -> Result<(), Refusal> {
+    let Some(place) = changed.iter().position(|(_, sale, _)| told(sale) == at) else { return Ok(()) };
+    let (_, sale, standing) = changed[place].clone();
+    let is_numbered = standing.0.iter().any(|claim| claim.terms.rules.looks_at_customer());
+    let is_known = verdicts.iter().any(|(event, _)| event.kind == ConversionKind::Lead && told(event) < at);
+    if is_numbered && is_known {
+        return Ok(());
+    }
+    let number = |place: CustomerSale| CustomerSale { number: place.number.min(1), ..CustomerSale::default() };
+    let alone = (standing.0.clone(), standing.1.map(number));
+    if !is_changed(context, sale, &alone, &standing)? {
+        changed.remove(place);
+    }
+    changed.insert(0, (at, sale, alone));
+    Ok(())
+}
+
+/// Whether the claims and the number after lead to other rewards than those of before.
 fn is_changed(
     context: &mut Context<'_>,
     sale: &Conversion,
     (claims, customer_sale): &Standing,
-    verdict: &Verdict,
+    (claims_after, customer_sale_after): &Standing,
 ) -> Result<bool, Refusal> {
     let terms = |claims: &[Claim]| -> Vec<_> {
         let credits = claims.iter().map(|claim| &claim.credit);
         credits.map(|credit| (credit.enrollment_id, credit.terms_version, credit.share_ppm)).collect()
     };
-    if terms(claims) != terms(&verdict.claims) {
+    if terms(claims) != terms(claims_after) {
         return Ok(true);
     }
-    if *customer_sale == verdict.customer_sale {
+    if customer_sale == customer_sale_after {
         return Ok(false);
     }
     let at = |customer_sale| {
         let order = OrderDetails { customer_sale, laddered: Vec::new(), ..sale.order.clone() };
         Conversion { order, ..sale.clone() }
     };
-    let (before, after) = (at(*customer_sale), at(verdict.customer_sale));
+    let (before, after) = (at(*customer_sale), at(*customer_sale_after));
     for claim in claims {
         if commission::price(context, &before, claim)? != commission::price(context, &after, claim)? {
             return Ok(true);
