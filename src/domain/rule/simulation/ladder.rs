@@ -2,7 +2,7 @@
 //! affiliate that were told before. So sales are noted while their customers are judged, and climb in the order in which they were told once
 //! all are known. Only sales that meet a ladder are noted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::Recorded;
@@ -183,7 +183,7 @@ pub(super) fn worths(
 
 fn difference(sums: &Earnings, base: &Earnings) -> Worth {
     let of = |sums: &Earnings, key: &(AffiliateId, Currency)| sums.get(key).copied().unwrap_or_default();
-    let keys: std::collections::BTreeSet<_> = sums.keys().chain(base.keys()).copied().collect();
+    let keys: BTreeSet<_> = sums.keys().chain(base.keys()).copied().collect();
     let worth = keys.into_iter().map(|key| (key, of(sums, &key).saturating_sub(of(base, &key))));
     worth.filter(|(_, minor)| *minor != 0).collect()
 }

@@ -97,9 +97,8 @@ impl World {
         let is_other = amount.currency_code != self.programs[program].row.currency_code;
         let met = terms.ladder.as_ref().map(|ladder| self.meet(place, claim, ladder));
         let compared = is_other.then_some(false);
-        let applies =
-            |rule: &&pb::CommissionRule| rule.condition.as_ref().is_none_or(|one| holds(one, &sale, compared));
-        let rule = terms.rules.iter().position(|rule| applies(&rule));
+        let applies = |rule: &pb::CommissionRule| rule.condition.as_ref().is_none_or(|one| holds(one, &sale, compared));
+        let rule = terms.rules.iter().position(applies);
         let (origin, commission) = match (own, rule) {
             (Some(own), _) => (RewardRule::Enrollment, Some(own)),
             (None, Some(rule)) => (RewardRule::TermsRule, terms.rules[rule].commission.clone()),
