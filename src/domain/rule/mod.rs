@@ -9,6 +9,7 @@ mod affiliate_group;
 mod attribution;
 mod bounty;
 mod click;
+mod climb;
 mod command;
 mod commission;
 mod context;

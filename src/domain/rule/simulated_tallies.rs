@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::simulation::ladder::Climbs;
+use super::climb::Climbs;
 use crate::domain::conversion::Conversion;
 use crate::domain::id::ConversionId;
 use crate::domain::program::Terms;

@@ -2,155 +2,24 @@
 //! affiliate that were told before. So sales are noted while their customers are judged, and climb in the order in which they were told once
 //! all are known. Only sales that meet a ladder are noted.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::Recorded;
+use super::earning::{Recorded, at_step, earn_by};
 use super::group::Group;
-use super::meeting::{Meeting, Rank, Told, told};
-use crate::domain::calendar::Day;
+use super::meeting::{Meeting, told};
 use crate::domain::conversion::{Conversion, ConversionKind, ConversionOutcome, OrderDetails, SaleLine};
-use crate::domain::id::{AffiliateId, ConversionId, ProgramId};
-use crate::domain::ladder::{LadderMet, LadderPart, LadderTally, LadderTallyKey, Laddered};
-use crate::domain::money::{Currency, Money};
-use crate::domain::period::Period;
-use crate::domain::program::Terms;
+use crate::domain::id::AffiliateId;
+use crate::domain::ladder::LadderPart;
+use crate::domain::money::Currency;
 use crate::domain::refusal::{Field, Refusal};
+use crate::domain::rule::climb::{Climb, Climber, Climbs, Rank, Told, Worth};
 use crate::domain::rule::commission::{self, Claim, credits_of};
 use crate::domain::rule::context::Context;
 use crate::domain::rule::ladder;
 use crate::domain::rule::noted;
-use crate::domain::rule::tally::day_of;
 use crate::domain::rule::verdict::Verdict;
 use crate::domain::simulation::Earnings;
-
-/// How many meetings of sales with ladders a simulation notes.
-const MEETINGS_MAX: usize = 200_000;
-
-/// The earnings of a sale at a step, less those at step 0.
-pub(super) type Worth = Vec<((AffiliateId, Currency), i64)>;
-
-/// A credit of a sale that meets a ladder.
-#[derive(Debug)]
-struct Climber {
-    sale_id: ConversionId,
-    key: LadderTallyKey,
-    terms: Arc<Terms>,
-    /// Its worth at each step from step 1 on. Nothing if the sale is credited anew later.
-    worth: Vec<Worth>,
-}
-
-/// A climber has this in its tally from a moment on. The first time it meets a step.
-#[derive(Debug, Clone, Copy)]
-struct Climb {
-    at: Told,
-    rank: Rank,
-    climber: usize,
-    part: LadderPart,
-}
-
-/// The sales that meet ladders, by the same terms.
-#[derive(Debug, Default)]
-pub(in crate::domain::rule) struct Climbs {
-    climbers: Vec<Climber>,
-    climbs: Vec<Climb>,
-}
-
-impl Climbs {
-    /// Adds those of another customer.
-    ///
-    /// # Errors
-    /// [`Refusal::InvalidField`] if there are too many.
-    pub(in crate::domain::rule) fn append(&mut self, other: Self) -> Result<(), Refusal> {
-        let first = self.climbers.len();
-        if first + other.climbers.len() > MEETINGS_MAX {
-            let problem = format!(
-                "cannot be simulated over a history in which sales meet a ladder more than {MEETINGS_MAX} times; send a sample_sale"
-            );
-            return Err(Refusal::InvalidField { field: Field::TermsLadder, problem });
-        }
-        self.climbers.extend(other.climbers);
-        self.climbs.extend(other.climbs.into_iter().map(|climb| Climb { climber: first + climb.climber, ..climb }));
-        Ok(())
-    }
-
-    /// The same, where versions of the terms of a program count since other ones.
-    pub(in crate::domain::rule) fn counted_since(
-        mut self,
-        program_id: ProgramId,
-        counting_since: &BTreeMap<i32, i32>,
-    ) -> Self {
-        for climber in self.climbers.iter_mut().filter(|climber| climber.key.program_id == program_id) {
-            if let Some(since_version) = counting_since.get(&climber.terms.version) {
-                climber.key.since_version = *since_version;
-            }
-        }
-        self
-    }
-
-    pub(in crate::domain::rule) fn sales(&self) -> impl Iterator<Item = ConversionId> {
-        self.climbers.iter().map(|climber| climber.sale_id)
-    }
-
-    /// Lets all sales climb. Returns what each earns in addition to what it earns at step 0.
-    ///
-    /// # Errors
-    /// The refusal of sums that are too large.
-    pub(in crate::domain::rule) fn climb(&mut self) -> Result<BTreeMap<ConversionId, Earnings>, Refusal> {
-        self.climbs.sort_by_key(|climb| (climb.at, climb.rank));
-        let mut tallies: BTreeMap<LadderTallyKey, LadderTally> = BTreeMap::new();
-        let mut parts: Vec<Option<LadderPart>> = vec![None; self.climbers.len()];
-        let mut earned: BTreeMap<ConversionId, Earnings> = BTreeMap::new();
-        for climb in &self.climbs {
-            let (Some(climber), Some(part)) = (self.climbers.get(climb.climber), parts.get_mut(climb.climber)) else {
-                continue;
-            };
-            let tally = tallies.entry(climber.key).or_insert(LadderTally::none(climber.key));
-            if part.is_none()
-                && let Some(ladder) = &climber.terms.rules.ladder
-            {
-                let step = usize::try_from(ladder.step_at(tally)).unwrap_or_default();
-                let worth = step.checked_sub(1).and_then(|place| climber.worth.get(place));
-                let sums = earned.entry(climber.sale_id).or_default();
-                for (key, minor) in worth.into_iter().flatten() {
-                    let sum = sums.entry(*key).or_default();
-                    *sum = sum.saturating_add(*minor);
-                }
-            }
-            tally.replace(part.unwrap_or_default(), climb.part)?;
-            *part = Some(climb.part);
-        }
-        Ok(earned)
-    }
-}
-
-/// A step of the ladder that a claim meets, as the sale keeps it.
-pub(super) fn at_step(
-    context: &mut Context<'_>,
-    event: &Conversion,
-    claim: &Claim,
-    step: i32,
-) -> Result<Option<Laddered>, Refusal> {
-    let Some(ladder) = claim.terms.rules.ladder.as_ref().filter(|_| event.kind == ConversionKind::Sale) else {
-        return Ok(None);
-    };
-    let starts_on = match ladder.period {
-        Period::AllTime => Day::default(),
-        period => period.first_day(day_of(context, event.occurred_at)?),
-    };
-    let credit = &claim.credit;
-    let currency = context.set.program(context.account_id, credit.program_id)?.currency;
-    let amount_before = Money::new(0, currency);
-    Ok(Some(Laddered {
-        enrollment_id: credit.enrollment_id,
-        affiliate_id: credit.affiliate_id,
-        program_id: credit.program_id,
-        terms_version: credit.terms_version,
-        since_version: ladder.since_version,
-        met: LadderMet { step, period: ladder.period, starts_on, sale_count_before: 0, amount_before },
-        part: LadderPart::default(),
-    }))
-}
 
 /// The worth of each credit of a sale at the steps of its ladder.
 pub(super) fn worths(
@@ -170,7 +39,7 @@ pub(super) fn worths(
         let mut worth = Vec::with_capacity(ladder.steps.len());
         for step in 0..=ladder.steps.len() {
             let step = i32::try_from(step).unwrap_or(i32::MAX);
-            let sums = super::earn_by(context, (group, recorded, event, verdict), std::slice::from_ref(claim), step)?;
+            let sums = earn_by(context, (group, recorded, event, verdict), std::slice::from_ref(claim), step)?;
             match &base {
                 None => base = Some(sums),
                 Some(base) => worth.push(difference(&sums, base)),

@@ -8,20 +8,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::group::Group;
-use super::verdicts_on;
+use super::verdicts::verdicts_on;
 use crate::domain::attribution::AttributionSource;
 use crate::domain::click::Click;
 use crate::domain::conversion::{Conversion, ConversionKind, CustomerSale, OrderDetails};
 use crate::domain::id::{AccountId, ConversionId};
 use crate::domain::lead::Lead;
 use crate::domain::refusal::{Field, Refusal};
+use crate::domain::rule::climb::{Rank, Told};
 use crate::domain::rule::commission::{self, Claim, Claims};
 use crate::domain::rule::context::Context;
 use crate::domain::rule::sale_count::Verdicts;
 use crate::domain::time::Time;
-
-/// When something was told. Commands of one account have different times; the id is for a clock that stands still.
-pub(super) type Told = (Time, ConversionId);
 
 pub(super) fn told(event: &Conversion) -> Told {
     (event.created_at, event.id)
@@ -29,10 +27,6 @@ pub(super) fn told(event: &Conversion) -> Told {
 
 /// How many judgements of events the moments of one customer may cost.
 const JUDGEMENTS_MAX: usize = 50_000;
-
-/// The place among the sales that the same command credits: the customers in the order of their first events, because a late click may be of
-/// several, and the sales of each.
-pub(super) type Rank = (Time, ConversionId, u32);
 
 /// A sale is credited from now on to these. To nobody: it loses its credits.
 pub(super) struct Meeting {
