@@ -3,7 +3,7 @@
 //! A part of the customers is judged at a time, in a snapshot of its own, so that none is held for long: SQLite cannot shorten its log past a
 //! snapshot. Each customer is therefore read as it is at one moment, and different customers at different moments. Nothing is written, and
 //! what the rules write in memory is undone customer by customer. The memory is bounded by the customers of a part and by the affiliates, with
-//! caps by the affiliates and the periods.
+//! caps by the affiliates and the periods, and with ladders by a fixed number of sales.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -92,6 +92,7 @@ impl Results {
 
 /// How far the walk over the customers is.
 enum Place {
+    LooseChanges(Option<ConversionId>),
     Leads(Option<LeadId>),
     Conversions(Option<ConversionId>),
     End,
@@ -114,9 +115,10 @@ impl Simulation {
     /// A simulation of terms over the history of an account, which has judged nothing yet. `versions` are those of all programs.
     pub fn new(app: Arc<App>, account_id: AccountId, proposed: ProposedTerms, versions: &[Terms]) -> Self {
         let now = app.clock().now();
-        let tallies = SimulatedTallies::of(versions.iter().chain([proposed.terms.as_ref()]));
+        let tallies = SimulatedTallies::of(&versions.iter().collect::<Vec<_>>(), &proposed);
         let (proposed, catalogues) = (Arc::new(proposed), Catalogues::default());
-        let (place, results) = (Place::Leads(None), Results::default());
+        let place = if tallies.wants_loose_changes() { Place::LooseChanges(None) } else { Place::Leads(None) };
+        let results = Results::default();
         Self { app, account_id, proposed, now, place, catalogues, tallies, results }
     }
 
@@ -152,6 +154,10 @@ impl Simulation {
         let customers = self.next_customers(&snapshot).await?;
         self.judge(&snapshot, customers).await?;
         drop((snapshot, turn));
+        if matches!(self.place, Place::End) {
+            let told = self.tallies.finish().map_err(SimulationError::Refused)?;
+            told.iter().for_each(|conversion| self.results.add(conversion));
+        }
         // Others get at least half of the connection's time, and SQLite's log can be folded in between.
         tokio::time::sleep(begun_at.elapsed().min(PAUSE_MAX)).await;
         Ok(!matches!(self.place, Place::End))
@@ -160,6 +166,13 @@ impl Simulation {
     async fn next_customers(&mut self, snapshot: &Snapshot) -> Result<Vec<SimulatedCustomer>, StoreError> {
         let account_id = self.account_id;
         match self.place {
+            Place::LooseChanges(after) => {
+                let page = store::simulation::changes_without_lead_after(snapshot, account_id, after, CONVERSIONS_MAX);
+                let changes = page.await?;
+                self.place = changes.last().map_or(Place::Leads(None), |last| Place::LooseChanges(Some(last.id)));
+                changes.into_iter().for_each(|change| self.tallies.add_loose_change(Arc::new(change)));
+                Ok(Vec::new())
+            }
             Place::Leads(after) => {
                 let ids = store::simulation::leads_after(snapshot, account_id, after, LEADS_MAX).await?;
                 let last = ids.last().copied();
@@ -238,6 +251,12 @@ impl Simulation {
             }
         }
         Err(too_many_loads().into())
+    }
+
+    /// How many conversions were judged so far.
+    pub fn judged_count(&self) -> i64 {
+        let climbing = i64::try_from(self.tallies.climbing_count()).unwrap_or(i64::MAX);
+        self.results.judged_count.saturating_add(climbing)
     }
 
     /// The results for affiliates who earn in one of both ways.

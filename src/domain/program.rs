@@ -263,6 +263,11 @@ pub struct EnrollmentBonus {
 }
 
 impl TermsDraft {
+    /// Whether they have a ladder that pays for its tally.
+    pub fn pays_for_tally(&self) -> bool {
+        self.ladder.as_ref().is_some_and(|ladder| ladder.mode.pays_for_tally())
+    }
+
     /// Whether these rules credit events as the other ones do.
     pub fn attributes_as(&self, other: &Self) -> bool {
         let attribution = |rules: &Self| (rules.attribution_model, rules.attribution_window_days, rules.precedence);

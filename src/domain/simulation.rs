@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::id::{AffiliateId, ConversionId, ProgramId};
+use super::ladder::Ladder;
 use super::money::Currency;
 use super::program::{Terms, TermsDraft};
 use super::tally::{Cap, CapScope};
@@ -88,6 +89,31 @@ impl ProposedTerms {
         rest.chain([&self.terms.rules]).collect()
     }
 
+    /// Since which version each version of the program counts on its ladder, if these had been published in place of the one that they stand in
+    /// place of. Empty if they only stand in place of it for a time.
+    pub fn counting_since(&self, versions: &[&Terms]) -> BTreeMap<i32, i32> {
+        let Replaced::Version(replaced) = self.replaced else { return BTreeMap::new() };
+        if self.end_at.is_some() {
+            return BTreeMap::new();
+        }
+        let mut versions: Vec<_> = versions.iter().filter(|terms| terms.program_id == self.terms.program_id).collect();
+        versions.sort_by_key(|terms| terms.version);
+        let mut since = BTreeMap::new();
+        let mut before: Option<(&Ladder, i32)> = None;
+        for terms in versions {
+            let (version, rules) = match terms.version == replaced {
+                true => (Self::VERSION, &self.terms.rules),
+                false => (terms.version, &terms.rules),
+            };
+            before = rules.ladder.as_ref().map(|ladder| {
+                let goes_on = before.filter(|(before, _)| ladder.goes_on(before));
+                (ladder, goes_on.map_or(terms.version, |(_, since)| since))
+            });
+            since.extend(before.map(|(_, counting_since)| (version, counting_since)));
+        }
+        since
+    }
+
     /// Whether they stand in place of a version.
     fn replaces(&self, terms: &Terms) -> bool {
         match self.replaced {
@@ -111,6 +137,8 @@ pub enum OrderMatters {
     SeveralCaps,
     /// The same, of the tally of a program.
     CapOfProgram,
+    /// The step of a ladder decides what a cap limits.
+    LadderAndCap,
     /// Uplines earn a part of a commission, so it matters whose commission found no room.
     Uplines,
     /// Clicks count in the caps too, and no customer has them.
@@ -139,7 +167,9 @@ impl OrderMatters {
 
     fn by_one(rules: &TermsDraft) -> Option<Self> {
         let count = rules.caps.iter().filter(|cap| cap.scope != CapScope::SingleEvent).count();
-        if rules.caps.iter().any(|cap| cap.scope == CapScope::Program) {
+        if count > 0 && rules.ladder.is_some() {
+            Some(Self::LadderAndCap)
+        } else if rules.caps.iter().any(|cap| cap.scope == CapScope::Program) {
             Some(Self::CapOfProgram)
         } else if count > 1 {
             Some(Self::SeveralCaps)
@@ -172,6 +202,11 @@ pub struct SimulatedConversion {
 }
 
 impl SimulatedConversion {
+    /// Whether it is a part of the results: it occurred while the proposed terms stand, or they change what it earns.
+    pub fn is_told(&self) -> bool {
+        self.is_covered || self.current != self.proposed
+    }
+
     /// What the proposed terms change for an affiliate.
     pub fn difference(&self, key: &(AffiliateId, Currency)) -> i64 {
         let of = |earnings: &Earnings| earnings.get(key).copied().unwrap_or_default();

@@ -110,12 +110,10 @@ async fn begin(call: &Call, message: &pb::SimulateTermsRequest) -> Result<Begun,
     check_currency(&wanted.terms, program.currency)
         .map_err(|refusal| Error::from(refusal).with_paths(<pb::CreateProgramRequest as Change>::PATHS))?;
     let versions = store::simulation::versions(store, account_id).await?;
-    refuse_ladders(
-        &wanted,
-        versions.iter().any(|terms| terms.program_id == program.id && terms.rules.ladder.is_some()),
-    )?;
     let has_tallies = |terms: &Terms| terms.program_id == program.id && !terms.rules.sales_tallies.is_empty();
     refuse_sales_tallies(&wanted, versions.iter().any(has_tallies))?;
+    let pays_for_tally = |terms: &Terms| terms.program_id == program.id && terms.rules.pays_for_tally();
+    refuse_ladders_of_tallies(&wanted, versions.iter().any(pays_for_tally))?;
     let in_force = store::program::terms_in_force(store, &program, call.now()).await?;
     let proposed = ProposedTerms::new(&in_force, wanted.terms, wanted.start_at, wanted.end_at);
     if wanted.sale.is_none() {
@@ -181,14 +179,15 @@ fn refuse_sales_tallies(wanted: &Wanted, has_tallies: bool) -> Result<(), Error>
     fields.complete(Some(()))
 }
 
-/// Ladders count what all customers of an affiliate buy, in the order in which it was told.
-fn refuse_ladders(wanted: &Wanted, has_ladder: bool) -> Result<(), Error> {
+/// RETROACTIVE and MARGINAL ladders pay for what all customers of an affiliate buy.
+fn refuse_ladders_of_tallies(wanted: &Wanted, pays_for_tally: bool) -> Result<(), Error> {
     let mut fields = Fields::default();
-    if wanted.sale.is_none() && wanted.terms.ladder.is_some() {
-        fields.wrong("terms.ladder", "cannot be simulated over the history; leave it out, or send a sample_sale");
+    if wanted.sale.is_none() && wanted.terms.pays_for_tally() {
+        let problem = "of this mode cannot be simulated over the history; leave it out, or send a sample_sale";
+        fields.wrong("terms.ladder", problem);
     }
-    if wanted.sale.is_none() && has_ladder {
-        let problem = "has terms with a ladder, which cannot be simulated over the history; send a sample_sale";
+    if wanted.sale.is_none() && pays_for_tally {
+        let problem = "has terms with a RETROACTIVE or MARGINAL ladder, which cannot be simulated over the history; send a sample_sale";
         fields.wrong("program_id", problem);
     }
     fields.complete(Some(()))
@@ -203,6 +202,10 @@ const fn why_unordered(reason: OrderMatters) -> &'static str {
         OrderMatters::CapOfProgram => {
             "a cap of the program cannot be simulated over the history, because what it pays to whom depends on the order in which all \
              events were told; leave it out, or send a sample_sale"
+        }
+        OrderMatters::LadderAndCap => {
+            "a ladder and a cap of customers, affiliates or the program cannot be simulated together over the history, because the step decides \
+             what the cap limits; leave one of both out, or send a sample_sale"
         }
         OrderMatters::Uplines => {
             "caps and upline_levels cannot be simulated together over the history, because uplines earn of those commissions that found \
@@ -335,7 +338,7 @@ impl Running {
     }
 
     fn progress(&self) -> Content {
-        let judged_conversion_count = self.simulation.results.judged_count;
+        let judged_conversion_count = self.simulation.judged_count();
         Content::Progress(pb::SimulationProgress { judged_conversion_count, conversion_count: self.conversion_count })
     }
 

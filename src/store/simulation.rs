@@ -56,6 +56,23 @@ pub async fn without_lead_after(
     Ok(WithoutLead { ids: without.map(|(id, _)| ConversionId::from_uuid(id)).collect(), last })
 }
 
+/// The refunds and corrections without a lead after this one, in the order of their ids.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn changes_without_lead_after(
+    snapshot: &Snapshot,
+    account_id: AccountId,
+    after: Option<ConversionId>,
+    limit: u64,
+) -> Result<Vec<Conversion>, StoreError> {
+    use conversion::Column;
+    let walk = Walk { after: after.map(ConversionId::uuid), ..Walk::first(limit) };
+    let query = list::page::<Conversion>(account_id, walk).filter(Column::LeadId.is_null());
+    let query = list::one_of(query, Column::Kind, &[ConversionKind::Refund, ConversionKind::Correction]);
+    list::read(query, snapshot.connection()).await
+}
+
 /// How many events that can be credited occurred in an interval.
 ///
 /// # Errors

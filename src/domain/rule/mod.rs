@@ -10,6 +10,7 @@ mod attribution;
 mod bounty;
 mod click;
 mod click_payment;
+mod climb;
 mod command;
 mod commission;
 mod context;

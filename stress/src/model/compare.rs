@@ -112,6 +112,15 @@ impl Player {
         let request = pb::ListRewardsRequest { page_size: PAGE_SIZE, order: turn.order(), ..Default::default() };
         let rewards = read_all!(self.client.rewards, list_rewards, request, rewards);
         check!(self, "ListRewards", self.world.rewards, rewards);
+        for calculation in rewards.iter().filter_map(|reward| reward.calculation.as_ref()) {
+            let is_on_step = calculation.ladder.as_ref().is_some_and(|ladder| ladder.step > 0);
+            let is_limited = calculation.caps.iter().any(|cap| cap.room_minor > 0);
+            for (is_so, kind) in
+                [(is_on_step, "on_a_step"), (is_limited, "with_a_cap"), (calculation.rule_number > 0, "by_a_rule")]
+            {
+                *self.tally.entry(("ListRewards", kind.to_owned())).or_default() += u64::from(is_so);
+            }
+        }
         Ok(None)
     }
 

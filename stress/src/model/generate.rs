@@ -4,6 +4,7 @@
 mod affiliate;
 mod owner;
 mod past;
+mod terms;
 mod tracking;
 
 use fastrand::Rng;

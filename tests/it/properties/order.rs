@@ -27,7 +27,8 @@ use super::config;
 use super::rules::{Rules, START};
 use super::step::values;
 use history::{
-    AFFILIATES, Event, History, Item, MINUTE_MICROS, Owner, Traces, WINDOW_DAYS, What, caps, history, name_of,
+    AFFILIATES, Event, History, Item, MINUTE_MICROS, Owner, Traces, WINDOW_DAYS, What, caps, history,
+    history_with_ladders, ladder, name_of,
 };
 
 /// The earnings from one sale.
@@ -42,6 +43,7 @@ struct Earned {
 /// One telling of a history.
 struct Telling {
     caps: [Vec<pb::Cap>; 2],
+    ladders: [Option<pb::Ladder>; 2],
     rules: Rules,
     audit: Audit,
     programs: Vec<String>,
@@ -78,6 +80,7 @@ impl Telling {
     fn begin_with(history: &History, first_terms: Option<&pb::Terms>) -> Self {
         let mut telling = Self {
             caps: history.caps.clone(),
+            ladders: history.ladders.clone(),
             rules: Rules::new(),
             audit: Audit::default(),
             programs: Vec::new(),
@@ -92,6 +95,7 @@ impl Telling {
                 attribution_window_days: Some(WINDOW_DAYS),
                 precedence: precedence.map(i32::from).to_vec(),
                 caps: history.caps[place].clone(),
+                ladder: history.ladders[place].clone(),
                 ..Default::default()
             };
             let request = pb::CreateProgramRequest {
@@ -178,6 +182,7 @@ impl Telling {
                     attribution_window_days: Some(WINDOW_DAYS),
                     reach,
                     caps: self.caps[program].clone(),
+                    ladder: self.ladders[program].clone(),
                     ..Default::default()
                 };
                 let id = self.programs[program].clone();
@@ -454,7 +459,16 @@ fn other_terms() -> impl Strategy<Value = pb::Terms> {
 
 /// Tells the same events in another order: each some items later than it happened.
 fn late(history: &History, events: &[Option<Told>]) -> Result<Telling, TestCaseError> {
-    let mut telling = Telling::begin(history);
+    late_with(history, events, None)
+}
+
+/// The same, with other terms in the first program.
+fn late_with(
+    history: &History,
+    events: &[Option<Told>],
+    first_terms: Option<&pb::Terms>,
+) -> Result<Telling, TestCaseError> {
+    let mut telling = Telling::begin_with(history, first_terms);
     let mut queue: Vec<(usize, u16, usize)> = Vec::new();
     for (place, item) in history.items.iter().enumerate() {
         if events[place].is_some() {
@@ -519,6 +533,7 @@ fn n6_nothing_is_kept_of_the_sign_up_of_a_customer_whom_a_sale_bound() {
         models: [pb::AttributionModel::LastClick.into(); 2],
         precedences: [[LeadBinding, Coupon, Click]; 2],
         caps: [Vec::new(), Vec::new()],
+        ladders: [None, None],
         items,
     };
     let terms = pb::Terms { commission: percent(100_000), attribution_window_days: Some(1), ..Default::default() };
@@ -557,6 +572,35 @@ proptest! {
             prop_assert_eq!(in_all(&simulated), in_all(&replayed), "simulated, and replayed");
             let has_caps = !terms.caps.is_empty() || history.caps.iter().any(|caps| !caps.is_empty());
             prop_assert!(has_caps || simulated == replayed, "simulated {simulated:?}, and replayed {replayed:?}");
+        }
+    }
+
+    /// The same with ladders. The step that a sale meets depends on the order of telling, so the replay tells everything in the same order.
+    #[test]
+    fn p9_n6_a_simulation_of_ladders_is_a_replay_in_the_order_of_telling(
+        history in history_with_ladders(),
+        terms in other_terms(),
+        ladder in option::weighted(0.8, ladder()),
+    ) {
+        let terms = pb::Terms { caps: Vec::new(), ladder, ..terms };
+        let (ordered, events) = in_order(&history);
+        let of_ordered = again(&history, &events, &terms);
+        let late = late(&history, &events)?;
+        let of_late = late_with(&history, &events, Some(&terms))?;
+        for (name, mut telling, replayed) in [("in order", ordered, of_ordered), ("late", late, of_late)] {
+            let (changed, other) = telling.rules.simulated_differences();
+            prop_assert!(changed.is_empty(), "{}: the terms in force change something: {:#?}", name, changed);
+            prop_assert!(other.is_empty(), "{}: judged again, other rewards: {:#?}", name, other);
+            let programs = &telling.rules.set.programs;
+            let is_first = programs.iter().any(|row| row.id.to_string() == telling.programs[0] && row.terms_version == 1);
+            if !is_first || telling.has_lost_sign_up {
+                continue;
+            }
+            let simulated = telling.simulated(&terms).into_iter().filter(|(_, sums)| !sums.is_empty());
+            let simulated: BTreeMap<_, _> = simulated.collect();
+            let replayed = replayed.earned().into_iter().filter(|(_, earned)| !earned.sums.is_empty());
+            let replayed: BTreeMap<_, _> = replayed.map(|(event_id, earned)| (event_id, earned.sums)).collect();
+            prop_assert_eq!(simulated, replayed, "{}: simulated, and replayed", name);
         }
     }
 

@@ -423,27 +423,71 @@ db_test!(p9_check_finds_what_is_wrongly_paid_for_a_tally, |database: TestDatabas
     assert!(matches!(found.as_slice(), [one] if one.contains(expected)), "{found:?}");
 });
 
-db_test!(p9_ladders_are_simulated_for_a_sample_sale_alone, |database: TestDatabase| async move {
+db_test!(p9_n6_ladders_are_simulated_over_the_history, |database: TestDatabase| async move {
     use pb::simulate_terms_response::Content;
     let server = TestServer::start(&database).await;
     let on_ladder = ladder(pb::LadderMode::LevelUp, vec![by_count(1, 300_000)]);
     let mut shop = open(&server, "shop", Some(on_ladder.clone())).await;
     record(&mut shop.client, sale(1, 10_000)).await;
+    record(&mut shop.client, sale(2, 10_000)).await;
+    refund(&mut shop.client, 1, 10_000).await;
+    record(&mut shop.client, sale(3, 10_000)).await;
+    record(&mut shop.client, sale(4, 10_000)).await;
     let proposed = |ladder| pb::Terms { commission: percent(100_000), ladder, ..Default::default() };
-    let request = |ladder| pb::SimulateTermsRequest { terms: Some(proposed(ladder)), ..Default::default() };
-    let faults = |status: tonic::Status| -> Vec<String> {
-        let violations = status.get_details_bad_request().unwrap().field_violations;
-        violations.into_iter().map(|fault| fault.field).collect()
+    let request = |terms| pb::SimulateTermsRequest { terms: Some(terms), ..Default::default() };
+    let simulate = async |shop: &mut Shop, terms| {
+        let mut messages = shop.client.rewards.simulate_terms(request(terms)).await.unwrap().into_inner();
+        let mut last = None;
+        while let Some(message) = messages.message().await.unwrap() {
+            last = message.content;
+        }
+        let Some(Content::Summary(summary)) = last else { panic!("{last:?}") };
+        let minor = |amount: &Option<pb::Money>| amount.as_ref().unwrap().amount_minor;
+        let total = &summary.totals[0];
+        (minor(&total.earned_amount), minor(&total.proposed_amount), summary.judged_conversion_count)
     };
-    let refused = shop.client.rewards.simulate_terms(request(None)).await.unwrap_err();
-    assert_eq!(faults(refused), ["program_id"]);
-    let refused = shop.client.rewards.simulate_terms(request(Some(on_ladder))).await.unwrap_err();
-    assert_eq!(faults(refused), ["terms.ladder", "program_id"]);
-    // The proposed ladder goes on with what was counted.
+    // Two sales are left before the fourth one, so it alone is on the step of 40 %.
+    let later = ladder(pb::LadderMode::LevelUp, vec![by_count(2, 400_000)]);
+    assert_eq!(simulate(&mut shop, proposed(Some(later))).await, (9_000, 6_000, 4));
+    assert_eq!(simulate(&mut shop, proposed(None)).await, (9_000, 3_000, 4));
+    let in_force = pb::Terms { commission: percent(200_000), ..proposed(Some(on_ladder.clone())) };
+    assert_eq!(simulate(&mut shop, in_force.clone()).await, (9_000, 9_000, 4));
+    // The step decides what a cap limits.
+    let caps = vec![pb::Cap { scope: pb::CapScope::Affiliate.into(), maximum: Some(usd(5_000)), ..Default::default() }];
+    let refused = shop.client.rewards.simulate_terms(request(pb::Terms { caps, ..in_force })).await.unwrap_err();
+    let violations = refused.get_details_bad_request().unwrap().field_violations;
+    assert_eq!(violations.iter().map(|fault| fault.field.as_str()).collect::<Vec<_>>(), ["terms.caps"]);
+    // Of a sample sale, the proposed ladder goes on with what was counted.
     let higher = ladder(pb::LadderMode::LevelUp, vec![by_count(1, 400_000)]);
-    let sampled = pb::SimulateTermsRequest { sample_sale: Some(sale(2, 10_000)), ..request(Some(higher)) };
+    let sampled = pb::SimulateTermsRequest { sample_sale: Some(sale(5, 10_000)), ..request(proposed(Some(higher))) };
     let mut messages = shop.client.rewards.simulate_terms(sampled).await.unwrap().into_inner();
     let Some(Content::SampleSale(sampled)) = messages.message().await.unwrap().unwrap().content else { panic!() };
     let value = |outcome: Option<pb::SimulatedOutcome>| outcome.unwrap().rewards[0].value.clone();
     assert_eq!((value(sampled.current), value(sampled.proposed)), (Some(usd(3_000)), Some(usd(4_000))));
+});
+
+// Each event that is told out of order has the customer judged as it was known then.
+db_test!(p9_n6_a_customer_told_far_out_of_order_is_not_simulated, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let on_ladder = ladder(pb::LadderMode::LevelUp, vec![by_count(1, 300_000)]);
+    let mut shop = open(&server, "shop", Some(on_ladder.clone())).await;
+    for number in 0..230 {
+        let seconds = START_MICROS / 1_000_000 - i64::try_from(number).unwrap();
+        let occur_time = Some(Timestamp { seconds, nanos: 0 });
+        let external_id = "customer".to_owned();
+        record(&mut shop.client, pb::RecordSaleRequest { occur_time, external_id, ..sale(number, 10_000) }).await;
+    }
+    let terms = Some(pb::Terms { commission: percent(100_000), ladder: Some(on_ladder), ..Default::default() });
+    let request = pb::SimulateTermsRequest { terms, ..Default::default() };
+    let mut messages = shop.client.rewards.simulate_terms(request).await.unwrap().into_inner();
+    let refused = loop {
+        match messages.message().await {
+            Ok(message) => assert!(message.is_some()),
+            Err(refused) => break refused,
+        }
+    };
+    let violations = refused.get_details_bad_request().unwrap().field_violations;
+    let [violation] = violations.as_slice() else { panic!("{violations:?}") };
+    assert_eq!(violation.field, "terms.ladder");
+    assert!(violation.description.contains("out of order") && violation.description.contains("led_"), "{violation:?}");
 });

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use headwater::domain::conversion::{Conversion, ConversionKind};
 use headwater::domain::id::{AccountId, IdSource, ProgramId};
 use headwater::domain::program::{Terms, TermsDraft};
 use headwater::domain::reward::RewardState;
@@ -33,11 +34,17 @@ pub(crate) fn simulated(
     let leads = set.leads.iter().map(|lead| SimulatedCustomer::Lead(lead.id));
     let alone = set.conversions.iter().filter(|event| event.lead_id.is_none());
     let customers: Vec<_> = leads.chain(alone.map(|event| SimulatedCustomer::Event(event.id))).collect();
-    let mut tallies = SimulatedTallies::of(set.terms.iter().chain([&proposed.terms]).map(AsRef::as_ref));
+    let versions: Vec<&Terms> = set.terms.iter().map(AsRef::as_ref).collect();
+    let mut tallies = SimulatedTallies::of(&versions, &proposed);
+    let is_change =
+        |event: &&Arc<Conversion>| matches!(event.kind, ConversionKind::Refund | ConversionKind::Correction);
+    set.conversions.iter().filter(is_change).for_each(|change| tallies.add_loose_change(Arc::clone(change)));
     let simulated = customers
         .into_iter()
         .map(|customer| simulate(set, account_id, customer, &proposed, &mut tallies, now, ids).unwrap());
-    simulated.flatten().collect()
+    let mut simulated: Vec<_> = simulated.flatten().collect();
+    simulated.extend(tallies.finish().unwrap());
+    simulated
 }
 
 /// With the terms in force, no conversion earns anything else. Returns those that do, and those whose rewards are not what they earn when
@@ -49,11 +56,11 @@ pub(crate) fn differences(
     ids: &mut dyn IdSource,
 ) -> (Vec<SimulatedConversion>, Vec<SimulatedConversion>) {
     let has_caps = set.terms.iter().any(|terms| has_tallies(&terms.rules));
-    // A program that counts what an affiliate has sold is not simulated.
-    let counts = |terms: &Terms| terms.rules.ladder.is_some() || !terms.rules.sales_tallies.is_empty();
-    let has_ladder = |id| set.terms.iter().any(|terms| terms.program_id == id && counts(terms));
+    // A program that counts what an affiliate has sold, or pays for a tally of it, is not simulated.
+    let counts = |terms: &Terms| terms.rules.pays_for_tally() || !terms.rules.sales_tallies.is_empty();
+    let is_counted = |id| set.terms.iter().any(|terms| terms.program_id == id && counts(terms));
     let programs = set.programs.iter().map(|program| program.id);
-    let programs: Vec<ProgramId> = programs.filter(|id| !has_ladder(*id)).collect();
+    let programs: Vec<ProgramId> = programs.filter(|id| !is_counted(*id)).collect();
     let is_ordered = programs.iter().any(|id| {
         let versions: Vec<_> = set.terms.iter().filter(|terms| terms.program_id == *id).collect();
         OrderMatters::by(&versions.iter().map(|terms| &terms.rules).collect::<Vec<_>>()).is_some()

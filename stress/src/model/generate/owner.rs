@@ -45,7 +45,7 @@ impl Generator {
         pick(&mut self.rng, &["USD", "USD", "USD", "EUR", "JPY"]).to_owned()
     }
 
-    fn commission(&mut self, currency: &str) -> pb::Commission {
+    pub(super) fn commission(&mut self, currency: &str) -> pb::Commission {
         use pb::commission::Rate::{Flat, PercentPpm};
         let rng = &mut self.rng;
         let rate = match rng.u32(0..10) {
@@ -65,28 +65,7 @@ impl Generator {
     /// A valid commission override.
     pub(super) fn own_commission(&mut self, currency: &str) -> Option<pb::Commission> {
         use pb::commission::Rate::PercentPpm;
-        let own = self.maybe(25, |generator| generator.commission(currency))?;
-        (own.rate != Some(PercentPpm(1_000_001))).then_some(own)
-    }
-
-    fn terms(&mut self, currency: &str) -> pb::Terms {
-        let commission = Some(self.commission(currency));
-        let rng = &mut self.rng;
-        let orders = [vec![], vec![2, 1, 3], vec![3, 2, 1], vec![1, 3, 2], vec![3, 1, 2]];
-        pb::Terms {
-            reach: rng.i32(0..=3),
-            commission,
-            hold_period_days: pick(rng, &[None, Some(0), Some(1), Some(30), Some(60)]),
-            attribution_model: rng.i32(0..=2),
-            attribution_window_days: pick(rng, &[None, Some(1), Some(5), Some(30), Some(60)]),
-            precedence: pick(rng, &orders),
-            rounding: rng.i32(0..=3),
-            custom_kinds: pick(rng, &[vec![], vec!["demo"], vec!["demo", "trial"]])
-                .into_iter()
-                .map(str::to_owned)
-                .collect(),
-            ..pb::Terms::default()
-        }
+        self.maybe(25, |generator| generator.commission(currency)).filter(|own| own.rate != Some(PercentPpm(1_000_001)))
     }
 
     fn update_account(&mut self, label: u32) -> pb::UpdateAccountRequest {

@@ -332,6 +332,7 @@ impl World {
             let whole = self.rewards[*reward].value.as_ref().map_or(0, |value| crate::value::minor(Some(value)));
             self.take_back(*reward, whole, &back, settled);
         }
+        self.conversions[place].met = None;
         let Some(claim) = claim else { return };
         // A person decided that the affiliate earns nothing from this sale.
         let was_denied = own

@@ -12,6 +12,7 @@ mod figures;
 mod history;
 mod moved;
 mod other_event;
+mod price;
 mod program;
 mod reads;
 mod refund;
@@ -94,6 +95,8 @@ pub(super) struct Conversion {
     email: String,
     /// Another lead, bound by then, which has the address that the request named.
     other_lead_id: String,
+    /// The ladder that it has met.
+    met: Option<price::Met>,
 }
 
 #[derive(Debug, Clone)]

@@ -81,7 +81,7 @@ impl World {
         }
     }
 
-    fn left(&self, sale: usize) -> i64 {
+    pub(super) fn left(&self, sale: usize) -> i64 {
         let sale = &self.conversions[sale].row;
         minor(sale.amount.as_ref()) - minor(sale.refunded_amount.as_ref())
     }

@@ -4,12 +4,10 @@ use std::collections::BTreeMap;
 
 use headwater_client::pb;
 use pb::event::Subject;
-use pb::reward_calculation::Rate;
 use pb::{EventKind, LedgerAccount, LedgerReason, RewardState};
 use tonic::Code;
 
 use super::history::Claim;
-use super::tracking::WHOLE_PPM;
 use super::{Ruling, Unordered, World, missing, refused};
 use crate::model::command::{MICROS_PER_DAY, micros, stamp};
 use crate::model::names::ANY;
@@ -92,31 +90,12 @@ impl World {
     /// happened takes the place of the program's.
     pub(super) fn earn(&mut self, sale: usize, claim: &Claim) -> Option<usize> {
         let (row, occurred) = (self.conversions[sale].row.clone(), self.conversions[sale].occurred);
-        let (amount, terms) = (row.amount.clone()?, &claim.terms);
         let own = self.standing(claim.enrollment, occurred).and_then(|standing| standing.commission.clone());
-        let rule = if own.is_some() { pb::RewardRule::Enrollment } else { pb::RewardRule::Program };
-        let rate = own.or_else(|| terms.commission.clone())?.rate?;
-        let (value, rate) = match rate {
-            pb::commission::Rate::PercentPpm(ppm) => {
-                let amount_minor = share(amount.amount_minor, i64::from(ppm), 1_000_000, terms.rounding());
-                (pb::Money { amount_minor, ..amount.clone() }, Rate::PercentPpm(ppm))
-            }
-            pb::commission::Rate::Flat(flat) => (flat.clone(), Rate::Flat(flat)),
-        };
+        let (value, calculation) = self.price(sale, claim, own)?;
         if value.amount_minor == 0 {
             return None;
         }
-        let hold = i64::from(terms.hold_period_days.unwrap_or_default()) * MICROS_PER_DAY;
-        let calculation = pb::RewardCalculation {
-            rule: rule.into(),
-            base_amount: Some(amount.clone()),
-            sale_amount: Some(amount),
-            rate: Some(rate),
-            share_ppm: WHOLE_PPM,
-            terms_version: terms.version,
-            rounding: terms.rounding,
-            ..pb::RewardCalculation::default()
-        };
+        let hold = i64::from(claim.terms.hold_period_days.unwrap_or_default()) * MICROS_PER_DAY;
         let nothing = pb::Money { amount_minor: 0, ..value.clone() };
         let reward = pb::Reward {
             id: self.fresh("rwd"),

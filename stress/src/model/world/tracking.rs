@@ -134,7 +134,7 @@ impl World {
         };
         self.effect.clone_from(&row.id);
         let (traces, external_id, email) = Default::default();
-        Conversion { row, occurred, traces, external_id, email, other_lead_id: String::new() }
+        Conversion { row, occurred, traces, external_id, email, other_lead_id: String::new(), met: None }
     }
 
     pub(super) fn record_lead(&mut self, request: &pb::RecordLeadRequest) -> Ruling {

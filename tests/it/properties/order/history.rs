@@ -105,6 +105,8 @@ pub(super) struct History {
     pub(super) precedences: [[pb::AttributionSource; 3]; 2],
     /// The caps of all versions of each program's terms.
     pub(super) caps: [Vec<pb::Cap>; 2],
+    /// The ladders of all versions of each program's terms.
+    pub(super) ladders: [Option<pb::Ladder>; 2],
     pub(super) items: Vec<Item>,
 }
 
@@ -190,7 +192,40 @@ pub(super) fn history() -> impl Strategy<Value = History> {
             models: models.into(),
             precedences: precedences.into(),
             caps: caps.into(),
+            ladders: [None, None],
             items,
         },
     )
+}
+
+/// Histories of programs of which some have ladders, and none has a cap with a tally.
+pub(super) fn history_with_ladders() -> impl Strategy<Value = History> {
+    let ladders = || option::weighted(0.6, ladder());
+    (history(), ladders(), ladders()).prop_map(|(history, one, other)| History {
+        caps: history
+            .caps
+            .map(|caps| caps.into_iter().filter(|cap| cap.scope() == pb::CapScope::SingleEvent).collect()),
+        ladders: [one, other],
+        ..history
+    })
+}
+
+/// Ladders with low steps, because histories are short.
+pub(super) fn ladder() -> impl Strategy<Value = pb::Ladder> {
+    let step = |place: i64, is_amount: bool| {
+        let minimum = if is_amount { 40 * place * place } else { place };
+        let amount = pb::Money { amount_minor: minimum, currency_code: "USD".to_owned() };
+        pb::LadderStep {
+            min_sale_count: if is_amount { 0 } else { minimum },
+            min_amount: is_amount.then_some(amount),
+            commission: Some(pb::Commission {
+                rate: Some(pb::commission::Rate::PercentPpm(300_000 + 110_000 * i32::try_from(place).unwrap())),
+            }),
+        }
+    };
+    (any::<bool>(), select(values::<pb::Period>()), 1..=4_i64).prop_map(move |(is_amount, period, count)| pb::Ladder {
+        mode: pb::LadderMode::LevelUp.into(),
+        period,
+        steps: (1..=count).map(|place| step(place, is_amount)).collect(),
+    })
 }

@@ -1,0 +1,255 @@
+//! When the sales of a customer are credited, and credited anew, as their events are told one after the other. Ladders need it: a sale has the
+//! step that its affiliate had reached at that moment. Knows no rewards and no tallies.
+//!
+//! The events that were told until a moment are judged as if no others existed. Of most customers nothing else changes by an event that is
+//! told in order, so their events are judged once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::group::Group;
+use super::verdicts::verdicts_on;
+use crate::domain::attribution::AttributionSource;
+use crate::domain::click::Click;
+use crate::domain::conversion::{Conversion, ConversionKind, CustomerSale, OrderDetails};
+use crate::domain::id::{AccountId, ConversionId};
+use crate::domain::lead::Lead;
+use crate::domain::refusal::{Field, Refusal};
+use crate::domain::rule::climb::{Rank, Told};
+use crate::domain::rule::commission::{self, Claim, Claims};
+use crate::domain::rule::context::Context;
+use crate::domain::rule::sale_count::Verdicts;
+use crate::domain::time::Time;
+
+pub(super) fn told(event: &Conversion) -> Told {
+    (event.created_at, event.id)
+}
+
+/// How many judgements of events the moments of one customer may cost.
+const JUDGEMENTS_MAX: usize = 50_000;
+
+/// A sale is credited from now on to these. To nobody: it loses its credits.
+pub(super) struct Meeting {
+    pub(super) at: Told,
+    pub(super) rank: Rank,
+    pub(super) claims: Claims,
+    pub(super) customer_sale: Option<CustomerSale>,
+}
+
+/// The meetings of each sale, in order.
+pub(super) type Meetings = BTreeMap<ConversionId, Vec<Meeting>>;
+
+/// The meetings of the sales of a customer. `last` are the verdicts on all of its events.
+pub(super) fn meetings(context: &mut Context<'_>, group: &Group, last: &Verdicts) -> Result<Meetings, Refusal> {
+    let clicks = late_clicks(context, group)?;
+    let mut met = Met { first: first_of(group, &clicks), ..Met::default() };
+    let moments = moments(group, last, &clicks);
+    let turn_count = moments.iter().filter(|(_, is_turn)| *is_turn).count();
+    if turn_count.saturating_mul(moments.len()) > JUDGEMENTS_MAX {
+        return Err(out_of_order(group));
+    }
+    for (place, (at, is_turn)) in moments.iter().enumerate() {
+        let Some((_, is_next_turn)) = moments.get(place + 1) else {
+            met.add(context, *at, last)?;
+            break;
+        };
+        if *is_turn || *is_next_turn {
+            let verdicts = verdicts_until(context, group, &clicks, *at)?;
+            met.add(context, *at, &verdicts)?;
+        }
+    }
+    Ok(met.meetings)
+}
+
+fn out_of_order(group: &Group) -> Refusal {
+    let name = group.lead.as_ref().map_or_else(String::new, |lead| format!(" of {}", lead.id));
+    let problem = format!("cannot be simulated: too many events{name} were told out of order; send a sample_sale");
+    Refusal::InvalidField { field: Field::TermsLadder, problem }
+}
+
+/// The moments at which something was told, in order, and whether verdicts on events of before may change by it.
+fn moments(group: &Group, last: &Verdicts, clicks: &[Arc<Click>]) -> Vec<(Told, bool)> {
+    let claims: BTreeMap<ConversionId, &Claims> =
+        last.iter().map(|(event, verdict)| (event.id, &verdict.claims)).collect();
+    let mut events: Vec<_> = group.events().collect();
+    events.sort_by_key(|event| told(event));
+    let mut others: Vec<Told> = clicks.iter().map(|click| told_click(click)).collect();
+    let by_hand = group.parts.iter().flat_map(|(lead, ..)| &lead.details.manual_bindings);
+    others.extend(by_hand.map(|manual| (manual.made_at, ConversionId::from_uuid(AccountId::SERVER.uuid()))));
+    let mut is_out_of_order = !others.is_empty();
+    let mut latest = None;
+    let mut is_credited = false;
+    let mut moments = Vec::with_capacity(events.len() + others.len());
+    for (place, event) in events.into_iter().enumerate() {
+        let in_order = Some((event.occurred_at, event.created_at, event.id));
+        is_out_of_order |= latest > in_order;
+        latest = latest.max(in_order);
+        let of_event = claims.get(&event.id).map_or(&[][..], |claims| claims.as_slice());
+        let is_referred = of_event.iter().any(|claim| claim.credit.source != AttributionSource::LeadBinding);
+        // It may bind the customer.
+        let is_turn = place > 0 && (is_referred || (!is_credited && !of_event.is_empty()));
+        is_credited |= !of_event.is_empty();
+        moments.push((told(event), is_turn));
+    }
+    if is_out_of_order {
+        moments.iter_mut().for_each(|(_, is_turn)| *is_turn = true);
+    }
+    moments.extend(others.into_iter().map(|at| (at, true)));
+    moments.sort_unstable();
+    moments
+}
+
+fn told_click(click: &Click) -> Told {
+    (click.created_at, ConversionId::from_uuid(click.id.uuid()))
+}
+
+/// The clicks that were told after an event that they may have led to.
+fn late_clicks(context: &Context<'_>, group: &Group) -> Result<Vec<Arc<Click>>, Refusal> {
+    let mut late = BTreeMap::new();
+    let mut tids = BTreeSet::new();
+    for event in group.events() {
+        let Some(tid) = event.tid.filter(|tid| tids.insert((event.id, *tid))) else { continue };
+        for click in context.set.clicks_of(context.account_id, tid)? {
+            if told_click(click) > told(event) && click.occurred_at.may_precede(event.occurred_at) {
+                late.insert(click.id, Arc::clone(click));
+            }
+        }
+    }
+    Ok(late.into_values().collect())
+}
+
+/// The first event of a customer of those that a late click may have led to.
+fn first_of(group: &Group, clicks: &[Arc<Click>]) -> Option<(Time, ConversionId)> {
+    let is_visit =
+        |event: &&Arc<Conversion>| clicks.is_empty() || clicks.iter().any(|click| event.tid == Some(click.tid));
+    group.events().filter(is_visit).map(|event| (event.occurred_at, event.id)).min()
+}
+
+/// The verdicts on the events that were told until a moment, by what was told until then.
+fn verdicts_until(
+    context: &mut Context<'_>,
+    group: &Group,
+    clicks: &[Arc<Click>],
+    until: Told,
+) -> Result<Verdicts, Refusal> {
+    let is_told = |event: &&Arc<Conversion>| told(event) <= until;
+    let known = |lead: &Lead| {
+        let mut lead = lead.clone();
+        lead.details.manual_bindings.retain(|manual| manual.made_at <= until.0);
+        lead
+    };
+    let of_part = |(lead, events, is_whole): &(Lead, Vec<Arc<Conversion>>, bool)| {
+        (known(lead), events.iter().filter(is_told).cloned().collect(), *is_whole)
+    };
+    let so_far = Group {
+        lead: group.lead.as_ref().map(known),
+        parts: group.parts.iter().map(of_part).collect(),
+        alone: group.alone.iter().find(is_told).cloned(),
+        changes: BTreeMap::new(),
+    };
+    let later: Vec<_> = clicks.iter().filter(|click| told_click(click) > until).collect();
+    for click in &later {
+        context.set.remove::<Click>(&(click.account_id, click.tid, click.id));
+    }
+    let verdicts = verdicts_on(context, &so_far);
+    for click in later {
+        context.set.put::<Click>(Arc::clone(click));
+    }
+    verdicts
+}
+
+/// The claims of a sale, and its number among those of its customer.
+type Standing = (Claims, Option<CustomerSale>);
+
+/// The meetings so far, and the sales as they stand.
+#[derive(Default)]
+struct Met {
+    first: Option<(Time, ConversionId)>,
+    /// Whether an event of the customer was credited.
+    is_credited: bool,
+    standing: BTreeMap<ConversionId, Standing>,
+    meetings: Meetings,
+}
+
+impl Met {
+    fn add(&mut self, context: &mut Context<'_>, at: Told, verdicts: &Verdicts) -> Result<(), Refusal> {
+        let mut changed = Vec::new();
+        for (sale, verdict) in verdicts.iter().filter(|(event, _)| event.kind == ConversionKind::Sale) {
+            let standing = (verdict.claims.clone(), verdict.customer_sale);
+            match self.standing.get(&sale.id) {
+                None if verdict.claims.is_empty() => {}
+                None => changed.push((told(sale), sale, standing.clone())),
+                Some(before) if is_changed(context, sale, before, &standing)? => {
+                    changed.push((at, sale, standing.clone()));
+                }
+                Some(_) => {}
+            }
+            self.standing.insert(sale.id, standing);
+        }
+        if !self.is_credited {
+            put_binding_first(context, at, verdicts, &mut changed)?;
+        }
+        changed.sort_by_key(|(at, ..)| *at);
+        for (rank, (at, sale, (claims, customer_sale))) in changed.into_iter().enumerate() {
+            let (first_at, first) = self.first.unwrap_or((at.0, sale.id));
+            let rank = (first_at, first, u32::try_from(rank).unwrap_or(u32::MAX));
+            self.meetings.entry(sale.id).or_default().push(Meeting { at, rank, claims, customer_sale });
+        }
+        self.is_credited |= verdicts.iter().any(|(_, verdict)| !verdict.claims.is_empty());
+        Ok(())
+    }
+}
+
+/// The sale that binds a customer is credited first, as the first of the customer, and then those of before that nobody had referred. Only if it
+/// must be numbered among others of a known customer, all are credited in their order.
+fn put_binding_first(
+    context: &mut Context<'_>,
+    at: Told,
+    verdicts: &Verdicts,
+    changed: &mut Vec<(Told, &Arc<Conversion>, Standing)>,
+) -> Result<(), Refusal> {
+    let Some(place) = changed.iter().position(|(_, sale, _)| told(sale) == at) else { return Ok(()) };
+    let (_, sale, standing) = changed[place].clone();
+    let is_numbered = standing.0.iter().any(|claim| claim.terms.rules.looks_at_customer());
+    let is_known = verdicts.iter().any(|(event, _)| event.kind == ConversionKind::Lead && told(event) < at);
+    if is_numbered && is_known {
+        return Ok(());
+    }
+    let number = |place: CustomerSale| CustomerSale { number: place.number.min(1), ..CustomerSale::default() };
+    let alone = (standing.0.clone(), standing.1.map(number));
+    if !is_changed(context, sale, &alone, &standing)? {
+        changed.remove(place);
+    }
+    changed.insert(0, (at, sale, alone));
+    Ok(())
+}
+
+/// Whether the claims and the number after lead to other rewards than those of before.
+fn is_changed(
+    context: &mut Context<'_>,
+    sale: &Conversion,
+    (claims, customer_sale): &Standing,
+    (claims_after, customer_sale_after): &Standing,
+) -> Result<bool, Refusal> {
+    let terms = |claims: &[Claim]| -> Vec<_> {
+        let credits = claims.iter().map(|claim| &claim.credit);
+        credits.map(|credit| (credit.enrollment_id, credit.terms_version, credit.share_ppm)).collect()
+    };
+    if terms(claims) != terms(claims_after) {
+        return Ok(true);
+    }
+    if customer_sale == customer_sale_after {
+        return Ok(false);
+    }
+    let at = |customer_sale| {
+        let order = OrderDetails { customer_sale, laddered: Vec::new(), ..sale.order.clone() };
+        Conversion { order, ..sale.clone() }
+    };
+    let (before, after) = (at(*customer_sale), at(*customer_sale_after));
+    for claim in claims {
+        if commission::price(context, &before, claim)? != commission::price(context, &after, claim)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
