@@ -116,6 +116,7 @@ fn accounts() -> Vec<TableCreateStatement> {
             .col(text("display_name"))
             .col(text("email"))
             .col(count("max_active_coupons_per_affiliate"))
+            .col(json_null("payout_policy"))
             .col(json_null("time_zones"))
             .col(time("created_at"))
             .col(time("updated_at"))
@@ -380,7 +381,11 @@ fn offers() -> Vec<TableCreateStatement> {
             .col(text("reference"))
             .col(text("note"))
             .col(text("message"))
-            .col(time("paid_at"))
+            .col(time_null("paid_at"))
+            .col(id_null("created_by"))
+            .col(id_null("approved_by"))
+            .col(time_null("approved_at"))
+            .col(time_null("cancelled_at"))
             .col(time("created_at"))
             .col(time("updated_at"))
             .take(),
@@ -507,6 +512,7 @@ fn rewards_and_entries() -> Vec<TableCreateStatement> {
             .col(time("updated_at"))
             .col(text("deny_reason"))
             .col(id_null("payout_id"))
+            .col(time_null("approved_at"))
             .take(),
         table("ledger_entry", &["account_id", "sequence"])
             .col(id("account_id"))
@@ -536,6 +542,7 @@ fn balances() -> Vec<TableCreateStatement> {
             .col(state("currency"))
             .col(balance("pending_minor"))
             .col(balance("owed_minor"))
+            .col(balance("in_flight_minor"))
             .col(balance("paid_minor"))
             .col(sequence("sale_reward_count"))
             .take(),
@@ -545,6 +552,7 @@ fn balances() -> Vec<TableCreateStatement> {
             .col(bytes("key"))
             .col(balance("pending_minor"))
             .col(balance("owed_minor"))
+            .col(balance("in_flight_minor"))
             .col(balance("paid_minor"))
             .take(),
         // One number could not hold the sum of many revenues of the largest size, and the database itself adds to it.

@@ -41,6 +41,7 @@ mod mrr;
 mod offer;
 mod password;
 mod payout;
+mod payout_reserved;
 mod program;
 mod rate;
 mod reading;

@@ -98,6 +98,10 @@ changes! {
     ReleaseRewardsRequest,
     CreateRewardRequest,
     FulfillRewardRequest,
+    CreatePayoutRequest,
+    ApprovePayoutsRequest,
+    ConfirmPayoutsRequest,
+    CancelPayoutRequest,
     MarkPaidRequest,
 }
 

@@ -98,6 +98,20 @@ pub(super) fn all() -> Vec<IndexCreateStatement> {
             &["auto_approve_at"],
             Expr::col("state").eq(Expr::Constant("pending".into())),
         ),
+        // The rewards that payouts can pay.
+        partial_index(
+            "reward_approved",
+            "reward",
+            &["account_id", "affiliate_id", "currency", "id"],
+            Expr::col("state").eq(Expr::Constant("approved".into())),
+        ),
+        // Held rewards are few.
+        partial_index(
+            "reward_held",
+            "reward",
+            &["account_id", "auto_approve_at"],
+            Expr::col("state").eq(Expr::Constant("held".into())),
+        ),
         // Most rewards are not paid yet, or never.
         partial_index(
             "reward_by_payout",

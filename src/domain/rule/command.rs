@@ -129,6 +129,10 @@ commands! {
     reward::ReleaseRewards(ReleaseRewards),
     reward::CreateReward(Box<CreateReward>),
     reward::FulfillReward(FulfillReward),
+    payout::CreatePayout(CreatePayout),
+    payout::ApprovePayouts(ApprovePayouts),
+    payout::ConfirmPayouts(ConfirmPayouts),
+    payout::CancelPayout(CancelPayout),
     payout::MarkPaid(Box<MarkPaid>),
 }
 

@@ -71,7 +71,9 @@ fn apply(
     now: Time,
     ids: &mut dyn IdSource,
 ) -> Result<Outcome, Refusal> {
-    let mut context = Context { set, account_id: envelope.account_id, now, ids, cause_id: envelope.cause_id() };
+    let key_id = envelope.actor.as_ref().map(|actor| actor.key_id);
+    let account_id = envelope.account_id;
+    let mut context = Context { set, account_id, now, ids, cause_id: envelope.cause_id(), key_id };
     let outcome = command.apply(&mut context)?;
     context.set.check_sums()?;
     if let Some(actor) = &envelope.actor {

@@ -247,6 +247,7 @@ fn book(
         updated_at: context.now,
         deny_reason: String::new(),
         payout_id: None,
+        approved_at: None,
     };
     let reward = context.put(reward);
     let (debit, reason) = (LedgerAccount::CommissionExpense, LedgerReason::Adjusted);

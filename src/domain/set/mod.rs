@@ -45,6 +45,10 @@ pub use working_set::{InSet, Needs, WorkingSet};
 /// that is being revoked.
 pub const MANAGING_KEYS_LOADED: u64 = 2;
 
+/// How many approved rewards of an affiliate in a currency are loaded for a payout that takes all it can: the oldest ones above zero, and as
+/// many below zero.
+pub const PAYABLE_REWARDS_LOADED: u64 = 1_000;
+
 /// How many conversions of a lead are judged again when an event is told late. A longer history keeps its credits. Of
 /// the sales that nobody referred, this many with each name of the customer.
 pub const TIMELINE_LENGTH_MAX: u64 = 1_000;

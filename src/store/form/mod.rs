@@ -46,6 +46,7 @@ use crate::domain::coupon::CouponDetails;
 use crate::domain::enrollment::{Acceptance, Moved, PastStanding};
 use crate::domain::lead::LeadDetails;
 use crate::domain::outcome::Outcome;
+use crate::domain::payout::PayoutPolicy;
 use crate::domain::program::{Agreement, Commission, Invitation, Question, TermsDraft};
 use crate::domain::reward::{ByHand, Calculation};
 use crate::domain::welcome::WelcomeMail;
@@ -88,6 +89,7 @@ use enrollment::{AcceptanceForm, MovedForm, PastStandingForm};
 use field::Text;
 use lead::LeadDetailsForm;
 use outcome::OutcomeForm;
+use payout::PayoutPolicyForm;
 use program::{AgreementForm, CommissionForm, InvitationForm, QuestionForm, TermsDraftForm, WelcomeMailForm};
 use reward::{ByHandForm, CalculationForm};
 
@@ -133,6 +135,8 @@ kept! {
     Profile: writes 1 ProfileForm<'_>;
     // account.time_zones
     Vec<ZoneSince>: writes 1 Vec<ZoneSinceForm<'_>>;
+    // account.payout_policy
+    PayoutPolicy: writes 1 PayoutPolicyForm;
     // affiliate.past_uplines
     Vec<PastUpline>: writes 1 Vec<PastUplineForm>;
     // coupon.details

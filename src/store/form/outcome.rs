@@ -29,6 +29,7 @@ enum_form! {
         Cancellation(cancellation: super::lead::CancellationOutcomeForm),
         Rewards(rewards: Vec<Box<super::reward::RewardForm<'a>>>),
         Reward(reward: Box<super::reward::RewardForm<'a>>),
+        Payouts(payouts: Vec<Box<super::payout::PayoutForm<'a>>>),
         Payout(payout: Box<super::payout::PayoutForm<'a>>),
     }
 }

@@ -119,6 +119,7 @@ form! {
         deny_reason: Text<'a>,
         by_hand: Option<ByHandForm<'a>>,
         payout_id: Option<PayoutId>,
+        approved_at: Option<Time>,
     }
 }
 

@@ -270,10 +270,21 @@ impl Shop {
         self.pay("${affiliate_id}", "${affiliate_ref_id}", dollars(300), day(3), &[("payout_id", "/payout/id")]).await;
         let euros = json!({"amount_minor": 400, "currency_code": "EUR"});
         self.pay("${bea_id}", "bea", euros, day(9), &[]).await;
+        self.cancel_payout().await;
         let request = json!({"external_id": "visitor-1", "metadata": {"seen_at": "fair"}});
         self.make("TrackingService/CreateLead", request, &[]).await;
         let request = json!({"event_id": "end-4", "email": "kim@customers.example"});
         self.make("TrackingService/RecordCancellation", request, &[]).await;
+    }
+
+    /// Creates a payout of a reward by hand, and cancels it.
+    async fn cancel_payout(&mut self) {
+        let request = json!({"enrollment": {"ref_id": "bea"}, "value": {"cash": dollars(100)}});
+        self.make("RewardService/CreateReward", request, &[("paid_reward_id", "/reward/id")]).await;
+        let reward_ids = json!(["${paid_reward_id}"]);
+        let request = json!({"affiliate": {"id": "${bea_id}"}, "currency_code": "USD", "reward_ids": reward_ids});
+        self.make("PayoutService/CreatePayout", request, &[("cancelled_payout_id", "/payout/id")]).await;
+        self.make("PayoutService/CancelPayout", json!({"payout_id": "${cancelled_payout_id}"}), &[]).await;
     }
 
     /// Gives an affiliate a reward by hand, and pays it.

@@ -124,6 +124,7 @@ pub(crate) fn outcomes() -> Vec<Outcome> {
         }),
         Outcome::Rewards(vec![Arc::new(reward)]),
         Outcome::Reward(Arc::new(reward_by_hand(3))),
+        Outcome::Payouts(vec![Arc::new(open_payout())]),
         Outcome::Payout(Arc::new(payout())),
     ]
 }
