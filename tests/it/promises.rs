@@ -130,9 +130,7 @@ db_test!(a_command_past_its_deadline_is_not_carried_out, |database: TestDatabase
     let account = client.accounts.get_account(pb::GetAccountRequest {}).await.unwrap().into_inner().account.unwrap();
     let update = UpdateAccount {
         display_name: Some("too late".to_owned()),
-        email: None,
-        max_active_coupons_per_affiliate: None,
-        time_zone: None,
+        ..UpdateAccount::default()
     };
     let envelope =
         Envelope { account_id: account.id.parse().unwrap(), fingerprint: None, actor: None, command: update.into() };

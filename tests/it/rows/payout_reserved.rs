@@ -315,7 +315,7 @@ db_test!(g17_above_a_limit_another_key_must_approve, |database: TestDatabase| as
     verify(&mut shop.client).await;
 });
 
-/// An affiliate has more rewards than one payout takes, and a refund of a paid one among the newest.
+// An affiliate has more rewards than one payout takes, and a refund of a paid one among the newest.
 db_test!(g16_many_rewards_are_paid_by_several_payouts_and_refunds_first, |database: TestDatabase| async move {
     let server = TestServer::start(&database).await;
     let mut shop = Shop::open(&server, "shop").await;
@@ -334,7 +334,7 @@ db_test!(g16_many_rewards_are_paid_by_several_payouts_and_refunds_first, |databa
         let mut client = shop.client.clone();
         async move { give_approved(&mut client, "ann", 10).await }
     });
-    futures_util::future::join_all(calls).await;
+    futures::future::join_all(calls).await;
     let request = pb::RecordRefundRequest {
         event_id: "refund-1".to_owned(),
         sale_event_id: "order-1".to_owned(),

@@ -30,7 +30,7 @@ use headwater::domain::offer::Offer;
 use headwater::domain::outcome::Outcome;
 use headwater::domain::pricing::ConditionField;
 use headwater::domain::program::{Commission, EnrollmentBonus, Invitation, Program, ProgramWithTerms, TermsDraft};
-use headwater::domain::reward::{ByHand, Calculation, Reward, RewardRule, RuleTaken};
+use headwater::domain::reward::{ByHand, Calculation, Reward, RewardRule, RewardState, RuleTaken};
 use headwater::domain::set::{Needs, WorkingSet};
 use headwater::domain::split::Split;
 use headwater::domain::tally::TallyChange;
