@@ -11,7 +11,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::id::{AccountId, AffiliateId, ApiKeyId, PayoutId, RewardId};
+use super::id::{AccountId, AffiliateId, ApiKeyId, PayoutId, PayoutRunId, RewardId};
 use super::money::{Money, Overflow};
 use super::reward::{Reward, RewardState, RewardUnit};
 use super::text_enum::text_enum;
@@ -175,7 +175,9 @@ pub struct Payout {
     pub message: String,
     /// When the affiliate got the money. `None` unless it is paid.
     pub paid_at: Option<Time>,
-    /// The key that created it. `None` if the server did.
+    /// The run that it belongs to.
+    pub run_id: Option<PayoutRunId>,
+    /// The key that created it, or its run. `None` if the server did.
     pub created_by: Option<ApiKeyId>,
     /// The key that approved it. `None` if nobody had to.
     pub approved_by: Option<ApiKeyId>,
@@ -230,28 +232,4 @@ impl Payable {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_table_of_moves_is_the_one_in_the_head_of_the_file() {
-        use PayoutState::{Cancelled, NeedsApproval, Paid, Ready};
-        let allowed = [(NeedsApproval, Ready), (NeedsApproval, Cancelled), (Ready, Paid), (Ready, Cancelled)];
-        for from in PayoutState::ALL {
-            for to in PayoutState::ALL {
-                assert_eq!(from.may_become(*to), allowed.contains(&(*from, *to)), "{from} -> {to}");
-            }
-            assert_eq!(from.is_open(), from.may_become(Cancelled), "{from}: what is open can be cancelled");
-        }
-    }
-
-    #[test]
-    fn a_payout_above_the_limit_or_in_a_currency_without_one_needs_approval() {
-        let money = |minor, code: &str| Money::new(minor, code.parse().unwrap());
-        let policy = PayoutPolicy { net_days: 0, approval_above: vec![money(500, "USD")] };
-        assert!(!policy.needs_approval(money(500, "USD")));
-        assert!(policy.needs_approval(money(501, "USD")));
-        assert!(policy.needs_approval(money(1, "EUR")));
-        assert!(!PayoutPolicy::default().needs_approval(money(i64::MAX, "USD")));
-    }
-}
+pub(super) mod tests;

@@ -51,6 +51,8 @@ text_enum! {
         Reward = "reward",
         /// A payout.
         Payout = "payout",
+        /// A payout run.
+        PayoutRun = "payout_run",
     }
 }
 
@@ -147,6 +149,8 @@ text_enum! {
         PayoutId = "payout_id",
         /// The payouts that are named.
         PayoutIds = "payout_ids",
+        /// The payout run that is named.
+        PayoutRunId = "payout_run_id",
         /// The amount of a sale or refund.
         Amount = "amount",
         /// The lines of a sale or refund.
@@ -180,6 +184,7 @@ impl Resource {
             Self::Conversion => Field::Conversion,
             Self::Reward => Field::RewardIds,
             Self::Payout => Field::PayoutId,
+            Self::PayoutRun => Field::PayoutRunId,
         }
     }
 }

@@ -657,6 +657,7 @@ fn missing(resource: Resource) -> (ErrorReason, &'static str) {
         Resource::Conversion => (ErrorReason::ConversionNotFound, "headwater.v1.Conversion"),
         Resource::Reward => (ErrorReason::RewardNotFound, "headwater.v1.Reward"),
         Resource::Payout => (ErrorReason::PayoutNotFound, "headwater.v1.Payout"),
+        Resource::PayoutRun => (ErrorReason::PayoutRunNotFound, "headwater.v1.PayoutRun"),
     }
 }
 

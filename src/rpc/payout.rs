@@ -75,6 +75,7 @@ pub(super) async fn list(call: Call, message: pb::ListPayoutsRequest) -> Result<
     let shape = page::shape(&mut fields, message.page_size, message.order);
     let affiliate = selector::optional_affiliate(&mut fields, "affiliate", message.affiliate.as_ref());
     let states = fields.values("states", &message.states);
+    let run_id = fields.optional_id("payout_run_id", &message.payout_run_id);
     let currencies = fields.currencies("currencies", &message.currencies);
     let paid = fields.interval("paid_interval", message.paid_interval.as_ref());
     fields.finish()?;
@@ -82,7 +83,7 @@ pub(super) async fn list(call: Call, message: pb::ListPayoutsRequest) -> Result<
         pb::ListPayoutsRequest { page_size: 0, page_token: String::new(), with_total_count: false, ..message.clone() };
     let page = call.page(&filter, shape, &message.page_token).await?;
     let affiliate_id = call.affiliate_id(affiliate.as_ref()).await?;
-    let query = PayoutQuery { affiliate_id, states, currencies, paid };
+    let query = PayoutQuery { affiliate_id, run_id, states, currencies, paid };
     let payouts = store::payout::list(call.store(), call.account_id(), &query, page.walk()).await?;
     call.works_on(payouts.len()).await;
     let (payouts, next_page_token) = page.fill(payouts, |payout| payout.id.uuid(), |payout| render(&payout));
@@ -120,6 +121,7 @@ fn render(payout: &Payout) -> pb::Payout {
         note: payout.note.clone(),
         message: payout.message.clone(),
         paid_time: payout.paid_at.map(timestamp),
+        payout_run_id: id_or_empty(payout.run_id),
         creator_key_id: id_or_empty(payout.created_by),
         approver_key_id: id_or_empty(payout.approved_by),
         approve_time: payout.approved_at.map(timestamp),

@@ -13,7 +13,7 @@ use super::list::{self, Walk};
 use super::row::RowName;
 use super::set::stored::Stored;
 use super::{Source, Store, StoreError};
-use crate::domain::id::{AccountId, AffiliateId, ApiKeyId, PayoutId};
+use crate::domain::id::{AccountId, AffiliateId, ApiKeyId, PayoutId, PayoutRunId};
 use crate::domain::money::Currency;
 use crate::domain::payout::{Payout, PayoutState};
 use crate::domain::reward::RewardState;
@@ -39,6 +39,7 @@ impl Stored for Payout {
             note: self.note.clone(),
             message: self.message.clone(),
             paid_at: self.paid_at.map(Time::micros),
+            run_id: self.run_id.map(PayoutRunId::uuid),
             created_by: self.created_by.map(ApiKeyId::uuid),
             approved_by: self.approved_by.map(ApiKeyId::uuid),
             approved_at: self.approved_at.map(Time::micros),
@@ -62,6 +63,7 @@ impl Stored for Payout {
             note: row.note,
             message: row.message,
             paid_at: row.paid_at.map(Time::from_micros),
+            run_id: row.run_id.map(PayoutRunId::from_uuid),
             created_by: row.created_by.map(ApiKeyId::from_uuid),
             approved_by: row.approved_by.map(ApiKeyId::from_uuid),
             approved_at: row.approved_at.map(Time::from_micros),
@@ -79,6 +81,8 @@ impl Stored for Payout {
 pub struct PayoutQuery {
     /// Only payouts to this affiliate.
     pub affiliate_id: Option<AffiliateId>,
+    /// Only payouts of this run.
+    pub run_id: Option<PayoutRunId>,
     /// Only payouts in one of these states. Empty: any state.
     pub states: Vec<PayoutState>,
     /// Only payouts in one of these currencies. Empty: any currency.
@@ -120,6 +124,7 @@ pub async fn count(store: &Store, account_id: AccountId, wanted: &PayoutQuery) -
 fn filtered(account_id: AccountId, wanted: &PayoutQuery) -> Select<table::Entity> {
     let query = table::Entity::find()
         .filter(table::Column::AccountId.eq(account_id.uuid()))
+        .apply_if(wanted.run_id, |query, id| query.filter(table::Column::RunId.eq(id.uuid())))
         .apply_if(wanted.affiliate_id, |query, id| query.filter(table::Column::AffiliateId.eq(id.uuid())))
         .apply_if(wanted.paid.start, |query, start| query.filter(table::Column::PaidAt.gte(start.micros())))
         .apply_if(wanted.paid.end, |query, end| query.filter(table::Column::PaidAt.lt(end.micros())));

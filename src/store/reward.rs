@@ -1,6 +1,7 @@
 //! Rewards: rows and reads.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select, Value};
@@ -145,6 +146,29 @@ fn payable_of((account_id, affiliate_id, currency): (AccountId, AffiliateId, Cur
 /// in this state.
 pub(super) fn is_in_state(state: RewardState) -> Expr {
     Expr::col(table::Column::State.as_column_ref()).eq(Expr::Constant(state.as_str().into()))
+}
+
+/// The approved rewards in cash of an affiliate in a currency, as a payout sees them: the oldest ones above zero and below zero, in the order of
+/// their ids.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn payable(
+    store: &Store,
+    account_id: AccountId,
+    affiliate_id: AffiliateId,
+    currency: Currency,
+) -> Result<Vec<Arc<Reward>>, StoreError> {
+    let query = payable_of((account_id, affiliate_id, currency)).order_by_asc(table::Column::Id);
+    let query = query.limit(PAYABLE_REWARDS_LOADED);
+    let mut rewards = Vec::new();
+    for of_sign in [table::Column::ValueMinor.gte(0), table::Column::ValueMinor.lt(0)] {
+        rewards.extend(list::read::<Reward>(query.clone().filter(of_sign), store.read()).await?);
+    }
+    rewards.sort_unstable_by_key(|reward| reward.id);
+    let mut rewards: Vec<_> = rewards.into_iter().map(Arc::new).collect();
+    rewards.dedup_by_key(|reward| reward.id);
+    Ok(rewards)
 }
 
 /// Reads the rewards of payouts.

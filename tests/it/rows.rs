@@ -42,6 +42,7 @@ mod offer;
 mod password;
 mod payout;
 mod payout_reserved;
+mod payout_run;
 mod program;
 mod rate;
 mod reading;

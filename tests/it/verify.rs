@@ -450,6 +450,39 @@ db_test!(verify_ledger_finds_tampered_rewards_by_hand, |database: TestDatabase| 
     connection.close().await.unwrap();
 });
 
+db_test!(verify_ledger_finds_tampered_reservations, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let connection = Database::connect(database.url.as_str()).await.unwrap();
+    let (mut shop, account_id) = open_shop(&server, "shop").await;
+    let request = pb::CreatePayoutRequest {
+        affiliate: Some(shop.affiliate()),
+        currency_code: "USD".to_owned(),
+        ..Default::default()
+    };
+    shop.client.payouts.create_payout(request).await.unwrap();
+    assert!(verify(&mut shop).await.ok);
+    let mine = payout::Column::AccountId.eq(account_id);
+    for (state, words) in [
+        ("paid", "is paid with 2.00 USD, the entries say -200 payable, 200 in flight and 0 paid"),
+        ("cancelled", "is cancelled and pays 1 rewards with 2.00 USD, and 1 rewards name it, with 200 in all"),
+        ("needs_approval", ""),
+        ("ready", ""),
+    ] {
+        let update = payout::Entity::update_many().col_expr(payout::Column::State, Expr::value(state));
+        apply(update.filter(mine.clone()), &connection).await;
+        let report = verify(&mut shop).await;
+        assert_eq!(report.ok, words.is_empty(), "{:?}", report.differences);
+        assert!(report.ok || report.differences.iter().any(|text| text.contains(words)), "{:?}", report.differences);
+    }
+    let reserved = reward::Column::AccountId.eq(account_id).and(reward::Column::State.eq("in_payout"));
+    let update = reward::Entity::update_many().col_expr(reward::Column::State, Expr::value("approved"));
+    apply(update.filter(reserved), &connection).await;
+    let report = verify(&mut shop).await;
+    let words = "is ready, and 0 of its 1 rewards are reserved";
+    assert!(report.differences.iter().any(|text| text.contains(words)), "{:?}", report.differences);
+    connection.close().await.unwrap();
+});
+
 db_test!(verify_ledger_finds_tampered_payouts, |database: TestDatabase| async move {
     let server = TestServer::start(&database).await;
     let connection = Database::connect(database.url.as_str()).await.unwrap();

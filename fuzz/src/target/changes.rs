@@ -99,6 +99,7 @@ changes! {
     CreateRewardRequest,
     FulfillRewardRequest,
     CreatePayoutRequest,
+    CreatePayoutRunRequest,
     ApprovePayoutsRequest,
     ConfirmPayoutsRequest,
     CancelPayoutRequest,

@@ -130,6 +130,8 @@ commands! {
     reward::CreateReward(Box<CreateReward>),
     reward::FulfillReward(FulfillReward),
     payout::CreatePayout(CreatePayout),
+    payout_run::CreatePayoutRun(CreatePayoutRun),
+    payout_run::ContinuePayoutRun(ContinuePayoutRun),
     payout::ApprovePayouts(ApprovePayouts),
     payout::ConfirmPayouts(ConfirmPayouts),
     payout::CancelPayout(CancelPayout),

@@ -5,6 +5,7 @@ mod create;
 
 pub use close::{ApprovePayouts, CancelPayout, ConfirmPayouts};
 pub use create::CreatePayout;
+pub(super) use create::{Reservation, due, reserve};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -67,6 +68,7 @@ impl Rule for MarkPaid {
             note: self.note.clone(),
             message: self.message.clone(),
             paid_at: Some(self.paid_at.unwrap_or(context.now)),
+            run_id: None,
             created_by: context.key_id,
             approved_by: None,
             approved_at: None,

@@ -25,6 +25,7 @@ mod needed_names;
 mod needs;
 mod offer;
 mod payout;
+mod payout_run;
 mod program;
 mod request;
 mod reward;

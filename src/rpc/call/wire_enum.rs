@@ -21,6 +21,7 @@ use crate::domain::link::LinkState;
 use crate::domain::money::Rounding;
 use crate::domain::offer::OfferState;
 use crate::domain::payout::{PayoutProvider, PayoutState};
+use crate::domain::payout_run::{PayoutRunState, PayoutRunVerdict};
 use crate::domain::period::Period;
 use crate::domain::pricing::{CommissionEvent, Comparison, ConditionField, StepResult};
 use crate::domain::program::{AttributionModel, ProgramState, TermsReach};
@@ -154,6 +155,8 @@ wire_enums! {
     RewardState = RewardState { Pending, Approved, Denied, InPayout, Paid, Reversed, Held }
     PayoutState = PayoutState { NeedsApproval, Ready, Paid, Cancelled }
     PayoutProvider = PayoutProvider { Manual }
+    PayoutRunState = PayoutRunState { Creating, Created }
+    PayoutRunVerdict = PayoutRunVerdict { Pays, NothingDue, Negative, BelowMinimum }
     CustomerRewardEvent = CustomerRewardEvent { SignUp, FirstSale }
     CustomerRewardState = CustomerRewardState { Granted, Fulfilled, Revoked }
     RewardUnit = RewardUnit { Cash, Points, Credits, FreeMonths, DiscountPercent, DiscountMoney }

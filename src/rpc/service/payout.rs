@@ -15,6 +15,9 @@ pub(in crate::rpc) struct PayoutHandlers {
 service! {
     "headwater.v1" PayoutService(payout_service_server) for PayoutHandlers {
         CreatePayout = write change, PAYING;
+        PreviewPayoutRun = read rpc::payout_run::preview, READING_MONEY;
+        CreatePayoutRun = write rpc::payout_run::create, PAYING;
+        GetPayoutRun = read rpc::payout_run::get, READING_MONEY;
         ApprovePayouts = write change, PAYING;
         ConfirmPayouts = write change, PAYING;
         CancelPayout = write change, PAYING;

@@ -19,6 +19,7 @@ pub struct Model {
     pub note: String,
     pub message: String,
     pub paid_at: Option<i64>,
+    pub run_id: Option<Uuid>,
     pub created_by: Option<Uuid>,
     pub approved_by: Option<Uuid>,
     pub approved_at: Option<i64>,

@@ -73,6 +73,7 @@ mod link;
 mod offer;
 mod outcome;
 mod payout;
+mod payout_run;
 mod program;
 mod reward;
 mod tally;

@@ -1,7 +1,7 @@
 //! Form of payouts.
 
 use super::field::Text;
-use crate::domain::id::{AccountId, AffiliateId, ApiKeyId, PayoutId};
+use crate::domain::id::{AccountId, AffiliateId, ApiKeyId, PayoutId, PayoutRunId};
 use crate::domain::money::Money;
 use crate::domain::payout::{Payout, PayoutPolicy, PayoutProvider, PayoutState};
 use crate::domain::time::Time;
@@ -24,6 +24,7 @@ form! {
         reference: Text<'a>,
         note: Text<'a>,
         message: Text<'a>,
+        run_id: Option<PayoutRunId>,
         created_by: Option<ApiKeyId>,
         approved_by: Option<ApiKeyId>,
         approved_at: Option<Time>,

@@ -386,7 +386,9 @@ fn check_reward(
     let left = value - reward.reversed_minor;
     let expected = match reward.state {
         RewardState::Pending | RewardState::Held => Booked { pending: left, ..Booked::default() },
-        RewardState::Approved | RewardState::InPayout | RewardState::Paid => Booked { payable: left, ..Booked::default() },
+        RewardState::Approved | RewardState::InPayout | RewardState::Paid => {
+            Booked { payable: left, ..Booked::default() }
+        }
         RewardState::Denied | RewardState::Reversed => Booked::default(),
     };
     prop_assert_eq!(entries, expected, "{:?}", reward);

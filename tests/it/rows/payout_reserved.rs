@@ -304,6 +304,14 @@ db_test!(g17_above_a_limit_another_key_must_approve, |database: TestDatabase| as
     assert!(approved.approve_time.is_some() && approved.approver_key_id != approved.creator_key_id);
     let paid = confirm(&mut shop.client, &[large, small]).await.unwrap();
     assert_eq!(paid.iter().map(|payout| &payout.id).collect::<Vec<_>>(), [large, small]);
+    let twice = pb::PayoutPolicy { net_days: 0, approval_above: vec![usd(500), usd(501)] };
+    let request = pb::UpdateAccountRequest {
+        account: Some(pb::Account { payout_policy: Some(twice), ..Default::default() }),
+        update_mask: Some(prost_types::FieldMask { paths: vec!["payout_policy".to_owned()] }),
+        ..Default::default()
+    };
+    let status = shop.client.accounts.update_account(request).await.unwrap_err();
+    assert!(status.message().starts_with("account.payout_policy.approval_above[1]: "), "{}", status.message());
     // A currency without a limit needs an approval.
     let euros = pb::Money { amount_minor: 1, currency_code: "EUR".to_owned() };
     give(&mut shop.client, "ann", euros, pb::RewardState::Approved).await;

@@ -60,7 +60,7 @@ pub(crate) use affiliates::{inactive_affiliate, past_uplines};
 pub(crate) use bounties::{bounty, submission, submission_count};
 pub(crate) use coupons::{coupon, coupon_count, coupon_details, coupon_uses, limited_coupon, tied_coupon};
 pub(crate) use outcomes::{kept_lead, outcomes, without_secrets};
-pub(crate) use payouts::{cancelled_payout, open_payout, payout, payout_policy};
+pub(crate) use payouts::{cancelled_payout, open_payout, payout, payout_policy, payout_run};
 
 pub(crate) const NOW: Time = Time::from_micros(1_795_000_000_000_000);
 

@@ -1383,6 +1383,16 @@ impl Call for pb::CreatePayoutRequest {
     }
 }
 
+impl Call for pb::PreviewPayoutRunRequest {}
+
+impl Call for pb::CreatePayoutRunRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::GetPayoutRunRequest {}
+
 impl Call for pb::ApprovePayoutsRequest {
     fn fill_ids(&mut self) {
         fill(&mut self.request_id);
@@ -1442,6 +1452,40 @@ impl PayoutCalls {
     pub async fn create_payout(&self, request: pb::CreatePayoutRequest) -> Result<pb::CreatePayoutResponse, Error> {
         self.caller
             .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).create_payout(request).await)
+            .await
+    }
+
+    /// Shows what CreatePayoutRun would do now: which affiliates it pays and how much, and why it does not pay the others. Changes nothing.
+    /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn preview_payout_run(&self, request: pb::PreviewPayoutRunRequest) -> Result<pb::PreviewPayoutRunResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).preview_payout_run(request).await)
+            .await
+    }
+
+    /// Creates payouts of what is due to many affiliates. The call returns at once, and the server creates the payouts as CreatePayout does,
+    /// some at a time. What was approved or taken back meanwhile counts. GetPayoutRun shows how far it is.
+    /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn create_payout_run(&self, request: pb::CreatePayoutRunRequest) -> Result<pb::CreatePayoutRunResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).create_payout_run(request).await)
+            .await
+    }
+
+    /// Returns a payout run.
+    /// Errors: NOT_FOUND with reason PAYOUT_RUN_NOT_FOUND.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn get_payout_run(&self, request: pb::GetPayoutRunRequest) -> Result<pb::GetPayoutRunResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).get_payout_run(request).await)
             .await
     }
 

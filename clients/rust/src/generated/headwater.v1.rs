@@ -10827,6 +10827,8 @@ pub enum ErrorReason {
     PayoutState = 83,
     /// \[FAILED_PRECONDITION\] The payout was created with the key that approves it. Metadata: `payout_id`.
     PayoutOwnApproval = 84,
+    /// \[NOT_FOUND\] The account has no such payout run.
+    PayoutRunNotFound = 85,
     /// \[NOT_FOUND\] The account has no such bounty.
     BountyNotFound = 72,
     /// \[NOT_FOUND\] The account has no such submission.
@@ -10932,6 +10934,7 @@ impl ErrorReason {
             Self::PayoutBelowMinimum => "ERROR_REASON_PAYOUT_BELOW_MINIMUM",
             Self::PayoutState => "ERROR_REASON_PAYOUT_STATE",
             Self::PayoutOwnApproval => "ERROR_REASON_PAYOUT_OWN_APPROVAL",
+            Self::PayoutRunNotFound => "ERROR_REASON_PAYOUT_RUN_NOT_FOUND",
             Self::BountyNotFound => "ERROR_REASON_BOUNTY_NOT_FOUND",
             Self::SubmissionNotFound => "ERROR_REASON_SUBMISSION_NOT_FOUND",
             Self::BountyClosed => "ERROR_REASON_BOUNTY_CLOSED",
@@ -11028,6 +11031,7 @@ impl ErrorReason {
             "ERROR_REASON_PAYOUT_BELOW_MINIMUM" => Some(Self::PayoutBelowMinimum),
             "ERROR_REASON_PAYOUT_STATE" => Some(Self::PayoutState),
             "ERROR_REASON_PAYOUT_OWN_APPROVAL" => Some(Self::PayoutOwnApproval),
+            "ERROR_REASON_PAYOUT_RUN_NOT_FOUND" => Some(Self::PayoutRunNotFound),
             "ERROR_REASON_BOUNTY_NOT_FOUND" => Some(Self::BountyNotFound),
             "ERROR_REASON_SUBMISSION_NOT_FOUND" => Some(Self::SubmissionNotFound),
             "ERROR_REASON_BOUNTY_CLOSED" => Some(Self::BountyClosed),
@@ -11092,6 +11096,9 @@ pub struct Payout {
     /// When it was cancelled. Not set unless it is CANCELLED.
     #[prost(message, optional, tag = "16")]
     pub cancel_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The id of the run that it belongs to. Empty for a payout of its own.
+    #[prost(string, tag = "17")]
+    pub payout_run_id: ::prost::alloc::string::String,
 }
 /// The request of CreatePayout.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -11332,6 +11339,9 @@ pub struct ListPayoutsRequest {
     /// Only payouts in these states. Empty: all states.
     #[prost(enumeration = "PayoutState", repeated, tag = "8")]
     pub states: ::prost::alloc::vec::Vec<i32>,
+    /// Only payouts of this run. Optional.
+    #[prost(string, tag = "9")]
+    pub payout_run_id: ::prost::alloc::string::String,
     /// Whether to count all payouts that pass the filter. Pages with and without a count have the same tokens. Default: no.
     #[prost(bool, tag = "7")]
     pub with_total_count: bool,
@@ -13146,6 +13156,227 @@ pub mod feed_service_client {
         }
     }
 }
+/// Payouts to many affiliates in one currency. ListPayouts with `payout_run_id` lists the payouts.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PayoutRun {
+    /// The id, `prn_` and 32 hexadecimal digits.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// The state.
+    #[prost(enumeration = "PayoutRunState", tag = "2")]
+    pub state: i32,
+    /// The currency of its payouts, an ISO 4217 code.
+    #[prost(string, tag = "3")]
+    pub currency_code: ::prost::alloc::string::String,
+    /// Whether it is for all affiliates.
+    #[prost(bool, tag = "4")]
+    pub all_affiliates: bool,
+    /// How many affiliates were named. 0 if it is for all.
+    #[prost(int64, tag = "5")]
+    pub affiliate_count: i64,
+    /// The least amount that is worth a payout. Not set: any amount above zero.
+    #[prost(message, optional, tag = "6")]
+    pub minimum: ::core::option::Option<Money>,
+    /// The merchant's text, which each payout gets. May be empty.
+    #[prost(string, tag = "7")]
+    pub note: ::prost::alloc::string::String,
+    /// The text for the affiliates, which each payout gets. May be empty.
+    #[prost(string, tag = "8")]
+    pub message: ::prost::alloc::string::String,
+    /// How many payouts were created so far.
+    #[prost(int64, tag = "9")]
+    pub payout_count: i64,
+    /// What these payouts added up to when they were created. Those that were cancelled since are counted.
+    #[prost(message, optional, tag = "10")]
+    pub total: ::core::option::Option<Money>,
+    /// The id of the API key that created it.
+    #[prost(string, tag = "11")]
+    pub creator_key_id: ::prost::alloc::string::String,
+    /// When it was created.
+    #[prost(message, optional, tag = "12")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it last changed.
+    #[prost(message, optional, tag = "13")]
+    pub update_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// The request of CreatePayoutRun.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreatePayoutRunRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The currency of the payouts, as an ISO 4217 code. Required.
+    #[prost(string, tag = "2")]
+    pub currency_code: ::prost::alloc::string::String,
+    /// Whether to pay all affiliates. A request with neither this nor `affiliate_ids` is refused, and so is one with both.
+    #[prost(bool, tag = "3")]
+    pub all_affiliates: bool,
+    /// The ids of the affiliates to pay, 1 to 1,000, each once. An affiliate that does not exist fails the call.
+    #[prost(string, repeated, tag = "4")]
+    pub affiliate_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The least amount that is worth a payout, in the same currency. Affiliates to whom less is due get none. Default: any amount above zero.
+    #[prost(message, optional, tag = "5")]
+    pub minimum: ::core::option::Option<Money>,
+    /// Text about the payouts for the merchant, up to 2,000 characters. Optional.
+    #[prost(string, tag = "6")]
+    pub note: ::prost::alloc::string::String,
+    /// Text for the affiliates, up to 2,000 characters. Optional.
+    #[prost(string, tag = "7")]
+    pub message: ::prost::alloc::string::String,
+}
+/// The answer of CreatePayoutRun.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreatePayoutRunResponse {
+    /// The run. It is CREATING, and none of its payouts exists yet.
+    #[prost(message, optional, tag = "1")]
+    pub payout_run: ::core::option::Option<PayoutRun>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of GetPayoutRun.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetPayoutRunRequest {
+    /// The run's id. Required.
+    #[prost(string, tag = "1")]
+    pub payout_run_id: ::prost::alloc::string::String,
+}
+/// The answer of GetPayoutRun.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetPayoutRunResponse {
+    /// The run.
+    #[prost(message, optional, tag = "1")]
+    pub payout_run: ::core::option::Option<PayoutRun>,
+}
+/// The request of PreviewPayoutRun.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PreviewPayoutRunRequest {
+    /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
+    /// holds at most 3 MiB, so it may have fewer entries.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// The `next_page_token` of the previous page, sent with the same fields. Empty: the first page.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+    /// See `CreatePayoutRunRequest.currency_code`. Required.
+    #[prost(string, tag = "3")]
+    pub currency_code: ::prost::alloc::string::String,
+    /// See `CreatePayoutRunRequest.all_affiliates`.
+    #[prost(bool, tag = "4")]
+    pub all_affiliates: bool,
+    /// See `CreatePayoutRunRequest.affiliate_ids`.
+    #[prost(string, repeated, tag = "5")]
+    pub affiliate_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// See `CreatePayoutRunRequest.minimum`. Optional.
+    #[prost(message, optional, tag = "6")]
+    pub minimum: ::core::option::Option<Money>,
+}
+/// What a run would do with one affiliate.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PayoutRunItem {
+    /// The affiliate's id.
+    #[prost(string, tag = "1")]
+    pub affiliate_id: ::prost::alloc::string::String,
+    /// What the run would do, and why.
+    #[prost(enumeration = "PayoutRunVerdict", tag = "2")]
+    pub verdict: i32,
+    /// What is due, less what refunds took back. The amount of the payout if there is one. Zero or less: nothing is paid.
+    #[prost(message, optional, tag = "3")]
+    pub amount: ::core::option::Option<Money>,
+    /// How many rewards add up to it, up to 1,000. The others wait for the next run.
+    #[prost(int64, tag = "4")]
+    pub reward_count: i64,
+    /// Whether the payout would need an approval, see `PayoutPolicy.approval_above`.
+    #[prost(bool, tag = "5")]
+    pub needs_approval: bool,
+}
+/// The answer of PreviewPayoutRun.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PreviewPayoutRunResponse {
+    /// One page of affiliates, in the order in which they were created: those who are named, or all to whom something is owed in the currency
+    /// and all who owe something in it.
+    #[prost(message, repeated, tag = "1")]
+    pub items: ::prost::alloc::vec::Vec<PayoutRunItem>,
+    /// The `page_token` of the next page. Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// The state of a payout run. CREATING becomes CREATED.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum PayoutRunState {
+    /// Not set; never returned.
+    Unspecified = 0,
+    /// The server creates the payouts, some at a time, in the order in which the affiliates were created. It goes on after a restart.
+    Creating = 1,
+    /// All payouts are created. Each goes its own way from here on.
+    Created = 2,
+}
+impl PayoutRunState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "PAYOUT_RUN_STATE_UNSPECIFIED",
+            Self::Creating => "PAYOUT_RUN_STATE_CREATING",
+            Self::Created => "PAYOUT_RUN_STATE_CREATED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "PAYOUT_RUN_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "PAYOUT_RUN_STATE_CREATING" => Some(Self::Creating),
+            "PAYOUT_RUN_STATE_CREATED" => Some(Self::Created),
+            _ => None,
+        }
+    }
+}
+/// What a run does with an affiliate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum PayoutRunVerdict {
+    /// Not set; never returned.
+    Unspecified = 0,
+    /// It creates a payout of what is due.
+    Pays = 1,
+    /// Nothing is due to the affiliate in the currency.
+    NothingDue = 2,
+    /// Refunds took back as much as is due, or more.
+    Negative = 3,
+    /// Less than the `minimum` is due. It waits for a later run.
+    BelowMinimum = 4,
+}
+impl PayoutRunVerdict {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "PAYOUT_RUN_VERDICT_UNSPECIFIED",
+            Self::Pays => "PAYOUT_RUN_VERDICT_PAYS",
+            Self::NothingDue => "PAYOUT_RUN_VERDICT_NOTHING_DUE",
+            Self::Negative => "PAYOUT_RUN_VERDICT_NEGATIVE",
+            Self::BelowMinimum => "PAYOUT_RUN_VERDICT_BELOW_MINIMUM",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "PAYOUT_RUN_VERDICT_UNSPECIFIED" => Some(Self::Unspecified),
+            "PAYOUT_RUN_VERDICT_PAYS" => Some(Self::Pays),
+            "PAYOUT_RUN_VERDICT_NOTHING_DUE" => Some(Self::NothingDue),
+            "PAYOUT_RUN_VERDICT_NEGATIVE" => Some(Self::Negative),
+            "PAYOUT_RUN_VERDICT_BELOW_MINIMUM" => Some(Self::BelowMinimum),
+            _ => None,
+        }
+    }
+}
 /// Generated client implementations.
 pub mod payout_service_client {
     #![allow(
@@ -13293,6 +13524,89 @@ pub mod payout_service_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("headwater.v1.PayoutService", "CreatePayout"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Shows what CreatePayoutRun would do now: which affiliates it pays and how much, and why it does not pay the others. Changes nothing.
+        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+        pub async fn preview_payout_run(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PreviewPayoutRunRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PreviewPayoutRunResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.PayoutService/PreviewPayoutRun",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.PayoutService", "PreviewPayoutRun"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Creates payouts of what is due to many affiliates. The call returns at once, and the server creates the payouts as CreatePayout does,
+        /// some at a time. What was approved or taken back meanwhile counts. GetPayoutRun shows how far it is.
+        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+        pub async fn create_payout_run(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CreatePayoutRunRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreatePayoutRunResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.PayoutService/CreatePayoutRun",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.PayoutService", "CreatePayoutRun"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns a payout run.
+        /// Errors: NOT_FOUND with reason PAYOUT_RUN_NOT_FOUND.
+        pub async fn get_payout_run(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetPayoutRunRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetPayoutRunResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.PayoutService/GetPayoutRun",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.PayoutService", "GetPayoutRun"));
             self.inner.unary(req, path, codec).await
         }
         /// Approves payouts that need it: all of them or none. The key must be another one than the key that created them.

@@ -7,7 +7,7 @@ use super::{check_amount, check_owed, move_rewards, original_of, payable, post};
 use crate::domain::account::Account;
 use crate::domain::affiliate::AffiliateSelector;
 use crate::domain::event::{EventImage, EventKind};
-use crate::domain::id::{AccountId, AffiliateId, PayoutId, RewardId};
+use crate::domain::id::{AccountId, AffiliateId, ApiKeyId, PayoutId, PayoutRunId, RewardId};
 use crate::domain::ledger::{LedgerAccount, LedgerReason};
 use crate::domain::money::{Currency, Money};
 use crate::domain::payout::{Payable, Payout, PayoutPolicy, PayoutProvider, PayoutState};
@@ -47,63 +47,105 @@ impl Rule for CreatePayout {
     fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
         let policy = context.set.account(context.account_id)?.payout_policy.clone().unwrap_or_default();
         let affiliate_id = context.set.affiliate(context.account_id, &self.affiliate)?.id;
-        let rewards = if self.reward_ids.is_empty() {
-            self.due(context, affiliate_id, &policy)?
-        } else {
-            payable(context, affiliate_id, &self.reward_ids, Some(self.currency))?
-        };
-        let amount = check_amount(&rewards, None)?;
+        let (rewards, amount) = self.rewards(context, affiliate_id, &policy)?;
         if let Some(minimum) = self.minimum.filter(|minimum| amount.amount_minor < minimum.amount_minor) {
             return Err(Refusal::PayoutBelowMinimum { affiliate_id, amount, minimum });
         }
-        check_owed(context, affiliate_id, amount)?;
-        let needs_approval = policy.needs_approval(amount);
-        let payout = Payout {
-            id: PayoutId::new(context.ids),
-            account_id: context.account_id,
+        let reservation = Reservation {
             affiliate_id,
             amount,
-            provider: PayoutProvider::Manual,
-            state: if needs_approval { PayoutState::NeedsApproval } else { PayoutState::Ready },
-            reward_count: i32::try_from(rewards.len()).unwrap_or(i32::MAX),
-            reference: String::new(),
-            note: self.note.clone(),
-            message: self.message.clone(),
-            paid_at: None,
+            rewards,
+            note: &self.note,
+            message: &self.message,
+            run_id: None,
             created_by: context.key_id,
-            approved_by: None,
-            approved_at: None,
-            cancelled_at: None,
-            created_at: context.now,
-            updated_at: context.now,
         };
-        let payout = context.put(payout);
-        post(context, &payout, LedgerAccount::AffiliatePayable, LedgerAccount::PayoutInFlight, LedgerReason::Reserved);
-        context.tell(EventKind::PayoutCreated, EventImage::Payout(Arc::clone(&payout)));
-        move_rewards(context, rewards.into_values(), RewardState::InPayout, Some(payout.id))?;
-        Ok(payout)
+        reserve(context, &policy, reservation)
     }
 }
 
 impl CreatePayout {
-    /// All rewards that are due, as far as one payout can take them, if they add up to more than zero.
-    fn due(
+    /// The rewards that are named, or all that are due, and what they add up to.
+    fn rewards(
         &self,
         context: &mut Context<'_>,
         affiliate_id: AffiliateId,
         policy: &PayoutPolicy,
-    ) -> Result<BTreeMap<RewardId, Arc<Reward>>, Refusal> {
-        let approved = context.set.payable_of(context.account_id, affiliate_id, self.currency)?;
-        let mut originals = BTreeMap::new();
-        for id in approved.iter().filter_map(|reward| reward.reverses) {
-            originals.insert(id, original_of(context, id)?.state);
+    ) -> Result<(Vec<Arc<Reward>>, Money), Refusal> {
+        if !self.reward_ids.is_empty() {
+            let rewards = payable(context, affiliate_id, &self.reward_ids, Some(self.currency))?;
+            let amount = check_amount(&rewards, None)?;
+            return Ok((rewards.into_values().collect(), amount));
         }
-        let is_approved = |id: RewardId| originals.get(&id).is_some_and(|state| *state == RewardState::Approved);
-        let Payable { rewards, sum_minor } = Payable::choose(&approved, policy.due_until(context.now), is_approved)?;
+        let Payable { rewards, sum_minor } = due(context, affiliate_id, self.currency, policy)?;
+        let due = Money::new(sum_minor, self.currency);
         if sum_minor <= 0 {
-            let due = Money::new(sum_minor, self.currency);
             return Err(Refusal::NothingDue { affiliate_id, due });
         }
-        Ok(rewards.into_iter().map(|reward| (reward.id, reward)).collect())
+        Ok((rewards, due))
     }
+}
+
+/// All rewards that are due to an affiliate in a currency, as far as one payout can take them.
+pub(in crate::domain::rule) fn due(
+    context: &mut Context<'_>,
+    affiliate_id: AffiliateId,
+    currency: Currency,
+    policy: &PayoutPolicy,
+) -> Result<Payable, Refusal> {
+    let approved = context.set.payable_of(context.account_id, affiliate_id, currency)?;
+    let mut originals = BTreeMap::new();
+    for id in approved.iter().filter_map(|reward| reward.reverses) {
+        originals.insert(id, original_of(context, id)?.state);
+    }
+    let is_approved = |id: RewardId| originals.get(&id).is_some_and(|state| *state == RewardState::Approved);
+    Ok(Payable::choose(&approved, policy.due_until(context.now), is_approved)?)
+}
+
+/// What a payout reserves, and what it says.
+pub(in crate::domain::rule) struct Reservation<'run> {
+    pub(in crate::domain::rule) affiliate_id: AffiliateId,
+    /// What the rewards add up to.
+    pub(in crate::domain::rule) amount: Money,
+    pub(in crate::domain::rule) rewards: Vec<Arc<Reward>>,
+    pub(in crate::domain::rule) note: &'run str,
+    pub(in crate::domain::rule) message: &'run str,
+    pub(in crate::domain::rule) run_id: Option<PayoutRunId>,
+    pub(in crate::domain::rule) created_by: Option<ApiKeyId>,
+}
+
+/// Creates a payout.
+pub(in crate::domain::rule) fn reserve(
+    context: &mut Context<'_>,
+    policy: &PayoutPolicy,
+    reservation: Reservation<'_>,
+) -> Result<Arc<Payout>, Refusal> {
+    let Reservation { affiliate_id, amount, rewards, note, message, run_id, created_by } = reservation;
+    check_owed(context, affiliate_id, amount)?;
+    let needs_approval = policy.needs_approval(amount);
+    let payout = Payout {
+        id: PayoutId::new(context.ids),
+        account_id: context.account_id,
+        affiliate_id,
+        amount,
+        provider: PayoutProvider::Manual,
+        state: if needs_approval { PayoutState::NeedsApproval } else { PayoutState::Ready },
+        reward_count: i32::try_from(rewards.len()).unwrap_or(i32::MAX),
+        reference: String::new(),
+        note: note.to_owned(),
+        message: message.to_owned(),
+        paid_at: None,
+        run_id,
+        created_by,
+        approved_by: None,
+        approved_at: None,
+        cancelled_at: None,
+        created_at: context.now,
+        updated_at: context.now,
+    };
+    let payout = context.put(payout);
+    post(context, &payout, LedgerAccount::AffiliatePayable, LedgerAccount::PayoutInFlight, LedgerReason::Reserved);
+    context.tell(EventKind::PayoutCreated, EventImage::Payout(Arc::clone(&payout)));
+    move_rewards(context, rewards, RewardState::InPayout, Some(payout.id))?;
+    Ok(payout)
 }

@@ -20,6 +20,11 @@ fn created() -> Json {
     json!({"affiliate": {"id": "${affiliate_id}"}, "currency_code": "USD", "reward_ids": ["${fresh_reward_id}"]})
 }
 
+/// A run for an affiliate. It pays nothing, because nothing is owed to anybody in this currency.
+fn run() -> Json {
+    json!({"affiliate_ids": ["${affiliate_id}"], "currency_code": "CHF"})
+}
+
 const CREATED: &[(&str, &str)] = &[("open_payout_id", "/payout/id")];
 
 /// A policy by which a payout of the given reward needs an approval, or not.
@@ -77,6 +82,35 @@ fn steps() -> Vec<Case> {
             .reference(json!({"payout_id": "${payout_id}"}))
             .wrong(json!({"request_id": long(), "payout_id": "pay_1"}))
             .wrong(json!({"payout_id": ""})),
+        case("PayoutService/CreatePayoutRun", run())
+            .furnish("PayoutService/CreatePayoutRun", run(), &[("payout_run_id", "/payout_run/id")])
+            .other(json!({"note": "by hand"}))
+            .reference(json!({"affiliate_ids": ["${affiliate_id}"]}))
+            .wrong(json!({
+                "request_id": long(),
+                "currency_code": "usd",
+                "affiliate_ids": ["aff_1", ""],
+                "minimum": {"amount_minor": -1, "currency_code": "usd"},
+                "note": long(),
+                "message": long(),
+            }))
+            // A run for nobody is not one for all.
+            .wrong(json!({"currency_code": "", "affiliate_ids": []}))
+            .free(&["all_affiliates"]),
+        case("PayoutService/PreviewPayoutRun", run())
+            .reference(json!({"affiliate_ids": ["${affiliate_id}"]}))
+            .wrong(json!({
+                "page_size": -1,
+                "currency_code": "usd",
+                "affiliate_ids": ["aff_1", ""],
+                "minimum": {"amount_minor": -1, "currency_code": "usd"},
+            }))
+            .wrong(json!({"currency_code": "", "affiliate_ids": []}))
+            .free(&["all_affiliates"]),
+        case("PayoutService/GetPayoutRun", json!({"payout_run_id": "${payout_run_id}"}))
+            .reference(json!({"payout_run_id": "${payout_run_id}"}))
+            .wrong(json!({"payout_run_id": "prn_1"}))
+            .wrong(json!({"payout_run_id": ""})),
         case("PayoutService/GetAmountOwed", json!({"affiliate": {"id": "${affiliate_id}"}}))
             .affiliate_reference()
             .wrong(json!({"affiliate": {"id": "aff_1"}, "currencies": ["usd"]}))
@@ -127,6 +161,7 @@ fn marked_cases() -> Vec<Case> {
                 "order": 99,
                 "affiliate": {"id": "aff_1"},
                 "states": [99],
+                "payout_run_id": "prn_1",
                 "currencies": ["usd"],
                 "paid_interval": {"start_time": no_time(), "end_time": no_time()},
             }))

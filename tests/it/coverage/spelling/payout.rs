@@ -21,6 +21,11 @@ pub(super) fn spellings() -> Vec<Spelling> {
         ],
         &["affiliate.id", "affiliate.external_id", "affiliate.auth_token", "currency_code", "reward_ids", "minimum"],
     );
+    let run = spelling(
+        "PayoutService/CreatePayoutRun",
+        vec![(json!({"note": "a", "message": "b"}), json!({"note": "a ", "message": " b"}))],
+        &["currency_code", "all_affiliates", "affiliate_ids", "minimum"],
+    );
     let confirmed = spelling(
         "PayoutService/ConfirmPayouts",
         vec![(json!({"reference": "t-1", "paid_time": time}), json!({"reference": " t-1", "paid_time": same_time}))],
@@ -46,6 +51,7 @@ pub(super) fn spellings() -> Vec<Spelling> {
     );
     vec![
         created,
+        run,
         ids_only("PayoutService/ApprovePayouts", &["payout_ids"]),
         confirmed,
         ids_only("PayoutService/CancelPayout", &["payout_id"]),
