@@ -12,7 +12,7 @@ use super::call::parse::Fields;
 use super::call::render::{id_or_empty, money, timestamp};
 use super::call::wire_enum::WireEnum;
 use crate::app::worker::create_payouts;
-use crate::domain::id::AffiliateId;
+use crate::domain::id::{AffiliateId, RewardId};
 use crate::domain::money::{Currency, Money, Overflow};
 use crate::domain::payout::{Payable, PayoutPolicy};
 use crate::domain::payout_run::{PayoutRun, PayoutRunVerdict, RUN_AFFILIATES_MAX};
@@ -175,7 +175,7 @@ async fn due(
 ) -> Result<Payable, Error> {
     let (store, account_id) = (call.store(), call.account_id());
     let approved = store::reward::payable(store, account_id, affiliate_id, currency).await?;
-    let originals = approved.iter().filter_map(|reward| reward.reverses);
+    let originals: Vec<RewardId> = approved.iter().filter_map(|reward| reward.reverses).collect();
     let originals = store::reward::by_ids(store, account_id, originals).await?;
     let waiting: HashSet<_> =
         originals.values().filter(|reward| reward.state == RewardState::Approved).map(|reward| reward.id).collect();

@@ -105,6 +105,9 @@ fn low(value: Expr) -> Expr {
 /// Currency, owed, owed below zero, pending, in flight, how many are owed something.
 type OfBalances = (String, Parts, Parts, Parts, Parts, i64);
 
+/// The same as the database gives it.
+type Row = (String, i64, i64, i64, i64, i64, i64, i64, i64, i64);
+
 async fn of_balances(
     source: &impl Source,
     account_id: AccountId,
@@ -127,7 +130,6 @@ async fn of_balances(
     }
     let query = query.expr_as(bigint(one_if_owed.sum()), "affiliate_count").group_by(Column::Currency);
     let query = in_currencies(query, Column::Currency, &wanted.currencies);
-    type Row = (String, i64, i64, i64, i64, i64, i64, i64, i64, i64);
     let rows: Vec<Row> = query.into_tuple().all(source.connection()).await?;
     let parts = |row: Row| (row.0, (row.1, row.2), (row.3, row.4), (row.5, row.6), (row.7, row.8), row.9);
     Ok(rows.into_iter().map(parts).collect())

@@ -7,7 +7,7 @@ use super::{move_rewards, original_of, post};
 use crate::domain::event::{EventImage, EventKind};
 use crate::domain::id::{AccountId, PayoutId, RewardId};
 use crate::domain::ledger::{LedgerAccount, LedgerReason};
-use crate::domain::payout::{PAYOUT_REWARDS_MAX, Payout, PayoutState};
+use crate::domain::payout::{Payout, PayoutState};
 use crate::domain::refusal::{Field, Refusal};
 use crate::domain::reward::{Reward, RewardState};
 use crate::domain::rule::context::{Context, Rule};
@@ -17,7 +17,7 @@ use crate::domain::set::Needs;
 use crate::domain::time::Time;
 
 /// The most rewards of all payouts that one command confirms, so that its transaction stays short. One payout always fits.
-const REWARDS_PER_CONFIRMATION: i64 = 10 * PAYOUT_REWARDS_MAX as i64;
+const REWARDS_PER_CONFIRMATION: i64 = 10_000;
 
 /// Approve payouts: all of them or none.
 #[derive(Debug, Clone)]
