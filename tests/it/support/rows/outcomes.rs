@@ -18,7 +18,7 @@ use smallvec::smallvec;
 
 use super::{
     ACCOUNT, NOW, account, affiliate, affiliate_group, api_key, bounty, coupon, credit, enrollment, inactive_affiliate,
-    item, lead, link, offer, open_payout, payout, program, reward, reward_by_hand, sale, submission, terms,
+    item, lead, link, offer, open_payout, payout, payout_run, program, reward, reward_by_hand, sale, submission, terms,
     tied_coupon, uuid,
 };
 
