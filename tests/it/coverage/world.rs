@@ -120,7 +120,7 @@ impl Account {
             | "AccountService/SetAccountCallLimit"
             | "AccountService/CreateAdminApiKey" => &self.keys["server_operator"],
             // So that all others may approve what it creates.
-            "PayoutService/CreatePayout" => &self.keys["creator"],
+            "PayoutService/CreatePayout" => self.keys.get("creator").unwrap_or_else(|| &self.keys["admin"]),
             _ => &self.keys["admin"],
         }
     }
