@@ -211,7 +211,7 @@ impl Walker<'_> {
 
     async fn check_payouts(&mut self, slice: &Slice, payouts: &[Payout]) -> Result<(), StoreError> {
         let ids: Vec<_> = payouts.iter().map(|payout| payout.id).collect();
-        let mut sums = store::payout::paid_rewards(&slice.books, self.account_id, &ids).await?;
+        let mut sums = store::payout::rewards_of(&slice.books, self.account_id, &ids).await?;
         for payout in payouts {
             self.audit.check_payout(payout, sums.remove(&payout.id).unwrap_or_default());
         }

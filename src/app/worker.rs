@@ -3,6 +3,7 @@
 
 pub mod approve_due;
 mod clock_watch;
+pub mod create_payouts;
 mod driver;
 pub mod forget_requests;
 pub mod note_key_uses;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use super::App;
 use crate::mail::Post;
 use approve_due::ApproveDue;
+use create_payouts::CreatePayouts;
 pub(super) use driver::Workers;
 use forget_requests::ForgetRequests;
 use note_key_uses::NoteKeyUses;
@@ -27,6 +29,7 @@ use send_mail::SendMail;
 /// Starts all workers of an app.
 pub(super) fn start(app: &Arc<App>, interval: Duration, event_retention_days: Option<i32>, post: &Arc<Post>) {
     app.workers.start(ApproveDue(Arc::clone(app)), interval);
+    app.workers.start(CreatePayouts(Arc::clone(app)), interval);
     app.workers.start(ForgetRequests(Arc::clone(app)), interval);
     app.workers.start(NoteKeyUses(Arc::clone(app)), interval);
     app.workers.start(SendMail { app: Arc::clone(app), post: Arc::clone(post) }, send_mail::INTERVAL);

@@ -8,6 +8,7 @@ use ipnet::IpNet;
 
 use super::calendar::{UTC, ZoneSince};
 use super::id::{AccountId, ApiKeyId};
+use super::payout::PayoutPolicy;
 use super::text_enum::text_enum;
 use super::time::Time;
 
@@ -21,6 +22,8 @@ pub struct Account {
     pub email: String,
     /// How many active coupons one affiliate may have.
     pub max_active_coupons_per_affiliate: i32,
+    /// How it pays affiliates. `None`: what is approved is due at once, and nobody needs to approve payouts.
+    pub payout_policy: Option<PayoutPolicy>,
     /// The time zones of the account's days, in the order of their times. Before the first one it is UTC.
     pub time_zones: Vec<ZoneSince>,
     pub created_at: Time,

@@ -66,8 +66,18 @@ text_enum! {
         RewardCreated = "reward_created",
         /// An affiliate was given what is no cash.
         RewardFulfilled = "reward_fulfilled",
+        /// A payout reserved a reward.
+        RewardReserved = "reward_reserved",
+        /// The payout of a reward was cancelled, and the reward is approved again.
+        RewardReturned = "reward_returned",
         /// A payout paid a reward.
         RewardPaid = "reward_paid",
+        /// A payout was created.
+        PayoutCreated = "payout_created",
+        /// A payout was approved.
+        PayoutApproved = "payout_approved",
+        /// A payout was cancelled.
+        PayoutCancelled = "payout_cancelled",
         /// An affiliate was paid.
         PayoutPaid = "payout_paid",
         /// A program was made.
@@ -190,8 +200,12 @@ impl EventKind {
             | Self::RewardReversed
             | Self::RewardCreated
             | Self::RewardFulfilled
+            | Self::RewardReserved
+            | Self::RewardReturned
             | Self::RewardPaid => EventSubject::Reward,
-            Self::PayoutPaid => EventSubject::Payout,
+            Self::PayoutCreated | Self::PayoutApproved | Self::PayoutCancelled | Self::PayoutPaid => {
+                EventSubject::Payout
+            }
             Self::ProgramCreated | Self::ProgramUpdated | Self::ProgramArchived => EventSubject::Program,
             Self::AffiliateCreated
             | Self::AffiliateUpdated

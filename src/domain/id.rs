@@ -151,6 +151,8 @@ typed_ids! {
     RewardId = "rwd";
     /// A payout.
     PayoutId = "pay";
+    /// A payout run.
+    PayoutRunId = "prn";
     /// An entry of the audit log.
     AuditEntryId = "aud";
     /// A mail that waits to be sent.

@@ -9,6 +9,9 @@
 //! | refunded after approval or payment | affiliate_payable (may go below zero) | commission_expense |
 //! | fulfilled, for what is no cash | affiliate_payable | fulfilled |
 //! | paid, marked by hand | affiliate_payable | provider_cash |
+//! | reserved by a payout | affiliate_payable | payout_in_flight |
+//! | the payout was paid | payout_in_flight | provider_cash |
+//! | the payout was cancelled | payout_in_flight | affiliate_payable |
 //!
 //! The difference that a correction makes is booked like a refund, or like what is earned if it is positive. It goes to the account that
 //! the reward is in. So does the adjustment of a refund.
@@ -32,6 +35,8 @@ text_enum! {
         AffiliatePending = "affiliate_pending",
         /// Owed to an affiliate.
         AffiliatePayable = "affiliate_payable",
+        /// Reserved by payouts that are not paid yet.
+        PayoutInFlight = "payout_in_flight",
         /// Given to an affiliate: rewards that are no cash and were fulfilled.
         Fulfilled = "fulfilled",
         /// Paid to an affiliate, from the merchant's account at a bank or a provider.
@@ -58,6 +63,10 @@ text_enum! {
         Corrected = "corrected",
         /// A refund came with a commission adjustment.
         Adjusted = "adjusted",
+        /// A payout reserved what it will pay.
+        Reserved = "reserved",
+        /// A payout was cancelled, and what it had reserved is owed again.
+        Returned = "returned",
         /// An affiliate was paid.
         Paid = "paid",
     }
@@ -238,15 +247,18 @@ pub struct BalanceKey {
 pub struct Balance {
     /// Not yet approved.
     pub pending_minor: i64,
-    /// Approved and not yet paid. May be negative.
+    /// Approved, and neither reserved by a payout nor paid. May be negative.
     pub owed_minor: i64,
+    /// Reserved by payouts that are not paid yet.
+    pub in_flight_minor: i64,
     pub paid_minor: i64,
 }
 
 impl Balance {
     /// The amount earned over all time, less the amounts denied or reversed.
     pub fn earned_minor(self) -> i64 {
-        self.pending_minor.saturating_add(self.owed_minor).saturating_add(self.paid_minor)
+        let unpaid = self.pending_minor.saturating_add(self.owed_minor).saturating_add(self.in_flight_minor);
+        unpaid.saturating_add(self.paid_minor)
     }
 
     /// Adds a posting.
@@ -258,6 +270,7 @@ impl Balance {
             let sum = match account {
                 LedgerAccount::AffiliatePending => &mut self.pending_minor,
                 LedgerAccount::AffiliatePayable => &mut self.owed_minor,
+                LedgerAccount::PayoutInFlight => &mut self.in_flight_minor,
                 LedgerAccount::Fulfilled | LedgerAccount::ProviderCash => &mut self.paid_minor,
                 LedgerAccount::CommissionExpense => continue,
             };

@@ -37,6 +37,7 @@ pub mod offer;
 pub mod outcome;
 pub mod page;
 pub mod payout;
+pub mod payout_run;
 pub mod period;
 pub mod pricing;
 pub mod program;

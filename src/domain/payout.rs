@@ -1,7 +1,18 @@
 //! Payouts: money on its way to one affiliate in one currency, and the rewards that it pays.
+//!
+//! | from | may become |
+//! |---|---|
+//! | needs approval | ready, cancelled |
+//! | ready | paid, cancelled |
+//! | paid, cancelled | final |
+//!
+//! A payout that is neither paid nor cancelled is open. It has reserved its rewards and its amount.
 
-use super::id::{AccountId, AffiliateId, PayoutId, RewardId};
-use super::money::Money;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::id::{AccountId, AffiliateId, ApiKeyId, PayoutId, PayoutRunId, RewardId};
+use super::money::{Money, Overflow};
 use super::reward::{Reward, RewardState, RewardUnit};
 use super::text_enum::text_enum;
 use super::time::Time;
@@ -12,8 +23,54 @@ pub const PAYOUT_REWARDS_MAX: usize = 1_000;
 text_enum! {
     /// The state of a payout.
     PayoutState {
+        /// Another key than the one that created the payout must approve it.
+        NeedsApproval = "needs_approval",
+        /// The owner may pay it.
+        Ready = "ready",
         /// The affiliate has the money.
         Paid = "paid",
+        /// A person cancelled it. Its rewards are approved again.
+        Cancelled = "cancelled",
+    }
+}
+
+impl PayoutState {
+    /// Whether a payout may change from this state to the next: the table above.
+    pub fn may_become(self, next: Self) -> bool {
+        matches!(
+            (self, next),
+            (Self::NeedsApproval, Self::Ready | Self::Cancelled) | (Self::Ready, Self::Paid | Self::Cancelled)
+        )
+    }
+
+    /// Whether the payout has reserved what it will pay.
+    pub fn is_open(self) -> bool {
+        match self {
+            Self::NeedsApproval | Self::Ready => true,
+            Self::Paid | Self::Cancelled => false,
+        }
+    }
+}
+
+/// How an account pays its affiliates.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PayoutPolicy {
+    /// How many days after its approval a reward is due.
+    pub net_days: i32,
+    /// The largest payouts that need no approval, each in another currency. If there are any, payouts in other currencies need one.
+    pub approval_above: Vec<Money>,
+}
+
+impl PayoutPolicy {
+    /// Whether a payout of this amount needs the approval of another key than the one that created it.
+    pub fn needs_approval(&self, amount: Money) -> bool {
+        let limit = self.approval_above.iter().find(|limit| limit.currency == amount.currency);
+        !self.approval_above.is_empty() && limit.is_none_or(|limit| amount.amount_minor > limit.amount_minor)
+    }
+
+    /// What was approved up to this time is due at `now`.
+    pub fn due_until(&self, now: Time) -> Time {
+        now.plus_days(self.net_days.saturating_neg())
     }
 }
 
@@ -40,11 +97,13 @@ text_enum! {
         Held = "held",
         /// It was denied.
         Denied = "denied",
+        /// An open payout has it.
+        InPayout = "in_payout",
         /// It was paid.
         Paid = "paid",
         /// Refunds took all of it back.
         Reversed = "reversed",
-        /// It takes back from a reward that is not paid, and is paid together with that one.
+        /// It takes back from a reward that is in no payout, and is paid together with that one.
         TakesBack = "takes_back",
     }
 }
@@ -64,6 +123,7 @@ impl PayoutFault {
             RewardState::Pending => Some(Self::Pending),
             RewardState::Held => Some(Self::Held),
             RewardState::Denied => Some(Self::Denied),
+            RewardState::InPayout => Some(Self::InPayout),
             RewardState::Paid => Some(Self::Paid),
             RewardState::Reversed => Some(Self::Reversed),
         }
@@ -78,6 +138,7 @@ impl PayoutFault {
             Self::Pending => "is pending; approve it first",
             Self::Held => "is held; release and approve it first",
             Self::Denied => "is denied",
+            Self::InPayout => "is in another payout; cancel that one first",
             Self::Paid => "is paid already",
             Self::Reversed => "was taken back by refunds",
             Self::TakesBack => "takes back from an unpaid reward and is paid with it; name that one",
@@ -104,7 +165,7 @@ pub struct Payout {
     pub amount: Money,
     pub provider: PayoutProvider,
     pub state: PayoutState,
-    /// How many rewards it pays, with those that take back.
+    /// How many rewards it pays, with those that take back. A cancelled payout keeps the number.
     pub reward_count: i32,
     /// The bank's or the provider's name for the transfer. May be empty.
     pub reference: String,
@@ -112,8 +173,63 @@ pub struct Payout {
     pub note: String,
     /// The owner's text for the affiliate. May be empty.
     pub message: String,
-    /// When the affiliate got the money.
-    pub paid_at: Time,
+    /// When the affiliate got the money. `None` unless it is paid.
+    pub paid_at: Option<Time>,
+    /// The run that it belongs to.
+    pub run_id: Option<PayoutRunId>,
+    /// The key that created it, or its run. `None` if the server did.
+    pub created_by: Option<ApiKeyId>,
+    /// The key that approved it. `None` if nobody had to.
+    pub approved_by: Option<ApiKeyId>,
+    pub approved_at: Option<Time>,
+    pub cancelled_at: Option<Time>,
     pub created_at: Time,
     pub updated_at: Time,
 }
+
+/// The rewards that one payout can take of the approved ones of an affiliate in a currency, and what they add up to.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Payable {
+    /// With those that take back, in the order of their ids.
+    pub rewards: Vec<Arc<Reward>>,
+    /// In minor units. Zero or less if later refunds took back more.
+    pub sum_minor: i64,
+}
+
+impl Payable {
+    /// Chooses among `approved`, which are in the order of their ids. Those that take back from what payouts have come first, whenever they were
+    /// approved. Then come those that were approved up to `due_until`, from the oldest on, each with those that take back from it, as long
+    /// as there is room. `is_approved` says whether the reward with an id is approved.
+    ///
+    /// # Errors
+    /// [`Overflow`] when the sum does not fit into 64 bits.
+    pub fn choose(
+        approved: &[Arc<Reward>],
+        due_until: Time,
+        is_approved: impl Fn(RewardId) -> bool,
+    ) -> Result<Self, Overflow> {
+        let takes_back = |reward: &Reward| reward.reverses.is_some_and(&is_approved);
+        let of_one =
+            |id: RewardId| approved.iter().filter(move |reward| reward.id == id || reward.reverses == Some(id));
+        let mut chosen: BTreeSet<RewardId> = BTreeSet::new();
+        let (negative, positive): (Vec<_>, Vec<_>) =
+            approved.iter().filter(|reward| !takes_back(reward)).partition(|reward| reward.value.amount_minor < 0);
+        let is_due = |reward: &Reward| reward.approved_at.is_none_or(|approved_at| approved_at <= due_until);
+        for reward in negative.into_iter().chain(positive.into_iter().filter(|reward| is_due(reward))) {
+            let family: Vec<_> = of_one(reward.id).map(|reward| reward.id).collect();
+            if chosen.len() + family.len() > PAYOUT_REWARDS_MAX {
+                break;
+            }
+            chosen.extend(family);
+        }
+        let rewards: Vec<_> = approved.iter().filter(|reward| chosen.contains(&reward.id)).cloned().collect();
+        let mut sum_minor = 0_i64;
+        for reward in &rewards {
+            sum_minor = sum_minor.checked_add(reward.value.amount_minor).ok_or(Overflow)?;
+        }
+        Ok(Self { rewards, sum_minor })
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests;

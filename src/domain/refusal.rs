@@ -6,12 +6,12 @@ use super::affiliate_state::AffiliateState;
 use super::bounty::{BountyClosed, BountyKind, SubmissionState};
 use super::customer_reward::CustomerRewardState;
 use super::id::{
-    AffiliateGroupId, AffiliateId, ApiKeyId, BountyId, ConversionId, EnrollmentId, ItemId, LeadId, OfferId, ProgramId,
-    RewardId, SubmissionId,
+    AffiliateGroupId, AffiliateId, ApiKeyId, BountyId, ConversionId, EnrollmentId, ItemId, LeadId, OfferId, PayoutId,
+    ProgramId, RewardId, SubmissionId,
 };
 use super::money::{Currency, Money, Overflow};
 use super::offer::OfferClosed;
-use super::payout::UnpayableReward;
+use super::payout::{PayoutState, UnpayableReward};
 use super::program::InvitationFault;
 use super::reward::RewardState;
 use super::text_enum::text_enum;
@@ -51,6 +51,8 @@ text_enum! {
         Reward = "reward",
         /// A payout.
         Payout = "payout",
+        /// A payout run.
+        PayoutRun = "payout_run",
     }
 }
 
@@ -151,6 +153,10 @@ text_enum! {
         RewardIds = "reward_ids",
         /// The payout that is named.
         PayoutId = "payout_id",
+        /// The payouts that are named.
+        PayoutIds = "payout_ids",
+        /// The payout run that is named.
+        PayoutRunId = "payout_run_id",
         /// The amount of a sale or refund.
         Amount = "amount",
         /// The lines of a sale or refund.
@@ -184,6 +190,7 @@ impl Resource {
             Self::Conversion => Field::Conversion,
             Self::Reward => Field::RewardIds,
             Self::Payout => Field::PayoutId,
+            Self::PayoutRun => Field::PayoutRunId,
         }
     }
 }
@@ -537,6 +544,40 @@ pub enum Refusal {
     RewardsNotPayable {
         /// Each of them, with its fault.
         rewards: Vec<UnpayableReward>,
+    },
+    /// Nothing that is due to the affiliate can be paid: there is nothing, or refunds took back more.
+    #[error("affiliate {affiliate_id} is due {due}")]
+    NothingDue {
+        /// The affiliate.
+        affiliate_id: AffiliateId,
+        /// What is due, zero or less.
+        due: Money,
+    },
+    /// The payout would be less than the minimum that was asked for.
+    #[error("affiliate {affiliate_id} would get {amount}, which is less than {minimum}")]
+    PayoutBelowMinimum {
+        /// The affiliate.
+        affiliate_id: AffiliateId,
+        /// What the rewards add up to.
+        amount: Money,
+        /// The minimum.
+        minimum: Money,
+    },
+    /// The payout is in a state from which it cannot go there.
+    #[error("payout {payout_id} is {from} and cannot become {to}")]
+    PayoutState {
+        /// The payout.
+        payout_id: PayoutId,
+        /// Its state.
+        from: PayoutState,
+        /// The state that was wanted.
+        to: PayoutState,
+    },
+    /// The key that approves the payout created it.
+    #[error("payout {payout_id} was created with the same key")]
+    PayoutOwnApproval {
+        /// The payout.
+        payout_id: PayoutId,
     },
     /// The rewards add up to another amount than the one that was paid.
     #[error("{sent} were paid, and the rewards add up to {sum}")]

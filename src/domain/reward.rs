@@ -4,7 +4,8 @@
 //! |---|---|
 //! | pending | approved, denied, reversed, held |
 //! | held | pending, denied, reversed |
-//! | approved | paid, reversed |
+//! | approved | in payout, paid, reversed |
+//! | in payout | approved, paid |
 //! | denied, paid, reversed | final |
 
 use std::sync::Arc;
@@ -35,6 +36,8 @@ text_enum! {
         Approved = "approved",
         /// A person refused the reward.
         Denied = "denied",
+        /// A payout that is not paid yet has reserved the reward.
+        InPayout = "in_payout",
         /// The reward was paid, or the affiliate was given what is no cash.
         Paid = "paid",
         /// Refunds took the whole reward back before it was paid.
@@ -51,7 +54,8 @@ impl RewardState {
             (self, next),
             (Self::Pending, Self::Approved | Self::Denied | Self::Reversed | Self::Held)
                 | (Self::Held, Self::Pending | Self::Denied | Self::Reversed)
-                | (Self::Approved, Self::Paid | Self::Reversed)
+                | (Self::Approved, Self::InPayout | Self::Paid | Self::Reversed)
+                | (Self::InPayout, Self::Approved | Self::Paid)
         )
     }
 }
@@ -259,8 +263,11 @@ pub struct Reward {
     pub updated_at: Time,
     /// Why the reward was denied. Empty unless it was.
     pub deny_reason: String,
-    /// The payout that paid it. Set if it is cash and paid.
+    /// The payout that reserved or paid it. Set if it is cash, and in a payout or paid.
     pub payout_id: Option<PayoutId>,
+    /// When it was approved; its payment is due some days later. `None` before, and for what changes a reward that a payout has: that is due
+    /// at once.
+    pub approved_at: Option<Time>,
 }
 
 /// The part of a reward that never changes.
@@ -294,6 +301,11 @@ impl Reward {
         self.calculation.as_ref().is_some_and(|calculation| calculation.rule == RewardRule::TallyChange)
     }
 
+    /// Whether a payout may pay it: it is approved cash.
+    pub fn is_payable(&self) -> bool {
+        self.state == RewardState::Approved && self.unit == RewardUnit::Cash
+    }
+
     /// The part of the reward that never changes.
     pub fn summary(&self) -> RewardSummary {
         RewardSummary { reward_id: self.id, affiliate_id: self.affiliate_id, unit: self.unit, value: self.value }
@@ -306,7 +318,7 @@ mod tests {
 
     #[test]
     fn the_table_of_moves_is_the_one_in_the_head_of_the_file() {
-        use RewardState::{Approved, Denied, Held, Paid, Pending, Reversed};
+        use RewardState::{Approved, Denied, Held, InPayout, Paid, Pending, Reversed};
         let allowed = [
             (Pending, Approved),
             (Pending, Denied),
@@ -315,8 +327,11 @@ mod tests {
             (Held, Pending),
             (Held, Denied),
             (Held, Reversed),
+            (Approved, InPayout),
             (Approved, Paid),
             (Approved, Reversed),
+            (InPayout, Approved),
+            (InPayout, Paid),
         ];
         for from in RewardState::ALL {
             for to in RewardState::ALL {

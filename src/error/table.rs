@@ -553,6 +553,36 @@ fn refused(refusal: &Refusal, paths: FieldPaths, request_id: &str, violation_byt
         Refusal::RewardsNotPayable { rewards } => {
             unpayable(rewards, path(&Field::RewardIds), &text, violation_bytes_max)
         },
+        Refusal::NothingDue { affiliate_id, due } => Answer::precondition(
+            ErrorReason::NothingDue,
+            affiliate_id.to_string(),
+            format!("{}: {text}; GetAmountOwed shows what is owed and not due, and reward_ids pays before it is due", path(&Field::Affiliate)),
+        )
+        .with("affiliate_id", affiliate_id)
+        .with("due_minor", due.amount_minor)
+        .with("currency_code", due.currency),
+        Refusal::PayoutBelowMinimum { affiliate_id, amount, minimum } => Answer::precondition(
+            ErrorReason::PayoutBelowMinimum,
+            affiliate_id.to_string(),
+            format!("minimum: {text}; wait for further rewards, or send a lower minimum"),
+        )
+        .with("affiliate_id", affiliate_id)
+        .with("sum_minor", amount.amount_minor)
+        .with("minimum_minor", minimum.amount_minor)
+        .with("currency_code", minimum.currency),
+        Refusal::PayoutState { payout_id, from, to: _ } => Answer::precondition(
+            ErrorReason::PayoutState,
+            payout_id.to_string(),
+            format!("{}: {text}; GetPayout shows its state", path(&Field::PayoutIds)),
+        )
+        .with("payout_id", payout_id)
+        .with("state", from),
+        Refusal::PayoutOwnApproval { payout_id } => Answer::precondition(
+            ErrorReason::PayoutOwnApproval,
+            payout_id.to_string(),
+            format!("{}: {text}; approve it with another key", path(&Field::PayoutIds)),
+        )
+        .with("payout_id", payout_id),
         Refusal::PayoutAmount { sent: _, sum } => Answer::precondition(
             ErrorReason::PayoutAmount,
             "amount",
@@ -627,6 +657,7 @@ fn missing(resource: Resource) -> (ErrorReason, &'static str) {
         Resource::Conversion => (ErrorReason::ConversionNotFound, "headwater.v1.Conversion"),
         Resource::Reward => (ErrorReason::RewardNotFound, "headwater.v1.Reward"),
         Resource::Payout => (ErrorReason::PayoutNotFound, "headwater.v1.Payout"),
+        Resource::PayoutRun => (ErrorReason::PayoutRunNotFound, "headwater.v1.PayoutRun"),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod key_change;
 mod operation;
+mod payout_policy;
 mod places;
 mod registration;
 
@@ -66,10 +67,9 @@ impl Change for pb::UpdateAccountRequest {
     fn read(&self, _asking: &Asking) -> Result<(UpdateAccount, ()), Error> {
         let mut fields = Fields::default();
         fields.request_id(&self.request_id);
-        let known = ["display_name", "email", "max_active_coupons_per_affiliate", "time_zone"];
+        let known = ["display_name", "email", "max_active_coupons_per_affiliate", "payout_policy", "time_zone"];
         let paths = fields.update_mask(self.update_mask.as_ref(), &known);
-        let mut rule =
-            UpdateAccount { display_name: None, email: None, max_active_coupons_per_affiliate: None, time_zone: None };
+        let mut rule = UpdateAccount::default();
         if let Some(values) = fields.required("account", self.account.as_ref()) {
             fields.within("account", |fields| {
                 if paths.contains(&"display_name") {
@@ -84,6 +84,9 @@ impl Change for pb::UpdateAccountRequest {
                     let limit = values.max_active_coupons_per_affiliate;
                     let limit = fields.number("max_active_coupons_per_affiliate", limit, COUPONS_MAX);
                     rule.max_active_coupons_per_affiliate = Some(limit);
+                }
+                if paths.contains(&"payout_policy") {
+                    rule.payout_policy = Some(payout_policy::read(fields, values.payout_policy.as_ref()));
                 }
                 if paths.contains(&"time_zone") {
                     rule.time_zone = fields.time_zone("time_zone", &values.time_zone);
@@ -282,6 +285,7 @@ fn canonical_update<'message>(sent: &'message pb::Account, mask: Mask<'_>) -> Co
         display_name: mask.field("display_name", &sent.display_name, |text| canonical::trimmed(text)),
         email: mask.field("email", &sent.email, |email| canonical::email(email)),
         max_active_coupons_per_affiliate: mask.field("max_active_coupons_per_affiliate", limit, |_| None),
+        payout_policy: mask.field("payout_policy", &sent.payout_policy, |policy| payout_policy::canonical(policy.as_ref())),
         time_zone: mask.field("time_zone", &sent.time_zone, |name| time_zone(name)),
         create_time: canonical::unread(&sent.create_time),
         update_time: canonical::unread(&sent.update_time),
@@ -306,6 +310,7 @@ fn account(account: &Account) -> pb::Account {
         display_name: account.display_name.clone(),
         email: account.email.clone(),
         max_active_coupons_per_affiliate: account.max_active_coupons_per_affiliate,
+        payout_policy: account.payout_policy.as_ref().map(payout_policy::render),
         time_zone: account.time_zone().to_owned(),
         create_time: Some(timestamp(account.created_at)),
         update_time: Some(timestamp(account.updated_at)),

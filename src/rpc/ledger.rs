@@ -90,6 +90,7 @@ pub(super) fn render_balance(key: &BalanceKey, balance: Balance) -> pb::Balance 
         earned: value(balance.earned_minor()),
         pending: value(balance.pending_minor),
         owed: value(balance.owed_minor),
+        in_flight: value(balance.in_flight_minor),
         paid: value(balance.paid_minor),
     }
 }

@@ -27,6 +27,7 @@ mod line;
 mod link;
 mod offer;
 mod payout;
+mod payout_run;
 mod program;
 mod reward;
 mod sale;

@@ -1,17 +1,21 @@
 //! Payouts on the wire.
 
+mod change;
+pub(super) mod owed;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::call::canonical::{self, canonical};
 use super::call::change::{Asking, Change, RepeatKey};
 use super::call::parse::{Fields, KEY_LENGTH_MAX};
-use super::call::render::{money, timestamp};
+use super::call::render::{id_or_empty, money, timestamp};
 use super::call::wire_enum::WireEnum;
 use super::call::{Call, page, selector};
 use crate::domain::payout::Payout;
 use crate::domain::refusal::{Refusal, Resource};
 use crate::domain::rule::MarkPaid;
+use crate::domain::time::Time;
 use crate::error::Error;
 use crate::pb;
 use crate::store;
@@ -47,10 +51,7 @@ impl Change for pb::MarkPaidRequest {
         let reference = fields.line("reference", &self.reference, KEY_LENGTH_MAX);
         let note = fields.paragraph("note", &self.note);
         let message = fields.paragraph("message", &self.message);
-        let paid_at = fields.time("paid_time", self.paid_time.as_ref());
-        if paid_at.is_some_and(|time| time > asking.now) {
-            fields.wrong("paid_time", "is in the future; leave it out for now");
-        }
+        let paid_at = paid_time(&mut fields, self.paid_time.as_ref(), asking);
         let affiliate = fields.complete(affiliate)?;
         Ok((MarkPaid { affiliate, reward_ids, amount, reference, note, message, paid_at }, ()))
     }
@@ -73,6 +74,8 @@ pub(super) async fn list(call: Call, message: pb::ListPayoutsRequest) -> Result<
     let mut fields = Fields::default();
     let shape = page::shape(&mut fields, message.page_size, message.order);
     let affiliate = selector::optional_affiliate(&mut fields, "affiliate", message.affiliate.as_ref());
+    let states = fields.values("states", &message.states);
+    let run_id = fields.optional_id("payout_run_id", &message.payout_run_id);
     let currencies = fields.currencies("currencies", &message.currencies);
     let paid = fields.interval("paid_interval", message.paid_interval.as_ref());
     fields.finish()?;
@@ -80,7 +83,7 @@ pub(super) async fn list(call: Call, message: pb::ListPayoutsRequest) -> Result<
         pb::ListPayoutsRequest { page_size: 0, page_token: String::new(), with_total_count: false, ..message.clone() };
     let page = call.page(&filter, shape, &message.page_token).await?;
     let affiliate_id = call.affiliate_id(affiliate.as_ref()).await?;
-    let query = PayoutQuery { affiliate_id, currencies, paid };
+    let query = PayoutQuery { affiliate_id, run_id, states, currencies, paid };
     let payouts = store::payout::list(call.store(), call.account_id(), &query, page.walk()).await?;
     call.works_on(payouts.len()).await;
     let (payouts, next_page_token) = page.fill(payouts, |payout| payout.id.uuid(), |payout| render(&payout));
@@ -90,6 +93,15 @@ pub(super) async fn list(call: Call, message: pb::ListPayoutsRequest) -> Result<
         None
     };
     Ok(pb::ListPayoutsResponse { payouts, next_page_token, total_count })
+}
+
+/// When an affiliate got money. Not in the future.
+fn paid_time(fields: &mut Fields, sent: Option<&prost_types::Timestamp>, asking: &Asking) -> Option<Time> {
+    let paid_at = fields.time("paid_time", sent);
+    if paid_at.is_some_and(|time| time > asking.now) {
+        fields.wrong("paid_time", "is in the future; leave it out for now");
+    }
+    paid_at
 }
 
 /// A payout as stored in the feed, without the texts that a person wrote.
@@ -108,7 +120,12 @@ fn render(payout: &Payout) -> pb::Payout {
         reference: payout.reference.clone(),
         note: payout.note.clone(),
         message: payout.message.clone(),
-        paid_time: Some(timestamp(payout.paid_at)),
+        paid_time: payout.paid_at.map(timestamp),
+        payout_run_id: id_or_empty(payout.run_id),
+        creator_key_id: id_or_empty(payout.created_by),
+        approver_key_id: id_or_empty(payout.approved_by),
+        approve_time: payout.approved_at.map(timestamp),
+        cancel_time: payout.cancelled_at.map(timestamp),
         create_time: Some(timestamp(payout.created_at)),
         update_time: Some(timestamp(payout.updated_at)),
     }

@@ -76,6 +76,7 @@ pub(super) fn balance_to_row(key: &BalanceKey, balance: Balance, sale_reward_cou
         currency: key.currency.code().to_owned(),
         pending_minor: balance.pending_minor,
         owed_minor: balance.owed_minor,
+        in_flight_minor: balance.in_flight_minor,
         paid_minor: balance.paid_minor,
         sale_reward_count,
     }
@@ -89,7 +90,12 @@ fn balance_from_row(row: &balance_table::Model) -> Result<(BalanceKey, Balance),
         unit: name.parse(&row.unit)?,
         currency: name.parse(&row.currency)?,
     };
-    let balance = Balance { pending_minor: row.pending_minor, owed_minor: row.owed_minor, paid_minor: row.paid_minor };
+    let balance = Balance {
+        pending_minor: row.pending_minor,
+        owed_minor: row.owed_minor,
+        in_flight_minor: row.in_flight_minor,
+        paid_minor: row.paid_minor,
+    };
     Ok((key, balance))
 }
 

@@ -1,5 +1,7 @@
 //! Payouts: rows and reads.
 
+pub mod owed;
+
 use std::collections::HashMap;
 
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Select};
@@ -11,9 +13,10 @@ use super::list::{self, Walk};
 use super::row::RowName;
 use super::set::stored::Stored;
 use super::{Source, Store, StoreError};
-use crate::domain::id::{AccountId, AffiliateId, PayoutId};
+use crate::domain::id::{AccountId, AffiliateId, ApiKeyId, PayoutId, PayoutRunId};
 use crate::domain::money::Currency;
-use crate::domain::payout::Payout;
+use crate::domain::payout::{Payout, PayoutState};
+use crate::domain::reward::RewardState;
 use crate::domain::set::Needs;
 use crate::domain::time::{Interval, Time};
 
@@ -35,7 +38,12 @@ impl Stored for Payout {
             reference: self.reference.clone(),
             note: self.note.clone(),
             message: self.message.clone(),
-            paid_at: self.paid_at.micros(),
+            paid_at: self.paid_at.map(Time::micros),
+            run_id: self.run_id.map(PayoutRunId::uuid),
+            created_by: self.created_by.map(ApiKeyId::uuid),
+            approved_by: self.approved_by.map(ApiKeyId::uuid),
+            approved_at: self.approved_at.map(Time::micros),
+            cancelled_at: self.cancelled_at.map(Time::micros),
             created_at: self.created_at.micros(),
             updated_at: self.updated_at.micros(),
         })
@@ -54,7 +62,12 @@ impl Stored for Payout {
             reference: row.reference,
             note: row.note,
             message: row.message,
-            paid_at: Time::from_micros(row.paid_at),
+            paid_at: row.paid_at.map(Time::from_micros),
+            run_id: row.run_id.map(PayoutRunId::from_uuid),
+            created_by: row.created_by.map(ApiKeyId::from_uuid),
+            approved_by: row.approved_by.map(ApiKeyId::from_uuid),
+            approved_at: row.approved_at.map(Time::from_micros),
+            cancelled_at: row.cancelled_at.map(Time::from_micros),
             created_at: Time::from_micros(row.created_at),
             updated_at: Time::from_micros(row.updated_at),
         })
@@ -68,6 +81,10 @@ impl Stored for Payout {
 pub struct PayoutQuery {
     /// Only payouts to this affiliate.
     pub affiliate_id: Option<AffiliateId>,
+    /// Only payouts of this run.
+    pub run_id: Option<PayoutRunId>,
+    /// Only payouts in one of these states. Empty: any state.
+    pub states: Vec<PayoutState>,
     /// Only payouts in one of these currencies. Empty: any currency.
     pub currencies: Vec<Currency>,
     /// Only payouts of which the affiliate got the money in this interval.
@@ -107,9 +124,11 @@ pub async fn count(store: &Store, account_id: AccountId, wanted: &PayoutQuery) -
 fn filtered(account_id: AccountId, wanted: &PayoutQuery) -> Select<table::Entity> {
     let query = table::Entity::find()
         .filter(table::Column::AccountId.eq(account_id.uuid()))
+        .apply_if(wanted.run_id, |query, id| query.filter(table::Column::RunId.eq(id.uuid())))
         .apply_if(wanted.affiliate_id, |query, id| query.filter(table::Column::AffiliateId.eq(id.uuid())))
         .apply_if(wanted.paid.start, |query, start| query.filter(table::Column::PaidAt.gte(start.micros())))
         .apply_if(wanted.paid.end, |query, end| query.filter(table::Column::PaidAt.lt(end.micros())));
+    let query = list::one_of(query, table::Column::State, &wanted.states);
     if wanted.currencies.is_empty() {
         return query;
     }
@@ -131,29 +150,41 @@ pub async fn find_all(
     list::read(query, source.connection()).await
 }
 
-/// How many rewards these payouts pay, and what the rewards add up to.
+/// The rewards that name a payout.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PayoutRewards {
+    /// How many they are.
+    pub count: i64,
+    /// How many of them are reserved and not paid.
+    pub reserved_count: i64,
+    /// What all of them add up to, in minor units.
+    pub sum: i128,
+}
+
+/// The rewards that name these payouts.
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn paid_rewards(
+pub async fn rewards_of(
     source: &impl Source,
     account_id: AccountId,
     ids: &[PayoutId],
-) -> Result<HashMap<PayoutId, (i64, i128)>, StoreError> {
+) -> Result<HashMap<PayoutId, PayoutRewards>, StoreError> {
     use reward_table::Column;
-    let rows: Vec<(Uuid, i64)> = reward_table::Entity::find()
+    let rows: Vec<(Uuid, i64, String)> = reward_table::Entity::find()
         .select_only()
-        .columns([Column::PayoutId, Column::ValueMinor])
+        .columns([Column::PayoutId, Column::ValueMinor, Column::State])
         .filter(Column::AccountId.eq(account_id.uuid()))
         .filter(Column::PayoutId.is_in(ids.iter().map(|id| id.uuid())))
         .into_tuple()
         .all(source.connection())
         .await?;
-    let mut sums: HashMap<PayoutId, (i64, i128)> = HashMap::new();
-    for (id, value_minor) in rows {
-        let (count, sum) = sums.entry(PayoutId::from_uuid(id)).or_default();
-        *count += 1;
-        *sum += i128::from(value_minor);
+    let mut rewards: HashMap<PayoutId, PayoutRewards> = HashMap::new();
+    for (id, value_minor, state) in rows {
+        let of_payout = rewards.entry(PayoutId::from_uuid(id)).or_default();
+        of_payout.count += 1;
+        of_payout.reserved_count += i64::from(state == RewardState::InPayout.as_str());
+        of_payout.sum += i128::from(value_minor);
     }
-    Ok(sums)
+    Ok(rewards)
 }

@@ -1,12 +1,14 @@
 //! Rewards: rows and reads.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select, Value};
 use smallvec::smallvec;
 use uuid::Uuid;
 
+use super::backend::table::Reads;
 use super::conversion::ConversionFilter;
 use super::entity::reward as table;
 use super::list::{self, Walk};
@@ -19,9 +21,11 @@ use super::set::stored::Stored;
 use super::{Source, Store, StoreError};
 use crate::domain::conversion::Conversion;
 use crate::domain::id::{AccountId, AffiliateId, ConversionId, EnrollmentId, PayoutId, ProgramId, RewardId};
+use crate::domain::money::Currency;
 use crate::domain::reward::{Reward, RewardState, RewardUnit};
 use crate::domain::set::Kind;
 use crate::domain::set::Needs;
+use crate::domain::set::PAYABLE_REWARDS_LOADED;
 use crate::domain::time::{Interval, Time};
 use sea_orm::QueryTrait;
 
@@ -52,6 +56,7 @@ impl Stored for Reward {
             updated_at: self.updated_at.micros(),
             deny_reason: self.deny_reason.clone(),
             payout_id: self.payout_id.map(PayoutId::uuid),
+            approved_at: self.approved_at.map(Time::micros),
         })
     }
 
@@ -77,6 +82,7 @@ impl Stored for Reward {
             updated_at: Time::from_micros(row.updated_at),
             deny_reason: row.deny_reason,
             payout_id: row.payout_id.map(PayoutId::from_uuid),
+            approved_at: row.approved_at.map(Time::from_micros),
         })
     }
 
@@ -96,6 +102,8 @@ impl Stored for Reward {
     }
 
     async fn load(loading: &mut Loading<'_>) -> Result<(), StoreError> {
+        load_payable_of(loading).await?;
+        load_rewards_of_payout(loading).await?;
         loading.by_key::<Self>().await?;
         load_rewards_of(loading).await?;
         load_reversals_of(loading).await
@@ -109,6 +117,82 @@ async fn load_rewards_of(loading: &mut Loading<'_>) -> Result<(), StoreError> {
     let columns = [table::Column::AccountId, table::Column::ConversionId];
     loading.by::<Reward, _>(&columns, conversions.iter().map(SqlKey::values)).await?;
     conversions.into_iter().for_each(|conversion| loading.set.names.rewards_of.insert_absent(conversion));
+    Ok(())
+}
+
+/// Reads approved rewards of affiliates in a currency: the oldest ones above zero, and the oldest ones below zero.
+async fn load_payable_of(loading: &mut Loading<'_>) -> Result<(), StoreError> {
+    for key in std::mem::take(&mut loading.needs.names.payable_of) {
+        let query = payable_of(key).order_by_asc(table::Column::Id).limit(PAYABLE_REWARDS_LOADED);
+        let above = query.clone().filter(table::Column::ValueMinor.gte(0)).into_query();
+        let below = query.filter(table::Column::ValueMinor.lt(0)).into_query();
+        let mut rows = loading.connection.models::<table::Entity>(&above).await?;
+        rows.extend(loading.connection.models::<table::Entity>(&below).await?);
+        enter_with_originals(loading, rows)?;
+        loading.set.names.payable_of.insert_absent(key);
+    }
+    Ok(())
+}
+
+/// The approved rewards in cash of an affiliate in a currency.
+fn payable_of((account_id, affiliate_id, currency): (AccountId, AffiliateId, Currency)) -> Select<table::Entity> {
+    table::Entity::find()
+        .filter(table::Column::AccountId.eq(account_id.uuid()))
+        .filter(table::Column::AffiliateId.eq(affiliate_id.uuid()))
+        .filter(table::Column::Currency.eq(currency.code()))
+        .filter(is_in_state(RewardState::Approved))
+        .filter(table::Column::Unit.eq(RewardUnit::Cash.as_str()))
+}
+
+/// The condition that a reward is in this state. The state is a constant and not a parameter, so that the planner can use an index of rewards
+/// in this state.
+pub(super) fn is_in_state(state: RewardState) -> Expr {
+    Expr::col(table::Column::State.as_column_ref()).eq(Expr::Constant(state.as_str().into()))
+}
+
+/// The approved rewards in cash of an affiliate in a currency, as a payout sees them: the oldest ones above zero and below zero, in the order of
+/// their ids.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn payable(
+    store: &Store,
+    account_id: AccountId,
+    affiliate_id: AffiliateId,
+    currency: Currency,
+) -> Result<Vec<Arc<Reward>>, StoreError> {
+    let query = payable_of((account_id, affiliate_id, currency)).order_by_asc(table::Column::Id);
+    let query = query.limit(PAYABLE_REWARDS_LOADED);
+    let mut rewards = Vec::new();
+    for of_sign in [table::Column::ValueMinor.gte(0), table::Column::ValueMinor.lt(0)] {
+        rewards.extend(list::read::<Reward>(query.clone().filter(of_sign), store.read()).await?);
+    }
+    rewards.sort_unstable_by_key(|reward| reward.id);
+    let mut rewards: Vec<_> = rewards.into_iter().map(Arc::new).collect();
+    rewards.dedup_by_key(|reward| reward.id);
+    Ok(rewards)
+}
+
+/// Reads the rewards of payouts.
+async fn load_rewards_of_payout(loading: &mut Loading<'_>) -> Result<(), StoreError> {
+    let mut payouts = std::mem::take(&mut loading.needs.names.rewards_of_payout);
+    payouts.retain(|key| loading.set.names.rewards_of_payout.get(key).is_none());
+    let columns = [table::Column::AccountId, table::Column::PayoutId];
+    let keys = payouts.iter().map(SqlKey::values);
+    let rows = rows_by::<table::Entity, _>(loading.connection, &columns, keys).await?;
+    enter_with_originals(loading, rows)?;
+    payouts.into_iter().for_each(|payout| loading.set.names.rewards_of_payout.insert_absent(payout));
+    Ok(())
+}
+
+/// Enters rewards, and asks for those that they take back from.
+fn enter_with_originals(loading: &mut Loading<'_>, rows: Vec<table::Model>) -> Result<(), StoreError> {
+    for row in rows {
+        let reward = loading.enter(Reward::from_row(row)?);
+        if let Some(original) = reward.reverses {
+            loading.needs.row::<Reward>((reward.account_id, original));
+        }
+    }
     Ok(())
 }
 
@@ -224,13 +308,10 @@ pub async fn due(
     left_out: &[AccountId],
     limit: u64,
 ) -> Result<Vec<(AccountId, RewardId)>, StoreError> {
-    // The state is a constant and not a parameter, so that the planner can use the index of pending rewards.
-    let is_pending =
-        Expr::col(table::Column::State.as_column_ref()).eq(Expr::Constant(RewardState::Pending.as_str().into()));
     let rows: Vec<(Uuid, Uuid)> = table::Entity::find()
         .select_only()
         .columns([table::Column::AccountId, table::Column::Id])
-        .filter(is_pending)
+        .filter(is_in_state(RewardState::Pending))
         .filter(table::Column::Reverses.is_null())
         .filter(table::Column::AutoApproveAt.lte(now.micros()))
         .filter(table::Column::AccountId.is_not_in(left_out.iter().map(|account_id| account_id.uuid())))

@@ -454,6 +454,44 @@ async fn pay(client: &mut Client, enrollment_id: &str) {
     client.payouts.mark_paid(request).await.unwrap();
 }
 
+/// Creates a payout that needs an approval, has it approved with another key, and cancels it.
+async fn reserve(server: &TestServer, client: &mut Client) {
+    let policy = pb::PayoutPolicy { net_days: 0, approval_above: cents(0).into_iter().collect() };
+    let request = pb::UpdateAccountRequest {
+        account: Some(pb::Account { payout_policy: Some(policy), ..Default::default() }),
+        update_mask: Some(prost_types::FieldMask { paths: vec!["payout_policy".to_owned()] }),
+        ..Default::default()
+    };
+    client.accounts.update_account(request).await.unwrap();
+    let rewards = client.rewards.list_rewards(pb::ListRewardsRequest::default()).await.unwrap().into_inner().rewards;
+    let selector = pb::enrollment_selector::Selector::Id(rewards[0].enrollment_id.clone());
+    let request = pb::CreateRewardRequest {
+        recipient: Some(pb::create_reward_request::Recipient::Enrollment(pb::EnrollmentSelector {
+            selector: Some(selector),
+        })),
+        value: Some(pb::RewardValue { amount: cents(400).map(pb::reward_value::Amount::Cash) }),
+        ..Default::default()
+    };
+    let reward = client.rewards.create_reward(request).await.unwrap().into_inner().reward.unwrap();
+    let selector = pb::affiliate_selector::Selector::Id(reward.affiliate_id);
+    let request = pb::CreatePayoutRequest {
+        affiliate: Some(pb::AffiliateSelector { selector: Some(selector) }),
+        currency_code: "USD".to_owned(),
+        reward_ids: vec![reward.id],
+        note: "Ann asked for it".to_owned(),
+        message: "Thank you, Ann".to_owned(),
+        ..Default::default()
+    };
+    let payout = client.payouts.create_payout(request).await.unwrap().into_inner().payout.unwrap();
+    let request = pb::CreateApiKeyRequest { kind: pb::ApiKeyKind::Payout.into(), ..Default::default() };
+    let key_text = client.accounts.create_api_key(request).await.unwrap().into_inner().api_key_text;
+    let mut other = Client::connect(&server.address, &key_text).await.unwrap();
+    let request = pb::ApprovePayoutsRequest { payout_ids: vec![payout.id.clone()], ..Default::default() };
+    other.payouts.approve_payouts(request).await.unwrap();
+    let request = pb::CancelPayoutRequest { payout_id: payout.id, ..Default::default() };
+    client.payouts.cancel_payout(request).await.unwrap();
+}
+
 /// Creates leads, binds one by hand, merges two and deletes one.
 async fn change_leads(client: &mut Client) {
     let by_external_id = |external_id: &str| {
@@ -489,6 +527,7 @@ db_test!(every_event_has_its_subjects_image_and_no_personal_data, |database: Tes
     let server = TestServer::start(&database).await;
     let mut client = server.new_account("shop").await;
     play(&mut client).await;
+    reserve(&server, &mut client).await;
     change_account(&server, &mut client).await;
     let events = all_events(&mut client).await;
 

@@ -128,12 +128,7 @@ db_test!(a_command_past_its_deadline_is_not_carried_out, |database: TestDatabase
     let server = TestServer::start(&database).await;
     let mut client = Shop::open(&server, "shop").await.client;
     let account = client.accounts.get_account(pb::GetAccountRequest {}).await.unwrap().into_inner().account.unwrap();
-    let update = UpdateAccount {
-        display_name: Some("too late".to_owned()),
-        email: None,
-        max_active_coupons_per_affiliate: None,
-        time_zone: None,
-    };
+    let update = UpdateAccount { display_name: Some("too late".to_owned()), ..UpdateAccount::default() };
     let envelope =
         Envelope { account_id: account.id.parse().unwrap(), fingerprint: None, actor: None, command: update.into() };
     let answer = server.server.app().submit(envelope, Some(clock::monotonic_now())).await;

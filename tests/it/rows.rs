@@ -43,6 +43,8 @@ mod mrr;
 mod offer;
 mod password;
 mod payout;
+mod payout_reserved;
+mod payout_run;
 mod program;
 mod rate;
 mod reading;

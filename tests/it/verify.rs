@@ -95,8 +95,11 @@ impl Tampering {
         (Self::EntryPutBack, "entry 2: it is older than the one before"),
         (Self::EntryOfAnotherVersion, "entry 2: its hash is of version 7, which this server does not know"),
         (Self::HeadRewritten, "the last entry's hash is not the head's"),
-        (Self::BalanceRaised, "101 pending, 200 owed and 0 paid are kept, the entries say 100, 200 and 0"),
-        (Self::BalancePaid, "200 owed and 1 paid are kept, the entries say 100, 200 and 0"),
+        (
+            Self::BalanceRaised,
+            "101 pending, 200 owed, 0 in flight and 0 paid are kept, the entries say 100, 200, 0 and 0",
+        ),
+        (Self::BalancePaid, "200 owed, 0 in flight and 1 paid are kept, the entries say 100, 200, 0 and 0"),
         (Self::BalanceInvented, "has no entries"),
         (Self::RewardApproved, "is approved with 2.00 USD, the entries say 200 pending, 0 payable and 0 fulfilled"),
         (Self::RewardRemoved, "has entries and does not exist"),
@@ -442,8 +445,41 @@ db_test!(verify_ledger_finds_tampered_rewards_by_hand, |database: TestDatabase| 
     let update = balance::Entity::update_many().col_expr(balance::Column::PaidMinor, Expr::value(49));
     apply(update.filter(of_points), &connection).await;
     let report = verify(&mut shop).await;
-    let words = "in points: 0 pending, 0 owed and 49 paid are kept, the entries say 0, 0 and 50";
+    let words = "in points: 0 pending, 0 owed, 0 in flight and 49 paid are kept, the entries say 0, 0, 0 and 50";
     assert!(report.differences.iter().all(|text| text.contains(words)) && !report.ok, "{:?}", report.differences);
+    connection.close().await.unwrap();
+});
+
+db_test!(verify_ledger_finds_tampered_reservations, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let connection = Database::connect(database.url.as_str()).await.unwrap();
+    let (mut shop, account_id) = open_shop(&server, "shop").await;
+    let request = pb::CreatePayoutRequest {
+        affiliate: Some(shop.affiliate()),
+        currency_code: "USD".to_owned(),
+        ..Default::default()
+    };
+    shop.client.payouts.create_payout(request).await.unwrap();
+    assert!(verify(&mut shop).await.ok);
+    let mine = payout::Column::AccountId.eq(account_id);
+    for (state, words) in [
+        ("paid", "is paid with 2.00 USD, the entries say -200 payable, 200 in flight and 0 paid"),
+        ("cancelled", "is cancelled and pays 1 rewards with 2.00 USD, and 1 rewards name it, with 200 in all"),
+        ("needs_approval", ""),
+        ("ready", ""),
+    ] {
+        let update = payout::Entity::update_many().col_expr(payout::Column::State, Expr::value(state));
+        apply(update.filter(mine.clone()), &connection).await;
+        let report = verify(&mut shop).await;
+        assert_eq!(report.ok, words.is_empty(), "{:?}", report.differences);
+        assert!(report.ok || report.differences.iter().any(|text| text.contains(words)), "{:?}", report.differences);
+    }
+    let reserved = reward::Column::AccountId.eq(account_id).and(reward::Column::State.eq("in_payout"));
+    let update = reward::Entity::update_many().col_expr(reward::Column::State, Expr::value("approved"));
+    apply(update.filter(reserved), &connection).await;
+    let report = verify(&mut shop).await;
+    let words = "is ready, and 0 of its 1 rewards are reserved";
+    assert!(report.differences.iter().any(|text| text.contains(words)), "{:?}", report.differences);
     connection.close().await.unwrap();
 });
 
@@ -463,9 +499,17 @@ db_test!(verify_ledger_finds_tampered_payouts, |database: TestDatabase| async mo
     assert!(verify(&mut shop).await.ok);
     let mine = payout::Column::AccountId.eq(account_id);
     for (column, value, words) in [
-        (payout::Column::AmountMinor, 201, "is paid with 2.01 USD, the entries say -200 payable and 200 paid"),
+        (
+            payout::Column::AmountMinor,
+            201,
+            "is paid with 2.01 USD, the entries say -200 payable, 0 in flight and 200 paid",
+        ),
         (payout::Column::AmountMinor, 200, ""),
-        (payout::Column::RewardCount, 2, "pays 2 rewards with 2.00 USD, and 1 rewards name it, with 200 in all"),
+        (
+            payout::Column::RewardCount,
+            2,
+            "is paid and pays 2 rewards with 2.00 USD, and 1 rewards name it, with 200 in all",
+        ),
         (payout::Column::RewardCount, 1, ""),
     ] {
         let update = payout::Entity::update_many().col_expr(column, Expr::value(value));

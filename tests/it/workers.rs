@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use headwater::app::worker::{WorkerStatus, approve_due, forget_requests, note_key_uses, prune_events, send_mail};
+use headwater::app::worker::{
+    WorkerStatus, approve_due, create_payouts, forget_requests, note_key_uses, prune_events, send_mail,
+};
 use headwater::clock::Clock;
 use headwater::pb;
 
@@ -14,8 +16,14 @@ use crate::support::feed::cash;
 use crate::support::server::TestServer;
 use crate::support::shop::Shop;
 
-const NAMES: [&str; 5] =
-    [approve_due::NAME, forget_requests::NAME, note_key_uses::NAME, prune_events::NAME, send_mail::NAME];
+const NAMES: [&str; 6] = [
+    approve_due::NAME,
+    create_payouts::NAME,
+    forget_requests::NAME,
+    note_key_uses::NAME,
+    prune_events::NAME,
+    send_mail::NAME,
+];
 
 fn status(server: &TestServer, name: &str) -> WorkerStatus {
     server.server.app().worker_statuses().into_iter().find(|status| status.name == name).unwrap()

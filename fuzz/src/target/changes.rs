@@ -98,6 +98,11 @@ changes! {
     ReleaseRewardsRequest,
     CreateRewardRequest,
     FulfillRewardRequest,
+    CreatePayoutRequest,
+    CreatePayoutRunRequest,
+    ApprovePayoutsRequest,
+    ConfirmPayoutsRequest,
+    CancelPayoutRequest,
     MarkPaidRequest,
 }
 

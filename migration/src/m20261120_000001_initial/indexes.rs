@@ -98,6 +98,20 @@ pub(super) fn all() -> Vec<IndexCreateStatement> {
             &["auto_approve_at"],
             Expr::col("state").eq(Expr::Constant("pending".into())),
         ),
+        // The rewards that payouts can pay.
+        partial_index(
+            "reward_approved",
+            "reward",
+            &["account_id", "affiliate_id", "currency", "id"],
+            Expr::col("state").eq(Expr::Constant("approved".into())),
+        ),
+        // Held rewards are few.
+        partial_index(
+            "reward_held",
+            "reward",
+            &["account_id", "auto_approve_at"],
+            Expr::col("state").eq(Expr::Constant("held".into())),
+        ),
         // Most rewards are not paid yet, or never.
         partial_index(
             "reward_by_payout",
@@ -105,6 +119,14 @@ pub(super) fn all() -> Vec<IndexCreateStatement> {
             &["account_id", "payout_id", "id"],
             Expr::col("payout_id").is_not_null(),
         ),
+        // Few runs are unfinished at a time.
+        partial_index(
+            "payout_run_unfinished",
+            "payout_run",
+            &["id"],
+            Expr::col("state").eq(Expr::Constant("creating".into())),
+        ),
+        partial_index("payout_by_run", "payout", &["account_id", "run_id", "id"], Expr::col("run_id").is_not_null()),
         index("payout_by_affiliate", "payout", &["account_id", "affiliate_id", "id"]),
         partial_index("request_by_expiry", "request", &["expires_at"], Expr::col("expires_at").is_not_null()),
     ]

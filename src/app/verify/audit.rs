@@ -10,16 +10,18 @@ use crate::domain::ledger::{
     entry_hash,
 };
 use crate::domain::money::Currency;
-use crate::domain::payout::Payout;
+use crate::domain::payout::{Payout, PayoutState};
 use crate::domain::reward::RewardLine;
 use crate::domain::reward::{Reward, RewardState, RewardUnit};
 use crate::domain::time::Time;
+use crate::store::payout::PayoutRewards;
 
 /// The amounts of a reward by ledger account, according to the entries.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 struct Booked {
     pending: i64,
     payable: i64,
+    in_flight: i64,
     fulfilled: i64,
     paid: i64,
 }
@@ -36,6 +38,7 @@ struct Known {
 #[derive(Debug, Default, Clone, Copy)]
 struct KnownPayout {
     payable_minor: i64,
+    in_flight_minor: i64,
     paid_minor: i64,
     /// Whether its row was compared.
     is_met: bool,
@@ -104,6 +107,7 @@ impl Audit {
             match account {
                 LedgerAccount::AffiliatePending => booked.pending = booked.pending.saturating_add(amount),
                 LedgerAccount::AffiliatePayable => booked.payable = booked.payable.saturating_add(amount),
+                LedgerAccount::PayoutInFlight => booked.in_flight = booked.in_flight.saturating_add(amount),
                 LedgerAccount::Fulfilled => booked.fulfilled = booked.fulfilled.saturating_add(amount),
                 LedgerAccount::ProviderCash => booked.paid = booked.paid.saturating_add(amount),
                 LedgerAccount::CommissionExpense => {}
@@ -112,6 +116,7 @@ impl Audit {
         if let Some(payout_id) = posting.subject.payout_id() {
             let known = self.payouts.entry(payout_id).or_default();
             known.paid_minor = known.paid_minor.saturating_add(of_payout.paid);
+            known.in_flight_minor = known.in_flight_minor.saturating_add(of_payout.in_flight);
             known.payable_minor = known.payable_minor.saturating_add(of_payout.payable);
         }
     }
@@ -149,17 +154,22 @@ impl Audit {
             let name = name_of(*kind);
             if of_kept != *sum {
                 self.report.differs(format!(
-                    "balance of {affiliate_id} in {name}: {} pending, {} owed and {} paid are kept, the entries say {}, {} and {}",
+                    "balance of {affiliate_id} in {name}: {} pending, {} owed, {} in flight and {} paid are kept, the entries say {}, {}, {} and {}",
                     of_kept.pending_minor,
                     of_kept.owed_minor,
+                    of_kept.in_flight_minor,
                     of_kept.paid_minor,
                     sum.pending_minor,
                     sum.owed_minor,
+                    sum.in_flight_minor,
                     sum.paid_minor,
                 ));
             }
             if sum.pending_minor < 0 {
                 self.report.differs(format!("balance of {affiliate_id} in {name}: pending is below zero"));
+            }
+            if sum.in_flight_minor < 0 {
+                self.report.differs(format!("balance of {affiliate_id} in {name}: in flight is below zero"));
             }
         }
         for ((affiliate_id, kind), balance) in kept {
@@ -196,23 +206,33 @@ impl Audit {
         }
     }
 
-    /// Compares a payout with its entries, and with the rewards that name it: how many they are, and what they add up to.
-    pub(super) fn check_payout(&mut self, payout: &Payout, (reward_count, sum): (i64, i128)) {
+    /// Compares a payout with its entries, and with the rewards that name it: how many they are, what they add up to, and their states.
+    pub(super) fn check_payout(&mut self, payout: &Payout, rewards: PayoutRewards) {
         let known = self.payouts.entry(payout.id).or_default();
         known.is_met = true;
         let (id, amount_minor) = (payout.id, payout.amount.amount_minor);
-        if (known.payable_minor, known.paid_minor) != (amount_minor.saturating_neg(), amount_minor) {
-            let (payable, paid) = (known.payable_minor, known.paid_minor);
+        let has = payout.state != PayoutState::Cancelled;
+        let expected = |has: bool| if has { amount_minor } else { 0 };
+        let (in_flight, paid) = (expected(payout.state.is_open()), expected(payout.state == PayoutState::Paid));
+        let booked = (known.payable_minor, known.in_flight_minor, known.paid_minor);
+        if booked != (expected(has).saturating_neg(), in_flight, paid) {
+            let (payable, in_flight, paid) = booked;
             self.report.differs(format!(
-                "{id} is {} with {}, the entries say {payable} payable and {paid} paid",
+                "{id} is {} with {}, the entries say {payable} payable, {in_flight} in flight and {paid} paid",
                 payout.state, payout.amount
             ));
         }
-        if (reward_count, sum) != (payout.reward_count.into(), amount_minor.into()) {
+        let PayoutRewards { count, reserved_count, sum } = rewards;
+        let of_payout = if has { i64::from(payout.reward_count) } else { 0 };
+        if (count, sum) != (of_payout, expected(has).into()) {
             self.report.differs(format!(
-                "{id} pays {} rewards with {}, and {reward_count} rewards name it, with {sum} in all",
-                payout.reward_count, payout.amount
+                "{id} is {} and pays {} rewards with {}, and {count} rewards name it, with {sum} in all",
+                payout.state, payout.reward_count, payout.amount
             ));
+        }
+        if reserved_count != (if payout.state.is_open() { count } else { 0 }) {
+            let state = payout.state;
+            self.report.differs(format!("{id} is {state}, and {reserved_count} of its {count} rewards are reserved"));
         }
     }
 
@@ -308,7 +328,9 @@ fn fits(reward: &Reward, booked: Booked) -> bool {
     let expected = match reward.state {
         RewardState::Pending | RewardState::Held => Booked { pending: value, ..Booked::default() },
         RewardState::Paid if reward.unit != RewardUnit::Cash => Booked { fulfilled: value, ..Booked::default() },
-        RewardState::Approved | RewardState::Paid => Booked { payable: value, ..Booked::default() },
+        RewardState::Approved | RewardState::InPayout | RewardState::Paid => {
+            Booked { payable: value, ..Booked::default() }
+        }
         RewardState::Denied | RewardState::Reversed => Booked::default(),
     };
     booked == expected

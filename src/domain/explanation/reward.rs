@@ -40,7 +40,7 @@ fn approval(reward: &Reward) -> RewardApproval {
         RewardState::Pending | RewardState::Held if reward.reverses.is_some() => RewardApproval::WithAnother,
         RewardState::Pending => RewardApproval::ByItself,
         RewardState::Held => RewardApproval::ByRelease,
-        RewardState::Approved | RewardState::Paid => RewardApproval::Done,
+        RewardState::Approved | RewardState::InPayout | RewardState::Paid => RewardApproval::Done,
         RewardState::Denied | RewardState::Reversed => RewardApproval::Never,
     }
 }

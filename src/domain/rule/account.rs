@@ -10,6 +10,7 @@ use crate::domain::account::{Account, ApiKey, KeyKind, RegistrationOutcome};
 use crate::domain::calendar::{UTC, ZONES_MAX, ZoneSince};
 use crate::domain::event::{EventImage, EventKind};
 use crate::domain::id::{AccountId, ApiKeyId};
+use crate::domain::payout::PayoutPolicy;
 use crate::domain::refusal::{Field, Refusal};
 use crate::domain::set::Needs;
 use crate::domain::time::Time;
@@ -63,6 +64,7 @@ impl Rule for RegisterAccount {
             display_name: self.display_name.clone(),
             email: self.email.clone(),
             max_active_coupons_per_affiliate: ACTIVE_COUPONS_DEFAULT,
+            payout_policy: None,
             time_zones: first_zone(&self.time_zone),
             created_at: context.now,
             updated_at: context.now,
@@ -127,7 +129,7 @@ fn use_up(context: &mut Context<'_>, invitation: ApiKeyId) -> Result<(), Refusal
 }
 
 /// Change an account. A field that is `None` keeps its value.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct UpdateAccount {
     /// The merchant's name.
     pub display_name: Option<String>,
@@ -135,6 +137,8 @@ pub struct UpdateAccount {
     pub email: Option<WantedEmail>,
     /// How many active coupons one affiliate may have.
     pub max_active_coupons_per_affiliate: Option<i32>,
+    /// How it pays affiliates.
+    pub payout_policy: Option<PayoutPolicy>,
     /// The name of the time zone of its days.
     pub time_zone: Option<String>,
 }
@@ -157,6 +161,9 @@ impl Rule for UpdateAccount {
         }
         if let Some(limit) = self.max_active_coupons_per_affiliate {
             account.max_active_coupons_per_affiliate = limit;
+        }
+        if let Some(policy) = &self.payout_policy {
+            account.payout_policy = (*policy != PayoutPolicy::default()).then(|| policy.clone());
         }
         if let Some(time_zone) = &self.time_zone {
             change_zone(&mut account, time_zone, context.now)?;

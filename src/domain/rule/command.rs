@@ -129,6 +129,12 @@ commands! {
     reward::ReleaseRewards(ReleaseRewards),
     reward::CreateReward(Box<CreateReward>),
     reward::FulfillReward(FulfillReward),
+    payout::CreatePayout(CreatePayout),
+    payout_run::CreatePayoutRun(CreatePayoutRun),
+    payout_run::ContinuePayoutRun(ContinuePayoutRun),
+    payout::ApprovePayouts(ApprovePayouts),
+    payout::ConfirmPayouts(ConfirmPayouts),
+    payout::CancelPayout(CancelPayout),
     payout::MarkPaid(Box<MarkPaid>),
 }
 

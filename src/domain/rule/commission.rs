@@ -138,6 +138,7 @@ fn write(
         updated_at: context.now,
         deny_reason: String::new(),
         payout_id: None,
+        approved_at: None,
     };
     let reward = context.put(reward);
     context.post(Posting::for_reward(

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::domain::conversion::{ConversionImage, Credit};
 use crate::domain::event::{EventImage, EventKind, NewEvent};
-use crate::domain::id::{AccountId, AffiliateId, EventId, IdSource, MailId};
+use crate::domain::id::{AccountId, AffiliateId, ApiKeyId, EventId, IdSource, MailId};
 use crate::domain::ledger::Posting;
 use crate::domain::mail::{Letter, Mail};
 use crate::domain::outcome::{OtherOutcome, Outcome};
@@ -52,6 +52,8 @@ pub struct Context<'run> {
     pub(super) cause_id: String,
     /// The tallies of sales that the command has changed so far.
     pub(super) touched: Vec<TouchedTally>,
+    /// The calling key. `None` for work of the server.
+    pub(super) key_id: Option<ApiKeyId>,
 }
 
 impl Context<'_> {

@@ -73,7 +73,8 @@ fn apply(
     ids: &mut dyn IdSource,
 ) -> Result<Outcome, Refusal> {
     let (account_id, cause_id) = (envelope.account_id, envelope.cause_id());
-    let mut context = Context { set, account_id, now, ids, cause_id, touched: Vec::new() };
+    let key_id = envelope.actor.as_ref().map(|actor| actor.key_id);
+    let mut context = Context { set, account_id, now, ids, cause_id, key_id, touched: Vec::new() };
     let outcome = command.apply(&mut context)?;
     threshold_bonus::settle(&mut context)?;
     context.set.check_sums()?;

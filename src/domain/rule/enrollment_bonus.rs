@@ -46,6 +46,7 @@ pub(super) fn pay(context: &mut Context<'_>, enrollment: &mut Enrollment) -> Res
         updated_at: context.now,
         deny_reason: String::new(),
         payout_id: None,
+        approved_at: None,
     });
     let (debit, credit) = (LedgerAccount::CommissionExpense, LedgerAccount::AffiliatePending);
     context.post(Posting::for_reward(&reward, debit, credit, LedgerReason::Earned, context.now));

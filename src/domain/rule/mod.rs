@@ -32,6 +32,7 @@ mod newcomer;
 mod noted;
 mod offer;
 mod payout;
+mod payout_run;
 mod program;
 mod recount;
 mod refund;

@@ -1,4 +1,11 @@
-//! The rules of payouts.
+//! The rules of payouts. Here is MarkPaid, for what was paid outside. The folder has the payouts that reserve what they will pay.
+
+mod close;
+mod create;
+
+pub use close::{ApprovePayouts, CancelPayout, ConfirmPayouts};
+pub use create::CreatePayout;
+pub(super) use create::{Reservation, due, reserve};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,7 +16,7 @@ use crate::domain::affiliate::AffiliateSelector;
 use crate::domain::event::{EventImage, EventKind};
 use crate::domain::id::{AccountId, AffiliateId, PayoutId, RewardId};
 use crate::domain::ledger::{BalanceKey, LedgerAccount, LedgerReason, LedgerSubject, Posting};
-use crate::domain::money::{Money, Overflow};
+use crate::domain::money::{Currency, Money, Overflow};
 use crate::domain::payout::{Payout, PayoutFault, PayoutProvider, PayoutState, UnpayableReward};
 use crate::domain::refusal::{Field, Refusal};
 use crate::domain::reward::{Reward, RewardState, RewardUnit};
@@ -46,8 +53,8 @@ impl Rule for MarkPaid {
 
     fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
         let affiliate_id = context.set.affiliate(context.account_id, &self.affiliate)?.id;
-        let rewards = payable(context, affiliate_id, &self.reward_ids)?;
-        let amount = self.check_amount(&rewards)?;
+        let rewards = payable(context, affiliate_id, &self.reward_ids, None)?;
+        let amount = check_amount(&rewards, self.amount)?;
         check_owed(context, affiliate_id, amount)?;
         let payout = Payout {
             id: PayoutId::new(context.ids),
@@ -60,69 +67,93 @@ impl Rule for MarkPaid {
             reference: self.reference.clone(),
             note: self.note.clone(),
             message: self.message.clone(),
-            paid_at: self.paid_at.unwrap_or(context.now),
+            paid_at: Some(self.paid_at.unwrap_or(context.now)),
+            run_id: None,
+            created_by: context.key_id,
+            approved_by: None,
+            approved_at: None,
+            cancelled_at: None,
             created_at: context.now,
             updated_at: context.now,
         };
         let payout = context.put(payout);
-        context.post(Posting {
-            account_id: context.account_id,
-            debit: LedgerAccount::AffiliatePayable,
-            credit: LedgerAccount::ProviderCash,
-            unit: RewardUnit::Cash,
-            currency: amount.currency,
-            amount_minor: amount.amount_minor,
-            affiliate_id,
-            subject: LedgerSubject::payout(payout.id),
-            reason: LedgerReason::Paid,
-            posted_at: context.now,
-        });
+        post(context, &payout, LedgerAccount::AffiliatePayable, LedgerAccount::ProviderCash, LedgerReason::Paid);
         context.tell(EventKind::PayoutPaid, EventImage::Payout(Arc::clone(&payout)));
-        let paid = rewards.into_iter().map(|(id, reward)| {
-            let row = Reward {
-                state: RewardState::Paid,
-                payout_id: Some(payout.id),
-                updated_at: context.now,
-                ..reward.as_ref().clone()
-            };
-            (id, context.put(row))
-        });
-        let paid: BTreeMap<_, _> = paid.collect();
-        tell_moved(context, EventKind::RewardPaid, &paid)?;
+        move_rewards(context, rewards.into_values(), RewardState::Paid, Some(payout.id))?;
         Ok(payout)
     }
 }
 
-impl MarkPaid {
-    /// What the rewards add up to. More than zero, and what the request says.
-    fn check_amount(&self, rewards: &BTreeMap<RewardId, Arc<Reward>>) -> Result<Money, Refusal> {
-        let mut sum: Option<Money> = None;
-        for reward in rewards.values() {
-            let minor = sum.map_or(0, |sum| sum.amount_minor);
-            let minor = minor.checked_add(reward.value.amount_minor).ok_or(Overflow)?;
-            sum = Some(Money::new(minor, reward.value.currency));
-        }
-        let empty = || Refusal::InvalidField { field: Field::RewardIds, problem: "must not be empty".to_owned() };
-        let sum = sum.ok_or_else(empty)?;
-        if sum.amount_minor <= 0 {
-            let problem = format!("add up to {sum}, and a payout is more than zero; later rewards reduce what is owed");
-            return Err(Refusal::InvalidField { field: Field::RewardIds, problem });
-        }
-        match self.amount {
-            Some(amount) if amount != sum => Err(Refusal::PayoutAmount { sent: amount, sum }),
-            _ => Ok(sum),
-        }
+/// What the rewards add up to. More than zero, and the amount that was sent.
+fn check_amount(rewards: &BTreeMap<RewardId, Arc<Reward>>, sent: Option<Money>) -> Result<Money, Refusal> {
+    let mut sum: Option<Money> = None;
+    for reward in rewards.values() {
+        let minor = sum.map_or(0, |sum| sum.amount_minor);
+        let minor = minor.checked_add(reward.value.amount_minor).ok_or(Overflow)?;
+        sum = Some(Money::new(minor, reward.value.currency));
+    }
+    let empty = || Refusal::InvalidField { field: Field::RewardIds, problem: "must not be empty".to_owned() };
+    let sum = sum.ok_or_else(empty)?;
+    if sum.amount_minor <= 0 {
+        let problem = format!("add up to {sum}, and a payout is more than zero; later rewards reduce what is owed");
+        return Err(Refusal::InvalidField { field: Field::RewardIds, problem });
+    }
+    match sent {
+        Some(amount) if amount != sum => Err(Refusal::PayoutAmount { sent: amount, sum }),
+        _ => Ok(sum),
     }
 }
 
-/// The named rewards with those of refunds that took a part of them back, if all can be paid to the affiliate in one payout.
+/// Moves the amount of a payout from one ledger account to another.
+fn post(context: &mut Context<'_>, payout: &Payout, debit: LedgerAccount, credit: LedgerAccount, reason: LedgerReason) {
+    context.post(Posting {
+        account_id: context.account_id,
+        debit,
+        credit,
+        unit: RewardUnit::Cash,
+        currency: payout.amount.currency,
+        amount_minor: payout.amount.amount_minor,
+        affiliate_id: payout.affiliate_id,
+        subject: LedgerSubject::payout(payout.id),
+        reason,
+        posted_at: context.now,
+    });
+}
+
+/// Gives the rewards of a payout another state, and tells it. Returns them as they are now.
+fn move_rewards(
+    context: &mut Context<'_>,
+    rewards: impl IntoIterator<Item = Arc<Reward>>,
+    state: RewardState,
+    payout_id: Option<PayoutId>,
+) -> Result<BTreeMap<RewardId, Arc<Reward>>, Refusal> {
+    let mut moved = BTreeMap::new();
+    for reward in rewards {
+        if !reward.state.may_become(state) {
+            return Err(Refusal::RewardState { reward_id: reward.id, from: reward.state, to: state });
+        }
+        let row = Reward { state, payout_id, updated_at: context.now, ..reward.as_ref().clone() };
+        moved.insert(reward.id, context.put(row));
+    }
+    let kind = match state {
+        RewardState::InPayout => EventKind::RewardReserved,
+        RewardState::Approved => EventKind::RewardReturned,
+        _ => EventKind::RewardPaid,
+    };
+    tell_moved(context, kind, &moved)?;
+    Ok(moved)
+}
+
+/// The named rewards with those of refunds that took a part of them back, if all can be paid to the affiliate in one payout. Without a
+/// currency it is that of the first one in cash.
 fn payable(
     context: &mut Context<'_>,
     affiliate_id: AffiliateId,
     ids: &[RewardId],
+    currency: Option<Currency>,
 ) -> Result<BTreeMap<RewardId, Arc<Reward>>, Refusal> {
     let (mut payable, mut faults) = (BTreeMap::new(), Vec::new());
-    let mut first: Option<Money> = None;
+    let mut first = currency.map(|currency| Money::new(0, currency));
     for id in ids {
         let reward = Arc::clone(context.get::<Reward, _>(*id)?);
         // What is no cash says nothing about the currency of the others.
@@ -151,12 +182,18 @@ fn payable(
 
 /// Why a reward that takes back from another one cannot be paid by itself.
 fn fault_of_reversal(context: &mut Context<'_>, original: RewardId) -> Result<Option<PayoutFault>, Refusal> {
-    let key = (context.account_id, original);
-    let Ok(original) = context.set.existing::<Reward>(&key) else {
-        context.set.wanted().row::<Reward>(key);
-        return Err(Refusal::NotLoaded("the reward that another one changes"));
-    };
-    Ok((original.state != RewardState::Paid).then_some(PayoutFault::TakesBack))
+    let state = original_of(context, original)?.state;
+    Ok((!matches!(state, RewardState::InPayout | RewardState::Paid)).then_some(PayoutFault::TakesBack))
+}
+
+/// The reward that another one takes back from.
+fn original_of(context: &mut Context<'_>, id: RewardId) -> Result<Arc<Reward>, Refusal> {
+    let key = (context.account_id, id);
+    if let Ok(original) = context.set.existing::<Reward>(&key) {
+        return Ok(Arc::clone(original));
+    }
+    context.set.wanted().row::<Reward>(key);
+    Err(Refusal::NotLoaded("the reward that another one changes"))
 }
 
 /// Refuses to pay more than is owed after claw-backs, because the affiliate would owe the difference.

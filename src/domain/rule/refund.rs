@@ -339,6 +339,7 @@ pub(super) fn adjust(
         updated_at: context.now,
         deny_reason: String::new(),
         payout_id: None,
+        approved_at: (waiting.is_none() && value_minor > 0).then_some(context.now),
     };
     let reward = context.put(reward);
     let account = if waiting.is_some() { LedgerAccount::AffiliatePending } else { LedgerAccount::AffiliatePayable };

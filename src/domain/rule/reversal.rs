@@ -125,7 +125,7 @@ pub(super) fn take_back(
 ) -> Result<Option<Arc<Reward>>, Refusal> {
     let ledger_account = match reward.state {
         RewardState::Pending | RewardState::Held => LedgerAccount::AffiliatePending,
-        RewardState::Approved | RewardState::Paid => LedgerAccount::AffiliatePayable,
+        RewardState::Approved | RewardState::InPayout | RewardState::Paid => LedgerAccount::AffiliatePayable,
         // A denied reward earned nothing. A reversed reward has nothing left to take back.
         RewardState::Denied | RewardState::Reversed => return Ok(None),
     };
@@ -135,7 +135,8 @@ pub(super) fn take_back(
         return Ok(None);
     }
     // When nothing is left of an unpaid reward, the reward and its reversals are settled against each other.
-    let is_settled = target_minor == reward.value.amount_minor && reward.state.may_become(RewardState::Reversed);
+    let is_whole = target_minor == reward.value.amount_minor && reward.state.may_become(RewardState::Reversed);
+    let is_settled = is_whole && !has_paid_reversal(context, reward.id)?;
     if is_settled {
         settle_earlier(context, reward.id, settled)?;
     }
@@ -163,10 +164,11 @@ pub(super) fn take_back(
             ..calculation.clone()
         }),
         state: match reward.state {
-            RewardState::Paid => RewardState::Approved,
+            RewardState::InPayout | RewardState::Paid => RewardState::Approved,
             state => state,
         },
         payout_id: None,
+        approved_at: reward.approved_at.filter(|_| reward.state == RewardState::Approved),
         created_at: context.now,
         ..reward.as_ref().clone()
     };
@@ -181,8 +183,15 @@ pub(super) fn take_back(
     Ok(Some(reversal))
 }
 
+/// Whether a payout has or paid a reversal of a reward that is not paid itself. The payout of the reward was cancelled then, after another one
+/// had taken the reversal.
+pub(super) fn has_paid_reversal(context: &Context<'_>, reward_id: RewardId) -> Result<bool, Refusal> {
+    let reversals = context.set.reversals_of(context.account_id, reward_id)?;
+    Ok(reversals.iter().any(|reversal| matches!(reversal.state, RewardState::InPayout | RewardState::Paid)))
+}
+
 /// Settles the earlier reversals of a reward.
-fn settle_earlier(
+pub(super) fn settle_earlier(
     context: &mut Context<'_>,
     reward_id: RewardId,
     settled: &mut Vec<Arc<Reward>>,

@@ -207,6 +207,7 @@ impl Rule for CreateReward {
             updated_at: context.now,
             deny_reason: if is_denied { self.reason.clone() } else { String::new() },
             payout_id: None,
+            approved_at: (self.state == RewardState::Approved).then_some(context.now),
         };
         let reward = context.put(reward);
         if !is_denied {
@@ -326,6 +327,7 @@ fn move_on(context: &mut Context<'_>, ids: &[RewardId], step: &Move<'_>) -> Resu
                 state: step.to,
                 updated_at: context.now,
                 deny_reason: step.deny_reason.to_owned(),
+                approved_at: (step.to == RewardState::Approved).then_some(context.now),
                 ..reward.as_ref().clone()
             });
             if let Some((debit, credit, reason)) = step.booked {

@@ -149,6 +149,7 @@ fn pay(
         updated_at: context.now,
         deny_reason: String::new(),
         payout_id: None,
+        approved_at: None,
     });
     let (debit, credit) = (LedgerAccount::CommissionExpense, LedgerAccount::AffiliatePending);
     context.post(Posting::for_reward(&reward, debit, credit, LedgerReason::Earned, context.now));

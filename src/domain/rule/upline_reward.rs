@@ -83,9 +83,11 @@ fn has_reward(
     let stands = |reward: &Reward| match reward.state {
         RewardState::Denied => true,
         RewardState::Reversed => false,
-        RewardState::Pending | RewardState::Held | RewardState::Approved | RewardState::Paid => {
-            reward.value.amount_minor != reward.reversed_minor
-        }
+        RewardState::Pending
+        | RewardState::Held
+        | RewardState::Approved
+        | RewardState::InPayout
+        | RewardState::Paid => reward.value.amount_minor != reward.reversed_minor,
     };
     let is_of_level = |reward: &Reward| {
         reward.reverses.is_none()

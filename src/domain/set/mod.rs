@@ -25,6 +25,7 @@ mod needed_names;
 mod needs;
 mod offer;
 mod payout;
+mod payout_run;
 mod program;
 mod request;
 mod reward;
@@ -45,6 +46,10 @@ pub use working_set::{InSet, Needs, WorkingSet};
 /// How many keys that manage an account's keys are loaded to find out whether one of them is the last. One of the two may be the key
 /// that is being revoked.
 pub const MANAGING_KEYS_LOADED: u64 = 2;
+
+/// How many approved rewards of an affiliate in a currency are loaded for a payout that takes all it can: the oldest ones above zero, and as
+/// many below zero.
+pub const PAYABLE_REWARDS_LOADED: u64 = 1_000;
 
 /// How many conversions of a lead are judged again when an event is told late. A longer history keeps its credits. Of
 /// the sales that nobody referred, this many with each name of the customer.

@@ -11,9 +11,10 @@ use super::undo::Undo;
 use crate::domain::affiliate::AffiliateSelector;
 use crate::domain::id::{
     AccountId, AffiliateGroupId, AffiliateId, ApiKeyId, ClickId, ConversionId, CouponId, EnrollmentId, ItemId, LeadId,
-    LinkId, ProgramId, RewardId,
+    LinkId, PayoutId, ProgramId, RewardId,
 };
 use crate::domain::lead::LeadSelector;
+use crate::domain::money::Currency;
 
 /// An index of unique names.
 pub struct Index<K, V> {
@@ -246,6 +247,11 @@ names! {
     waiting_refunds: Lists<(AccountId, String), ConversionId>,
     /// The rewards of a conversion.
     rewards_of: Lists<(AccountId, ConversionId), RewardId>,
+    /// The approved rewards in cash of an affiliate in a currency. A list that was looked up may lack those beyond a number, see
+    /// [`super::PAYABLE_REWARDS_LOADED`].
+    payable_of: Lists<(AccountId, AffiliateId, Currency), RewardId>,
+    /// The rewards that a payout has or paid.
+    rewards_of_payout: Lists<(AccountId, PayoutId), RewardId>,
     /// The rewards that reverse another, by that other.
     reversals_of: Lists<(AccountId, RewardId), RewardId>,
 }

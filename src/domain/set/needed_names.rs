@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use crate::domain::affiliate::AffiliateSelector;
-use crate::domain::id::{AccountId, AffiliateId, ClickId, ConversionId, LeadId, RewardId};
+use crate::domain::id::{AccountId, AffiliateId, ClickId, ConversionId, LeadId, PayoutId, RewardId};
 use crate::domain::lead::LeadSelector;
 use crate::domain::ledger::BalanceKey;
+use crate::domain::money::Currency;
 
 /// Rows by names other than their keys.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -64,6 +65,10 @@ pub struct NeededNames {
     pub waiting_refunds: BTreeSet<(AccountId, String)>,
     /// Conversions whose rewards are needed.
     pub rewards_of: BTreeSet<(AccountId, ConversionId)>,
+    /// Affiliates and currencies whose approved rewards are needed.
+    pub payable_of: BTreeSet<(AccountId, AffiliateId, Currency)>,
+    /// Payouts whose rewards are needed.
+    pub rewards_of_payout: BTreeSet<(AccountId, PayoutId)>,
     /// Rewards whose reversals are needed.
     pub reversals_of: BTreeSet<(AccountId, RewardId)>,
     /// Balances that must be known exactly, because they may become too large.
@@ -100,6 +105,8 @@ impl NeededNames {
             latest_sales,
             waiting_refunds,
             rewards_of,
+            payable_of,
+            rewards_of_payout,
             reversals_of,
             balances,
         } = other;
@@ -129,6 +136,8 @@ impl NeededNames {
         self.latest_sales.extend(latest_sales);
         self.waiting_refunds.extend(waiting_refunds);
         self.rewards_of.extend(rewards_of);
+        self.payable_of.extend(payable_of);
+        self.rewards_of_payout.extend(rewards_of_payout);
         self.reversals_of.extend(reversals_of);
         self.balances.extend(balances);
     }

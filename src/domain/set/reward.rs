@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::kind::{Kind, Named};
 use super::names::Names;
 use super::working_set::{WorkingSet, known};
-use crate::domain::id::{AccountId, ConversionId, RewardId};
+use crate::domain::id::{AccountId, AffiliateId, ConversionId, PayoutId, RewardId};
+use crate::domain::money::Currency;
 use crate::domain::refusal::{Refusal, Resource};
 use crate::domain::reward::Reward;
 
@@ -19,7 +20,20 @@ impl Kind for Reward {
     }
 
     fn index(before: Option<&Self>, after: Option<&Self>, names: &mut Names) {
-        let (None, Some(new)) = (before, after) else { return };
+        let payout_of = |reward: Option<&Self>| reward.and_then(|reward| Some((reward.account_id, reward.payout_id?)));
+        if let Some(payout) = payout_of(before).filter(|payout| payout_of(after) != Some(*payout)) {
+            before.into_iter().for_each(|reward| names.rewards_of_payout.remove(payout, reward.id));
+        }
+        let Some(new) = after else { return };
+        if let Some(payout) = payout_of(after) {
+            names.rewards_of_payout.add(payout, new.id);
+        }
+        if new.is_payable() {
+            names.payable_of.add((new.account_id, new.affiliate_id, new.value.currency), new.id);
+        }
+        if before.is_some() {
+            return;
+        }
         if let Some(conversion_id) = new.conversion_id {
             names.rewards_of.add((new.account_id, conversion_id), new.id);
         }
@@ -55,6 +69,38 @@ impl WorkingSet {
     pub fn reversals_of(&self, account_id: AccountId, id: RewardId) -> Result<Vec<&Arc<Reward>>, Refusal> {
         let ids = known(self.names.reversals_of.get(&(account_id, id)), "reversals of a reward")?;
         self.in_order_of_id(account_id, ids)
+    }
+
+    /// The approved rewards in cash of an affiliate in this currency, in the order of their ids. Of those above zero and of those below
+    /// zero the first [`super::PAYABLE_REWARDS_LOADED`] are sure to be among them.
+    ///
+    /// # Errors
+    /// [`Refusal::NotLoaded`], after which they are wanted.
+    pub fn payable_of(
+        &mut self,
+        account_id: AccountId,
+        affiliate_id: AffiliateId,
+        currency: Currency,
+    ) -> Result<Vec<Arc<Reward>>, Refusal> {
+        let key = (account_id, affiliate_id, currency);
+        let Some(ids) = self.names.payable_of.get(&key).map(<[_]>::to_vec) else {
+            self.wanted().names.payable_of.insert(key);
+            return Err(Refusal::NotLoaded("approved rewards of an affiliate"));
+        };
+        let rewards = self.in_order_of_id(account_id, &ids)?;
+        Ok(rewards.into_iter().filter(|reward| reward.is_payable()).cloned().collect())
+    }
+
+    /// The rewards of a payout, in the order of their ids.
+    ///
+    /// # Errors
+    /// [`Refusal::NotLoaded`], after which they are wanted.
+    pub fn rewards_of_payout(&mut self, account_id: AccountId, id: PayoutId) -> Result<Vec<Arc<Reward>>, Refusal> {
+        let Some(ids) = self.names.rewards_of_payout.get(&(account_id, id)).map(<[_]>::to_vec) else {
+            self.wanted().names.rewards_of_payout.insert((account_id, id));
+            return Err(Refusal::NotLoaded("rewards of a payout"));
+        };
+        Ok(self.in_order_of_id(account_id, &ids)?.into_iter().cloned().collect())
     }
 
     fn in_order_of_id(&self, account_id: AccountId, ids: &[RewardId]) -> Result<Vec<&Arc<Reward>>, Refusal> {

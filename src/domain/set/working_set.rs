@@ -48,6 +48,7 @@ macro_rules! for_all_kinds {
             offer_claims: $crate::domain::claim::OfferClaims,
             offers: $crate::domain::offer::Offer,
             payouts: $crate::domain::payout::Payout,
+            payout_runs: $crate::domain::payout_run::PayoutRun,
             items: $crate::domain::item::Item,
             conversions: $crate::domain::conversion::Conversion,
             rewards: $crate::domain::reward::Reward,

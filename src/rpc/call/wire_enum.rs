@@ -22,6 +22,7 @@ use crate::domain::link::LinkState;
 use crate::domain::money::Rounding;
 use crate::domain::offer::OfferState;
 use crate::domain::payout::{PayoutProvider, PayoutState};
+use crate::domain::payout_run::{PayoutRunState, PayoutRunVerdict};
 use crate::domain::period::Period;
 use crate::domain::pricing::{CommissionEvent, Comparison, ConditionField, StepResult};
 use crate::domain::program::{AttributionModel, ProgramState, TermsReach};
@@ -155,15 +156,21 @@ wire_enums! {
     BountyState = BountyState { Active, Archived }
     SubmissionState = SubmissionState { Submitted, Approved, Rejected }
     CouponState = CouponState { Active, Removed }
-    RewardState = RewardState { Pending, Approved, Denied, Paid, Reversed, Held }
-    PayoutState = PayoutState { Paid }
+    RewardState = RewardState { Pending, Approved, Denied, InPayout, Paid, Reversed, Held }
+    PayoutState = PayoutState { NeedsApproval, Ready, Paid, Cancelled }
     PayoutProvider = PayoutProvider { Manual }
+    PayoutRunState = PayoutRunState { Creating, Created }
+    PayoutRunVerdict = PayoutRunVerdict { Pays, NothingDue, Negative, BelowMinimum }
     CustomerRewardEvent = CustomerRewardEvent { SignUp, FirstSale }
     CustomerRewardState = CustomerRewardState { Granted, Fulfilled, Revoked }
     RewardUnit = RewardUnit { Cash, Points, Credits, FreeMonths, DiscountPercent, DiscountMoney }
     RewardRule = RewardRule { Program, Enrollment, Reversal, Correction, Adjustment, TermsRule, TallyChange, Coupon }
-    LedgerAccount = LedgerAccount { CommissionExpense, AffiliatePending, AffiliatePayable, Fulfilled, ProviderCash }
-    LedgerReason = LedgerReason { Earned, Approved, Denied, Refunded, Reattributed, Fulfilled, Corrected, Adjusted, Paid }
+    LedgerAccount = LedgerAccount {
+        CommissionExpense, AffiliatePending, AffiliatePayable, PayoutInFlight, Fulfilled, ProviderCash,
+    }
+    LedgerReason = LedgerReason {
+        Earned, Approved, Denied, Refunded, Reattributed, Fulfilled, Corrected, Adjusted, Reserved, Returned, Paid,
+    }
     ConversionKind = ConversionKind { Lead, Sale, Refund, Cancellation, Correction, Appointment, CustomEvent }
     ConversionOutcome = ConversionOutcome { Attributed, NotReferred, Waiting }
     SaleChannel = SaleChannel { Online, PointOfSale }
@@ -185,7 +192,7 @@ wire_enums! {
         OfferArchived, AppointmentRecorded, CustomEventRecorded, LinkUpdated,
         ApiKeyUpdated, AccountSuspended, AccountResumed, AccountEmailVerified,
         AffiliateErased, RewardHeld, RewardReleased,
-        RewardPaid, PayoutPaid,
+        RewardReserved, RewardReturned, RewardPaid, PayoutCreated, PayoutApproved, PayoutCancelled, PayoutPaid,
         AffiliateUplineChanged, AffiliateGroupCreated, AffiliateGroupUpdated, AffiliateGroupArchived,
         BountyCreated, BountyUpdated, BountyArchived, ContestDecided, SubmissionCreated, SubmissionApproved,
         SubmissionRejected,

@@ -14,6 +14,14 @@ pub(in crate::rpc) struct PayoutHandlers {
 
 service! {
     "headwater.v1" PayoutService(payout_service_server) for PayoutHandlers {
+        CreatePayout = write change, PAYING;
+        PreviewPayoutRun = read rpc::payout_run::preview, READING_MONEY;
+        CreatePayoutRun = write rpc::payout_run::create, PAYING;
+        GetPayoutRun = read rpc::payout_run::get, READING_MONEY;
+        ApprovePayouts = write change, PAYING;
+        ConfirmPayouts = write change, PAYING;
+        CancelPayout = write change, PAYING;
+        GetAmountOwed = read rpc::payout::owed::get, READING_MONEY;
         MarkPaid = write change, PAYING;
         GetPayout = read rpc::payout::get, READING_MONEY;
         ListPayouts = read rpc::payout::list, READING_MONEY;

@@ -10,6 +10,7 @@ pub struct Model {
     pub display_name: String,
     pub email: String,
     pub max_active_coupons_per_affiliate: i32,
+    pub payout_policy: Option<String>,
     pub time_zones: Option<String>,
     pub created_at: i64,
     pub updated_at: i64,

@@ -15,6 +15,7 @@ pub struct Model {
     pub currency: String,
     pub pending_minor: i64,
     pub owed_minor: i64,
+    pub in_flight_minor: i64,
     pub paid_minor: i64,
     pub sale_reward_count: i64,
 }

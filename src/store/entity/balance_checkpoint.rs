@@ -11,6 +11,7 @@ pub struct Model {
     pub key: Vec<u8>,
     pub pending_minor: i64,
     pub owed_minor: i64,
+    pub in_flight_minor: i64,
     pub paid_minor: i64,
 }
 

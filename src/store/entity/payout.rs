@@ -18,7 +18,12 @@ pub struct Model {
     pub reference: String,
     pub note: String,
     pub message: String,
-    pub paid_at: i64,
+    pub paid_at: Option<i64>,
+    pub run_id: Option<Uuid>,
+    pub created_by: Option<Uuid>,
+    pub approved_by: Option<Uuid>,
+    pub approved_at: Option<i64>,
+    pub cancelled_at: Option<i64>,
     pub created_at: i64,
     pub updated_at: i64,
 }

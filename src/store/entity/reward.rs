@@ -27,6 +27,7 @@ pub struct Model {
     pub updated_at: i64,
     pub deny_reason: String,
     pub payout_id: Option<Uuid>,
+    pub approved_at: Option<i64>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -3,6 +3,7 @@
 use ipnet::IpNet;
 
 use super::field::Text;
+use super::payout::PayoutPolicyForm;
 use crate::domain::account::{Account, ApiKey, KeyKind, RegistrationOutcome};
 use crate::domain::calendar::ZoneSince;
 use crate::domain::id::{AccountId, ApiKeyId};
@@ -24,6 +25,7 @@ form! {
         email_verified_at: Option<Time>,
         time_zones: Vec<ZoneSinceForm<'a>>,
         calls_per_minute: i32,
+        payout_policy: Option<PayoutPolicyForm>,
     }
     left_out {
         verification: None,

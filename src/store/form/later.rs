@@ -52,6 +52,7 @@ copies! {
     "offer.rs" offer,
     "outcome.rs" outcome,
     "payout.rs" payout,
+    "payout_run.rs" payout_run,
     "program.rs" program,
     "reward.rs" reward,
     "sales_tally.rs" sales_tally,

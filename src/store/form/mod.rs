@@ -46,6 +46,7 @@ use crate::domain::coupon::CouponDetails;
 use crate::domain::enrollment::{Acceptance, Moved, PastStanding};
 use crate::domain::lead::LeadDetails;
 use crate::domain::outcome::Outcome;
+use crate::domain::payout::PayoutPolicy;
 use crate::domain::program::{Agreement, Commission, Invitation, Question, TermsDraft};
 use crate::domain::reward::{ByHand, Calculation, RewardClick};
 use crate::domain::tally::Counted;
@@ -74,6 +75,7 @@ mod link;
 mod offer;
 mod outcome;
 mod payout;
+mod payout_run;
 mod program;
 mod reward;
 mod sales_tally;
@@ -91,6 +93,7 @@ use enrollment::{AcceptanceForm, MovedForm, PastStandingForm};
 use field::Text;
 use lead::LeadDetailsForm;
 use outcome::OutcomeForm;
+use payout::PayoutPolicyForm;
 use program::{AgreementForm, CommissionForm, InvitationForm, QuestionForm, TermsDraftForm, WelcomeMailForm};
 use reward::{ByHandForm, CalculationForm, RewardClickForm};
 use sales_tally::EarnedBonusForm;
@@ -140,6 +143,8 @@ kept! {
     Vec<ZoneSince>: writes 1 Vec<ZoneSinceForm<'_>>;
     // ladder_tally.step_values
     Vec<i64>: writes 1 Vec<i64>;
+    // account.payout_policy
+    PayoutPolicy: writes 1 PayoutPolicyForm;
     // affiliate.past_uplines
     Vec<PastUpline>: writes 1 Vec<PastUplineForm>;
     // coupon.details

@@ -29,6 +29,8 @@ enum_form! {
         Cancellation(cancellation: super::lead::CancellationOutcomeForm),
         Rewards(rewards: Vec<Box<super::reward::RewardForm<'a>>>),
         Reward(reward: Box<super::reward::RewardForm<'a>>),
+        Payouts(payouts: Vec<Box<super::payout::PayoutForm<'a>>>),
+        PayoutRun(run: Box<super::payout_run::PayoutRunForm<'a>>),
         Payout(payout: Box<super::payout::PayoutForm<'a>>),
     }
 }

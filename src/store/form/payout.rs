@@ -1,9 +1,9 @@
 //! Form of payouts.
 
 use super::field::Text;
-use crate::domain::id::{AccountId, AffiliateId, PayoutId};
+use crate::domain::id::{AccountId, AffiliateId, ApiKeyId, PayoutId, PayoutRunId};
 use crate::domain::money::Money;
-use crate::domain::payout::{Payout, PayoutProvider, PayoutState};
+use crate::domain::payout::{Payout, PayoutPolicy, PayoutProvider, PayoutState};
 use crate::domain::time::Time;
 
 form! {
@@ -16,7 +16,7 @@ form! {
         provider: PayoutProvider,
         state: PayoutState,
         reward_count: i32,
-        paid_at: Time,
+        paid_at: Option<Time>,
         created_at: Time,
         updated_at: Time,
     }
@@ -24,5 +24,20 @@ form! {
         reference: Text<'a>,
         note: Text<'a>,
         message: Text<'a>,
+        run_id: Option<PayoutRunId>,
+        created_by: Option<ApiKeyId>,
+        approved_by: Option<ApiKeyId>,
+        approved_at: Option<Time>,
+        cancelled_at: Option<Time>,
+    }
+}
+
+form! {
+    /// How an account pays.
+    PayoutPolicyForm of PayoutPolicy {
+    }
+    unless_empty {
+        net_days: i32,
+        approval_above: Vec<Money>,
     }
 }

@@ -124,6 +124,7 @@ form! {
         by_hand: Option<ByHandForm<'a>>,
         click: Option<RewardClickForm>,
         payout_id: Option<PayoutId>,
+        approved_at: Option<Time>,
     }
 }
 

@@ -85,12 +85,17 @@ async fn newest(
 }
 
 fn balance_of(row: &table::Model) -> Balance {
-    Balance { pending_minor: row.pending_minor, owed_minor: row.owed_minor, paid_minor: row.paid_minor }
+    Balance {
+        pending_minor: row.pending_minor,
+        owed_minor: row.owed_minor,
+        in_flight_minor: row.in_flight_minor,
+        paid_minor: row.paid_minor,
+    }
 }
 
 fn to_row(account_id: AccountId, key: Vec<u8>, balance: Balance) -> table::Model {
-    let Balance { pending_minor, owed_minor, paid_minor } = balance;
-    table::Model { account_id: account_id.uuid(), key, pending_minor, owed_minor, paid_minor }
+    let Balance { pending_minor, owed_minor, in_flight_minor, paid_minor } = balance;
+    table::Model { account_id: account_id.uuid(), key, pending_minor, owed_minor, in_flight_minor, paid_minor }
 }
 
 /// The sequence of the newest checkpoint that is not after this one. 0 before the first.

@@ -119,6 +119,8 @@ impl Account {
             | "AccountService/ResumeAccount"
             | "AccountService/SetAccountCallLimit"
             | "AccountService/CreateAdminApiKey" => &self.keys["server_operator"],
+            // So that all others may approve what it creates.
+            "PayoutService/CreatePayout" => self.keys.get("creator").unwrap_or_else(|| &self.keys["admin"]),
             _ => &self.keys["admin"],
         }
     }
@@ -163,6 +165,7 @@ impl Account {
             ("tracking", "TRACKING", Json::Null),
             ("read", "READ", Json::Null),
             ("payout", "PAYOUT", Json::Null),
+            ("creator", "PAYOUT", Json::Null),
             ("publishable", "PUBLISHABLE", Json::Null),
             ("expired", "ADMIN", expiry),
             ("revoked", "ADMIN", Json::Null),

@@ -114,7 +114,7 @@ impl Audit {
                     LedgerAccount::AffiliatePending => booked.pending += amount,
                     LedgerAccount::AffiliatePayable => booked.payable += amount,
                     LedgerAccount::Fulfilled => booked.fulfilled += amount,
-                    LedgerAccount::ProviderCash => panic!("nothing pays cash here"),
+                    LedgerAccount::PayoutInFlight | LedgerAccount::ProviderCash => panic!("nothing pays cash here"),
                     LedgerAccount::CommissionExpense => {}
                 }
             }
@@ -152,6 +152,7 @@ impl Audit {
             let balance = expected.entry(key).or_default();
             match reward.state {
                 RewardState::Pending | RewardState::Held => balance.pending_minor += reward.value.amount_minor,
+                RewardState::InPayout => panic!("nothing pays cash here"),
                 RewardState::Approved => balance.owed_minor += reward.value.amount_minor,
                 RewardState::Paid => balance.paid_minor += reward.value.amount_minor,
                 RewardState::Denied | RewardState::Reversed => {}
@@ -215,7 +216,7 @@ impl Audit {
         let value = reward.value.amount_minor;
         let expected = match reward.state {
             RewardState::Pending | RewardState::Held => Booked { pending: value, ..Booked::default() },
-            RewardState::Approved => Booked { payable: value, ..Booked::default() },
+            RewardState::Approved | RewardState::InPayout => Booked { payable: value, ..Booked::default() },
             RewardState::Paid => Booked { fulfilled: value, ..Booked::default() },
             RewardState::Denied | RewardState::Reversed => Booked::default(),
         };
@@ -414,7 +415,9 @@ fn check_reward(
     let left = value - reward.reversed_minor;
     let expected = match reward.state {
         RewardState::Pending | RewardState::Held => Booked { pending: left, ..Booked::default() },
-        RewardState::Approved | RewardState::Paid => Booked { payable: left, ..Booked::default() },
+        RewardState::Approved | RewardState::InPayout | RewardState::Paid => {
+            Booked { payable: left, ..Booked::default() }
+        }
         RewardState::Denied | RewardState::Reversed => Booked::default(),
     };
     prop_assert_eq!(entries, expected, "{:?}", reward);

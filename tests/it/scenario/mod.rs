@@ -9,6 +9,7 @@ mod event;
 mod leads;
 mod line;
 mod offer;
+mod payout;
 mod play;
 mod pure;
 mod read;

@@ -28,6 +28,7 @@ pub(super) struct Player<'world, W> {
     /// The ids of bounties and of submissions.
     pub(super) bounties: HashMap<String, String>,
     pub(super) submissions: HashMap<String, String>,
+    pub(super) payouts: HashMap<String, String>,
     /// The rules for the next terms.
     pub(super) rules: Vec<pb::CommissionRule>,
     pub(super) levels: Vec<pb::UplineLevel>,
@@ -43,7 +44,7 @@ impl<'world, W: World> Player<'world, W> {
         world.set_now(Time::from_micros(START_MICROS));
         let (programs, affiliates, visitors, items, offers) = Default::default();
         let (rules, levels, caps, ladder, promise, enrollment_bonus) = Default::default();
-        let (bounties, submissions, click_rewards) = Default::default();
+        let (bounties, submissions, payouts, click_rewards) = Default::default();
         Self {
             world,
             programs,
@@ -54,6 +55,7 @@ impl<'world, W: World> Player<'world, W> {
             offers,
             bounties,
             submissions,
+            payouts,
             rules,
             levels,
             caps,
@@ -103,7 +105,9 @@ impl<'world, W: World> Player<'world, W> {
             "correct" => self.correct_step(step).await,
             "give" => self.give_step(step).await,
             "create-lead" | "update-lead" | "merge" | "attribute" | "delete-lead" => self.change_lead_step(step).await,
-            "pay" => self.pay_step(step).await,
+            "pay" | "payout" | "cancel-payout" | "confirm-payout" | "approve-payout" | "pay-policy" => {
+                self.payout_step(step).await
+            }
             "approve" | "deny" | "approve-due" => self.reward_step(step).await,
             _ => Ok(self.read_step(step).await),
         }
@@ -490,21 +494,6 @@ impl<'world, W: World> Player<'world, W> {
         let reward = self.world.change(request).await?.reward.unwrap();
         let state = short(reward.state().as_str_name(), "REWARD_STATE_");
         Ok(format!("{state} {}", self.name_of(&reward.affiliate_id)))
-    }
-
-    /// Marks the rewards of sales and refunds as paid.
-    async fn pay_step(&mut self, step: &Step) -> Result<String, Status> {
-        let affiliate = self.selector(step.word(0));
-        let mut reward_ids = Vec::new();
-        for event_id in &step.words[1..] {
-            let kind = if event_id.starts_with("refund") { ConversionKind::Refund } else { ConversionKind::Sale };
-            reward_ids.extend(self.world.recorded(kind, event_id).await.reward_ids);
-        }
-        let sent = step.option("amount").map(|text| money(text, "USD"));
-        let request = pb::MarkPaidRequest { affiliate, reward_ids, amount: sent, ..Default::default() };
-        let payout = self.world.change(request).await?.payout.unwrap();
-        let paid = payout.amount.unwrap();
-        Ok(format!("paid {}", amount(paid.amount_minor, paid.currency_code.parse().unwrap())))
     }
 
     async fn reward_step(&mut self, step: &Step) -> Result<String, Status> {

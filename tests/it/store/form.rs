@@ -31,7 +31,9 @@ use headwater::domain::offer::Offer;
 use headwater::domain::outcome::Outcome;
 use headwater::domain::pricing::ConditionField;
 use headwater::domain::program::{Commission, EnrollmentBonus, Invitation, Program, ProgramWithTerms, TermsDraft};
-use headwater::domain::reward::{ByHand, Calculation, Reward, RewardClick, RewardLine, RewardRule, RuleTaken};
+use headwater::domain::reward::{
+    ByHand, Calculation, Reward, RewardClick, RewardLine, RewardRule, RewardState, RuleTaken,
+};
 use headwater::domain::set::{Needs, WorkingSet};
 use headwater::domain::split::Split;
 use headwater::domain::tally::{Counted, TallyChange};
@@ -123,6 +125,7 @@ fn stored_forms_are_the_golden_ones() {
     golden.holds("coupon_details.v1", &rows::coupon_details());
     golden.holds("lead_details.v1", &rows::lead_details());
     golden.holds("account_time_zones.v1", &rows::time_zones());
+    golden.holds("account_payout_policy.v1", &rows::payout_policy());
     golden.holds("conversion_order_details.v1", &rows::order_details());
     golden.holds("conversion_candidates.v1", &vec![rows::candidate()]);
     golden.holds("conversion_as_recorded.v1", &rows::as_recorded());
@@ -437,6 +440,17 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     golden.holds("request_outcome_coupon.v1.with_item_id_and_offer_id", &tied);
     let zoned = Account { time_zones: rows::time_zones(), ..rows::account(ACCOUNT) };
     golden.holds("request_outcome_account.v1.with_time_zones", &Outcome::Account(Arc::new(zoned)));
+    let policy = Account { payout_policy: Some(rows::payout_policy()), ..rows::account(ACCOUNT) };
+    golden.holds("request_outcome_account.v1.with_payout_policy", &Outcome::Account(Arc::new(policy)));
+    let cancelled = Outcome::Payout(Arc::new(rows::cancelled_payout()));
+    golden.holds("request_outcome_payout.v1.with_cancelled_at", &cancelled);
+    let reserved = Reward {
+        state: RewardState::InPayout,
+        payout_id: Some(rows::payout().id),
+        approved_at: Some(NOW),
+        ..rows::reward(1, &rows::sale(1), None)
+    };
+    golden.holds("request_outcome_reward.v1.with_approved_at", &Outcome::Reward(Arc::new(reserved)));
     let linked = Credit { link_id: Some(rows::link().id), ..rows::credit() };
     let linked = AsRecorded { lead_id: None, credits: [linked].into_iter().collect() };
     golden.holds("conversion_as_recorded.v1.with_link_id", &linked);

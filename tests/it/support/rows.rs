@@ -63,7 +63,7 @@ pub(crate) use bounties::{bounty, submission, submission_count};
 pub(crate) use clicks::{counted_click, paid_click, reward_click, reward_of_click, rule_for_clicks};
 pub(crate) use coupons::{coupon, coupon_count, coupon_details, coupon_uses, limited_coupon, tied_coupon};
 pub(crate) use outcomes::{kept_lead, outcomes, without_secrets};
-pub(crate) use payouts::payout;
+pub(crate) use payouts::{cancelled_payout, open_payout, payout, payout_policy, payout_run};
 
 pub(crate) const NOW: Time = Time::from_micros(1_795_000_000_000_000);
 
@@ -85,6 +85,7 @@ pub(crate) fn account(id: AccountId) -> Account {
         display_name: "Rivière & Söhne".to_owned(),
         email: format!("{}@shop.test", id.uuid().simple()),
         max_active_coupons_per_affiliate: 5,
+        payout_policy: None,
         time_zones: Vec::new(),
         created_at: NOW,
         updated_at: NOW.plus_days(1),
@@ -624,6 +625,7 @@ pub(crate) fn reward(number: u128, conversion: &Conversion, reverses: Option<Rew
         updated_at: NOW,
         deny_reason: "none".to_owned(),
         payout_id: None,
+        approved_at: None,
     }
 }
 

@@ -1377,6 +1377,42 @@ impl Call for pb::MarkPaidRequest {
     }
 }
 
+impl Call for pb::CreatePayoutRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::PreviewPayoutRunRequest {}
+
+impl Call for pb::CreatePayoutRunRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::GetPayoutRunRequest {}
+
+impl Call for pb::ApprovePayoutsRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::ConfirmPayoutsRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::CancelPayoutRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::GetAmountOwedRequest {}
+
 impl Call for pb::GetPayoutRequest {}
 
 impl Call for pb::ListPayoutsRequest {}
@@ -1403,6 +1439,99 @@ impl PayoutCalls {
     pub async fn mark_paid(&self, request: pb::MarkPaidRequest) -> Result<pb::MarkPaidResponse, Error> {
         self.caller
             .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).mark_paid(request).await)
+            .await
+    }
+
+    /// Creates a payout: reserves an affiliate's rewards in one currency. They become IN_PAYOUT, so that no other payout takes them, and what is
+    /// owed falls by what they add up to. The merchant pays the amount outside Headwater, and says so with ConfirmPayouts.
+    /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or REWARD_NOT_FOUND; FAILED_PRECONDITION with reason NOTHING_DUE,
+    /// PAYOUT_BELOW_MINIMUM, REWARDS_NOT_PAYABLE, or PAYOUT_ABOVE_OWED when less is owed than the named rewards add up to.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn create_payout(&self, request: pb::CreatePayoutRequest) -> Result<pb::CreatePayoutResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).create_payout(request).await)
+            .await
+    }
+
+    /// Shows what CreatePayoutRun would do now: which affiliates it pays and how much, and why it does not pay the others. Changes nothing.
+    /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn preview_payout_run(&self, request: pb::PreviewPayoutRunRequest) -> Result<pb::PreviewPayoutRunResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).preview_payout_run(request).await)
+            .await
+    }
+
+    /// Creates payouts of what is due to many affiliates. The call returns at once, and the server creates the payouts as CreatePayout does,
+    /// some at a time. What was approved or taken back meanwhile counts. GetPayoutRun shows how far it is.
+    /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn create_payout_run(&self, request: pb::CreatePayoutRunRequest) -> Result<pb::CreatePayoutRunResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).create_payout_run(request).await)
+            .await
+    }
+
+    /// Returns a payout run.
+    /// Errors: NOT_FOUND with reason PAYOUT_RUN_NOT_FOUND.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn get_payout_run(&self, request: pb::GetPayoutRunRequest) -> Result<pb::GetPayoutRunResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).get_payout_run(request).await)
+            .await
+    }
+
+    /// Approves payouts that need it: all of them or none. The key must be another one than the key that created them.
+    /// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not
+    /// NEEDS_APPROVAL, or PAYOUT_OWN_APPROVAL for the first one that the key created.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn approve_payouts(&self, request: pb::ApprovePayoutsRequest) -> Result<pb::ApprovePayoutsResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).approve_payouts(request).await)
+            .await
+    }
+
+    /// Records that the merchant has paid payouts outside Headwater: all of them or none. Their rewards become PAID.
+    /// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not READY.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn confirm_payouts(&self, request: pb::ConfirmPayoutsRequest) -> Result<pb::ConfirmPayoutsResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).confirm_payouts(request).await)
+            .await
+    }
+
+    /// Cancels a payout that was not paid. Its rewards become APPROVED again, and what is owed rises by its amount. A reward that refunds took
+    /// back as a whole meanwhile becomes REVERSED.
+    /// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when it is PAID or CANCELLED.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn cancel_payout(&self, request: pb::CancelPayoutRequest) -> Result<pb::CancelPayoutResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).cancel_payout(request).await)
+            .await
+    }
+
+    /// Returns how much is owed in all, in each currency: approved or not, overdue or not, and what payouts have reserved.
+    /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn get_amount_owed(&self, request: pb::GetAmountOwedRequest) -> Result<pb::GetAmountOwedResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).get_amount_owed(request).await)
             .await
     }
 

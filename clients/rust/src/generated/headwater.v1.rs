@@ -477,7 +477,7 @@ impl ApiKeyKind {
     }
 }
 /// A merchant. All other data belongs to exactly one account.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Account {
     /// The id, `acc_` and 32 hexadecimal digits.
     #[prost(string, tag = "1")]
@@ -521,6 +521,22 @@ pub struct Account {
     /// is none, in the feed, and in the answer of a repeated call.
     #[prost(string, tag = "13")]
     pub pending_email: ::prost::alloc::string::String,
+    /// How the account pays its affiliates. Not set: what is approved is due at once, and payouts need no approval.
+    #[prost(message, optional, tag = "14")]
+    pub payout_policy: ::core::option::Option<PayoutPolicy>,
+}
+/// How an account pays its affiliates.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PayoutPolicy {
+    /// How many days of 24 hours after its approval a reward is due, 0 to 366. CreatePayout pays what is due, unless it names rewards. A change
+    /// counts at once, for rewards that were approved before too.
+    #[prost(int32, tag = "1")]
+    pub net_days: i32,
+    /// The largest payouts that need no approval, at most 50, each in another currency. A payout above the amount of its currency needs the
+    /// approval of another key than the one that created it. If there are any amounts, a payout in a currency without one needs an approval
+    /// too. A change counts for payouts that are created after it.
+    #[prost(message, repeated, tag = "2")]
+    pub approval_above: ::prost::alloc::vec::Vec<Money>,
 }
 /// The request of RegisterAccount.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -546,7 +562,7 @@ pub struct RegisterAccountRequest {
     pub email_token: ::prost::alloc::string::String,
 }
 /// The answer of RegisterAccount.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct RegisterAccountResponse {
     /// The new account.
     #[prost(message, optional, tag = "1")]
@@ -568,14 +584,14 @@ pub struct RegisterAccountResponse {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetAccountRequest {}
 /// The answer of GetAccount.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GetAccountResponse {
     /// The account.
     #[prost(message, optional, tag = "1")]
     pub account: ::core::option::Option<Account>,
 }
 /// The request of UpdateAccount.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct UpdateAccountRequest {
     /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
     /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
@@ -585,13 +601,14 @@ pub struct UpdateAccountRequest {
     /// The new values. Only the fields that `update_mask` names are read. Required.
     #[prost(message, optional, tag = "2")]
     pub account: ::core::option::Option<Account>,
-    /// The fields to change: any of `display_name`, `email`, `max_active_coupons_per_affiliate` and `time_zone`.
+    /// The fields to change: any of `display_name`, `email`, `max_active_coupons_per_affiliate`,
+    /// `payout_policy` and `time_zone`. A policy is replaced as a whole.
     /// Required.
     #[prost(message, optional, tag = "3")]
     pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
 }
 /// The answer of UpdateAccount.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct UpdateAccountResponse {
     /// The account after the change.
     #[prost(message, optional, tag = "1")]
@@ -643,7 +660,7 @@ pub struct SuspendAccountRequest {
     pub suspension_reason: ::prost::alloc::string::String,
 }
 /// The answer of SuspendAccount.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SuspendAccountResponse {
     /// The account after the change.
     #[prost(message, optional, tag = "1")]
@@ -665,7 +682,7 @@ pub struct ResumeAccountRequest {
     pub account: ::core::option::Option<AccountSelector>,
 }
 /// The answer of ResumeAccount.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ResumeAccountResponse {
     /// The account after the change.
     #[prost(message, optional, tag = "1")]
@@ -690,7 +707,7 @@ pub struct SetAccountCallLimitRequest {
     pub calls_per_minute: i32,
 }
 /// The answer of SetAccountCallLimit.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SetAccountCallLimitResponse {
     /// The account after the change.
     #[prost(message, optional, tag = "1")]
@@ -712,7 +729,7 @@ pub struct VerifyAccountEmailRequest {
     pub verification_token: ::prost::alloc::string::String,
 }
 /// The answer of VerifyAccountEmail.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct VerifyAccountEmailResponse {
     /// The account after the change.
     #[prost(message, optional, tag = "1")]
@@ -3291,7 +3308,7 @@ pub struct Reward {
     /// Of the bonus of an enrollment: the version of the program's terms whose `enrollment_bonus` it is. 0 for all other rewards.
     #[prost(int32, tag = "18")]
     pub bonus_terms_version: i32,
-    /// The id of the payout that paid it. Empty unless it is paid in cash.
+    /// The id of the payout that reserved or paid it. Empty unless it is cash, and in a payout or paid.
     #[prost(string, tag = "19")]
     pub payout_id: ::prost::alloc::string::String,
     /// The id of the submission to a bounty that the reward pays. Empty for all other rewards.
@@ -3640,7 +3657,7 @@ pub struct ListRewardsRequest {
     /// How much of each reward to return. Default `REWARD_VIEW_BASIC`.
     #[prost(enumeration = "RewardView", tag = "14")]
     pub view: i32,
-    /// Only rewards that this payout paid. Optional.
+    /// Only rewards that this payout reserved or paid. Optional.
     #[prost(string, tag = "15")]
     pub payout_id: ::prost::alloc::string::String,
 }
@@ -3794,7 +3811,7 @@ pub struct FulfillRewardResponse {
     pub replayed: bool,
 }
 /// The state of a reward. PENDING may become APPROVED, DENIED, REVERSED or HELD. HELD may become PENDING, DENIED or REVERSED. APPROVED
-/// may become PAID or REVERSED. The other states are final.
+/// may become IN_PAYOUT, PAID or REVERSED. IN_PAYOUT may become APPROVED or PAID. The other states are final.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum RewardState {
@@ -3813,6 +3830,9 @@ pub enum RewardState {
     /// Kept from approval, because DeactivateAffiliate said so. Counts to the pending balance. Waits for ReleaseRewards or DenyRewards, and
     /// is taken back by refunds like a pending one.
     Held = 6,
+    /// A payout that is neither paid nor cancelled has reserved it. CancelPayout makes it APPROVED again. A refund leaves it as it is, and takes
+    /// back by a reward of its own, which reduces the next payout.
+    InPayout = 7,
 }
 impl RewardState {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -3828,6 +3848,7 @@ impl RewardState {
             Self::Paid => "REWARD_STATE_PAID",
             Self::Reversed => "REWARD_STATE_REVERSED",
             Self::Held => "REWARD_STATE_HELD",
+            Self::InPayout => "REWARD_STATE_IN_PAYOUT",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -3840,6 +3861,7 @@ impl RewardState {
             "REWARD_STATE_PAID" => Some(Self::Paid),
             "REWARD_STATE_REVERSED" => Some(Self::Reversed),
             "REWARD_STATE_HELD" => Some(Self::Held),
+            "REWARD_STATE_IN_PAYOUT" => Some(Self::InPayout),
             _ => None,
         }
     }
@@ -5188,22 +5210,25 @@ pub struct GetBalanceRequest {
     #[prost(message, optional, tag = "2")]
     pub as_of_time: ::core::option::Option<::prost_types::Timestamp>,
 }
-/// An affiliate's balance in one unit and currency. All four values have that unit and currency.
+/// An affiliate's balance in one unit and currency. All values have that unit and currency.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Balance {
-    /// All rewards so far, less those that were denied or taken back: the sum of `pending`, `owed` and `paid`.
+    /// All rewards so far, less those that were denied or taken back: the sum of `pending`, `owed`, `in_flight` and `paid`.
     #[prost(message, optional, tag = "1")]
     pub earned: ::core::option::Option<RewardValue>,
     /// The rewards that are not yet approved.
     #[prost(message, optional, tag = "2")]
     pub pending: ::core::option::Option<RewardValue>,
-    /// The rewards that are approved and not yet paid. Negative if refunds took back more than was owed. Later rewards then reduce
+    /// The rewards that are approved, and neither in a payout nor paid. Negative if refunds took back more than was owed. Later rewards then reduce
     /// the negative amount.
     #[prost(message, optional, tag = "3")]
     pub owed: ::core::option::Option<RewardValue>,
     /// The rewards that are paid, or fulfilled if they are not in cash.
     #[prost(message, optional, tag = "4")]
     pub paid: ::core::option::Option<RewardValue>,
+    /// What payouts that are neither paid nor cancelled have reserved.
+    #[prost(message, optional, tag = "5")]
+    pub in_flight: ::core::option::Option<RewardValue>,
 }
 /// The answer of GetBalance.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -5383,6 +5408,8 @@ pub enum LedgerAccount {
     Fulfilled = 4,
     /// The merchant's money at banks and providers that affiliates were paid from.
     ProviderCash = 5,
+    /// The part of what is owed that payouts have reserved. Each payout has its amount here until it is paid or cancelled.
+    PayoutInFlight = 6,
 }
 impl LedgerAccount {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -5397,6 +5424,7 @@ impl LedgerAccount {
             Self::AffiliatePayable => "LEDGER_ACCOUNT_AFFILIATE_PAYABLE",
             Self::Fulfilled => "LEDGER_ACCOUNT_FULFILLED",
             Self::ProviderCash => "LEDGER_ACCOUNT_PROVIDER_CASH",
+            Self::PayoutInFlight => "LEDGER_ACCOUNT_PAYOUT_IN_FLIGHT",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -5408,6 +5436,7 @@ impl LedgerAccount {
             "LEDGER_ACCOUNT_AFFILIATE_PAYABLE" => Some(Self::AffiliatePayable),
             "LEDGER_ACCOUNT_FULFILLED" => Some(Self::Fulfilled),
             "LEDGER_ACCOUNT_PROVIDER_CASH" => Some(Self::ProviderCash),
+            "LEDGER_ACCOUNT_PAYOUT_IN_FLIGHT" => Some(Self::PayoutInFlight),
             _ => None,
         }
     }
@@ -5437,6 +5466,10 @@ pub enum LedgerReason {
     Adjusted = 8,
     /// An affiliate was paid.
     Paid = 9,
+    /// A payout reserved what it will pay.
+    Reserved = 10,
+    /// A payout was cancelled, and what it had reserved is owed again.
+    Returned = 11,
 }
 impl LedgerReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -5455,6 +5488,8 @@ impl LedgerReason {
             Self::Corrected => "LEDGER_REASON_CORRECTED",
             Self::Adjusted => "LEDGER_REASON_ADJUSTED",
             Self::Paid => "LEDGER_REASON_PAID",
+            Self::Reserved => "LEDGER_REASON_RESERVED",
+            Self::Returned => "LEDGER_REASON_RETURNED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -5470,6 +5505,8 @@ impl LedgerReason {
             "LEDGER_REASON_CORRECTED" => Some(Self::Corrected),
             "LEDGER_REASON_ADJUSTED" => Some(Self::Adjusted),
             "LEDGER_REASON_PAID" => Some(Self::Paid),
+            "LEDGER_REASON_RESERVED" => Some(Self::Reserved),
+            "LEDGER_REASON_RETURNED" => Some(Self::Returned),
             _ => None,
         }
     }
@@ -10930,6 +10967,18 @@ pub enum ErrorReason {
     /// \[FAILED_PRECONDITION\] The affiliate is owed less than the rewards add up to, because refunds took back from rewards that were paid before.
     /// Metadata: `affiliate_id`, `owed_minor`, `sum_minor`, `currency_code`.
     PayoutAboveOwed = 71,
+    /// \[FAILED_PRECONDITION\] Nothing that is due to the affiliate in the currency can be paid: nothing is due, or refunds took back as much or
+    /// more. Metadata: `affiliate_id`, `due_minor`, which is zero or less, `currency_code`.
+    NothingDue = 81,
+    /// \[FAILED_PRECONDITION\] The payout would be less than the `minimum` of the request. Metadata: `affiliate_id`, `sum_minor`, `minimum_minor`,
+    /// `currency_code`.
+    PayoutBelowMinimum = 82,
+    /// \[FAILED_PRECONDITION\] The payout is in a state from which the call cannot change it. Metadata: `payout_id`, `state`.
+    PayoutState = 83,
+    /// \[FAILED_PRECONDITION\] The payout was created with the key that approves it. Metadata: `payout_id`.
+    PayoutOwnApproval = 84,
+    /// \[NOT_FOUND\] The account has no such payout run.
+    PayoutRunNotFound = 85,
     /// \[NOT_FOUND\] The account has no such bounty.
     BountyNotFound = 72,
     /// \[NOT_FOUND\] The account has no such submission.
@@ -11031,6 +11080,11 @@ impl ErrorReason {
             Self::RewardsNotPayable => "ERROR_REASON_REWARDS_NOT_PAYABLE",
             Self::PayoutAmount => "ERROR_REASON_PAYOUT_AMOUNT",
             Self::PayoutAboveOwed => "ERROR_REASON_PAYOUT_ABOVE_OWED",
+            Self::NothingDue => "ERROR_REASON_NOTHING_DUE",
+            Self::PayoutBelowMinimum => "ERROR_REASON_PAYOUT_BELOW_MINIMUM",
+            Self::PayoutState => "ERROR_REASON_PAYOUT_STATE",
+            Self::PayoutOwnApproval => "ERROR_REASON_PAYOUT_OWN_APPROVAL",
+            Self::PayoutRunNotFound => "ERROR_REASON_PAYOUT_RUN_NOT_FOUND",
             Self::BountyNotFound => "ERROR_REASON_BOUNTY_NOT_FOUND",
             Self::SubmissionNotFound => "ERROR_REASON_SUBMISSION_NOT_FOUND",
             Self::BountyClosed => "ERROR_REASON_BOUNTY_CLOSED",
@@ -11123,6 +11177,11 @@ impl ErrorReason {
             "ERROR_REASON_REWARDS_NOT_PAYABLE" => Some(Self::RewardsNotPayable),
             "ERROR_REASON_PAYOUT_AMOUNT" => Some(Self::PayoutAmount),
             "ERROR_REASON_PAYOUT_ABOVE_OWED" => Some(Self::PayoutAboveOwed),
+            "ERROR_REASON_NOTHING_DUE" => Some(Self::NothingDue),
+            "ERROR_REASON_PAYOUT_BELOW_MINIMUM" => Some(Self::PayoutBelowMinimum),
+            "ERROR_REASON_PAYOUT_STATE" => Some(Self::PayoutState),
+            "ERROR_REASON_PAYOUT_OWN_APPROVAL" => Some(Self::PayoutOwnApproval),
+            "ERROR_REASON_PAYOUT_RUN_NOT_FOUND" => Some(Self::PayoutRunNotFound),
             "ERROR_REASON_BOUNTY_NOT_FOUND" => Some(Self::BountyNotFound),
             "ERROR_REASON_SUBMISSION_NOT_FOUND" => Some(Self::SubmissionNotFound),
             "ERROR_REASON_BOUNTY_CLOSED" => Some(Self::BountyClosed),
@@ -11154,7 +11213,7 @@ pub struct Payout {
     /// The state.
     #[prost(enumeration = "PayoutState", tag = "5")]
     pub state: i32,
-    /// How many rewards it pays. The rewards of refunds that took back a part of one are counted too.
+    /// How many rewards it pays. The rewards of refunds that took back a part of one are counted too. A cancelled payout keeps the number.
     #[prost(int64, tag = "6")]
     pub reward_count: i64,
     /// The name of the transfer at the bank or the provider. May be empty. Empty in the feed, because a person wrote it.
@@ -11166,15 +11225,187 @@ pub struct Payout {
     /// The merchant's text for the affiliate. May be empty. Empty in the feed, because a person wrote it.
     #[prost(string, tag = "9")]
     pub message: ::prost::alloc::string::String,
-    /// When the affiliate got the money.
+    /// When the affiliate got the money. Not set unless it is PAID.
     #[prost(message, optional, tag = "10")]
     pub paid_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// When the payout was recorded.
+    /// When the payout was created.
     #[prost(message, optional, tag = "11")]
     pub create_time: ::core::option::Option<::prost_types::Timestamp>,
     /// When the payout last changed.
     #[prost(message, optional, tag = "12")]
     pub update_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The id of the API key that created it.
+    #[prost(string, tag = "13")]
+    pub creator_key_id: ::prost::alloc::string::String,
+    /// The id of the API key that approved it. Empty if nobody approved it.
+    #[prost(string, tag = "14")]
+    pub approver_key_id: ::prost::alloc::string::String,
+    /// When it was approved. Not set if nobody approved it.
+    #[prost(message, optional, tag = "15")]
+    pub approve_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it was cancelled. Not set unless it is CANCELLED.
+    #[prost(message, optional, tag = "16")]
+    pub cancel_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The id of the run that it belongs to. Empty for a payout of its own.
+    #[prost(string, tag = "17")]
+    pub payout_run_id: ::prost::alloc::string::String,
+}
+/// The request of CreatePayout.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreatePayoutRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The affiliate who will be paid. Required.
+    #[prost(message, optional, tag = "2")]
+    pub affiliate: ::core::option::Option<AffiliateSelector>,
+    /// The currency of the payout, as an ISO 4217 code. Required.
+    #[prost(string, tag = "3")]
+    pub currency_code: ::prost::alloc::string::String,
+    /// The ids of up to 1,000 rewards to pay, each once, as in `MarkPaidRequest.reward_ids`. They need not be due. Empty: up to 1,000 rewards
+    /// that are due, see `PayoutPolicy.net_days`. What refunds took back from rewards that payouts have or paid is then taken first, and the
+    /// others from the oldest on.
+    #[prost(string, repeated, tag = "4")]
+    pub reward_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The least amount that is worth a payout, in the same currency. If the rewards add up to less, the call fails. Default: any amount above
+    /// zero.
+    #[prost(message, optional, tag = "5")]
+    pub minimum: ::core::option::Option<Money>,
+    /// Text about the payout for the merchant, up to 2,000 characters. Optional.
+    #[prost(string, tag = "6")]
+    pub note: ::prost::alloc::string::String,
+    /// Text for the affiliate, up to 2,000 characters. Optional.
+    #[prost(string, tag = "7")]
+    pub message: ::prost::alloc::string::String,
+}
+/// The answer of CreatePayout.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreatePayoutResponse {
+    /// The payout. It is NEEDS_APPROVAL or READY.
+    #[prost(message, optional, tag = "1")]
+    pub payout: ::core::option::Option<Payout>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of ApprovePayouts.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ApprovePayoutsRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The ids of 1 to 1,000 payouts that are NEEDS_APPROVAL, each once. All of them are approved, or none.
+    #[prost(string, repeated, tag = "2")]
+    pub payout_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// The answer of ApprovePayouts.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ApprovePayoutsResponse {
+    /// The payouts in the order of the request. They are READY.
+    #[prost(message, repeated, tag = "1")]
+    pub payouts: ::prost::alloc::vec::Vec<Payout>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of ConfirmPayouts.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ConfirmPayoutsRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The ids of 1 to 1,000 payouts that are READY and were paid, each once, with 10,000 rewards at most. All of them are confirmed, or none.
+    #[prost(string, repeated, tag = "2")]
+    pub payout_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The name of the transfer at the bank or the provider, up to 200 characters. Each of the payouts gets it. Optional.
+    #[prost(string, tag = "3")]
+    pub reference: ::prost::alloc::string::String,
+    /// When the affiliates got the money. Not in the future. Default: now.
+    #[prost(message, optional, tag = "4")]
+    pub paid_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// The answer of ConfirmPayouts.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ConfirmPayoutsResponse {
+    /// The payouts in the order of the request. They are PAID.
+    #[prost(message, repeated, tag = "1")]
+    pub payouts: ::prost::alloc::vec::Vec<Payout>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of CancelPayout.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CancelPayoutRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The payout's id. It is NEEDS_APPROVAL or READY. Required.
+    #[prost(string, tag = "2")]
+    pub payout_id: ::prost::alloc::string::String,
+}
+/// The answer of CancelPayout.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CancelPayoutResponse {
+    /// The payout. It is CANCELLED.
+    #[prost(message, optional, tag = "1")]
+    pub payout: ::core::option::Option<Payout>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of GetAmountOwed.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetAmountOwedRequest {
+    /// Only what is owed to this affiliate. Default: to all affiliates.
+    #[prost(message, optional, tag = "1")]
+    pub affiliate: ::core::option::Option<AffiliateSelector>,
+    /// Only these currencies, as ISO 4217 codes. Empty: all currencies.
+    #[prost(string, repeated, tag = "2")]
+    pub currencies: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// The answer of GetAmountOwed.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetAmountOwedResponse {
+    /// What is owed in each currency, ordered by its code. Currencies of which nothing was ever earned in cash are left out.
+    #[prost(message, repeated, tag = "1")]
+    pub amounts: ::prost::alloc::vec::Vec<AmountOwed>,
+}
+/// What is owed to affiliates in one currency, as of one moment. All amounts have this currency, and what is in no payout is in exactly
+/// one of the first four.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AmountOwed {
+    /// Approved, and due for payment: `PayoutPolicy.net_days` days have passed since the approval. What refunds took back from rewards that
+    /// payouts have or paid is due at once, and subtracted here.
+    #[prost(message, optional, tag = "1")]
+    pub approved_overdue: ::core::option::Option<Money>,
+    /// Approved, and not due yet.
+    #[prost(message, optional, tag = "2")]
+    pub approved_not_due: ::core::option::Option<Money>,
+    /// Not approved although the hold period and `PayoutPolicy.net_days` days have passed, mostly because the reward is HELD.
+    #[prost(message, optional, tag = "3")]
+    pub unapproved_overdue: ::core::option::Option<Money>,
+    /// Not approved, and not due yet.
+    #[prost(message, optional, tag = "4")]
+    pub unapproved_not_due: ::core::option::Option<Money>,
+    /// In payouts that are neither paid nor cancelled. Not in the amounts above.
+    #[prost(message, optional, tag = "5")]
+    pub in_flight: ::core::option::Option<Money>,
+    /// How many affiliates have an approved amount above zero that is in no payout.
+    #[prost(int64, tag = "6")]
+    pub affiliate_count: i64,
+    /// The sum of the approved amounts of affiliates from whom refunds took back more than was owed to them, zero or less. It is part of
+    /// `approved_overdue` and `approved_not_due`, and nobody pays it: payouts to the other affiliates are larger by it.
+    #[prost(message, optional, tag = "7")]
+    pub negative: ::core::option::Option<Money>,
 }
 /// The request of MarkPaid.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -11252,9 +11483,15 @@ pub struct ListPayoutsRequest {
     /// Only payouts in these currencies, as ISO 4217 codes. Empty: all currencies.
     #[prost(string, repeated, tag = "5")]
     pub currencies: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Only payouts whose `paid_time` is in this interval. Optional.
+    /// Only payouts that are PAID and whose `paid_time` is in this interval. Optional.
     #[prost(message, optional, tag = "6")]
     pub paid_interval: ::core::option::Option<TimeInterval>,
+    /// Only payouts in these states. Empty: all states.
+    #[prost(enumeration = "PayoutState", repeated, tag = "8")]
+    pub states: ::prost::alloc::vec::Vec<i32>,
+    /// Only payouts of this run. Optional.
+    #[prost(string, tag = "9")]
+    pub payout_run_id: ::prost::alloc::string::String,
     /// Whether to count all payouts that pass the filter. Pages with and without a count have the same tokens. Default: no.
     #[prost(bool, tag = "7")]
     pub with_total_count: bool,
@@ -11272,7 +11509,8 @@ pub struct ListPayoutsResponse {
     #[prost(int64, optional, tag = "3")]
     pub total_count: ::core::option::Option<i64>,
 }
-/// The state of a payout.
+/// The state of a payout. NEEDS_APPROVAL may become READY or CANCELLED. READY may become PAID or CANCELLED. PAID and CANCELLED are final.
+/// A payout that is NEEDS_APPROVAL or READY has reserved its rewards, which are IN_PAYOUT, and its amount, which is in flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum PayoutState {
@@ -11280,6 +11518,12 @@ pub enum PayoutState {
     Unspecified = 0,
     /// The affiliate has the money.
     Paid = 1,
+    /// Waits for ApprovePayouts with another key than the one that created it, see `PayoutPolicy.approval_above`.
+    NeedsApproval = 2,
+    /// The merchant may pay it. ConfirmPayouts says that it was paid.
+    Ready = 3,
+    /// CancelPayout cancelled it. Its rewards are APPROVED again and name it no longer.
+    Cancelled = 4,
 }
 impl PayoutState {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -11290,6 +11534,9 @@ impl PayoutState {
         match self {
             Self::Unspecified => "PAYOUT_STATE_UNSPECIFIED",
             Self::Paid => "PAYOUT_STATE_PAID",
+            Self::NeedsApproval => "PAYOUT_STATE_NEEDS_APPROVAL",
+            Self::Ready => "PAYOUT_STATE_READY",
+            Self::Cancelled => "PAYOUT_STATE_CANCELLED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -11297,6 +11544,9 @@ impl PayoutState {
         match value {
             "PAYOUT_STATE_UNSPECIFIED" => Some(Self::Unspecified),
             "PAYOUT_STATE_PAID" => Some(Self::Paid),
+            "PAYOUT_STATE_NEEDS_APPROVAL" => Some(Self::NeedsApproval),
+            "PAYOUT_STATE_READY" => Some(Self::Ready),
+            "PAYOUT_STATE_CANCELLED" => Some(Self::Cancelled),
             _ => None,
         }
     }
@@ -11307,7 +11557,7 @@ impl PayoutState {
 pub enum PayoutProvider {
     /// Not set; never returned.
     Unspecified = 0,
-    /// The merchant, outside Headwater: MarkPaid recorded it.
+    /// The merchant, outside Headwater. MarkPaid or ConfirmPayouts recorded that it was paid.
     Manual = 1,
 }
 impl PayoutProvider {
@@ -11602,6 +11852,16 @@ pub enum EventKind {
     RewardPaid = 64,
     /// \[payout\] An affiliate was paid. The rewards that the payout pays have events of their own, EVENT_KIND_REWARD_PAID.
     PayoutPaid = 65,
+    /// \[reward\] A payout reserved a reward, which is IN_PAYOUT now.
+    RewardReserved = 73,
+    /// \[reward\] The payout of a reward was cancelled. The reward is APPROVED again.
+    RewardReturned = 74,
+    /// \[payout\] A payout was created. EVENT_KIND_REWARD_RESERVED of each of its rewards follows.
+    PayoutCreated = 75,
+    /// \[payout\] A payout that needed an approval got it.
+    PayoutApproved = 76,
+    /// \[payout\] A payout was cancelled. EVENT_KIND_REWARD_RETURNED of each of its rewards follows.
+    PayoutCancelled = 77,
     /// \[bounty\] A bounty or a contest was created.
     BountyCreated = 66,
     /// \[bounty\] A bounty was changed by UpdateBounty. Submissions change its `submission_count` without such an event.
@@ -11690,6 +11950,11 @@ impl EventKind {
             Self::AffiliateGroupArchived => "EVENT_KIND_AFFILIATE_GROUP_ARCHIVED",
             Self::RewardPaid => "EVENT_KIND_REWARD_PAID",
             Self::PayoutPaid => "EVENT_KIND_PAYOUT_PAID",
+            Self::RewardReserved => "EVENT_KIND_REWARD_RESERVED",
+            Self::RewardReturned => "EVENT_KIND_REWARD_RETURNED",
+            Self::PayoutCreated => "EVENT_KIND_PAYOUT_CREATED",
+            Self::PayoutApproved => "EVENT_KIND_PAYOUT_APPROVED",
+            Self::PayoutCancelled => "EVENT_KIND_PAYOUT_CANCELLED",
             Self::BountyCreated => "EVENT_KIND_BOUNTY_CREATED",
             Self::BountyUpdated => "EVENT_KIND_BOUNTY_UPDATED",
             Self::BountyArchived => "EVENT_KIND_BOUNTY_ARCHIVED",
@@ -11768,6 +12033,11 @@ impl EventKind {
             "EVENT_KIND_AFFILIATE_GROUP_ARCHIVED" => Some(Self::AffiliateGroupArchived),
             "EVENT_KIND_REWARD_PAID" => Some(Self::RewardPaid),
             "EVENT_KIND_PAYOUT_PAID" => Some(Self::PayoutPaid),
+            "EVENT_KIND_REWARD_RESERVED" => Some(Self::RewardReserved),
+            "EVENT_KIND_REWARD_RETURNED" => Some(Self::RewardReturned),
+            "EVENT_KIND_PAYOUT_CREATED" => Some(Self::PayoutCreated),
+            "EVENT_KIND_PAYOUT_APPROVED" => Some(Self::PayoutApproved),
+            "EVENT_KIND_PAYOUT_CANCELLED" => Some(Self::PayoutCancelled),
             "EVENT_KIND_BOUNTY_CREATED" => Some(Self::BountyCreated),
             "EVENT_KIND_BOUNTY_UPDATED" => Some(Self::BountyUpdated),
             "EVENT_KIND_BOUNTY_ARCHIVED" => Some(Self::BountyArchived),
@@ -13047,6 +13317,227 @@ pub mod feed_service_client {
         }
     }
 }
+/// Payouts to many affiliates in one currency. ListPayouts with `payout_run_id` lists the payouts.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PayoutRun {
+    /// The id, `prn_` and 32 hexadecimal digits.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// The state.
+    #[prost(enumeration = "PayoutRunState", tag = "2")]
+    pub state: i32,
+    /// The currency of its payouts, an ISO 4217 code.
+    #[prost(string, tag = "3")]
+    pub currency_code: ::prost::alloc::string::String,
+    /// Whether it is for all affiliates.
+    #[prost(bool, tag = "4")]
+    pub all_affiliates: bool,
+    /// How many affiliates were named. 0 if it is for all.
+    #[prost(int64, tag = "5")]
+    pub affiliate_count: i64,
+    /// The least amount that is worth a payout. Not set: any amount above zero.
+    #[prost(message, optional, tag = "6")]
+    pub minimum: ::core::option::Option<Money>,
+    /// The merchant's text, which each payout gets. May be empty.
+    #[prost(string, tag = "7")]
+    pub note: ::prost::alloc::string::String,
+    /// The text for the affiliates, which each payout gets. May be empty.
+    #[prost(string, tag = "8")]
+    pub message: ::prost::alloc::string::String,
+    /// How many payouts were created so far.
+    #[prost(int64, tag = "9")]
+    pub payout_count: i64,
+    /// What these payouts added up to when they were created. Those that were cancelled since are counted.
+    #[prost(message, optional, tag = "10")]
+    pub total: ::core::option::Option<Money>,
+    /// The id of the API key that created it.
+    #[prost(string, tag = "11")]
+    pub creator_key_id: ::prost::alloc::string::String,
+    /// When it was created.
+    #[prost(message, optional, tag = "12")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it last changed.
+    #[prost(message, optional, tag = "13")]
+    pub update_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// The request of CreatePayoutRun.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreatePayoutRunRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The currency of the payouts, as an ISO 4217 code. Required.
+    #[prost(string, tag = "2")]
+    pub currency_code: ::prost::alloc::string::String,
+    /// Whether to pay all affiliates. A request with neither this nor `affiliate_ids` is refused, and so is one with both.
+    #[prost(bool, tag = "3")]
+    pub all_affiliates: bool,
+    /// The ids of the affiliates to pay, 1 to 1,000, each once. An affiliate that does not exist fails the call.
+    #[prost(string, repeated, tag = "4")]
+    pub affiliate_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The least amount that is worth a payout, in the same currency. Affiliates to whom less is due get none. Default: any amount above zero.
+    #[prost(message, optional, tag = "5")]
+    pub minimum: ::core::option::Option<Money>,
+    /// Text about the payouts for the merchant, up to 2,000 characters. Optional.
+    #[prost(string, tag = "6")]
+    pub note: ::prost::alloc::string::String,
+    /// Text for the affiliates, up to 2,000 characters. Optional.
+    #[prost(string, tag = "7")]
+    pub message: ::prost::alloc::string::String,
+}
+/// The answer of CreatePayoutRun.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreatePayoutRunResponse {
+    /// The run. It is CREATING, and none of its payouts exists yet.
+    #[prost(message, optional, tag = "1")]
+    pub payout_run: ::core::option::Option<PayoutRun>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of GetPayoutRun.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetPayoutRunRequest {
+    /// The run's id. Required.
+    #[prost(string, tag = "1")]
+    pub payout_run_id: ::prost::alloc::string::String,
+}
+/// The answer of GetPayoutRun.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetPayoutRunResponse {
+    /// The run.
+    #[prost(message, optional, tag = "1")]
+    pub payout_run: ::core::option::Option<PayoutRun>,
+}
+/// The request of PreviewPayoutRun.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PreviewPayoutRunRequest {
+    /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
+    /// holds at most 3 MiB, so it may have fewer entries.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// The `next_page_token` of the previous page, sent with the same fields. Empty: the first page.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+    /// See `CreatePayoutRunRequest.currency_code`. Required.
+    #[prost(string, tag = "3")]
+    pub currency_code: ::prost::alloc::string::String,
+    /// See `CreatePayoutRunRequest.all_affiliates`.
+    #[prost(bool, tag = "4")]
+    pub all_affiliates: bool,
+    /// See `CreatePayoutRunRequest.affiliate_ids`.
+    #[prost(string, repeated, tag = "5")]
+    pub affiliate_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// See `CreatePayoutRunRequest.minimum`. Optional.
+    #[prost(message, optional, tag = "6")]
+    pub minimum: ::core::option::Option<Money>,
+}
+/// What a run would do with one affiliate.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PayoutRunItem {
+    /// The affiliate's id.
+    #[prost(string, tag = "1")]
+    pub affiliate_id: ::prost::alloc::string::String,
+    /// What the run would do, and why.
+    #[prost(enumeration = "PayoutRunVerdict", tag = "2")]
+    pub verdict: i32,
+    /// What is due, less what refunds took back. The amount of the payout if there is one. Zero or less: nothing is paid.
+    #[prost(message, optional, tag = "3")]
+    pub amount: ::core::option::Option<Money>,
+    /// How many rewards add up to it, up to 1,000. The others wait for the next run.
+    #[prost(int64, tag = "4")]
+    pub reward_count: i64,
+    /// Whether the payout would need an approval, see `PayoutPolicy.approval_above`.
+    #[prost(bool, tag = "5")]
+    pub needs_approval: bool,
+}
+/// The answer of PreviewPayoutRun.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PreviewPayoutRunResponse {
+    /// One page of affiliates, in the order in which they were created: those who are named, or all to whom something is owed in the currency
+    /// and all who owe something in it.
+    #[prost(message, repeated, tag = "1")]
+    pub items: ::prost::alloc::vec::Vec<PayoutRunItem>,
+    /// The `page_token` of the next page. Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// The state of a payout run. CREATING becomes CREATED.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum PayoutRunState {
+    /// Not set; never returned.
+    Unspecified = 0,
+    /// The server creates the payouts, some at a time, in the order in which the affiliates were created. It goes on after a restart.
+    Creating = 1,
+    /// All payouts are created. Each goes its own way from here on.
+    Created = 2,
+}
+impl PayoutRunState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "PAYOUT_RUN_STATE_UNSPECIFIED",
+            Self::Creating => "PAYOUT_RUN_STATE_CREATING",
+            Self::Created => "PAYOUT_RUN_STATE_CREATED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "PAYOUT_RUN_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "PAYOUT_RUN_STATE_CREATING" => Some(Self::Creating),
+            "PAYOUT_RUN_STATE_CREATED" => Some(Self::Created),
+            _ => None,
+        }
+    }
+}
+/// What a run does with an affiliate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum PayoutRunVerdict {
+    /// Not set; never returned.
+    Unspecified = 0,
+    /// It creates a payout of what is due.
+    Pays = 1,
+    /// Nothing is due to the affiliate in the currency.
+    NothingDue = 2,
+    /// Refunds took back as much as is due, or more.
+    Negative = 3,
+    /// Less than the `minimum` is due. It waits for a later run.
+    BelowMinimum = 4,
+}
+impl PayoutRunVerdict {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "PAYOUT_RUN_VERDICT_UNSPECIFIED",
+            Self::Pays => "PAYOUT_RUN_VERDICT_PAYS",
+            Self::NothingDue => "PAYOUT_RUN_VERDICT_NOTHING_DUE",
+            Self::Negative => "PAYOUT_RUN_VERDICT_NEGATIVE",
+            Self::BelowMinimum => "PAYOUT_RUN_VERDICT_BELOW_MINIMUM",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "PAYOUT_RUN_VERDICT_UNSPECIFIED" => Some(Self::Unspecified),
+            "PAYOUT_RUN_VERDICT_PAYS" => Some(Self::Pays),
+            "PAYOUT_RUN_VERDICT_NOTHING_DUE" => Some(Self::NothingDue),
+            "PAYOUT_RUN_VERDICT_NEGATIVE" => Some(Self::Negative),
+            "PAYOUT_RUN_VERDICT_BELOW_MINIMUM" => Some(Self::BelowMinimum),
+            _ => None,
+        }
+    }
+}
 /// Generated client implementations.
 pub mod payout_service_client {
     #![allow(
@@ -13166,6 +13657,223 @@ pub mod payout_service_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("headwater.v1.PayoutService", "MarkPaid"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Creates a payout: reserves an affiliate's rewards in one currency. They become IN_PAYOUT, so that no other payout takes them, and what is
+        /// owed falls by what they add up to. The merchant pays the amount outside Headwater, and says so with ConfirmPayouts.
+        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or REWARD_NOT_FOUND; FAILED_PRECONDITION with reason NOTHING_DUE,
+        /// PAYOUT_BELOW_MINIMUM, REWARDS_NOT_PAYABLE, or PAYOUT_ABOVE_OWED when less is owed than the named rewards add up to.
+        pub async fn create_payout(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CreatePayoutRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreatePayoutResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.PayoutService/CreatePayout",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.PayoutService", "CreatePayout"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Shows what CreatePayoutRun would do now: which affiliates it pays and how much, and why it does not pay the others. Changes nothing.
+        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+        pub async fn preview_payout_run(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PreviewPayoutRunRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PreviewPayoutRunResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.PayoutService/PreviewPayoutRun",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.PayoutService", "PreviewPayoutRun"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Creates payouts of what is due to many affiliates. The call returns at once, and the server creates the payouts as CreatePayout does,
+        /// some at a time. What was approved or taken back meanwhile counts. GetPayoutRun shows how far it is.
+        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+        pub async fn create_payout_run(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CreatePayoutRunRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreatePayoutRunResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.PayoutService/CreatePayoutRun",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.PayoutService", "CreatePayoutRun"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns a payout run.
+        /// Errors: NOT_FOUND with reason PAYOUT_RUN_NOT_FOUND.
+        pub async fn get_payout_run(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetPayoutRunRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetPayoutRunResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.PayoutService/GetPayoutRun",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.PayoutService", "GetPayoutRun"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Approves payouts that need it: all of them or none. The key must be another one than the key that created them.
+        /// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not
+        /// NEEDS_APPROVAL, or PAYOUT_OWN_APPROVAL for the first one that the key created.
+        pub async fn approve_payouts(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ApprovePayoutsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ApprovePayoutsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.PayoutService/ApprovePayouts",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.PayoutService", "ApprovePayouts"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Records that the merchant has paid payouts outside Headwater: all of them or none. Their rewards become PAID.
+        /// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not READY.
+        pub async fn confirm_payouts(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ConfirmPayoutsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ConfirmPayoutsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.PayoutService/ConfirmPayouts",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.PayoutService", "ConfirmPayouts"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Cancels a payout that was not paid. Its rewards become APPROVED again, and what is owed rises by its amount. A reward that refunds took
+        /// back as a whole meanwhile becomes REVERSED.
+        /// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when it is PAID or CANCELLED.
+        pub async fn cancel_payout(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CancelPayoutRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CancelPayoutResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.PayoutService/CancelPayout",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.PayoutService", "CancelPayout"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns how much is owed in all, in each currency: approved or not, overdue or not, and what payouts have reserved.
+        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+        pub async fn get_amount_owed(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetAmountOwedRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetAmountOwedResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.PayoutService/GetAmountOwed",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.PayoutService", "GetAmountOwed"));
             self.inner.unary(req, path, codec).await
         }
         /// Returns a payout.

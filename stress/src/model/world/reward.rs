@@ -247,6 +247,7 @@ impl World {
                     LedgerAccount::AffiliatePayable => *owed += amount,
                     LedgerAccount::CommissionExpense
                     | LedgerAccount::Fulfilled
+                    | LedgerAccount::PayoutInFlight
                     | LedgerAccount::ProviderCash
                     | LedgerAccount::Unspecified => {}
                 }
@@ -255,7 +256,13 @@ impl World {
         let balance = |(currency_code, (pending, owed)): (String, (i64, i64))| {
             let value =
                 |amount_minor| Some(value::of_cash(pb::Money { amount_minor, currency_code: currency_code.clone() }));
-            pb::Balance { earned: value(pending + owed), pending: value(pending), owed: value(owed), paid: value(0) }
+            pb::Balance {
+                earned: value(pending + owed),
+                pending: value(pending),
+                owed: value(owed),
+                in_flight: value(0),
+                paid: value(0),
+            }
         };
         sums.into_iter().map(balance).collect()
     }

@@ -29,16 +29,32 @@ pub(super) fn cases() -> Vec<Case> {
         .reference(json!({"account": {"id": "${account_id}", "display_name": "New name"}}))
         .wrong(json!({
             "request_id": long(),
-            "account": {"display_name": "", "email": "owner", "max_active_coupons_per_affiliate": 0, "time_zone": "+02:00"},
-            "update_mask": {"paths": ["display_name", "email", "max_active_coupons_per_affiliate", "time_zone", "nope"]},
+            "account": {
+                "display_name": "",
+                "email": "owner",
+                "max_active_coupons_per_affiliate": 0,
+                "payout_policy": {"net_days": -1},
+                "time_zone": "+02:00",
+            },
+            "update_mask": {
+                "paths": [
+                    "display_name", "email", "max_active_coupons_per_affiliate", "payout_policy", "time_zone", "nope",
+                ],
+            },
         }))
         .wrong(json!({
-            "account": {"display_name": long(), "email": "", "max_active_coupons_per_affiliate": 10_001},
-            "update_mask": {"paths": ["display_name", "email", "max_active_coupons_per_affiliate"]},
+            "account": {
+                "display_name": long(),
+                "email": "",
+                "max_active_coupons_per_affiliate": 10_001,
+                "payout_policy": {"net_days": 367},
+            },
+            "update_mask": {"paths": ["display_name", "email", "max_active_coupons_per_affiliate", "payout_policy"]},
         }))
         .wrong(json!({"account": null, "update_mask": {"paths": []}}))
         .free(&[
             "account.id",
+            "account.payout_policy.approval_above",
             "account.create_time",
             "account.update_time",
             "account.state",

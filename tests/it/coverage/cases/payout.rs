@@ -15,7 +15,116 @@ fn marked() -> Json {
     json!({"affiliate": {"id": "${affiliate_id}"}, "reward_ids": ["${fresh_reward_id}"]})
 }
 
+/// A payout of one reward. Requests are filled in before the reward of `given` is created, so each case prepares its own.
+fn created() -> Json {
+    json!({"affiliate": {"id": "${affiliate_id}"}, "currency_code": "USD", "reward_ids": ["${fresh_reward_id}"]})
+}
+
+/// A run for an affiliate. It pays nothing, because nothing is owed to anybody in this currency.
+fn run() -> Json {
+    json!({"affiliate_ids": ["${affiliate_id}"], "currency_code": "CHF"})
+}
+
+const CREATED: &[(&str, &str)] = &[("open_payout_id", "/payout/id")];
+
+/// A policy by which a payout of the given reward needs an approval, or not.
+fn policy(amount_minor: i64) -> Json {
+    let limit = json!({"amount_minor": amount_minor, "currency_code": "USD"});
+    json!({
+        "account": {"payout_policy": {"approval_above": [limit]}},
+        "update_mask": {"paths": ["payout_policy"]},
+    })
+}
+
+fn steps() -> Vec<Case> {
+    vec![
+        case("PayoutService/CreatePayout", created())
+            .prepare("RewardService/CreateReward", given(), REWARD)
+            .other(json!({"note": "by hand"}))
+            .affiliate_reference()
+            .reference(json!({"reward_ids": ["${reward_id}"]}))
+            .wrong(json!({
+                "request_id": long(),
+                "affiliate": {"id": "aff_1"},
+                "currency_code": "usd",
+                "reward_ids": ["rwd_1", ""],
+                "minimum": {"amount_minor": -1, "currency_code": "usd"},
+                "note": long(),
+                "message": long(),
+            }))
+            .wrong(json!({"affiliate": null, "currency_code": "", "reward_ids": []}))
+            .wrong(json!({"minimum": {"amount_minor": 1, "currency_code": "EUR"}}))
+            .wrong_affiliates(&json!({"currency_code": "USD", "reward_ids": []})),
+        case("PayoutService/ApprovePayouts", json!({"payout_ids": ["${open_payout_id}"]}))
+            .prepare("AccountService/UpdateAccount", policy(699), &[])
+            .prepare("RewardService/CreateReward", given(), REWARD)
+            .prepare("PayoutService/CreatePayout", created(), CREATED)
+            .other(json!({"payout_ids": ["${payout_id}"]}))
+            .reference(json!({"payout_ids": ["${payout_id}"]}))
+            // The caller's own payout in the same request is not approved either.
+            .reference(json!({"payout_ids": ["${open_payout_id}", "${payout_id}"]}))
+            .wrong(json!({"request_id": long(), "payout_ids": ["pay_1", ""]}))
+            .wrong(json!({"payout_ids": []})),
+        case("PayoutService/ConfirmPayouts", json!({"payout_ids": ["${open_payout_id}"]}))
+            .prepare("AccountService/UpdateAccount", policy(700), &[])
+            .prepare("RewardService/CreateReward", given(), REWARD)
+            .prepare("PayoutService/CreatePayout", created(), CREATED)
+            .other(json!({"reference": "another"}))
+            .reference(json!({"payout_ids": ["${payout_id}"]}))
+            .wrong(json!({
+                "request_id": long(), "payout_ids": ["pay_1", ""], "reference": long(), "paid_time": no_time(),
+            }))
+            .wrong(json!({"payout_ids": [], "paid_time": {"seconds": 4_000_000_000_i64}})),
+        case("PayoutService/CancelPayout", json!({"payout_id": "${open_payout_id}"}))
+            .prepare("RewardService/CreateReward", given(), REWARD)
+            .prepare("PayoutService/CreatePayout", created(), CREATED)
+            .other(json!({"payout_id": "${payout_id}"}))
+            .reference(json!({"payout_id": "${payout_id}"}))
+            .wrong(json!({"request_id": long(), "payout_id": "pay_1"}))
+            .wrong(json!({"payout_id": ""})),
+        case("PayoutService/CreatePayoutRun", run())
+            .furnish("PayoutService/CreatePayoutRun", run(), &[("payout_run_id", "/payout_run/id")])
+            .other(json!({"note": "by hand"}))
+            .reference(json!({"affiliate_ids": ["${affiliate_id}"]}))
+            .wrong(json!({
+                "request_id": long(),
+                "currency_code": "usd",
+                "affiliate_ids": ["aff_1", ""],
+                "minimum": {"amount_minor": -1, "currency_code": "usd"},
+                "note": long(),
+                "message": long(),
+            }))
+            // A run for nobody is not one for all.
+            .wrong(json!({"currency_code": "", "affiliate_ids": []}))
+            .free(&["all_affiliates"]),
+        case("PayoutService/PreviewPayoutRun", run())
+            .reference(json!({"affiliate_ids": ["${affiliate_id}"]}))
+            .wrong(json!({
+                "page_size": -1,
+                "currency_code": "usd",
+                "affiliate_ids": ["aff_1", ""],
+                "minimum": {"amount_minor": -1, "currency_code": "usd"},
+            }))
+            .wrong(json!({"currency_code": "", "affiliate_ids": []}))
+            .free(&["all_affiliates"]),
+        case("PayoutService/GetPayoutRun", json!({"payout_run_id": "${payout_run_id}"}))
+            .reference(json!({"payout_run_id": "${payout_run_id}"}))
+            .wrong(json!({"payout_run_id": "prn_1"}))
+            .wrong(json!({"payout_run_id": ""})),
+        case("PayoutService/GetAmountOwed", json!({"affiliate": {"id": "${affiliate_id}"}}))
+            .affiliate_reference()
+            .wrong(json!({"affiliate": {"id": "aff_1"}, "currencies": ["usd"]}))
+            .wrong_affiliates(&json!({})),
+    ]
+}
+
 pub(super) fn cases() -> Vec<Case> {
+    let mut cases = marked_cases();
+    cases.extend(steps());
+    cases
+}
+
+fn marked_cases() -> Vec<Case> {
     vec![
         case("PayoutService/MarkPaid", marked())
             .furnish("RewardService/CreateReward", given(), REWARD)
@@ -51,6 +160,8 @@ pub(super) fn cases() -> Vec<Case> {
                 "page_size": -1,
                 "order": 99,
                 "affiliate": {"id": "aff_1"},
+                "states": [99],
+                "payout_run_id": "prn_1",
                 "currencies": ["usd"],
                 "paid_interval": {"start_time": no_time(), "end_time": no_time()},
             }))

@@ -270,10 +270,40 @@ impl Shop {
         self.pay("${affiliate_id}", "${affiliate_ref_id}", dollars(300), day(3), &[("payout_id", "/payout/id")]).await;
         let euros = json!({"amount_minor": 400, "currency_code": "EUR"});
         self.pay("${bea_id}", "bea", euros, day(9), &[]).await;
+        self.cancel_payout().await;
+        self.run_payouts().await;
         let request = json!({"external_id": "visitor-1", "metadata": {"seen_at": "fair"}});
         self.make("TrackingService/CreateLead", request, &[]).await;
         let request = json!({"event_id": "end-4", "email": "kim@customers.example"});
         self.make("TrackingService/RecordCancellation", request, &[]).await;
+    }
+
+    /// Pays a reward by hand with a run, and waits until the worker has created the payout.
+    async fn run_payouts(&mut self) {
+        let cash = json!({"amount_minor": 500, "currency_code": "CHF"});
+        let request = json!({"enrollment": {"ref_id": "bea"}, "value": {"cash": cash}});
+        self.make("RewardService/CreateReward", request, &[]).await;
+        let request = json!({"affiliate_ids": ["${bea_id}"], "currency_code": "CHF"});
+        self.make("PayoutService/CreatePayoutRun", request, &[("payout_run_id", "/payout_run/id")]).await;
+        for _ in 0..600 {
+            let request = json!({"payout_run_id": "${payout_run_id}"});
+            let run = self.ask("PayoutService/GetPayoutRun", &request).await;
+            if run["payout_run"]["state"] == json!("PAYOUT_RUN_STATE_CREATED") {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        panic!("the run does not end");
+    }
+
+    /// Creates a payout of a reward by hand, and cancels it.
+    async fn cancel_payout(&mut self) {
+        let request = json!({"enrollment": {"ref_id": "bea"}, "value": {"cash": dollars(100)}});
+        self.make("RewardService/CreateReward", request, &[("paid_reward_id", "/reward/id")]).await;
+        let reward_ids = json!(["${paid_reward_id}"]);
+        let request = json!({"affiliate": {"id": "${bea_id}"}, "currency_code": "USD", "reward_ids": reward_ids});
+        self.make("PayoutService/CreatePayout", request, &[("cancelled_payout_id", "/payout/id")]).await;
+        self.make("PayoutService/CancelPayout", json!({"payout_id": "${cancelled_payout_id}"}), &[]).await;
     }
 
     /// Gives an affiliate a reward by hand, and pays it.

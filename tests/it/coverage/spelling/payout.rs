@@ -2,11 +2,36 @@
 
 use serde_json::json;
 
-use super::{Spelling, spelling, times};
+use super::{Spelling, ids_only, spelling, times};
 
 pub(super) fn spellings() -> Vec<Spelling> {
     let (time, same_time) = times();
-    vec![spelling(
+    let created = spelling(
+        "PayoutService/CreatePayout",
+        vec![
+            (json!({"note": "a", "message": "b"}), json!({"note": "a ", "message": " b"})),
+            (
+                json!({"affiliate": {"email": "${affiliate_email}"}}),
+                json!({"affiliate": {"email": " ${affiliate_email}."}}),
+            ),
+            (
+                json!({"affiliate": {"ref_id": "${affiliate_ref_id}"}}),
+                json!({"affiliate": {"ref_id": " ${affiliate_ref_id}"}}),
+            ),
+        ],
+        &["affiliate.id", "affiliate.external_id", "affiliate.auth_token", "currency_code", "reward_ids", "minimum"],
+    );
+    let run = spelling(
+        "PayoutService/CreatePayoutRun",
+        vec![(json!({"note": "a", "message": "b"}), json!({"note": "a ", "message": " b"}))],
+        &["currency_code", "all_affiliates", "affiliate_ids", "minimum"],
+    );
+    let confirmed = spelling(
+        "PayoutService/ConfirmPayouts",
+        vec![(json!({"reference": "t-1", "paid_time": time}), json!({"reference": " t-1", "paid_time": same_time}))],
+        &["payout_ids"],
+    );
+    let marked = spelling(
         "PayoutService/MarkPaid",
         vec![
             (
@@ -23,5 +48,13 @@ pub(super) fn spellings() -> Vec<Spelling> {
             ),
         ],
         &["affiliate.id", "affiliate.external_id", "affiliate.auth_token", "reward_ids", "amount"],
-    )]
+    );
+    vec![
+        created,
+        run,
+        ids_only("PayoutService/ApprovePayouts", &["payout_ids"]),
+        confirmed,
+        ids_only("PayoutService/CancelPayout", &["payout_id"]),
+        marked,
+    ]
 }

@@ -1,7 +1,8 @@
 //! Payouts.
 
-use headwater::domain::id::PayoutId;
-use headwater::domain::payout::{Payout, PayoutProvider, PayoutState};
+use headwater::domain::id::{ApiKeyId, PayoutId, PayoutRunId};
+use headwater::domain::payout::{Payout, PayoutPolicy, PayoutProvider, PayoutState};
+use headwater::domain::payout_run::{PayoutRun, PayoutRunState};
 
 use super::{ACCOUNT, NOW, affiliate, usd, uuid};
 
@@ -17,8 +18,55 @@ pub(crate) fn payout() -> Payout {
         reference: "TRX 17".to_owned(),
         note: "November".to_owned(),
         message: "Thank you".to_owned(),
-        paid_at: NOW,
+        paid_at: Some(NOW),
+        run_id: None,
+        created_by: None,
+        approved_by: None,
+        approved_at: None,
+        cancelled_at: None,
         created_at: NOW.plus_days(1),
+        updated_at: NOW.plus_days(1),
+    }
+}
+
+/// A payout that was approved by another key and is not paid.
+pub(crate) fn open_payout() -> Payout {
+    Payout {
+        id: PayoutId::from_uuid(uuid(2)),
+        state: PayoutState::Ready,
+        reference: String::new(),
+        paid_at: None,
+        run_id: Some(payout_run().id),
+        created_by: Some(ApiKeyId::from_uuid(uuid(1))),
+        approved_by: Some(ApiKeyId::from_uuid(uuid(2))),
+        approved_at: Some(NOW.plus_days(2)),
+        ..payout()
+    }
+}
+
+pub(crate) fn cancelled_payout() -> Payout {
+    Payout { state: PayoutState::Cancelled, cancelled_at: Some(NOW.plus_days(3)), ..open_payout() }
+}
+
+pub(crate) fn payout_policy() -> PayoutPolicy {
+    PayoutPolicy { net_days: 15, approval_above: vec![usd(50_000)] }
+}
+
+pub(crate) fn payout_run() -> PayoutRun {
+    PayoutRun {
+        id: PayoutRunId::from_uuid(uuid(1)),
+        account_id: ACCOUNT,
+        state: PayoutRunState::Creating,
+        currency: "USD".parse().unwrap(),
+        affiliate_ids: Some(vec![affiliate().id]),
+        minimum: Some(usd(1_000)),
+        note: "November".to_owned(),
+        message: "Thank you".to_owned(),
+        cursor: Some(affiliate().id),
+        payout_count: 1,
+        total: usd(1_250),
+        created_by: Some(ApiKeyId::from_uuid(uuid(1))),
+        created_at: NOW,
         updated_at: NOW.plus_days(1),
     }
 }

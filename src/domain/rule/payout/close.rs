@@ -1,0 +1,191 @@
+//! The steps of a payout after its creation: approval, confirmation that it was paid, cancellation.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::{move_rewards, original_of, post};
+use crate::domain::event::{EventImage, EventKind};
+use crate::domain::id::{AccountId, PayoutId, RewardId};
+use crate::domain::ledger::{LedgerAccount, LedgerReason};
+use crate::domain::payout::{Payout, PayoutState};
+use crate::domain::refusal::{Field, Refusal};
+use crate::domain::reward::{Reward, RewardState};
+use crate::domain::rule::context::{Context, Rule};
+use crate::domain::rule::reversal::{has_paid_reversal, settle_earlier};
+use crate::domain::rule::reward::tell_updated;
+use crate::domain::set::Needs;
+use crate::domain::time::Time;
+
+/// The most rewards of all payouts that one command confirms, so that its transaction stays short. One payout always fits.
+const REWARDS_PER_CONFIRMATION: i64 = 10_000;
+
+/// Approve payouts: all of them or none.
+#[derive(Debug, Clone)]
+pub struct ApprovePayouts {
+    /// The payouts, without repeats.
+    pub ids: Vec<PayoutId>,
+}
+
+impl Rule for ApprovePayouts {
+    type Answer = Vec<Arc<Payout>>;
+
+    fn weight(&self) -> usize {
+        self.ids.len().max(1)
+    }
+
+    fn needs(&self, account: AccountId, needs: &mut Needs) {
+        needs.payouts.extend(self.ids.iter().map(|id| (account, *id)));
+    }
+
+    fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
+        let mut approved = Vec::with_capacity(self.ids.len());
+        for id in &self.ids {
+            let payout = may_become(context, *id, PayoutState::Ready)?;
+            if context.key_id.is_none() || context.key_id == payout.created_by {
+                return Err(Refusal::PayoutOwnApproval { payout_id: *id });
+            }
+            let payout = context.put(Payout {
+                state: PayoutState::Ready,
+                approved_by: context.key_id,
+                approved_at: Some(context.now),
+                updated_at: context.now,
+                ..payout.as_ref().clone()
+            });
+            context.tell(EventKind::PayoutApproved, EventImage::Payout(Arc::clone(&payout)));
+            approved.push(payout);
+        }
+        Ok(approved)
+    }
+}
+
+/// Record that the owner has paid payouts: all of them or none.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "fields are those of the payout")]
+pub struct ConfirmPayouts {
+    /// The payouts, without repeats.
+    pub ids: Vec<PayoutId>,
+    pub reference: String,
+    /// `None`: now.
+    pub paid_at: Option<Time>,
+}
+
+impl Rule for ConfirmPayouts {
+    type Answer = Vec<Arc<Payout>>;
+
+    fn weight(&self) -> usize {
+        self.ids.len().saturating_mul(10).max(1)
+    }
+
+    fn needs(&self, account: AccountId, needs: &mut Needs) {
+        needs.payouts.extend(self.ids.iter().map(|id| (account, *id)));
+    }
+
+    fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
+        self.check_size(context)?;
+        self.want_rewards(context)?;
+        let mut paid = Vec::with_capacity(self.ids.len());
+        for id in &self.ids {
+            let payout = may_become(context, *id, PayoutState::Paid)?;
+            let paid_at = self.paid_at.unwrap_or(context.now);
+            let payout = context.put(Payout {
+                state: PayoutState::Paid,
+                reference: self.reference.clone(),
+                paid_at: Some(paid_at),
+                updated_at: context.now,
+                ..payout.as_ref().clone()
+            });
+            post(context, &payout, LedgerAccount::PayoutInFlight, LedgerAccount::ProviderCash, LedgerReason::Paid);
+            context.tell(EventKind::PayoutPaid, EventImage::Payout(Arc::clone(&payout)));
+            let rewards = context.set.rewards_of_payout(context.account_id, *id)?;
+            move_rewards(context, rewards, RewardState::Paid, Some(*id))?;
+            paid.push(payout);
+        }
+        Ok(paid)
+    }
+}
+
+impl ConfirmPayouts {
+    fn check_size(&self, context: &Context<'_>) -> Result<(), Refusal> {
+        let mut reward_count = 0;
+        for id in &self.ids {
+            reward_count += i64::from(context.get::<Payout, _>(*id)?.reward_count);
+        }
+        if reward_count > REWARDS_PER_CONFIRMATION {
+            let problem = format!(
+                "pay {reward_count} rewards, and one call confirms at most {REWARDS_PER_CONFIRMATION}; name fewer payouts"
+            );
+            return Err(Refusal::InvalidField { field: Field::PayoutIds, problem });
+        }
+        Ok(())
+    }
+
+    /// Wants the rewards of all payouts at once, so that they are loaded together.
+    fn want_rewards(&self, context: &mut Context<'_>) -> Result<(), Refusal> {
+        let mut loaded = Ok(());
+        for id in &self.ids {
+            loaded = loaded.and(context.set.rewards_of_payout(context.account_id, *id).map(|_| ()));
+        }
+        loaded
+    }
+}
+
+/// Cancel a payout that was not paid. Its rewards are approved again.
+#[derive(Debug, Clone)]
+pub struct CancelPayout {
+    /// The payout.
+    pub id: PayoutId,
+}
+
+impl Rule for CancelPayout {
+    type Answer = Arc<Payout>;
+
+    fn needs(&self, account: AccountId, needs: &mut Needs) {
+        needs.row::<Payout>((account, self.id));
+        needs.names.rewards_of_payout.insert((account, self.id));
+    }
+
+    fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
+        let payout = may_become(context, self.id, PayoutState::Cancelled)?;
+        let payout = context.put(Payout {
+            state: PayoutState::Cancelled,
+            cancelled_at: Some(context.now),
+            updated_at: context.now,
+            ..payout.as_ref().clone()
+        });
+        post(context, &payout, LedgerAccount::PayoutInFlight, LedgerAccount::AffiliatePayable, LedgerReason::Returned);
+        context.tell(EventKind::PayoutCancelled, EventImage::Payout(Arc::clone(&payout)));
+        let rewards = context.set.rewards_of_payout(context.account_id, self.id)?;
+        let returned = move_rewards(context, rewards, RewardState::Approved, None)?;
+        let families: BTreeSet<RewardId> =
+            returned.values().map(|reward| reward.reverses.unwrap_or(reward.id)).collect();
+        for id in families {
+            settle(context, id)?;
+        }
+        Ok(payout)
+    }
+}
+
+/// Settles a reward that refunds took back as a whole while a payout had it or one of its reversals.
+fn settle(context: &mut Context<'_>, id: RewardId) -> Result<(), Refusal> {
+    let reward = original_of(context, id)?;
+    let is_whole = reward.reversed_minor != 0 && reward.reversed_minor == reward.value.amount_minor;
+    if reward.state != RewardState::Approved || !is_whole || has_paid_reversal(context, id)? {
+        return Ok(());
+    }
+    let mut settled = Vec::new();
+    settle_earlier(context, id, &mut settled)?;
+    let row = Reward { state: RewardState::Reversed, updated_at: context.now, ..reward.as_ref().clone() };
+    settled.push(context.put(row));
+    let conversions: BTreeSet<_> = settled.iter().filter_map(|reward| reward.conversion_id).collect();
+    settled.into_iter().for_each(|reward| context.tell(EventKind::RewardReversed, EventImage::Reward(reward)));
+    conversions.into_iter().try_for_each(|id| tell_updated(context, id))
+}
+
+/// The payout with this id, if it may change to this state.
+fn may_become(context: &Context<'_>, id: PayoutId, to: PayoutState) -> Result<Arc<Payout>, Refusal> {
+    let payout = context.get::<Payout, _>(id)?;
+    if !payout.state.may_become(to) {
+        return Err(Refusal::PayoutState { payout_id: id, from: payout.state, to });
+    }
+    Ok(Arc::clone(payout))
+}

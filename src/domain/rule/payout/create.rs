@@ -1,0 +1,151 @@
+//! CreatePayout: reserves rewards for one payout, which is paid later.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{check_amount, check_owed, move_rewards, original_of, payable, post};
+use crate::domain::account::Account;
+use crate::domain::affiliate::AffiliateSelector;
+use crate::domain::event::{EventImage, EventKind};
+use crate::domain::id::{AccountId, AffiliateId, ApiKeyId, PayoutId, PayoutRunId, RewardId};
+use crate::domain::ledger::{LedgerAccount, LedgerReason};
+use crate::domain::money::{Currency, Money};
+use crate::domain::payout::{Payable, Payout, PayoutPolicy, PayoutProvider, PayoutState};
+use crate::domain::refusal::Refusal;
+use crate::domain::reward::{Reward, RewardState};
+use crate::domain::rule::context::{Context, Rule};
+use crate::domain::set::Needs;
+
+/// Reserve what one affiliate gets in one currency.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "fields are those of the payout")]
+pub struct CreatePayout {
+    pub affiliate: AffiliateSelector,
+    pub currency: Currency,
+    /// The rewards to pay, without repeats. Empty: all that are due.
+    pub reward_ids: Vec<RewardId>,
+    /// The least amount that is worth a payout. `None`: any amount above zero.
+    pub minimum: Option<Money>,
+    pub note: String,
+    pub message: String,
+}
+
+impl Rule for CreatePayout {
+    type Answer = Arc<Payout>;
+
+    fn weight(&self) -> usize {
+        // Without a list of rewards there may be very many.
+        if self.reward_ids.is_empty() { 100 } else { self.reward_ids.len() }
+    }
+
+    fn needs(&self, account: AccountId, needs: &mut Needs) {
+        needs.row::<Account>(account);
+        needs.affiliate(account, &self.affiliate);
+        needs.rewards.extend(self.reward_ids.iter().map(|id| (account, *id)));
+    }
+
+    fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
+        let policy = context.set.account(context.account_id)?.payout_policy.clone().unwrap_or_default();
+        let affiliate_id = context.set.affiliate(context.account_id, &self.affiliate)?.id;
+        let (rewards, amount) = self.rewards(context, affiliate_id, &policy)?;
+        if let Some(minimum) = self.minimum.filter(|minimum| amount.amount_minor < minimum.amount_minor) {
+            return Err(Refusal::PayoutBelowMinimum { affiliate_id, amount, minimum });
+        }
+        let reservation = Reservation {
+            affiliate_id,
+            amount,
+            rewards,
+            note: &self.note,
+            message: &self.message,
+            run_id: None,
+            created_by: context.key_id,
+        };
+        reserve(context, &policy, reservation)
+    }
+}
+
+impl CreatePayout {
+    /// The rewards that are named, or all that are due, and what they add up to.
+    fn rewards(
+        &self,
+        context: &mut Context<'_>,
+        affiliate_id: AffiliateId,
+        policy: &PayoutPolicy,
+    ) -> Result<(Vec<Arc<Reward>>, Money), Refusal> {
+        if !self.reward_ids.is_empty() {
+            let rewards = payable(context, affiliate_id, &self.reward_ids, Some(self.currency))?;
+            let amount = check_amount(&rewards, None)?;
+            return Ok((rewards.into_values().collect(), amount));
+        }
+        let Payable { rewards, sum_minor } = due(context, affiliate_id, self.currency, policy)?;
+        let due = Money::new(sum_minor, self.currency);
+        if sum_minor <= 0 {
+            return Err(Refusal::NothingDue { affiliate_id, due });
+        }
+        Ok((rewards, due))
+    }
+}
+
+/// All rewards that are due to an affiliate in a currency, as far as one payout can take them.
+pub(in crate::domain::rule) fn due(
+    context: &mut Context<'_>,
+    affiliate_id: AffiliateId,
+    currency: Currency,
+    policy: &PayoutPolicy,
+) -> Result<Payable, Refusal> {
+    let approved = context.set.payable_of(context.account_id, affiliate_id, currency)?;
+    let mut originals = BTreeMap::new();
+    for id in approved.iter().filter_map(|reward| reward.reverses) {
+        originals.insert(id, original_of(context, id)?.state);
+    }
+    let is_approved = |id: RewardId| originals.get(&id).is_some_and(|state| *state == RewardState::Approved);
+    Ok(Payable::choose(&approved, policy.due_until(context.now), is_approved)?)
+}
+
+/// What a payout reserves, and what it says.
+pub(in crate::domain::rule) struct Reservation<'run> {
+    pub(in crate::domain::rule) affiliate_id: AffiliateId,
+    /// What the rewards add up to.
+    pub(in crate::domain::rule) amount: Money,
+    pub(in crate::domain::rule) rewards: Vec<Arc<Reward>>,
+    pub(in crate::domain::rule) note: &'run str,
+    pub(in crate::domain::rule) message: &'run str,
+    pub(in crate::domain::rule) run_id: Option<PayoutRunId>,
+    pub(in crate::domain::rule) created_by: Option<ApiKeyId>,
+}
+
+/// Creates a payout.
+pub(in crate::domain::rule) fn reserve(
+    context: &mut Context<'_>,
+    policy: &PayoutPolicy,
+    reservation: Reservation<'_>,
+) -> Result<Arc<Payout>, Refusal> {
+    let Reservation { affiliate_id, amount, rewards, note, message, run_id, created_by } = reservation;
+    check_owed(context, affiliate_id, amount)?;
+    let needs_approval = policy.needs_approval(amount);
+    let payout = Payout {
+        id: PayoutId::new(context.ids),
+        account_id: context.account_id,
+        affiliate_id,
+        amount,
+        provider: PayoutProvider::Manual,
+        state: if needs_approval { PayoutState::NeedsApproval } else { PayoutState::Ready },
+        reward_count: i32::try_from(rewards.len()).unwrap_or(i32::MAX),
+        reference: String::new(),
+        note: note.to_owned(),
+        message: message.to_owned(),
+        paid_at: None,
+        run_id,
+        created_by,
+        approved_by: None,
+        approved_at: None,
+        cancelled_at: None,
+        created_at: context.now,
+        updated_at: context.now,
+    };
+    let payout = context.put(payout);
+    post(context, &payout, LedgerAccount::AffiliatePayable, LedgerAccount::PayoutInFlight, LedgerReason::Reserved);
+    context.tell(EventKind::PayoutCreated, EventImage::Payout(Arc::clone(&payout)));
+    move_rewards(context, rewards, RewardState::InPayout, Some(payout.id))?;
+    Ok(payout)
+}

@@ -1,0 +1,45 @@
+//! How an account pays its affiliates, on the wire.
+
+use crate::domain::payout::PayoutPolicy;
+use crate::pb;
+use crate::rpc::call::parse::Fields;
+use crate::rpc::call::render::money;
+
+/// The most currencies with an amount above which payouts need an approval.
+const CURRENCIES_MAX: usize = 50;
+
+/// The longest time until a reward is due, in days.
+const NET_DAYS_MAX: i32 = 366;
+
+pub(super) fn read(fields: &mut Fields, sent: Option<&pb::PayoutPolicy>) -> PayoutPolicy {
+    let Some(sent) = sent else { return PayoutPolicy::default() };
+    fields.within("payout_policy", |fields| {
+        let net_days = fields.number("net_days", sent.net_days, 0..=NET_DAYS_MAX);
+        if sent.approval_above.len() > CURRENCIES_MAX {
+            let count = sent.approval_above.len();
+            fields.wrong("approval_above", format!("has {count} amounts; at most {CURRENCIES_MAX} are taken"));
+        }
+        let mut approval_above = Vec::new();
+        for (index, amount) in sent.approval_above.iter().take(CURRENCIES_MAX).enumerate() {
+            let place = format!("approval_above[{index}]");
+            let Some(amount) = fields.optional_money(&place, Some(amount)) else { continue };
+            if approval_above.iter().any(|other: &crate::domain::money::Money| other.currency == amount.currency) {
+                fields.wrong(&place, "has the currency of an earlier one; send one amount for each currency");
+            }
+            approval_above.push(amount);
+        }
+        PayoutPolicy { net_days, approval_above }
+    })
+}
+
+/// A policy with defaults alone is the same as none.
+pub(super) fn canonical(sent: Option<&pb::PayoutPolicy>) -> Option<Option<pb::PayoutPolicy>> {
+    (*sent? == pb::PayoutPolicy::default()).then_some(None)
+}
+
+pub(super) fn render(policy: &PayoutPolicy) -> pb::PayoutPolicy {
+    pb::PayoutPolicy {
+        net_days: policy.net_days,
+        approval_above: policy.approval_above.iter().map(|amount| money(*amount)).collect(),
+    }
+}

@@ -1,0 +1,29 @@
+//! The form of a payout run.
+
+use super::field::Text;
+use crate::domain::id::{AccountId, AffiliateId, ApiKeyId, PayoutRunId};
+use crate::domain::money::{Currency, Money};
+use crate::domain::payout_run::{PayoutRun, PayoutRunState};
+use crate::domain::time::Time;
+
+form! {
+    /// A payout run.
+    PayoutRunForm<'a> of PayoutRun {
+        id: PayoutRunId,
+        account_id: AccountId,
+        state: PayoutRunState,
+        currency: Currency,
+        payout_count: i64,
+        total: Money,
+        created_at: Time,
+        updated_at: Time,
+    }
+    unless_empty {
+        affiliate_ids: Option<Vec<AffiliateId>>,
+        minimum: Option<Money>,
+        note: Text<'a>,
+        message: Text<'a>,
+        cursor: Option<AffiliateId>,
+        created_by: Option<ApiKeyId>,
+    }
+}

@@ -1,0 +1,118 @@
+//! Payout runs: rows and reads.
+
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
+use uuid::Uuid;
+
+use super::entity::balance as balance_table;
+use super::entity::payout_run as table;
+use super::row::{RowName, words};
+use super::set::stored::Stored;
+use super::{Store, StoreError};
+use crate::domain::id::{AccountId, AffiliateId, ApiKeyId, PayoutRunId};
+use crate::domain::money::{Currency, Money};
+use crate::domain::payout_run::{PayoutRun, PayoutRunState};
+use crate::domain::reward::RewardUnit;
+use crate::domain::set::Needs;
+use crate::domain::time::Time;
+
+impl Stored for PayoutRun {
+    type Table = table::Entity;
+
+    const GROWS: bool = true;
+
+    fn to_row(&self) -> Result<table::Model, StoreError> {
+        Ok(table::Model {
+            account_id: self.account_id.uuid(),
+            id: self.id.uuid(),
+            state: self.state.as_str().to_owned(),
+            currency: self.currency.code().to_owned(),
+            affiliate_ids: self.affiliate_ids.as_deref().and_then(words),
+            minimum_minor: self.minimum.map(|minimum| minimum.amount_minor),
+            note: self.note.clone(),
+            message: self.message.clone(),
+            cursor: self.cursor.map(AffiliateId::uuid),
+            payout_count: self.payout_count,
+            total_minor: self.total.amount_minor,
+            created_by: self.created_by.map(ApiKeyId::uuid),
+            created_at: self.created_at.micros(),
+            updated_at: self.updated_at.micros(),
+        })
+    }
+
+    fn from_row(row: table::Model) -> Result<Self, StoreError> {
+        let name = RowName::new("payout_run", row.id);
+        let currency: Currency = name.parse(&row.currency)?;
+        Ok(Self {
+            id: PayoutRunId::from_uuid(row.id),
+            account_id: AccountId::from_uuid(row.account_id),
+            state: name.parse(&row.state)?,
+            currency,
+            affiliate_ids: row.affiliate_ids.map(|text| name.words(Some(&text))).transpose()?,
+            minimum: row.minimum_minor.map(|minor| Money::new(minor, currency)),
+            note: row.note,
+            message: row.message,
+            cursor: row.cursor.map(AffiliateId::from_uuid),
+            payout_count: row.payout_count,
+            total: Money::new(row.total_minor, currency),
+            created_by: row.created_by.map(ApiKeyId::from_uuid),
+            created_at: Time::from_micros(row.created_at),
+            updated_at: Time::from_micros(row.updated_at),
+        })
+    }
+
+    fn leads_to(&self, _needs: &mut Needs) {}
+}
+
+/// The run with this id.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn find(store: &Store, account_id: AccountId, id: PayoutRunId) -> Result<Option<PayoutRun>, StoreError> {
+    let row = table::Entity::find_by_id((account_id.uuid(), id.uuid())).one(store.read()).await?;
+    row.map(PayoutRun::from_row).transpose()
+}
+
+/// The oldest run whose payouts are not all created, of any account but those in `left_out`. The worker that creates them uses this.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn unfinished(store: &Store, left_out: &[AccountId]) -> Result<Option<PayoutRun>, StoreError> {
+    let row = table::Entity::find()
+        .filter(table::Column::State.eq(PayoutRunState::Creating.as_str()))
+        .filter(table::Column::AccountId.is_not_in(left_out.iter().map(|account_id| account_id.uuid())))
+        .order_by_asc(table::Column::Id)
+        .one(store.read())
+        .await?;
+    row.map(PayoutRun::from_row).transpose()
+}
+
+/// The affiliates after this one who are owed something in a currency, in the order of their ids. With `with_negative`, also those who owe
+/// something.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn payees(
+    store: &Store,
+    account_id: AccountId,
+    currency: Currency,
+    after: Option<AffiliateId>,
+    with_negative: bool,
+    limit: u64,
+) -> Result<Vec<AffiliateId>, StoreError> {
+    use balance_table::Column;
+    let owed = if with_negative { Column::OwedMinor.ne(0) } else { Column::OwedMinor.gt(0) };
+    let ids: Vec<Uuid> = balance_table::Entity::find()
+        .select_only()
+        .column(Column::AffiliateId)
+        .filter(Column::AccountId.eq(account_id.uuid()))
+        .filter(Column::Unit.eq(RewardUnit::Cash.as_str()))
+        .filter(Column::Currency.eq(currency.code()))
+        .filter(owed)
+        .apply_if(after, |query, after| query.filter(Column::AffiliateId.gt(after.uuid())))
+        .order_by_asc(Column::AffiliateId)
+        .limit(limit)
+        .into_tuple()
+        .all(store.read())
+        .await?;
+    Ok(ids.into_iter().map(AffiliateId::from_uuid).collect())
+}
