@@ -9,6 +9,7 @@ mod answer;
 mod attempt;
 mod outcome;
 pub mod paypal;
+pub mod stripe;
 
 use futures::future::BoxFuture;
 
