@@ -10,6 +10,7 @@ mod attempt;
 mod outcome;
 pub mod paypal;
 pub mod stripe;
+pub mod wise;
 
 use futures::future::BoxFuture;
 
