@@ -2,4 +2,5 @@
 //! knows ids and money of the domain, and no store, no clock and no worker.
 
 pub mod client;
+pub mod file;
 pub mod provider;

@@ -17,7 +17,7 @@ use futures::future::BoxFuture;
 use crate::domain::money::Currency;
 use crate::domain::time::Time;
 
-
+pub(in crate::outbound) use amount::{decimal, decimal_of};
 pub use attempt::{Attempt, EarlierTries, Receiver};
 pub use outcome::{
     Cancellation, Doubt, DoubtReason, Failure, FailureReason, Fee, Funds, LookUp, NotMade, Payment, PaymentState,
