@@ -153,5 +153,5 @@ fn positive(amount: Money, currency: &str, amount_minor_max: i64) -> Result<i64,
 fn utc(time: Time) -> jiff::civil::DateTime {
     let seconds = time.micros().div_euclid(Time::MICROS_PER_SECOND);
     let timestamp = jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-    timestamp.to_zoned(jiff::tz::TimeZone::UTC).datetime()
+    jiff::tz::Offset::UTC.to_datetime(timestamp)
 }

@@ -60,7 +60,6 @@ impl From<NoAnswer> for NoUse {
 }
 
 /// An answer that says something about the request: a success or a refusal, with its JSON.
-#[derive(Debug)]
 pub(super) struct Reply {
     pub(super) answer: Answer,
     pub(super) body: Value,
@@ -152,7 +151,7 @@ mod tests {
         for status in [200, 201, 400, 401, 403, 404, 409, 422] {
             assert!(usable(Ok(answer(status, "{}"))).is_ok(), "{status}");
         }
-        let no_use = |status, body: &str| usable(Ok(answer(status, body))).unwrap_err();
+        let no_use = |status, body: &str| usable(Ok(answer(status, body))).err().unwrap();
         let seven = Some(Duration::from_secs(7));
         assert_eq!(no_use(429, ""), NoUse::Later(seven));
         for (status, body, reason, code) in [
@@ -169,7 +168,7 @@ mod tests {
             let doubt = Doubt { reason, after: seven, code: code.map(str::to_owned), debug_id: None };
             assert_eq!(no_use(status, body), NoUse::Doubt(doubt), "{status} {body}");
         }
-        assert_eq!(usable(Err(NoAnswer::NotSent)).unwrap_err(), NoUse::Later(None));
+        assert_eq!(usable(Err(NoAnswer::NotSent)).err(), Some(NoUse::Later(None)));
         for none in [NoAnswer::TimedOut, NoAnswer::Cut, NoAnswer::TooLarge] {
             assert!(matches!(usable(Err(none)), Err(NoUse::Doubt(_))), "{none}");
         }
