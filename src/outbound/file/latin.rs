@@ -21,8 +21,14 @@ pub(super) fn ascii(text: &str) -> String {
 
 fn convert(text: &str, is_allowed: impl Fn(char) -> bool) -> String {
     let mut converted = String::with_capacity(text.len());
+    let mut before = ' ';
     for c in text.nfc() {
-        if is_allowed(c) {
+        // Two Greek letters that are one sound.
+        let is_ou = "οόΟΌ".contains(before) && "υύΥΎ".contains(c);
+        before = c;
+        if is_ou {
+            converted.push(if c.is_uppercase() { 'U' } else { 'u' });
+        } else if is_allowed(c) {
             converted.push(c);
         } else if c.is_whitespace() || c.is_control() {
             converted.push(' ');

@@ -33,7 +33,7 @@ pub enum EntryClass {
     Companies,
 }
 
-/// What is the same for all lines. Texts are written in ASCII and cut to the length that the format has for them.
+/// The settings of a file. Texts are written in ASCII and cut to the length that the format has for them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NachaFile {
     /// When the file is made.

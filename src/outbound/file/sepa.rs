@@ -31,7 +31,7 @@ const COUNTRIES: [&str; 42] = [
     "SI", "SK", "SM", "VA",
 ];
 
-/// What is the same for all lines.
+/// The settings of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SepaFile {
     /// The file's id, which a bank takes once.

@@ -40,7 +40,7 @@ pub struct Attempt {
     pub payout_id: PayoutId,
     /// One for the first. It grows only after an answer that proves that the attempt before made nothing.
     pub number: u32,
-    /// What the receiver gets, without fees.
+    /// The receiver gets this much; fees come on top.
     pub amount: Money,
     /// Who gets it.
     pub receiver: Receiver,
@@ -95,7 +95,7 @@ mod tests {
         };
         assert_eq!(attempt(7, 1).key(), "pay_00000000000000000000000000000007-a1");
         assert_eq!(attempt(7, 1).key_uuid(), Uuid::from_u128(7));
-        assert_eq!(attempt(7, 2).key_uuid().to_string(), "0b59cb2e-9b2d-8be6-bd87-e7b5fb1aa0d8");
+        assert_eq!(attempt(7, 2).key_uuid().to_string(), "cdecd034-15e7-897d-91c6-8ba009b0d63f");
         let mut keys = HashSet::new();
         for payout in 1..20 {
             for number in 1..20 {

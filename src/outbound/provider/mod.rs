@@ -33,7 +33,7 @@ pub trait Provider: Send + Sync {
     /// Asks the provider to pay. The same attempt may be submitted again, and is paid once.
     fn submit<'a>(&'a self, attempt: &'a Attempt, now: Time) -> BoxFuture<'a, Submission>;
 
-    /// What became of an attempt. With the provider's id it is read. Without, it is looked for under our key.
+    /// Asks for the state of an attempt. With the provider's id it is read. Without, it is looked for under our key.
     ///
     /// PayPal finds a key only by a second submission, which pays if the first never arrived. So a look-up needs the same lock and
     /// the same decision to pay as [`Provider::submit`].
@@ -45,6 +45,6 @@ pub trait Provider: Send + Sync {
     /// The money that payouts in this currency are paid from.
     fn funds(&self, currency: Currency, now: Time) -> BoxFuture<'_, Funds>;
 
-    /// What the provider will take for the payment, besides its amount.
+    /// Asks for the provider's fee, which comes on top of the amount.
     fn fee<'a>(&'a self, attempt: &'a Attempt, now: Time) -> BoxFuture<'a, Fee>;
 }

@@ -1,10 +1,10 @@
-//! What a provider's answers mean, as closed enums. Each case says what the caller may do next, because one wrong step pays twice.
+//! The meanings of a provider's answers, as closed enums. Each case says which step may follow, because one wrong step pays twice.
 
 use std::time::Duration;
 
 use crate::domain::money::Money;
 
-/// What became of a submission.
+/// The result of a submission.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Submission {
     /// The provider has it under this id and works on it. A look-up tells how it ends.
@@ -25,7 +25,7 @@ pub enum Submission {
     InsufficientFunds {
         /// The amount, and the fees as far as they are known.
         needed: Money,
-        /// What is there, if the provider tells.
+        /// The balance, if the provider tells it.
         available: Option<Money>,
     },
     /// Nothing was made and nothing will be.
@@ -41,7 +41,7 @@ pub enum Submission {
     OtherPayment(Option<String>),
 }
 
-/// What a look-up found.
+/// The result of a look-up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LookUp {
     /// The payment of this attempt.
@@ -79,9 +79,9 @@ pub enum NotMade {
 pub struct Payment {
     pub provider_id: String,
     pub state: PaymentState,
-    /// What the provider took for it, if it tells.
+    /// The provider's fee, if it tells it.
     pub fee: Option<Money>,
-    /// What came back of the amount, if the provider tells.
+    /// The part of the amount that came back, if the provider tells it.
     pub returned: Option<Money>,
 }
 
@@ -231,7 +231,7 @@ impl FailureReason {
     }
 }
 
-/// What became of a cancellation.
+/// The result of a cancellation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cancellation {
     /// The money comes back, or never left.
@@ -260,7 +260,7 @@ pub enum Funds {
     Unknown,
 }
 
-/// What the provider will take for a payment.
+/// The provider's fee for a payment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fee {
     /// Exactly this, if the payment is made soon.

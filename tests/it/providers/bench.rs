@@ -5,11 +5,12 @@ use std::time::Duration;
 use headwater::domain::id::PayoutId;
 use headwater::domain::money::Money;
 use headwater::domain::time::Time;
-use headwater::outbound::client::{BaseAddress, Client, ClientLimits};
+use headwater::outbound::client::{BaseAddress, Call, Client, ClientLimits};
 use headwater::outbound::provider::paypal::{PayPal, PayPalSettings};
 use headwater::outbound::provider::stripe::{Stripe, StripeSettings};
 use headwater::outbound::provider::wise::{Wise, WiseSettings};
 use headwater::outbound::provider::{Attempt, EarlierTries, Provider, Receiver};
+use http::header::{AUTHORIZATION, HeaderValue};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -20,7 +21,7 @@ pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_millis(2_000);
 /// How long faults delay an answer that is not to come in time.
 pub(super) const DELAY: Duration = Duration::from_millis(3_000);
 
-/// What a payout of the tests pays.
+/// The amount of the tests' payouts.
 pub(super) const AMOUNT_MINOR: i64 = 1_234;
 
 const PAYPAL_ADDRESS: &str = "ann@example.com";
@@ -36,8 +37,6 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 3] = [Self::PayPal, Self::Stripe, Self::Wise];
-
     /// Its part of the fakes' addresses.
     pub(super) const fn part(self) -> &'static str {
         match self {
@@ -53,7 +52,9 @@ pub(super) struct Bench {
     pub(super) kind: Kind,
     pub(super) provider: Box<dyn Provider>,
     fakes: fake_providers::Running,
-    http: reqwest::Client,
+    client: Client,
+    /// For the control, and for what the owner and the affiliate do at the provider themselves.
+    http: Client,
     /// The owner at the provider, as the control names it: a client id, a key, a profile.
     owner: String,
     receiver: Receiver,
@@ -75,11 +76,13 @@ impl Bench {
     /// The provider with its owner, who has no money, and one affiliate.
     pub(super) async fn start(kind: Kind) -> Self {
         let fakes = fake_providers::start(fake_providers::Settings::standing()).await.unwrap();
+        let client = client();
         let mut bench = Self {
             kind,
-            provider: Box::new(PayPal::new(client(), paypal_settings(&fakes, "secret"))),
+            provider: Box::new(PayPal::new(client.clone(), paypal_settings(&fakes, "secret"))),
             fakes,
-            http: reqwest::Client::builder().no_proxy().build().unwrap(),
+            client,
+            http: Client::new(ClientLimits::default()).unwrap(),
             owner: "shop".to_owned(),
             receiver: Receiver::PayPalEmail(PAYPAL_ADDRESS.to_owned()),
             receiver_name: PAYPAL_ADDRESS.to_owned(),
@@ -107,7 +110,8 @@ impl Bench {
         let account = account["id"].as_str().unwrap().to_owned();
         self.post(&format!("stripe/accounts/{account}"), json!({"complete": true})).await;
         let address = self.address();
-        self.provider = Box::new(Stripe::new(client(), StripeSettings { address, secret_key: secret(STRIPE_KEY) }));
+        let settings = StripeSettings { address, secret_key: secret(STRIPE_KEY) };
+        self.provider = Box::new(Stripe::new(self.client.clone(), settings));
         self.receiver = Receiver::StripeAccount(account.clone());
         self.receiver_name = account;
     }
@@ -125,15 +129,13 @@ impl Bench {
         let recipient = self.call("POST", "wise/v1/accounts", &recipient.to_string(), WISE_TOKEN).await;
         self.receiver = Receiver::WiseRecipient(recipient["id"].as_i64().unwrap());
         "ann@example.com".clone_into(&mut self.receiver_name);
-        self.provider = Box::new(Wise::new(
-            client(),
-            WiseSettings {
-                address: self.address(),
-                token: secret(WISE_TOKEN),
-                profile_id: profile,
-                source_currency: "EUR".parse().unwrap(),
-            },
-        ));
+        let settings = WiseSettings {
+            address: self.address(),
+            token: secret(WISE_TOKEN),
+            profile_id: profile,
+            source_currency: "EUR".parse().unwrap(),
+        };
+        self.provider = Box::new(Wise::new(self.client.clone(), settings));
     }
 
     /// The provider's address.
@@ -215,7 +217,7 @@ impl Bench {
         row.map_or(0, |row| row["amount_minor"].as_i64().unwrap())
     }
 
-    /// What PayPal does with payments to an address.
+    /// Sets the state that PayPal gives to payments to an address.
     pub(super) async fn set_receiver(&self, address: &str, status: &str) {
         self.post("paypal/receivers", json!({"receiver": address, "status": status})).await;
     }
@@ -238,7 +240,7 @@ impl Bench {
         hits
     }
 
-    /// What the affiliate truly got, and from how many payments.
+    /// The money that the affiliate truly got, and the number of payments that it came from.
     pub(super) async fn received(&self) -> (i64, u64) {
         let path = format!("ledger/received?provider={}&receiver={}", self.kind.part(), self.receiver_name);
         let rows = self.get(&path).await;
@@ -272,12 +274,15 @@ impl Bench {
 
     /// Calls any path of the fakes with a bearer token.
     pub(super) async fn call(&self, method: &str, path: &str, body: &str, token: &str) -> Value {
-        let url = format!("http://{}/{path}", self.fakes.address());
-        let request = self.http.request(method.parse().unwrap(), url).bearer_auth(token).body(body.to_owned());
-        let answer = request.send().await.unwrap();
-        let status = answer.status();
-        let text = answer.text().await.unwrap();
-        assert!(status.is_success(), "{method} {path}: {status} {text}");
+        let address = BaseAddress::parse(&format!("http://{}", self.fakes.address())).unwrap();
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        let segments: Vec<&str> = path.split('/').collect();
+        let query: Vec<(&str, &str)> = query.split('&').filter_map(|pair| pair.split_once('=')).collect();
+        let bearer = HeaderValue::from_str(&format!("Bearer {token}")).unwrap();
+        let call = Call::new(method.parse().unwrap(), &segments).query(&query).secret(AUTHORIZATION, bearer);
+        let answer = self.http.send(&address, call.body("text/plain", body.to_owned())).await.unwrap();
+        let text = String::from_utf8_lossy(&answer.body);
+        assert!(answer.status.is_success(), "{method} {path}: {} {text}", answer.status);
         serde_json::from_str(&text).unwrap_or(Value::Null)
     }
 }

@@ -172,6 +172,8 @@ async fn every_end_of_an_item_is_told() {
 #[tokio::test]
 async fn a_refusal_says_who_must_act() {
     let bench = Bench::funded(Kind::PayPal).await;
+    // The fake knows a sender from its first call on.
+    bench.provider.funds("USD".parse().unwrap(), bench.now()).await;
     for (name, reason, remedy) in [
         ("AUTHORIZATION_ERROR", FailureReason::NotAuthorized, Remedy::Owner),
         ("SENDER_RESTRICTED", FailureReason::SenderRestricted, Remedy::Owner),

@@ -17,7 +17,7 @@ pub(super) enum End {
     Alarm(String),
 }
 
-/// What is done next.
+/// The next step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Next {
     Submit,

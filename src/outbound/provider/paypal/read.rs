@@ -11,7 +11,7 @@ use crate::outbound::provider::outcome::{
     Cancellation, Doubt, DoubtReason, Failure, FailureReason, LookUp, NotMade, Payment, PaymentState, Submission,
 };
 
-/// What the answer to a creation says.
+/// The content of an answer to a creation.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Created {
     /// All that it says.

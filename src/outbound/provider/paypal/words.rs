@@ -2,7 +2,7 @@
 
 use crate::outbound::provider::outcome::FailureReason;
 
-/// What a name says about a creation.
+/// The meaning of a name in an answer to a creation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Meaning {
     /// The money does not suffice.

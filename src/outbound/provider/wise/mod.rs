@@ -73,7 +73,7 @@ fn draft_left(no_use: NoUse) -> Submission {
     })
 }
 
-/// What a look-up says, as the result of a submission that has found the transfer.
+/// The result of a submission that has found the transfer, from a look-up of it.
 fn as_duplicate(look_up: LookUp) -> Submission {
     match look_up {
         LookUp::Found(payment) => Submission::Duplicate(payment),

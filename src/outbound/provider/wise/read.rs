@@ -9,7 +9,7 @@ use crate::outbound::provider::outcome::{
     Cancellation, Doubt, DoubtReason, Failure, FailureReason, LookUp, Payment, PaymentState, Submission,
 };
 
-/// What a transfer would cost.
+/// The price of a transfer.
 #[derive(Debug)]
 pub(super) struct Quote {
     pub(super) id: String,
@@ -123,7 +123,7 @@ pub(super) fn is_key(body: &Value, attempt: &Attempt) -> bool {
     body["customerTransactionId"].as_str().is_some_and(|told| told.eq_ignore_ascii_case(&key))
 }
 
-/// What became of a funding.
+/// The result of a funding.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Funding {
     Completed,
