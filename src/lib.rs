@@ -19,6 +19,7 @@ pub mod limit;
 pub mod logging;
 pub mod mail;
 pub mod outage;
+pub mod outbound;
 pub mod rpc;
 pub mod sampled;
 pub mod server;

@@ -267,6 +267,8 @@ mod tests {
         assert_finds(outbound, "use super::super::super::app::App;", "outbound may not use app");
         assert_finds(outbound, "use crate::rpc::tracking;", "outbound may not use rpc");
         assert_finds(outbound, "use sea_orm::DbErr;", "outbound must not know sea_orm");
+        assert_finds(outbound, "use crate::clock::monotonic_now;", "outbound may not use clock");
+        assert_finds("src/app/worker/pay.rs", "use reqwest::Client;", "worker must not know reqwest");
         assert_clean(outbound, "use crate::domain::money::Money;\nuse crate::outbound::client;\nuse tokio::net;");
 
         let worker = "src/app/worker/pay.rs";

@@ -1,5 +1,6 @@
 //! The targets. Each function takes a fuzzer's input and panics if a property does not hold.
 
+mod answers;
 mod changes;
 mod history;
 mod message;
@@ -9,6 +10,7 @@ mod text;
 mod wire;
 mod world;
 
+pub use answers::answers;
 pub use changes::{CHANGES, rules_without_target};
 pub use history::history;
 pub use message::{is_well_formed, message, usual_message};
