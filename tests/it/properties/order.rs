@@ -40,6 +40,7 @@ struct Earned {
 /// One telling of a history.
 struct Telling {
     caps: [Vec<pb::Cap>; 2],
+    new_customers_only: [bool; 2],
     rules: Rules,
     audit: Audit,
     programs: Vec<String>,
@@ -74,6 +75,7 @@ impl Telling {
     fn begin_with(history: &History, first_terms: Option<&pb::Terms>) -> Self {
         let mut telling = Self {
             caps: history.caps.clone(),
+            new_customers_only: history.new_customers_only,
             rules: Rules::new(),
             audit: Audit::default(),
             programs: Vec::new(),
@@ -87,6 +89,7 @@ impl Telling {
                 attribution_window_days: Some(WINDOW_DAYS),
                 precedence: precedence.map(i32::from).to_vec(),
                 caps: history.caps[place].clone(),
+                new_customers_only: history.new_customers_only[place],
                 ..Default::default()
             };
             let request = pb::CreateProgramRequest {
@@ -173,6 +176,7 @@ impl Telling {
                     attribution_window_days: Some(WINDOW_DAYS),
                     reach,
                     caps: self.caps[program].clone(),
+                    new_customers_only: self.new_customers_only[program],
                     ..Default::default()
                 };
                 let id = self.programs[program].clone();
@@ -429,9 +433,12 @@ fn other_terms() -> impl Strategy<Value = pb::Terms> {
             ..Default::default()
         }),
     );
-    (rate, orders, select(values::<pb::AttributionModel>()), select(vec![1, 4, 60]), first_only, caps()).prop_map(
-        |(rate, order, model, window_days, rule, caps)| pb::Terms {
+    let new_only = prop::bool::weighted(0.3);
+    let windows = select(vec![1, 4, 60]);
+    (rate, orders, select(values::<pb::AttributionModel>()), windows, first_only, caps(), new_only).prop_map(
+        |(rate, order, model, window_days, rule, caps, new_customers_only)| pb::Terms {
             caps,
+            new_customers_only,
             commission: Some(pb::Commission { rate: Some(rate) }),
             attribution_model: model,
             attribution_window_days: Some(window_days),
