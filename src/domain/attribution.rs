@@ -60,6 +60,8 @@ text_enum! {
         CouponExhausted = "coupon_exhausted",
         /// The customer had used the coupon as often as one may.
         CouponUsedByCustomer = "coupon_used_by_customer",
+        /// The program pays for new customers only, and the customer had bought before.
+        NotANewCustomer = "not_a_new_customer",
         /// The account has no such coupon, click or link.
         Unknown = "unknown",
     }

@@ -231,6 +231,8 @@ pub struct TermsDraft {
     pub attribution_model: AttributionModel,
     /// How many days after a click a lead or sale can be credited to it.
     pub attribution_window_days: i32,
+    /// Whether a referral of a customer who had bought before it credits nobody.
+    pub new_customers_only: bool,
     /// The order of precedence of the sources, the strongest first. Each source occurs once.
     pub precedence: [AttributionSource; 3],
     pub rounding: Rounding,
@@ -270,7 +272,10 @@ impl TermsDraft {
 
     /// Whether these rules credit events as the other ones do.
     pub fn attributes_as(&self, other: &Self) -> bool {
-        let attribution = |rules: &Self| (rules.attribution_model, rules.attribution_window_days, rules.precedence);
+        let attribution = |rules: &Self| {
+            let Self { attribution_model, attribution_window_days, precedence, new_customers_only, .. } = rules;
+            (*attribution_model, *attribution_window_days, *precedence, *new_customers_only)
+        };
         attribution(self) == attribution(other) && self.custom_kinds == other.custom_kinds
     }
 

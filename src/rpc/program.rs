@@ -454,6 +454,7 @@ mod tests {
                 hold_period_days: 30,
                 attribution_model: AttributionModel::LastClick,
                 attribution_window_days: 60,
+                new_customers_only: false,
                 precedence: PRECEDENCE_DEFAULT,
                 rounding: Rounding::HalfEven,
                 custom_kinds: Vec::new(),

@@ -130,6 +130,7 @@ fn cause_at(dossier: &Dossier, candidate: &Candidate, enrollment: Option<&Enroll
         | CandidateResult::CouponOfOtherChannel
         | CandidateResult::CouponExhausted
         | CandidateResult::CouponUsedByCustomer
+        | CandidateResult::NotANewCustomer
         | CandidateResult::Unknown => None,
     }
 }

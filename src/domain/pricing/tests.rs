@@ -48,6 +48,7 @@ fn terms(commission_rules: Vec<CommissionRule>) -> Terms {
             hold_period_days: 30,
             attribution_model: AttributionModel::LastClick,
             attribution_window_days: 60,
+            new_customers_only: false,
             precedence: [LeadBinding, Coupon, Click],
             rounding: Rounding::HalfEven,
             custom_kinds: Vec::new(),

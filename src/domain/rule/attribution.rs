@@ -92,9 +92,20 @@ const DEFAULT_PRECEDENCE: [AttributionSource; 3] =
 /// How many of a visitor's latest clicks are kept as candidates. The first click and the chosen one are always kept.
 const CLICKS_EXPLAINED_MAX: usize = 20;
 
+/// When a customer first bought: the time of its first sale of more than zero, referred or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FirstPurchase {
+    /// Most programs do not ask for it.
+    NotLookedUp,
+    /// `None`: the customer has not bought, or nobody knows who it is.
+    At(Option<Time>),
+}
+
 /// The winners, and the result of each candidate.
 pub(super) struct Attribution {
     pub(super) winners: Winners,
+    /// Whether a program asks for the customer's first purchase, which was not looked up.
+    pub(super) asks_for_first_purchase: bool,
     /// All candidates, the strongest source first.
     pub(super) candidates: Vec<Candidate>,
 }
@@ -245,6 +256,7 @@ pub(super) fn attribute(
     account_id: AccountId,
     leads: [Option<&Lead>; 2],
     referral: &Referral,
+    first_purchase: FirstPurchase,
     occurred_at: Time,
 ) -> Result<Attribution, Refusal> {
     let mut runners = Vec::new();
@@ -261,6 +273,7 @@ pub(super) fn attribute(
             runner.lose(CandidateResult::KindNotDeclared);
         }
     }
+    let asks_for_first_purchase = drop_known_customers(set, &mut runners, first_purchase, occurred_at)?;
     choose_click(set, &mut runners, occurred_at)?;
     let precedence = precedence(set, &runners, occurred_at)?;
 
@@ -269,7 +282,37 @@ pub(super) fn attribute(
         .find(|source| runners.iter().any(|runner| runner.source() == *source && runner.is_open()));
     let winners = take_winners(&mut runners, winner_source, occurred_at)?;
     runners.sort_by_key(|runner| precedence.iter().position(|source| *source == runner.source()));
-    Ok(Attribution { winners, candidates: explained(runners) })
+    Ok(Attribution { winners, asks_for_first_purchase, candidates: explained(runners) })
+}
+
+/// Lets the candidates lose whose programs pay for new customers only, if the customer had bought before they referred it. Returns whether
+/// that is not known. If the binding wins anyway, it does not matter.
+fn drop_known_customers(
+    set: &WorkingSet,
+    runners: &mut [Runner<'_>],
+    first_purchase: FirstPurchase,
+    occurred_at: Time,
+) -> Result<bool, Refusal> {
+    let is_bound = |runner: &&Runner<'_>| runner.source() == AttributionSource::LeadBinding && runner.is_open();
+    if let Some(bound) = runners.iter().find(is_bound)
+        && bound.rules(set, occurred_at)?.is_none_or(|rules| rules.precedence[0] == AttributionSource::LeadBinding)
+    {
+        return Ok(false);
+    }
+    let mut is_unknown = false;
+    for runner in runners.iter_mut().filter(|runner| runner.source() != AttributionSource::LeadBinding) {
+        if !runner.is_open() || !runner.rules(set, occurred_at)?.is_some_and(|rules| rules.new_customers_only) {
+            continue;
+        }
+        match first_purchase {
+            FirstPurchase::NotLookedUp => is_unknown = true,
+            FirstPurchase::At(Some(bought_at)) if bought_at < runner.referred_at.min(occurred_at) => {
+                runner.lose(CandidateResult::NotANewCustomer);
+            }
+            FirstPurchase::At(_) => {}
+        }
+    }
+    Ok(is_unknown)
 }
 
 /// Lets the open candidates of the strongest source win, and all others lose. The bindings of a second lead win nothing beside those of the

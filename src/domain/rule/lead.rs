@@ -111,7 +111,7 @@ impl RecordLead {
         known: Option<&Arc<Lead>>,
         occurred_at: Time,
     ) -> Result<LeadOutcome, Refusal> {
-        let (mut made, winners) = self.conversion(context, &lead, occurred_at)?;
+        let (mut made, winners) = self.conversion(context, &lead, known, occurred_at)?;
         let Some(referred_at) = referred_at(&winners) else {
             let lead = customer::put_touched(context, lead, known);
             let made = context.put(made);
@@ -151,7 +151,7 @@ impl RecordLead {
         known: Option<&Arc<Lead>>,
         occurred_at: Time,
     ) -> Result<LeadOutcome, Refusal> {
-        let (made, _) = self.conversion(context, &lead, occurred_at)?;
+        let (made, _) = self.conversion(context, &lead, known, occurred_at)?;
         let made = context.put(made);
         let lead = timeline::judge_again(context, lead, known, Some(made.id))?;
         let rewards = context.set.rewards_of(context.account_id, made.id)?;
@@ -166,10 +166,11 @@ impl RecordLead {
         &self,
         context: &mut Context<'_>,
         lead: &Lead,
+        known: Option<&Arc<Lead>>,
         occurred_at: Time,
     ) -> Result<(Conversion, Winners), Refusal> {
-        let attribution =
-            attribution::attribute(context.set, context.account_id, [None; 2], &self.referral, occurred_at)?;
+        let (referral, known) = (&self.referral, known.map(AsRef::as_ref));
+        let attribution = timeline::attribute_told(context, [None; 2], known, &self.customer, referral, occurred_at)?;
         let mut made = conversion(context, ConversionKind::Lead, &self.event_id, lead, occurred_at);
         made.tid = self.referral.known_tid(context.set, context.account_id)?;
         made.candidates = attribution.candidates;

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::attribution::{self, Referral};
+use super::attribution::{self, FirstPurchase, Referral};
 use super::commission::{self, Claim, credits_of};
 use super::context::{Context, Rule};
 use super::coupon_use::{self, Allowance};
@@ -138,7 +138,7 @@ impl RecordSale {
     ) -> Result<(Arc<Conversion>, Vec<Arc<Reward>>), Refusal> {
         let lead = known.as_deref();
         let leads = [lead, other.map(AsRef::as_ref)];
-        let attribution = attribution::attribute(context.set, context.account_id, leads, referral, sale.occurred_at)?;
+        let attribution = timeline::attribute_told(context, leads, lead, &self.customer, referral, sale.occurred_at)?;
         sale.lead_id = lead.map(|lead| lead.id);
         sale.candidates = attribution.candidates;
         let winners = attribution.winners;
@@ -202,8 +202,11 @@ impl RecordSale {
         sale.lead_id = Some(known.id);
         // The verdict on all events replaces these. They tell it what the request named.
         let leads = [None, other.map(AsRef::as_ref)];
-        sale.candidates =
-            attribution::attribute(context.set, context.account_id, leads, referral, occurred_at)?.candidates;
+        // They win nothing here, so the first purchase does not matter.
+        let first_purchase = FirstPurchase::At(None);
+        let (set, account_id) = (&*context.set, context.account_id);
+        let attribution = attribution::attribute(set, account_id, leads, referral, first_purchase, occurred_at)?;
+        sale.candidates = attribution.candidates;
         self.leave_unmatched(context, Some(known), None, sale)?;
         let mut lead = known.as_ref().clone();
         self.note_event(context, &mut lead, occurred_at)?;

@@ -14,7 +14,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::attribution::{self, Attribution, Referral, SentRefId};
+use super::attribution::{self, Attribution, FirstPurchase, Referral, SentRefId};
 use super::commission::{Claim, Claims, credits_of};
 use super::context::Context;
 use super::customer;
@@ -259,13 +259,14 @@ pub(super) fn judge_in_order(
     // The bindings, each with the number of events until it.
     let mut bindings: Vec<(usize, Binding)> = Vec::new();
     let mut by_hand = lead.details.manual_bindings.iter().peekable();
+    let first_purchase = FirstPurchase::At(first_purchase_among(events.iter()));
     for event in events {
         while let Some(manual) = by_hand.next_if(|manual| manual.precedes(event.occurred_at, event.created_at)) {
             bindings.push((verdicts.len(), manual.binding.clone()));
         }
         let binding = bindings.last().map(|(_, binding)| binding);
         let probe = Lead { binding: binding.cloned(), ..lead.clone() };
-        let (verdict, referred_at) = judge(set, &probe, event)?;
+        let (verdict, referred_at) = judge(set, &probe, event, first_purchase)?;
         let gives_way = event.kind.is_attributed_as_sale() && gives_way(lead, &verdict.candidates);
         if let Some(referred_at) = referred_at
             && (binding.is_none() || gives_way)
@@ -297,7 +298,9 @@ fn judge_alone(
 ) -> Result<(Verdicts, Option<Binding>), Refusal> {
     let Some(event) = events.iter().find(|event| Some(event.id) == told) else { return Ok((Vec::new(), None)) };
     let present = lead.binding.clone().filter(|binding| !binding.is_later_than(event.occurred_at));
-    let (verdict, referred_at) = judge(set, &Lead { binding: present, ..lead.clone() }, event)?;
+    let first_purchase = first_purchase_among(events.iter()).into_iter().chain(lead.first_sale_at).min();
+    let probe = Lead { binding: present, ..lead.clone() };
+    let (verdict, referred_at) = judge(set, &probe, event, FirstPurchase::At(first_purchase))?;
     let is_late = lead.binding.as_ref().is_some_and(|binding| event.occurred_at < binding.bound_at);
     let binding = match referred_at {
         Some(referred_at) if !is_late && gives_way(lead, &verdict.candidates) => {
@@ -339,12 +342,17 @@ fn credit_of_then(set: &WorkingSet, event: &Conversion, id: EnrollmentId) -> Res
 }
 
 /// Judges one event by the binding of its lead. Also when the evidence of the winners happened.
-fn judge(set: &WorkingSet, lead: &Lead, event: &Conversion) -> Result<(Verdict, Option<Time>), Refusal> {
+fn judge(
+    set: &WorkingSet,
+    lead: &Lead,
+    event: &Conversion,
+    first_purchase: FirstPurchase,
+) -> Result<(Verdict, Option<Time>), Refusal> {
     let occurred_at = event.occurred_at;
     let other = other_lead(set, lead, event)?;
     let leads = [Some(lead), other.as_ref()];
-    let Attribution { winners, candidates } =
-        attribution::attribute(set, event.account_id, leads, &referral_of(event), occurred_at)?;
+    let Attribution { winners, candidates, .. } =
+        attribution::attribute(set, event.account_id, leads, &referral_of(event), first_purchase, occurred_at)?;
     let binding = lead.binding.as_ref().filter(|_| !gives_way(lead, &candidates));
     let claims = claims_of(set, &winners, binding, occurred_at)?;
     // A customer signs up once, so only the sign-up that binds it earns.
@@ -395,6 +403,55 @@ fn look_up_customers(context: &mut Context<'_>, events: &[Arc<Conversion>]) -> R
     of_leads.and(of_others).map(|_| ())
 }
 
+/// Who is credited with an event of a known or a new customer that is told now. The customer's first purchase is looked up if a program asks for it.
+pub(super) fn attribute_told(
+    context: &mut Context<'_>,
+    leads: [Option<&Lead>; 2],
+    known: Option<&Lead>,
+    customer: &Customer,
+    referral: &Referral,
+    occurred_at: Time,
+) -> Result<Attribution, Refusal> {
+    let account_id = context.account_id;
+    let by = |set: &WorkingSet, first_purchase| {
+        attribution::attribute(set, account_id, leads, referral, first_purchase, occurred_at)
+    };
+    let attribution = by(context.set, FirstPurchase::NotLookedUp)?;
+    if !attribution.asks_for_first_purchase {
+        return Ok(attribution);
+    }
+    let first_purchase = first_purchase_of(context, known, customer)?;
+    by(context.set, FirstPurchase::At(first_purchase))
+}
+
+/// When a customer first bought, as far as it was told.
+fn first_purchase_of(
+    context: &mut Context<'_>,
+    lead: Option<&Lead>,
+    customer: &Customer,
+) -> Result<Option<Time>, Refusal> {
+    let account_id = context.account_id;
+    let names = lead.map(Lead::selectors).unwrap_or_default().into_iter().chain(customer.selectors());
+    let wanted = &mut context.set.wanted().names;
+    wanted.unmatched_sales.extend(names.map(|name| (account_id, name)));
+    if let Some(lead) = lead {
+        wanted.timelines.insert((account_id, lead.id));
+    }
+    let unmatched = context.set.unmatched_sales_of(account_id, lead, customer)?;
+    let first = first_purchase_among(unmatched);
+    let Some(lead) = lead else { return Ok(first) };
+    let (rows, _) = context.set.timeline_of(account_id, lead.id)?;
+    Ok(first.into_iter().chain(first_purchase_among(rows)).chain(lead.first_sale_at).min())
+}
+
+/// When the first sale of more than zero happened.
+fn first_purchase_among<'event>(events: impl IntoIterator<Item = &'event Arc<Conversion>>) -> Option<Time> {
+    let is_purchase = |event: &&Arc<Conversion>| {
+        event.kind == ConversionKind::Sale && event.amount.is_some_and(|amount| amount.amount_minor > 0)
+    };
+    events.into_iter().filter(is_purchase).map(|event| event.occurred_at).min()
+}
+
 /// All results, or the first refusal once all are known.
 fn all<T>(results: impl Iterator<Item = Result<T, Refusal>>) -> Result<Vec<T>, Refusal> {
     results.collect::<Vec<_>>().into_iter().collect()
@@ -426,8 +483,11 @@ pub(super) fn customer_of(context: &mut Context<'_>, sale: &Conversion) -> Resul
 fn judge_without_lead(context: &mut Context<'_>, sale: &Arc<Conversion>) -> Result<(), Refusal> {
     let account_id: AccountId = context.account_id;
     look_up_evidence(context, sale)?;
-    let (verdict, referred_at) = judge_unnamed(context.set, sale)?;
     let customer = customer_of(context, sale)?;
+    context.set.wanted().unmatched_sales(account_id, &customer);
+    let sales = context.set.unmatched_sales_of(account_id, None, &customer)?;
+    let first_purchase = FirstPurchase::At(first_purchase_among(sales));
+    let (verdict, referred_at) = judge_without_binding(context.set, sale, first_purchase)?;
     if referred_at.is_some() && !customer.is_unnamed() {
         let lead = customer::new_lead(context, &customer, LeadState::of_new(sale.kind));
         // The new lead's history is complete, because nothing was recorded for it before.
@@ -439,8 +499,17 @@ fn judge_without_lead(context: &mut Context<'_>, sale: &Arc<Conversion>) -> Resu
 
 /// Judges a sale by itself, as that of an unknown customer. Also when the evidence of the winners happened.
 pub(super) fn judge_unnamed(set: &WorkingSet, sale: &Conversion) -> Result<(Verdict, Option<Time>), Refusal> {
-    let Attribution { winners, candidates } =
-        attribution::attribute(set, sale.account_id, [None; 2], &referral_of(sale), sale.occurred_at)?;
+    judge_without_binding(set, sale, FirstPurchase::At(None))
+}
+
+fn judge_without_binding(
+    set: &WorkingSet,
+    sale: &Conversion,
+    first_purchase: FirstPurchase,
+) -> Result<(Verdict, Option<Time>), Refusal> {
+    let (account_id, occurred_at) = (sale.account_id, sale.occurred_at);
+    let Attribution { winners, candidates, .. } =
+        attribution::attribute(set, account_id, [None; 2], &referral_of(sale), first_purchase, occurred_at)?;
     let claims = claims_of(set, &winners, None, sale.occurred_at)?;
     Ok((Verdict { claims, candidates, may_earn: true, customer_sale: None }, referred_at(&winners)))
 }

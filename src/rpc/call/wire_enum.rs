@@ -179,7 +179,7 @@ wire_enums! {
         Won, LowerPrecedence, OtherClick, OutsideWindow, EnrollmentEnded, ProgramArchived, LinkRevoked, CouponRemoved,
         Unknown, AfterConversion, NotYetMade, AffiliateNotActive, CouponOfOtherItem, OfferOver, KindNotDeclared,
         AgreementNotAccepted, CouponNotYetValid, CouponExpired, CouponOfOtherChannel,
-        CouponExhausted, CouponUsedByCustomer,
+        CouponExhausted, CouponUsedByCustomer, NotANewCustomer,
     }
     EventKind = EventKind {
         LeadRecorded, SaleRecorded, SaleAttributed, SaleRefunded, RefundRecorded, RefundExceededSale, RefundWaiting, CancellationRecorded,

@@ -111,6 +111,7 @@ fn fault_value(result: CandidateResult) -> pb::CouponFault {
         | CandidateResult::OtherClick
         | CandidateResult::OutsideWindow
         | CandidateResult::AfterConversion
+        | CandidateResult::NotANewCustomer
         | CandidateResult::LinkRevoked => pb::CouponFault::Unknown,
     }
 }
@@ -139,6 +140,9 @@ pub(in crate::rpc) const fn fault_text(result: CandidateResult) -> &'static str 
         CandidateResult::CouponExhausted => "credits nobody, because the coupon was used as often as max_uses allows",
         CandidateResult::CouponUsedByCustomer => {
             "credits nobody, because the customer used the coupon as often as max_uses_per_customer allows"
+        }
+        CandidateResult::NotANewCustomer => {
+            "credits nobody, because the customer had bought before, and the coupon's program pays for new customers only"
         }
         _ => "credits nobody, because no coupon of the account has this code",
     }

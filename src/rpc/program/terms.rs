@@ -37,6 +37,7 @@ pub(in crate::rpc) fn read(fields: &mut Fields, field: &str, terms: Option<&pb::
             hold_period_days: fields.number("hold_period_days", hold_period_days, 0..=DAYS_MAX),
             attribution_model: model.unwrap_or(AttributionModel::LastClick),
             attribution_window_days: fields.number("attribution_window_days", window_days, 1..=DAYS_MAX),
+            new_customers_only: terms.new_customers_only,
             precedence: precedence(fields, &terms.precedence),
             rounding: fields.optional_value("rounding", terms.rounding).unwrap_or(Rounding::HalfEven),
             custom_kinds: custom_kinds(fields, &terms.custom_kinds),
@@ -174,7 +175,7 @@ pub(super) fn canonical(sent: &pb::Terms) -> Cow<'_, pb::Terms> {
         caps: caps::canonical(&sent.caps),
         threshold_bonuses: thresholds::canonical(&sent.threshold_bonuses),
         ladder: canonical::inside(sent.ladder.as_ref(), ladder::canonical);
-        as_sent: commission, customer_reward, enrollment_bonus,
+        as_sent: commission, new_customers_only, customer_reward, enrollment_bonus,
     )
 }
 
@@ -202,6 +203,7 @@ pub(super) fn render(terms: &Terms) -> pb::Terms {
         hold_period_days: Some(draft.hold_period_days),
         attribution_model: draft.attribution_model.number(),
         attribution_window_days: Some(draft.attribution_window_days),
+        new_customers_only: draft.new_customers_only,
         precedence: draft.precedence.iter().map(|source| source.number()).collect(),
         rounding: draft.rounding.number(),
         custom_kinds: draft.custom_kinds.clone(),

@@ -141,6 +141,9 @@ form! {
         customer_reward: Option<CustomerRewardPromiseForm>,
         enrollment_bonus: Option<EnrollmentBonusForm>,
     }
+    unless_usual {
+        new_customers_only: bool = false,
+    }
 }
 
 form! {

@@ -44,6 +44,7 @@ struct Earned {
 struct Telling {
     caps: [Vec<pb::Cap>; 2],
     ladders: [Option<pb::Ladder>; 2],
+    new_customers_only: [bool; 2],
     rules: Rules,
     audit: Audit,
     programs: Vec<String>,
@@ -81,6 +82,7 @@ impl Telling {
         let mut telling = Self {
             caps: history.caps.clone(),
             ladders: history.ladders.clone(),
+            new_customers_only: history.new_customers_only,
             rules: Rules::new(),
             audit: Audit::default(),
             programs: Vec::new(),
@@ -96,6 +98,7 @@ impl Telling {
                 precedence: precedence.map(i32::from).to_vec(),
                 caps: history.caps[place].clone(),
                 ladder: history.ladders[place].clone(),
+                new_customers_only: history.new_customers_only[place],
                 ..Default::default()
             };
             let request = pb::CreateProgramRequest {
@@ -183,6 +186,7 @@ impl Telling {
                     reach,
                     caps: self.caps[program].clone(),
                     ladder: self.ladders[program].clone(),
+                    new_customers_only: self.new_customers_only[program],
                     ..Default::default()
                 };
                 let id = self.programs[program].clone();
@@ -444,9 +448,12 @@ fn other_terms() -> impl Strategy<Value = pb::Terms> {
             ..Default::default()
         }),
     );
-    (rate, orders, select(values::<pb::AttributionModel>()), select(vec![1, 4, 60]), first_only, caps()).prop_map(
-        |(rate, order, model, window_days, rule, caps)| pb::Terms {
+    let new_only = prop::bool::weighted(0.3);
+    let windows = select(vec![1, 4, 60]);
+    (rate, orders, select(values::<pb::AttributionModel>()), windows, first_only, caps(), new_only).prop_map(
+        |(rate, order, model, window_days, rule, caps, new_customers_only)| pb::Terms {
             caps,
+            new_customers_only,
             commission: Some(pb::Commission { rate: Some(rate) }),
             attribution_model: model,
             attribution_window_days: Some(window_days),

@@ -107,6 +107,7 @@ pub(super) fn terms(step: &Step, commission_place: usize, currency: &str) -> pb:
         rounding: rounding.unwrap_or_default().into(),
         reach: reach.unwrap_or_default().into(),
         precedence,
+        new_customers_only: step.words.iter().any(|word| word == "new-customers-only"),
         custom_kinds: step.option("kinds").map_or_else(Vec::new, |names| names.split(',').map(str::to_owned).collect()),
         ..pb::Terms::default()
     }

@@ -223,6 +223,7 @@ pub(crate) fn terms() -> Terms {
             hold_period_days: 30,
             attribution_model: AttributionModel::FirstClick,
             attribution_window_days: 60,
+            new_customers_only: false,
             precedence: [AttributionSource::Click, AttributionSource::Coupon, AttributionSource::LeadBinding],
             rounding: Rounding::HalfUp,
             custom_kinds: Vec::new(),

@@ -1691,6 +1691,8 @@ pub enum CandidateResult {
     CouponExhausted = 20,
     /// The customer had used the coupon as often as its `max_uses_per_customer` allows when the sale was told.
     CouponUsedByCustomer = 21,
+    /// The program pays for new customers only, and the customer had bought before the click, or before the event with the coupon or ref_id.
+    NotANewCustomer = 22,
 }
 impl CandidateResult {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1721,6 +1723,7 @@ impl CandidateResult {
             Self::CouponOfOtherChannel => "CANDIDATE_RESULT_COUPON_OF_OTHER_CHANNEL",
             Self::CouponExhausted => "CANDIDATE_RESULT_COUPON_EXHAUSTED",
             Self::CouponUsedByCustomer => "CANDIDATE_RESULT_COUPON_USED_BY_CUSTOMER",
+            Self::NotANewCustomer => "CANDIDATE_RESULT_NOT_A_NEW_CUSTOMER",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1752,6 +1755,7 @@ impl CandidateResult {
             "CANDIDATE_RESULT_COUPON_USED_BY_CUSTOMER" => {
                 Some(Self::CouponUsedByCustomer)
             }
+            "CANDIDATE_RESULT_NOT_A_NEW_CUSTOMER" => Some(Self::NotANewCustomer),
             _ => None,
         }
     }
@@ -2272,6 +2276,12 @@ pub struct Terms {
     /// this many days earlier.
     #[prost(int32, optional, tag = "7")]
     pub attribution_window_days: ::core::option::Option<i32>,
+    /// Whether a click, coupon or ref_id refers new customers only. It then credits nobody if the customer had bought before it, from whomever: a
+    /// sale of more than zero that Headwater knows, referred or not, and whatever was refunded of it. The candidate's result is NOT_A_NEW_CUSTOMER.
+    /// A customer who is bound stays bound, so that later purchases earn, and AttributeLead binds any customer. Sales whose requests name no
+    /// customer are those of new ones. Default: no.
+    #[prost(bool, tag = "22")]
+    pub new_customers_only: bool,
     /// The order of precedence of the sources, the highest first. The list has all three sources, each once, or is empty. Empty
     /// means: lead binding, coupon, click.
     #[prost(enumeration = "AttributionSource", repeated, tag = "8")]

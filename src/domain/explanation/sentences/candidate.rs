@@ -108,6 +108,9 @@ fn why_lost(event: &Conversion, explanation: &Explanation, told: &CandidateExpla
         CandidateResult::CouponUsedByCustomer => {
             format!("the customer had used the coupon {} times", told.coupon_max_uses)
         }
+        CandidateResult::NotANewCustomer => {
+            "the customer had bought before, and the program pays for new customers only".to_owned()
+        }
         CandidateResult::Unknown => "the account has nothing of this name".to_owned(),
     }
 }

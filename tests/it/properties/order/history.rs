@@ -107,6 +107,8 @@ pub(super) struct History {
     pub(super) caps: [Vec<pb::Cap>; 2],
     /// The ladders of all versions of each program's terms.
     pub(super) ladders: [Option<pb::Ladder>; 2],
+    /// Whether all versions of each program's terms pay for new customers only.
+    pub(super) new_customers_only: [bool; 2],
     pub(super) items: Vec<Item>,
 }
 
@@ -187,12 +189,15 @@ pub(super) fn history() -> impl Strategy<Value = History> {
         ]
     };
     let model = || select(values::<pb::AttributionModel>());
-    ((model(), model()), (orders(), orders()), (caps(), caps()), prop::collection::vec(item(), 3..=8)).prop_map(
-        |(models, precedences, caps, items)| History {
+    let new_only = || prop::bool::weighted(0.3);
+    let items = prop::collection::vec(item(), 3..=8);
+    ((model(), model()), (orders(), orders()), (caps(), caps()), (new_only(), new_only()), items).prop_map(
+        |(models, precedences, caps, new_customers_only, items)| History {
             models: models.into(),
             precedences: precedences.into(),
             caps: caps.into(),
             ladders: [None, None],
+            new_customers_only: new_customers_only.into(),
             items,
         },
     )
