@@ -91,6 +91,9 @@ pub struct LeadDetails {
     /// How many sales were credited, for the programs whose commission rules ask for it. In the order of the programs.
     pub sale_counts: Vec<SaleCount>,
     pub customer_rewards: CustomerRewards,
+    /// The time of the last event for which a program that pays for new customers only asked whether this is one. A purchase before it that is
+    /// told later changes the answer.
+    pub asked_for_new_at: Option<Time>,
     /// The ISO 3166-1 code of the country that the last sign-up or sale named.
     pub country_code: String,
 }
@@ -116,6 +119,11 @@ impl SaleCount {
 }
 
 impl LeadDetails {
+    /// Keeps the time of an event for which it mattered whether the customer is new.
+    pub fn keep_asked_for_new(&mut self, occurred_at: Option<Time>) {
+        self.asked_for_new_at = self.asked_for_new_at.max(occurred_at);
+    }
+
     /// Keeps a binding by hand, in its place.
     pub fn keep_manual_binding(&mut self, manual: ManualBinding) {
         let at = |other: &ManualBinding| (other.binding.bound_at, other.made_at);

@@ -104,7 +104,7 @@ pub(super) enum FirstPurchase {
 /// The winners, and the result of each candidate.
 pub(super) struct Attribution {
     pub(super) winners: Winners,
-    /// Whether a program asks for the customer's first purchase, which was not looked up.
+    /// Whether a program asks for the customer's first purchase.
     pub(super) asks_for_first_purchase: bool,
     /// All candidates, the strongest source first.
     pub(super) candidates: Vec<Candidate>,
@@ -286,7 +286,7 @@ pub(super) fn attribute(
 }
 
 /// Lets the candidates lose whose programs pay for new customers only, if the customer had bought before they referred it. Returns whether
-/// that is not known. If the binding wins anyway, it does not matter.
+/// there are such candidates. If the binding wins anyway, it does not matter.
 fn drop_known_customers(
     set: &WorkingSet,
     runners: &mut [Runner<'_>],
@@ -299,20 +299,19 @@ fn drop_known_customers(
     {
         return Ok(false);
     }
-    let mut is_unknown = false;
+    let mut is_asked = false;
     for runner in runners.iter_mut().filter(|runner| runner.source() != AttributionSource::LeadBinding) {
         if !runner.is_open() || !runner.rules(set, occurred_at)?.is_some_and(|rules| rules.new_customers_only) {
             continue;
         }
-        match first_purchase {
-            FirstPurchase::NotLookedUp => is_unknown = true,
-            FirstPurchase::At(Some(bought_at)) if bought_at < runner.referred_at.min(occurred_at) => {
-                runner.lose(CandidateResult::NotANewCustomer);
-            }
-            FirstPurchase::At(_) => {}
+        is_asked = true;
+        if let FirstPurchase::At(Some(bought_at)) = first_purchase
+            && bought_at < runner.referred_at.min(occurred_at)
+        {
+            runner.lose(CandidateResult::NotANewCustomer);
         }
     }
-    Ok(is_unknown)
+    Ok(is_asked)
 }
 
 /// Lets the open candidates of the strongest source win, and all others lose. The bindings of a second lead win nothing beside those of the

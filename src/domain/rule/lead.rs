@@ -17,12 +17,11 @@ pub use update::UpdateLead;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::attribution::{self, Referral};
+use super::attribution::{self, Attribution, Referral};
 use super::commission::{self, credits_of};
 use super::context::{Context, Rule};
 use super::customer;
 use super::customer_reward;
-use super::shared_credit::Winners;
 use super::tally;
 use super::terms::applicable_terms;
 use super::timeline::{self, claims_of, referred_at};
@@ -111,7 +110,8 @@ impl RecordLead {
         known: Option<&Arc<Lead>>,
         occurred_at: Time,
     ) -> Result<LeadOutcome, Refusal> {
-        let (mut made, winners) = self.conversion(context, &lead, known, occurred_at)?;
+        let (mut made, attribution) = self.conversion(context, &lead, known, occurred_at)?;
+        let winners = attribution.winners;
         let Some(referred_at) = referred_at(&winners) else {
             let lead = customer::put_touched(context, lead, known);
             let made = context.put(made);
@@ -121,6 +121,7 @@ impl RecordLead {
         let claims = claims_of(context.set, &winners, None, occurred_at)?;
         let credits = credits_of(&claims);
         lead.binding = Some(customer::binding(credits.clone(), occurred_at, referred_at));
+        lead.details.keep_asked_for_new(attribution.asks_for_first_purchase.then_some(occurred_at));
         made.outcome = ConversionOutcome::Attributed;
         made.credits = credits.clone();
         made.is_told = true;
@@ -168,18 +169,18 @@ impl RecordLead {
         lead: &Lead,
         known: Option<&Arc<Lead>>,
         occurred_at: Time,
-    ) -> Result<(Conversion, Winners), Refusal> {
+    ) -> Result<(Conversion, Attribution), Refusal> {
         let (referral, known) = (&self.referral, known.map(AsRef::as_ref));
         let attribution = timeline::attribute_told(context, [None; 2], known, &self.customer, referral, occurred_at)?;
         let mut made = conversion(context, ConversionKind::Lead, &self.event_id, lead, occurred_at);
         made.tid = self.referral.known_tid(context.set, context.account_id)?;
-        made.candidates = attribution.candidates;
+        made.candidates.clone_from(&attribution.candidates);
         if let Some(code) = &self.referral.coupon_code {
             made.order.coupon_code.clone_from(code);
         }
         made.order.metadata.clone_from(&self.metadata);
         made.order.country_code.clone_from(&self.customer.country_code);
-        Ok((made, attribution.winners))
+        Ok((made, attribution))
     }
 }
 

@@ -117,10 +117,15 @@ impl Rule for RecordSale {
 }
 
 impl RecordSale {
-    /// Whether other events of a customer must be judged again: the sale happened before the binding or before a sale that has a number, or
-    /// it says that other sales are the customer's.
+    /// Whether other events of a customer must be judged again: the sale happened before the binding or before a sale that has a number, it is a
+    /// purchase of before an event for which the customer had to be new, or it says that other sales are the customer's.
     fn changes_history(&self, context: &Context<'_>, lead: &Lead, occurred_at: Time) -> Result<bool, Refusal> {
         if self.kind == ConversionKind::Sale && sale_count::is_late(lead, occurred_at) {
+            return Ok(true);
+        }
+        let is_purchase =
+            self.kind == ConversionKind::Sale && self.amount.is_some_and(|amount| amount.amount_minor > 0);
+        if is_purchase && lead.details.asked_for_new_at > Some(occurred_at) {
             return Ok(true);
         }
         let Some(binding) = &lead.binding else { return Ok(false) };
@@ -170,7 +175,8 @@ impl RecordSale {
         let binding = (!is_bound).then(|| customer::binding(credits_of(&claims), sale.occurred_at, referred_at));
         let count = counted.map(|(_, count)| count);
         let granted = customer_reward::granted_by(&sale, &claims, sale.order.customer_sale, context.now);
-        let lead = self.referred_lead(context, known, binding, count, granted, sale.occurred_at)?;
+        let asked_at = attribution.asks_for_first_purchase.then_some(sale.occurred_at);
+        let lead = self.referred_lead(context, known, binding, count, granted, asked_at, sale.occurred_at)?;
         sale.lead_id = lead.as_ref().map(|lead| lead.id);
         let mut recorded = credit_sale(context, sale, &claims)?;
         if let Some(lead) = lead.filter(|_| !is_bound) {
@@ -251,6 +257,7 @@ impl RecordSale {
         binding: Option<Binding>,
         count: Option<SaleCount>,
         granted: Option<CustomerReward>,
+        asked_at: Option<Time>,
         occurred_at: Time,
     ) -> Result<Option<Arc<Lead>>, Refusal> {
         if known.is_none() && self.customer.is_unnamed() {
@@ -269,6 +276,7 @@ impl RecordSale {
         if let Some(reward) = granted {
             lead.details.customer_rewards.grant(reward);
         }
+        lead.details.keep_asked_for_new(asked_at);
         self.note_event(context, &mut lead, occurred_at)?;
         Ok(Some(customer::put_touched(context, lead, known.as_ref())))
     }

@@ -208,8 +208,9 @@ pub(super) fn judge_again(
 ) -> Result<Arc<Lead>, Refusal> {
     let (events, is_whole) = events_of(context, &lead)?;
     let mut verdicts = if is_whole {
-        let (verdicts, binding) = judge_in_order(context.set, &lead, &events)?;
+        let (verdicts, binding, asked_at) = judge_in_order(context.set, &lead, &events)?;
         lead.binding = binding;
+        lead.details.keep_asked_for_new(asked_at);
         verdicts
     } else {
         // The history is too long to be judged again, so the event is judged by the binding that the lead has.
@@ -249,13 +250,14 @@ pub(super) fn events_of(context: &mut Context<'_>, lead: &Lead) -> Result<(Vec<A
     Ok((events, is_whole))
 }
 
-/// The verdicts on all events, and the binding after the last one.
+/// The verdicts on all events, the binding after the last one, and the time of the last event for which the customer had to be new.
 pub(super) fn judge_in_order(
     set: &WorkingSet,
     lead: &Lead,
     events: &[Arc<Conversion>],
-) -> Result<(Verdicts, Option<Binding>), Refusal> {
+) -> Result<(Verdicts, Option<Binding>, Option<Time>), Refusal> {
     let mut verdicts: Verdicts = Vec::new();
+    let mut asked_at = None;
     // The bindings, each with the number of events until it.
     let mut bindings: Vec<(usize, Binding)> = Vec::new();
     let mut by_hand = lead.details.manual_bindings.iter().peekable();
@@ -266,7 +268,8 @@ pub(super) fn judge_in_order(
         }
         let binding = bindings.last().map(|(_, binding)| binding);
         let probe = Lead { binding: binding.cloned(), ..lead.clone() };
-        let (verdict, referred_at) = judge(set, &probe, event, first_purchase)?;
+        let Judged { verdict, referred_at, is_new_asked } = judge(set, &probe, event, first_purchase)?;
+        asked_at = is_new_asked.then_some(event.occurred_at).or(asked_at);
         let gives_way = event.kind.is_attributed_as_sale() && gives_way(lead, &verdict.candidates);
         if let Some(referred_at) = referred_at
             && (binding.is_none() || gives_way)
@@ -286,7 +289,7 @@ pub(super) fn judge_in_order(
             }
         }
     }
-    Ok((verdicts, bindings.pop().map(|(_, binding)| binding)))
+    Ok((verdicts, bindings.pop().map(|(_, binding)| binding), asked_at))
 }
 
 /// The verdict on the event that is told, by the lead's present binding. Also the new binding, if the present one gives way to it.
@@ -300,7 +303,7 @@ fn judge_alone(
     let present = lead.binding.clone().filter(|binding| !binding.is_later_than(event.occurred_at));
     let first_purchase = first_purchase_among(events.iter()).into_iter().chain(lead.first_sale_at).min();
     let probe = Lead { binding: present, ..lead.clone() };
-    let (verdict, referred_at) = judge(set, &probe, event, FirstPurchase::At(first_purchase))?;
+    let Judged { verdict, referred_at, .. } = judge(set, &probe, event, FirstPurchase::At(first_purchase))?;
     let is_late = lead.binding.as_ref().is_some_and(|binding| event.occurred_at < binding.bound_at);
     let binding = match referred_at {
         Some(referred_at) if !is_late && gives_way(lead, &verdict.candidates) => {
@@ -341,23 +344,28 @@ fn credit_of_then(set: &WorkingSet, event: &Conversion, id: EnrollmentId) -> Res
     Ok(customer::credit(enrollment, 0, AttributionSource::LeadBinding, Way::default(), share_ppm))
 }
 
-/// Judges one event by the binding of its lead. Also when the evidence of the winners happened.
-fn judge(
-    set: &WorkingSet,
-    lead: &Lead,
-    event: &Conversion,
-    first_purchase: FirstPurchase,
-) -> Result<(Verdict, Option<Time>), Refusal> {
+/// The verdict on an event.
+struct Judged {
+    verdict: Verdict,
+    /// When the evidence of the winners happened.
+    referred_at: Option<Time>,
+    /// Whether it mattered if the customer is new.
+    is_new_asked: bool,
+}
+
+/// Judges one event by the binding of its lead.
+fn judge(set: &WorkingSet, lead: &Lead, event: &Conversion, first_purchase: FirstPurchase) -> Result<Judged, Refusal> {
     let occurred_at = event.occurred_at;
     let other = other_lead(set, lead, event)?;
     let leads = [Some(lead), other.as_ref()];
-    let Attribution { winners, candidates, .. } =
+    let Attribution { winners, candidates, asks_for_first_purchase: is_new_asked } =
         attribution::attribute(set, event.account_id, leads, &referral_of(event), first_purchase, occurred_at)?;
     let binding = lead.binding.as_ref().filter(|_| !gives_way(lead, &candidates));
     let claims = claims_of(set, &winners, binding, occurred_at)?;
     // A customer signs up once, so only the sign-up that binds it earns.
     let may_earn = event.kind != ConversionKind::Lead || lead.binding.is_none();
-    Ok((Verdict { claims, candidates, may_earn, customer_sale: None }, referred_at(&winners)))
+    let verdict = Verdict { claims, candidates, may_earn, customer_sale: None };
+    Ok(Judged { verdict, referred_at: referred_at(&winners), is_new_asked })
 }
 
 /// Judges the events of a visitor again that happened after a click.

@@ -84,6 +84,7 @@ form! {
         sale_counts: Vec<SaleCountForm>,
         customer_rewards: Vec<CustomerRewardForm>,
         country_code: Text<'a>,
+        asked_for_new_at: Option<Time>,
     }
 }
 
