@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::id::{AffiliateId, ConversionId, ProgramId};
-use super::ladder::Ladder;
 use super::money::Currency;
 use super::program::{Terms, TermsDraft};
 use super::tally::{Cap, CapScope};
@@ -99,15 +98,15 @@ impl ProposedTerms {
         let mut versions: Vec<_> = versions.iter().filter(|terms| terms.program_id == self.terms.program_id).collect();
         versions.sort_by_key(|terms| terms.version);
         let mut since = BTreeMap::new();
-        let mut before: Option<(&Ladder, i32)> = None;
+        let mut before: Option<(&TermsDraft, i32)> = None;
         for terms in versions {
             let (version, rules) = match terms.version == replaced {
                 true => (Self::VERSION, &self.terms.rules),
                 false => (terms.version, &terms.rules),
             };
-            before = rules.ladder.as_ref().map(|ladder| {
-                let goes_on = before.filter(|(before, _)| ladder.goes_on(before));
-                (ladder, goes_on.map_or(terms.version, |(_, since)| since))
+            before = rules.ladder.as_ref().map(|_| {
+                let goes_on = before.filter(|(before, _)| rules.tallies_since(before).is_some());
+                (rules, goes_on.map_or(terms.version, |(_, since)| since))
             });
             since.extend(before.map(|(_, counting_since)| (version, counting_since)));
         }

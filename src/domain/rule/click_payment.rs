@@ -76,6 +76,7 @@ fn price(
         coupon_code: "",
         item_sku: "",
         plan: "",
+        collections: &[],
         custom_kind: "",
         order_id: "",
         metadata: &none,

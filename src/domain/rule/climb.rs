@@ -35,7 +35,7 @@ pub(super) struct Climber {
 }
 
 /// A climber has this in its tally from a moment on. The first time it meets a step.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Climb {
     pub(super) at: Told,
     pub(super) rank: Rank,
@@ -107,8 +107,8 @@ impl Climbs {
                     *sum = sum.saturating_add(*minor);
                 }
             }
-            tally.replace(part.unwrap_or_default(), climb.part)?;
-            *part = Some(climb.part);
+            tally.replace(part.as_ref().unwrap_or(&LadderPart::default()), &climb.part)?;
+            *part = Some(climb.part.clone());
         }
         Ok(earned)
     }

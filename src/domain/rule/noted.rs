@@ -35,7 +35,8 @@ pub(super) fn with_noted(
     let mut asked: Vec<_> = rules.flat_map(CommissionRule::noted_comparisons).collect();
     asked.retain(|compare| noted.get(&compare.field.noted_as(&compare.key)).is_none());
     for compare in asked {
-        let about = About { lead_id: event.lead_id, affiliate_id: credit.affiliate_id, credited: Some((credit, terms)) };
+        let about =
+            About { lead_id: event.lead_id, affiliate_id: credit.affiliate_id, credited: Some((credit, terms)) };
         let value = value_of(context, &about, compare)?;
         noted.keep(compare.field.noted_as(&compare.key), &value);
     }
@@ -83,13 +84,11 @@ struct About<'event> {
     credited: Option<(&'event Credit, &'event Terms)>,
 }
 
-fn value_of(
-    context: &mut Context<'_>,
-    about: &About<'_>,
-    compare: &Compare,
-) -> Result<String, Refusal> {
+fn value_of(context: &mut Context<'_>, about: &About<'_>, compare: &Compare) -> Result<String, Refusal> {
     Ok(match compare.field {
-        ConditionField::AffiliateCountry => affiliate(context, about.affiliate_id)?.profile.address.country_code.clone(),
+        ConditionField::AffiliateCountry => {
+            affiliate(context, about.affiliate_id)?.profile.address.country_code.clone()
+        }
         ConditionField::AffiliateGroup => {
             affiliate(context, about.affiliate_id)?.group_id.map(|id| id.to_string()).unwrap_or_default()
         }
@@ -101,12 +100,8 @@ fn value_of(
             let lead = lead(context, about.lead_id)?;
             lead.map(|lead| lead.details.country_code.clone()).unwrap_or_default()
         }
-        ConditionField::AffiliateSaleCount => {
-            sold(context, about)?.map_or(0, |tally| tally.sale_count).to_string()
-        }
-        ConditionField::AffiliateSalesAmount => {
-            sold(context, about)?.map_or(0, |tally| tally.amount_minor).to_string()
-        }
+        ConditionField::AffiliateSaleCount => sold(context, about)?.map_or(0, |tally| tally.sale_count).to_string(),
+        ConditionField::AffiliateSalesAmount => sold(context, about)?.map_or(0, |tally| tally.amount_minor).to_string(),
         _ => String::new(),
     })
 }

@@ -54,8 +54,7 @@ pub fn simulate(
     now: Time,
     ids: &mut dyn IdSource,
 ) -> Result<Vec<SimulatedConversion>, Refusal> {
-    let mut context =
-        Context { set, account_id, now, ids, cause_id: String::new(), key_id: None, touched: Vec::new() };
+    let mut context = Context { set, account_id, now, ids, cause_id: String::new(), key_id: None, touched: Vec::new() };
     let simulated = loop {
         let simulated = compare(&mut context, customer, proposed, tallies);
         context.set.roll_back();

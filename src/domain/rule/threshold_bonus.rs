@@ -148,6 +148,7 @@ fn pay(
         created_at: context.now,
         updated_at: context.now,
         deny_reason: String::new(),
+        click: None,
         payout_id: None,
         approved_at: None,
     });

@@ -1782,6 +1782,9 @@ pub struct SaleLine {
     /// The plan that was bought with the line, up to 128 characters. Empty: the plan of the sale.
     #[prost(string, tag = "5")]
     pub plan: ::prost::alloc::string::String,
+    /// The collections of the shop that the item is in, as for `RecordSaleRequest.collections`. Empty: those of the sale.
+    #[prost(string, repeated, tag = "6")]
+    pub collections: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// What a refund takes of a line of its sale.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1832,6 +1835,9 @@ pub struct ConversionLine {
     /// How many units of a sale's line were refunded so far, as far as refunds told units.
     #[prost(int32, tag = "7")]
     pub refunded_quantity: i32,
+    /// The collections of the item, in order and each once. Empty: those of the sale.
+    #[prost(string, repeated, tag = "8")]
+    pub collections: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// An amount in some unit: the value of a reward, a balance or a ledger entry. The reward of a conversion is in cash; CreateReward
 /// takes every unit. A client must be ready for a member that it does not know. A sum that does not fit into the member's number is
@@ -2049,7 +2055,7 @@ pub mod commission {
 /// Affiliates and leads have no history of countries, groups and metadata. What a condition asks of them is therefore noted with the event when it
 /// is first credited to the affiliate: what they are when the event is told counts, not what they were when it occurred. Refunds, corrections,
 /// merges and whatever judges the event again use the noted values, so a later change of the affiliate or the lead changes no reward.
-/// SimulateTerms uses noted values too, and present ones where nothing was noted.
+/// SimulateTerms uses noted values too, and present ones where nothing was noted. It judges no history by what the affiliate has sold.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Condition {
     /// Holds if all of these hold. Lists may be nested to depth 3, and a rule has at most 50 comparisons.
@@ -2058,8 +2064,8 @@ pub struct Condition {
     /// Holds if one of these holds.
     #[prost(message, repeated, tag = "2")]
     pub any_of: ::prost::alloc::vec::Vec<Condition>,
-    /// The fact that is compared. The event of the rule must have such a fact: only sales have a quantity, an item, a plan, a channel and an
-    /// order, only sales and custom events an amount, and only custom events a kind. Only sales have a customer's number and age. Metadata,
+    /// The fact that is compared. The event of the rule must have such a fact: only sales have a quantity, an item, a plan, collections, a channel
+    /// and an order, only sales and custom events an amount, and only custom events a kind. Only sales have a customer's number and age. Metadata,
     /// countries, groups and times are for every event. Clicks have only the affiliate's country and group, and a time.
     #[prost(enumeration = "ConditionField", tag = "3")]
     pub field: i32,
@@ -2141,7 +2147,8 @@ pub struct CommissionRule {
     #[prost(message, optional, tag = "10")]
     pub commission: ::core::option::Option<Commission>,
     /// Whether `flat` is paid once for each unit of the sale's `quantity`, or of the line's. Otherwise `flat` is paid once for the sale. Of a
-    /// sale with lines, a rule with `item_skus`, or with a condition on ITEM_SKU or LINE_AMOUNT, pays it for each line. Only with `flat`, of up to 10^9 minor units, and only for sales.
+    /// sale with lines, a rule with `item_skus`, or with a condition on ITEM_SKU, COLLECTION or LINE_AMOUNT, pays it for each line. Only with
+    /// `flat`, of up to 10^9 minor units, and only for sales.
     #[prost(bool, tag = "11")]
     pub is_per_unit: bool,
     /// How many sales of each customer the rule pays for: the first ones. 1 for the first sale only. Up to 1,000,000. The sales after these
@@ -2245,6 +2252,37 @@ pub struct LadderStep {
     #[prost(message, optional, tag = "3")]
     pub commission: ::core::option::Option<Commission>,
 }
+/// What an affiliate gets once in a period when it has sold so many sales or so much in the program. The bonus is a reward of its own, without
+/// a conversion: `Reward.threshold` says how it was reached. It is pending for the `hold_period_days` of the sale that reached it.
+///
+/// Every sale counts that was credited under terms that have threshold bonuses of the same period, whatever commission it has: if something is
+/// left of it, and with what is left of its net amount. Of a sale that several affiliates share, each counts the sale, and its share of the amount.
+/// A free sale and a sale in another currency than the program's are not counted. A sale that is told late counts in the period in which it
+/// occurred, in the account's time zone. A sale whose reward is denied stays counted. Caps do not limit bonuses, and uplines earn nothing of them.
+///
+/// If a refund, a correction or another credit brings the affiliate below the threshold, another reward takes the bonus back. If the threshold is
+/// reached again, the bonus is earned again. A bonus that was denied is not earned again in its period.
+///
+/// A new version of the terms goes on with what was counted, for each period that the version before it has too. Otherwise counting begins with
+/// the new version. A bonus that the affiliate has in the period is not earned again under the same name. Its own threshold says when it is taken back.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ThresholdBonus {
+    /// The name, 1 to 100 characters. Each name occurs once in the terms. The bonus is earned once in a period under it. Required.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// The period. Default `PERIOD_ALL_TIME`.
+    #[prost(enumeration = "Period", tag = "2")]
+    pub period: i32,
+    /// The number of sales that must be reached, 1 to 1,000,000,000. Exactly one of `min_sale_count` and `min_amount` is required.
+    #[prost(int64, tag = "3")]
+    pub min_sale_count: i64,
+    /// The sum of net amounts that must be reached, in the program's currency. More than zero.
+    #[prost(message, optional, tag = "4")]
+    pub min_amount: ::core::option::Option<Money>,
+    /// The bonus: cash in the program's currency. Required.
+    #[prost(message, optional, tag = "5")]
+    pub bonus: ::core::option::Option<RewardValue>,
+}
 /// The rules that sales are priced under. A version never changes, except that a scheduled one can be withdrawn before it starts.
 ///
 /// Of the versions that have started when a sale occurs, have not ended and reach the sale, the one with the latest start applies. Of the
@@ -2331,6 +2369,9 @@ pub struct Terms {
     /// How `commission` rises with what an affiliate sells. Not set: it is the same for all sales.
     #[prost(message, optional, tag = "19")]
     pub ladder: ::core::option::Option<Ladder>,
+    /// What an affiliate gets once in a period for having sold so many sales or so much, up to 20. Empty: nothing.
+    #[prost(message, repeated, tag = "20")]
+    pub threshold_bonuses: ::prost::alloc::vec::Vec<ThresholdBonus>,
 }
 /// The text that affiliates of a program agree to. It has nothing to do with `Terms`, which are the rules of commissions.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2868,6 +2909,15 @@ pub enum ConditionField {
     AffiliateGroup = 17,
     /// A time: when the event occurred. The values are times in RFC 3339, such as `2026-11-28T00:00:00Z`.
     OccurTime = 18,
+    /// A list of texts: the `collections` of a sale, exactly as they were sent. Of a sale with lines, those of the line, or those of the sale if
+    /// the line has none. A comparison holds if it holds for one of them, and NOT_EQUAL and NONE_OF hold if EQUAL and ONE_OF hold for none.
+    Collection = 19,
+    /// A number: how many sales the credited affiliate had in the program before the event, as they are counted for `Terms.threshold_bonuses`.
+    /// They are counted from the version of the terms on that began to have such a condition, or a threshold bonus for all time, without a
+    /// break. Earlier sales are not counted. Noted, see Condition.
+    AffiliateSaleCount = 20,
+    /// A number: what was left of the net amounts of these sales before the event, in minor units of the program's currency. Noted, see Condition.
+    AffiliateSalesAmount = 21,
 }
 impl ConditionField {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -2895,6 +2945,9 @@ impl ConditionField {
             Self::AffiliateCountry => "CONDITION_FIELD_AFFILIATE_COUNTRY",
             Self::AffiliateGroup => "CONDITION_FIELD_AFFILIATE_GROUP",
             Self::OccurTime => "CONDITION_FIELD_OCCUR_TIME",
+            Self::Collection => "CONDITION_FIELD_COLLECTION",
+            Self::AffiliateSaleCount => "CONDITION_FIELD_AFFILIATE_SALE_COUNT",
+            Self::AffiliateSalesAmount => "CONDITION_FIELD_AFFILIATE_SALES_AMOUNT",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -2919,6 +2972,9 @@ impl ConditionField {
             "CONDITION_FIELD_AFFILIATE_COUNTRY" => Some(Self::AffiliateCountry),
             "CONDITION_FIELD_AFFILIATE_GROUP" => Some(Self::AffiliateGroup),
             "CONDITION_FIELD_OCCUR_TIME" => Some(Self::OccurTime),
+            "CONDITION_FIELD_COLLECTION" => Some(Self::Collection),
+            "CONDITION_FIELD_AFFILIATE_SALE_COUNT" => Some(Self::AffiliateSaleCount),
+            "CONDITION_FIELD_AFFILIATE_SALES_AMOUNT" => Some(Self::AffiliateSalesAmount),
             _ => None,
         }
     }
@@ -3327,6 +3383,40 @@ pub struct Reward {
     /// The click that the reward pays for. Not set for all other rewards.
     #[prost(message, optional, tag = "21")]
     pub click: ::core::option::Option<RewardClick>,
+    /// Of a threshold bonus: how it was reached. Of a reward that takes one back: how it was lost. Not set for all other rewards.
+    #[prost(message, optional, tag = "25")]
+    pub threshold: ::core::option::Option<ThresholdReached>,
+}
+/// How an affiliate reached the threshold of a bonus, or fell below it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ThresholdReached {
+    /// The name of the bonus in `Terms.threshold_bonuses`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// The version of the program's terms that has the bonus.
+    #[prost(int32, tag = "2")]
+    pub terms_version: i32,
+    /// The period.
+    #[prost(enumeration = "Period", tag = "3")]
+    pub period: i32,
+    /// The first day of the period in the account's time zone, written like 2026-11-01. Empty for all time.
+    #[prost(string, tag = "4")]
+    pub period_start_day: ::prost::alloc::string::String,
+    /// The number of sales that must be reached. 0 if an amount must be.
+    #[prost(int64, tag = "5")]
+    pub min_sale_count: i64,
+    /// The sum of net amounts that must be reached. Not set if a number of sales must be.
+    #[prost(message, optional, tag = "6")]
+    pub min_amount: ::core::option::Option<Money>,
+    /// How many sales the affiliate had in the period then.
+    #[prost(int64, tag = "7")]
+    pub sale_count: i64,
+    /// What was left of their net amounts then.
+    #[prost(message, optional, tag = "8")]
+    pub sales_amount: ::core::option::Option<Money>,
+    /// The sale by which the threshold was reached. Of a reward that takes the bonus back: the refund, correction or sale by which it was lost.
+    #[prost(string, tag = "9")]
+    pub conversion_id: ::prost::alloc::string::String,
 }
 /// How a reward was computed, with all that is needed to compute it again. The commission on a sale with `percent_ppm` is
 /// `base_amount x percent_ppm / 1,000,000`, rounded. The commission with `flat` is `flat`, or `flat x quantity` if there is a `quantity`. The reward is the affiliate's share of the
@@ -3556,6 +3646,9 @@ pub struct RewardLine {
     /// How many units the line has.
     #[prost(int32, tag = "14")]
     pub line_quantity: i32,
+    /// The collections of the line. Empty: those of the sale.
+    #[prost(string, repeated, tag = "15")]
+    pub collections: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// The rate.
     #[prost(oneof = "reward_line::Rate", tags = "6, 7")]
     pub rate: ::core::option::Option<reward_line::Rate>,
@@ -3569,7 +3662,7 @@ pub mod reward_line {
         #[prost(int32, tag = "6")]
         PercentPpm(i32),
         /// The fixed amount: for each unit if `is_per_unit` of the rule is set, for each line if the rule has `item_skus` or a condition on
-        /// ITEM_SKU or LINE_AMOUNT, and otherwise once for all lines that have this commission, divided in proportion to their amounts.
+        /// ITEM_SKU, COLLECTION or LINE_AMOUNT, and otherwise once for all lines that have this commission, divided in proportion to their amounts.
         #[prost(message, tag = "7")]
         Flat(super::Money),
     }
@@ -3917,8 +4010,8 @@ pub enum RewardOrigin {
     Unspecified = 0,
     /// From a conversion.
     Conversion = 1,
-    /// CreateReward created it, it is the bonus of an enrollment, see `Reward.bonus_terms_version`, or it pays a submission, see
-    /// `Reward.submission_id`.
+    /// CreateReward created it, it is the bonus of an enrollment, see `Reward.bonus_terms_version`, it pays a submission, see
+    /// `Reward.submission_id`, or it is a threshold bonus or takes one back, see `Reward.threshold`.
     ByHand = 2,
     /// From a click that the terms pay for.
     Click = 3,
@@ -4112,6 +4205,9 @@ pub struct Conversion {
     /// The country of the customer that was sent with a sale or a sign-up, in capitals. A refund or correction has that of its sale. May be empty.
     #[prost(string, tag = "30")]
     pub country_code: ::prost::alloc::string::String,
+    /// The collections that were sent with a sale, in order and each once. A refund or correction has those of its sale. May be empty.
+    #[prost(string, repeated, tag = "31")]
+    pub collections: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// A recorded event, identified by the merchant's id.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -5472,7 +5568,8 @@ pub enum LedgerReason {
     Fulfilled = 6,
     /// The amount of a sale was corrected.
     Corrected = 7,
-    /// A refund came with a commission adjustment.
+    /// A refund came with a commission adjustment, what the caps of the terms let an affiliate have has changed, or an affiliate fell below the
+    /// threshold of a bonus.
     Adjusted = 8,
     /// An affiliate was paid.
     Paid = 9,
@@ -10616,6 +10713,12 @@ pub struct RecordSaleRequest {
     /// one is left out with a warning. Empty: commission rules use the country that the lead has.
     #[prost(string, tag = "20")]
     pub country_code: ::prost::alloc::string::String,
+    /// The collections of the shop that the item is in, such as `shirts` or `summer-sale`: up to 20, each of 1 to 128 characters, exactly as
+    /// commission rules compare them with COLLECTION. Kept with the sale in order and each once, so a later change of the shop's collections
+    /// changes no reward. Longer ones, and those after the first 20 in order, are left out with a warning. Lines may have collections of their
+    /// own. Optional.
+    #[prost(string, repeated, tag = "21")]
+    pub collections: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// The answer of RecordSale.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -11786,8 +11889,9 @@ pub enum EventKind {
     /// that was left, and `excess_amount` is the rest. Look into it: the sale or the refund was told with a wrong amount. This event
     /// takes the place of REFUND_RECORDED.
     RefundExceededSale = 29,
-    /// \[reward\] CreateReward created a reward, or an affiliate got the bonus of its enrollment, the reward of a submission, or the commission of
-    /// a click.
+    /// \[reward\] CreateReward created a reward, or an affiliate got the bonus of its enrollment, the reward of a submission, the commission of a
+    /// click or a threshold bonus. A reward that takes a threshold bonus back is told by this event too. These come after the events of the sale
+    /// or refund that caused them.
     RewardCreated = 30,
     /// \[reward\] A reward that is not in cash was fulfilled.
     RewardFulfilled = 31,
@@ -12289,6 +12393,31 @@ pub struct CreditExplanation {
     /// The levels above the credited affiliate that the terms pay for, the nearest first. They end with the first one where nobody was.
     #[prost(message, repeated, tag = "15")]
     pub uplines: ::prost::alloc::vec::Vec<UplineExplanation>,
+    /// The threshold bonuses of the terms that the sale counts for, in the order of the terms. Empty for a sale that is not counted.
+    #[prost(message, repeated, tag = "20")]
+    pub threshold_bonuses: ::prost::alloc::vec::Vec<ThresholdBonusExplanation>,
+}
+/// A threshold bonus that a sale counts for, as it is now.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ThresholdBonusExplanation {
+    /// The bonus.
+    #[prost(message, optional, tag = "1")]
+    pub bonus: ::core::option::Option<ThresholdBonus>,
+    /// The first day of the period that the sale is counted in, in the account's time zone. Empty for all time.
+    #[prost(string, tag = "2")]
+    pub period_start_day: ::prost::alloc::string::String,
+    /// How many sales the affiliate has in the period now.
+    #[prost(int64, tag = "3")]
+    pub sale_count: i64,
+    /// What is left of their net amounts now.
+    #[prost(message, optional, tag = "4")]
+    pub sales_amount: ::core::option::Option<Money>,
+    /// The reward of the bonus of this name that the affiliate has for the period. Empty if it has none.
+    #[prost(string, tag = "5")]
+    pub reward_id: ::prost::alloc::string::String,
+    /// The sale by which that bonus was reached. Empty if the affiliate has none.
+    #[prost(string, tag = "6")]
+    pub reaching_conversion_id: ::prost::alloc::string::String,
 }
 /// The step of a ladder that a sale has met, and what was missing to the next one before it.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -13948,8 +14077,8 @@ pub struct SimulateTermsRequest {
     pub program_id: ::prost::alloc::string::String,
     /// The proposed terms, with the defaults and limits that UpdateProgram has. `version` and `start_time` are not read. Required. Unless there is a
     /// `sample_sale`, terms are refused if the order in which all events were told decides what their `caps` pay, and so is a program that has such a
-    /// version: several caps of customers and affiliates, a cap of the program, caps with `upline_levels` or with rules for clicks, and one cap with two
-    /// maxima. Clicks are not simulated.
+    /// version: several caps of customers and affiliates, a cap of the program, caps with `upline_levels`, with a `ladder` or with rules for clicks, and one
+    /// cap with two maxima. Sales climb a LEVEL_UP `ladder` in the order in which they were told, up to 200,000 times. Clicks are not simulated.
     #[prost(message, optional, tag = "2")]
     pub terms: ::core::option::Option<Terms>,
     /// The proposed terms stand in place of the terms in force from this time on. Not later than now. Not set: from the start of the version
@@ -14234,6 +14363,9 @@ pub struct StatementLine {
     /// The click that the reward pays for. Not set for all other rewards.
     #[prost(message, optional, tag = "17")]
     pub click: ::core::option::Option<RewardClick>,
+    /// The rule behind a threshold bonus, and behind a reward that takes one back, see `Reward.threshold`. Not set for all other rewards.
+    #[prost(message, optional, tag = "25")]
+    pub threshold: ::core::option::Option<ThresholdReached>,
 }
 /// The answer of CalculateCommissions. In each unit and currency `opening_balances` and the `change` of all lines add up to
 /// `closing_balances`, exactly. Every page has the same balances.

@@ -97,15 +97,26 @@ pub(super) fn at_step(
     };
     let credit = &claim.credit;
     let currency = context.set.program(context.account_id, credit.program_id)?.currency;
-    let amount_before = Money::new(0, currency);
+    let met = LadderMet {
+        step,
+        period: ladder.period,
+        starts_on,
+        sale_count_before: 0,
+        amount_before: Money::new(0, currency),
+        share_before_ppm: 0,
+    };
     Ok(Some(Laddered {
         enrollment_id: credit.enrollment_id,
         affiliate_id: credit.affiliate_id,
         program_id: credit.program_id,
         terms_version: credit.terms_version,
         since_version: ladder.since_version,
-        met: LadderMet { step, period: ladder.period, starts_on, sale_count_before: 0, amount_before },
+        met,
         part: LadderPart::default(),
+        paid_minor: 0,
+        other_minor: 0,
+        changed_minor: 0,
+        is_withdrawn: false,
     }))
 }
 

@@ -145,7 +145,7 @@ fn part_of(
     let order = OrderDetails {
         customer_sale: meeting.customer_sale,
         counted: Vec::new(),
-        laddered: vec![laddered],
+        laddered: vec![laddered.clone()],
         ..state.order.clone()
     };
     let credits = credits_of(&meeting.claims);
@@ -153,9 +153,10 @@ fn part_of(
     let sale = context.put(Conversion { outcome, credits, order, ..state.clone() });
     let noted = noted::with_noted(context, &sale, (&claim.credit, &claim.terms))?;
     let priced = commission::price(context, noted.as_ref().unwrap_or(&sale), claim)?;
-    ladder::count(context, &sale, claim.split.as_ref(), laddered, priced.as_ref())?;
+    let enrollment_id = laddered.enrollment_id;
+    ladder::count(context, &sale, claim, laddered, priced.as_ref())?;
     let sale = context.set.conversion(context.account_id, state.id)?;
-    Ok(sale.laddered(laddered.enrollment_id).map(|laddered| laddered.part).unwrap_or_default())
+    Ok(sale.laddered(enrollment_id).map(|laddered| laddered.part.clone()).unwrap_or_default())
 }
 
 /// A sale as it was told, and as each refund and correction left it.
