@@ -114,6 +114,7 @@ fn benches(criterion: &mut Criterion) {
         coupon_code: "",
         item_sku: "SKU-20",
         plan: "pro",
+        collections: &[],
         custom_kind: "",
         order_id: "order-77",
         metadata: &metadata,

@@ -50,6 +50,7 @@ pub(in crate::domain) fn any_reward(number: u128, value_minor: i64) -> Reward {
         updated_at: Time::from_micros(0),
         deny_reason: String::new(),
         payout_id: None,
+        click: None,
         approved_at: Some(Time::from_micros(0)),
     }
 }

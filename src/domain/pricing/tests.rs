@@ -58,6 +58,8 @@ fn terms(commission_rules: Vec<CommissionRule>) -> Terms {
             ladder: None,
             customer_reward: None,
             enrollment_bonus: None,
+            threshold_bonuses: Vec::new(),
+            sales_tallies: Vec::new(),
         },
     }
 }
@@ -75,6 +77,7 @@ fn facts(text: &str) -> Facts<'_> {
         coupon_code: text,
         item_sku: text,
         plan: text,
+        collections: &[],
         custom_kind: "",
         order_id: text,
         metadata: &NO_TEXTS,

@@ -176,7 +176,8 @@ impl RecordSale {
         let count = counted.map(|(_, count)| count);
         let granted = customer_reward::granted_by(&sale, &claims, sale.order.customer_sale, context.now);
         let asked_at = attribution.asks_for_first_purchase.then_some(sale.occurred_at);
-        let lead = self.referred_lead(context, known, binding, count, granted, asked_at, sale.occurred_at)?;
+        let change = CustomerChange { binding, count, granted, asked_at };
+        let lead = self.referred_lead(context, known, change, sale.occurred_at)?;
         sale.lead_id = lead.as_ref().map(|lead| lead.id);
         let mut recorded = credit_sale(context, sale, &claims)?;
         if let Some(lead) = lead.filter(|_| !is_bound) {
@@ -254,12 +255,10 @@ impl RecordSale {
         &self,
         context: &mut Context<'_>,
         known: Option<Arc<Lead>>,
-        binding: Option<Binding>,
-        count: Option<SaleCount>,
-        granted: Option<CustomerReward>,
-        asked_at: Option<Time>,
+        change: CustomerChange,
         occurred_at: Time,
     ) -> Result<Option<Arc<Lead>>, Refusal> {
+        let CustomerChange { binding, count, granted, asked_at } = change;
         if known.is_none() && self.customer.is_unnamed() {
             return Ok(None);
         }
@@ -319,6 +318,15 @@ impl RecordSale {
         }
         Ok(sale)
     }
+}
+
+/// What a credited sale changes of its customer.
+struct CustomerChange {
+    binding: Option<Binding>,
+    count: Option<SaleCount>,
+    granted: Option<CustomerReward>,
+    /// The time of the sale, if it mattered whether the customer is new.
+    asked_at: Option<Time>,
 }
 
 /// Why the coupon that a sale was made with does not credit its affiliate, if so. A coupon that only had a lower precedence is good.

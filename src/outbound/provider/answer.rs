@@ -100,7 +100,7 @@ pub(super) fn usable(answer: Result<Answer, NoAnswer>) -> Result<Reply, NoUse> {
 /// The word for an error, where the providers have it.
 fn code_of(body: &Value) -> Option<String> {
     let places = [&body["name"], &body["error"]["code"], &body["error"]["type"], &body["errors"][0]["code"]];
-    places.into_iter().find_map(|place| word(place))
+    places.into_iter().find_map(word)
 }
 
 /// A word of the provider that may stand in logs and messages: short, and of letters and digits.

@@ -541,6 +541,7 @@ fn n6_nothing_is_kept_of_the_sign_up_of_a_customer_whom_a_sale_bound() {
         precedences: [[LeadBinding, Coupon, Click]; 2],
         caps: [Vec::new(), Vec::new()],
         ladders: [None, None],
+        new_customers_only: [false; 2],
         items,
     };
     let terms = pb::Terms { commission: percent(100_000), attribution_window_days: Some(1), ..Default::default() };

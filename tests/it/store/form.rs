@@ -394,7 +394,7 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     let bonus = Some(EnrollmentBonus { unit: granted.unit, value: granted.value });
     golden
         .holds("terms_rules.v1.with_enrollment_bonus", &TermsDraft { enrollment_bonus: bonus, ..rows::terms().rules });
-    let details = LeadDetails { asked_for_new_at: Some(rows::NOW), ..LeadDetails::default() };
+    let details = LeadDetails { asked_for_new_at: Some(NOW), ..LeadDetails::default() };
     golden.holds("lead_details.v1.with_asked_for_new", &details);
     let new_only = TermsDraft { new_customers_only: true, ..rows::terms().rules };
     golden.holds("terms_rules.v1.for_new_customers", &new_only);

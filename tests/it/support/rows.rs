@@ -461,6 +461,7 @@ pub(crate) fn lead_details() -> LeadDetails {
         former_ids: vec![LeadId::from_uuid(uuid(9))],
         sale_counts: Vec::new(),
         customer_rewards: Default::default(),
+        asked_for_new_at: None,
         country_code: String::new(),
     }
 }

@@ -60,7 +60,7 @@ fn difference(sums: &Earnings, base: &Earnings) -> Worth {
 /// Something that changes what a sale has in tallies.
 enum Turn<'met> {
     Credited(&'met Meeting),
-    Changed(Conversion),
+    Changed(Box<Conversion>),
 }
 
 /// Notes how a sale climbs: with each meeting and each refund or correction of it.
@@ -80,7 +80,7 @@ pub(super) fn note(
     let Some((_, _, mut state)) = states.next() else { return Ok(climbs) };
     let mut turns: Vec<_> =
         meetings.iter().map(|meeting| (meeting.at, meeting.rank, Turn::Credited(meeting))).collect();
-    turns.extend(states.map(|(at, rank, state)| (at, rank, Turn::Changed(state))));
+    turns.extend(states.map(|(at, rank, state)| (at, rank, Turn::Changed(Box::new(state)))));
     turns.sort_by_key(|(at, rank, _)| (*at, *rank));
     let mut worths = Some(worths);
     let count = meetings.len();
@@ -101,7 +101,7 @@ pub(super) fn note(
                 }
             }
             Turn::Changed(now) => {
-                state = now;
+                state = *now;
                 for (climber, claim) in &standing {
                     let part = part_of(context, &state, last, claim)?;
                     climbs.climbs.push(Climb { at, rank, climber: *climber, part });
