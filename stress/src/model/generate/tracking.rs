@@ -125,7 +125,8 @@ impl Generator {
             state: pick(&mut self.rng, &[0, 0, 0, 1, 2]),
             occur_time: self.occur_time(world, elapsed),
             metadata: metadata(label),
-            // The model knows no country.
+            // The model knows no collections and no country.
+            collections: Vec::new(),
             country_code: String::new(),
         }
     }

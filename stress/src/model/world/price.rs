@@ -187,6 +187,8 @@ impl World {
             period_start_day: rung.period_start_day.clone(),
             earlier_sale_count: count,
             earlier_amount: Some(pb::Money { amount_minor: sum, currency_code: program.unwrap_or_default() }),
+            // Only ladders with brackets count parts of sales.
+            earlier_share_ppm: 0,
         };
         Met { rung, is_counted: false, shown }
     }

@@ -42,7 +42,7 @@ impl World {
         let reward = self.rewards[place].clone();
         let from = match reward.state() {
             RewardState::Pending | RewardState::Held => LedgerAccount::AffiliatePending,
-            RewardState::Approved | RewardState::Paid => LedgerAccount::AffiliatePayable,
+            RewardState::Approved | RewardState::InPayout | RewardState::Paid => LedgerAccount::AffiliatePayable,
             RewardState::Denied | RewardState::Reversed | RewardState::Unspecified => return,
         };
         let more = so_far - value::minor(reward.reversed.as_ref());
