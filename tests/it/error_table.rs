@@ -8,12 +8,12 @@ use headwater::domain::affiliate::AffiliateState;
 use headwater::domain::bounty::{BountyClosed, BountyKind, SubmissionState};
 use headwater::domain::customer_reward::CustomerRewardState;
 use headwater::domain::id::{
-    AffiliateGroupId, AffiliateId, ApiKeyId, BountyId, ConversionId, EnrollmentId, ItemId, LeadId, OfferId, ProgramId,
-    RewardId, SubmissionId,
+    AffiliateGroupId, AffiliateId, ApiKeyId, BountyId, ConversionId, EnrollmentId, ItemId, LeadId, OfferId, PayoutId,
+    ProgramId, RewardId, SubmissionId,
 };
 use headwater::domain::money::{Money, Overflow};
 use headwater::domain::offer::OfferClosed;
-use headwater::domain::payout::{PayoutFault, UnpayableReward};
+use headwater::domain::payout::{PayoutFault, PayoutState, UnpayableReward};
 use headwater::domain::program::InvitationFault;
 use headwater::domain::refusal::{Field, Refusal, Resource};
 use headwater::domain::reward::RewardState;
@@ -126,6 +126,18 @@ fn refusals() -> Vec<Refusal> {
         Refusal::LeadNotBound { lead_id: LeadId::from_uuid(id()) },
         Refusal::RewardInCash { reward_id: RewardId::from_uuid(id()) },
         Refusal::RewardsNotPayable { rewards: unpayable() },
+        Refusal::NothingDue { affiliate_id: AffiliateId::from_uuid(id()), due: dollars(-50) },
+        Refusal::PayoutBelowMinimum {
+            affiliate_id: AffiliateId::from_uuid(id()),
+            amount: dollars(499),
+            minimum: dollars(500),
+        },
+        Refusal::PayoutState {
+            payout_id: PayoutId::from_uuid(id()),
+            from: PayoutState::Cancelled,
+            to: PayoutState::Paid,
+        },
+        Refusal::PayoutOwnApproval { payout_id: PayoutId::from_uuid(id()) },
         Refusal::PayoutAmount { sent: dollars(999), sum: dollars(1_000) },
         Refusal::PayoutAboveOwed {
             affiliate_id: AffiliateId::from_uuid(id()),

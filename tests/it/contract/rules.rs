@@ -302,7 +302,7 @@ fn files(contract: &Contract<'_>) -> Vec<String> {
 /// Each call that changes something may be repeated. Its request begins with an id that the caller chooses, and its response says
 /// whether the call was a repeat.
 fn changes(contract: &Contract<'_>) -> Vec<String> {
-    const CHANGES: [&str; 30] = [
+    const CHANGES: [&str; 32] = [
         "Create",
         "Update",
         "Assign",
@@ -331,11 +331,13 @@ fn changes(contract: &Contract<'_>) -> Vec<String> {
         "Move",
         "Accept",
         "Mark",
+        "Confirm",
+        "Cancel",
         "Submit",
         "Name",
     ];
     // A batch has an event_id in each of its items.
-    const OTHERS: [&str; 14] = [
+    const OTHERS: [&str; 15] = [
         "Get",
         "List",
         "Count",
@@ -349,6 +351,7 @@ fn changes(contract: &Contract<'_>) -> Vec<String> {
         "Query",
         "Calculate",
         "Explain",
+        "Preview",
         "Simulate",
     ];
     let mut found = Vec::new();

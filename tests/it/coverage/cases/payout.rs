@@ -155,6 +155,7 @@ fn marked_cases() -> Vec<Case> {
             .wrong(json!({"payout_id": ""})),
         case("PayoutService/ListPayouts", json!({}))
             .list()
+            .reference(json!({"payout_run_id": "${payout_run_id}"}))
             .affiliate_reference()
             .wrong(json!({
                 "page_size": -1,

@@ -55,7 +55,11 @@ fn created_before_day_7(row: &Json) -> bool {
 }
 
 fn paid_before_day_7(row: &Json) -> bool {
-    at(row, "/paid_time/seconds") < at(&day(7), "/seconds")
+    !row["paid_time"].is_null() && at(row, "/paid_time/seconds") < at(&day(7), "/seconds")
+}
+
+fn paid_from_day_7(row: &Json) -> bool {
+    !row["paid_time"].is_null() && !paid_before_day_7(row)
 }
 
 fn is_owed(row: &Json) -> bool {
@@ -224,7 +228,7 @@ fn rewards() -> Vec<Filter> {
         filter(payouts, json!({"payout_run_id": "${payout_run_id}"}), At("/payout_run_id", json!("${payout_run_id}"))),
         filter(payouts, json!({"currencies": ["EUR"]}), At("/amount/currency_code", json!("EUR"))),
         filter(payouts, json!({"paid_interval": {"end_time": day(7)}}), Those(paid_before_day_7)),
-        filter(payouts, json!({"paid_interval": {"start_time": day(7)}}), Those(|row| !paid_before_day_7(row))),
+        filter(payouts, json!({"paid_interval": {"start_time": day(7)}}), Those(paid_from_day_7)),
         filter(
             "RewardService/ListLedgerEntries",
             json!({"affiliate": ann()}),
