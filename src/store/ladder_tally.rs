@@ -136,8 +136,13 @@ fn difference(found: &LadderTally, expected: &LadderTally) -> Option<String> {
     let name = name(&found.key);
     let of_sales = |tally: &LadderTally| (tally.sale_count, tally.amount_minor, tally.share_ppm);
     if of_sales(found) != of_sales(expected) {
-        let of = |tally: &LadderTally| format!("{} sales of {}", tally.sale_count, tally.amount_minor);
-        return Some(format!("{name} has {} and should have {}", of(found), of(expected)));
+        let LadderTally { sale_count, amount_minor, share_ppm, .. } = found;
+        let (count, minor, ppm) = of_sales(expected);
+        let shares =
+            if *share_ppm == ppm { String::new() } else { format!(", and {share_ppm} in place of {ppm} millionths") };
+        return Some(format!(
+            "{name} has {sale_count} sales of {amount_minor} and should have {count} of {minor}{shares}"
+        ));
     }
     // Sums of zero may be left of steps, or not.
     let steps = found.step_values.len().max(expected.step_values.len());

@@ -105,8 +105,8 @@ const fn had(laddered: &Laddered) -> i64 {
     laddered.paid_minor.saturating_add(laddered.other_minor)
 }
 
-/// Books what the own reward of a sale does not say. `cause` is the refund, the correction or the sale itself, with what the affiliate had for the sale
-/// before.
+/// Books what the own reward of a sale does not say. `cause` is the refund, the correction or the sale itself, with what the affiliate had for the
+/// sale before.
 fn settle(
     context: &mut Context<'_>,
     event_id: ConversionId,

@@ -1,5 +1,5 @@
-//! Changes of tallies as rewards: what an affiliate gets for an event by a cap or a ladder, beside the event's own reward. Knows neither of the two, see
-//! [`tally_change`](super::tally_change) and [`recount`](super::recount).
+//! Changes of tallies as rewards: what an affiliate gets for an event by a cap or a ladder, beside the event's own reward. Knows neither of the
+//! two, see [`tally_change`](super::tally_change) and [`recount`](super::recount).
 
 use std::sync::Arc;
 

@@ -464,6 +464,12 @@ db_test!(p9_n6_ladders_are_simulated_over_the_history, |database: TestDatabase| 
     let Some(Content::SampleSale(sampled)) = messages.message().await.unwrap().unwrap().content else { panic!() };
     let value = |outcome: Option<pb::SimulatedOutcome>| outcome.unwrap().rewards[0].value.clone();
     assert_eq!((value(sampled.current), value(sampled.proposed)), (Some(usd(3_000)), Some(usd(4_000))));
+    // A ladder of another mode begins anew, and the sale itself reaches a step.
+    let retroactive = ladder(pb::LadderMode::Retroactive, vec![by_count(1, 400_000), by_count(2, 500_000)]);
+    let sampled = pb::SimulateTermsRequest { sample_sale: Some(sale(2, 10_000)), ..request(Some(retroactive)) };
+    let mut messages = shop.client.rewards.simulate_terms(sampled).await.unwrap().into_inner();
+    let Some(Content::SampleSale(sampled)) = messages.message().await.unwrap().unwrap().content else { panic!() };
+    assert_eq!((value(sampled.current), value(sampled.proposed)), (Some(usd(3_000)), Some(usd(4_000))));
 });
 
 // Each event that is told out of order has the customer judged as it was known then.

@@ -14,7 +14,10 @@ pub(super) fn sentences(told: &LadderExplanation) -> Vec<String> {
     sentences.extend(told.brackets.as_ref().map(|brackets| divided(brackets, told.met.amount_before.currency)));
     let changed = told.changed.filter(|changed| changed.amount_minor != 0);
     sentences.extend(changed.map(|changed| {
-        format!("What all sales of the ladder's period earn changed by {changed} more than the sale's own reward says, which is booked as rewards of its own.")
+        format!(
+            "Beside the sale's own reward, it changed what the affiliate has for all sales of the ladder's period by {changed}, which is booked as \
+             rewards of its own."
+        )
     }));
     sentences
 }

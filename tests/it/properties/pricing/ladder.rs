@@ -16,12 +16,11 @@ const MODES: [pb::LadderMode; 3] = [pb::LadderMode::LevelUp, pb::LadderMode::Ret
 /// A commission. Of brackets, those of amounts are percentages, and those of sales are flat.
 fn rate(draw: &mut Draw, mode: pb::LadderMode, is_amount: bool) -> pb::Commission {
     let is_flat = if mode == pb::LadderMode::Marginal { !is_amount } else { draw.below(3) == 0 };
-    let rate = match is_flat {
-        true => {
-            let amount_minor = i64::try_from(draw.below(500)).unwrap();
-            pb::commission::Rate::Flat(pb::Money { amount_minor, currency_code: "USD".to_owned() })
-        }
-        false => pb::commission::Rate::PercentPpm(i32::try_from(draw.below(400_000)).unwrap()),
+    let rate = if is_flat {
+        let amount_minor = i64::try_from(draw.below(500)).unwrap();
+        pb::commission::Rate::Flat(pb::Money { amount_minor, currency_code: "USD".to_owned() })
+    } else {
+        pb::commission::Rate::PercentPpm(i32::try_from(draw.below(400_000)).unwrap())
     };
     pb::Commission { rate: Some(rate) }
 }
