@@ -23,6 +23,7 @@ account_head.ledger_hash bytea NOT NULL
 account_head.posted_minor bigint NOT NULL
 account_head.catalogue_version bigint NOT NULL
 account_head.waited_refund_count bigint NOT NULL
+account_head.click_terms_count bigint NOT NULL
 account_head.listed_count bigint NOT NULL
 account_head.folded_count bigint NOT NULL
 account_head.committed_at bigint NOT NULL
@@ -153,6 +154,8 @@ click.referrer_url text NOT NULL
 click.sub_id text NOT NULL
 click.occurred_at bigint NOT NULL
 click.created_at bigint NOT NULL
+click.payment character varying(32)
+click.reward_id uuid
 CREATE INDEX click_of_known_visitor ON public.click USING btree (account_id, id) WHERE (tid <> id)
 CREATE UNIQUE INDEX click_pkey ON public.click USING btree (account_id, tid, id)
 conversion.account_id uuid NOT NULL
@@ -180,6 +183,14 @@ conversion.version integer NOT NULL
 conversion.as_recorded text
 CREATE INDEX conversion_by_tid ON public.conversion USING btree (account_id, tid, occurred_at) WHERE (tid IS NOT NULL)
 CREATE UNIQUE INDEX conversion_pkey ON public.conversion USING btree (account_id, id)
+counted_click.account_id uuid NOT NULL
+counted_click.tid uuid NOT NULL
+counted_click.affiliate_id uuid NOT NULL
+counted_click.day integer NOT NULL
+counted_click.click_id uuid NOT NULL
+counted_click.reward_id uuid
+counted_click.counted text
+CREATE UNIQUE INDEX counted_click_pkey ON public.counted_click USING btree (account_id, tid, affiliate_id, day)
 coupon.account_id uuid NOT NULL
 coupon.id uuid NOT NULL
 coupon.enrollment_id uuid NOT NULL
@@ -434,6 +445,7 @@ reward.reverses uuid
 reward.state character varying(32) NOT NULL
 reward.calculation text
 reward.by_hand text
+reward.click text
 reward.auto_approve_at bigint NOT NULL
 reward.created_at bigint NOT NULL
 reward.updated_at bigint NOT NULL

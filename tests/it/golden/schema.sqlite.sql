@@ -24,6 +24,7 @@ CREATE TABLE "account_head" (
   "posted_minor" integer NOT NULL,
   "catalogue_version" integer NOT NULL,
   "waited_refund_count" integer NOT NULL,
+  "click_terms_count" integer NOT NULL,
   "listed_count" integer NOT NULL,
   "folded_count" integer NOT NULL,
   "committed_at" integer NOT NULL, PRIMARY KEY ("account_id") ) WITHOUT ROWID
@@ -158,7 +159,9 @@ CREATE TABLE "click" (
   "referrer_url" text NOT NULL,
   "sub_id" text NOT NULL,
   "occurred_at" integer NOT NULL,
-  "created_at" integer NOT NULL, PRIMARY KEY ("account_id",
+  "created_at" integer NOT NULL,
+  "payment" varchar(32) NULL,
+  "reward_id" uuid_text NULL, PRIMARY KEY ("account_id",
   "tid",
   "id") ) WITHOUT ROWID
 CREATE INDEX "click_of_known_visitor" ON "click" ("account_id", "id") WHERE "tid" <> "id"
@@ -188,6 +191,17 @@ CREATE TABLE "conversion" (
   "as_recorded" text NULL, PRIMARY KEY ("account_id",
   "id") )
 CREATE INDEX "conversion_by_tid" ON "conversion" ("account_id", "tid", "occurred_at") WHERE "tid" IS NOT NULL
+CREATE TABLE "counted_click" (
+  "account_id" uuid_text NOT NULL,
+  "tid" uuid_text NOT NULL,
+  "affiliate_id" uuid_text NOT NULL,
+  "day" integer NOT NULL,
+  "click_id" uuid_text NOT NULL,
+  "reward_id" uuid_text NULL,
+  "counted" text NULL, PRIMARY KEY ("account_id",
+  "tid",
+  "affiliate_id",
+  "day") ) WITHOUT ROWID
 CREATE TABLE "coupon" (
   "account_id" uuid_text NOT NULL,
   "id" uuid_text NOT NULL,
@@ -473,6 +487,7 @@ CREATE TABLE "reward" (
   "state" varchar(32) NOT NULL,
   "calculation" text NULL,
   "by_hand" text NULL,
+  "click" text NULL,
   "auto_approve_at" integer NOT NULL,
   "created_at" integer NOT NULL,
   "updated_at" integer NOT NULL,

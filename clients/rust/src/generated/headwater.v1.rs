@@ -9753,8 +9753,8 @@ pub struct RecordCancellationResponse {
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RecordClickRequest {
     /// An id of the merchant's choice for the click, up to 128 characters. It makes the call safe to repeat, for ever, and is unique
-    /// among the account's clicks. Optional. Without it a repeat records another click, which does no harm: if the
-    /// terms pay for clicks, send the `tid` too.
+    /// among the account's clicks. Optional. Without it a repeat records another click, which does no harm
+    /// unless the terms pay for clicks and no `tid` is sent: then it may earn again.
     #[prost(string, tag = "1")]
     pub event_id: ::prost::alloc::string::String,
     /// The ref_id of an enrollment or the code of a link, up to 128 characters, in upper or lower case. Required, or `landing_url` in its
