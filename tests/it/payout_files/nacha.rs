@@ -25,12 +25,12 @@ fn file() -> NachaFile {
 
 fn lines() -> Vec<Line> {
     vec![
-        line(1, "Ann Affiliate", united_states("021000021", "12345678", AccountKind::Checking), (12_34, "USD"), ""),
+        line(1, "Ann Affiliate", united_states("021000021", "12345678", AccountKind::Checking), (1_234, "USD"), ""),
         line(
             2,
             "José Ñandú, who has a very long name",
             united_states("121042882", "00-77 AB", AccountKind::Savings),
-            (99_999_999_99, "USD"),
+            (9_999_999_999, "USD"),
             "Rewards of October",
         ),
     ]
@@ -126,7 +126,7 @@ fn the_blocks_are_filled_for_every_number_of_lines() {
 #[test]
 fn every_wrong_field_of_every_line_is_named_and_there_is_no_file() {
     let account = |routing: &str, number: &str| united_states(routing, number, AccountKind::Checking);
-    let wrong_lines = vec![
+    let wrong_lines = [
         lines().remove(0),
         // The check digit, the district, and their length.
         line(2, "Ann", account("021000022", "1"), (1, "USD"), ""),
@@ -135,7 +135,7 @@ fn every_wrong_field_of_every_line_is_named_and_there_is_no_file() {
         line(5, "Ann", account("021000021", ""), (1, "USD"), ""),
         line(6, "Ann", account("021000021", "123456789012345678"), (1, "USD"), ""),
         line(7, "Ann", account("021000021", "12;34"), (1, "EUR"), ""),
-        line(8, "王", account("021000021", "1"), (100_000_000_00, "USD"), ""),
+        line(8, "王", account("021000021", "1"), (10_000_000_000, "USD"), ""),
         line(9, "Ann", iban("NL91ABNA0417164300"), (0, "USD"), ""),
     ];
     let broken = NachaFile {
