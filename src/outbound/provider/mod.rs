@@ -39,7 +39,8 @@ pub trait Provider: Send + Sync {
     /// the same decision to pay as [`Provider::submit`].
     fn look_up<'a>(&'a self, attempt: &'a Attempt, now: Time) -> BoxFuture<'a, LookUp>;
 
-    /// Takes a payment back that its receiver does not have yet, where the provider can.
+    /// Takes a payment back that its receiver does not have yet, where the provider can. Needs the provider's id; without it, it is
+    /// refused.
     fn cancel<'a>(&'a self, attempt: &'a Attempt, now: Time) -> BoxFuture<'a, Cancellation>;
 
     /// The money that payouts in this currency are paid from.

@@ -25,7 +25,7 @@ fn file() -> NachaFile {
 
 fn lines() -> Vec<Line> {
     vec![
-        line(1, "Ann Affiliate", united_states("021000021", "12345678", AccountKind::Checking), (12_34, "USD"), ""),
+        line(1, "Ann Affiliate", united_states("021000021", "12345678", AccountKind::Checking), (1_234, "USD"), ""),
         line(
             2,
             "José Ñandú, who has a very long name",
@@ -126,7 +126,7 @@ fn the_blocks_are_filled_for_every_number_of_lines() {
 #[test]
 fn every_wrong_field_of_every_line_is_named_and_there_is_no_file() {
     let account = |routing: &str, number: &str| united_states(routing, number, AccountKind::Checking);
-    let wrong_lines = vec![
+    let wrong_lines = [
         lines().remove(0),
         // The check digit, the district, and their length.
         line(2, "Ann", account("021000022", "1"), (1, "USD"), ""),

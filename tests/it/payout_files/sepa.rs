@@ -28,7 +28,7 @@ fn lines() -> Vec<Line> {
     let with_bic =
         Account::Iban { iban: "FR1420041010050500013M02606".to_owned(), bic: Some("psstfrppxxx".to_owned()) };
     vec![
-        line(1, "Ann Affiliate", iban("NL91ABNA0417164300"), (12_34, "EUR"), "Rewards of October 2026"),
+        line(1, "Ann Affiliate", iban("NL91ABNA0417164300"), (1_234, "EUR"), "Rewards of October 2026"),
         line(2, "Élodie Çelik", with_bic, (10_000_000, "EUR"), "Prämie & Bonus <1>"),
         line(3, "Γιώργος Παπαδόπουλος", iban("GR1601101250000000012300695"), (1, "EUR"), ""),
     ]
@@ -254,8 +254,8 @@ fn every_wrong_field_of_every_line_is_named_and_there_is_no_file() {
     let mut wrong_lines = lines();
     let account = |text: &str, bic: Option<&str>| Account::Iban { iban: text.to_owned(), bic: bic.map(str::to_owned) };
     wrong_lines.extend([
-        line(4, "王", iban("NL91ABNA0417164300"), (1_00, "EUR"), ""),
-        line(5, "Ann", iban("NL91ABNA0417164301"), (1_00, "USD"), ""),
+        line(4, "王", iban("NL91ABNA0417164300"), (100, "EUR"), ""),
+        line(5, "Ann", iban("NL91ABNA0417164301"), (100, "USD"), ""),
         // A right one, outside the SEPA area.
         line(6, "Ann", iban("BR1800360305000010009795493C1"), (0, "EUR"), ""),
         line(7, "Ann", account("NL91ABNA0417164300", Some("ABNA")), (99_999_999_999 + 1, "EUR"), ""),

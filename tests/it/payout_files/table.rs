@@ -13,7 +13,7 @@ fn id(id: &str) -> Account {
 
 fn lines() -> Vec<Line> {
     vec![
-        line(1, "Ann Affiliate", email("ann@example.com"), (12_34, "EUR"), "Thanks, \"Ann\""),
+        line(1, "Ann Affiliate", email("ann@example.com"), (1_234, "EUR"), "Thanks, \"Ann\""),
         line(2, "=HYPERLINK(\"http://evil.example\")", email("bob@example.com"), (1, "EUR"), "+1 for you"),
     ]
 }
@@ -61,7 +61,7 @@ fn wises_file_names_all_payees_in_the_same_way() {
     assert_eq!(rows[2][0], "'=HYPERLINK(\"http://evil.example\")");
     assert_golden("payout_files/wise.csv", &text);
 
-    let by_number = vec![line(1, "Ann", id("50000001"), (500, "JPY"), ""), lines().remove(0)];
+    let by_number = [line(1, "Ann", id("50000001"), (500, "JPY"), ""), lines().remove(0)];
     assert_eq!(wrong(wise(&by_number, euro)), ["2 account"]);
     let rows = cells(&super::text(wise(&by_number[..1], euro)));
     assert_eq!((rows[0][1].as_str(), rows[1][1].as_str(), rows[1][5].as_str()), ("recipientId", "50000001", "500"));
@@ -90,7 +90,7 @@ fn the_plain_file_has_every_kind_of_account() {
     assert_eq!(cells[5][8], "'=1+1");
     assert_golden("payout_files/plain.csv", &text);
     assert_eq!(plain(&rows), plain(&rows));
-    let empty = vec![line(1, " ", iban(""), (0, "USD"), "")];
+    let empty = [line(1, " ", iban(""), (0, "USD"), "")];
     assert_eq!(wrong(plain(&empty)), ["1 payee", "1 amount", "1 account"]);
     assert_eq!(wrong(plain(&[])), [" lines"]);
 }

@@ -233,11 +233,15 @@ impl Bench {
         self.post("faults", json!({"provider": self.kind.part(), "fault": fault})).await;
     }
 
-    /// How often the faults befell a request. Removes them.
-    pub(super) async fn take_faults(&self) -> u64 {
-        let hits = self.get("faults").await.as_array().unwrap().iter().map(|rule| rule["hits"].as_u64().unwrap()).sum();
+    /// How often the faults befell a request.
+    pub(super) async fn fault_hits(&self) -> u64 {
+        let rules = self.get("faults").await;
+        rules.as_array().unwrap().iter().map(|rule| rule["hits"].as_u64().unwrap()).sum()
+    }
+
+    /// Removes all faults.
+    pub(super) async fn remove_faults(&self) {
         self.control("DELETE", "faults", None).await;
-        hits
     }
 
     /// The money that the affiliate truly got, and the number of payments that it came from.

@@ -58,7 +58,7 @@ async fn check(kind: Kind, steps: &[Step]) -> Result<(), TestCaseError> {
         // A result that says that the affiliate has the money is true at once.
         prop_assert!(worker.end != Some(End::Paid) || received.1 == 1, "{worker:?}");
     }
-    bench.take_faults().await;
+    bench.remove_faults().await;
     bench.set_balance(100_000).await;
     worker.run(&mut bench, 20).await;
     prop_assert_eq!(&worker.end, &Some(End::Paid), "{:?}", worker);

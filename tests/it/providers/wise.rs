@@ -114,7 +114,7 @@ async fn a_draft_that_may_be_left_is_not_called_nothing() {
     assert!(matches!(submission, Submission::Unknown(doubt) if doubt.reason == DoubtReason::InProgress));
     let tried = bench.tried(&attempt);
     assert_eq!(state(&bench, &tried).await, PaymentState::Unfunded);
-    bench.take_faults().await;
+    bench.remove_faults().await;
     let submission = bench.provider.submit(&tried, bench.now()).await;
     assert!(matches!(submission, Submission::InsufficientFunds { .. }), "{submission:?}");
     assert_eq!(state(&bench, &tried).await, PaymentState::Cancelled);

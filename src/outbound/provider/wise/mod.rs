@@ -122,9 +122,9 @@ impl Wise {
         if currency.exponent() > EXPONENT_MAX {
             return Err(failed(FailureReason::CurrencyNotPossible, "targetCurrency"));
         }
-        let amount = decimal_of(attempt.amount, currency.exponent()).and_then(|text| serde_json::from_str(&text).ok());
+        let amount =
+            decimal_of(attempt.amount, currency.exponent()).and_then(|text| serde_json::from_str::<Value>(&text).ok());
         let Some(amount) = amount else { return Err(failed(FailureReason::AmountNotPossible, "targetAmount")) };
-        let amount: Value = amount;
         let body = json!({
             "sourceCurrency": self.settings.source_currency.code(), "targetCurrency": currency.code(),
             "targetAmount": amount, "targetAccount": recipient,
