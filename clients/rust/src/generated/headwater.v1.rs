@@ -3384,7 +3384,7 @@ pub struct Reward {
     #[prost(message, optional, tag = "21")]
     pub click: ::core::option::Option<RewardClick>,
     /// Of a threshold bonus: how it was reached. Of a reward that takes one back: how it was lost. Not set for all other rewards.
-    #[prost(message, optional, tag = "25")]
+    #[prost(message, optional, tag = "22")]
     pub threshold: ::core::option::Option<ThresholdReached>,
 }
 /// How an affiliate reached the threshold of a bonus, or fell below it.
@@ -12394,7 +12394,7 @@ pub struct CreditExplanation {
     #[prost(message, repeated, tag = "15")]
     pub uplines: ::prost::alloc::vec::Vec<UplineExplanation>,
     /// The threshold bonuses of the terms that the sale counts for, in the order of the terms. Empty for a sale that is not counted.
-    #[prost(message, repeated, tag = "20")]
+    #[prost(message, repeated, tag = "16")]
     pub threshold_bonuses: ::prost::alloc::vec::Vec<ThresholdBonusExplanation>,
 }
 /// A threshold bonus that a sale counts for, as it is now.
@@ -14364,7 +14364,7 @@ pub struct StatementLine {
     #[prost(message, optional, tag = "17")]
     pub click: ::core::option::Option<RewardClick>,
     /// The rule behind a threshold bonus, and behind a reward that takes one back, see `Reward.threshold`. Not set for all other rewards.
-    #[prost(message, optional, tag = "25")]
+    #[prost(message, optional, tag = "18")]
     pub threshold: ::core::option::Option<ThresholdReached>,
 }
 /// The answer of CalculateCommissions. In each unit and currency `opening_balances` and the `change` of all lines add up to

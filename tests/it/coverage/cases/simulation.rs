@@ -75,6 +75,7 @@ pub(super) fn cases() -> Vec<Case> {
             "sample_sale.order_id",
             "sample_sale.order_number",
             "sample_sale.item_sku",
+            "sample_sale.collections",
             "sample_sale.metadata",
             "sample_sale.country_code",
         ])
