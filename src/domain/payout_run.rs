@@ -97,7 +97,8 @@ mod tests {
     #[test]
     fn a_run_pays_what_is_due_from_its_minimum_on() {
         let minimum = Some(Money::new(500, "USD".parse().unwrap()));
-        let due = |sum_minor, count| Payable { rewards: vec![Arc::new(any_reward(1, 1)); count], sum_minor };
+        let due =
+            |sum_minor, count| Payable { rewards: (0..count).map(|_| Arc::new(any_reward(1, 1))).collect(), sum_minor };
         assert_eq!(PayoutRunVerdict::of(&due(0, 0), minimum), PayoutRunVerdict::NothingDue);
         assert_eq!(PayoutRunVerdict::of(&due(0, 2), minimum), PayoutRunVerdict::Negative);
         assert_eq!(PayoutRunVerdict::of(&due(-1, 1), None), PayoutRunVerdict::Negative);

@@ -280,6 +280,9 @@ ladder_tally.period character varying(32) NOT NULL
 ladder_tally.starts_on integer NOT NULL
 ladder_tally.sale_count bigint NOT NULL
 ladder_tally.amount_minor bigint NOT NULL
+ladder_tally.share_ppm bigint NOT NULL
+ladder_tally.step_values text
+ladder_tally.paid_minor bigint NOT NULL
 CREATE UNIQUE INDEX ladder_tally_pkey ON public.ladder_tally USING btree (account_id, program_id, affiliate_id, since_version, period, starts_on)
 lead.account_id uuid NOT NULL
 lead.id uuid NOT NULL

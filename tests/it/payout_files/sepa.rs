@@ -95,7 +95,9 @@ fn parse(xml: &str) -> Element {
 
 /// The children of each element in the order of the schema, with how many there must and may be. Only elements that may be written
 /// here are listed, so that any other one is an error.
-const SCHEMA: &[(&str, &[(&str, usize, usize)])] = &[
+type Children = &'static [(&'static str, usize, usize)];
+
+const SCHEMA: &[(&str, Children)] = &[
     ("Document", &[("CstmrCdtTrfInitn", 1, 1)]),
     ("CstmrCdtTrfInitn", &[("GrpHdr", 1, 1), ("PmtInf", 1, 1)]),
     ("GrpHdr", &[("MsgId", 1, 1), ("CreDtTm", 1, 1), ("NbOfTxs", 1, 1), ("CtrlSum", 1, 1), ("InitgPty", 1, 1)]),

@@ -466,7 +466,8 @@ db_test!(p9_n6_ladders_are_simulated_over_the_history, |database: TestDatabase| 
     assert_eq!((value(sampled.current), value(sampled.proposed)), (Some(usd(3_000)), Some(usd(4_000))));
     // A ladder of another mode begins anew, and the sale itself reaches a step.
     let retroactive = ladder(pb::LadderMode::Retroactive, vec![by_count(1, 400_000), by_count(2, 500_000)]);
-    let sampled = pb::SimulateTermsRequest { sample_sale: Some(sale(2, 10_000)), ..request(Some(retroactive)) };
+    let sampled =
+        pb::SimulateTermsRequest { sample_sale: Some(sale(2, 10_000)), ..request(proposed(Some(retroactive))) };
     let mut messages = shop.client.rewards.simulate_terms(sampled).await.unwrap().into_inner();
     let Some(Content::SampleSale(sampled)) = messages.message().await.unwrap().unwrap().content else { panic!() };
     assert_eq!((value(sampled.current), value(sampled.proposed)), (Some(usd(3_000)), Some(usd(4_000))));

@@ -353,7 +353,7 @@ db_test!(p10_a_tally_that_does_not_add_up_is_found, |database: TestDatabase| asy
     assert_eq!(differences(&server).await, Vec::<String>::new());
     let connection = Database::connect(database.url.as_str()).await.unwrap();
     let change = async |column, value: Expr| {
-        let update = sales_tally::Entity::update_many().col_expr(column, value.into());
+        let update = sales_tally::Entity::update_many().col_expr(column, value);
         update.filter(sea_orm::Condition::all()).exec(&connection).await.unwrap();
     };
     change(sales_tally::Column::SaleCount, Expr::value(1)).await;

@@ -125,8 +125,7 @@ impl Generator {
             state: pick(&mut self.rng, &[0, 0, 0, 1, 2]),
             occur_time: self.occur_time(world, elapsed),
             metadata: metadata(label),
-            // The model knows no collections and no country.
-            collections: Vec::new(),
+            // The model knows no country.
             country_code: String::new(),
         }
     }
@@ -203,7 +202,8 @@ impl Generator {
             order_number: self.seldom(10, |_| format!("#{label}")),
             item_sku: self.seldom(10, |_| format!("item-{label}")),
             metadata: metadata(label),
-            // The model knows no country.
+            // The model knows no collections and no country.
+            collections: Vec::new(),
             country_code: String::new(),
         }
     }
