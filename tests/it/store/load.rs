@@ -146,7 +146,7 @@ db_test!(every_name_leads_to_its_row_and_on, |database: TestDatabase| async move
     assert_eq!(set.enrollment(ACCOUNT, enrollment.id), Ok(&enrollment));
     assert_eq!(set.names.unmatched_sales.get(&(ACCOUNT, later)), Some(&[sale.id][..]));
     assert_eq!(set.conversion(ACCOUNT, sale.id), Ok(&sale));
-    assert_eq!(set.clicks_of(ACCOUNT, ClickId::from_uuid(uuid(1))).unwrap().len(), 1);
+    assert_eq!(set.clicks_of(ACCOUNT, ClickId::from_uuid(uuid(1))).unwrap().len(), 2);
     assert_eq!(set.refunds_waiting_for(ACCOUNT, "order-1").unwrap().len(), 1);
 });
 
