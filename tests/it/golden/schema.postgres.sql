@@ -459,6 +459,16 @@ CREATE INDEX reward_by_conversion ON public.reward USING btree (account_id, conv
 CREATE INDEX reward_by_payout ON public.reward USING btree (account_id, payout_id, id) WHERE (payout_id IS NOT NULL)
 CREATE INDEX reward_by_reversed ON public.reward USING btree (account_id, reverses) WHERE (reverses IS NOT NULL)
 CREATE UNIQUE INDEX reward_pkey ON public.reward USING btree (account_id, id)
+sales_tally.account_id uuid NOT NULL
+sales_tally.program_id uuid NOT NULL
+sales_tally.affiliate_id uuid NOT NULL
+sales_tally.since_version integer NOT NULL
+sales_tally.period character varying(32) NOT NULL
+sales_tally.starts_on integer NOT NULL
+sales_tally.sale_count bigint NOT NULL
+sales_tally.amount_minor bigint NOT NULL
+sales_tally.bonuses text NOT NULL
+CREATE UNIQUE INDEX sales_tally_pkey ON public.sales_tally USING btree (account_id, program_id, affiliate_id, since_version, period, starts_on)
 statistic_block.account_id uuid NOT NULL
 statistic_block.key bytea NOT NULL
 statistic_block.figures bytea NOT NULL

@@ -501,6 +501,21 @@ CREATE INDEX "reward_by_approval" ON "reward" ("auto_approve_at") WHERE "state" 
 CREATE INDEX "reward_by_conversion" ON "reward" ("account_id", "conversion_id")
 CREATE INDEX "reward_by_payout" ON "reward" ("account_id", "payout_id", "id") WHERE "payout_id" IS NOT NULL
 CREATE INDEX "reward_by_reversed" ON "reward" ("account_id", "reverses") WHERE "reverses" IS NOT NULL
+CREATE TABLE "sales_tally" (
+  "account_id" uuid_text NOT NULL,
+  "program_id" uuid_text NOT NULL,
+  "affiliate_id" uuid_text NOT NULL,
+  "since_version" integer NOT NULL,
+  "period" varchar(32) NOT NULL,
+  "starts_on" integer NOT NULL,
+  "sale_count" integer NOT NULL,
+  "amount_minor" integer NOT NULL,
+  "bonuses" text NOT NULL, PRIMARY KEY ("account_id",
+  "program_id",
+  "affiliate_id",
+  "since_version",
+  "period",
+  "starts_on") ) WITHOUT ROWID
 CREATE TABLE sqlite_stat1(tbl,idx,stat)
 CREATE TABLE sqlite_stat4(tbl,idx,neq,nlt,ndlt,sample)
 CREATE TABLE "statistic_block" (

@@ -229,7 +229,11 @@ db_test!(p10_a_denied_bonus_is_not_earned_again_and_a_paid_one_is_owed_back, |da
     let mut client = shop.client.clone();
     record(&mut client, sale(1, 10_000)).await;
     let ids = vec![bonuses(&mut shop).await[0].id.clone()];
-    client.rewards.deny_rewards(pb::DenyRewardsRequest { reward_ids: ids, ..Default::default() }).await.unwrap();
+    client
+        .rewards
+        .deny_rewards(pb::DenyRewardsRequest { reward_ids: ids, reason: "a test".to_owned(), ..Default::default() })
+        .await
+        .unwrap();
     refund(&mut client, 1, 10_000).await;
     assert_eq!(differences(&server).await, Vec::<String>::new());
     record(&mut client, sale(2, 10_000)).await;
