@@ -68,7 +68,7 @@ impl PayoutPolicy {
         !self.approval_above.is_empty() && limit.is_none_or(|limit| amount.amount_minor > limit.amount_minor)
     }
 
-    /// What was approved up to this time is due at `now`.
+    /// The last time of an approval that is due at `now`.
     pub fn due_until(&self, now: Time) -> Time {
         now.plus_days(self.net_days.saturating_neg())
     }

@@ -166,7 +166,7 @@ async fn named(
     Ok(ids)
 }
 
-/// What a payout to an affiliate would take now.
+/// The rewards that a payout to an affiliate would take now.
 async fn due(
     call: &Call,
     affiliate_id: AffiliateId,

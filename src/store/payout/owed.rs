@@ -1,5 +1,5 @@
-//! What is owed in all, summed by the database. Balances have the amounts; which part of them is due is the sum over the rewards that are
-//! due, which indexes by state find.
+//! The amounts that are owed in all, summed by the database. Balances have them. The part that is due is the sum over the rewards that are due,
+//! which indexes by state find.
 
 use std::collections::BTreeMap;
 
@@ -22,11 +22,11 @@ pub struct OwedQuery {
     pub affiliate_id: Option<AffiliateId>,
     /// Only what is owed in one of these currencies. Empty: any currency.
     pub currencies: Vec<Currency>,
-    /// What was approved up to this time is due, and what should have been.
+    /// Rewards that were approved up to this time are due, and so are those that should have been.
     pub due_until: Time,
 }
 
-/// What is owed in one currency, in minor units.
+/// The amounts that are owed in one currency, in minor units.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct AmountOwed {
@@ -44,7 +44,7 @@ pub struct AmountOwed {
     pub affiliate_count: i64,
 }
 
-/// What is owed in each currency, as of one moment.
+/// The amounts that are owed in each currency, as of one moment.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -135,7 +135,7 @@ async fn of_balances(
     Ok(rows.into_iter().map(parts).collect())
 }
 
-/// What the rewards in this state that are due add up to, by currency.
+/// The sums of the due rewards in this state, by currency.
 async fn due(
     source: &impl Source,
     account_id: AccountId,
