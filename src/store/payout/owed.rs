@@ -22,8 +22,10 @@ pub struct OwedQuery {
     pub affiliate_id: Option<AffiliateId>,
     /// Only what is owed in one of these currencies. Empty: any currency.
     pub currencies: Vec<Currency>,
-    /// Rewards that were approved up to this time are due, and so are those that should have been.
+    /// Rewards that were approved up to this time are due.
     pub due_until: Time,
+    /// Unapproved rewards whose hold period ended up to this time are overdue.
+    pub overdue_until: Time,
 }
 
 /// The amounts that are owed in one currency, in minor units.
@@ -153,11 +155,11 @@ async fn due(
         .filter(Column::Unit.eq(RewardUnit::Cash.as_str()))
         .apply_if(wanted.affiliate_id, |query, id| query.filter(Column::AffiliateId.eq(id.uuid())))
         .group_by(Column::Currency);
-    let until = wanted.due_until.micros();
+    let until = wanted.overdue_until.micros();
     let query = match state {
         RewardState::Approved => query
             .filter(Column::AccountId.eq(account_id.uuid()))
-            .filter(Column::ApprovedAt.is_null().or(Column::ApprovedAt.lte(until))),
+            .filter(Column::ApprovedAt.is_null().or(Column::ApprovedAt.lte(wanted.due_until.micros()))),
         RewardState::Pending => {
             // The index of pending rewards has no account. Hardly any of them is past its time, and an account may have very many.
             let account = Expr::col(Column::AccountId.as_column_ref());
