@@ -436,7 +436,8 @@ pub enum ApiKeyKind {
     Tracking = 3,
     /// Reads everything in the account, including the feed. Changes nothing, and checks no passwords.
     Read = 4,
-    /// Reads affiliates, rewards, balances, payouts, the ledger and statistics, and marks rewards as paid, for payout tools. Changes nothing else.
+    /// Reads affiliates, rewards, balances, payouts, the ledger and statistics, marks rewards as paid, and creates, approves, confirms and cancels
+    /// payouts, for payout tools. Changes nothing else.
     Payout = 5,
     /// Records clicks with RecordClick, nothing else. Its text may be public, for example in a web page.
     Publishable = 6,

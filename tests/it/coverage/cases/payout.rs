@@ -52,9 +52,8 @@ fn steps() -> Vec<Case> {
                 "note": long(),
                 "message": long(),
             }))
-            .wrong(json!({"affiliate": null, "currency_code": "", "reward_ids": []}))
-            .wrong(json!({"minimum": {"amount_minor": 1, "currency_code": "EUR"}}))
-            .wrong_affiliates(&json!({"currency_code": "USD", "reward_ids": []})),
+            .wrong(json!({"affiliate": null, "currency_code": ""}))
+            .wrong_affiliates(&json!({"currency_code": "usd"})),
         case("PayoutService/ApprovePayouts", json!({"payout_ids": ["${open_payout_id}"]}))
             .prepare("AccountService/UpdateAccount", policy(699), &[])
             .prepare("RewardService/CreateReward", given(), REWARD)
