@@ -68,8 +68,14 @@ impl PayoutPolicy {
         !self.approval_above.is_empty() && limit.is_none_or(|limit| amount.amount_minor > limit.amount_minor)
     }
 
-    /// What was approved up to this time is due at `now`.
+    /// The last time of an approval that is due at `now`.
     pub fn due_until(&self, now: Time) -> Time {
+        // Without net days everything is due, whatever the clocks of two servers say.
+        if self.net_days == 0 { Time::from_micros(i64::MAX) } else { self.overdue_until(now) }
+    }
+
+    /// The last end of a hold period after which an approval would be due at `now`.
+    pub fn overdue_until(&self, now: Time) -> Time {
         now.plus_days(self.net_days.saturating_neg())
     }
 }

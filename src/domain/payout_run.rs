@@ -40,7 +40,7 @@ text_enum! {
 }
 
 impl PayoutRunVerdict {
-    /// What a run with this minimum does with what is due to an affiliate.
+    /// The verdict of a run with this minimum about an affiliate to whom this is due.
     pub fn of(due: &Payable, minimum: Option<Money>) -> Self {
         match due.sum_minor {
             _ if due.rewards.is_empty() => Self::NothingDue,
@@ -70,7 +70,7 @@ pub struct PayoutRun {
     /// The last affiliate that was looked at. `None`: none yet.
     pub cursor: Option<AffiliateId>,
     pub payout_count: i64,
-    /// What the payouts added up to when they were created.
+    /// The sum of the payouts when they were created.
     pub total: Money,
     /// The key that created it. `None` if the server did.
     pub created_by: Option<ApiKeyId>,

@@ -550,7 +550,7 @@ pub enum Refusal {
     NothingDue {
         /// The affiliate.
         affiliate_id: AffiliateId,
-        /// What is due, zero or less.
+        /// The due amount, zero or less.
         due: Money,
     },
     /// The payout would be less than the minimum that was asked for.
@@ -558,7 +558,7 @@ pub enum Refusal {
     PayoutBelowMinimum {
         /// The affiliate.
         affiliate_id: AffiliateId,
-        /// What the rewards add up to.
+        /// The sum of the rewards.
         amount: Money,
         /// The minimum.
         minimum: Money,

@@ -24,6 +24,9 @@ use crate::pb;
 use crate::store;
 use crate::store::list::ListOrder;
 
+/// The path of the affiliates in both requests.
+const PATHS: FieldPaths = &[(Field::Affiliate, "affiliate_ids")];
+
 /// Whom a run pays. `None`: all affiliates.
 type Selection = Option<Vec<AffiliateId>>;
 
@@ -62,7 +65,7 @@ impl Change for pb::CreatePayoutRunRequest {
     type Rule = CreatePayoutRun;
     type Kept = ();
 
-    const PATHS: FieldPaths = &[(Field::Affiliate, "affiliate_ids")];
+    const PATHS: FieldPaths = PATHS;
 
     fn repeat_key(&self) -> RepeatKey<'_> {
         RepeatKey::Request(&self.request_id)
@@ -158,7 +161,7 @@ async fn named(
     let found = store::affiliate::by_ids(call.store(), call.account_id(), selected).await?;
     let found: HashSet<AffiliateId> = found.into_iter().map(|affiliate| affiliate.id).collect();
     if let Some(unknown) = selected.iter().find(|id| !found.contains(id)) {
-        return Err(Refusal::not_found(Resource::Affiliate, unknown).into());
+        return Err(Error::from(Refusal::not_found(Resource::Affiliate, unknown)).with_paths(PATHS));
     }
     let mut ids: Vec<_> = selected.iter().copied().filter(|id| after.is_none_or(|after| *id > after)).collect();
     ids.sort_unstable();
@@ -166,7 +169,7 @@ async fn named(
     Ok(ids)
 }
 
-/// What a payout to an affiliate would take now.
+/// The rewards that a payout to an affiliate would take now.
 async fn due(
     call: &Call,
     affiliate_id: AffiliateId,

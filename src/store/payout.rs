@@ -157,7 +157,7 @@ pub struct PayoutRewards {
     pub count: i64,
     /// How many of them are reserved and not paid.
     pub reserved_count: i64,
-    /// What all of them add up to, in minor units.
+    /// The sum of all of them, in minor units.
     pub sum: i128,
 }
 

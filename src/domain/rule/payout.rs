@@ -84,7 +84,7 @@ impl Rule for MarkPaid {
     }
 }
 
-/// What the rewards add up to. More than zero, and the amount that was sent.
+/// The sum of the rewards, if it is more than zero and the amount that was sent.
 fn check_amount(rewards: &BTreeMap<RewardId, Arc<Reward>>, sent: Option<Money>) -> Result<Money, Refusal> {
     let mut sum: Option<Money> = None;
     for reward in rewards.values() {

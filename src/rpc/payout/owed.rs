@@ -20,7 +20,12 @@ pub(in crate::rpc) async fn get(
     let affiliate_id = call.affiliate_id(affiliate.as_ref()).await?;
     let account = store::account::find(call.store(), call.account_id()).await?;
     let policy = account.and_then(|account| account.payout_policy).unwrap_or_default();
-    let query = OwedQuery { affiliate_id, currencies, due_until: policy.due_until(call.now()) };
+    let query = OwedQuery {
+        affiliate_id,
+        currencies,
+        due_until: policy.due_until(call.now()),
+        overdue_until: policy.overdue_until(call.now()),
+    };
     let _long = call.store().long_read(call.account_id()).await;
     let amounts = store::payout::owed::sum(call.store(), call.account_id(), &query).await?;
     Ok(pb::GetAmountOwedResponse { amounts: amounts.into_iter().map(render).collect() })

@@ -1,5 +1,5 @@
-//! What is owed in all, summed by the database. Balances have the amounts; which part of them is due is the sum over the rewards that are
-//! due, which indexes by state find.
+//! The amounts that are owed in all, summed by the database. Balances have them. The part that is due is the sum over the rewards that are due,
+//! which indexes by state find.
 
 use std::collections::BTreeMap;
 
@@ -22,11 +22,13 @@ pub struct OwedQuery {
     pub affiliate_id: Option<AffiliateId>,
     /// Only what is owed in one of these currencies. Empty: any currency.
     pub currencies: Vec<Currency>,
-    /// What was approved up to this time is due, and what should have been.
+    /// Rewards that were approved up to this time are due.
     pub due_until: Time,
+    /// Unapproved rewards whose hold period ended up to this time are overdue.
+    pub overdue_until: Time,
 }
 
-/// What is owed in one currency, in minor units.
+/// The amounts that are owed in one currency, in minor units.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct AmountOwed {
@@ -44,7 +46,7 @@ pub struct AmountOwed {
     pub affiliate_count: i64,
 }
 
-/// What is owed in each currency, as of one moment.
+/// The amounts that are owed in each currency, as of one moment.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -135,7 +137,7 @@ async fn of_balances(
     Ok(rows.into_iter().map(parts).collect())
 }
 
-/// What the rewards in this state that are due add up to, by currency.
+/// The sums of the due rewards in this state, by currency.
 async fn due(
     source: &impl Source,
     account_id: AccountId,
@@ -153,11 +155,11 @@ async fn due(
         .filter(Column::Unit.eq(RewardUnit::Cash.as_str()))
         .apply_if(wanted.affiliate_id, |query, id| query.filter(Column::AffiliateId.eq(id.uuid())))
         .group_by(Column::Currency);
-    let until = wanted.due_until.micros();
+    let until = wanted.overdue_until.micros();
     let query = match state {
         RewardState::Approved => query
             .filter(Column::AccountId.eq(account_id.uuid()))
-            .filter(Column::ApprovedAt.is_null().or(Column::ApprovedAt.lte(until))),
+            .filter(Column::ApprovedAt.is_null().or(Column::ApprovedAt.lte(wanted.due_until.micros()))),
         RewardState::Pending => {
             // The index of pending rewards has no account. Hardly any of them is past its time, and an account may have very many.
             let account = Expr::col(Column::AccountId.as_column_ref());

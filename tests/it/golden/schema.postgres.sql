@@ -2,6 +2,7 @@ account.id uuid NOT NULL
 account.display_name text NOT NULL
 account.email text NOT NULL
 account.max_active_coupons_per_affiliate integer NOT NULL
+account.payout_policy text
 account.time_zones text
 account.created_at bigint NOT NULL
 account.updated_at bigint NOT NULL
@@ -110,9 +111,11 @@ balance.unit character varying(32) NOT NULL
 balance.currency character varying(32) NOT NULL
 balance.pending_minor bigint NOT NULL
 balance.owed_minor bigint NOT NULL
+balance.in_flight_minor bigint NOT NULL
 balance.paid_minor bigint NOT NULL
 balance.sale_reward_count bigint NOT NULL
 CREATE UNIQUE INDEX balance_pkey ON public.balance USING btree (account_id, affiliate_id, unit, currency)
+balance: CHECK (((in_flight_minor >= '-9000000000000000000'::bigint) AND (in_flight_minor <= '9000000000000000000'::bigint)))
 balance: CHECK (((owed_minor >= '-9000000000000000000'::bigint) AND (owed_minor <= '9000000000000000000'::bigint)))
 balance: CHECK (((paid_minor >= '-9000000000000000000'::bigint) AND (paid_minor <= '9000000000000000000'::bigint)))
 balance: CHECK (((pending_minor >= '-9000000000000000000'::bigint) AND (pending_minor <= '9000000000000000000'::bigint)))
@@ -120,8 +123,10 @@ balance_checkpoint.account_id uuid NOT NULL
 balance_checkpoint.key bytea NOT NULL
 balance_checkpoint.pending_minor bigint NOT NULL
 balance_checkpoint.owed_minor bigint NOT NULL
+balance_checkpoint.in_flight_minor bigint NOT NULL
 balance_checkpoint.paid_minor bigint NOT NULL
 CREATE UNIQUE INDEX balance_checkpoint_pkey ON public.balance_checkpoint USING btree (account_id, key)
+balance_checkpoint: CHECK (((in_flight_minor >= '-9000000000000000000'::bigint) AND (in_flight_minor <= '9000000000000000000'::bigint)))
 balance_checkpoint: CHECK (((owed_minor >= '-9000000000000000000'::bigint) AND (owed_minor <= '9000000000000000000'::bigint)))
 balance_checkpoint: CHECK (((paid_minor >= '-9000000000000000000'::bigint) AND (paid_minor <= '9000000000000000000'::bigint)))
 balance_checkpoint: CHECK (((pending_minor >= '-9000000000000000000'::bigint) AND (pending_minor <= '9000000000000000000'::bigint)))
@@ -391,11 +396,33 @@ payout.reward_count integer NOT NULL
 payout.reference text NOT NULL
 payout.note text NOT NULL
 payout.message text NOT NULL
-payout.paid_at bigint NOT NULL
+payout.paid_at bigint
+payout.run_id uuid
+payout.created_by uuid
+payout.approved_by uuid
+payout.approved_at bigint
+payout.cancelled_at bigint
 payout.created_at bigint NOT NULL
 payout.updated_at bigint NOT NULL
 CREATE INDEX payout_by_affiliate ON public.payout USING btree (account_id, affiliate_id, id)
+CREATE INDEX payout_by_run ON public.payout USING btree (account_id, run_id, id) WHERE (run_id IS NOT NULL)
 CREATE UNIQUE INDEX payout_pkey ON public.payout USING btree (account_id, id)
+payout_run.account_id uuid NOT NULL
+payout_run.id uuid NOT NULL
+payout_run.state character varying(32) NOT NULL
+payout_run.currency character varying(32) NOT NULL
+payout_run.affiliate_ids text
+payout_run.minimum_minor bigint
+payout_run.note text NOT NULL
+payout_run.message text NOT NULL
+payout_run.cursor uuid
+payout_run.payout_count bigint NOT NULL
+payout_run.total_minor bigint NOT NULL
+payout_run.created_by uuid
+payout_run.created_at bigint NOT NULL
+payout_run.updated_at bigint NOT NULL
+CREATE UNIQUE INDEX payout_run_pkey ON public.payout_run USING btree (account_id, id)
+CREATE INDEX payout_run_unfinished ON public.payout_run USING btree (id) WHERE ((state)::text = 'creating'::text)
 program.account_id uuid NOT NULL
 program.id uuid NOT NULL
 program.display_name text NOT NULL
@@ -454,10 +481,13 @@ reward.created_at bigint NOT NULL
 reward.updated_at bigint NOT NULL
 reward.deny_reason text NOT NULL
 reward.payout_id uuid
+reward.approved_at bigint
+CREATE INDEX reward_approved ON public.reward USING btree (account_id, affiliate_id, currency, id) WHERE ((state)::text = 'approved'::text)
 CREATE INDEX reward_by_approval ON public.reward USING btree (auto_approve_at) WHERE ((state)::text = 'pending'::text)
 CREATE INDEX reward_by_conversion ON public.reward USING btree (account_id, conversion_id)
 CREATE INDEX reward_by_payout ON public.reward USING btree (account_id, payout_id, id) WHERE (payout_id IS NOT NULL)
 CREATE INDEX reward_by_reversed ON public.reward USING btree (account_id, reverses) WHERE (reverses IS NOT NULL)
+CREATE INDEX reward_held ON public.reward USING btree (account_id, auto_approve_at) WHERE ((state)::text = 'held'::text)
 CREATE UNIQUE INDEX reward_pkey ON public.reward USING btree (account_id, id)
 sales_tally.account_id uuid NOT NULL
 sales_tally.program_id uuid NOT NULL

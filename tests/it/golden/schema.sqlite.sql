@@ -3,6 +3,7 @@ CREATE TABLE "account" (
   "display_name" text NOT NULL,
   "email" text NOT NULL,
   "max_active_coupons_per_affiliate" integer NOT NULL,
+  "payout_policy" text NULL,
   "time_zones" text NULL,
   "created_at" integer NOT NULL,
   "updated_at" integer NOT NULL,
@@ -117,6 +118,7 @@ CREATE TABLE "balance" (
   "currency" varchar(32) NOT NULL,
   "pending_minor" integer NOT NULL CHECK ("pending_minor" BETWEEN -9000000000000000000 AND 9000000000000000000),
   "owed_minor" integer NOT NULL CHECK ("owed_minor" BETWEEN -9000000000000000000 AND 9000000000000000000),
+  "in_flight_minor" integer NOT NULL CHECK ("in_flight_minor" BETWEEN -9000000000000000000 AND 9000000000000000000),
   "paid_minor" integer NOT NULL CHECK ("paid_minor" BETWEEN -9000000000000000000 AND 9000000000000000000),
   "sale_reward_count" integer NOT NULL, PRIMARY KEY ("account_id",
   "affiliate_id",
@@ -127,6 +129,7 @@ CREATE TABLE "balance_checkpoint" (
   "key" blob NOT NULL,
   "pending_minor" integer NOT NULL CHECK ("pending_minor" BETWEEN -9000000000000000000 AND 9000000000000000000),
   "owed_minor" integer NOT NULL CHECK ("owed_minor" BETWEEN -9000000000000000000 AND 9000000000000000000),
+  "in_flight_minor" integer NOT NULL CHECK ("in_flight_minor" BETWEEN -9000000000000000000 AND 9000000000000000000),
   "paid_minor" integer NOT NULL CHECK ("paid_minor" BETWEEN -9000000000000000000 AND 9000000000000000000), PRIMARY KEY ("account_id",
   "key") ) WITHOUT ROWID
 CREATE TABLE "bounty" (
@@ -427,11 +430,34 @@ CREATE TABLE "payout" (
   "reference" text NOT NULL,
   "note" text NOT NULL,
   "message" text NOT NULL,
-  "paid_at" integer NOT NULL,
+  "paid_at" integer NULL,
+  "run_id" uuid_text NULL,
+  "created_by" uuid_text NULL,
+  "approved_by" uuid_text NULL,
+  "approved_at" integer NULL,
+  "cancelled_at" integer NULL,
   "created_at" integer NOT NULL,
   "updated_at" integer NOT NULL, PRIMARY KEY ("account_id",
   "id") ) WITHOUT ROWID
 CREATE INDEX "payout_by_affiliate" ON "payout" ("account_id", "affiliate_id", "id")
+CREATE INDEX "payout_by_run" ON "payout" ("account_id", "run_id", "id") WHERE "run_id" IS NOT NULL
+CREATE TABLE "payout_run" (
+  "account_id" uuid_text NOT NULL,
+  "id" uuid_text NOT NULL,
+  "state" varchar(32) NOT NULL,
+  "currency" varchar(32) NOT NULL,
+  "affiliate_ids" text NULL,
+  "minimum_minor" integer NULL,
+  "note" text NOT NULL,
+  "message" text NOT NULL,
+  "cursor" uuid_text NULL,
+  "payout_count" integer NOT NULL,
+  "total_minor" integer NOT NULL,
+  "created_by" uuid_text NULL,
+  "created_at" integer NOT NULL,
+  "updated_at" integer NOT NULL, PRIMARY KEY ("account_id",
+  "id") ) WITHOUT ROWID
+CREATE INDEX "payout_run_unfinished" ON "payout_run" ("id") WHERE "state" = 'creating'
 CREATE TABLE "program" (
   "account_id" uuid_text NOT NULL,
   "id" uuid_text NOT NULL,
@@ -495,8 +521,10 @@ CREATE TABLE "reward" (
   "created_at" integer NOT NULL,
   "updated_at" integer NOT NULL,
   "deny_reason" text NOT NULL,
-  "payout_id" uuid_text NULL, PRIMARY KEY ("account_id",
+  "payout_id" uuid_text NULL,
+  "approved_at" integer NULL, PRIMARY KEY ("account_id",
   "id") )
+CREATE INDEX "reward_approved" ON "reward" ("account_id", "affiliate_id", "currency", "id") WHERE "state" = 'approved'
 CREATE INDEX "reward_by_approval" ON "reward" ("auto_approve_at") WHERE "state" = 'pending'
 CREATE INDEX "reward_by_conversion" ON "reward" ("account_id", "conversion_id")
 CREATE INDEX "reward_by_payout" ON "reward" ("account_id", "payout_id", "id") WHERE "payout_id" IS NOT NULL
@@ -516,6 +544,7 @@ CREATE TABLE "sales_tally" (
   "since_version",
   "period",
   "starts_on") ) WITHOUT ROWID
+CREATE INDEX "reward_held" ON "reward" ("account_id", "auto_approve_at") WHERE "state" = 'held'
 CREATE TABLE sqlite_stat1(tbl,idx,stat)
 CREATE TABLE sqlite_stat4(tbl,idx,neq,nlt,ndlt,sample)
 CREATE TABLE "statistic_block" (

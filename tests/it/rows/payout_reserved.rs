@@ -79,7 +79,7 @@ async fn verify(client: &mut Client) {
     assert!(report.ok, "{:?}", report.differences);
 }
 
-/// What is owed in US cents: approved and overdue, approved and not due, unapproved and overdue, unapproved and not due, in flight, negative, and
+/// The owed amounts in US cents: approved and overdue, approved and not due, unapproved and overdue, unapproved and not due, in flight, negative, and
 /// how many affiliates are owed something.
 async fn owed(client: &mut Client, request: pb::GetAmountOwedRequest) -> Vec<(String, [i64; 7])> {
     let answer = client.payouts.get_amount_owed(request).await.unwrap().into_inner();

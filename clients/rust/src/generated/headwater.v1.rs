@@ -436,7 +436,8 @@ pub enum ApiKeyKind {
     Tracking = 3,
     /// Reads everything in the account, including the feed. Changes nothing, and checks no passwords.
     Read = 4,
-    /// Reads affiliates, rewards, balances, payouts, the ledger and statistics, and marks rewards as paid, for payout tools. Changes nothing else.
+    /// Reads affiliates, rewards, balances, payouts, the ledger and statistics, marks rewards as paid, and creates, approves, confirms and cancels
+    /// payouts, for payout tools. Changes nothing else.
     Payout = 5,
     /// Records clicks with RecordClick, nothing else. Its text may be public, for example in a web page.
     Publishable = 6,
@@ -5332,7 +5333,7 @@ pub struct Balance {
     /// The rewards that are paid, or fulfilled if they are not in cash.
     #[prost(message, optional, tag = "4")]
     pub paid: ::core::option::Option<RewardValue>,
-    /// What payouts that are neither paid nor cancelled have reserved.
+    /// The amount that payouts have reserved that are neither paid nor cancelled.
     #[prost(message, optional, tag = "5")]
     pub in_flight: ::core::option::Option<RewardValue>,
 }
@@ -11080,18 +11081,6 @@ pub enum ErrorReason {
     /// \[FAILED_PRECONDITION\] The affiliate is owed less than the rewards add up to, because refunds took back from rewards that were paid before.
     /// Metadata: `affiliate_id`, `owed_minor`, `sum_minor`, `currency_code`.
     PayoutAboveOwed = 71,
-    /// \[FAILED_PRECONDITION\] Nothing that is due to the affiliate in the currency can be paid: nothing is due, or refunds took back as much or
-    /// more. Metadata: `affiliate_id`, `due_minor`, which is zero or less, `currency_code`.
-    NothingDue = 81,
-    /// \[FAILED_PRECONDITION\] The payout would be less than the `minimum` of the request. Metadata: `affiliate_id`, `sum_minor`, `minimum_minor`,
-    /// `currency_code`.
-    PayoutBelowMinimum = 82,
-    /// \[FAILED_PRECONDITION\] The payout is in a state from which the call cannot change it. Metadata: `payout_id`, `state`.
-    PayoutState = 83,
-    /// \[FAILED_PRECONDITION\] The payout was created with the key that approves it. Metadata: `payout_id`.
-    PayoutOwnApproval = 84,
-    /// \[NOT_FOUND\] The account has no such payout run.
-    PayoutRunNotFound = 85,
     /// \[NOT_FOUND\] The account has no such bounty.
     BountyNotFound = 72,
     /// \[NOT_FOUND\] The account has no such submission.
@@ -11113,6 +11102,18 @@ pub enum ErrorReason {
     /// \[FAILED_PRECONDITION\] The affiliate is enrolled in the program and not active there: it was not approved or was deactivated, or it must
     /// accept an agreement. Metadata: `affiliate_id`, `program_id`.
     AffiliateNotActive = 80,
+    /// \[FAILED_PRECONDITION\] Nothing that is due to the affiliate in the currency can be paid: nothing is due, or refunds took back as much or
+    /// more. Metadata: `affiliate_id`, `due_minor`, which is zero or less, `currency_code`.
+    NothingDue = 81,
+    /// \[FAILED_PRECONDITION\] The payout would be less than the `minimum` of the request. Metadata: `affiliate_id`, `sum_minor`, `minimum_minor`,
+    /// `currency_code`.
+    PayoutBelowMinimum = 82,
+    /// \[FAILED_PRECONDITION\] The payout is in a state from which the call cannot change it. Metadata: `payout_id`, `state`.
+    PayoutState = 83,
+    /// \[FAILED_PRECONDITION\] The payout was created with the key that approves it. Metadata: `payout_id`.
+    PayoutOwnApproval = 84,
+    /// \[NOT_FOUND\] The account has no such payout run.
+    PayoutRunNotFound = 85,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -11193,11 +11194,6 @@ impl ErrorReason {
             Self::RewardsNotPayable => "ERROR_REASON_REWARDS_NOT_PAYABLE",
             Self::PayoutAmount => "ERROR_REASON_PAYOUT_AMOUNT",
             Self::PayoutAboveOwed => "ERROR_REASON_PAYOUT_ABOVE_OWED",
-            Self::NothingDue => "ERROR_REASON_NOTHING_DUE",
-            Self::PayoutBelowMinimum => "ERROR_REASON_PAYOUT_BELOW_MINIMUM",
-            Self::PayoutState => "ERROR_REASON_PAYOUT_STATE",
-            Self::PayoutOwnApproval => "ERROR_REASON_PAYOUT_OWN_APPROVAL",
-            Self::PayoutRunNotFound => "ERROR_REASON_PAYOUT_RUN_NOT_FOUND",
             Self::BountyNotFound => "ERROR_REASON_BOUNTY_NOT_FOUND",
             Self::SubmissionNotFound => "ERROR_REASON_SUBMISSION_NOT_FOUND",
             Self::BountyClosed => "ERROR_REASON_BOUNTY_CLOSED",
@@ -11207,6 +11203,11 @@ impl ErrorReason {
             Self::ContestDecided => "ERROR_REASON_CONTEST_DECIDED",
             Self::SubmissionState => "ERROR_REASON_SUBMISSION_STATE",
             Self::AffiliateNotActive => "ERROR_REASON_AFFILIATE_NOT_ACTIVE",
+            Self::NothingDue => "ERROR_REASON_NOTHING_DUE",
+            Self::PayoutBelowMinimum => "ERROR_REASON_PAYOUT_BELOW_MINIMUM",
+            Self::PayoutState => "ERROR_REASON_PAYOUT_STATE",
+            Self::PayoutOwnApproval => "ERROR_REASON_PAYOUT_OWN_APPROVAL",
+            Self::PayoutRunNotFound => "ERROR_REASON_PAYOUT_RUN_NOT_FOUND",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -11290,11 +11291,6 @@ impl ErrorReason {
             "ERROR_REASON_REWARDS_NOT_PAYABLE" => Some(Self::RewardsNotPayable),
             "ERROR_REASON_PAYOUT_AMOUNT" => Some(Self::PayoutAmount),
             "ERROR_REASON_PAYOUT_ABOVE_OWED" => Some(Self::PayoutAboveOwed),
-            "ERROR_REASON_NOTHING_DUE" => Some(Self::NothingDue),
-            "ERROR_REASON_PAYOUT_BELOW_MINIMUM" => Some(Self::PayoutBelowMinimum),
-            "ERROR_REASON_PAYOUT_STATE" => Some(Self::PayoutState),
-            "ERROR_REASON_PAYOUT_OWN_APPROVAL" => Some(Self::PayoutOwnApproval),
-            "ERROR_REASON_PAYOUT_RUN_NOT_FOUND" => Some(Self::PayoutRunNotFound),
             "ERROR_REASON_BOUNTY_NOT_FOUND" => Some(Self::BountyNotFound),
             "ERROR_REASON_SUBMISSION_NOT_FOUND" => Some(Self::SubmissionNotFound),
             "ERROR_REASON_BOUNTY_CLOSED" => Some(Self::BountyClosed),
@@ -11304,6 +11300,11 @@ impl ErrorReason {
             "ERROR_REASON_CONTEST_DECIDED" => Some(Self::ContestDecided),
             "ERROR_REASON_SUBMISSION_STATE" => Some(Self::SubmissionState),
             "ERROR_REASON_AFFILIATE_NOT_ACTIVE" => Some(Self::AffiliateNotActive),
+            "ERROR_REASON_NOTHING_DUE" => Some(Self::NothingDue),
+            "ERROR_REASON_PAYOUT_BELOW_MINIMUM" => Some(Self::PayoutBelowMinimum),
+            "ERROR_REASON_PAYOUT_STATE" => Some(Self::PayoutState),
+            "ERROR_REASON_PAYOUT_OWN_APPROVAL" => Some(Self::PayoutOwnApproval),
+            "ERROR_REASON_PAYOUT_RUN_NOT_FOUND" => Some(Self::PayoutRunNotFound),
             _ => None,
         }
     }
@@ -11488,12 +11489,12 @@ pub struct GetAmountOwedRequest {
 /// The answer of GetAmountOwed.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GetAmountOwedResponse {
-    /// What is owed in each currency, ordered by its code. Currencies of which nothing was ever earned in cash are left out.
+    /// The amounts in each currency, ordered by its code. Currencies of which nothing was ever earned in cash are left out.
     #[prost(message, repeated, tag = "1")]
     pub amounts: ::prost::alloc::vec::Vec<AmountOwed>,
 }
-/// What is owed to affiliates in one currency, as of one moment. All amounts have this currency, and what is in no payout is in exactly
-/// one of the first four.
+/// The amounts that affiliates are owed in one currency, as of one moment. All amounts have this currency. A reward that is neither in a payout
+/// nor paid is in exactly one of the first four.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AmountOwed {
     /// Approved, and due for payment: `PayoutPolicy.net_days` days have passed since the approval. What refunds took back from rewards that
@@ -11966,16 +11967,6 @@ pub enum EventKind {
     RewardPaid = 64,
     /// \[payout\] An affiliate was paid. The rewards that the payout pays have events of their own, EVENT_KIND_REWARD_PAID.
     PayoutPaid = 65,
-    /// \[reward\] A payout reserved a reward, which is IN_PAYOUT now.
-    RewardReserved = 73,
-    /// \[reward\] The payout of a reward was cancelled. The reward is APPROVED again.
-    RewardReturned = 74,
-    /// \[payout\] A payout was created. EVENT_KIND_REWARD_RESERVED of each of its rewards follows.
-    PayoutCreated = 75,
-    /// \[payout\] A payout that needed an approval got it.
-    PayoutApproved = 76,
-    /// \[payout\] A payout was cancelled. EVENT_KIND_REWARD_RETURNED of each of its rewards follows.
-    PayoutCancelled = 77,
     /// \[bounty\] A bounty or a contest was created.
     BountyCreated = 66,
     /// \[bounty\] A bounty was changed by UpdateBounty. Submissions change its `submission_count` without such an event.
@@ -11990,6 +11981,16 @@ pub enum EventKind {
     SubmissionApproved = 71,
     /// \[submission\] A submission was rejected.
     SubmissionRejected = 72,
+    /// \[reward\] A payout reserved a reward, which is IN_PAYOUT now.
+    RewardReserved = 73,
+    /// \[reward\] The payout of a reward was cancelled. The reward is APPROVED again.
+    RewardReturned = 74,
+    /// \[payout\] A payout was created. EVENT_KIND_REWARD_RESERVED of each of its rewards follows.
+    PayoutCreated = 75,
+    /// \[payout\] A payout that needed an approval got it.
+    PayoutApproved = 76,
+    /// \[payout\] A payout was cancelled. EVENT_KIND_REWARD_RETURNED of each of its rewards follows.
+    PayoutCancelled = 77,
 }
 impl EventKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -12064,11 +12065,6 @@ impl EventKind {
             Self::AffiliateGroupArchived => "EVENT_KIND_AFFILIATE_GROUP_ARCHIVED",
             Self::RewardPaid => "EVENT_KIND_REWARD_PAID",
             Self::PayoutPaid => "EVENT_KIND_PAYOUT_PAID",
-            Self::RewardReserved => "EVENT_KIND_REWARD_RESERVED",
-            Self::RewardReturned => "EVENT_KIND_REWARD_RETURNED",
-            Self::PayoutCreated => "EVENT_KIND_PAYOUT_CREATED",
-            Self::PayoutApproved => "EVENT_KIND_PAYOUT_APPROVED",
-            Self::PayoutCancelled => "EVENT_KIND_PAYOUT_CANCELLED",
             Self::BountyCreated => "EVENT_KIND_BOUNTY_CREATED",
             Self::BountyUpdated => "EVENT_KIND_BOUNTY_UPDATED",
             Self::BountyArchived => "EVENT_KIND_BOUNTY_ARCHIVED",
@@ -12076,6 +12072,11 @@ impl EventKind {
             Self::SubmissionCreated => "EVENT_KIND_SUBMISSION_CREATED",
             Self::SubmissionApproved => "EVENT_KIND_SUBMISSION_APPROVED",
             Self::SubmissionRejected => "EVENT_KIND_SUBMISSION_REJECTED",
+            Self::RewardReserved => "EVENT_KIND_REWARD_RESERVED",
+            Self::RewardReturned => "EVENT_KIND_REWARD_RETURNED",
+            Self::PayoutCreated => "EVENT_KIND_PAYOUT_CREATED",
+            Self::PayoutApproved => "EVENT_KIND_PAYOUT_APPROVED",
+            Self::PayoutCancelled => "EVENT_KIND_PAYOUT_CANCELLED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -12147,11 +12148,6 @@ impl EventKind {
             "EVENT_KIND_AFFILIATE_GROUP_ARCHIVED" => Some(Self::AffiliateGroupArchived),
             "EVENT_KIND_REWARD_PAID" => Some(Self::RewardPaid),
             "EVENT_KIND_PAYOUT_PAID" => Some(Self::PayoutPaid),
-            "EVENT_KIND_REWARD_RESERVED" => Some(Self::RewardReserved),
-            "EVENT_KIND_REWARD_RETURNED" => Some(Self::RewardReturned),
-            "EVENT_KIND_PAYOUT_CREATED" => Some(Self::PayoutCreated),
-            "EVENT_KIND_PAYOUT_APPROVED" => Some(Self::PayoutApproved),
-            "EVENT_KIND_PAYOUT_CANCELLED" => Some(Self::PayoutCancelled),
             "EVENT_KIND_BOUNTY_CREATED" => Some(Self::BountyCreated),
             "EVENT_KIND_BOUNTY_UPDATED" => Some(Self::BountyUpdated),
             "EVENT_KIND_BOUNTY_ARCHIVED" => Some(Self::BountyArchived),
@@ -12159,6 +12155,11 @@ impl EventKind {
             "EVENT_KIND_SUBMISSION_CREATED" => Some(Self::SubmissionCreated),
             "EVENT_KIND_SUBMISSION_APPROVED" => Some(Self::SubmissionApproved),
             "EVENT_KIND_SUBMISSION_REJECTED" => Some(Self::SubmissionRejected),
+            "EVENT_KIND_REWARD_RESERVED" => Some(Self::RewardReserved),
+            "EVENT_KIND_REWARD_RETURNED" => Some(Self::RewardReturned),
+            "EVENT_KIND_PAYOUT_CREATED" => Some(Self::PayoutCreated),
+            "EVENT_KIND_PAYOUT_APPROVED" => Some(Self::PayoutApproved),
+            "EVENT_KIND_PAYOUT_CANCELLED" => Some(Self::PayoutCancelled),
             _ => None,
         }
     }
@@ -13486,7 +13487,7 @@ pub struct PayoutRun {
     /// How many payouts were created so far.
     #[prost(int64, tag = "9")]
     pub payout_count: i64,
-    /// What these payouts added up to when they were created. Those that were cancelled since are counted.
+    /// The sum of these payouts when they were created. Those that were cancelled since are counted.
     #[prost(message, optional, tag = "10")]
     pub total: ::core::option::Option<Money>,
     /// The id of the API key that created it.
@@ -13573,16 +13574,16 @@ pub struct PreviewPayoutRunRequest {
     #[prost(message, optional, tag = "6")]
     pub minimum: ::core::option::Option<Money>,
 }
-/// What a run would do with one affiliate.
+/// The fate of one affiliate in a run that would be created now.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PayoutRunItem {
     /// The affiliate's id.
     #[prost(string, tag = "1")]
     pub affiliate_id: ::prost::alloc::string::String,
-    /// What the run would do, and why.
+    /// Whether the run would pay, and if not, why.
     #[prost(enumeration = "PayoutRunVerdict", tag = "2")]
     pub verdict: i32,
-    /// What is due, less what refunds took back. The amount of the payout if there is one. Zero or less: nothing is paid.
+    /// The amount that is due, less what refunds took back. The amount of the payout if there is one. Zero or less: nothing is paid.
     #[prost(message, optional, tag = "3")]
     pub amount: ::core::option::Option<Money>,
     /// How many rewards add up to it, up to 1,000. The others wait for the next run.
@@ -13636,7 +13637,7 @@ impl PayoutRunState {
         }
     }
 }
-/// What a run does with an affiliate.
+/// The fate of an affiliate in a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum PayoutRunVerdict {

@@ -102,10 +102,10 @@ pub(in crate::domain::rule) fn due(
     Ok(Payable::choose(&approved, policy.due_until(context.now), is_approved)?)
 }
 
-/// What a payout reserves, and what it says.
+/// The rewards that a payout reserves, and its texts.
 pub(in crate::domain::rule) struct Reservation<'run> {
     pub(in crate::domain::rule) affiliate_id: AffiliateId,
-    /// What the rewards add up to.
+    /// The sum of the rewards.
     pub(in crate::domain::rule) amount: Money,
     pub(in crate::domain::rule) rewards: Vec<Arc<Reward>>,
     pub(in crate::domain::rule) note: &'run str,
