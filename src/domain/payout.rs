@@ -8,7 +8,7 @@
 //!
 //! A payout that is neither paid nor cancelled is open. It has reserved its rewards and its amount.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::id::{AccountId, AffiliateId, ApiKeyId, PayoutId, PayoutRunId, RewardId};
@@ -193,6 +193,14 @@ pub struct Payout {
     pub updated_at: Time,
 }
 
+/// A reward with those that take back from it.
+#[derive(Debug, Default)]
+struct Family {
+    ids: Vec<RewardId>,
+    sum_minor: i64,
+    is_due: bool,
+}
+
 /// The rewards that one payout can take of the approved ones of an affiliate in a currency, and what they add up to.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Payable {
@@ -203,37 +211,46 @@ pub struct Payable {
 }
 
 impl Payable {
-    /// Chooses among `approved`, which are in the order of their ids. Those that take back from what payouts have come first, whenever they were
-    /// approved. Then come those that were approved up to `due_until`, from the oldest on, each with those that take back from it, as long
-    /// as there is room. `is_approved` says whether the reward with an id is approved.
+    /// Chooses among `approved`, which are in the order of their ids. A family is a reward with those that take back from it. Families that add
+    /// up to less than zero come first, whenever they were approved. Then come those that were approved up to `due_until`, from the oldest
+    /// on, as long as there is room and they add up to no more than is owed. `is_approved` says whether the reward with an id is approved.
     ///
     /// # Errors
     /// [`Overflow`] when the sum does not fit into 64 bits.
     pub fn choose(
         approved: &[Arc<Reward>],
         due_until: Time,
+        owed_minor: i64,
         is_approved: impl Fn(RewardId) -> bool,
     ) -> Result<Self, Overflow> {
         let takes_back = |reward: &Reward| reward.reverses.is_some_and(&is_approved);
-        let of_one =
-            |id: RewardId| approved.iter().filter(move |reward| reward.id == id || reward.reverses == Some(id));
-        let mut chosen: BTreeSet<RewardId> = BTreeSet::new();
-        let (negative, positive): (Vec<_>, Vec<_>) =
-            approved.iter().filter(|reward| !takes_back(reward)).partition(|reward| reward.value.amount_minor < 0);
-        let is_due = |reward: &Reward| reward.approved_at.is_none_or(|approved_at| approved_at <= due_until);
-        for reward in negative.into_iter().chain(positive.into_iter().filter(|reward| is_due(reward))) {
-            let family: Vec<_> = of_one(reward.id).map(|reward| reward.id).collect();
-            if chosen.len() + family.len() > PAYOUT_REWARDS_MAX {
-                break;
+        let mut families: BTreeMap<RewardId, Family> = BTreeMap::new();
+        for reward in approved {
+            let head = reward.reverses.filter(|id| is_approved(*id)).unwrap_or(reward.id);
+            let family = families.entry(head).or_default();
+            family.sum_minor = family.sum_minor.checked_add(reward.value.amount_minor).ok_or(Overflow)?;
+            family.ids.push(reward.id);
+            if !takes_back(reward) {
+                family.is_due = reward.approved_at.is_none_or(|approved_at| approved_at <= due_until);
             }
-            chosen.extend(family);
         }
-        let rewards: Vec<_> = approved.iter().filter(|reward| chosen.contains(&reward.id)).cloned().collect();
-        let mut sum_minor = 0_i64;
-        for reward in &rewards {
-            sum_minor = sum_minor.checked_add(reward.value.amount_minor).ok_or(Overflow)?;
+        let (negative, positive): (Vec<_>, Vec<_>) = families.into_values().partition(|family| family.sum_minor < 0);
+        let mut chosen: BTreeSet<RewardId> = BTreeSet::new();
+        let mut so_far_minor = 0_i64;
+        for family in negative.into_iter().chain(positive.into_iter().filter(|family| family.is_due)) {
+            // However much was taken back, there is room for what is paid.
+            let room = if family.sum_minor < 0 { PAYOUT_REWARDS_MAX / 2 } else { PAYOUT_REWARDS_MAX };
+            if chosen.len() + family.ids.len() > room {
+                continue;
+            }
+            let with_it = so_far_minor.checked_add(family.sum_minor).ok_or(Overflow)?;
+            if family.sum_minor < 0 || with_it <= owed_minor {
+                so_far_minor = with_it;
+                chosen.extend(family.ids);
+            }
         }
-        Ok(Self { rewards, sum_minor })
+        let rewards = approved.iter().filter(|reward| chosen.contains(&reward.id)).cloned().collect();
+        Ok(Self { rewards, sum_minor: so_far_minor })
     }
 }
 

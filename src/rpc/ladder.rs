@@ -18,7 +18,7 @@ pub(super) fn ladder_met(met: &LadderMet) -> pb::LadderMet {
         period_start_day: if met.period == Period::AllTime { String::new() } else { met.starts_on.to_string() },
         earlier_sale_count: met.sale_count_before,
         earlier_amount: Some(money(met.amount_before)),
-        earlier_share_ppm: met.share_before_ppm,
+        earlier_millionth_count: met.share_before_ppm,
     }
 }
 
@@ -30,7 +30,7 @@ pub(super) fn brackets(brackets: &Brackets, currency: Currency) -> Vec<pb::Ladde
             step: part.step,
             commission: Some(commission(part.commission)),
             amount: is_amount.then(|| money(Money::new(part.size, currency))),
-            share_ppm: if is_amount { 0 } else { part.size },
+            share_ppm: if is_amount { 0 } else { i32::try_from(part.size).unwrap_or(i32::MAX) },
         }
     };
     brackets.parts.iter().map(render).collect()

@@ -13,11 +13,12 @@ use super::call::render::{id_or_empty, money, timestamp};
 use super::call::wire_enum::WireEnum;
 use crate::app::worker::create_payouts;
 use crate::domain::id::{AffiliateId, RewardId};
+use crate::domain::ledger::BalanceKey;
 use crate::domain::money::{Currency, Money, Overflow};
 use crate::domain::payout::{Payable, PayoutPolicy};
 use crate::domain::payout_run::{PayoutRun, PayoutRunVerdict, RUN_AFFILIATES_MAX};
 use crate::domain::refusal::{Field, Refusal, Resource};
-use crate::domain::reward::RewardState;
+use crate::domain::reward::{RewardState, RewardUnit};
 use crate::domain::rule::CreatePayoutRun;
 use crate::error::{Error, FieldPaths};
 use crate::pb;
@@ -182,7 +183,10 @@ async fn due(
     let originals = store::reward::by_ids(store, account_id, originals).await?;
     let waiting: HashSet<_> =
         originals.values().filter(|reward| reward.state == RewardState::Approved).map(|reward| reward.id).collect();
-    let due = Payable::choose(&approved, policy.due_until(call.now()), |id| waiting.contains(&id));
+    let balances = store::ledger::balances(store, account_id, affiliate_id).await?;
+    let is_owed = |key: &BalanceKey| key.unit == RewardUnit::Cash && key.currency == currency;
+    let owed_minor = balances.iter().find(|(key, _)| is_owed(key)).map_or(0, |(_, balance)| balance.owed_minor);
+    let due = Payable::choose(&approved, policy.due_until(call.now()), owed_minor, |id| waiting.contains(&id));
     due.map_err(|Overflow| Refusal::Overflow(Overflow).into())
 }
 

@@ -58,7 +58,7 @@ pub(in crate::domain) fn any_reward(number: u128, value_minor: i64) -> Reward {
 fn taken(approved: Vec<Reward>, waiting: &[u128]) -> (Vec<u128>, i64) {
     let approved: Vec<_> = approved.into_iter().map(Arc::new).collect();
     let is_approved = |id: RewardId| waiting.contains(&id.uuid().as_u128());
-    let payable = Payable::choose(&approved, Time::from_micros(10), is_approved).unwrap();
+    let payable = Payable::choose(&approved, Time::from_micros(10), i64::MAX, is_approved).unwrap();
     (payable.rewards.iter().map(|reward| reward.id.uuid().as_u128()).collect(), payable.sum_minor)
 }
 
@@ -116,11 +116,13 @@ proptest! {
         let until = Time::from_micros(10);
         let is_here = |id: RewardId| approved.iter().any(|reward| reward.id == id);
         let shared: Vec<_> = approved.iter().cloned().map(Arc::new).collect();
-        let payable = Payable::choose(&shared, until, is_here).unwrap();
+        let payable = Payable::choose(&shared, until, i64::MAX, is_here).unwrap();
         // The slow model: each reward by itself.
-        let is_taken = |reward: &Reward| match reward.reverses.and_then(|id| approved.iter().find(|other| other.id == id)) {
-            Some(original) => is_head_taken(original, until),
-            None => is_head_taken(reward, until),
+        let is_taken = |reward: &Reward| {
+            let head = reward.reverses.and_then(|id| approved.iter().find(|other| other.id == id)).unwrap_or(reward);
+            let family = approved.iter().filter(|other| other.id == head.id || other.reverses == Some(head.id));
+            let sum: i64 = family.map(|other| other.value.amount_minor).sum();
+            sum < 0 || head.approved_at.is_none_or(|approved_at| approved_at <= until)
         };
         let expected: Vec<_> = approved.iter().filter(|reward| is_taken(reward)).map(|reward| reward.id).collect();
         prop_assert_eq!(payable.rewards.iter().map(|reward| reward.id).collect::<Vec<_>>(), expected);
@@ -129,7 +131,29 @@ proptest! {
     }
 }
 
-/// Whether a payout takes a reward that takes back from none that is approved.
-fn is_head_taken(reward: &Reward, until: Time) -> bool {
-    reward.value.amount_minor < 0 || reward.approved_at.is_none_or(|approved_at| approved_at <= until)
+#[test]
+fn a_family_that_is_not_due_and_adds_up_to_less_than_zero_comes_first() {
+    let at = |micros| Some(Time::from_micros(micros));
+    let original = |number| Some(RewardId::from_uuid(Uuid::from_u128(number)));
+    let approved = vec![
+        Reward { approved_at: at(10), ..any_reward(1, 100) },
+        Reward { approved_at: at(11), ..any_reward(2, 200) },
+        Reward { approved_at: at(11), reverses: original(2), ..any_reward(3, -250) },
+    ];
+    assert_eq!(taken(approved, &[2]), (vec![1, 2, 3], 50));
+}
+
+#[test]
+fn no_more_is_taken_than_is_owed() {
+    let approved: Vec<_> = [60, 50, 30].into_iter().zip(1..).map(|(minor, id)| Arc::new(any_reward(id, minor))).collect();
+    let payable = Payable::choose(&approved, Time::from_micros(10), 95, |_| false).unwrap();
+    assert_eq!((payable.rewards.len(), payable.sum_minor), (2, 90));
+}
+
+#[test]
+fn very_many_that_take_back_leave_room() {
+    let mut approved: Vec<_> = (1..=1_000).map(|number| Arc::new(any_reward(number, -1))).collect();
+    approved.extend((1_001..=1_600).map(|number| Arc::new(any_reward(number, 10))));
+    let payable = Payable::choose(&approved, Time::from_micros(10), 5_000, |_| false).unwrap();
+    assert_eq!((payable.rewards.len(), payable.sum_minor), (1_000, 5_000 - 500));
 }

@@ -196,11 +196,15 @@ fn original_of(context: &mut Context<'_>, id: RewardId) -> Result<Arc<Reward>, R
     Err(Refusal::NotLoaded("the reward that another one changes"))
 }
 
+/// How much is owed to an affiliate in a currency, in minor units.
+fn owed(context: &mut Context<'_>, affiliate_id: AffiliateId, currency: Currency) -> Result<i64, Refusal> {
+    let key = BalanceKey { account_id: context.account_id, affiliate_id, unit: RewardUnit::Cash, currency };
+    Ok(context.set.balance(key)?.owed_minor)
+}
+
 /// Refuses to pay more than is owed after claw-backs, because the affiliate would owe the difference.
 fn check_owed(context: &mut Context<'_>, affiliate_id: AffiliateId, amount: Money) -> Result<(), Refusal> {
-    let key =
-        BalanceKey { account_id: context.account_id, affiliate_id, unit: RewardUnit::Cash, currency: amount.currency };
-    let owed_minor = context.set.balance(key)?.owed_minor;
+    let owed_minor = owed(context, affiliate_id, amount.currency)?;
     if amount.amount_minor > owed_minor {
         let owed = Money::new(owed_minor, amount.currency);
         return Err(Refusal::PayoutAboveOwed { affiliate_id, amount, owed });

@@ -448,8 +448,10 @@ fn first_purchase_of(
     let unmatched = context.set.unmatched_sales_of(account_id, lead, customer)?;
     let first = first_purchase_among(unmatched);
     let Some(lead) = lead else { return Ok(first) };
-    let (rows, _) = context.set.timeline_of(account_id, lead.id)?;
-    Ok(first.into_iter().chain(first_purchase_among(rows)).chain(lead.first_sale_at).min())
+    let (rows, is_whole) = context.set.timeline_of(account_id, lead.id)?;
+    // It is the time of the first sale, also of a free one.
+    let first_sale_at = lead.first_sale_at.filter(|_| !is_whole);
+    Ok(first.into_iter().chain(first_purchase_among(rows)).chain(first_sale_at).min())
 }
 
 /// When the first sale of more than zero happened.

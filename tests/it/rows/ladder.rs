@@ -199,7 +199,7 @@ db_test!(p9_a_sale_says_on_which_step_it_is, |database: TestDatabase| async move
         period_start_day: met.period_start_day.clone(),
         earlier_sale_count: 1,
         earlier_amount: Some(usd(12_000)),
-        earlier_share_ppm: 0,
+        earlier_millionth_count: 0,
     };
     assert_eq!(met, expected);
 

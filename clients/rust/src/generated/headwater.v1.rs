@@ -2319,7 +2319,7 @@ pub struct Terms {
     /// sale of more than zero that Headwater knows, referred or not, and whatever was refunded of it. The candidate's result is NOT_A_NEW_CUSTOMER.
     /// A customer who is bound stays bound, so that later purchases earn, and AttributeLead binds any customer. Sales whose requests name no
     /// customer are those of new ones. Default: no.
-    #[prost(bool, tag = "22")]
+    #[prost(bool, tag = "21")]
     pub new_customers_only: bool,
     /// The order of precedence of the sources, the highest first. The list has all three sources, each once, or is empty. Empty
     /// means: lead binding, coupon, click.
@@ -3534,8 +3534,8 @@ pub struct LadderBracket {
     #[prost(message, optional, tag = "3")]
     pub amount: ::core::option::Option<Money>,
     /// How much of the sale falls into it, in millionths of a sale. 0 if the steps have `min_amount`.
-    #[prost(int64, tag = "4")]
-    pub share_ppm: i64,
+    #[prost(int32, tag = "4")]
+    pub share_ppm: i32,
 }
 /// The step of a ladder at which a sale is priced, and what the affiliate had sold before, of what the ladder prices.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3555,9 +3555,9 @@ pub struct LadderMet {
     /// The sum of their amounts, less refunds.
     #[prost(message, optional, tag = "5")]
     pub earlier_amount: ::core::option::Option<Money>,
-    /// What was left of those sales in millionths of a sale, each with the affiliate's share. 0 unless LADDER_MODE_MARGINAL counts sales.
+    /// How many millionths of a sale were left of those sales, each with the affiliate's share. 0 unless LADDER_MODE_MARGINAL counts sales.
     #[prost(int64, tag = "6")]
-    pub earlier_share_ppm: i64,
+    pub earlier_millionth_count: i64,
 }
 /// A cap of the terms, as an event met it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

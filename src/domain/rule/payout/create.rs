@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{check_amount, check_owed, move_rewards, original_of, payable, post};
+use super::{check_amount, check_owed, move_rewards, original_of, owed, payable, post};
 use crate::domain::account::Account;
 use crate::domain::affiliate::AffiliateSelector;
 use crate::domain::event::{EventImage, EventKind};
@@ -99,7 +99,8 @@ pub(in crate::domain::rule) fn due(
         originals.insert(id, original_of(context, id)?.state);
     }
     let is_approved = |id: RewardId| originals.get(&id).is_some_and(|state| *state == RewardState::Approved);
-    Ok(Payable::choose(&approved, policy.due_until(context.now), is_approved)?)
+    let owed_minor = owed(context, affiliate_id, currency)?;
+    Ok(Payable::choose(&approved, policy.due_until(context.now), owed_minor, is_approved)?)
 }
 
 /// The rewards that a payout reserves, and its texts.

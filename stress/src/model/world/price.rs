@@ -188,7 +188,7 @@ impl World {
             earlier_sale_count: count,
             earlier_amount: Some(pb::Money { amount_minor: sum, currency_code: program.unwrap_or_default() }),
             // Only ladders with brackets count parts of sales.
-            earlier_share_ppm: 0,
+            earlier_millionth_count: 0,
         };
         Met { rung, is_counted: false, shown }
     }

@@ -104,6 +104,7 @@ pub(super) fn cases() -> Vec<Case> {
                 "terms.threshold_bonuses",
                 "terms.customer_reward",
                 "terms.enrollment_bonus",
+                "terms.new_customers_only",
                 "agreement.version",
                 "agreement.is_required",
                 "is_private",
@@ -185,6 +186,7 @@ pub(super) fn cases() -> Vec<Case> {
             "program.terms.threshold_bonuses",
             "program.terms.customer_reward",
             "program.terms.enrollment_bonus",
+            "program.terms.new_customers_only",
             "program.welcome_mail.is_enabled",
         ])
         .not_references(&["program.invitations"]),

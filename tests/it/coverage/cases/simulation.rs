@@ -58,6 +58,7 @@ pub(super) fn cases() -> Vec<Case> {
             "terms.threshold_bonuses",
             "terms.customer_reward",
             "terms.enrollment_bonus",
+            "terms.new_customers_only",
             "terms.end_time",
             "terms.create_time",
             "terms.withdraw_time",

@@ -104,6 +104,7 @@ pub(super) fn spellings() -> Vec<Spelling> {
                 "terms.threshold_bonuses",
                 "terms.customer_reward",
                 "terms.enrollment_bonus",
+                "terms.new_customers_only",
             ],
         ),
         spelling(
@@ -177,6 +178,7 @@ pub(super) fn spellings() -> Vec<Spelling> {
                 "program.terms.threshold_bonuses",
                 "program.terms.customer_reward",
                 "program.terms.enrollment_bonus",
+                "program.terms.new_customers_only",
             ],
         ),
         ids_only("AffiliateService/ArchiveProgram", &["program_id", "etag"]),
