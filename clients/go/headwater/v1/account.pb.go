@@ -111,7 +111,9 @@ type Account struct {
 	CallsPerMinute int32 `protobuf:"varint,12,opt,name=calls_per_minute,json=callsPerMinute,proto3" json:"calls_per_minute,omitempty"`
 	// The address that UpdateAccount asked for and VerifyAccountEmail has yet to verify; `email` is the account's until then. Empty if there
 	// is none, in the feed, and in the answer of a repeated call.
-	PendingEmail  string `protobuf:"bytes,13,opt,name=pending_email,json=pendingEmail,proto3" json:"pending_email,omitempty"`
+	PendingEmail string `protobuf:"bytes,13,opt,name=pending_email,json=pendingEmail,proto3" json:"pending_email,omitempty"`
+	// How the account pays its affiliates. Not set: what is approved is due at once, and payouts need no approval.
+	PayoutPolicy  *PayoutPolicy `protobuf:"bytes,14,opt,name=payout_policy,json=payoutPolicy,proto3" json:"payout_policy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -237,6 +239,71 @@ func (x *Account) GetPendingEmail() string {
 	return ""
 }
 
+func (x *Account) GetPayoutPolicy() *PayoutPolicy {
+	if x != nil {
+		return x.PayoutPolicy
+	}
+	return nil
+}
+
+// How an account pays its affiliates.
+type PayoutPolicy struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many days of 24 hours after its approval a reward is due, 0 to 366. CreatePayout pays what is due, unless it names rewards. A change
+	// counts at once, for rewards that were approved before too.
+	NetDays int32 `protobuf:"varint,1,opt,name=net_days,json=netDays,proto3" json:"net_days,omitempty"`
+	// The largest payouts that need no approval, at most 50, each in another currency. A payout above the amount of its currency needs the
+	// approval of another key than the one that created it. If there are any amounts, a payout in a currency without one needs an approval
+	// too. A change counts for payouts that are created after it.
+	ApprovalAbove []*Money `protobuf:"bytes,2,rep,name=approval_above,json=approvalAbove,proto3" json:"approval_above,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PayoutPolicy) Reset() {
+	*x = PayoutPolicy{}
+	mi := &file_headwater_v1_account_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PayoutPolicy) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PayoutPolicy) ProtoMessage() {}
+
+func (x *PayoutPolicy) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_account_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PayoutPolicy.ProtoReflect.Descriptor instead.
+func (*PayoutPolicy) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_account_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *PayoutPolicy) GetNetDays() int32 {
+	if x != nil {
+		return x.NetDays
+	}
+	return 0
+}
+
+func (x *PayoutPolicy) GetApprovalAbove() []*Money {
+	if x != nil {
+		return x.ApprovalAbove
+	}
+	return nil
+}
+
 // The request of RegisterAccount.
 type RegisterAccountRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -260,7 +327,7 @@ type RegisterAccountRequest struct {
 
 func (x *RegisterAccountRequest) Reset() {
 	*x = RegisterAccountRequest{}
-	mi := &file_headwater_v1_account_proto_msgTypes[1]
+	mi := &file_headwater_v1_account_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -272,7 +339,7 @@ func (x *RegisterAccountRequest) String() string {
 func (*RegisterAccountRequest) ProtoMessage() {}
 
 func (x *RegisterAccountRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_account_proto_msgTypes[1]
+	mi := &file_headwater_v1_account_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -285,7 +352,7 @@ func (x *RegisterAccountRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterAccountRequest.ProtoReflect.Descriptor instead.
 func (*RegisterAccountRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_account_proto_rawDescGZIP(), []int{1}
+	return file_headwater_v1_account_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *RegisterAccountRequest) GetRequestId() string {
@@ -342,7 +409,7 @@ type RegisterAccountResponse struct {
 
 func (x *RegisterAccountResponse) Reset() {
 	*x = RegisterAccountResponse{}
-	mi := &file_headwater_v1_account_proto_msgTypes[2]
+	mi := &file_headwater_v1_account_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -354,7 +421,7 @@ func (x *RegisterAccountResponse) String() string {
 func (*RegisterAccountResponse) ProtoMessage() {}
 
 func (x *RegisterAccountResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_account_proto_msgTypes[2]
+	mi := &file_headwater_v1_account_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -367,7 +434,7 @@ func (x *RegisterAccountResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterAccountResponse.ProtoReflect.Descriptor instead.
 func (*RegisterAccountResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_account_proto_rawDescGZIP(), []int{2}
+	return file_headwater_v1_account_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *RegisterAccountResponse) GetAccount() *Account {
@@ -414,7 +481,7 @@ type GetAccountRequest struct {
 
 func (x *GetAccountRequest) Reset() {
 	*x = GetAccountRequest{}
-	mi := &file_headwater_v1_account_proto_msgTypes[3]
+	mi := &file_headwater_v1_account_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -426,7 +493,7 @@ func (x *GetAccountRequest) String() string {
 func (*GetAccountRequest) ProtoMessage() {}
 
 func (x *GetAccountRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_account_proto_msgTypes[3]
+	mi := &file_headwater_v1_account_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -439,7 +506,7 @@ func (x *GetAccountRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAccountRequest.ProtoReflect.Descriptor instead.
 func (*GetAccountRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_account_proto_rawDescGZIP(), []int{3}
+	return file_headwater_v1_account_proto_rawDescGZIP(), []int{4}
 }
 
 // The answer of GetAccount.
@@ -453,7 +520,7 @@ type GetAccountResponse struct {
 
 func (x *GetAccountResponse) Reset() {
 	*x = GetAccountResponse{}
-	mi := &file_headwater_v1_account_proto_msgTypes[4]
+	mi := &file_headwater_v1_account_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -465,7 +532,7 @@ func (x *GetAccountResponse) String() string {
 func (*GetAccountResponse) ProtoMessage() {}
 
 func (x *GetAccountResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_account_proto_msgTypes[4]
+	mi := &file_headwater_v1_account_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -478,7 +545,7 @@ func (x *GetAccountResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAccountResponse.ProtoReflect.Descriptor instead.
 func (*GetAccountResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_account_proto_rawDescGZIP(), []int{4}
+	return file_headwater_v1_account_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *GetAccountResponse) GetAccount() *Account {
@@ -497,7 +564,8 @@ type UpdateAccountRequest struct {
 	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// The new values. Only the fields that `update_mask` names are read. Required.
 	Account *Account `protobuf:"bytes,2,opt,name=account,proto3" json:"account,omitempty"`
-	// The fields to change: any of `display_name`, `email`, `max_active_coupons_per_affiliate` and `time_zone`.
+	// The fields to change: any of `display_name`, `email`, `max_active_coupons_per_affiliate`,
+	// `payout_policy` and `time_zone`. A policy is replaced as a whole.
 	// Required.
 	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,3,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -506,7 +574,7 @@ type UpdateAccountRequest struct {
 
 func (x *UpdateAccountRequest) Reset() {
 	*x = UpdateAccountRequest{}
-	mi := &file_headwater_v1_account_proto_msgTypes[5]
+	mi := &file_headwater_v1_account_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -518,7 +586,7 @@ func (x *UpdateAccountRequest) String() string {
 func (*UpdateAccountRequest) ProtoMessage() {}
 
 func (x *UpdateAccountRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_account_proto_msgTypes[5]
+	mi := &file_headwater_v1_account_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -531,7 +599,7 @@ func (x *UpdateAccountRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateAccountRequest.ProtoReflect.Descriptor instead.
 func (*UpdateAccountRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_account_proto_rawDescGZIP(), []int{5}
+	return file_headwater_v1_account_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *UpdateAccountRequest) GetRequestId() string {
@@ -568,7 +636,7 @@ type UpdateAccountResponse struct {
 
 func (x *UpdateAccountResponse) Reset() {
 	*x = UpdateAccountResponse{}
-	mi := &file_headwater_v1_account_proto_msgTypes[6]
+	mi := &file_headwater_v1_account_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -580,7 +648,7 @@ func (x *UpdateAccountResponse) String() string {
 func (*UpdateAccountResponse) ProtoMessage() {}
 
 func (x *UpdateAccountResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_account_proto_msgTypes[6]
+	mi := &file_headwater_v1_account_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -593,7 +661,7 @@ func (x *UpdateAccountResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateAccountResponse.ProtoReflect.Descriptor instead.
 func (*UpdateAccountResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_account_proto_rawDescGZIP(), []int{6}
+	return file_headwater_v1_account_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *UpdateAccountResponse) GetAccount() *Account {
@@ -628,7 +696,7 @@ type ListAccountsRequest struct {
 
 func (x *ListAccountsRequest) Reset() {
 	*x = ListAccountsRequest{}
-	mi := &file_headwater_v1_account_proto_msgTypes[7]
+	mi := &file_headwater_v1_account_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -640,7 +708,7 @@ func (x *ListAccountsRequest) String() string {
 func (*ListAccountsRequest) ProtoMessage() {}
 
 func (x *ListAccountsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_account_proto_msgTypes[7]
+	mi := &file_headwater_v1_account_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -653,7 +721,7 @@ func (x *ListAccountsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAccountsRequest.ProtoReflect.Descriptor instead.
 func (*ListAccountsRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_account_proto_rawDescGZIP(), []int{7}
+	return file_headwater_v1_account_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ListAccountsRequest) GetPageSize() int32 {
@@ -697,7 +765,7 @@ type ListAccountsResponse struct {
 
 func (x *ListAccountsResponse) Reset() {
 	*x = ListAccountsResponse{}
-	mi := &file_headwater_v1_account_proto_msgTypes[8]
+	mi := &file_headwater_v1_account_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -709,7 +777,7 @@ func (x *ListAccountsResponse) String() string {
 func (*ListAccountsResponse) ProtoMessage() {}
 
 func (x *ListAccountsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_account_proto_msgTypes[8]
+	mi := &file_headwater_v1_account_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -722,7 +790,7 @@ func (x *ListAccountsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAccountsResponse.ProtoReflect.Descriptor instead.
 func (*ListAccountsResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_account_proto_rawDescGZIP(), []int{8}
+	return file_headwater_v1_account_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListAccountsResponse) GetAccounts() []*Account {
@@ -756,7 +824,7 @@ type SuspendAccountRequest struct {
 
 func (x *SuspendAccountRequest) Reset() {
 	*x = SuspendAccountRequest{}
-	mi := &file_headwater_v1_account_proto_msgTypes[9]
+	mi := &file_headwater_v1_account_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -768,7 +836,7 @@ func (x *SuspendAccountRequest) String() string {
 func (*SuspendAccountRequest) ProtoMessage() {}
 
 func (x *SuspendAccountRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_account_proto_msgTypes[9]
+	mi := &file_headwater_v1_account_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -781,7 +849,7 @@ func (x *SuspendAccountRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SuspendAccountRequest.ProtoReflect.Descriptor instead.
 func (*SuspendAccountRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_account_proto_rawDescGZIP(), []int{9}
+	return file_headwater_v1_account_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *SuspendAccountRequest) GetRequestId() string {
@@ -818,7 +886,7 @@ type SuspendAccountResponse struct {
 
 func (x *SuspendAccountResponse) Reset() {
 	*x = SuspendAccountResponse{}
-	mi := &file_headwater_v1_account_proto_msgTypes[10]
+	mi := &file_headwater_v1_account_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -830,7 +898,7 @@ func (x *SuspendAccountResponse) String() string {
 func (*SuspendAccountResponse) ProtoMessage() {}
 
 func (x *SuspendAccountResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_account_proto_msgTypes[10]
+	mi := &file_headwater_v1_account_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -843,7 +911,7 @@ func (x *SuspendAccountResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SuspendAccountResponse.ProtoReflect.Descriptor instead.
 func (*SuspendAccountResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_account_proto_rawDescGZIP(), []int{10}
+	return file_headwater_v1_account_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *SuspendAccountResponse) GetAccount() *Account {
@@ -875,7 +943,7 @@ type ResumeAccountRequest struct {
 
 func (x *ResumeAccountRequest) Reset() {
 	*x = ResumeAccountRequest{}
-	mi := &file_headwater_v1_account_proto_msgTypes[11]
+	mi := &file_headwater_v1_account_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -887,7 +955,7 @@ func (x *ResumeAccountRequest) String() string {
 func (*ResumeAccountRequest) ProtoMessage() {}
 
 func (x *ResumeAccountRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_account_proto_msgTypes[11]
+	mi := &file_headwater_v1_account_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -900,7 +968,7 @@ func (x *ResumeAccountRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeAccountRequest.ProtoReflect.Descriptor instead.
 func (*ResumeAccountRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_account_proto_rawDescGZIP(), []int{11}
+	return file_headwater_v1_account_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ResumeAccountRequest) GetRequestId() string {
@@ -930,7 +998,7 @@ type ResumeAccountResponse struct {
 
 func (x *ResumeAccountResponse) Reset() {
 	*x = ResumeAccountResponse{}
-	mi := &file_headwater_v1_account_proto_msgTypes[12]
+	mi := &file_headwater_v1_account_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -942,7 +1010,7 @@ func (x *ResumeAccountResponse) String() string {
 func (*ResumeAccountResponse) ProtoMessage() {}
 
 func (x *ResumeAccountResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_account_proto_msgTypes[12]
+	mi := &file_headwater_v1_account_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -955,7 +1023,7 @@ func (x *ResumeAccountResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeAccountResponse.ProtoReflect.Descriptor instead.
 func (*ResumeAccountResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_account_proto_rawDescGZIP(), []int{12}
+	return file_headwater_v1_account_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ResumeAccountResponse) GetAccount() *Account {
@@ -989,7 +1057,7 @@ type SetAccountCallLimitRequest struct {
 
 func (x *SetAccountCallLimitRequest) Reset() {
 	*x = SetAccountCallLimitRequest{}
-	mi := &file_headwater_v1_account_proto_msgTypes[13]
+	mi := &file_headwater_v1_account_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1001,7 +1069,7 @@ func (x *SetAccountCallLimitRequest) String() string {
 func (*SetAccountCallLimitRequest) ProtoMessage() {}
 
 func (x *SetAccountCallLimitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_account_proto_msgTypes[13]
+	mi := &file_headwater_v1_account_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1014,7 +1082,7 @@ func (x *SetAccountCallLimitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetAccountCallLimitRequest.ProtoReflect.Descriptor instead.
 func (*SetAccountCallLimitRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_account_proto_rawDescGZIP(), []int{13}
+	return file_headwater_v1_account_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *SetAccountCallLimitRequest) GetRequestId() string {
@@ -1051,7 +1119,7 @@ type SetAccountCallLimitResponse struct {
 
 func (x *SetAccountCallLimitResponse) Reset() {
 	*x = SetAccountCallLimitResponse{}
-	mi := &file_headwater_v1_account_proto_msgTypes[14]
+	mi := &file_headwater_v1_account_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1063,7 +1131,7 @@ func (x *SetAccountCallLimitResponse) String() string {
 func (*SetAccountCallLimitResponse) ProtoMessage() {}
 
 func (x *SetAccountCallLimitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_account_proto_msgTypes[14]
+	mi := &file_headwater_v1_account_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1076,7 +1144,7 @@ func (x *SetAccountCallLimitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetAccountCallLimitResponse.ProtoReflect.Descriptor instead.
 func (*SetAccountCallLimitResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_account_proto_rawDescGZIP(), []int{14}
+	return file_headwater_v1_account_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *SetAccountCallLimitResponse) GetAccount() *Account {
@@ -1108,7 +1176,7 @@ type VerifyAccountEmailRequest struct {
 
 func (x *VerifyAccountEmailRequest) Reset() {
 	*x = VerifyAccountEmailRequest{}
-	mi := &file_headwater_v1_account_proto_msgTypes[15]
+	mi := &file_headwater_v1_account_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1120,7 +1188,7 @@ func (x *VerifyAccountEmailRequest) String() string {
 func (*VerifyAccountEmailRequest) ProtoMessage() {}
 
 func (x *VerifyAccountEmailRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_account_proto_msgTypes[15]
+	mi := &file_headwater_v1_account_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1133,7 +1201,7 @@ func (x *VerifyAccountEmailRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyAccountEmailRequest.ProtoReflect.Descriptor instead.
 func (*VerifyAccountEmailRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_account_proto_rawDescGZIP(), []int{15}
+	return file_headwater_v1_account_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *VerifyAccountEmailRequest) GetRequestId() string {
@@ -1163,7 +1231,7 @@ type VerifyAccountEmailResponse struct {
 
 func (x *VerifyAccountEmailResponse) Reset() {
 	*x = VerifyAccountEmailResponse{}
-	mi := &file_headwater_v1_account_proto_msgTypes[16]
+	mi := &file_headwater_v1_account_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1175,7 +1243,7 @@ func (x *VerifyAccountEmailResponse) String() string {
 func (*VerifyAccountEmailResponse) ProtoMessage() {}
 
 func (x *VerifyAccountEmailResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_account_proto_msgTypes[16]
+	mi := &file_headwater_v1_account_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1188,7 +1256,7 @@ func (x *VerifyAccountEmailResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyAccountEmailResponse.ProtoReflect.Descriptor instead.
 func (*VerifyAccountEmailResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_account_proto_rawDescGZIP(), []int{16}
+	return file_headwater_v1_account_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *VerifyAccountEmailResponse) GetAccount() *Account {
@@ -1209,7 +1277,7 @@ var File_headwater_v1_account_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_account_proto_rawDesc = "" +
 	"\n" +
-	"\x1aheadwater/v1/account.proto\x12\fheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/api_key.proto\x1a\x19headwater/v1/common.proto\x1a\x1bheadwater/v1/selector.proto\"\xe6\x04\n" +
+	"\x1aheadwater/v1/account.proto\x12\fheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/api_key.proto\x1a\x19headwater/v1/common.proto\x1a\x1bheadwater/v1/selector.proto\"\xa7\x05\n" +
 	"\aAccount\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12!\n" +
 	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12\x14\n" +
@@ -1226,7 +1294,11 @@ const file_headwater_v1_account_proto_rawDesc = "" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\x0femailVerifyTime\x12\x1b\n" +
 	"\ttime_zone\x18\v \x01(\tR\btimeZone\x12(\n" +
 	"\x10calls_per_minute\x18\f \x01(\x05R\x0ecallsPerMinute\x12#\n" +
-	"\rpending_email\x18\r \x01(\tR\fpendingEmail\"\xae\x01\n" +
+	"\rpending_email\x18\r \x01(\tR\fpendingEmail\x12?\n" +
+	"\rpayout_policy\x18\x0e \x01(\v2\x1a.headwater.v1.PayoutPolicyR\fpayoutPolicy\"e\n" +
+	"\fPayoutPolicy\x12\x19\n" +
+	"\bnet_days\x18\x01 \x01(\x05R\anetDays\x12:\n" +
+	"\x0eapproval_above\x18\x02 \x03(\v2\x13.headwater.v1.MoneyR\rapprovalAbove\"\xae\x01\n" +
 	"\x16RegisterAccountRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12!\n" +
@@ -1312,59 +1384,63 @@ func file_headwater_v1_account_proto_rawDescGZIP() []byte {
 }
 
 var file_headwater_v1_account_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_headwater_v1_account_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_headwater_v1_account_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_headwater_v1_account_proto_goTypes = []any{
 	(AccountState)(0),                   // 0: headwater.v1.AccountState
 	(*Account)(nil),                     // 1: headwater.v1.Account
-	(*RegisterAccountRequest)(nil),      // 2: headwater.v1.RegisterAccountRequest
-	(*RegisterAccountResponse)(nil),     // 3: headwater.v1.RegisterAccountResponse
-	(*GetAccountRequest)(nil),           // 4: headwater.v1.GetAccountRequest
-	(*GetAccountResponse)(nil),          // 5: headwater.v1.GetAccountResponse
-	(*UpdateAccountRequest)(nil),        // 6: headwater.v1.UpdateAccountRequest
-	(*UpdateAccountResponse)(nil),       // 7: headwater.v1.UpdateAccountResponse
-	(*ListAccountsRequest)(nil),         // 8: headwater.v1.ListAccountsRequest
-	(*ListAccountsResponse)(nil),        // 9: headwater.v1.ListAccountsResponse
-	(*SuspendAccountRequest)(nil),       // 10: headwater.v1.SuspendAccountRequest
-	(*SuspendAccountResponse)(nil),      // 11: headwater.v1.SuspendAccountResponse
-	(*ResumeAccountRequest)(nil),        // 12: headwater.v1.ResumeAccountRequest
-	(*ResumeAccountResponse)(nil),       // 13: headwater.v1.ResumeAccountResponse
-	(*SetAccountCallLimitRequest)(nil),  // 14: headwater.v1.SetAccountCallLimitRequest
-	(*SetAccountCallLimitResponse)(nil), // 15: headwater.v1.SetAccountCallLimitResponse
-	(*VerifyAccountEmailRequest)(nil),   // 16: headwater.v1.VerifyAccountEmailRequest
-	(*VerifyAccountEmailResponse)(nil),  // 17: headwater.v1.VerifyAccountEmailResponse
-	(*timestamppb.Timestamp)(nil),       // 18: google.protobuf.Timestamp
-	(*ApiKey)(nil),                      // 19: headwater.v1.ApiKey
-	(*fieldmaskpb.FieldMask)(nil),       // 20: google.protobuf.FieldMask
-	(ListOrder)(0),                      // 21: headwater.v1.ListOrder
-	(*AccountSelector)(nil),             // 22: headwater.v1.AccountSelector
+	(*PayoutPolicy)(nil),                // 2: headwater.v1.PayoutPolicy
+	(*RegisterAccountRequest)(nil),      // 3: headwater.v1.RegisterAccountRequest
+	(*RegisterAccountResponse)(nil),     // 4: headwater.v1.RegisterAccountResponse
+	(*GetAccountRequest)(nil),           // 5: headwater.v1.GetAccountRequest
+	(*GetAccountResponse)(nil),          // 6: headwater.v1.GetAccountResponse
+	(*UpdateAccountRequest)(nil),        // 7: headwater.v1.UpdateAccountRequest
+	(*UpdateAccountResponse)(nil),       // 8: headwater.v1.UpdateAccountResponse
+	(*ListAccountsRequest)(nil),         // 9: headwater.v1.ListAccountsRequest
+	(*ListAccountsResponse)(nil),        // 10: headwater.v1.ListAccountsResponse
+	(*SuspendAccountRequest)(nil),       // 11: headwater.v1.SuspendAccountRequest
+	(*SuspendAccountResponse)(nil),      // 12: headwater.v1.SuspendAccountResponse
+	(*ResumeAccountRequest)(nil),        // 13: headwater.v1.ResumeAccountRequest
+	(*ResumeAccountResponse)(nil),       // 14: headwater.v1.ResumeAccountResponse
+	(*SetAccountCallLimitRequest)(nil),  // 15: headwater.v1.SetAccountCallLimitRequest
+	(*SetAccountCallLimitResponse)(nil), // 16: headwater.v1.SetAccountCallLimitResponse
+	(*VerifyAccountEmailRequest)(nil),   // 17: headwater.v1.VerifyAccountEmailRequest
+	(*VerifyAccountEmailResponse)(nil),  // 18: headwater.v1.VerifyAccountEmailResponse
+	(*timestamppb.Timestamp)(nil),       // 19: google.protobuf.Timestamp
+	(*Money)(nil),                       // 20: headwater.v1.Money
+	(*ApiKey)(nil),                      // 21: headwater.v1.ApiKey
+	(*fieldmaskpb.FieldMask)(nil),       // 22: google.protobuf.FieldMask
+	(ListOrder)(0),                      // 23: headwater.v1.ListOrder
+	(*AccountSelector)(nil),             // 24: headwater.v1.AccountSelector
 }
 var file_headwater_v1_account_proto_depIdxs = []int32{
-	18, // 0: headwater.v1.Account.create_time:type_name -> google.protobuf.Timestamp
-	18, // 1: headwater.v1.Account.update_time:type_name -> google.protobuf.Timestamp
+	19, // 0: headwater.v1.Account.create_time:type_name -> google.protobuf.Timestamp
+	19, // 1: headwater.v1.Account.update_time:type_name -> google.protobuf.Timestamp
 	0,  // 2: headwater.v1.Account.state:type_name -> headwater.v1.AccountState
-	18, // 3: headwater.v1.Account.suspend_time:type_name -> google.protobuf.Timestamp
-	18, // 4: headwater.v1.Account.email_verify_time:type_name -> google.protobuf.Timestamp
-	1,  // 5: headwater.v1.RegisterAccountResponse.account:type_name -> headwater.v1.Account
-	19, // 6: headwater.v1.RegisterAccountResponse.api_key:type_name -> headwater.v1.ApiKey
-	1,  // 7: headwater.v1.GetAccountResponse.account:type_name -> headwater.v1.Account
-	1,  // 8: headwater.v1.UpdateAccountRequest.account:type_name -> headwater.v1.Account
-	20, // 9: headwater.v1.UpdateAccountRequest.update_mask:type_name -> google.protobuf.FieldMask
-	1,  // 10: headwater.v1.UpdateAccountResponse.account:type_name -> headwater.v1.Account
-	21, // 11: headwater.v1.ListAccountsRequest.order:type_name -> headwater.v1.ListOrder
-	0,  // 12: headwater.v1.ListAccountsRequest.states:type_name -> headwater.v1.AccountState
-	1,  // 13: headwater.v1.ListAccountsResponse.accounts:type_name -> headwater.v1.Account
-	22, // 14: headwater.v1.SuspendAccountRequest.account:type_name -> headwater.v1.AccountSelector
-	1,  // 15: headwater.v1.SuspendAccountResponse.account:type_name -> headwater.v1.Account
-	22, // 16: headwater.v1.ResumeAccountRequest.account:type_name -> headwater.v1.AccountSelector
-	1,  // 17: headwater.v1.ResumeAccountResponse.account:type_name -> headwater.v1.Account
-	22, // 18: headwater.v1.SetAccountCallLimitRequest.account:type_name -> headwater.v1.AccountSelector
-	1,  // 19: headwater.v1.SetAccountCallLimitResponse.account:type_name -> headwater.v1.Account
-	1,  // 20: headwater.v1.VerifyAccountEmailResponse.account:type_name -> headwater.v1.Account
-	21, // [21:21] is the sub-list for method output_type
-	21, // [21:21] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	19, // 3: headwater.v1.Account.suspend_time:type_name -> google.protobuf.Timestamp
+	19, // 4: headwater.v1.Account.email_verify_time:type_name -> google.protobuf.Timestamp
+	2,  // 5: headwater.v1.Account.payout_policy:type_name -> headwater.v1.PayoutPolicy
+	20, // 6: headwater.v1.PayoutPolicy.approval_above:type_name -> headwater.v1.Money
+	1,  // 7: headwater.v1.RegisterAccountResponse.account:type_name -> headwater.v1.Account
+	21, // 8: headwater.v1.RegisterAccountResponse.api_key:type_name -> headwater.v1.ApiKey
+	1,  // 9: headwater.v1.GetAccountResponse.account:type_name -> headwater.v1.Account
+	1,  // 10: headwater.v1.UpdateAccountRequest.account:type_name -> headwater.v1.Account
+	22, // 11: headwater.v1.UpdateAccountRequest.update_mask:type_name -> google.protobuf.FieldMask
+	1,  // 12: headwater.v1.UpdateAccountResponse.account:type_name -> headwater.v1.Account
+	23, // 13: headwater.v1.ListAccountsRequest.order:type_name -> headwater.v1.ListOrder
+	0,  // 14: headwater.v1.ListAccountsRequest.states:type_name -> headwater.v1.AccountState
+	1,  // 15: headwater.v1.ListAccountsResponse.accounts:type_name -> headwater.v1.Account
+	24, // 16: headwater.v1.SuspendAccountRequest.account:type_name -> headwater.v1.AccountSelector
+	1,  // 17: headwater.v1.SuspendAccountResponse.account:type_name -> headwater.v1.Account
+	24, // 18: headwater.v1.ResumeAccountRequest.account:type_name -> headwater.v1.AccountSelector
+	1,  // 19: headwater.v1.ResumeAccountResponse.account:type_name -> headwater.v1.Account
+	24, // 20: headwater.v1.SetAccountCallLimitRequest.account:type_name -> headwater.v1.AccountSelector
+	1,  // 21: headwater.v1.SetAccountCallLimitResponse.account:type_name -> headwater.v1.Account
+	1,  // 22: headwater.v1.VerifyAccountEmailResponse.account:type_name -> headwater.v1.Account
+	23, // [23:23] is the sub-list for method output_type
+	23, // [23:23] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_account_proto_init() }
@@ -1381,7 +1457,7 @@ func file_headwater_v1_account_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_account_proto_rawDesc), len(file_headwater_v1_account_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   17,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -42,7 +42,8 @@ const (
 	ApiKeyKind_API_KEY_KIND_TRACKING ApiKeyKind = 3
 	// Reads everything in the account, including the feed. Changes nothing, and checks no passwords.
 	ApiKeyKind_API_KEY_KIND_READ ApiKeyKind = 4
-	// Reads affiliates, rewards, balances, payouts, the ledger and statistics, and marks rewards as paid, for payout tools. Changes nothing else.
+	// Reads affiliates, rewards, balances, payouts, the ledger and statistics, marks rewards as paid, and creates, approves, confirms and cancels
+	// payouts, for payout tools. Changes nothing else.
 	ApiKeyKind_API_KEY_KIND_PAYOUT ApiKeyKind = 5
 	// Records clicks with RecordClick, nothing else. Its text may be public, for example in a web page.
 	ApiKeyKind_API_KEY_KIND_PUBLISHABLE ApiKeyKind = 6

@@ -199,6 +199,8 @@ const (
 	CandidateResult_CANDIDATE_RESULT_COUPON_EXHAUSTED CandidateResult = 20
 	// The customer had used the coupon as often as its `max_uses_per_customer` allows when the sale was told.
 	CandidateResult_CANDIDATE_RESULT_COUPON_USED_BY_CUSTOMER CandidateResult = 21
+	// The program pays for new customers only, and the customer had bought before the click, or before the event with the coupon or ref_id.
+	CandidateResult_CANDIDATE_RESULT_NOT_A_NEW_CUSTOMER CandidateResult = 22
 )
 
 // Enum value maps for CandidateResult.
@@ -226,6 +228,7 @@ var (
 		19: "CANDIDATE_RESULT_COUPON_OF_OTHER_CHANNEL",
 		20: "CANDIDATE_RESULT_COUPON_EXHAUSTED",
 		21: "CANDIDATE_RESULT_COUPON_USED_BY_CUSTOMER",
+		22: "CANDIDATE_RESULT_NOT_A_NEW_CUSTOMER",
 	}
 	CandidateResult_value = map[string]int32{
 		"CANDIDATE_RESULT_UNSPECIFIED":             0,
@@ -250,6 +253,7 @@ var (
 		"CANDIDATE_RESULT_COUPON_OF_OTHER_CHANNEL": 19,
 		"CANDIDATE_RESULT_COUPON_EXHAUSTED":        20,
 		"CANDIDATE_RESULT_COUPON_USED_BY_CUSTOMER": 21,
+		"CANDIDATE_RESULT_NOT_A_NEW_CUSTOMER":      22,
 	}
 )
 
@@ -613,7 +617,7 @@ const file_headwater_v1_attribution_proto_rawDesc = "" +
 	"\x1fATTRIBUTION_SOURCE_LEAD_BINDING\x10\x01\x12\x1d\n" +
 	"\x19ATTRIBUTION_SOURCE_COUPON\x10\x02\x12\x1c\n" +
 	"\x18ATTRIBUTION_SOURCE_CLICK\x10\x03\x12\x1d\n" +
-	"\x19ATTRIBUTION_SOURCE_MANUAL\x10\x04*\xd8\x06\n" +
+	"\x19ATTRIBUTION_SOURCE_MANUAL\x10\x04*\x81\a\n" +
 	"\x0fCandidateResult\x12 \n" +
 	"\x1cCANDIDATE_RESULT_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14CANDIDATE_RESULT_WON\x10\x01\x12%\n" +
@@ -637,7 +641,8 @@ const file_headwater_v1_attribution_proto_rawDesc = "" +
 	"\x1fCANDIDATE_RESULT_COUPON_EXPIRED\x10\x12\x12,\n" +
 	"(CANDIDATE_RESULT_COUPON_OF_OTHER_CHANNEL\x10\x13\x12%\n" +
 	"!CANDIDATE_RESULT_COUPON_EXHAUSTED\x10\x14\x12,\n" +
-	"(CANDIDATE_RESULT_COUPON_USED_BY_CUSTOMER\x10\x15BR\n" +
+	"(CANDIDATE_RESULT_COUPON_USED_BY_CUSTOMER\x10\x15\x12'\n" +
+	"#CANDIDATE_RESULT_NOT_A_NEW_CUSTOMER\x10\x16BR\n" +
 	"\x10dev.headwater.v1B\x10AttributionProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (

@@ -24,16 +24,79 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Whether a click earned a commission, see CommissionRule for `COMMISSION_EVENT_CLICK`.
+type ClickPayment int32
+
+const (
+	// Not set. The answer to a publishable key.
+	ClickPayment_CLICK_PAYMENT_UNSPECIFIED ClickPayment = 0
+	// No rule of the terms pays for the click.
+	ClickPayment_CLICK_PAYMENT_NO_RULE ClickPayment = 1
+	// The click earned.
+	ClickPayment_CLICK_PAYMENT_EARNED ClickPayment = 2
+	// Another click of the visitor has counted for the affiliate on that day.
+	ClickPayment_CLICK_PAYMENT_ALREADY_COUNTED ClickPayment = 3
+	// The click counted and earned nothing, because the caps of the terms had no room.
+	ClickPayment_CLICK_PAYMENT_CAPPED ClickPayment = 4
+)
+
+// Enum value maps for ClickPayment.
+var (
+	ClickPayment_name = map[int32]string{
+		0: "CLICK_PAYMENT_UNSPECIFIED",
+		1: "CLICK_PAYMENT_NO_RULE",
+		2: "CLICK_PAYMENT_EARNED",
+		3: "CLICK_PAYMENT_ALREADY_COUNTED",
+		4: "CLICK_PAYMENT_CAPPED",
+	}
+	ClickPayment_value = map[string]int32{
+		"CLICK_PAYMENT_UNSPECIFIED":     0,
+		"CLICK_PAYMENT_NO_RULE":         1,
+		"CLICK_PAYMENT_EARNED":          2,
+		"CLICK_PAYMENT_ALREADY_COUNTED": 3,
+		"CLICK_PAYMENT_CAPPED":          4,
+	}
+)
+
+func (x ClickPayment) Enum() *ClickPayment {
+	p := new(ClickPayment)
+	*p = x
+	return p
+}
+
+func (x ClickPayment) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ClickPayment) Descriptor() protoreflect.EnumDescriptor {
+	return file_headwater_v1_click_proto_enumTypes[0].Descriptor()
+}
+
+func (ClickPayment) Type() protoreflect.EnumType {
+	return &file_headwater_v1_click_proto_enumTypes[0]
+}
+
+func (x ClickPayment) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ClickPayment.Descriptor instead.
+func (ClickPayment) EnumDescriptor() ([]byte, []int) {
+	return file_headwater_v1_click_proto_rawDescGZIP(), []int{0}
+}
+
 // The request of RecordClick.
 type RecordClickRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// An id of the merchant's choice for the click, up to 128 characters. It makes the call safe to repeat, for ever, and is unique
-	// among the account's clicks. Optional. Without it a repeat records another click, which does no harm.
+	// among the account's clicks. Optional. Without it a repeat records another click, which does no harm
+	// unless the terms pay for clicks and no `tid` is sent: then it may earn again.
 	EventId string `protobuf:"bytes,1,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
 	// The ref_id of an enrollment or the code of a link, up to 128 characters, in upper or lower case. Required, or `landing_url` in its
 	// place.
 	RefId string `protobuf:"bytes,2,opt,name=ref_id,json=refId,proto3" json:"ref_id,omitempty"`
-	// The visitor's tracking id from an earlier click. Empty or unknown: the visitor gets a new one.
+	// The visitor's tracking id from an earlier click. Empty or unknown: the visitor gets a new one, and counts as a new visitor if the
+	// terms pay for clicks.
 	Tid string `protobuf:"bytes,3,opt,name=tid,proto3" json:"tid,omitempty"`
 	// When the visitor clicked, at most 10 minutes ahead of the server's clock. Not set: now. Publishable keys' clicks always have the
 	// server's time.
@@ -144,7 +207,12 @@ type RecordClickResponse struct {
 	// the page is the present one.
 	Replayed bool `protobuf:"varint,5,opt,name=replayed,proto3" json:"replayed,omitempty"`
 	// The fields of the request that were cleaned, cut or left out. A repeat has the warnings of its own request.
-	Warnings      []*Warning `protobuf:"bytes,6,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	Warnings []*Warning `protobuf:"bytes,6,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	// Whether the click earned. Not set when the calling key is publishable.
+	Payment ClickPayment `protobuf:"varint,7,opt,name=payment,proto3,enum=headwater.v1.ClickPayment" json:"payment,omitempty"`
+	// What the click earned for the affiliate. Uplines may have rewards too. Not set if it earned nothing, or when the calling key is
+	// publishable.
+	Reward        *RewardSummary `protobuf:"bytes,8,opt,name=reward,proto3" json:"reward,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -221,6 +289,20 @@ func (x *RecordClickResponse) GetWarnings() []*Warning {
 	return nil
 }
 
+func (x *RecordClickResponse) GetPayment() ClickPayment {
+	if x != nil {
+		return x.Payment
+	}
+	return ClickPayment_CLICK_PAYMENT_UNSPECIFIED
+}
+
+func (x *RecordClickResponse) GetReward() *RewardSummary {
+	if x != nil {
+		return x.Reward
+	}
+	return nil
+}
+
 // One visit through a link.
 type Click struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -243,7 +325,11 @@ type Click struct {
 	// When the click was recorded.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// The affiliate's own name for where the link was placed. May be empty.
-	SubId         string `protobuf:"bytes,10,opt,name=sub_id,json=subId,proto3" json:"sub_id,omitempty"`
+	SubId string `protobuf:"bytes,10,opt,name=sub_id,json=subId,proto3" json:"sub_id,omitempty"`
+	// Whether the click earned when it was recorded.
+	Payment ClickPayment `protobuf:"varint,11,opt,name=payment,proto3,enum=headwater.v1.ClickPayment" json:"payment,omitempty"`
+	// The id of the reward that the click earned for the affiliate. Empty if it earned nothing.
+	RewardId      string `protobuf:"bytes,12,opt,name=reward_id,json=rewardId,proto3" json:"reward_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -344,6 +430,20 @@ func (x *Click) GetCreateTime() *timestamppb.Timestamp {
 func (x *Click) GetSubId() string {
 	if x != nil {
 		return x.SubId
+	}
+	return ""
+}
+
+func (x *Click) GetPayment() ClickPayment {
+	if x != nil {
+		return x.Payment
+	}
+	return ClickPayment_CLICK_PAYMENT_UNSPECIFIED
+}
+
+func (x *Click) GetRewardId() string {
+	if x != nil {
+		return x.RewardId
 	}
 	return ""
 }
@@ -529,7 +629,7 @@ var File_headwater_v1_click_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_click_proto_rawDesc = "" +
 	"\n" +
-	"\x18headwater/v1/click.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x1bheadwater/v1/selector.proto\"\xee\x01\n" +
+	"\x18headwater/v1/click.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x19headwater/v1/reward.proto\x1a\x1bheadwater/v1/selector.proto\"\xee\x01\n" +
 	"\x12RecordClickRequest\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x15\n" +
 	"\x06ref_id\x18\x02 \x01(\tR\x05refId\x12\x10\n" +
@@ -539,14 +639,16 @@ const file_headwater_v1_click_proto_rawDesc = "" +
 	"\freferrer_url\x18\x05 \x01(\tR\vreferrerUrl\x12\x1f\n" +
 	"\vlanding_url\x18\x06 \x01(\tR\n" +
 	"landingUrl\x12\x15\n" +
-	"\x06sub_id\x18\a \x01(\tR\x05subId\"\xdd\x01\n" +
+	"\x06sub_id\x18\a \x01(\tR\x05subId\"\xc8\x02\n" +
 	"\x13RecordClickResponse\x12\x19\n" +
 	"\bclick_id\x18\x01 \x01(\tR\aclickId\x12\x10\n" +
 	"\x03tid\x18\x02 \x01(\tR\x03tid\x12'\n" +
 	"\x0fdestination_url\x18\x03 \x01(\tR\x0edestinationUrl\x12!\n" +
 	"\faffiliate_id\x18\x04 \x01(\tR\vaffiliateId\x12\x1a\n" +
 	"\breplayed\x18\x05 \x01(\bR\breplayed\x121\n" +
-	"\bwarnings\x18\x06 \x03(\v2\x15.headwater.v1.WarningR\bwarnings\"\xdb\x02\n" +
+	"\bwarnings\x18\x06 \x03(\v2\x15.headwater.v1.WarningR\bwarnings\x124\n" +
+	"\apayment\x18\a \x01(\x0e2\x1a.headwater.v1.ClickPaymentR\apayment\x123\n" +
+	"\x06reward\x18\b \x01(\v2\x1b.headwater.v1.RewardSummaryR\x06reward\"\xae\x03\n" +
 	"\x05Click\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x10\n" +
 	"\x03tid\x18\x02 \x01(\tR\x03tid\x12\x17\n" +
@@ -561,7 +663,9 @@ const file_headwater_v1_click_proto_rawDesc = "" +
 	"\vcreate_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12\x15\n" +
 	"\x06sub_id\x18\n" +
-	" \x01(\tR\x05subId\"\xe1\x02\n" +
+	" \x01(\tR\x05subId\x124\n" +
+	"\apayment\x18\v \x01(\x0e2\x1a.headwater.v1.ClickPaymentR\apayment\x12\x1b\n" +
+	"\treward_id\x18\f \x01(\tR\brewardId\"\xe1\x02\n" +
 	"\x11ListClicksRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
@@ -576,7 +680,13 @@ const file_headwater_v1_click_proto_rawDesc = "" +
 	"\x06sub_id\x18\t \x01(\tR\x05subId\"i\n" +
 	"\x12ListClicksResponse\x12+\n" +
 	"\x06clicks\x18\x01 \x03(\v2\x13.headwater.v1.ClickR\x06clicks\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageTokenBL\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\x9f\x01\n" +
+	"\fClickPayment\x12\x1d\n" +
+	"\x19CLICK_PAYMENT_UNSPECIFIED\x10\x00\x12\x19\n" +
+	"\x15CLICK_PAYMENT_NO_RULE\x10\x01\x12\x18\n" +
+	"\x14CLICK_PAYMENT_EARNED\x10\x02\x12!\n" +
+	"\x1dCLICK_PAYMENT_ALREADY_COUNTED\x10\x03\x12\x18\n" +
+	"\x14CLICK_PAYMENT_CAPPED\x10\x04BL\n" +
 	"\x10dev.headwater.v1B\n" +
 	"ClickProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 
@@ -592,33 +702,39 @@ func file_headwater_v1_click_proto_rawDescGZIP() []byte {
 	return file_headwater_v1_click_proto_rawDescData
 }
 
+var file_headwater_v1_click_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
 var file_headwater_v1_click_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_headwater_v1_click_proto_goTypes = []any{
-	(*RecordClickRequest)(nil),    // 0: headwater.v1.RecordClickRequest
-	(*RecordClickResponse)(nil),   // 1: headwater.v1.RecordClickResponse
-	(*Click)(nil),                 // 2: headwater.v1.Click
-	(*ListClicksRequest)(nil),     // 3: headwater.v1.ListClicksRequest
-	(*ListClicksResponse)(nil),    // 4: headwater.v1.ListClicksResponse
-	(*timestamppb.Timestamp)(nil), // 5: google.protobuf.Timestamp
-	(*Warning)(nil),               // 6: headwater.v1.Warning
-	(ListOrder)(0),                // 7: headwater.v1.ListOrder
-	(*AffiliateSelector)(nil),     // 8: headwater.v1.AffiliateSelector
-	(*TimeInterval)(nil),          // 9: headwater.v1.TimeInterval
+	(ClickPayment)(0),             // 0: headwater.v1.ClickPayment
+	(*RecordClickRequest)(nil),    // 1: headwater.v1.RecordClickRequest
+	(*RecordClickResponse)(nil),   // 2: headwater.v1.RecordClickResponse
+	(*Click)(nil),                 // 3: headwater.v1.Click
+	(*ListClicksRequest)(nil),     // 4: headwater.v1.ListClicksRequest
+	(*ListClicksResponse)(nil),    // 5: headwater.v1.ListClicksResponse
+	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
+	(*Warning)(nil),               // 7: headwater.v1.Warning
+	(*RewardSummary)(nil),         // 8: headwater.v1.RewardSummary
+	(ListOrder)(0),                // 9: headwater.v1.ListOrder
+	(*AffiliateSelector)(nil),     // 10: headwater.v1.AffiliateSelector
+	(*TimeInterval)(nil),          // 11: headwater.v1.TimeInterval
 }
 var file_headwater_v1_click_proto_depIdxs = []int32{
-	5, // 0: headwater.v1.RecordClickRequest.occur_time:type_name -> google.protobuf.Timestamp
-	6, // 1: headwater.v1.RecordClickResponse.warnings:type_name -> headwater.v1.Warning
-	5, // 2: headwater.v1.Click.occur_time:type_name -> google.protobuf.Timestamp
-	5, // 3: headwater.v1.Click.create_time:type_name -> google.protobuf.Timestamp
-	7, // 4: headwater.v1.ListClicksRequest.order:type_name -> headwater.v1.ListOrder
-	8, // 5: headwater.v1.ListClicksRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	9, // 6: headwater.v1.ListClicksRequest.occur_interval:type_name -> headwater.v1.TimeInterval
-	2, // 7: headwater.v1.ListClicksResponse.clicks:type_name -> headwater.v1.Click
-	8, // [8:8] is the sub-list for method output_type
-	8, // [8:8] is the sub-list for method input_type
-	8, // [8:8] is the sub-list for extension type_name
-	8, // [8:8] is the sub-list for extension extendee
-	0, // [0:8] is the sub-list for field type_name
+	6,  // 0: headwater.v1.RecordClickRequest.occur_time:type_name -> google.protobuf.Timestamp
+	7,  // 1: headwater.v1.RecordClickResponse.warnings:type_name -> headwater.v1.Warning
+	0,  // 2: headwater.v1.RecordClickResponse.payment:type_name -> headwater.v1.ClickPayment
+	8,  // 3: headwater.v1.RecordClickResponse.reward:type_name -> headwater.v1.RewardSummary
+	6,  // 4: headwater.v1.Click.occur_time:type_name -> google.protobuf.Timestamp
+	6,  // 5: headwater.v1.Click.create_time:type_name -> google.protobuf.Timestamp
+	0,  // 6: headwater.v1.Click.payment:type_name -> headwater.v1.ClickPayment
+	9,  // 7: headwater.v1.ListClicksRequest.order:type_name -> headwater.v1.ListOrder
+	10, // 8: headwater.v1.ListClicksRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	11, // 9: headwater.v1.ListClicksRequest.occur_interval:type_name -> headwater.v1.TimeInterval
+	3,  // 10: headwater.v1.ListClicksResponse.clicks:type_name -> headwater.v1.Click
+	11, // [11:11] is the sub-list for method output_type
+	11, // [11:11] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_click_proto_init() }
@@ -627,19 +743,21 @@ func file_headwater_v1_click_proto_init() {
 		return
 	}
 	file_headwater_v1_common_proto_init()
+	file_headwater_v1_reward_proto_init()
 	file_headwater_v1_selector_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_click_proto_rawDesc), len(file_headwater_v1_click_proto_rawDesc)),
-			NumEnums:      0,
+			NumEnums:      1,
 			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
 		GoTypes:           file_headwater_v1_click_proto_goTypes,
 		DependencyIndexes: file_headwater_v1_click_proto_depIdxs,
+		EnumInfos:         file_headwater_v1_click_proto_enumTypes,
 		MessageInfos:      file_headwater_v1_click_proto_msgTypes,
 	}.Build()
 	File_headwater_v1_click_proto = out.File

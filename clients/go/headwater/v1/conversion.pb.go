@@ -334,7 +334,9 @@ type Conversion struct {
 	// that were told without lines, and for other kinds.
 	Lines []*ConversionLine `protobuf:"bytes,29,rep,name=lines,proto3" json:"lines,omitempty"`
 	// The country of the customer that was sent with a sale or a sign-up, in capitals. A refund or correction has that of its sale. May be empty.
-	CountryCode   string `protobuf:"bytes,30,opt,name=country_code,json=countryCode,proto3" json:"country_code,omitempty"`
+	CountryCode string `protobuf:"bytes,30,opt,name=country_code,json=countryCode,proto3" json:"country_code,omitempty"`
+	// The collections that were sent with a sale, in order and each once. A refund or correction has those of its sale. May be empty.
+	Collections   []string `protobuf:"bytes,31,rep,name=collections,proto3" json:"collections,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -577,6 +579,13 @@ func (x *Conversion) GetCountryCode() string {
 		return x.CountryCode
 	}
 	return ""
+}
+
+func (x *Conversion) GetCollections() []string {
+	if x != nil {
+		return x.Collections
+	}
+	return nil
 }
 
 // A recorded event, identified by the merchant's id.
@@ -1239,7 +1248,7 @@ var File_headwater_v1_conversion_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_conversion_proto_rawDesc = "" +
 	"\n" +
-	"\x1dheadwater/v1/conversion.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\x1a\x17headwater/v1/line.proto\x1a\x19headwater/v1/reward.proto\x1a\x1bheadwater/v1/selector.proto\"\xd6\n" +
+	"\x1dheadwater/v1/conversion.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\x1a\x17headwater/v1/line.proto\x1a\x19headwater/v1/reward.proto\x1a\x1bheadwater/v1/selector.proto\"\xf8\n" +
 	"\n" +
 	"\n" +
 	"Conversion\x12\x0e\n" +
@@ -1279,7 +1288,8 @@ const file_headwater_v1_conversion_proto_rawDesc = "" +
 	"customKind\x12B\n" +
 	"\bmetadata\x18\x1c \x03(\v2&.headwater.v1.Conversion.MetadataEntryR\bmetadata\x122\n" +
 	"\x05lines\x18\x1d \x03(\v2\x1c.headwater.v1.ConversionLineR\x05lines\x12!\n" +
-	"\fcountry_code\x18\x1e \x01(\tR\vcountryCode\x1a;\n" +
+	"\fcountry_code\x18\x1e \x01(\tR\vcountryCode\x12 \n" +
+	"\vcollections\x18\x1f \x03(\tR\vcollections\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\\\n" +

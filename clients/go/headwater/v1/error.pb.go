@@ -238,6 +238,18 @@ const (
 	// [FAILED_PRECONDITION] The affiliate is enrolled in the program and not active there: it was not approved or was deactivated, or it must
 	// accept an agreement. Metadata: `affiliate_id`, `program_id`.
 	ErrorReason_ERROR_REASON_AFFILIATE_NOT_ACTIVE ErrorReason = 80
+	// [FAILED_PRECONDITION] Nothing that is due to the affiliate in the currency can be paid: nothing is due, or refunds took back as much or
+	// more. Metadata: `affiliate_id`, `due_minor`, which is zero or less, `currency_code`.
+	ErrorReason_ERROR_REASON_NOTHING_DUE ErrorReason = 81
+	// [FAILED_PRECONDITION] The payout would be less than the `minimum` of the request. Metadata: `affiliate_id`, `sum_minor`, `minimum_minor`,
+	// `currency_code`.
+	ErrorReason_ERROR_REASON_PAYOUT_BELOW_MINIMUM ErrorReason = 82
+	// [FAILED_PRECONDITION] The payout is in a state from which the call cannot change it. Metadata: `payout_id`, `state`.
+	ErrorReason_ERROR_REASON_PAYOUT_STATE ErrorReason = 83
+	// [FAILED_PRECONDITION] The payout was created with the key that approves it. Metadata: `payout_id`.
+	ErrorReason_ERROR_REASON_PAYOUT_OWN_APPROVAL ErrorReason = 84
+	// [NOT_FOUND] The account has no such payout run.
+	ErrorReason_ERROR_REASON_PAYOUT_RUN_NOT_FOUND ErrorReason = 85
 )
 
 // Enum value maps for ErrorReason.
@@ -324,6 +336,11 @@ var (
 		78: "ERROR_REASON_CONTEST_DECIDED",
 		79: "ERROR_REASON_SUBMISSION_STATE",
 		80: "ERROR_REASON_AFFILIATE_NOT_ACTIVE",
+		81: "ERROR_REASON_NOTHING_DUE",
+		82: "ERROR_REASON_PAYOUT_BELOW_MINIMUM",
+		83: "ERROR_REASON_PAYOUT_STATE",
+		84: "ERROR_REASON_PAYOUT_OWN_APPROVAL",
+		85: "ERROR_REASON_PAYOUT_RUN_NOT_FOUND",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":                0,
@@ -407,6 +424,11 @@ var (
 		"ERROR_REASON_CONTEST_DECIDED":            78,
 		"ERROR_REASON_SUBMISSION_STATE":           79,
 		"ERROR_REASON_AFFILIATE_NOT_ACTIVE":       80,
+		"ERROR_REASON_NOTHING_DUE":                81,
+		"ERROR_REASON_PAYOUT_BELOW_MINIMUM":       82,
+		"ERROR_REASON_PAYOUT_STATE":               83,
+		"ERROR_REASON_PAYOUT_OWN_APPROVAL":        84,
+		"ERROR_REASON_PAYOUT_RUN_NOT_FOUND":       85,
 	}
 )
 
@@ -441,7 +463,7 @@ var File_headwater_v1_error_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_error_proto_rawDesc = "" +
 	"\n" +
-	"\x18headwater/v1/error.proto\x12\fheadwater.v1*\x8d\x16\n" +
+	"\x18headwater/v1/error.proto\x12\fheadwater.v1*\xbe\x17\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1f\n" +
 	"\x1bERROR_REASON_INVALID_FIELDS\x10\x01\x12\x1c\n" +
@@ -524,7 +546,12 @@ const file_headwater_v1_error_proto_rawDesc = "" +
 	"\x18ERROR_REASON_BOUNTY_KIND\x10M\x12 \n" +
 	"\x1cERROR_REASON_CONTEST_DECIDED\x10N\x12!\n" +
 	"\x1dERROR_REASON_SUBMISSION_STATE\x10O\x12%\n" +
-	"!ERROR_REASON_AFFILIATE_NOT_ACTIVE\x10PBL\n" +
+	"!ERROR_REASON_AFFILIATE_NOT_ACTIVE\x10P\x12\x1c\n" +
+	"\x18ERROR_REASON_NOTHING_DUE\x10Q\x12%\n" +
+	"!ERROR_REASON_PAYOUT_BELOW_MINIMUM\x10R\x12\x1d\n" +
+	"\x19ERROR_REASON_PAYOUT_STATE\x10S\x12$\n" +
+	" ERROR_REASON_PAYOUT_OWN_APPROVAL\x10T\x12%\n" +
+	"!ERROR_REASON_PAYOUT_RUN_NOT_FOUND\x10UBL\n" +
 	"\x10dev.headwater.v1B\n" +
 	"ErrorProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 

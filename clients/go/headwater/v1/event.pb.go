@@ -104,7 +104,9 @@ const (
 	// that was left, and `excess_amount` is the rest. Look into it: the sale or the refund was told with a wrong amount. This event
 	// takes the place of REFUND_RECORDED.
 	EventKind_EVENT_KIND_REFUND_EXCEEDED_SALE EventKind = 29
-	// [reward] CreateReward created a reward, or an affiliate got the bonus of its enrollment or the reward of a submission.
+	// [reward] CreateReward created a reward, or an affiliate got the bonus of its enrollment, the reward of a submission, the commission of a
+	// click or a threshold bonus. A reward that takes a threshold bonus back is told by this event too. These come after the events of the sale
+	// or refund that caused them.
 	EventKind_EVENT_KIND_REWARD_CREATED EventKind = 30
 	// [reward] A reward that is not in cash was fulfilled.
 	EventKind_EVENT_KIND_REWARD_FULFILLED EventKind = 31
@@ -193,6 +195,16 @@ const (
 	EventKind_EVENT_KIND_SUBMISSION_APPROVED EventKind = 71
 	// [submission] A submission was rejected.
 	EventKind_EVENT_KIND_SUBMISSION_REJECTED EventKind = 72
+	// [reward] A payout reserved a reward, which is IN_PAYOUT now.
+	EventKind_EVENT_KIND_REWARD_RESERVED EventKind = 73
+	// [reward] The payout of a reward was cancelled. The reward is APPROVED again.
+	EventKind_EVENT_KIND_REWARD_RETURNED EventKind = 74
+	// [payout] A payout was created. EVENT_KIND_REWARD_RESERVED of each of its rewards follows.
+	EventKind_EVENT_KIND_PAYOUT_CREATED EventKind = 75
+	// [payout] A payout that needed an approval got it.
+	EventKind_EVENT_KIND_PAYOUT_APPROVED EventKind = 76
+	// [payout] A payout was cancelled. EVENT_KIND_REWARD_RETURNED of each of its rewards follows.
+	EventKind_EVENT_KIND_PAYOUT_CANCELLED EventKind = 77
 )
 
 // Enum value maps for EventKind.
@@ -271,6 +283,11 @@ var (
 		70: "EVENT_KIND_SUBMISSION_CREATED",
 		71: "EVENT_KIND_SUBMISSION_APPROVED",
 		72: "EVENT_KIND_SUBMISSION_REJECTED",
+		73: "EVENT_KIND_REWARD_RESERVED",
+		74: "EVENT_KIND_REWARD_RETURNED",
+		75: "EVENT_KIND_PAYOUT_CREATED",
+		76: "EVENT_KIND_PAYOUT_APPROVED",
+		77: "EVENT_KIND_PAYOUT_CANCELLED",
 	}
 	EventKind_value = map[string]int32{
 		"EVENT_KIND_UNSPECIFIED":              0,
@@ -346,6 +363,11 @@ var (
 		"EVENT_KIND_SUBMISSION_CREATED":       70,
 		"EVENT_KIND_SUBMISSION_APPROVED":      71,
 		"EVENT_KIND_SUBMISSION_REJECTED":      72,
+		"EVENT_KIND_REWARD_RESERVED":          73,
+		"EVENT_KIND_REWARD_RETURNED":          74,
+		"EVENT_KIND_PAYOUT_CREATED":           75,
+		"EVENT_KIND_PAYOUT_APPROVED":          76,
+		"EVENT_KIND_PAYOUT_CANCELLED":         77,
 	}
 )
 
@@ -902,7 +924,7 @@ const file_headwater_v1_event_proto_rawDesc = "" +
 	"programIds\x12#\n" +
 	"\raffiliate_ids\x18\x03 \x03(\tR\faffiliateIds\x12\x1f\n" +
 	"\vsubject_ids\x18\x04 \x03(\tR\n" +
-	"subjectIds*\xdf\x12\n" +
+	"subjectIds*\xff\x13\n" +
 	"\tEventKind\x12\x1a\n" +
 	"\x16EVENT_KIND_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18EVENT_KIND_LEAD_RECORDED\x10\x01\x12\x1c\n" +
@@ -977,7 +999,12 @@ const file_headwater_v1_event_proto_rawDesc = "" +
 	"\x1aEVENT_KIND_CONTEST_DECIDED\x10E\x12!\n" +
 	"\x1dEVENT_KIND_SUBMISSION_CREATED\x10F\x12\"\n" +
 	"\x1eEVENT_KIND_SUBMISSION_APPROVED\x10G\x12\"\n" +
-	"\x1eEVENT_KIND_SUBMISSION_REJECTED\x10HBL\n" +
+	"\x1eEVENT_KIND_SUBMISSION_REJECTED\x10H\x12\x1e\n" +
+	"\x1aEVENT_KIND_REWARD_RESERVED\x10I\x12\x1e\n" +
+	"\x1aEVENT_KIND_REWARD_RETURNED\x10J\x12\x1d\n" +
+	"\x19EVENT_KIND_PAYOUT_CREATED\x10K\x12\x1e\n" +
+	"\x1aEVENT_KIND_PAYOUT_APPROVED\x10L\x12\x1f\n" +
+	"\x1bEVENT_KIND_PAYOUT_CANCELLED\x10MBL\n" +
 	"\x10dev.headwater.v1B\n" +
 	"EventProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 

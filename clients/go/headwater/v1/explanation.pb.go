@@ -1342,9 +1342,11 @@ type CreditExplanation struct {
 	// The step of the ladder that the sale has met. Not set if the ladder does not price it.
 	Ladder *LadderExplanation `protobuf:"bytes,14,opt,name=ladder,proto3" json:"ladder,omitempty"`
 	// The levels above the credited affiliate that the terms pay for, the nearest first. They end with the first one where nobody was.
-	Uplines       []*UplineExplanation `protobuf:"bytes,15,rep,name=uplines,proto3" json:"uplines,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Uplines []*UplineExplanation `protobuf:"bytes,15,rep,name=uplines,proto3" json:"uplines,omitempty"`
+	// The threshold bonuses of the terms that the sale counts for, in the order of the terms. Empty for a sale that is not counted.
+	ThresholdBonuses []*ThresholdBonusExplanation `protobuf:"bytes,16,rep,name=threshold_bonuses,json=thresholdBonuses,proto3" json:"threshold_bonuses,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *CreditExplanation) Reset() {
@@ -1482,6 +1484,104 @@ func (x *CreditExplanation) GetUplines() []*UplineExplanation {
 	return nil
 }
 
+func (x *CreditExplanation) GetThresholdBonuses() []*ThresholdBonusExplanation {
+	if x != nil {
+		return x.ThresholdBonuses
+	}
+	return nil
+}
+
+// A threshold bonus that a sale counts for, as it is now.
+type ThresholdBonusExplanation struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The bonus.
+	Bonus *ThresholdBonus `protobuf:"bytes,1,opt,name=bonus,proto3" json:"bonus,omitempty"`
+	// The first day of the period that the sale is counted in, in the account's time zone. Empty for all time.
+	PeriodStartDay string `protobuf:"bytes,2,opt,name=period_start_day,json=periodStartDay,proto3" json:"period_start_day,omitempty"`
+	// How many sales the affiliate has in the period now.
+	SaleCount int64 `protobuf:"varint,3,opt,name=sale_count,json=saleCount,proto3" json:"sale_count,omitempty"`
+	// What is left of their net amounts now.
+	SalesAmount *Money `protobuf:"bytes,4,opt,name=sales_amount,json=salesAmount,proto3" json:"sales_amount,omitempty"`
+	// The reward of the bonus of this name that the affiliate has for the period. Empty if it has none.
+	RewardId string `protobuf:"bytes,5,opt,name=reward_id,json=rewardId,proto3" json:"reward_id,omitempty"`
+	// The sale by which that bonus was reached. Empty if the affiliate has none.
+	ReachingConversionId string `protobuf:"bytes,6,opt,name=reaching_conversion_id,json=reachingConversionId,proto3" json:"reaching_conversion_id,omitempty"`
+	unknownFields        protoimpl.UnknownFields
+	sizeCache            protoimpl.SizeCache
+}
+
+func (x *ThresholdBonusExplanation) Reset() {
+	*x = ThresholdBonusExplanation{}
+	mi := &file_headwater_v1_explanation_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ThresholdBonusExplanation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ThresholdBonusExplanation) ProtoMessage() {}
+
+func (x *ThresholdBonusExplanation) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_explanation_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ThresholdBonusExplanation.ProtoReflect.Descriptor instead.
+func (*ThresholdBonusExplanation) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_explanation_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ThresholdBonusExplanation) GetBonus() *ThresholdBonus {
+	if x != nil {
+		return x.Bonus
+	}
+	return nil
+}
+
+func (x *ThresholdBonusExplanation) GetPeriodStartDay() string {
+	if x != nil {
+		return x.PeriodStartDay
+	}
+	return ""
+}
+
+func (x *ThresholdBonusExplanation) GetSaleCount() int64 {
+	if x != nil {
+		return x.SaleCount
+	}
+	return 0
+}
+
+func (x *ThresholdBonusExplanation) GetSalesAmount() *Money {
+	if x != nil {
+		return x.SalesAmount
+	}
+	return nil
+}
+
+func (x *ThresholdBonusExplanation) GetRewardId() string {
+	if x != nil {
+		return x.RewardId
+	}
+	return ""
+}
+
+func (x *ThresholdBonusExplanation) GetReachingConversionId() string {
+	if x != nil {
+		return x.ReachingConversionId
+	}
+	return ""
+}
+
 // The step of a ladder that a sale has met, and what was missing to the next one before it.
 type LadderExplanation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1495,13 +1595,20 @@ type LadderExplanation struct {
 	MissingSaleCount int64 `protobuf:"varint,4,opt,name=missing_sale_count,json=missingSaleCount,proto3" json:"missing_sale_count,omitempty"`
 	// What amount was missing to the next step. Not set if its steps have numbers of sales, and on the last one.
 	MissingAmount *Money `protobuf:"bytes,5,opt,name=missing_amount,json=missingAmount,proto3" json:"missing_amount,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// What the sale has changed for the other sales of the period, by rewards of its own: REWARD_RULE_TALLY_CHANGE. Not set under
+	// LADDER_MODE_LEVEL_UP.
+	BookedChange *Money `protobuf:"bytes,6,opt,name=booked_change,json=bookedChange,proto3" json:"booked_change,omitempty"`
+	// How LADDER_MODE_MARGINAL divides the affiliate's part of the sale among brackets, in their order.
+	Brackets []*LadderBracket `protobuf:"bytes,7,rep,name=brackets,proto3" json:"brackets,omitempty"`
+	// What the brackets give together. Not set without brackets.
+	BracketsAmount *Money `protobuf:"bytes,8,opt,name=brackets_amount,json=bracketsAmount,proto3" json:"brackets_amount,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *LadderExplanation) Reset() {
 	*x = LadderExplanation{}
-	mi := &file_headwater_v1_explanation_proto_msgTypes[8]
+	mi := &file_headwater_v1_explanation_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1513,7 +1620,7 @@ func (x *LadderExplanation) String() string {
 func (*LadderExplanation) ProtoMessage() {}
 
 func (x *LadderExplanation) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_explanation_proto_msgTypes[8]
+	mi := &file_headwater_v1_explanation_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1526,7 +1633,7 @@ func (x *LadderExplanation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LadderExplanation.ProtoReflect.Descriptor instead.
 func (*LadderExplanation) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_explanation_proto_rawDescGZIP(), []int{8}
+	return file_headwater_v1_explanation_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *LadderExplanation) GetMode() LadderMode {
@@ -1564,6 +1671,27 @@ func (x *LadderExplanation) GetMissingAmount() *Money {
 	return nil
 }
 
+func (x *LadderExplanation) GetBookedChange() *Money {
+	if x != nil {
+		return x.BookedChange
+	}
+	return nil
+}
+
+func (x *LadderExplanation) GetBrackets() []*LadderBracket {
+	if x != nil {
+		return x.Brackets
+	}
+	return nil
+}
+
+func (x *LadderExplanation) GetBracketsAmount() *Money {
+	if x != nil {
+		return x.BracketsAmount
+	}
+	return nil
+}
+
 // A level above a credited affiliate.
 type UplineExplanation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1587,7 +1715,7 @@ type UplineExplanation struct {
 
 func (x *UplineExplanation) Reset() {
 	*x = UplineExplanation{}
-	mi := &file_headwater_v1_explanation_proto_msgTypes[9]
+	mi := &file_headwater_v1_explanation_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1599,7 +1727,7 @@ func (x *UplineExplanation) String() string {
 func (*UplineExplanation) ProtoMessage() {}
 
 func (x *UplineExplanation) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_explanation_proto_msgTypes[9]
+	mi := &file_headwater_v1_explanation_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1612,7 +1740,7 @@ func (x *UplineExplanation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UplineExplanation.ProtoReflect.Descriptor instead.
 func (*UplineExplanation) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_explanation_proto_rawDescGZIP(), []int{9}
+	return file_headwater_v1_explanation_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *UplineExplanation) GetLevel() int32 {
@@ -1683,7 +1811,7 @@ type LineExplanation struct {
 
 func (x *LineExplanation) Reset() {
 	*x = LineExplanation{}
-	mi := &file_headwater_v1_explanation_proto_msgTypes[10]
+	mi := &file_headwater_v1_explanation_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1695,7 +1823,7 @@ func (x *LineExplanation) String() string {
 func (*LineExplanation) ProtoMessage() {}
 
 func (x *LineExplanation) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_explanation_proto_msgTypes[10]
+	mi := &file_headwater_v1_explanation_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1708,7 +1836,7 @@ func (x *LineExplanation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LineExplanation.ProtoReflect.Descriptor instead.
 func (*LineExplanation) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_explanation_proto_rawDescGZIP(), []int{10}
+	return file_headwater_v1_explanation_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *LineExplanation) GetLine() *ConversionLine {
@@ -1768,7 +1896,7 @@ type RewardChange struct {
 
 func (x *RewardChange) Reset() {
 	*x = RewardChange{}
-	mi := &file_headwater_v1_explanation_proto_msgTypes[11]
+	mi := &file_headwater_v1_explanation_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1780,7 +1908,7 @@ func (x *RewardChange) String() string {
 func (*RewardChange) ProtoMessage() {}
 
 func (x *RewardChange) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_explanation_proto_msgTypes[11]
+	mi := &file_headwater_v1_explanation_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1793,7 +1921,7 @@ func (x *RewardChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RewardChange.ProtoReflect.Descriptor instead.
 func (*RewardChange) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_explanation_proto_rawDescGZIP(), []int{11}
+	return file_headwater_v1_explanation_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *RewardChange) GetRewardId() string {
@@ -1859,7 +1987,7 @@ type RewardExplanation struct {
 
 func (x *RewardExplanation) Reset() {
 	*x = RewardExplanation{}
-	mi := &file_headwater_v1_explanation_proto_msgTypes[12]
+	mi := &file_headwater_v1_explanation_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1871,7 +1999,7 @@ func (x *RewardExplanation) String() string {
 func (*RewardExplanation) ProtoMessage() {}
 
 func (x *RewardExplanation) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_explanation_proto_msgTypes[12]
+	mi := &file_headwater_v1_explanation_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1884,7 +2012,7 @@ func (x *RewardExplanation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RewardExplanation.ProtoReflect.Descriptor instead.
 func (*RewardExplanation) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_explanation_proto_rawDescGZIP(), []int{12}
+	return file_headwater_v1_explanation_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *RewardExplanation) GetRewardId() string {
@@ -1940,7 +2068,7 @@ type ExplainConversionRequest struct {
 
 func (x *ExplainConversionRequest) Reset() {
 	*x = ExplainConversionRequest{}
-	mi := &file_headwater_v1_explanation_proto_msgTypes[13]
+	mi := &file_headwater_v1_explanation_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1952,7 +2080,7 @@ func (x *ExplainConversionRequest) String() string {
 func (*ExplainConversionRequest) ProtoMessage() {}
 
 func (x *ExplainConversionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_explanation_proto_msgTypes[13]
+	mi := &file_headwater_v1_explanation_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1965,7 +2093,7 @@ func (x *ExplainConversionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainConversionRequest.ProtoReflect.Descriptor instead.
 func (*ExplainConversionRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_explanation_proto_rawDescGZIP(), []int{13}
+	return file_headwater_v1_explanation_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ExplainConversionRequest) GetConversion() *ConversionSelector {
@@ -2003,7 +2131,7 @@ type ExplainConversionResponse struct {
 
 func (x *ExplainConversionResponse) Reset() {
 	*x = ExplainConversionResponse{}
-	mi := &file_headwater_v1_explanation_proto_msgTypes[14]
+	mi := &file_headwater_v1_explanation_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2015,7 +2143,7 @@ func (x *ExplainConversionResponse) String() string {
 func (*ExplainConversionResponse) ProtoMessage() {}
 
 func (x *ExplainConversionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_explanation_proto_msgTypes[14]
+	mi := &file_headwater_v1_explanation_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2028,7 +2156,7 @@ func (x *ExplainConversionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainConversionResponse.ProtoReflect.Descriptor instead.
 func (*ExplainConversionResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_explanation_proto_rawDescGZIP(), []int{14}
+	return file_headwater_v1_explanation_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ExplainConversionResponse) GetConversion() *Conversion {
@@ -2174,7 +2302,7 @@ const file_headwater_v1_explanation_proto_rawDesc = "" +
 	"\x10first_sale_bonus\x18\t \x01(\v2\x13.headwater.v1.MoneyR\x0efirstSaleBonus\x12,\n" +
 	"\x04caps\x18\n" +
 	" \x03(\v2\x18.headwater.v1.CapAppliedR\x04caps\x12?\n" +
-	"\x11value_before_caps\x18\v \x01(\v2\x13.headwater.v1.MoneyR\x0fvalueBeforeCaps\"\xfa\x06\n" +
+	"\x11value_before_caps\x18\v \x01(\v2\x13.headwater.v1.MoneyR\x0fvalueBeforeCaps\"\xd0\a\n" +
 	"\x11CreditExplanation\x12,\n" +
 	"\x06credit\x18\x01 \x01(\v2\x14.headwater.v1.CreditR\x06credit\x12D\n" +
 	"\x10terms_start_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x0etermsStartTime\x129\n" +
@@ -2195,13 +2323,25 @@ const file_headwater_v1_explanation_proto_rawDesc = "" +
 	"\x0eterms_end_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\ftermsEndTime\x123\n" +
 	"\x05lines\x18\r \x03(\v2\x1d.headwater.v1.LineExplanationR\x05lines\x127\n" +
 	"\x06ladder\x18\x0e \x01(\v2\x1f.headwater.v1.LadderExplanationR\x06ladder\x129\n" +
-	"\auplines\x18\x0f \x03(\v2\x1f.headwater.v1.UplineExplanationR\auplines\"\x99\x02\n" +
+	"\auplines\x18\x0f \x03(\v2\x1f.headwater.v1.UplineExplanationR\auplines\x12T\n" +
+	"\x11threshold_bonuses\x18\x10 \x03(\v2'.headwater.v1.ThresholdBonusExplanationR\x10thresholdBonuses\"\xa3\x02\n" +
+	"\x19ThresholdBonusExplanation\x122\n" +
+	"\x05bonus\x18\x01 \x01(\v2\x1c.headwater.v1.ThresholdBonusR\x05bonus\x12(\n" +
+	"\x10period_start_day\x18\x02 \x01(\tR\x0eperiodStartDay\x12\x1d\n" +
+	"\n" +
+	"sale_count\x18\x03 \x01(\x03R\tsaleCount\x126\n" +
+	"\fsales_amount\x18\x04 \x01(\v2\x13.headwater.v1.MoneyR\vsalesAmount\x12\x1b\n" +
+	"\treward_id\x18\x05 \x01(\tR\brewardId\x124\n" +
+	"\x16reaching_conversion_id\x18\x06 \x01(\tR\x14reachingConversionId\"\xca\x03\n" +
 	"\x11LadderExplanation\x12,\n" +
 	"\x04mode\x18\x01 \x01(\x0e2\x18.headwater.v1.LadderModeR\x04mode\x12)\n" +
 	"\x03met\x18\x02 \x01(\v2\x17.headwater.v1.LadderMetR\x03met\x12A\n" +
 	"\x0fnext_commission\x18\x03 \x01(\v2\x18.headwater.v1.CommissionR\x0enextCommission\x12,\n" +
 	"\x12missing_sale_count\x18\x04 \x01(\x03R\x10missingSaleCount\x12:\n" +
-	"\x0emissing_amount\x18\x05 \x01(\v2\x13.headwater.v1.MoneyR\rmissingAmount\"\xc6\x02\n" +
+	"\x0emissing_amount\x18\x05 \x01(\v2\x13.headwater.v1.MoneyR\rmissingAmount\x128\n" +
+	"\rbooked_change\x18\x06 \x01(\v2\x13.headwater.v1.MoneyR\fbookedChange\x127\n" +
+	"\bbrackets\x18\a \x03(\v2\x1b.headwater.v1.LadderBracketR\bbrackets\x12<\n" +
+	"\x0fbrackets_amount\x18\b \x01(\v2\x13.headwater.v1.MoneyR\x0ebracketsAmount\"\xc6\x02\n" +
 	"\x11UplineExplanation\x12\x14\n" +
 	"\x05level\x18\x01 \x01(\x05R\x05level\x12-\n" +
 	"\x04rate\x18\x02 \x01(\v2\x19.headwater.v1.UplineLevelR\x04rate\x12!\n" +
@@ -2348,7 +2488,7 @@ func file_headwater_v1_explanation_proto_rawDescGZIP() []byte {
 }
 
 var file_headwater_v1_explanation_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
-var file_headwater_v1_explanation_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_headwater_v1_explanation_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_headwater_v1_explanation_proto_goTypes = []any{
 	(ExplanationResult)(0),            // 0: headwater.v1.ExplanationResult
 	(ExplanationAction)(0),            // 1: headwater.v1.ExplanationAction
@@ -2365,119 +2505,128 @@ var file_headwater_v1_explanation_proto_goTypes = []any{
 	(*UnroundedMoney)(nil),            // 12: headwater.v1.UnroundedMoney
 	(*CommissionComputation)(nil),     // 13: headwater.v1.CommissionComputation
 	(*CreditExplanation)(nil),         // 14: headwater.v1.CreditExplanation
-	(*LadderExplanation)(nil),         // 15: headwater.v1.LadderExplanation
-	(*UplineExplanation)(nil),         // 16: headwater.v1.UplineExplanation
-	(*LineExplanation)(nil),           // 17: headwater.v1.LineExplanation
-	(*RewardChange)(nil),              // 18: headwater.v1.RewardChange
-	(*RewardExplanation)(nil),         // 19: headwater.v1.RewardExplanation
-	(*ExplainConversionRequest)(nil),  // 20: headwater.v1.ExplainConversionRequest
-	(*ExplainConversionResponse)(nil), // 21: headwater.v1.ExplainConversionResponse
-	(*timestamppb.Timestamp)(nil),     // 22: google.protobuf.Timestamp
-	(*AttributionCandidate)(nil),      // 23: headwater.v1.AttributionCandidate
-	(SaleChannel)(0),                  // 24: headwater.v1.SaleChannel
-	(AttributionModel)(0),             // 25: headwater.v1.AttributionModel
-	(TermsReach)(0),                   // 26: headwater.v1.TermsReach
-	(ConditionField)(0),               // 27: headwater.v1.ConditionField
-	(Comparison)(0),                   // 28: headwater.v1.Comparison
-	(RewardRule)(0),                   // 29: headwater.v1.RewardRule
-	(*Commission)(nil),                // 30: headwater.v1.Commission
-	(*Money)(nil),                     // 31: headwater.v1.Money
-	(*CapApplied)(nil),                // 32: headwater.v1.CapApplied
-	(*Credit)(nil),                    // 33: headwater.v1.Credit
-	(Rounding)(0),                     // 34: headwater.v1.Rounding
-	(LadderMode)(0),                   // 35: headwater.v1.LadderMode
-	(*LadderMet)(nil),                 // 36: headwater.v1.LadderMet
-	(*UplineLevel)(nil),               // 37: headwater.v1.UplineLevel
-	(*ConversionLine)(nil),            // 38: headwater.v1.ConversionLine
-	(*RewardLine)(nil),                // 39: headwater.v1.RewardLine
-	(ConversionKind)(0),               // 40: headwater.v1.ConversionKind
-	(*RewardValue)(nil),               // 41: headwater.v1.RewardValue
-	(RewardState)(0),                  // 42: headwater.v1.RewardState
-	(*ConversionSelector)(nil),        // 43: headwater.v1.ConversionSelector
-	(*Conversion)(nil),                // 44: headwater.v1.Conversion
-	(*CustomerReward)(nil),            // 45: headwater.v1.CustomerReward
+	(*ThresholdBonusExplanation)(nil), // 15: headwater.v1.ThresholdBonusExplanation
+	(*LadderExplanation)(nil),         // 16: headwater.v1.LadderExplanation
+	(*UplineExplanation)(nil),         // 17: headwater.v1.UplineExplanation
+	(*LineExplanation)(nil),           // 18: headwater.v1.LineExplanation
+	(*RewardChange)(nil),              // 19: headwater.v1.RewardChange
+	(*RewardExplanation)(nil),         // 20: headwater.v1.RewardExplanation
+	(*ExplainConversionRequest)(nil),  // 21: headwater.v1.ExplainConversionRequest
+	(*ExplainConversionResponse)(nil), // 22: headwater.v1.ExplainConversionResponse
+	(*timestamppb.Timestamp)(nil),     // 23: google.protobuf.Timestamp
+	(*AttributionCandidate)(nil),      // 24: headwater.v1.AttributionCandidate
+	(SaleChannel)(0),                  // 25: headwater.v1.SaleChannel
+	(AttributionModel)(0),             // 26: headwater.v1.AttributionModel
+	(TermsReach)(0),                   // 27: headwater.v1.TermsReach
+	(ConditionField)(0),               // 28: headwater.v1.ConditionField
+	(Comparison)(0),                   // 29: headwater.v1.Comparison
+	(RewardRule)(0),                   // 30: headwater.v1.RewardRule
+	(*Commission)(nil),                // 31: headwater.v1.Commission
+	(*Money)(nil),                     // 32: headwater.v1.Money
+	(*CapApplied)(nil),                // 33: headwater.v1.CapApplied
+	(*Credit)(nil),                    // 34: headwater.v1.Credit
+	(Rounding)(0),                     // 35: headwater.v1.Rounding
+	(*ThresholdBonus)(nil),            // 36: headwater.v1.ThresholdBonus
+	(LadderMode)(0),                   // 37: headwater.v1.LadderMode
+	(*LadderMet)(nil),                 // 38: headwater.v1.LadderMet
+	(*LadderBracket)(nil),             // 39: headwater.v1.LadderBracket
+	(*UplineLevel)(nil),               // 40: headwater.v1.UplineLevel
+	(*ConversionLine)(nil),            // 41: headwater.v1.ConversionLine
+	(*RewardLine)(nil),                // 42: headwater.v1.RewardLine
+	(ConversionKind)(0),               // 43: headwater.v1.ConversionKind
+	(*RewardValue)(nil),               // 44: headwater.v1.RewardValue
+	(RewardState)(0),                  // 45: headwater.v1.RewardState
+	(*ConversionSelector)(nil),        // 46: headwater.v1.ConversionSelector
+	(*Conversion)(nil),                // 47: headwater.v1.Conversion
+	(*CustomerReward)(nil),            // 48: headwater.v1.CustomerReward
 }
 var file_headwater_v1_explanation_proto_depIdxs = []int32{
-	22, // 0: headwater.v1.CouponHolder.assign_time:type_name -> google.protobuf.Timestamp
-	22, // 1: headwater.v1.CouponHolder.remove_time:type_name -> google.protobuf.Timestamp
-	23, // 2: headwater.v1.CandidateExplanation.candidate:type_name -> headwater.v1.AttributionCandidate
-	22, // 3: headwater.v1.CandidateExplanation.evidence_time:type_name -> google.protobuf.Timestamp
-	22, // 4: headwater.v1.CandidateExplanation.window_end_time:type_name -> google.protobuf.Timestamp
-	22, // 5: headwater.v1.CandidateExplanation.bind_time:type_name -> google.protobuf.Timestamp
-	22, // 6: headwater.v1.CandidateExplanation.cause_time:type_name -> google.protobuf.Timestamp
+	23, // 0: headwater.v1.CouponHolder.assign_time:type_name -> google.protobuf.Timestamp
+	23, // 1: headwater.v1.CouponHolder.remove_time:type_name -> google.protobuf.Timestamp
+	24, // 2: headwater.v1.CandidateExplanation.candidate:type_name -> headwater.v1.AttributionCandidate
+	23, // 3: headwater.v1.CandidateExplanation.evidence_time:type_name -> google.protobuf.Timestamp
+	23, // 4: headwater.v1.CandidateExplanation.window_end_time:type_name -> google.protobuf.Timestamp
+	23, // 5: headwater.v1.CandidateExplanation.bind_time:type_name -> google.protobuf.Timestamp
+	23, // 6: headwater.v1.CandidateExplanation.cause_time:type_name -> google.protobuf.Timestamp
 	7,  // 7: headwater.v1.CandidateExplanation.coupon_holders:type_name -> headwater.v1.CouponHolder
-	24, // 8: headwater.v1.CandidateExplanation.coupon_channel:type_name -> headwater.v1.SaleChannel
-	25, // 9: headwater.v1.CandidateExplanation.attribution_model:type_name -> headwater.v1.AttributionModel
+	25, // 8: headwater.v1.CandidateExplanation.coupon_channel:type_name -> headwater.v1.SaleChannel
+	26, // 9: headwater.v1.CandidateExplanation.attribution_model:type_name -> headwater.v1.AttributionModel
 	1,  // 10: headwater.v1.CandidateExplanation.actions:type_name -> headwater.v1.ExplanationAction
-	22, // 11: headwater.v1.LaterTerms.start_time:type_name -> google.protobuf.Timestamp
-	26, // 12: headwater.v1.LaterTerms.reach:type_name -> headwater.v1.TermsReach
+	23, // 11: headwater.v1.LaterTerms.start_time:type_name -> google.protobuf.Timestamp
+	27, // 12: headwater.v1.LaterTerms.reach:type_name -> headwater.v1.TermsReach
 	2,  // 13: headwater.v1.LaterTerms.result:type_name -> headwater.v1.TermsResult
-	22, // 14: headwater.v1.LaterTerms.end_time:type_name -> google.protobuf.Timestamp
-	27, // 15: headwater.v1.ComparisonExplanation.field:type_name -> headwater.v1.ConditionField
-	28, // 16: headwater.v1.ComparisonExplanation.comparison:type_name -> headwater.v1.Comparison
-	29, // 17: headwater.v1.CommissionStep.source:type_name -> headwater.v1.RewardRule
-	30, // 18: headwater.v1.CommissionStep.commission:type_name -> headwater.v1.Commission
+	23, // 14: headwater.v1.LaterTerms.end_time:type_name -> google.protobuf.Timestamp
+	28, // 15: headwater.v1.ComparisonExplanation.field:type_name -> headwater.v1.ConditionField
+	29, // 16: headwater.v1.ComparisonExplanation.comparison:type_name -> headwater.v1.Comparison
+	30, // 17: headwater.v1.CommissionStep.source:type_name -> headwater.v1.RewardRule
+	31, // 18: headwater.v1.CommissionStep.commission:type_name -> headwater.v1.Commission
 	3,  // 19: headwater.v1.CommissionStep.result:type_name -> headwater.v1.CommissionStepResult
-	22, // 20: headwater.v1.CommissionStep.cause_time:type_name -> google.protobuf.Timestamp
+	23, // 20: headwater.v1.CommissionStep.cause_time:type_name -> google.protobuf.Timestamp
 	10, // 21: headwater.v1.CommissionStep.comparisons:type_name -> headwater.v1.ComparisonExplanation
-	31, // 22: headwater.v1.CommissionComputation.base_amount:type_name -> headwater.v1.Money
-	30, // 23: headwater.v1.CommissionComputation.commission:type_name -> headwater.v1.Commission
+	32, // 22: headwater.v1.CommissionComputation.base_amount:type_name -> headwater.v1.Money
+	31, // 23: headwater.v1.CommissionComputation.commission:type_name -> headwater.v1.Commission
 	12, // 24: headwater.v1.CommissionComputation.commission_unrounded:type_name -> headwater.v1.UnroundedMoney
-	31, // 25: headwater.v1.CommissionComputation.commission_amount:type_name -> headwater.v1.Money
+	32, // 25: headwater.v1.CommissionComputation.commission_amount:type_name -> headwater.v1.Money
 	12, // 26: headwater.v1.CommissionComputation.value_unrounded:type_name -> headwater.v1.UnroundedMoney
-	31, // 27: headwater.v1.CommissionComputation.value_amount:type_name -> headwater.v1.Money
-	31, // 28: headwater.v1.CommissionComputation.first_sale_bonus:type_name -> headwater.v1.Money
-	32, // 29: headwater.v1.CommissionComputation.caps:type_name -> headwater.v1.CapApplied
-	31, // 30: headwater.v1.CommissionComputation.value_before_caps:type_name -> headwater.v1.Money
-	33, // 31: headwater.v1.CreditExplanation.credit:type_name -> headwater.v1.Credit
-	22, // 32: headwater.v1.CreditExplanation.terms_start_time:type_name -> google.protobuf.Timestamp
-	26, // 33: headwater.v1.CreditExplanation.terms_reach:type_name -> headwater.v1.TermsReach
+	32, // 27: headwater.v1.CommissionComputation.value_amount:type_name -> headwater.v1.Money
+	32, // 28: headwater.v1.CommissionComputation.first_sale_bonus:type_name -> headwater.v1.Money
+	33, // 29: headwater.v1.CommissionComputation.caps:type_name -> headwater.v1.CapApplied
+	32, // 30: headwater.v1.CommissionComputation.value_before_caps:type_name -> headwater.v1.Money
+	34, // 31: headwater.v1.CreditExplanation.credit:type_name -> headwater.v1.Credit
+	23, // 32: headwater.v1.CreditExplanation.terms_start_time:type_name -> google.protobuf.Timestamp
+	27, // 33: headwater.v1.CreditExplanation.terms_reach:type_name -> headwater.v1.TermsReach
 	9,  // 34: headwater.v1.CreditExplanation.later_terms:type_name -> headwater.v1.LaterTerms
-	34, // 35: headwater.v1.CreditExplanation.rounding:type_name -> headwater.v1.Rounding
+	35, // 35: headwater.v1.CreditExplanation.rounding:type_name -> headwater.v1.Rounding
 	11, // 36: headwater.v1.CreditExplanation.steps:type_name -> headwater.v1.CommissionStep
 	13, // 37: headwater.v1.CreditExplanation.computation:type_name -> headwater.v1.CommissionComputation
-	31, // 38: headwater.v1.CreditExplanation.expected_rest:type_name -> headwater.v1.Money
-	31, // 39: headwater.v1.CreditExplanation.recorded_rest:type_name -> headwater.v1.Money
+	32, // 38: headwater.v1.CreditExplanation.expected_rest:type_name -> headwater.v1.Money
+	32, // 39: headwater.v1.CreditExplanation.recorded_rest:type_name -> headwater.v1.Money
 	4,  // 40: headwater.v1.CreditExplanation.difference:type_name -> headwater.v1.ExplanationDifference
-	22, // 41: headwater.v1.CreditExplanation.terms_end_time:type_name -> google.protobuf.Timestamp
-	17, // 42: headwater.v1.CreditExplanation.lines:type_name -> headwater.v1.LineExplanation
-	15, // 43: headwater.v1.CreditExplanation.ladder:type_name -> headwater.v1.LadderExplanation
-	16, // 44: headwater.v1.CreditExplanation.uplines:type_name -> headwater.v1.UplineExplanation
-	35, // 45: headwater.v1.LadderExplanation.mode:type_name -> headwater.v1.LadderMode
-	36, // 46: headwater.v1.LadderExplanation.met:type_name -> headwater.v1.LadderMet
-	30, // 47: headwater.v1.LadderExplanation.next_commission:type_name -> headwater.v1.Commission
-	31, // 48: headwater.v1.LadderExplanation.missing_amount:type_name -> headwater.v1.Money
-	37, // 49: headwater.v1.UplineExplanation.rate:type_name -> headwater.v1.UplineLevel
-	5,  // 50: headwater.v1.UplineExplanation.result:type_name -> headwater.v1.UplineResult
-	31, // 51: headwater.v1.UplineExplanation.value_amount:type_name -> headwater.v1.Money
-	31, // 52: headwater.v1.UplineExplanation.recorded_rest:type_name -> headwater.v1.Money
-	38, // 53: headwater.v1.LineExplanation.line:type_name -> headwater.v1.ConversionLine
-	11, // 54: headwater.v1.LineExplanation.steps:type_name -> headwater.v1.CommissionStep
-	39, // 55: headwater.v1.LineExplanation.computation:type_name -> headwater.v1.RewardLine
-	12, // 56: headwater.v1.LineExplanation.commission_unrounded:type_name -> headwater.v1.UnroundedMoney
-	31, // 57: headwater.v1.LineExplanation.rest_amount:type_name -> headwater.v1.Money
-	40, // 58: headwater.v1.RewardChange.kind:type_name -> headwater.v1.ConversionKind
-	41, // 59: headwater.v1.RewardChange.value:type_name -> headwater.v1.RewardValue
-	22, // 60: headwater.v1.RewardChange.occur_time:type_name -> google.protobuf.Timestamp
-	42, // 61: headwater.v1.RewardExplanation.state:type_name -> headwater.v1.RewardState
-	41, // 62: headwater.v1.RewardExplanation.rest:type_name -> headwater.v1.RewardValue
-	6,  // 63: headwater.v1.RewardExplanation.approval:type_name -> headwater.v1.RewardApproval
-	22, // 64: headwater.v1.RewardExplanation.auto_approve_time:type_name -> google.protobuf.Timestamp
-	18, // 65: headwater.v1.RewardExplanation.changes:type_name -> headwater.v1.RewardChange
-	43, // 66: headwater.v1.ExplainConversionRequest.conversion:type_name -> headwater.v1.ConversionSelector
-	44, // 67: headwater.v1.ExplainConversionResponse.conversion:type_name -> headwater.v1.Conversion
-	0,  // 68: headwater.v1.ExplainConversionResponse.result:type_name -> headwater.v1.ExplanationResult
-	1,  // 69: headwater.v1.ExplainConversionResponse.actions:type_name -> headwater.v1.ExplanationAction
-	8,  // 70: headwater.v1.ExplainConversionResponse.candidates:type_name -> headwater.v1.CandidateExplanation
-	14, // 71: headwater.v1.ExplainConversionResponse.credits:type_name -> headwater.v1.CreditExplanation
-	19, // 72: headwater.v1.ExplainConversionResponse.rewards:type_name -> headwater.v1.RewardExplanation
-	0,  // 73: headwater.v1.ExplainConversionResponse.sale_result:type_name -> headwater.v1.ExplanationResult
-	45, // 74: headwater.v1.ExplainConversionResponse.customer_reward:type_name -> headwater.v1.CustomerReward
-	75, // [75:75] is the sub-list for method output_type
-	75, // [75:75] is the sub-list for method input_type
-	75, // [75:75] is the sub-list for extension type_name
-	75, // [75:75] is the sub-list for extension extendee
-	0,  // [0:75] is the sub-list for field type_name
+	23, // 41: headwater.v1.CreditExplanation.terms_end_time:type_name -> google.protobuf.Timestamp
+	18, // 42: headwater.v1.CreditExplanation.lines:type_name -> headwater.v1.LineExplanation
+	16, // 43: headwater.v1.CreditExplanation.ladder:type_name -> headwater.v1.LadderExplanation
+	17, // 44: headwater.v1.CreditExplanation.uplines:type_name -> headwater.v1.UplineExplanation
+	15, // 45: headwater.v1.CreditExplanation.threshold_bonuses:type_name -> headwater.v1.ThresholdBonusExplanation
+	36, // 46: headwater.v1.ThresholdBonusExplanation.bonus:type_name -> headwater.v1.ThresholdBonus
+	32, // 47: headwater.v1.ThresholdBonusExplanation.sales_amount:type_name -> headwater.v1.Money
+	37, // 48: headwater.v1.LadderExplanation.mode:type_name -> headwater.v1.LadderMode
+	38, // 49: headwater.v1.LadderExplanation.met:type_name -> headwater.v1.LadderMet
+	31, // 50: headwater.v1.LadderExplanation.next_commission:type_name -> headwater.v1.Commission
+	32, // 51: headwater.v1.LadderExplanation.missing_amount:type_name -> headwater.v1.Money
+	32, // 52: headwater.v1.LadderExplanation.booked_change:type_name -> headwater.v1.Money
+	39, // 53: headwater.v1.LadderExplanation.brackets:type_name -> headwater.v1.LadderBracket
+	32, // 54: headwater.v1.LadderExplanation.brackets_amount:type_name -> headwater.v1.Money
+	40, // 55: headwater.v1.UplineExplanation.rate:type_name -> headwater.v1.UplineLevel
+	5,  // 56: headwater.v1.UplineExplanation.result:type_name -> headwater.v1.UplineResult
+	32, // 57: headwater.v1.UplineExplanation.value_amount:type_name -> headwater.v1.Money
+	32, // 58: headwater.v1.UplineExplanation.recorded_rest:type_name -> headwater.v1.Money
+	41, // 59: headwater.v1.LineExplanation.line:type_name -> headwater.v1.ConversionLine
+	11, // 60: headwater.v1.LineExplanation.steps:type_name -> headwater.v1.CommissionStep
+	42, // 61: headwater.v1.LineExplanation.computation:type_name -> headwater.v1.RewardLine
+	12, // 62: headwater.v1.LineExplanation.commission_unrounded:type_name -> headwater.v1.UnroundedMoney
+	32, // 63: headwater.v1.LineExplanation.rest_amount:type_name -> headwater.v1.Money
+	43, // 64: headwater.v1.RewardChange.kind:type_name -> headwater.v1.ConversionKind
+	44, // 65: headwater.v1.RewardChange.value:type_name -> headwater.v1.RewardValue
+	23, // 66: headwater.v1.RewardChange.occur_time:type_name -> google.protobuf.Timestamp
+	45, // 67: headwater.v1.RewardExplanation.state:type_name -> headwater.v1.RewardState
+	44, // 68: headwater.v1.RewardExplanation.rest:type_name -> headwater.v1.RewardValue
+	6,  // 69: headwater.v1.RewardExplanation.approval:type_name -> headwater.v1.RewardApproval
+	23, // 70: headwater.v1.RewardExplanation.auto_approve_time:type_name -> google.protobuf.Timestamp
+	19, // 71: headwater.v1.RewardExplanation.changes:type_name -> headwater.v1.RewardChange
+	46, // 72: headwater.v1.ExplainConversionRequest.conversion:type_name -> headwater.v1.ConversionSelector
+	47, // 73: headwater.v1.ExplainConversionResponse.conversion:type_name -> headwater.v1.Conversion
+	0,  // 74: headwater.v1.ExplainConversionResponse.result:type_name -> headwater.v1.ExplanationResult
+	1,  // 75: headwater.v1.ExplainConversionResponse.actions:type_name -> headwater.v1.ExplanationAction
+	8,  // 76: headwater.v1.ExplainConversionResponse.candidates:type_name -> headwater.v1.CandidateExplanation
+	14, // 77: headwater.v1.ExplainConversionResponse.credits:type_name -> headwater.v1.CreditExplanation
+	20, // 78: headwater.v1.ExplainConversionResponse.rewards:type_name -> headwater.v1.RewardExplanation
+	0,  // 79: headwater.v1.ExplainConversionResponse.sale_result:type_name -> headwater.v1.ExplanationResult
+	48, // 80: headwater.v1.ExplainConversionResponse.customer_reward:type_name -> headwater.v1.CustomerReward
+	81, // [81:81] is the sub-list for method output_type
+	81, // [81:81] is the sub-list for method input_type
+	81, // [81:81] is the sub-list for extension type_name
+	81, // [81:81] is the sub-list for extension extendee
+	0,  // [0:81] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_explanation_proto_init() }
@@ -2499,7 +2648,7 @@ func file_headwater_v1_explanation_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_explanation_proto_rawDesc), len(file_headwater_v1_explanation_proto_rawDesc)),
 			NumEnums:      7,
-			NumMessages:   15,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

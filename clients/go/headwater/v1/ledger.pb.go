@@ -40,6 +40,8 @@ const (
 	LedgerAccount_LEDGER_ACCOUNT_FULFILLED LedgerAccount = 4
 	// The merchant's money at banks and providers that affiliates were paid from.
 	LedgerAccount_LEDGER_ACCOUNT_PROVIDER_CASH LedgerAccount = 5
+	// The part of what is owed that payouts have reserved. Each payout has its amount here until it is paid or cancelled.
+	LedgerAccount_LEDGER_ACCOUNT_PAYOUT_IN_FLIGHT LedgerAccount = 6
 )
 
 // Enum value maps for LedgerAccount.
@@ -51,6 +53,7 @@ var (
 		3: "LEDGER_ACCOUNT_AFFILIATE_PAYABLE",
 		4: "LEDGER_ACCOUNT_FULFILLED",
 		5: "LEDGER_ACCOUNT_PROVIDER_CASH",
+		6: "LEDGER_ACCOUNT_PAYOUT_IN_FLIGHT",
 	}
 	LedgerAccount_value = map[string]int32{
 		"LEDGER_ACCOUNT_UNSPECIFIED":        0,
@@ -59,6 +62,7 @@ var (
 		"LEDGER_ACCOUNT_AFFILIATE_PAYABLE":  3,
 		"LEDGER_ACCOUNT_FULFILLED":          4,
 		"LEDGER_ACCOUNT_PROVIDER_CASH":      5,
+		"LEDGER_ACCOUNT_PAYOUT_IN_FLIGHT":   6,
 	}
 )
 
@@ -110,25 +114,32 @@ const (
 	LedgerReason_LEDGER_REASON_FULFILLED LedgerReason = 6
 	// The amount of a sale was corrected.
 	LedgerReason_LEDGER_REASON_CORRECTED LedgerReason = 7
-	// A refund came with a commission adjustment.
+	// A refund came with a commission adjustment, what the caps of the terms let an affiliate have has changed, or an affiliate fell below the
+	// threshold of a bonus.
 	LedgerReason_LEDGER_REASON_ADJUSTED LedgerReason = 8
 	// An affiliate was paid.
 	LedgerReason_LEDGER_REASON_PAID LedgerReason = 9
+	// A payout reserved what it will pay.
+	LedgerReason_LEDGER_REASON_RESERVED LedgerReason = 10
+	// A payout was cancelled, and what it had reserved is owed again.
+	LedgerReason_LEDGER_REASON_RETURNED LedgerReason = 11
 )
 
 // Enum value maps for LedgerReason.
 var (
 	LedgerReason_name = map[int32]string{
-		0: "LEDGER_REASON_UNSPECIFIED",
-		1: "LEDGER_REASON_EARNED",
-		2: "LEDGER_REASON_APPROVED",
-		3: "LEDGER_REASON_DENIED",
-		4: "LEDGER_REASON_REFUNDED",
-		5: "LEDGER_REASON_REATTRIBUTED",
-		6: "LEDGER_REASON_FULFILLED",
-		7: "LEDGER_REASON_CORRECTED",
-		8: "LEDGER_REASON_ADJUSTED",
-		9: "LEDGER_REASON_PAID",
+		0:  "LEDGER_REASON_UNSPECIFIED",
+		1:  "LEDGER_REASON_EARNED",
+		2:  "LEDGER_REASON_APPROVED",
+		3:  "LEDGER_REASON_DENIED",
+		4:  "LEDGER_REASON_REFUNDED",
+		5:  "LEDGER_REASON_REATTRIBUTED",
+		6:  "LEDGER_REASON_FULFILLED",
+		7:  "LEDGER_REASON_CORRECTED",
+		8:  "LEDGER_REASON_ADJUSTED",
+		9:  "LEDGER_REASON_PAID",
+		10: "LEDGER_REASON_RESERVED",
+		11: "LEDGER_REASON_RETURNED",
 	}
 	LedgerReason_value = map[string]int32{
 		"LEDGER_REASON_UNSPECIFIED":  0,
@@ -141,6 +152,8 @@ var (
 		"LEDGER_REASON_CORRECTED":    7,
 		"LEDGER_REASON_ADJUSTED":     8,
 		"LEDGER_REASON_PAID":         9,
+		"LEDGER_REASON_RESERVED":     10,
+		"LEDGER_REASON_RETURNED":     11,
 	}
 )
 
@@ -236,18 +249,20 @@ func (x *GetBalanceRequest) GetAsOfTime() *timestamppb.Timestamp {
 	return nil
 }
 
-// An affiliate's balance in one unit and currency. All four values have that unit and currency.
+// An affiliate's balance in one unit and currency. All values have that unit and currency.
 type Balance struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// All rewards so far, less those that were denied or taken back: the sum of `pending`, `owed` and `paid`.
+	// All rewards so far, less those that were denied or taken back: the sum of `pending`, `owed`, `in_flight` and `paid`.
 	Earned *RewardValue `protobuf:"bytes,1,opt,name=earned,proto3" json:"earned,omitempty"`
 	// The rewards that are not yet approved.
 	Pending *RewardValue `protobuf:"bytes,2,opt,name=pending,proto3" json:"pending,omitempty"`
-	// The rewards that are approved and not yet paid. Negative if refunds took back more than was owed. Later rewards then reduce
+	// The rewards that are approved, and neither in a payout nor paid. Negative if refunds took back more than was owed. Later rewards then reduce
 	// the negative amount.
 	Owed *RewardValue `protobuf:"bytes,3,opt,name=owed,proto3" json:"owed,omitempty"`
 	// The rewards that are paid, or fulfilled if they are not in cash.
-	Paid          *RewardValue `protobuf:"bytes,4,opt,name=paid,proto3" json:"paid,omitempty"`
+	Paid *RewardValue `protobuf:"bytes,4,opt,name=paid,proto3" json:"paid,omitempty"`
+	// The amount that payouts have reserved that are neither paid nor cancelled.
+	InFlight      *RewardValue `protobuf:"bytes,5,opt,name=in_flight,json=inFlight,proto3" json:"in_flight,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -306,6 +321,13 @@ func (x *Balance) GetOwed() *RewardValue {
 func (x *Balance) GetPaid() *RewardValue {
 	if x != nil {
 		return x.Paid
+	}
+	return nil
+}
+
+func (x *Balance) GetInFlight() *RewardValue {
+	if x != nil {
+		return x.InFlight
 	}
 	return nil
 }
@@ -1045,12 +1067,13 @@ const file_headwater_v1_ledger_proto_rawDesc = "" +
 	"\x11GetBalanceRequest\x12=\n" +
 	"\taffiliate\x18\x01 \x01(\v2\x1f.headwater.v1.AffiliateSelectorR\taffiliate\x128\n" +
 	"\n" +
-	"as_of_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\basOfTime\"\xcf\x01\n" +
+	"as_of_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\basOfTime\"\x87\x02\n" +
 	"\aBalance\x121\n" +
 	"\x06earned\x18\x01 \x01(\v2\x19.headwater.v1.RewardValueR\x06earned\x123\n" +
 	"\apending\x18\x02 \x01(\v2\x19.headwater.v1.RewardValueR\apending\x12-\n" +
 	"\x04owed\x18\x03 \x01(\v2\x19.headwater.v1.RewardValueR\x04owed\x12-\n" +
-	"\x04paid\x18\x04 \x01(\v2\x19.headwater.v1.RewardValueR\x04paid\"j\n" +
+	"\x04paid\x18\x04 \x01(\v2\x19.headwater.v1.RewardValueR\x04paid\x126\n" +
+	"\tin_flight\x18\x05 \x01(\v2\x19.headwater.v1.RewardValueR\binFlight\"j\n" +
 	"\x12GetBalanceResponse\x12!\n" +
 	"\faffiliate_id\x18\x01 \x01(\tR\vaffiliateId\x121\n" +
 	"\bbalances\x18\x02 \x03(\v2\x15.headwater.v1.BalanceR\bbalances\"\xe6\x02\n" +
@@ -1110,14 +1133,15 @@ const file_headwater_v1_ledger_proto_rawDesc = "" +
 	"\vevent_count\x18\x04 \x01(\x03R\n" +
 	"eventCount\x121\n" +
 	"\x06totals\x18\x05 \x03(\v2\x19.headwater.v1.LedgerTotalR\x06totals\x12 \n" +
-	"\vdifferences\x18\x06 \x03(\tR\vdifferences*\xe2\x01\n" +
+	"\vdifferences\x18\x06 \x03(\tR\vdifferences*\x87\x02\n" +
 	"\rLedgerAccount\x12\x1e\n" +
 	"\x1aLEDGER_ACCOUNT_UNSPECIFIED\x10\x00\x12%\n" +
 	"!LEDGER_ACCOUNT_COMMISSION_EXPENSE\x10\x01\x12$\n" +
 	" LEDGER_ACCOUNT_AFFILIATE_PENDING\x10\x02\x12$\n" +
 	" LEDGER_ACCOUNT_AFFILIATE_PAYABLE\x10\x03\x12\x1c\n" +
 	"\x18LEDGER_ACCOUNT_FULFILLED\x10\x04\x12 \n" +
-	"\x1cLEDGER_ACCOUNT_PROVIDER_CASH\x10\x05*\xa7\x02\n" +
+	"\x1cLEDGER_ACCOUNT_PROVIDER_CASH\x10\x05\x12#\n" +
+	"\x1fLEDGER_ACCOUNT_PAYOUT_IN_FLIGHT\x10\x06*\xdf\x02\n" +
 	"\fLedgerReason\x12\x1d\n" +
 	"\x19LEDGER_REASON_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14LEDGER_REASON_EARNED\x10\x01\x12\x1a\n" +
@@ -1128,7 +1152,10 @@ const file_headwater_v1_ledger_proto_rawDesc = "" +
 	"\x17LEDGER_REASON_FULFILLED\x10\x06\x12\x1b\n" +
 	"\x17LEDGER_REASON_CORRECTED\x10\a\x12\x1a\n" +
 	"\x16LEDGER_REASON_ADJUSTED\x10\b\x12\x16\n" +
-	"\x12LEDGER_REASON_PAID\x10\tBM\n" +
+	"\x12LEDGER_REASON_PAID\x10\t\x12\x1a\n" +
+	"\x16LEDGER_REASON_RESERVED\x10\n" +
+	"\x12\x1a\n" +
+	"\x16LEDGER_REASON_RETURNED\x10\vBM\n" +
 	"\x10dev.headwater.v1B\vLedgerProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (
@@ -1173,29 +1200,30 @@ var file_headwater_v1_ledger_proto_depIdxs = []int32{
 	16, // 3: headwater.v1.Balance.pending:type_name -> headwater.v1.RewardValue
 	16, // 4: headwater.v1.Balance.owed:type_name -> headwater.v1.RewardValue
 	16, // 5: headwater.v1.Balance.paid:type_name -> headwater.v1.RewardValue
-	3,  // 6: headwater.v1.GetBalanceResponse.balances:type_name -> headwater.v1.Balance
-	17, // 7: headwater.v1.ListBalancesRequest.order:type_name -> headwater.v1.ListOrder
-	14, // 8: headwater.v1.ListBalancesRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	18, // 9: headwater.v1.ListBalancesRequest.units:type_name -> headwater.v1.RewardUnit
-	15, // 10: headwater.v1.ListBalancesRequest.as_of_time:type_name -> google.protobuf.Timestamp
-	3,  // 11: headwater.v1.AffiliateBalances.balances:type_name -> headwater.v1.Balance
-	6,  // 12: headwater.v1.ListBalancesResponse.affiliates:type_name -> headwater.v1.AffiliateBalances
-	0,  // 13: headwater.v1.LedgerEntry.debit:type_name -> headwater.v1.LedgerAccount
-	0,  // 14: headwater.v1.LedgerEntry.credit:type_name -> headwater.v1.LedgerAccount
-	16, // 15: headwater.v1.LedgerEntry.value:type_name -> headwater.v1.RewardValue
-	1,  // 16: headwater.v1.LedgerEntry.reason:type_name -> headwater.v1.LedgerReason
-	15, // 17: headwater.v1.LedgerEntry.post_time:type_name -> google.protobuf.Timestamp
-	17, // 18: headwater.v1.ListLedgerEntriesRequest.order:type_name -> headwater.v1.ListOrder
-	14, // 19: headwater.v1.ListLedgerEntriesRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	8,  // 20: headwater.v1.ListLedgerEntriesResponse.entries:type_name -> headwater.v1.LedgerEntry
-	0,  // 21: headwater.v1.LedgerTotal.ledger_account:type_name -> headwater.v1.LedgerAccount
-	16, // 22: headwater.v1.LedgerTotal.value:type_name -> headwater.v1.RewardValue
-	12, // 23: headwater.v1.VerifyLedgerResponse.totals:type_name -> headwater.v1.LedgerTotal
-	24, // [24:24] is the sub-list for method output_type
-	24, // [24:24] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	16, // 6: headwater.v1.Balance.in_flight:type_name -> headwater.v1.RewardValue
+	3,  // 7: headwater.v1.GetBalanceResponse.balances:type_name -> headwater.v1.Balance
+	17, // 8: headwater.v1.ListBalancesRequest.order:type_name -> headwater.v1.ListOrder
+	14, // 9: headwater.v1.ListBalancesRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	18, // 10: headwater.v1.ListBalancesRequest.units:type_name -> headwater.v1.RewardUnit
+	15, // 11: headwater.v1.ListBalancesRequest.as_of_time:type_name -> google.protobuf.Timestamp
+	3,  // 12: headwater.v1.AffiliateBalances.balances:type_name -> headwater.v1.Balance
+	6,  // 13: headwater.v1.ListBalancesResponse.affiliates:type_name -> headwater.v1.AffiliateBalances
+	0,  // 14: headwater.v1.LedgerEntry.debit:type_name -> headwater.v1.LedgerAccount
+	0,  // 15: headwater.v1.LedgerEntry.credit:type_name -> headwater.v1.LedgerAccount
+	16, // 16: headwater.v1.LedgerEntry.value:type_name -> headwater.v1.RewardValue
+	1,  // 17: headwater.v1.LedgerEntry.reason:type_name -> headwater.v1.LedgerReason
+	15, // 18: headwater.v1.LedgerEntry.post_time:type_name -> google.protobuf.Timestamp
+	17, // 19: headwater.v1.ListLedgerEntriesRequest.order:type_name -> headwater.v1.ListOrder
+	14, // 20: headwater.v1.ListLedgerEntriesRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	8,  // 21: headwater.v1.ListLedgerEntriesResponse.entries:type_name -> headwater.v1.LedgerEntry
+	0,  // 22: headwater.v1.LedgerTotal.ledger_account:type_name -> headwater.v1.LedgerAccount
+	16, // 23: headwater.v1.LedgerTotal.value:type_name -> headwater.v1.RewardValue
+	12, // 24: headwater.v1.VerifyLedgerResponse.totals:type_name -> headwater.v1.LedgerTotal
+	25, // [25:25] is the sub-list for method output_type
+	25, // [25:25] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_ledger_proto_init() }

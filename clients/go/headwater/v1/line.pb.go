@@ -39,7 +39,9 @@ type SaleLine struct {
 	// Required.
 	Amount *Money `protobuf:"bytes,4,opt,name=amount,proto3" json:"amount,omitempty"`
 	// The plan that was bought with the line, up to 128 characters. Empty: the plan of the sale.
-	Plan          string `protobuf:"bytes,5,opt,name=plan,proto3" json:"plan,omitempty"`
+	Plan string `protobuf:"bytes,5,opt,name=plan,proto3" json:"plan,omitempty"`
+	// The collections of the shop that the item is in, as for `RecordSaleRequest.collections`. Empty: those of the sale.
+	Collections   []string `protobuf:"bytes,6,rep,name=collections,proto3" json:"collections,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -107,6 +109,13 @@ func (x *SaleLine) GetPlan() string {
 		return x.Plan
 	}
 	return ""
+}
+
+func (x *SaleLine) GetCollections() []string {
+	if x != nil {
+		return x.Collections
+	}
+	return nil
 }
 
 // What a refund takes of a line of its sale.
@@ -224,8 +233,10 @@ type ConversionLine struct {
 	RefundedAmount *Money `protobuf:"bytes,6,opt,name=refunded_amount,json=refundedAmount,proto3" json:"refunded_amount,omitempty"`
 	// How many units of a sale's line were refunded so far, as far as refunds told units.
 	RefundedQuantity int32 `protobuf:"varint,7,opt,name=refunded_quantity,json=refundedQuantity,proto3" json:"refunded_quantity,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// The collections of the item, in order and each once. Empty: those of the sale.
+	Collections   []string `protobuf:"bytes,8,rep,name=collections,proto3" json:"collections,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ConversionLine) Reset() {
@@ -307,23 +318,31 @@ func (x *ConversionLine) GetRefundedQuantity() int32 {
 	return 0
 }
 
+func (x *ConversionLine) GetCollections() []string {
+	if x != nil {
+		return x.Collections
+	}
+	return nil
+}
+
 var File_headwater_v1_line_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_line_proto_rawDesc = "" +
 	"\n" +
-	"\x17headwater/v1/line.proto\x12\fheadwater.v1\x1a\x19headwater/v1/common.proto\"\x9b\x01\n" +
+	"\x17headwater/v1/line.proto\x12\fheadwater.v1\x1a\x19headwater/v1/common.proto\"\xbd\x01\n" +
 	"\bSaleLine\x12\x17\n" +
 	"\aline_id\x18\x01 \x01(\tR\x06lineId\x12\x19\n" +
 	"\bitem_sku\x18\x02 \x01(\tR\aitemSku\x12\x1a\n" +
 	"\bquantity\x18\x03 \x01(\x05R\bquantity\x12+\n" +
 	"\x06amount\x18\x04 \x01(\v2\x13.headwater.v1.MoneyR\x06amount\x12\x12\n" +
-	"\x04plan\x18\x05 \x01(\tR\x04plan\"z\n" +
+	"\x04plan\x18\x05 \x01(\tR\x04plan\x12 \n" +
+	"\vcollections\x18\x06 \x03(\tR\vcollections\"z\n" +
 	"\n" +
 	"RefundLine\x12\x17\n" +
 	"\aline_id\x18\x01 \x01(\tR\x06lineId\x12-\n" +
 	"\x06amount\x18\x02 \x01(\v2\x13.headwater.v1.MoneyH\x00R\x06amount\x12\x1c\n" +
 	"\bquantity\x18\x03 \x01(\x05H\x00R\bquantityB\x06\n" +
-	"\x04part\"\x8c\x02\n" +
+	"\x04part\"\xae\x02\n" +
 	"\x0eConversionLine\x12\x17\n" +
 	"\aline_id\x18\x01 \x01(\tR\x06lineId\x12\x19\n" +
 	"\bitem_sku\x18\x02 \x01(\tR\aitemSku\x12\x12\n" +
@@ -331,7 +350,8 @@ const file_headwater_v1_line_proto_rawDesc = "" +
 	"\bquantity\x18\x04 \x01(\x05R\bquantity\x12+\n" +
 	"\x06amount\x18\x05 \x01(\v2\x13.headwater.v1.MoneyR\x06amount\x12<\n" +
 	"\x0frefunded_amount\x18\x06 \x01(\v2\x13.headwater.v1.MoneyR\x0erefundedAmount\x12+\n" +
-	"\x11refunded_quantity\x18\a \x01(\x05R\x10refundedQuantityBK\n" +
+	"\x11refunded_quantity\x18\a \x01(\x05R\x10refundedQuantity\x12 \n" +
+	"\vcollections\x18\b \x03(\tR\vcollectionsBK\n" +
 	"\x10dev.headwater.v1B\tLineProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (

@@ -24,7 +24,8 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// The state of a payout.
+// The state of a payout. NEEDS_APPROVAL may become READY or CANCELLED. READY may become PAID or CANCELLED. PAID and CANCELLED are final.
+// A payout that is NEEDS_APPROVAL or READY has reserved its rewards, which are IN_PAYOUT, and its amount, which is in flight.
 type PayoutState int32
 
 const (
@@ -32,6 +33,12 @@ const (
 	PayoutState_PAYOUT_STATE_UNSPECIFIED PayoutState = 0
 	// The affiliate has the money.
 	PayoutState_PAYOUT_STATE_PAID PayoutState = 1
+	// Waits for ApprovePayouts with another key than the one that created it, see `PayoutPolicy.approval_above`.
+	PayoutState_PAYOUT_STATE_NEEDS_APPROVAL PayoutState = 2
+	// The merchant may pay it. ConfirmPayouts says that it was paid.
+	PayoutState_PAYOUT_STATE_READY PayoutState = 3
+	// CancelPayout cancelled it. Its rewards are APPROVED again and name it no longer.
+	PayoutState_PAYOUT_STATE_CANCELLED PayoutState = 4
 )
 
 // Enum value maps for PayoutState.
@@ -39,10 +46,16 @@ var (
 	PayoutState_name = map[int32]string{
 		0: "PAYOUT_STATE_UNSPECIFIED",
 		1: "PAYOUT_STATE_PAID",
+		2: "PAYOUT_STATE_NEEDS_APPROVAL",
+		3: "PAYOUT_STATE_READY",
+		4: "PAYOUT_STATE_CANCELLED",
 	}
 	PayoutState_value = map[string]int32{
-		"PAYOUT_STATE_UNSPECIFIED": 0,
-		"PAYOUT_STATE_PAID":        1,
+		"PAYOUT_STATE_UNSPECIFIED":    0,
+		"PAYOUT_STATE_PAID":           1,
+		"PAYOUT_STATE_NEEDS_APPROVAL": 2,
+		"PAYOUT_STATE_READY":          3,
+		"PAYOUT_STATE_CANCELLED":      4,
 	}
 )
 
@@ -79,7 +92,7 @@ type PayoutProvider int32
 const (
 	// Not set; never returned.
 	PayoutProvider_PAYOUT_PROVIDER_UNSPECIFIED PayoutProvider = 0
-	// The merchant, outside Headwater: MarkPaid recorded it.
+	// The merchant, outside Headwater. MarkPaid or ConfirmPayouts recorded that it was paid.
 	PayoutProvider_PAYOUT_PROVIDER_MANUAL PayoutProvider = 1
 )
 
@@ -135,7 +148,7 @@ type Payout struct {
 	Provider PayoutProvider `protobuf:"varint,4,opt,name=provider,proto3,enum=headwater.v1.PayoutProvider" json:"provider,omitempty"`
 	// The state.
 	State PayoutState `protobuf:"varint,5,opt,name=state,proto3,enum=headwater.v1.PayoutState" json:"state,omitempty"`
-	// How many rewards it pays. The rewards of refunds that took back a part of one are counted too.
+	// How many rewards it pays. The rewards of refunds that took back a part of one are counted too. A cancelled payout keeps the number.
 	RewardCount int64 `protobuf:"varint,6,opt,name=reward_count,json=rewardCount,proto3" json:"reward_count,omitempty"`
 	// The name of the transfer at the bank or the provider. May be empty. Empty in the feed, because a person wrote it.
 	Reference string `protobuf:"bytes,7,opt,name=reference,proto3" json:"reference,omitempty"`
@@ -143,12 +156,22 @@ type Payout struct {
 	Note string `protobuf:"bytes,8,opt,name=note,proto3" json:"note,omitempty"`
 	// The merchant's text for the affiliate. May be empty. Empty in the feed, because a person wrote it.
 	Message string `protobuf:"bytes,9,opt,name=message,proto3" json:"message,omitempty"`
-	// When the affiliate got the money.
+	// When the affiliate got the money. Not set unless it is PAID.
 	PaidTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=paid_time,json=paidTime,proto3" json:"paid_time,omitempty"`
-	// When the payout was recorded.
+	// When the payout was created.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// When the payout last changed.
-	UpdateTime    *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	// The id of the API key that created it.
+	CreatorKeyId string `protobuf:"bytes,13,opt,name=creator_key_id,json=creatorKeyId,proto3" json:"creator_key_id,omitempty"`
+	// The id of the API key that approved it. Empty if nobody approved it.
+	ApproverKeyId string `protobuf:"bytes,14,opt,name=approver_key_id,json=approverKeyId,proto3" json:"approver_key_id,omitempty"`
+	// When it was approved. Not set if nobody approved it.
+	ApproveTime *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=approve_time,json=approveTime,proto3" json:"approve_time,omitempty"`
+	// When it was cancelled. Not set unless it is CANCELLED.
+	CancelTime *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=cancel_time,json=cancelTime,proto3" json:"cancel_time,omitempty"`
+	// The id of the run that it belongs to. Empty for a payout of its own.
+	PayoutRunId   string `protobuf:"bytes,17,opt,name=payout_run_id,json=payoutRunId,proto3" json:"payout_run_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -267,6 +290,759 @@ func (x *Payout) GetUpdateTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Payout) GetCreatorKeyId() string {
+	if x != nil {
+		return x.CreatorKeyId
+	}
+	return ""
+}
+
+func (x *Payout) GetApproverKeyId() string {
+	if x != nil {
+		return x.ApproverKeyId
+	}
+	return ""
+}
+
+func (x *Payout) GetApproveTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ApproveTime
+	}
+	return nil
+}
+
+func (x *Payout) GetCancelTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CancelTime
+	}
+	return nil
+}
+
+func (x *Payout) GetPayoutRunId() string {
+	if x != nil {
+		return x.PayoutRunId
+	}
+	return ""
+}
+
+// The request of CreatePayout.
+type CreatePayoutRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+	// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+	// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// The affiliate who will be paid. Required.
+	Affiliate *AffiliateSelector `protobuf:"bytes,2,opt,name=affiliate,proto3" json:"affiliate,omitempty"`
+	// The currency of the payout, as an ISO 4217 code. Required.
+	CurrencyCode string `protobuf:"bytes,3,opt,name=currency_code,json=currencyCode,proto3" json:"currency_code,omitempty"`
+	// The ids of up to 1,000 rewards to pay, each once, as in `MarkPaidRequest.reward_ids`. They need not be due. Empty: up to 1,000 rewards
+	// that are due, see `PayoutPolicy.net_days`. What refunds took back from rewards that payouts have or paid is then taken first, and the
+	// others from the oldest on.
+	RewardIds []string `protobuf:"bytes,4,rep,name=reward_ids,json=rewardIds,proto3" json:"reward_ids,omitempty"`
+	// The least amount that is worth a payout, in the same currency. If the rewards add up to less, the call fails. Default: any amount above
+	// zero.
+	Minimum *Money `protobuf:"bytes,5,opt,name=minimum,proto3" json:"minimum,omitempty"`
+	// Text about the payout for the merchant, up to 2,000 characters. Optional.
+	Note string `protobuf:"bytes,6,opt,name=note,proto3" json:"note,omitempty"`
+	// Text for the affiliate, up to 2,000 characters. Optional.
+	Message       string `protobuf:"bytes,7,opt,name=message,proto3" json:"message,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreatePayoutRequest) Reset() {
+	*x = CreatePayoutRequest{}
+	mi := &file_headwater_v1_payout_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreatePayoutRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreatePayoutRequest) ProtoMessage() {}
+
+func (x *CreatePayoutRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_payout_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreatePayoutRequest.ProtoReflect.Descriptor instead.
+func (*CreatePayoutRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *CreatePayoutRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *CreatePayoutRequest) GetAffiliate() *AffiliateSelector {
+	if x != nil {
+		return x.Affiliate
+	}
+	return nil
+}
+
+func (x *CreatePayoutRequest) GetCurrencyCode() string {
+	if x != nil {
+		return x.CurrencyCode
+	}
+	return ""
+}
+
+func (x *CreatePayoutRequest) GetRewardIds() []string {
+	if x != nil {
+		return x.RewardIds
+	}
+	return nil
+}
+
+func (x *CreatePayoutRequest) GetMinimum() *Money {
+	if x != nil {
+		return x.Minimum
+	}
+	return nil
+}
+
+func (x *CreatePayoutRequest) GetNote() string {
+	if x != nil {
+		return x.Note
+	}
+	return ""
+}
+
+func (x *CreatePayoutRequest) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+// The answer of CreatePayout.
+type CreatePayoutResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The payout. It is NEEDS_APPROVAL or READY.
+	Payout *Payout `protobuf:"bytes,1,opt,name=payout,proto3" json:"payout,omitempty"`
+	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+	Replayed      bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreatePayoutResponse) Reset() {
+	*x = CreatePayoutResponse{}
+	mi := &file_headwater_v1_payout_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreatePayoutResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreatePayoutResponse) ProtoMessage() {}
+
+func (x *CreatePayoutResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_payout_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreatePayoutResponse.ProtoReflect.Descriptor instead.
+func (*CreatePayoutResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *CreatePayoutResponse) GetPayout() *Payout {
+	if x != nil {
+		return x.Payout
+	}
+	return nil
+}
+
+func (x *CreatePayoutResponse) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
+// The request of ApprovePayouts.
+type ApprovePayoutsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+	// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+	// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// The ids of 1 to 1,000 payouts that are NEEDS_APPROVAL, each once. All of them are approved, or none.
+	PayoutIds     []string `protobuf:"bytes,2,rep,name=payout_ids,json=payoutIds,proto3" json:"payout_ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ApprovePayoutsRequest) Reset() {
+	*x = ApprovePayoutsRequest{}
+	mi := &file_headwater_v1_payout_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApprovePayoutsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApprovePayoutsRequest) ProtoMessage() {}
+
+func (x *ApprovePayoutsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_payout_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApprovePayoutsRequest.ProtoReflect.Descriptor instead.
+func (*ApprovePayoutsRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ApprovePayoutsRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *ApprovePayoutsRequest) GetPayoutIds() []string {
+	if x != nil {
+		return x.PayoutIds
+	}
+	return nil
+}
+
+// The answer of ApprovePayouts.
+type ApprovePayoutsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The payouts in the order of the request. They are READY.
+	Payouts []*Payout `protobuf:"bytes,1,rep,name=payouts,proto3" json:"payouts,omitempty"`
+	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+	Replayed      bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ApprovePayoutsResponse) Reset() {
+	*x = ApprovePayoutsResponse{}
+	mi := &file_headwater_v1_payout_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApprovePayoutsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApprovePayoutsResponse) ProtoMessage() {}
+
+func (x *ApprovePayoutsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_payout_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApprovePayoutsResponse.ProtoReflect.Descriptor instead.
+func (*ApprovePayoutsResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ApprovePayoutsResponse) GetPayouts() []*Payout {
+	if x != nil {
+		return x.Payouts
+	}
+	return nil
+}
+
+func (x *ApprovePayoutsResponse) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
+// The request of ConfirmPayouts.
+type ConfirmPayoutsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+	// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+	// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// The ids of 1 to 1,000 payouts that are READY and were paid, each once, with 10,000 rewards at most. All of them are confirmed, or none.
+	PayoutIds []string `protobuf:"bytes,2,rep,name=payout_ids,json=payoutIds,proto3" json:"payout_ids,omitempty"`
+	// The name of the transfer at the bank or the provider, up to 200 characters. Each of the payouts gets it. Optional.
+	Reference string `protobuf:"bytes,3,opt,name=reference,proto3" json:"reference,omitempty"`
+	// When the affiliates got the money. Not in the future. Default: now.
+	PaidTime      *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=paid_time,json=paidTime,proto3" json:"paid_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConfirmPayoutsRequest) Reset() {
+	*x = ConfirmPayoutsRequest{}
+	mi := &file_headwater_v1_payout_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConfirmPayoutsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConfirmPayoutsRequest) ProtoMessage() {}
+
+func (x *ConfirmPayoutsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_payout_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConfirmPayoutsRequest.ProtoReflect.Descriptor instead.
+func (*ConfirmPayoutsRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ConfirmPayoutsRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *ConfirmPayoutsRequest) GetPayoutIds() []string {
+	if x != nil {
+		return x.PayoutIds
+	}
+	return nil
+}
+
+func (x *ConfirmPayoutsRequest) GetReference() string {
+	if x != nil {
+		return x.Reference
+	}
+	return ""
+}
+
+func (x *ConfirmPayoutsRequest) GetPaidTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.PaidTime
+	}
+	return nil
+}
+
+// The answer of ConfirmPayouts.
+type ConfirmPayoutsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The payouts in the order of the request. They are PAID.
+	Payouts []*Payout `protobuf:"bytes,1,rep,name=payouts,proto3" json:"payouts,omitempty"`
+	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+	Replayed      bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConfirmPayoutsResponse) Reset() {
+	*x = ConfirmPayoutsResponse{}
+	mi := &file_headwater_v1_payout_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConfirmPayoutsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConfirmPayoutsResponse) ProtoMessage() {}
+
+func (x *ConfirmPayoutsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_payout_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConfirmPayoutsResponse.ProtoReflect.Descriptor instead.
+func (*ConfirmPayoutsResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ConfirmPayoutsResponse) GetPayouts() []*Payout {
+	if x != nil {
+		return x.Payouts
+	}
+	return nil
+}
+
+func (x *ConfirmPayoutsResponse) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
+// The request of CancelPayout.
+type CancelPayoutRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+	// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+	// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// The payout's id. It is NEEDS_APPROVAL or READY. Required.
+	PayoutId      string `protobuf:"bytes,2,opt,name=payout_id,json=payoutId,proto3" json:"payout_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CancelPayoutRequest) Reset() {
+	*x = CancelPayoutRequest{}
+	mi := &file_headwater_v1_payout_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CancelPayoutRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CancelPayoutRequest) ProtoMessage() {}
+
+func (x *CancelPayoutRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_payout_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CancelPayoutRequest.ProtoReflect.Descriptor instead.
+func (*CancelPayoutRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *CancelPayoutRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *CancelPayoutRequest) GetPayoutId() string {
+	if x != nil {
+		return x.PayoutId
+	}
+	return ""
+}
+
+// The answer of CancelPayout.
+type CancelPayoutResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The payout. It is CANCELLED.
+	Payout *Payout `protobuf:"bytes,1,opt,name=payout,proto3" json:"payout,omitempty"`
+	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+	Replayed      bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CancelPayoutResponse) Reset() {
+	*x = CancelPayoutResponse{}
+	mi := &file_headwater_v1_payout_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CancelPayoutResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CancelPayoutResponse) ProtoMessage() {}
+
+func (x *CancelPayoutResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_payout_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CancelPayoutResponse.ProtoReflect.Descriptor instead.
+func (*CancelPayoutResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *CancelPayoutResponse) GetPayout() *Payout {
+	if x != nil {
+		return x.Payout
+	}
+	return nil
+}
+
+func (x *CancelPayoutResponse) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
+// The request of GetAmountOwed.
+type GetAmountOwedRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Only what is owed to this affiliate. Default: to all affiliates.
+	Affiliate *AffiliateSelector `protobuf:"bytes,1,opt,name=affiliate,proto3" json:"affiliate,omitempty"`
+	// Only these currencies, as ISO 4217 codes. Empty: all currencies.
+	Currencies    []string `protobuf:"bytes,2,rep,name=currencies,proto3" json:"currencies,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetAmountOwedRequest) Reset() {
+	*x = GetAmountOwedRequest{}
+	mi := &file_headwater_v1_payout_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetAmountOwedRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetAmountOwedRequest) ProtoMessage() {}
+
+func (x *GetAmountOwedRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_payout_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetAmountOwedRequest.ProtoReflect.Descriptor instead.
+func (*GetAmountOwedRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *GetAmountOwedRequest) GetAffiliate() *AffiliateSelector {
+	if x != nil {
+		return x.Affiliate
+	}
+	return nil
+}
+
+func (x *GetAmountOwedRequest) GetCurrencies() []string {
+	if x != nil {
+		return x.Currencies
+	}
+	return nil
+}
+
+// The answer of GetAmountOwed.
+type GetAmountOwedResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The amounts in each currency, ordered by its code. Currencies of which nothing was ever earned in cash are left out.
+	Amounts       []*AmountOwed `protobuf:"bytes,1,rep,name=amounts,proto3" json:"amounts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetAmountOwedResponse) Reset() {
+	*x = GetAmountOwedResponse{}
+	mi := &file_headwater_v1_payout_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetAmountOwedResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetAmountOwedResponse) ProtoMessage() {}
+
+func (x *GetAmountOwedResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_payout_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetAmountOwedResponse.ProtoReflect.Descriptor instead.
+func (*GetAmountOwedResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *GetAmountOwedResponse) GetAmounts() []*AmountOwed {
+	if x != nil {
+		return x.Amounts
+	}
+	return nil
+}
+
+// The amounts that affiliates are owed in one currency, as of one moment. All amounts have this currency. A reward that is neither in a payout
+// nor paid is in exactly one of the first four.
+type AmountOwed struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Approved, and due for payment: `PayoutPolicy.net_days` days have passed since the approval. What refunds took back from rewards that
+	// payouts have or paid is due at once, and subtracted here.
+	ApprovedOverdue *Money `protobuf:"bytes,1,opt,name=approved_overdue,json=approvedOverdue,proto3" json:"approved_overdue,omitempty"`
+	// Approved, and not due yet.
+	ApprovedNotDue *Money `protobuf:"bytes,2,opt,name=approved_not_due,json=approvedNotDue,proto3" json:"approved_not_due,omitempty"`
+	// Not approved although the hold period and `PayoutPolicy.net_days` days have passed, mostly because the reward is HELD.
+	UnapprovedOverdue *Money `protobuf:"bytes,3,opt,name=unapproved_overdue,json=unapprovedOverdue,proto3" json:"unapproved_overdue,omitempty"`
+	// Not approved, and not due yet.
+	UnapprovedNotDue *Money `protobuf:"bytes,4,opt,name=unapproved_not_due,json=unapprovedNotDue,proto3" json:"unapproved_not_due,omitempty"`
+	// In payouts that are neither paid nor cancelled. Not in the amounts above.
+	InFlight *Money `protobuf:"bytes,5,opt,name=in_flight,json=inFlight,proto3" json:"in_flight,omitempty"`
+	// How many affiliates have an approved amount above zero that is in no payout.
+	AffiliateCount int64 `protobuf:"varint,6,opt,name=affiliate_count,json=affiliateCount,proto3" json:"affiliate_count,omitempty"`
+	// The sum of the approved amounts of affiliates from whom refunds took back more than was owed to them, zero or less. It is part of
+	// `approved_overdue` and `approved_not_due`, and nobody pays it: payouts to the other affiliates are larger by it.
+	Negative      *Money `protobuf:"bytes,7,opt,name=negative,proto3" json:"negative,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AmountOwed) Reset() {
+	*x = AmountOwed{}
+	mi := &file_headwater_v1_payout_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AmountOwed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AmountOwed) ProtoMessage() {}
+
+func (x *AmountOwed) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_payout_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AmountOwed.ProtoReflect.Descriptor instead.
+func (*AmountOwed) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *AmountOwed) GetApprovedOverdue() *Money {
+	if x != nil {
+		return x.ApprovedOverdue
+	}
+	return nil
+}
+
+func (x *AmountOwed) GetApprovedNotDue() *Money {
+	if x != nil {
+		return x.ApprovedNotDue
+	}
+	return nil
+}
+
+func (x *AmountOwed) GetUnapprovedOverdue() *Money {
+	if x != nil {
+		return x.UnapprovedOverdue
+	}
+	return nil
+}
+
+func (x *AmountOwed) GetUnapprovedNotDue() *Money {
+	if x != nil {
+		return x.UnapprovedNotDue
+	}
+	return nil
+}
+
+func (x *AmountOwed) GetInFlight() *Money {
+	if x != nil {
+		return x.InFlight
+	}
+	return nil
+}
+
+func (x *AmountOwed) GetAffiliateCount() int64 {
+	if x != nil {
+		return x.AffiliateCount
+	}
+	return 0
+}
+
+func (x *AmountOwed) GetNegative() *Money {
+	if x != nil {
+		return x.Negative
+	}
+	return nil
+}
+
 // The request of MarkPaid.
 type MarkPaidRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -297,7 +1073,7 @@ type MarkPaidRequest struct {
 
 func (x *MarkPaidRequest) Reset() {
 	*x = MarkPaidRequest{}
-	mi := &file_headwater_v1_payout_proto_msgTypes[1]
+	mi := &file_headwater_v1_payout_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -309,7 +1085,7 @@ func (x *MarkPaidRequest) String() string {
 func (*MarkPaidRequest) ProtoMessage() {}
 
 func (x *MarkPaidRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_payout_proto_msgTypes[1]
+	mi := &file_headwater_v1_payout_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -322,7 +1098,7 @@ func (x *MarkPaidRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MarkPaidRequest.ProtoReflect.Descriptor instead.
 func (*MarkPaidRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{1}
+	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *MarkPaidRequest) GetRequestId() string {
@@ -394,7 +1170,7 @@ type MarkPaidResponse struct {
 
 func (x *MarkPaidResponse) Reset() {
 	*x = MarkPaidResponse{}
-	mi := &file_headwater_v1_payout_proto_msgTypes[2]
+	mi := &file_headwater_v1_payout_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -406,7 +1182,7 @@ func (x *MarkPaidResponse) String() string {
 func (*MarkPaidResponse) ProtoMessage() {}
 
 func (x *MarkPaidResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_payout_proto_msgTypes[2]
+	mi := &file_headwater_v1_payout_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -419,7 +1195,7 @@ func (x *MarkPaidResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MarkPaidResponse.ProtoReflect.Descriptor instead.
 func (*MarkPaidResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{2}
+	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *MarkPaidResponse) GetPayout() *Payout {
@@ -447,7 +1223,7 @@ type GetPayoutRequest struct {
 
 func (x *GetPayoutRequest) Reset() {
 	*x = GetPayoutRequest{}
-	mi := &file_headwater_v1_payout_proto_msgTypes[3]
+	mi := &file_headwater_v1_payout_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -459,7 +1235,7 @@ func (x *GetPayoutRequest) String() string {
 func (*GetPayoutRequest) ProtoMessage() {}
 
 func (x *GetPayoutRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_payout_proto_msgTypes[3]
+	mi := &file_headwater_v1_payout_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -472,7 +1248,7 @@ func (x *GetPayoutRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPayoutRequest.ProtoReflect.Descriptor instead.
 func (*GetPayoutRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{3}
+	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *GetPayoutRequest) GetPayoutId() string {
@@ -493,7 +1269,7 @@ type GetPayoutResponse struct {
 
 func (x *GetPayoutResponse) Reset() {
 	*x = GetPayoutResponse{}
-	mi := &file_headwater_v1_payout_proto_msgTypes[4]
+	mi := &file_headwater_v1_payout_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -505,7 +1281,7 @@ func (x *GetPayoutResponse) String() string {
 func (*GetPayoutResponse) ProtoMessage() {}
 
 func (x *GetPayoutResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_payout_proto_msgTypes[4]
+	mi := &file_headwater_v1_payout_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -518,7 +1294,7 @@ func (x *GetPayoutResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPayoutResponse.ProtoReflect.Descriptor instead.
 func (*GetPayoutResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{4}
+	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *GetPayoutResponse) GetPayout() *Payout {
@@ -542,8 +1318,12 @@ type ListPayoutsRequest struct {
 	Affiliate *AffiliateSelector `protobuf:"bytes,4,opt,name=affiliate,proto3" json:"affiliate,omitempty"`
 	// Only payouts in these currencies, as ISO 4217 codes. Empty: all currencies.
 	Currencies []string `protobuf:"bytes,5,rep,name=currencies,proto3" json:"currencies,omitempty"`
-	// Only payouts whose `paid_time` is in this interval. Optional.
+	// Only payouts that are PAID and whose `paid_time` is in this interval. Optional.
 	PaidInterval *TimeInterval `protobuf:"bytes,6,opt,name=paid_interval,json=paidInterval,proto3" json:"paid_interval,omitempty"`
+	// Only payouts in these states. Empty: all states.
+	States []PayoutState `protobuf:"varint,8,rep,packed,name=states,proto3,enum=headwater.v1.PayoutState" json:"states,omitempty"`
+	// Only payouts of this run. Optional.
+	PayoutRunId string `protobuf:"bytes,9,opt,name=payout_run_id,json=payoutRunId,proto3" json:"payout_run_id,omitempty"`
 	// Whether to count all payouts that pass the filter. Pages with and without a count have the same tokens. Default: no.
 	WithTotalCount bool `protobuf:"varint,7,opt,name=with_total_count,json=withTotalCount,proto3" json:"with_total_count,omitempty"`
 	unknownFields  protoimpl.UnknownFields
@@ -552,7 +1332,7 @@ type ListPayoutsRequest struct {
 
 func (x *ListPayoutsRequest) Reset() {
 	*x = ListPayoutsRequest{}
-	mi := &file_headwater_v1_payout_proto_msgTypes[5]
+	mi := &file_headwater_v1_payout_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -564,7 +1344,7 @@ func (x *ListPayoutsRequest) String() string {
 func (*ListPayoutsRequest) ProtoMessage() {}
 
 func (x *ListPayoutsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_payout_proto_msgTypes[5]
+	mi := &file_headwater_v1_payout_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -577,7 +1357,7 @@ func (x *ListPayoutsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPayoutsRequest.ProtoReflect.Descriptor instead.
 func (*ListPayoutsRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{5}
+	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListPayoutsRequest) GetPageSize() int32 {
@@ -622,6 +1402,20 @@ func (x *ListPayoutsRequest) GetPaidInterval() *TimeInterval {
 	return nil
 }
 
+func (x *ListPayoutsRequest) GetStates() []PayoutState {
+	if x != nil {
+		return x.States
+	}
+	return nil
+}
+
+func (x *ListPayoutsRequest) GetPayoutRunId() string {
+	if x != nil {
+		return x.PayoutRunId
+	}
+	return ""
+}
+
 func (x *ListPayoutsRequest) GetWithTotalCount() bool {
 	if x != nil {
 		return x.WithTotalCount
@@ -644,7 +1438,7 @@ type ListPayoutsResponse struct {
 
 func (x *ListPayoutsResponse) Reset() {
 	*x = ListPayoutsResponse{}
-	mi := &file_headwater_v1_payout_proto_msgTypes[6]
+	mi := &file_headwater_v1_payout_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -656,7 +1450,7 @@ func (x *ListPayoutsResponse) String() string {
 func (*ListPayoutsResponse) ProtoMessage() {}
 
 func (x *ListPayoutsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_payout_proto_msgTypes[6]
+	mi := &file_headwater_v1_payout_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -669,7 +1463,7 @@ func (x *ListPayoutsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPayoutsResponse.ProtoReflect.Descriptor instead.
 func (*ListPayoutsResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{6}
+	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ListPayoutsResponse) GetPayouts() []*Payout {
@@ -697,7 +1491,7 @@ var File_headwater_v1_payout_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_payout_proto_rawDesc = "" +
 	"\n" +
-	"\x19headwater/v1/payout.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x1bheadwater/v1/selector.proto\"\xf5\x03\n" +
+	"\x19headwater/v1/payout.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x1bheadwater/v1/selector.proto\"\xe3\x05\n" +
 	"\x06Payout\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12!\n" +
 	"\faffiliate_id\x18\x02 \x01(\tR\vaffiliateId\x12+\n" +
@@ -713,7 +1507,67 @@ const file_headwater_v1_payout_proto_rawDesc = "" +
 	"\vcreate_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"updateTime\"\xc0\x02\n" +
+	"updateTime\x12$\n" +
+	"\x0ecreator_key_id\x18\r \x01(\tR\fcreatorKeyId\x12&\n" +
+	"\x0fapprover_key_id\x18\x0e \x01(\tR\rapproverKeyId\x12=\n" +
+	"\fapprove_time\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\vapproveTime\x12;\n" +
+	"\vcancel_time\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"cancelTime\x12\"\n" +
+	"\rpayout_run_id\x18\x11 \x01(\tR\vpayoutRunId\"\x94\x02\n" +
+	"\x13CreatePayoutRequest\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x12=\n" +
+	"\taffiliate\x18\x02 \x01(\v2\x1f.headwater.v1.AffiliateSelectorR\taffiliate\x12#\n" +
+	"\rcurrency_code\x18\x03 \x01(\tR\fcurrencyCode\x12\x1d\n" +
+	"\n" +
+	"reward_ids\x18\x04 \x03(\tR\trewardIds\x12-\n" +
+	"\aminimum\x18\x05 \x01(\v2\x13.headwater.v1.MoneyR\aminimum\x12\x12\n" +
+	"\x04note\x18\x06 \x01(\tR\x04note\x12\x18\n" +
+	"\amessage\x18\a \x01(\tR\amessage\"`\n" +
+	"\x14CreatePayoutResponse\x12,\n" +
+	"\x06payout\x18\x01 \x01(\v2\x14.headwater.v1.PayoutR\x06payout\x12\x1a\n" +
+	"\breplayed\x18\x02 \x01(\bR\breplayed\"U\n" +
+	"\x15ApprovePayoutsRequest\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x12\x1d\n" +
+	"\n" +
+	"payout_ids\x18\x02 \x03(\tR\tpayoutIds\"d\n" +
+	"\x16ApprovePayoutsResponse\x12.\n" +
+	"\apayouts\x18\x01 \x03(\v2\x14.headwater.v1.PayoutR\apayouts\x12\x1a\n" +
+	"\breplayed\x18\x02 \x01(\bR\breplayed\"\xac\x01\n" +
+	"\x15ConfirmPayoutsRequest\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x12\x1d\n" +
+	"\n" +
+	"payout_ids\x18\x02 \x03(\tR\tpayoutIds\x12\x1c\n" +
+	"\treference\x18\x03 \x01(\tR\treference\x127\n" +
+	"\tpaid_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\bpaidTime\"d\n" +
+	"\x16ConfirmPayoutsResponse\x12.\n" +
+	"\apayouts\x18\x01 \x03(\v2\x14.headwater.v1.PayoutR\apayouts\x12\x1a\n" +
+	"\breplayed\x18\x02 \x01(\bR\breplayed\"Q\n" +
+	"\x13CancelPayoutRequest\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x12\x1b\n" +
+	"\tpayout_id\x18\x02 \x01(\tR\bpayoutId\"`\n" +
+	"\x14CancelPayoutResponse\x12,\n" +
+	"\x06payout\x18\x01 \x01(\v2\x14.headwater.v1.PayoutR\x06payout\x12\x1a\n" +
+	"\breplayed\x18\x02 \x01(\bR\breplayed\"u\n" +
+	"\x14GetAmountOwedRequest\x12=\n" +
+	"\taffiliate\x18\x01 \x01(\v2\x1f.headwater.v1.AffiliateSelectorR\taffiliate\x12\x1e\n" +
+	"\n" +
+	"currencies\x18\x02 \x03(\tR\n" +
+	"currencies\"K\n" +
+	"\x15GetAmountOwedResponse\x122\n" +
+	"\aamounts\x18\x01 \x03(\v2\x18.headwater.v1.AmountOwedR\aamounts\"\x9e\x03\n" +
+	"\n" +
+	"AmountOwed\x12>\n" +
+	"\x10approved_overdue\x18\x01 \x01(\v2\x13.headwater.v1.MoneyR\x0fapprovedOverdue\x12=\n" +
+	"\x10approved_not_due\x18\x02 \x01(\v2\x13.headwater.v1.MoneyR\x0eapprovedNotDue\x12B\n" +
+	"\x12unapproved_overdue\x18\x03 \x01(\v2\x13.headwater.v1.MoneyR\x11unapprovedOverdue\x12A\n" +
+	"\x12unapproved_not_due\x18\x04 \x01(\v2\x13.headwater.v1.MoneyR\x10unapprovedNotDue\x120\n" +
+	"\tin_flight\x18\x05 \x01(\v2\x13.headwater.v1.MoneyR\binFlight\x12'\n" +
+	"\x0faffiliate_count\x18\x06 \x01(\x03R\x0eaffiliateCount\x12/\n" +
+	"\bnegative\x18\a \x01(\v2\x13.headwater.v1.MoneyR\bnegative\"\xc0\x02\n" +
 	"\x0fMarkPaidRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12=\n" +
@@ -731,7 +1585,7 @@ const file_headwater_v1_payout_proto_rawDesc = "" +
 	"\x10GetPayoutRequest\x12\x1b\n" +
 	"\tpayout_id\x18\x01 \x01(\tR\bpayoutId\"A\n" +
 	"\x11GetPayoutResponse\x12,\n" +
-	"\x06payout\x18\x01 \x01(\v2\x14.headwater.v1.PayoutR\x06payout\"\xc9\x02\n" +
+	"\x06payout\x18\x01 \x01(\v2\x14.headwater.v1.PayoutR\x06payout\"\xa0\x03\n" +
 	"\x12ListPayoutsRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
@@ -741,17 +1595,22 @@ const file_headwater_v1_payout_proto_rawDesc = "" +
 	"\n" +
 	"currencies\x18\x05 \x03(\tR\n" +
 	"currencies\x12?\n" +
-	"\rpaid_interval\x18\x06 \x01(\v2\x1a.headwater.v1.TimeIntervalR\fpaidInterval\x12(\n" +
+	"\rpaid_interval\x18\x06 \x01(\v2\x1a.headwater.v1.TimeIntervalR\fpaidInterval\x121\n" +
+	"\x06states\x18\b \x03(\x0e2\x19.headwater.v1.PayoutStateR\x06states\x12\"\n" +
+	"\rpayout_run_id\x18\t \x01(\tR\vpayoutRunId\x12(\n" +
 	"\x10with_total_count\x18\a \x01(\bR\x0ewithTotalCount\"\xa3\x01\n" +
 	"\x13ListPayoutsResponse\x12.\n" +
 	"\apayouts\x18\x01 \x03(\v2\x14.headwater.v1.PayoutR\apayouts\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12$\n" +
 	"\vtotal_count\x18\x03 \x01(\x03H\x00R\n" +
 	"totalCount\x88\x01\x01B\x0e\n" +
-	"\f_total_count*B\n" +
+	"\f_total_count*\x97\x01\n" +
 	"\vPayoutState\x12\x1c\n" +
 	"\x18PAYOUT_STATE_UNSPECIFIED\x10\x00\x12\x15\n" +
-	"\x11PAYOUT_STATE_PAID\x10\x01*M\n" +
+	"\x11PAYOUT_STATE_PAID\x10\x01\x12\x1f\n" +
+	"\x1bPAYOUT_STATE_NEEDS_APPROVAL\x10\x02\x12\x16\n" +
+	"\x12PAYOUT_STATE_READY\x10\x03\x12\x1a\n" +
+	"\x16PAYOUT_STATE_CANCELLED\x10\x04*M\n" +
 	"\x0ePayoutProvider\x12\x1f\n" +
 	"\x1bPAYOUT_PROVIDER_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16PAYOUT_PROVIDER_MANUAL\x10\x01BM\n" +
@@ -770,44 +1629,73 @@ func file_headwater_v1_payout_proto_rawDescGZIP() []byte {
 }
 
 var file_headwater_v1_payout_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_headwater_v1_payout_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_headwater_v1_payout_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_headwater_v1_payout_proto_goTypes = []any{
-	(PayoutState)(0),              // 0: headwater.v1.PayoutState
-	(PayoutProvider)(0),           // 1: headwater.v1.PayoutProvider
-	(*Payout)(nil),                // 2: headwater.v1.Payout
-	(*MarkPaidRequest)(nil),       // 3: headwater.v1.MarkPaidRequest
-	(*MarkPaidResponse)(nil),      // 4: headwater.v1.MarkPaidResponse
-	(*GetPayoutRequest)(nil),      // 5: headwater.v1.GetPayoutRequest
-	(*GetPayoutResponse)(nil),     // 6: headwater.v1.GetPayoutResponse
-	(*ListPayoutsRequest)(nil),    // 7: headwater.v1.ListPayoutsRequest
-	(*ListPayoutsResponse)(nil),   // 8: headwater.v1.ListPayoutsResponse
-	(*Money)(nil),                 // 9: headwater.v1.Money
-	(*timestamppb.Timestamp)(nil), // 10: google.protobuf.Timestamp
-	(*AffiliateSelector)(nil),     // 11: headwater.v1.AffiliateSelector
-	(ListOrder)(0),                // 12: headwater.v1.ListOrder
-	(*TimeInterval)(nil),          // 13: headwater.v1.TimeInterval
+	(PayoutState)(0),               // 0: headwater.v1.PayoutState
+	(PayoutProvider)(0),            // 1: headwater.v1.PayoutProvider
+	(*Payout)(nil),                 // 2: headwater.v1.Payout
+	(*CreatePayoutRequest)(nil),    // 3: headwater.v1.CreatePayoutRequest
+	(*CreatePayoutResponse)(nil),   // 4: headwater.v1.CreatePayoutResponse
+	(*ApprovePayoutsRequest)(nil),  // 5: headwater.v1.ApprovePayoutsRequest
+	(*ApprovePayoutsResponse)(nil), // 6: headwater.v1.ApprovePayoutsResponse
+	(*ConfirmPayoutsRequest)(nil),  // 7: headwater.v1.ConfirmPayoutsRequest
+	(*ConfirmPayoutsResponse)(nil), // 8: headwater.v1.ConfirmPayoutsResponse
+	(*CancelPayoutRequest)(nil),    // 9: headwater.v1.CancelPayoutRequest
+	(*CancelPayoutResponse)(nil),   // 10: headwater.v1.CancelPayoutResponse
+	(*GetAmountOwedRequest)(nil),   // 11: headwater.v1.GetAmountOwedRequest
+	(*GetAmountOwedResponse)(nil),  // 12: headwater.v1.GetAmountOwedResponse
+	(*AmountOwed)(nil),             // 13: headwater.v1.AmountOwed
+	(*MarkPaidRequest)(nil),        // 14: headwater.v1.MarkPaidRequest
+	(*MarkPaidResponse)(nil),       // 15: headwater.v1.MarkPaidResponse
+	(*GetPayoutRequest)(nil),       // 16: headwater.v1.GetPayoutRequest
+	(*GetPayoutResponse)(nil),      // 17: headwater.v1.GetPayoutResponse
+	(*ListPayoutsRequest)(nil),     // 18: headwater.v1.ListPayoutsRequest
+	(*ListPayoutsResponse)(nil),    // 19: headwater.v1.ListPayoutsResponse
+	(*Money)(nil),                  // 20: headwater.v1.Money
+	(*timestamppb.Timestamp)(nil),  // 21: google.protobuf.Timestamp
+	(*AffiliateSelector)(nil),      // 22: headwater.v1.AffiliateSelector
+	(ListOrder)(0),                 // 23: headwater.v1.ListOrder
+	(*TimeInterval)(nil),           // 24: headwater.v1.TimeInterval
 }
 var file_headwater_v1_payout_proto_depIdxs = []int32{
-	9,  // 0: headwater.v1.Payout.amount:type_name -> headwater.v1.Money
+	20, // 0: headwater.v1.Payout.amount:type_name -> headwater.v1.Money
 	1,  // 1: headwater.v1.Payout.provider:type_name -> headwater.v1.PayoutProvider
 	0,  // 2: headwater.v1.Payout.state:type_name -> headwater.v1.PayoutState
-	10, // 3: headwater.v1.Payout.paid_time:type_name -> google.protobuf.Timestamp
-	10, // 4: headwater.v1.Payout.create_time:type_name -> google.protobuf.Timestamp
-	10, // 5: headwater.v1.Payout.update_time:type_name -> google.protobuf.Timestamp
-	11, // 6: headwater.v1.MarkPaidRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	9,  // 7: headwater.v1.MarkPaidRequest.amount:type_name -> headwater.v1.Money
-	10, // 8: headwater.v1.MarkPaidRequest.paid_time:type_name -> google.protobuf.Timestamp
-	2,  // 9: headwater.v1.MarkPaidResponse.payout:type_name -> headwater.v1.Payout
-	2,  // 10: headwater.v1.GetPayoutResponse.payout:type_name -> headwater.v1.Payout
-	12, // 11: headwater.v1.ListPayoutsRequest.order:type_name -> headwater.v1.ListOrder
-	11, // 12: headwater.v1.ListPayoutsRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	13, // 13: headwater.v1.ListPayoutsRequest.paid_interval:type_name -> headwater.v1.TimeInterval
-	2,  // 14: headwater.v1.ListPayoutsResponse.payouts:type_name -> headwater.v1.Payout
-	15, // [15:15] is the sub-list for method output_type
-	15, // [15:15] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	21, // 3: headwater.v1.Payout.paid_time:type_name -> google.protobuf.Timestamp
+	21, // 4: headwater.v1.Payout.create_time:type_name -> google.protobuf.Timestamp
+	21, // 5: headwater.v1.Payout.update_time:type_name -> google.protobuf.Timestamp
+	21, // 6: headwater.v1.Payout.approve_time:type_name -> google.protobuf.Timestamp
+	21, // 7: headwater.v1.Payout.cancel_time:type_name -> google.protobuf.Timestamp
+	22, // 8: headwater.v1.CreatePayoutRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	20, // 9: headwater.v1.CreatePayoutRequest.minimum:type_name -> headwater.v1.Money
+	2,  // 10: headwater.v1.CreatePayoutResponse.payout:type_name -> headwater.v1.Payout
+	2,  // 11: headwater.v1.ApprovePayoutsResponse.payouts:type_name -> headwater.v1.Payout
+	21, // 12: headwater.v1.ConfirmPayoutsRequest.paid_time:type_name -> google.protobuf.Timestamp
+	2,  // 13: headwater.v1.ConfirmPayoutsResponse.payouts:type_name -> headwater.v1.Payout
+	2,  // 14: headwater.v1.CancelPayoutResponse.payout:type_name -> headwater.v1.Payout
+	22, // 15: headwater.v1.GetAmountOwedRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	13, // 16: headwater.v1.GetAmountOwedResponse.amounts:type_name -> headwater.v1.AmountOwed
+	20, // 17: headwater.v1.AmountOwed.approved_overdue:type_name -> headwater.v1.Money
+	20, // 18: headwater.v1.AmountOwed.approved_not_due:type_name -> headwater.v1.Money
+	20, // 19: headwater.v1.AmountOwed.unapproved_overdue:type_name -> headwater.v1.Money
+	20, // 20: headwater.v1.AmountOwed.unapproved_not_due:type_name -> headwater.v1.Money
+	20, // 21: headwater.v1.AmountOwed.in_flight:type_name -> headwater.v1.Money
+	20, // 22: headwater.v1.AmountOwed.negative:type_name -> headwater.v1.Money
+	22, // 23: headwater.v1.MarkPaidRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	20, // 24: headwater.v1.MarkPaidRequest.amount:type_name -> headwater.v1.Money
+	21, // 25: headwater.v1.MarkPaidRequest.paid_time:type_name -> google.protobuf.Timestamp
+	2,  // 26: headwater.v1.MarkPaidResponse.payout:type_name -> headwater.v1.Payout
+	2,  // 27: headwater.v1.GetPayoutResponse.payout:type_name -> headwater.v1.Payout
+	23, // 28: headwater.v1.ListPayoutsRequest.order:type_name -> headwater.v1.ListOrder
+	22, // 29: headwater.v1.ListPayoutsRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	24, // 30: headwater.v1.ListPayoutsRequest.paid_interval:type_name -> headwater.v1.TimeInterval
+	0,  // 31: headwater.v1.ListPayoutsRequest.states:type_name -> headwater.v1.PayoutState
+	2,  // 32: headwater.v1.ListPayoutsResponse.payouts:type_name -> headwater.v1.Payout
+	33, // [33:33] is the sub-list for method output_type
+	33, // [33:33] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_payout_proto_init() }
@@ -817,14 +1705,14 @@ func file_headwater_v1_payout_proto_init() {
 	}
 	file_headwater_v1_common_proto_init()
 	file_headwater_v1_selector_proto_init()
-	file_headwater_v1_payout_proto_msgTypes[6].OneofWrappers = []any{}
+	file_headwater_v1_payout_proto_msgTypes[17].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_payout_proto_rawDesc), len(file_headwater_v1_payout_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   7,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -26,33 +26,73 @@ var File_headwater_v1_payout_service_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_payout_service_proto_rawDesc = "" +
 	"\n" +
-	"!headwater/v1/payout_service.proto\x12\fheadwater.v1\x1a\x19headwater/v1/payout.proto2\xfc\x01\n" +
+	"!headwater/v1/payout_service.proto\x12\fheadwater.v1\x1a\x19headwater/v1/payout.proto\x1a\x1dheadwater/v1/payout_run.proto2\xd8\a\n" +
 	"\rPayoutService\x12I\n" +
-	"\bMarkPaid\x12\x1d.headwater.v1.MarkPaidRequest\x1a\x1e.headwater.v1.MarkPaidResponse\x12L\n" +
+	"\bMarkPaid\x12\x1d.headwater.v1.MarkPaidRequest\x1a\x1e.headwater.v1.MarkPaidResponse\x12U\n" +
+	"\fCreatePayout\x12!.headwater.v1.CreatePayoutRequest\x1a\".headwater.v1.CreatePayoutResponse\x12a\n" +
+	"\x10PreviewPayoutRun\x12%.headwater.v1.PreviewPayoutRunRequest\x1a&.headwater.v1.PreviewPayoutRunResponse\x12^\n" +
+	"\x0fCreatePayoutRun\x12$.headwater.v1.CreatePayoutRunRequest\x1a%.headwater.v1.CreatePayoutRunResponse\x12U\n" +
+	"\fGetPayoutRun\x12!.headwater.v1.GetPayoutRunRequest\x1a\".headwater.v1.GetPayoutRunResponse\x12[\n" +
+	"\x0eApprovePayouts\x12#.headwater.v1.ApprovePayoutsRequest\x1a$.headwater.v1.ApprovePayoutsResponse\x12[\n" +
+	"\x0eConfirmPayouts\x12#.headwater.v1.ConfirmPayoutsRequest\x1a$.headwater.v1.ConfirmPayoutsResponse\x12U\n" +
+	"\fCancelPayout\x12!.headwater.v1.CancelPayoutRequest\x1a\".headwater.v1.CancelPayoutResponse\x12X\n" +
+	"\rGetAmountOwed\x12\".headwater.v1.GetAmountOwedRequest\x1a#.headwater.v1.GetAmountOwedResponse\x12L\n" +
 	"\tGetPayout\x12\x1e.headwater.v1.GetPayoutRequest\x1a\x1f.headwater.v1.GetPayoutResponse\x12R\n" +
 	"\vListPayouts\x12 .headwater.v1.ListPayoutsRequest\x1a!.headwater.v1.ListPayoutsResponseBT\n" +
 	"\x10dev.headwater.v1B\x12PayoutServiceProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var file_headwater_v1_payout_service_proto_goTypes = []any{
-	(*MarkPaidRequest)(nil),     // 0: headwater.v1.MarkPaidRequest
-	(*GetPayoutRequest)(nil),    // 1: headwater.v1.GetPayoutRequest
-	(*ListPayoutsRequest)(nil),  // 2: headwater.v1.ListPayoutsRequest
-	(*MarkPaidResponse)(nil),    // 3: headwater.v1.MarkPaidResponse
-	(*GetPayoutResponse)(nil),   // 4: headwater.v1.GetPayoutResponse
-	(*ListPayoutsResponse)(nil), // 5: headwater.v1.ListPayoutsResponse
+	(*MarkPaidRequest)(nil),          // 0: headwater.v1.MarkPaidRequest
+	(*CreatePayoutRequest)(nil),      // 1: headwater.v1.CreatePayoutRequest
+	(*PreviewPayoutRunRequest)(nil),  // 2: headwater.v1.PreviewPayoutRunRequest
+	(*CreatePayoutRunRequest)(nil),   // 3: headwater.v1.CreatePayoutRunRequest
+	(*GetPayoutRunRequest)(nil),      // 4: headwater.v1.GetPayoutRunRequest
+	(*ApprovePayoutsRequest)(nil),    // 5: headwater.v1.ApprovePayoutsRequest
+	(*ConfirmPayoutsRequest)(nil),    // 6: headwater.v1.ConfirmPayoutsRequest
+	(*CancelPayoutRequest)(nil),      // 7: headwater.v1.CancelPayoutRequest
+	(*GetAmountOwedRequest)(nil),     // 8: headwater.v1.GetAmountOwedRequest
+	(*GetPayoutRequest)(nil),         // 9: headwater.v1.GetPayoutRequest
+	(*ListPayoutsRequest)(nil),       // 10: headwater.v1.ListPayoutsRequest
+	(*MarkPaidResponse)(nil),         // 11: headwater.v1.MarkPaidResponse
+	(*CreatePayoutResponse)(nil),     // 12: headwater.v1.CreatePayoutResponse
+	(*PreviewPayoutRunResponse)(nil), // 13: headwater.v1.PreviewPayoutRunResponse
+	(*CreatePayoutRunResponse)(nil),  // 14: headwater.v1.CreatePayoutRunResponse
+	(*GetPayoutRunResponse)(nil),     // 15: headwater.v1.GetPayoutRunResponse
+	(*ApprovePayoutsResponse)(nil),   // 16: headwater.v1.ApprovePayoutsResponse
+	(*ConfirmPayoutsResponse)(nil),   // 17: headwater.v1.ConfirmPayoutsResponse
+	(*CancelPayoutResponse)(nil),     // 18: headwater.v1.CancelPayoutResponse
+	(*GetAmountOwedResponse)(nil),    // 19: headwater.v1.GetAmountOwedResponse
+	(*GetPayoutResponse)(nil),        // 20: headwater.v1.GetPayoutResponse
+	(*ListPayoutsResponse)(nil),      // 21: headwater.v1.ListPayoutsResponse
 }
 var file_headwater_v1_payout_service_proto_depIdxs = []int32{
-	0, // 0: headwater.v1.PayoutService.MarkPaid:input_type -> headwater.v1.MarkPaidRequest
-	1, // 1: headwater.v1.PayoutService.GetPayout:input_type -> headwater.v1.GetPayoutRequest
-	2, // 2: headwater.v1.PayoutService.ListPayouts:input_type -> headwater.v1.ListPayoutsRequest
-	3, // 3: headwater.v1.PayoutService.MarkPaid:output_type -> headwater.v1.MarkPaidResponse
-	4, // 4: headwater.v1.PayoutService.GetPayout:output_type -> headwater.v1.GetPayoutResponse
-	5, // 5: headwater.v1.PayoutService.ListPayouts:output_type -> headwater.v1.ListPayoutsResponse
-	3, // [3:6] is the sub-list for method output_type
-	0, // [0:3] is the sub-list for method input_type
-	0, // [0:0] is the sub-list for extension type_name
-	0, // [0:0] is the sub-list for extension extendee
-	0, // [0:0] is the sub-list for field type_name
+	0,  // 0: headwater.v1.PayoutService.MarkPaid:input_type -> headwater.v1.MarkPaidRequest
+	1,  // 1: headwater.v1.PayoutService.CreatePayout:input_type -> headwater.v1.CreatePayoutRequest
+	2,  // 2: headwater.v1.PayoutService.PreviewPayoutRun:input_type -> headwater.v1.PreviewPayoutRunRequest
+	3,  // 3: headwater.v1.PayoutService.CreatePayoutRun:input_type -> headwater.v1.CreatePayoutRunRequest
+	4,  // 4: headwater.v1.PayoutService.GetPayoutRun:input_type -> headwater.v1.GetPayoutRunRequest
+	5,  // 5: headwater.v1.PayoutService.ApprovePayouts:input_type -> headwater.v1.ApprovePayoutsRequest
+	6,  // 6: headwater.v1.PayoutService.ConfirmPayouts:input_type -> headwater.v1.ConfirmPayoutsRequest
+	7,  // 7: headwater.v1.PayoutService.CancelPayout:input_type -> headwater.v1.CancelPayoutRequest
+	8,  // 8: headwater.v1.PayoutService.GetAmountOwed:input_type -> headwater.v1.GetAmountOwedRequest
+	9,  // 9: headwater.v1.PayoutService.GetPayout:input_type -> headwater.v1.GetPayoutRequest
+	10, // 10: headwater.v1.PayoutService.ListPayouts:input_type -> headwater.v1.ListPayoutsRequest
+	11, // 11: headwater.v1.PayoutService.MarkPaid:output_type -> headwater.v1.MarkPaidResponse
+	12, // 12: headwater.v1.PayoutService.CreatePayout:output_type -> headwater.v1.CreatePayoutResponse
+	13, // 13: headwater.v1.PayoutService.PreviewPayoutRun:output_type -> headwater.v1.PreviewPayoutRunResponse
+	14, // 14: headwater.v1.PayoutService.CreatePayoutRun:output_type -> headwater.v1.CreatePayoutRunResponse
+	15, // 15: headwater.v1.PayoutService.GetPayoutRun:output_type -> headwater.v1.GetPayoutRunResponse
+	16, // 16: headwater.v1.PayoutService.ApprovePayouts:output_type -> headwater.v1.ApprovePayoutsResponse
+	17, // 17: headwater.v1.PayoutService.ConfirmPayouts:output_type -> headwater.v1.ConfirmPayoutsResponse
+	18, // 18: headwater.v1.PayoutService.CancelPayout:output_type -> headwater.v1.CancelPayoutResponse
+	19, // 19: headwater.v1.PayoutService.GetAmountOwed:output_type -> headwater.v1.GetAmountOwedResponse
+	20, // 20: headwater.v1.PayoutService.GetPayout:output_type -> headwater.v1.GetPayoutResponse
+	21, // 21: headwater.v1.PayoutService.ListPayouts:output_type -> headwater.v1.ListPayoutsResponse
+	11, // [11:22] is the sub-list for method output_type
+	0,  // [0:11] is the sub-list for method input_type
+	0,  // [0:0] is the sub-list for extension type_name
+	0,  // [0:0] is the sub-list for extension extendee
+	0,  // [0:0] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_payout_service_proto_init() }
@@ -61,6 +101,7 @@ func file_headwater_v1_payout_service_proto_init() {
 		return
 	}
 	file_headwater_v1_payout_proto_init()
+	file_headwater_v1_payout_run_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

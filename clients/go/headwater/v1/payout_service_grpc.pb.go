@@ -21,9 +21,17 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	PayoutService_MarkPaid_FullMethodName    = "/headwater.v1.PayoutService/MarkPaid"
-	PayoutService_GetPayout_FullMethodName   = "/headwater.v1.PayoutService/GetPayout"
-	PayoutService_ListPayouts_FullMethodName = "/headwater.v1.PayoutService/ListPayouts"
+	PayoutService_MarkPaid_FullMethodName         = "/headwater.v1.PayoutService/MarkPaid"
+	PayoutService_CreatePayout_FullMethodName     = "/headwater.v1.PayoutService/CreatePayout"
+	PayoutService_PreviewPayoutRun_FullMethodName = "/headwater.v1.PayoutService/PreviewPayoutRun"
+	PayoutService_CreatePayoutRun_FullMethodName  = "/headwater.v1.PayoutService/CreatePayoutRun"
+	PayoutService_GetPayoutRun_FullMethodName     = "/headwater.v1.PayoutService/GetPayoutRun"
+	PayoutService_ApprovePayouts_FullMethodName   = "/headwater.v1.PayoutService/ApprovePayouts"
+	PayoutService_ConfirmPayouts_FullMethodName   = "/headwater.v1.PayoutService/ConfirmPayouts"
+	PayoutService_CancelPayout_FullMethodName     = "/headwater.v1.PayoutService/CancelPayout"
+	PayoutService_GetAmountOwed_FullMethodName    = "/headwater.v1.PayoutService/GetAmountOwed"
+	PayoutService_GetPayout_FullMethodName        = "/headwater.v1.PayoutService/GetPayout"
+	PayoutService_ListPayouts_FullMethodName      = "/headwater.v1.PayoutService/ListPayouts"
 )
 
 // PayoutServiceClient is the client API for PayoutService service.
@@ -38,6 +46,35 @@ type PayoutServiceClient interface {
 	// each reward that is another affiliate's, pending, paid already and so on; PAYOUT_AMOUNT when the rewards add up to something else
 	// than `amount`; PAYOUT_ABOVE_OWED when less is owed, because of refunds of rewards that were paid before.
 	MarkPaid(ctx context.Context, in *MarkPaidRequest, opts ...grpc.CallOption) (*MarkPaidResponse, error)
+	// Creates a payout: reserves an affiliate's rewards in one currency. They become IN_PAYOUT, so that no other payout takes them, and what is
+	// owed falls by what they add up to. The merchant pays the amount outside Headwater, and says so with ConfirmPayouts.
+	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or REWARD_NOT_FOUND; FAILED_PRECONDITION with reason NOTHING_DUE,
+	// PAYOUT_BELOW_MINIMUM, REWARDS_NOT_PAYABLE, or PAYOUT_ABOVE_OWED when less is owed than the named rewards add up to.
+	CreatePayout(ctx context.Context, in *CreatePayoutRequest, opts ...grpc.CallOption) (*CreatePayoutResponse, error)
+	// Shows what CreatePayoutRun would do now: which affiliates it pays and how much, and why it does not pay the others. Changes nothing.
+	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+	PreviewPayoutRun(ctx context.Context, in *PreviewPayoutRunRequest, opts ...grpc.CallOption) (*PreviewPayoutRunResponse, error)
+	// Creates payouts of what is due to many affiliates. The call returns at once, and the server creates the payouts as CreatePayout does,
+	// some at a time. What was approved or taken back meanwhile counts. GetPayoutRun shows how far it is.
+	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+	CreatePayoutRun(ctx context.Context, in *CreatePayoutRunRequest, opts ...grpc.CallOption) (*CreatePayoutRunResponse, error)
+	// Returns a payout run.
+	// Errors: NOT_FOUND with reason PAYOUT_RUN_NOT_FOUND.
+	GetPayoutRun(ctx context.Context, in *GetPayoutRunRequest, opts ...grpc.CallOption) (*GetPayoutRunResponse, error)
+	// Approves payouts that need it: all of them or none. The key must be another one than the key that created them.
+	// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not
+	// NEEDS_APPROVAL, or PAYOUT_OWN_APPROVAL for the first one that the key created.
+	ApprovePayouts(ctx context.Context, in *ApprovePayoutsRequest, opts ...grpc.CallOption) (*ApprovePayoutsResponse, error)
+	// Records that the merchant has paid payouts outside Headwater: all of them or none. Their rewards become PAID.
+	// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not READY.
+	ConfirmPayouts(ctx context.Context, in *ConfirmPayoutsRequest, opts ...grpc.CallOption) (*ConfirmPayoutsResponse, error)
+	// Cancels a payout that was not paid. Its rewards become APPROVED again, and what is owed rises by its amount. A reward that refunds took
+	// back as a whole meanwhile becomes REVERSED.
+	// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when it is PAID or CANCELLED.
+	CancelPayout(ctx context.Context, in *CancelPayoutRequest, opts ...grpc.CallOption) (*CancelPayoutResponse, error)
+	// Returns how much is owed in all, in each currency: approved or not, overdue or not, and what payouts have reserved.
+	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+	GetAmountOwed(ctx context.Context, in *GetAmountOwedRequest, opts ...grpc.CallOption) (*GetAmountOwedResponse, error)
 	// Returns a payout.
 	// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND.
 	GetPayout(ctx context.Context, in *GetPayoutRequest, opts ...grpc.CallOption) (*GetPayoutResponse, error)
@@ -58,6 +95,86 @@ func (c *payoutServiceClient) MarkPaid(ctx context.Context, in *MarkPaidRequest,
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(MarkPaidResponse)
 	err := c.cc.Invoke(ctx, PayoutService_MarkPaid_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *payoutServiceClient) CreatePayout(ctx context.Context, in *CreatePayoutRequest, opts ...grpc.CallOption) (*CreatePayoutResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CreatePayoutResponse)
+	err := c.cc.Invoke(ctx, PayoutService_CreatePayout_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *payoutServiceClient) PreviewPayoutRun(ctx context.Context, in *PreviewPayoutRunRequest, opts ...grpc.CallOption) (*PreviewPayoutRunResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PreviewPayoutRunResponse)
+	err := c.cc.Invoke(ctx, PayoutService_PreviewPayoutRun_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *payoutServiceClient) CreatePayoutRun(ctx context.Context, in *CreatePayoutRunRequest, opts ...grpc.CallOption) (*CreatePayoutRunResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CreatePayoutRunResponse)
+	err := c.cc.Invoke(ctx, PayoutService_CreatePayoutRun_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *payoutServiceClient) GetPayoutRun(ctx context.Context, in *GetPayoutRunRequest, opts ...grpc.CallOption) (*GetPayoutRunResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetPayoutRunResponse)
+	err := c.cc.Invoke(ctx, PayoutService_GetPayoutRun_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *payoutServiceClient) ApprovePayouts(ctx context.Context, in *ApprovePayoutsRequest, opts ...grpc.CallOption) (*ApprovePayoutsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ApprovePayoutsResponse)
+	err := c.cc.Invoke(ctx, PayoutService_ApprovePayouts_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *payoutServiceClient) ConfirmPayouts(ctx context.Context, in *ConfirmPayoutsRequest, opts ...grpc.CallOption) (*ConfirmPayoutsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ConfirmPayoutsResponse)
+	err := c.cc.Invoke(ctx, PayoutService_ConfirmPayouts_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *payoutServiceClient) CancelPayout(ctx context.Context, in *CancelPayoutRequest, opts ...grpc.CallOption) (*CancelPayoutResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CancelPayoutResponse)
+	err := c.cc.Invoke(ctx, PayoutService_CancelPayout_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *payoutServiceClient) GetAmountOwed(ctx context.Context, in *GetAmountOwedRequest, opts ...grpc.CallOption) (*GetAmountOwedResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetAmountOwedResponse)
+	err := c.cc.Invoke(ctx, PayoutService_GetAmountOwed_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -96,6 +213,35 @@ type PayoutServiceServer interface {
 	// each reward that is another affiliate's, pending, paid already and so on; PAYOUT_AMOUNT when the rewards add up to something else
 	// than `amount`; PAYOUT_ABOVE_OWED when less is owed, because of refunds of rewards that were paid before.
 	MarkPaid(context.Context, *MarkPaidRequest) (*MarkPaidResponse, error)
+	// Creates a payout: reserves an affiliate's rewards in one currency. They become IN_PAYOUT, so that no other payout takes them, and what is
+	// owed falls by what they add up to. The merchant pays the amount outside Headwater, and says so with ConfirmPayouts.
+	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or REWARD_NOT_FOUND; FAILED_PRECONDITION with reason NOTHING_DUE,
+	// PAYOUT_BELOW_MINIMUM, REWARDS_NOT_PAYABLE, or PAYOUT_ABOVE_OWED when less is owed than the named rewards add up to.
+	CreatePayout(context.Context, *CreatePayoutRequest) (*CreatePayoutResponse, error)
+	// Shows what CreatePayoutRun would do now: which affiliates it pays and how much, and why it does not pay the others. Changes nothing.
+	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+	PreviewPayoutRun(context.Context, *PreviewPayoutRunRequest) (*PreviewPayoutRunResponse, error)
+	// Creates payouts of what is due to many affiliates. The call returns at once, and the server creates the payouts as CreatePayout does,
+	// some at a time. What was approved or taken back meanwhile counts. GetPayoutRun shows how far it is.
+	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+	CreatePayoutRun(context.Context, *CreatePayoutRunRequest) (*CreatePayoutRunResponse, error)
+	// Returns a payout run.
+	// Errors: NOT_FOUND with reason PAYOUT_RUN_NOT_FOUND.
+	GetPayoutRun(context.Context, *GetPayoutRunRequest) (*GetPayoutRunResponse, error)
+	// Approves payouts that need it: all of them or none. The key must be another one than the key that created them.
+	// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not
+	// NEEDS_APPROVAL, or PAYOUT_OWN_APPROVAL for the first one that the key created.
+	ApprovePayouts(context.Context, *ApprovePayoutsRequest) (*ApprovePayoutsResponse, error)
+	// Records that the merchant has paid payouts outside Headwater: all of them or none. Their rewards become PAID.
+	// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not READY.
+	ConfirmPayouts(context.Context, *ConfirmPayoutsRequest) (*ConfirmPayoutsResponse, error)
+	// Cancels a payout that was not paid. Its rewards become APPROVED again, and what is owed rises by its amount. A reward that refunds took
+	// back as a whole meanwhile becomes REVERSED.
+	// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when it is PAID or CANCELLED.
+	CancelPayout(context.Context, *CancelPayoutRequest) (*CancelPayoutResponse, error)
+	// Returns how much is owed in all, in each currency: approved or not, overdue or not, and what payouts have reserved.
+	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+	GetAmountOwed(context.Context, *GetAmountOwedRequest) (*GetAmountOwedResponse, error)
 	// Returns a payout.
 	// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND.
 	GetPayout(context.Context, *GetPayoutRequest) (*GetPayoutResponse, error)
@@ -114,6 +260,30 @@ type UnimplementedPayoutServiceServer struct{}
 
 func (UnimplementedPayoutServiceServer) MarkPaid(context.Context, *MarkPaidRequest) (*MarkPaidResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method MarkPaid not implemented")
+}
+func (UnimplementedPayoutServiceServer) CreatePayout(context.Context, *CreatePayoutRequest) (*CreatePayoutResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CreatePayout not implemented")
+}
+func (UnimplementedPayoutServiceServer) PreviewPayoutRun(context.Context, *PreviewPayoutRunRequest) (*PreviewPayoutRunResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PreviewPayoutRun not implemented")
+}
+func (UnimplementedPayoutServiceServer) CreatePayoutRun(context.Context, *CreatePayoutRunRequest) (*CreatePayoutRunResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CreatePayoutRun not implemented")
+}
+func (UnimplementedPayoutServiceServer) GetPayoutRun(context.Context, *GetPayoutRunRequest) (*GetPayoutRunResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetPayoutRun not implemented")
+}
+func (UnimplementedPayoutServiceServer) ApprovePayouts(context.Context, *ApprovePayoutsRequest) (*ApprovePayoutsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ApprovePayouts not implemented")
+}
+func (UnimplementedPayoutServiceServer) ConfirmPayouts(context.Context, *ConfirmPayoutsRequest) (*ConfirmPayoutsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ConfirmPayouts not implemented")
+}
+func (UnimplementedPayoutServiceServer) CancelPayout(context.Context, *CancelPayoutRequest) (*CancelPayoutResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CancelPayout not implemented")
+}
+func (UnimplementedPayoutServiceServer) GetAmountOwed(context.Context, *GetAmountOwedRequest) (*GetAmountOwedResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetAmountOwed not implemented")
 }
 func (UnimplementedPayoutServiceServer) GetPayout(context.Context, *GetPayoutRequest) (*GetPayoutResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetPayout not implemented")
@@ -156,6 +326,150 @@ func _PayoutService_MarkPaid_Handler(srv interface{}, ctx context.Context, dec f
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(PayoutServiceServer).MarkPaid(ctx, req.(*MarkPaidRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PayoutService_CreatePayout_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CreatePayoutRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PayoutServiceServer).CreatePayout(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PayoutService_CreatePayout_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PayoutServiceServer).CreatePayout(ctx, req.(*CreatePayoutRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PayoutService_PreviewPayoutRun_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PreviewPayoutRunRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PayoutServiceServer).PreviewPayoutRun(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PayoutService_PreviewPayoutRun_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PayoutServiceServer).PreviewPayoutRun(ctx, req.(*PreviewPayoutRunRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PayoutService_CreatePayoutRun_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CreatePayoutRunRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PayoutServiceServer).CreatePayoutRun(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PayoutService_CreatePayoutRun_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PayoutServiceServer).CreatePayoutRun(ctx, req.(*CreatePayoutRunRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PayoutService_GetPayoutRun_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetPayoutRunRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PayoutServiceServer).GetPayoutRun(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PayoutService_GetPayoutRun_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PayoutServiceServer).GetPayoutRun(ctx, req.(*GetPayoutRunRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PayoutService_ApprovePayouts_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ApprovePayoutsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PayoutServiceServer).ApprovePayouts(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PayoutService_ApprovePayouts_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PayoutServiceServer).ApprovePayouts(ctx, req.(*ApprovePayoutsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PayoutService_ConfirmPayouts_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ConfirmPayoutsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PayoutServiceServer).ConfirmPayouts(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PayoutService_ConfirmPayouts_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PayoutServiceServer).ConfirmPayouts(ctx, req.(*ConfirmPayoutsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PayoutService_CancelPayout_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CancelPayoutRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PayoutServiceServer).CancelPayout(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PayoutService_CancelPayout_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PayoutServiceServer).CancelPayout(ctx, req.(*CancelPayoutRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PayoutService_GetAmountOwed_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetAmountOwedRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PayoutServiceServer).GetAmountOwed(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PayoutService_GetAmountOwed_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PayoutServiceServer).GetAmountOwed(ctx, req.(*GetAmountOwedRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -206,6 +520,38 @@ var PayoutService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "MarkPaid",
 			Handler:    _PayoutService_MarkPaid_Handler,
+		},
+		{
+			MethodName: "CreatePayout",
+			Handler:    _PayoutService_CreatePayout_Handler,
+		},
+		{
+			MethodName: "PreviewPayoutRun",
+			Handler:    _PayoutService_PreviewPayoutRun_Handler,
+		},
+		{
+			MethodName: "CreatePayoutRun",
+			Handler:    _PayoutService_CreatePayoutRun_Handler,
+		},
+		{
+			MethodName: "GetPayoutRun",
+			Handler:    _PayoutService_GetPayoutRun_Handler,
+		},
+		{
+			MethodName: "ApprovePayouts",
+			Handler:    _PayoutService_ApprovePayouts_Handler,
+		},
+		{
+			MethodName: "ConfirmPayouts",
+			Handler:    _PayoutService_ConfirmPayouts_Handler,
+		},
+		{
+			MethodName: "CancelPayout",
+			Handler:    _PayoutService_CancelPayout_Handler,
+		},
+		{
+			MethodName: "GetAmountOwed",
+			Handler:    _PayoutService_GetAmountOwed_Handler,
 		},
 		{
 			MethodName: "GetPayout",

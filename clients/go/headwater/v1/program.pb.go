@@ -155,6 +155,8 @@ const (
 	CommissionEvent_COMMISSION_EVENT_APPOINTMENT CommissionEvent = 3
 	// Custom events, which RecordCustomEvent records.
 	CommissionEvent_COMMISSION_EVENT_CUSTOM_EVENT CommissionEvent = 4
+	// Clicks, which RecordClick records. See CommissionRule for which of them count.
+	CommissionEvent_COMMISSION_EVENT_CLICK CommissionEvent = 5
 )
 
 // Enum value maps for CommissionEvent.
@@ -165,6 +167,7 @@ var (
 		2: "COMMISSION_EVENT_LEAD",
 		3: "COMMISSION_EVENT_APPOINTMENT",
 		4: "COMMISSION_EVENT_CUSTOM_EVENT",
+		5: "COMMISSION_EVENT_CLICK",
 	}
 	CommissionEvent_value = map[string]int32{
 		"COMMISSION_EVENT_UNSPECIFIED":  0,
@@ -172,6 +175,7 @@ var (
 		"COMMISSION_EVENT_LEAD":         2,
 		"COMMISSION_EVENT_APPOINTMENT":  3,
 		"COMMISSION_EVENT_CUSTOM_EVENT": 4,
+		"COMMISSION_EVENT_CLICK":        5,
 	}
 )
 
@@ -249,6 +253,15 @@ const (
 	ConditionField_CONDITION_FIELD_AFFILIATE_GROUP ConditionField = 17
 	// A time: when the event occurred. The values are times in RFC 3339, such as `2026-11-28T00:00:00Z`.
 	ConditionField_CONDITION_FIELD_OCCUR_TIME ConditionField = 18
+	// A list of texts: the `collections` of a sale, exactly as they were sent. Of a sale with lines, those of the line, or those of the sale if
+	// the line has none. A comparison holds if it holds for one of them, and NOT_EQUAL and NONE_OF hold if EQUAL and ONE_OF hold for none.
+	ConditionField_CONDITION_FIELD_COLLECTION ConditionField = 19
+	// A number: how many sales the credited affiliate had in the program before the event, as they are counted for `Terms.threshold_bonuses`.
+	// They are counted from the version of the terms on that began to have such a condition, or a threshold bonus for all time, without a
+	// break. Earlier sales are not counted. Noted, see Condition.
+	ConditionField_CONDITION_FIELD_AFFILIATE_SALE_COUNT ConditionField = 20
+	// A number: what was left of the net amounts of these sales before the event, in minor units of the program's currency. Noted, see Condition.
+	ConditionField_CONDITION_FIELD_AFFILIATE_SALES_AMOUNT ConditionField = 21
 )
 
 // Enum value maps for ConditionField.
@@ -273,27 +286,33 @@ var (
 		16: "CONDITION_FIELD_AFFILIATE_COUNTRY",
 		17: "CONDITION_FIELD_AFFILIATE_GROUP",
 		18: "CONDITION_FIELD_OCCUR_TIME",
+		19: "CONDITION_FIELD_COLLECTION",
+		20: "CONDITION_FIELD_AFFILIATE_SALE_COUNT",
+		21: "CONDITION_FIELD_AFFILIATE_SALES_AMOUNT",
 	}
 	ConditionField_value = map[string]int32{
-		"CONDITION_FIELD_UNSPECIFIED":          0,
-		"CONDITION_FIELD_AMOUNT":               1,
-		"CONDITION_FIELD_QUANTITY":             2,
-		"CONDITION_FIELD_ITEM_SKU":             3,
-		"CONDITION_FIELD_PLAN":                 4,
-		"CONDITION_FIELD_CHANNEL":              5,
-		"CONDITION_FIELD_COUPON_CODE":          6,
-		"CONDITION_FIELD_CUSTOM_KIND":          7,
-		"CONDITION_FIELD_ORDER_ID":             8,
-		"CONDITION_FIELD_CUSTOMER_SALE_NUMBER": 9,
-		"CONDITION_FIELD_CUSTOMER_AGE_DAYS":    10,
-		"CONDITION_FIELD_CUSTOMER_AGE_MONTHS":  11,
-		"CONDITION_FIELD_LINE_AMOUNT":          12,
-		"CONDITION_FIELD_EVENT_METADATA":       13,
-		"CONDITION_FIELD_LEAD_METADATA":        14,
-		"CONDITION_FIELD_CUSTOMER_COUNTRY":     15,
-		"CONDITION_FIELD_AFFILIATE_COUNTRY":    16,
-		"CONDITION_FIELD_AFFILIATE_GROUP":      17,
-		"CONDITION_FIELD_OCCUR_TIME":           18,
+		"CONDITION_FIELD_UNSPECIFIED":            0,
+		"CONDITION_FIELD_AMOUNT":                 1,
+		"CONDITION_FIELD_QUANTITY":               2,
+		"CONDITION_FIELD_ITEM_SKU":               3,
+		"CONDITION_FIELD_PLAN":                   4,
+		"CONDITION_FIELD_CHANNEL":                5,
+		"CONDITION_FIELD_COUPON_CODE":            6,
+		"CONDITION_FIELD_CUSTOM_KIND":            7,
+		"CONDITION_FIELD_ORDER_ID":               8,
+		"CONDITION_FIELD_CUSTOMER_SALE_NUMBER":   9,
+		"CONDITION_FIELD_CUSTOMER_AGE_DAYS":      10,
+		"CONDITION_FIELD_CUSTOMER_AGE_MONTHS":    11,
+		"CONDITION_FIELD_LINE_AMOUNT":            12,
+		"CONDITION_FIELD_EVENT_METADATA":         13,
+		"CONDITION_FIELD_LEAD_METADATA":          14,
+		"CONDITION_FIELD_CUSTOMER_COUNTRY":       15,
+		"CONDITION_FIELD_AFFILIATE_COUNTRY":      16,
+		"CONDITION_FIELD_AFFILIATE_GROUP":        17,
+		"CONDITION_FIELD_OCCUR_TIME":             18,
+		"CONDITION_FIELD_COLLECTION":             19,
+		"CONDITION_FIELD_AFFILIATE_SALE_COUNT":   20,
+		"CONDITION_FIELD_AFFILIATE_SALES_AMOUNT": 21,
 	}
 )
 
@@ -679,6 +698,13 @@ const (
 	LadderMode_LADDER_MODE_UNSPECIFIED LadderMode = 0
 	// The sales that are told after the step was reached. The sale that reaches it has the commission of before.
 	LadderMode_LADDER_MODE_LEVEL_UP LadderMode = 1
+	// All sales of the period. Once the affiliate reaches a step, all its sales of the period earn at this step, also the one that reaches it. The
+	// difference for the earlier ones is a reward of its own, which belongs to the sale that reaches the step.
+	LadderMode_LADDER_MODE_RETROACTIVE LadderMode = 2
+	// What is sold from the step on, up to the next one, like brackets of taxes. A sale that passes a step is divided. With `min_amount` the
+	// commissions are percentages of what falls into each bracket. With `min_sale_count` they are flat for each sale in the bracket: those after
+	// `min_sale_count` sales.
+	LadderMode_LADDER_MODE_MARGINAL LadderMode = 3
 )
 
 // Enum value maps for LadderMode.
@@ -686,10 +712,14 @@ var (
 	LadderMode_name = map[int32]string{
 		0: "LADDER_MODE_UNSPECIFIED",
 		1: "LADDER_MODE_LEVEL_UP",
+		2: "LADDER_MODE_RETROACTIVE",
+		3: "LADDER_MODE_MARGINAL",
 	}
 	LadderMode_value = map[string]int32{
 		"LADDER_MODE_UNSPECIFIED": 0,
 		"LADDER_MODE_LEVEL_UP":    1,
+		"LADDER_MODE_RETROACTIVE": 2,
+		"LADDER_MODE_MARGINAL":    3,
 	}
 )
 
@@ -814,16 +844,16 @@ func (*Commission_Flat) isCommission_Rate() {}
 // Affiliates and leads have no history of countries, groups and metadata. What a condition asks of them is therefore noted with the event when it
 // is first credited to the affiliate: what they are when the event is told counts, not what they were when it occurred. Refunds, corrections,
 // merges and whatever judges the event again use the noted values, so a later change of the affiliate or the lead changes no reward.
-// SimulateTerms uses noted values too, and present ones where nothing was noted.
+// SimulateTerms uses noted values too, and present ones where nothing was noted. It judges no history by what the affiliate has sold.
 type Condition struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Holds if all of these hold. Lists may be nested to depth 3, and a rule has at most 50 comparisons.
 	AllOf []*Condition `protobuf:"bytes,1,rep,name=all_of,json=allOf,proto3" json:"all_of,omitempty"`
 	// Holds if one of these holds.
 	AnyOf []*Condition `protobuf:"bytes,2,rep,name=any_of,json=anyOf,proto3" json:"any_of,omitempty"`
-	// The fact that is compared. The event of the rule must have such a fact: only sales have a quantity, an item, a plan, a channel and an
-	// order, only sales and custom events an amount, and only custom events a kind. Only sales have a customer's number and age. Metadata,
-	// countries, groups and times are for every event.
+	// The fact that is compared. The event of the rule must have such a fact: only sales have a quantity, an item, a plan, collections, a channel
+	// and an order, only sales and custom events an amount, and only custom events a kind. Only sales have a customer's number and age. Metadata,
+	// countries, groups and times are for every event. Clicks have only the affiliate's country and group, and a time.
 	Field ConditionField `protobuf:"varint,3,opt,name=field,proto3,enum=headwater.v1.ConditionField" json:"field,omitempty"`
 	// How it is compared. Required with `field`.
 	Comparison Comparison `protobuf:"varint,4,opt,name=comparison,proto3,enum=headwater.v1.Comparison" json:"comparison,omitempty"`
@@ -920,6 +950,15 @@ func (x *Condition) GetKey() string {
 //
 // If several commissions apply, the first of this table is taken. Of several rules on one step, the first of the list is taken.
 //
+// A rule for clicks pays a `flat` commission for each click that counts. Of the clicks of a visitor (`Click.tid`) through the links of an
+// affiliate, one counts on each day of the account's time zone: the first that is told and that a rule pays for. A click that is told late
+// counts on the day on which it occurred. A click is recorded only if its affiliate could earn then, so no other one is paid for. RecordClick
+// answers with what the click earned. The reward has a hold period, a calculation and rewards of uplines as that of a sale, and counts in
+// the `caps`. A click has no customer, so a cap of a customer limits it as one event.
+//
+// Anybody can click, and with a publishable key anybody can record a click: a visitor who sends no `tid` gets a new one and counts again. Limit
+// what clicks earn by a cap of the affiliate or the program. UpdateProgram warns if there is none.
+//
 // | Step | Commission |
 // |---|---|
 // | 1 | the enrollment's own `commission_override`, for sales |
@@ -939,7 +978,7 @@ type CommissionRule struct {
 	// `COMMISSION_EVENT_CUSTOM_EVENT`. Empty: every kind.
 	CustomKinds []string `protobuf:"bytes,3,rep,name=custom_kinds,json=customKinds,proto3" json:"custom_kinds,omitempty"`
 	// The coupon codes, up to 100. The event must have been recorded with one of them, whoever is credited. They are returned in the form
-	// that coupons have, and in order. Empty: any or none.
+	// that coupons have, and in order. Not for clicks. Empty: any or none.
 	CouponCodes []string `protobuf:"bytes,4,rep,name=coupon_codes,json=couponCodes,proto3" json:"coupon_codes,omitempty"`
 	// The SKUs, up to 100, exactly as sales have them. Only for sales. Returned in order. Empty: any or none.
 	ItemSkus []string `protobuf:"bytes,5,rep,name=item_skus,json=itemSkus,proto3" json:"item_skus,omitempty"`
@@ -952,11 +991,12 @@ type CommissionRule struct {
 	// From when on events no longer count: an event of this very moment does not. Later than `start_time`. Not set: no end.
 	EndTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
 	// The commission. Zero is allowed: the events then earn nothing, such as sales of an item that is excluded. `percent_ppm` is a part of
-	// the sale's amount or of the custom event's value, and comes to nothing without a value. It is refused for sign-ups and
-	// appointments, which have no amount. Required.
+	// the sale's amount or of the custom event's value, and comes to nothing without a value. It is refused for sign-ups, appointments and
+	// clicks, which have no amount. Required.
 	Commission *Commission `protobuf:"bytes,10,opt,name=commission,proto3" json:"commission,omitempty"`
 	// Whether `flat` is paid once for each unit of the sale's `quantity`, or of the line's. Otherwise `flat` is paid once for the sale. Of a
-	// sale with lines, a rule with `item_skus`, or with a condition on ITEM_SKU or LINE_AMOUNT, pays it for each line. Only with `flat`, of up to 10^9 minor units, and only for sales.
+	// sale with lines, a rule with `item_skus`, or with a condition on ITEM_SKU, COLLECTION or LINE_AMOUNT, pays it for each line. Only with
+	// `flat`, of up to 10^9 minor units, and only for sales.
 	IsPerUnit bool `protobuf:"varint,11,opt,name=is_per_unit,json=isPerUnit,proto3" json:"is_per_unit,omitempty"`
 	// How many sales of each customer the rule pays for: the first ones. 1 for the first sale only. Up to 1,000,000. The sales after these
 	// earn by another rule or by the terms' `commission`, which may be zero. Only for sales. 0: no limit.
@@ -1230,18 +1270,33 @@ func (x *Cap) GetMaximum() *Money {
 
 // The commission of the terms rises with what an affiliate has sold in the program, in a period.
 //
+// | Mode | Steps | Commissions of the terms and of the steps |
+// |---|---|---|
+// | LEVEL_UP, RETROACTIVE | `min_sale_count` or `min_amount` | `percent_ppm` or `flat` |
+// | MARGINAL | `min_amount` | `percent_ppm`, because a flat one is not for an amount |
+// | MARGINAL | `min_sale_count` | `flat`, because a percentage would depend on which sales fall into the bracket |
+//
+// RETROACTIVE and MARGINAL are refused with `caps`.
+//
 // The ladder prices sales to which the enrollment's own commission and `Terms.rules` do not apply, and those lines of a sale. Only what the
 // ladder prices is counted: each sale of which something is left, and what is left of its net amount. Of a sale that several affiliates share,
 // each counts the sale, and its share of the amount. A free sale and a sale in another currency than the program's are priced at the step
 // that was reached, and are not counted; the calculation of the latter has `amount_not_compared`.
 //
-// A refund that brings the affiliate below a step takes the step away for later sales, and so does the end of the period. What is told counts
-// in the order in which it is told, in the period in which it occurred: a sale that is told late is priced at the step that was reached in its
-// period by then, and changes no other sale. A sale keeps its step when it is refunded or corrected. A sale that is credited anew leaves the
-// tally of before, and is priced at the step that its affiliate has reached by then. A reward that is denied stays counted.
+// Under LEVEL_UP, a refund that brings the affiliate below a step takes the step away for later sales, and so does the end of the period. What is
+// told counts in the order in which it is told, in the period in which it occurred: a sale that is told late is priced at the step that was
+// reached in its period by then, and changes no other sale. A sale keeps its step when it is refunded or corrected. A sale that is credited anew
+// leaves the tally of before, and is priced at the step that its affiliate has reached by then. A reward that is denied stays counted.
 //
-// A new version of the terms whose ladder has the same mode, the same period and the same kind of steps goes on with what was counted.
-// Otherwise counting begins anew.
+// Under RETROACTIVE and MARGINAL, what an affiliate has for the sales of a period follows from what is left of them, in whatever order sales,
+// refunds and corrections are told. RETROACTIVE: the sum of what they earn at the step that is reached. MARGINAL: the sum of the brackets,
+// rounded once. The reward of a sale is what it earns at the step that it reaches, or the difference that it makes to the brackets, and a
+// refund takes its part of this reward. If the sum changes by more or less, the difference is a reward of its own, REWARD_RULE_TALLY_CHANGE, of
+// which uplines get nothing. Under MARGINAL with `min_sale_count` a sale counts with the affiliate's share of what is left of it.
+//
+// A new version of the terms whose ladder has the same mode, the same period and the same kind of steps goes on with what was counted. Under
+// RETROACTIVE and MARGINAL, `commission`, `rounding` and all steps must be the same too. Otherwise counting begins anew, and sales that were
+// counted before keep what they have earned.
 type Ladder struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Which sales get the commission of a step. Required.
@@ -1370,6 +1425,100 @@ func (x *LadderStep) GetCommission() *Commission {
 	return nil
 }
 
+// What an affiliate gets once in a period when it has sold so many sales or so much in the program. The bonus is a reward of its own, without
+// a conversion: `Reward.threshold` says how it was reached. It is pending for the `hold_period_days` of the sale that reached it.
+//
+// Every sale counts that was credited under terms that have threshold bonuses of the same period, whatever commission it has: if something is
+// left of it, and with what is left of its net amount. Of a sale that several affiliates share, each counts the sale, and its share of the amount.
+// A free sale and a sale in another currency than the program's are not counted. A sale that is told late counts in the period in which it
+// occurred, in the account's time zone. A sale whose reward is denied stays counted. Caps do not limit bonuses, and uplines earn nothing of them.
+//
+// If a refund, a correction or another credit brings the affiliate below the threshold, another reward takes the bonus back. If the threshold is
+// reached again, the bonus is earned again. A bonus that was denied is not earned again in its period.
+//
+// A new version of the terms goes on with what was counted, for each period that the version before it has too. Otherwise counting begins with
+// the new version. A bonus that the affiliate has in the period is not earned again under the same name. Its own threshold says when it is taken back.
+type ThresholdBonus struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The name, 1 to 100 characters. Each name occurs once in the terms. The bonus is earned once in a period under it. Required.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// The period. Default `PERIOD_ALL_TIME`.
+	Period Period `protobuf:"varint,2,opt,name=period,proto3,enum=headwater.v1.Period" json:"period,omitempty"`
+	// The number of sales that must be reached, 1 to 1,000,000,000. Exactly one of `min_sale_count` and `min_amount` is required.
+	MinSaleCount int64 `protobuf:"varint,3,opt,name=min_sale_count,json=minSaleCount,proto3" json:"min_sale_count,omitempty"`
+	// The sum of net amounts that must be reached, in the program's currency. More than zero.
+	MinAmount *Money `protobuf:"bytes,4,opt,name=min_amount,json=minAmount,proto3" json:"min_amount,omitempty"`
+	// The bonus: cash in the program's currency. Required.
+	Bonus         *RewardValue `protobuf:"bytes,5,opt,name=bonus,proto3" json:"bonus,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ThresholdBonus) Reset() {
+	*x = ThresholdBonus{}
+	mi := &file_headwater_v1_program_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ThresholdBonus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ThresholdBonus) ProtoMessage() {}
+
+func (x *ThresholdBonus) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_program_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ThresholdBonus.ProtoReflect.Descriptor instead.
+func (*ThresholdBonus) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ThresholdBonus) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ThresholdBonus) GetPeriod() Period {
+	if x != nil {
+		return x.Period
+	}
+	return Period_PERIOD_UNSPECIFIED
+}
+
+func (x *ThresholdBonus) GetMinSaleCount() int64 {
+	if x != nil {
+		return x.MinSaleCount
+	}
+	return 0
+}
+
+func (x *ThresholdBonus) GetMinAmount() *Money {
+	if x != nil {
+		return x.MinAmount
+	}
+	return nil
+}
+
+func (x *ThresholdBonus) GetBonus() *RewardValue {
+	if x != nil {
+		return x.Bonus
+	}
+	return nil
+}
+
 // The rules that sales are priced under. A version never changes, except that a scheduled one can be withdrawn before it starts.
 //
 // Of the versions that have started when a sale occurs, have not ended and reach the sale, the one with the latest start applies. Of the
@@ -1394,6 +1543,11 @@ type Terms struct {
 	// the click. Not set: 60. A sale that occurred before its lead was bound can be credited to the binding if it occurred at most
 	// this many days earlier.
 	AttributionWindowDays *int32 `protobuf:"varint,7,opt,name=attribution_window_days,json=attributionWindowDays,proto3,oneof" json:"attribution_window_days,omitempty"`
+	// Whether a click, coupon or ref_id refers new customers only. It then credits nobody if the customer had bought before it, from whomever: a
+	// sale of more than zero that Headwater knows, referred or not, and whatever was refunded of it. The candidate's result is NOT_A_NEW_CUSTOMER.
+	// A customer who is bound stays bound, so that later purchases earn, and AttributeLead binds any customer. Sales whose requests name no
+	// customer are those of new ones. Default: no.
+	NewCustomersOnly bool `protobuf:"varint,21,opt,name=new_customers_only,json=newCustomersOnly,proto3" json:"new_customers_only,omitempty"`
 	// The order of precedence of the sources, the highest first. The list has all three sources, each once, or is empty. Empty
 	// means: lead binding, coupon, click.
 	Precedence []AttributionSource `protobuf:"varint,8,rep,packed,name=precedence,proto3,enum=headwater.v1.AttributionSource" json:"precedence,omitempty"`
@@ -1430,14 +1584,16 @@ type Terms struct {
 	// nothing, so no end, move or new terms pay it again. Not set: nothing.
 	EnrollmentBonus *RewardValue `protobuf:"bytes,18,opt,name=enrollment_bonus,json=enrollmentBonus,proto3" json:"enrollment_bonus,omitempty"`
 	// How `commission` rises with what an affiliate sells. Not set: it is the same for all sales.
-	Ladder        *Ladder `protobuf:"bytes,19,opt,name=ladder,proto3" json:"ladder,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Ladder *Ladder `protobuf:"bytes,19,opt,name=ladder,proto3" json:"ladder,omitempty"`
+	// What an affiliate gets once in a period for having sold so many sales or so much, up to 20. Empty: nothing.
+	ThresholdBonuses []*ThresholdBonus `protobuf:"bytes,20,rep,name=threshold_bonuses,json=thresholdBonuses,proto3" json:"threshold_bonuses,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Terms) Reset() {
 	*x = Terms{}
-	mi := &file_headwater_v1_program_proto_msgTypes[7]
+	mi := &file_headwater_v1_program_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1449,7 +1605,7 @@ func (x *Terms) String() string {
 func (*Terms) ProtoMessage() {}
 
 func (x *Terms) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[7]
+	mi := &file_headwater_v1_program_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1462,7 +1618,7 @@ func (x *Terms) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Terms.ProtoReflect.Descriptor instead.
 func (*Terms) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{7}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Terms) GetVersion() int32 {
@@ -1512,6 +1668,13 @@ func (x *Terms) GetAttributionWindowDays() int32 {
 		return *x.AttributionWindowDays
 	}
 	return 0
+}
+
+func (x *Terms) GetNewCustomersOnly() bool {
+	if x != nil {
+		return x.NewCustomersOnly
+	}
+	return false
 }
 
 func (x *Terms) GetPrecedence() []AttributionSource {
@@ -1598,6 +1761,13 @@ func (x *Terms) GetLadder() *Ladder {
 	return nil
 }
 
+func (x *Terms) GetThresholdBonuses() []*ThresholdBonus {
+	if x != nil {
+		return x.ThresholdBonuses
+	}
+	return nil
+}
+
 // The text that affiliates of a program agree to. It has nothing to do with `Terms`, which are the rules of commissions.
 type Agreement struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1616,7 +1786,7 @@ type Agreement struct {
 
 func (x *Agreement) Reset() {
 	*x = Agreement{}
-	mi := &file_headwater_v1_program_proto_msgTypes[8]
+	mi := &file_headwater_v1_program_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1628,7 +1798,7 @@ func (x *Agreement) String() string {
 func (*Agreement) ProtoMessage() {}
 
 func (x *Agreement) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[8]
+	mi := &file_headwater_v1_program_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1641,7 +1811,7 @@ func (x *Agreement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Agreement.ProtoReflect.Descriptor instead.
 func (*Agreement) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{8}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Agreement) GetVersion() int32 {
@@ -1693,7 +1863,7 @@ type WelcomeMail struct {
 
 func (x *WelcomeMail) Reset() {
 	*x = WelcomeMail{}
-	mi := &file_headwater_v1_program_proto_msgTypes[9]
+	mi := &file_headwater_v1_program_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1705,7 +1875,7 @@ func (x *WelcomeMail) String() string {
 func (*WelcomeMail) ProtoMessage() {}
 
 func (x *WelcomeMail) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[9]
+	mi := &file_headwater_v1_program_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1718,7 +1888,7 @@ func (x *WelcomeMail) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WelcomeMail.ProtoReflect.Descriptor instead.
 func (*WelcomeMail) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{9}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *WelcomeMail) GetIsEnabled() bool {
@@ -1757,7 +1927,7 @@ type ApplicationQuestion struct {
 
 func (x *ApplicationQuestion) Reset() {
 	*x = ApplicationQuestion{}
-	mi := &file_headwater_v1_program_proto_msgTypes[10]
+	mi := &file_headwater_v1_program_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1769,7 +1939,7 @@ func (x *ApplicationQuestion) String() string {
 func (*ApplicationQuestion) ProtoMessage() {}
 
 func (x *ApplicationQuestion) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[10]
+	mi := &file_headwater_v1_program_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1782,7 +1952,7 @@ func (x *ApplicationQuestion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplicationQuestion.ProtoReflect.Descriptor instead.
 func (*ApplicationQuestion) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{10}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ApplicationQuestion) GetKey() string {
@@ -1824,7 +1994,7 @@ type ProgramInvitation struct {
 
 func (x *ProgramInvitation) Reset() {
 	*x = ProgramInvitation{}
-	mi := &file_headwater_v1_program_proto_msgTypes[11]
+	mi := &file_headwater_v1_program_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1836,7 +2006,7 @@ func (x *ProgramInvitation) String() string {
 func (*ProgramInvitation) ProtoMessage() {}
 
 func (x *ProgramInvitation) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[11]
+	mi := &file_headwater_v1_program_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1849,7 +2019,7 @@ func (x *ProgramInvitation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProgramInvitation.ProtoReflect.Descriptor instead.
 func (*ProgramInvitation) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{11}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ProgramInvitation) GetCode() string {
@@ -1928,7 +2098,7 @@ type Program struct {
 
 func (x *Program) Reset() {
 	*x = Program{}
-	mi := &file_headwater_v1_program_proto_msgTypes[12]
+	mi := &file_headwater_v1_program_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1940,7 +2110,7 @@ func (x *Program) String() string {
 func (*Program) ProtoMessage() {}
 
 func (x *Program) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[12]
+	mi := &file_headwater_v1_program_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1953,7 +2123,7 @@ func (x *Program) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Program.ProtoReflect.Descriptor instead.
 func (*Program) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{12}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Program) GetId() string {
@@ -2116,7 +2286,7 @@ type CreateProgramRequest struct {
 
 func (x *CreateProgramRequest) Reset() {
 	*x = CreateProgramRequest{}
-	mi := &file_headwater_v1_program_proto_msgTypes[13]
+	mi := &file_headwater_v1_program_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2128,7 +2298,7 @@ func (x *CreateProgramRequest) String() string {
 func (*CreateProgramRequest) ProtoMessage() {}
 
 func (x *CreateProgramRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[13]
+	mi := &file_headwater_v1_program_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2141,7 +2311,7 @@ func (x *CreateProgramRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateProgramRequest.ProtoReflect.Descriptor instead.
 func (*CreateProgramRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{13}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *CreateProgramRequest) GetRequestId() string {
@@ -2257,7 +2427,7 @@ type CreateProgramResponse struct {
 
 func (x *CreateProgramResponse) Reset() {
 	*x = CreateProgramResponse{}
-	mi := &file_headwater_v1_program_proto_msgTypes[14]
+	mi := &file_headwater_v1_program_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2269,7 +2439,7 @@ func (x *CreateProgramResponse) String() string {
 func (*CreateProgramResponse) ProtoMessage() {}
 
 func (x *CreateProgramResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[14]
+	mi := &file_headwater_v1_program_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2282,7 +2452,7 @@ func (x *CreateProgramResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateProgramResponse.ProtoReflect.Descriptor instead.
 func (*CreateProgramResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{14}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *CreateProgramResponse) GetProgram() *Program {
@@ -2319,7 +2489,7 @@ type ProgramMrr struct {
 
 func (x *ProgramMrr) Reset() {
 	*x = ProgramMrr{}
-	mi := &file_headwater_v1_program_proto_msgTypes[15]
+	mi := &file_headwater_v1_program_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2331,7 +2501,7 @@ func (x *ProgramMrr) String() string {
 func (*ProgramMrr) ProtoMessage() {}
 
 func (x *ProgramMrr) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[15]
+	mi := &file_headwater_v1_program_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2344,7 +2514,7 @@ func (x *ProgramMrr) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProgramMrr.ProtoReflect.Descriptor instead.
 func (*ProgramMrr) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{15}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ProgramMrr) GetMrr() *Money {
@@ -2375,7 +2545,7 @@ type GetProgramRequest struct {
 
 func (x *GetProgramRequest) Reset() {
 	*x = GetProgramRequest{}
-	mi := &file_headwater_v1_program_proto_msgTypes[16]
+	mi := &file_headwater_v1_program_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2387,7 +2557,7 @@ func (x *GetProgramRequest) String() string {
 func (*GetProgramRequest) ProtoMessage() {}
 
 func (x *GetProgramRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[16]
+	mi := &file_headwater_v1_program_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2400,7 +2570,7 @@ func (x *GetProgramRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetProgramRequest.ProtoReflect.Descriptor instead.
 func (*GetProgramRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{16}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *GetProgramRequest) GetProgramId() string {
@@ -2434,7 +2604,7 @@ type ScheduledTerms struct {
 
 func (x *ScheduledTerms) Reset() {
 	*x = ScheduledTerms{}
-	mi := &file_headwater_v1_program_proto_msgTypes[17]
+	mi := &file_headwater_v1_program_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2446,7 +2616,7 @@ func (x *ScheduledTerms) String() string {
 func (*ScheduledTerms) ProtoMessage() {}
 
 func (x *ScheduledTerms) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[17]
+	mi := &file_headwater_v1_program_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2459,7 +2629,7 @@ func (x *ScheduledTerms) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScheduledTerms.ProtoReflect.Descriptor instead.
 func (*ScheduledTerms) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{17}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ScheduledTerms) GetVersion() int32 {
@@ -2509,7 +2679,7 @@ type GetProgramResponse struct {
 
 func (x *GetProgramResponse) Reset() {
 	*x = GetProgramResponse{}
-	mi := &file_headwater_v1_program_proto_msgTypes[18]
+	mi := &file_headwater_v1_program_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2521,7 +2691,7 @@ func (x *GetProgramResponse) String() string {
 func (*GetProgramResponse) ProtoMessage() {}
 
 func (x *GetProgramResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[18]
+	mi := &file_headwater_v1_program_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2534,7 +2704,7 @@ func (x *GetProgramResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetProgramResponse.ProtoReflect.Descriptor instead.
 func (*GetProgramResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{18}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *GetProgramResponse) GetProgram() *Program {
@@ -2590,7 +2760,7 @@ type ListProgramsRequest struct {
 
 func (x *ListProgramsRequest) Reset() {
 	*x = ListProgramsRequest{}
-	mi := &file_headwater_v1_program_proto_msgTypes[19]
+	mi := &file_headwater_v1_program_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2602,7 +2772,7 @@ func (x *ListProgramsRequest) String() string {
 func (*ListProgramsRequest) ProtoMessage() {}
 
 func (x *ListProgramsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[19]
+	mi := &file_headwater_v1_program_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2615,7 +2785,7 @@ func (x *ListProgramsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListProgramsRequest.ProtoReflect.Descriptor instead.
 func (*ListProgramsRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{19}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ListProgramsRequest) GetPageSize() int32 {
@@ -2675,7 +2845,7 @@ type ListProgramsResponse struct {
 
 func (x *ListProgramsResponse) Reset() {
 	*x = ListProgramsResponse{}
-	mi := &file_headwater_v1_program_proto_msgTypes[20]
+	mi := &file_headwater_v1_program_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2687,7 +2857,7 @@ func (x *ListProgramsResponse) String() string {
 func (*ListProgramsResponse) ProtoMessage() {}
 
 func (x *ListProgramsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[20]
+	mi := &file_headwater_v1_program_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2700,7 +2870,7 @@ func (x *ListProgramsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListProgramsResponse.ProtoReflect.Descriptor instead.
 func (*ListProgramsResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{20}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ListProgramsResponse) GetPrograms() []*Program {
@@ -2760,7 +2930,7 @@ type UpdateProgramRequest struct {
 
 func (x *UpdateProgramRequest) Reset() {
 	*x = UpdateProgramRequest{}
-	mi := &file_headwater_v1_program_proto_msgTypes[21]
+	mi := &file_headwater_v1_program_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2772,7 +2942,7 @@ func (x *UpdateProgramRequest) String() string {
 func (*UpdateProgramRequest) ProtoMessage() {}
 
 func (x *UpdateProgramRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[21]
+	mi := &file_headwater_v1_program_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2785,7 +2955,7 @@ func (x *UpdateProgramRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateProgramRequest.ProtoReflect.Descriptor instead.
 func (*UpdateProgramRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{21}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *UpdateProgramRequest) GetRequestId() string {
@@ -2852,7 +3022,7 @@ type UpdateProgramResponse struct {
 
 func (x *UpdateProgramResponse) Reset() {
 	*x = UpdateProgramResponse{}
-	mi := &file_headwater_v1_program_proto_msgTypes[22]
+	mi := &file_headwater_v1_program_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2864,7 +3034,7 @@ func (x *UpdateProgramResponse) String() string {
 func (*UpdateProgramResponse) ProtoMessage() {}
 
 func (x *UpdateProgramResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[22]
+	mi := &file_headwater_v1_program_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2877,7 +3047,7 @@ func (x *UpdateProgramResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateProgramResponse.ProtoReflect.Descriptor instead.
 func (*UpdateProgramResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{22}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *UpdateProgramResponse) GetProgram() *Program {
@@ -2918,7 +3088,7 @@ type ArchiveProgramRequest struct {
 
 func (x *ArchiveProgramRequest) Reset() {
 	*x = ArchiveProgramRequest{}
-	mi := &file_headwater_v1_program_proto_msgTypes[23]
+	mi := &file_headwater_v1_program_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2930,7 +3100,7 @@ func (x *ArchiveProgramRequest) String() string {
 func (*ArchiveProgramRequest) ProtoMessage() {}
 
 func (x *ArchiveProgramRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[23]
+	mi := &file_headwater_v1_program_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2943,7 +3113,7 @@ func (x *ArchiveProgramRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ArchiveProgramRequest.ProtoReflect.Descriptor instead.
 func (*ArchiveProgramRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{23}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ArchiveProgramRequest) GetRequestId() string {
@@ -2980,7 +3150,7 @@ type ArchiveProgramResponse struct {
 
 func (x *ArchiveProgramResponse) Reset() {
 	*x = ArchiveProgramResponse{}
-	mi := &file_headwater_v1_program_proto_msgTypes[24]
+	mi := &file_headwater_v1_program_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2992,7 +3162,7 @@ func (x *ArchiveProgramResponse) String() string {
 func (*ArchiveProgramResponse) ProtoMessage() {}
 
 func (x *ArchiveProgramResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_program_proto_msgTypes[24]
+	mi := &file_headwater_v1_program_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3005,7 +3175,7 @@ func (x *ArchiveProgramResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ArchiveProgramResponse.ProtoReflect.Descriptor instead.
 func (*ArchiveProgramResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_program_proto_rawDescGZIP(), []int{24}
+	return file_headwater_v1_program_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ArchiveProgramResponse) GetProgram() *Program {
@@ -3081,7 +3251,14 @@ const file_headwater_v1_program_proto_rawDesc = "" +
 	"min_amount\x18\x02 \x01(\v2\x13.headwater.v1.MoneyR\tminAmount\x128\n" +
 	"\n" +
 	"commission\x18\x03 \x01(\v2\x18.headwater.v1.CommissionR\n" +
-	"commission\"\xda\b\n" +
+	"commission\"\xdd\x01\n" +
+	"\x0eThresholdBonus\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12,\n" +
+	"\x06period\x18\x02 \x01(\x0e2\x14.headwater.v1.PeriodR\x06period\x12$\n" +
+	"\x0emin_sale_count\x18\x03 \x01(\x03R\fminSaleCount\x122\n" +
+	"\n" +
+	"min_amount\x18\x04 \x01(\v2\x13.headwater.v1.MoneyR\tminAmount\x12/\n" +
+	"\x05bonus\x18\x05 \x01(\v2\x19.headwater.v1.RewardValueR\x05bonus\"\xd3\t\n" +
 	"\x05Terms\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x05R\aversion\x129\n" +
 	"\n" +
@@ -3092,7 +3269,8 @@ const file_headwater_v1_program_proto_rawDesc = "" +
 	"commission\x12-\n" +
 	"\x10hold_period_days\x18\x05 \x01(\x05H\x00R\x0eholdPeriodDays\x88\x01\x01\x12K\n" +
 	"\x11attribution_model\x18\x06 \x01(\x0e2\x1e.headwater.v1.AttributionModelR\x10attributionModel\x12;\n" +
-	"\x17attribution_window_days\x18\a \x01(\x05H\x01R\x15attributionWindowDays\x88\x01\x01\x12?\n" +
+	"\x17attribution_window_days\x18\a \x01(\x05H\x01R\x15attributionWindowDays\x88\x01\x01\x12,\n" +
+	"\x12new_customers_only\x18\x15 \x01(\bR\x10newCustomersOnly\x12?\n" +
 	"\n" +
 	"precedence\x18\b \x03(\x0e2\x1f.headwater.v1.AttributionSourceR\n" +
 	"precedence\x122\n" +
@@ -3108,7 +3286,8 @@ const file_headwater_v1_program_proto_rawDesc = "" +
 	"\rwithdraw_time\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\fwithdrawTime\x12L\n" +
 	"\x0fcustomer_reward\x18\x11 \x01(\v2#.headwater.v1.CustomerRewardPromiseR\x0ecustomerReward\x12D\n" +
 	"\x10enrollment_bonus\x18\x12 \x01(\v2\x19.headwater.v1.RewardValueR\x0fenrollmentBonus\x12,\n" +
-	"\x06ladder\x18\x13 \x01(\v2\x14.headwater.v1.LadderR\x06ladderB\x13\n" +
+	"\x06ladder\x18\x13 \x01(\v2\x14.headwater.v1.LadderR\x06ladder\x12I\n" +
+	"\x11threshold_bonuses\x18\x14 \x03(\v2\x1c.headwater.v1.ThresholdBonusR\x10thresholdBonusesB\x13\n" +
 	"\x11_hold_period_daysB\x1a\n" +
 	"\x18_attribution_window_days\"l\n" +
 	"\tAgreement\x12\x18\n" +
@@ -3256,13 +3435,14 @@ const file_headwater_v1_program_proto_rawDesc = "" +
 	"\x17TERMS_REACH_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15TERMS_REACH_NEW_SALES\x10\x01\x12\x1d\n" +
 	"\x19TERMS_REACH_NEW_CUSTOMERS\x10\x02\x12\x1e\n" +
-	"\x1aTERMS_REACH_NEW_AFFILIATES\x10\x03*\xae\x01\n" +
+	"\x1aTERMS_REACH_NEW_AFFILIATES\x10\x03*\xca\x01\n" +
 	"\x0fCommissionEvent\x12 \n" +
 	"\x1cCOMMISSION_EVENT_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15COMMISSION_EVENT_SALE\x10\x01\x12\x19\n" +
 	"\x15COMMISSION_EVENT_LEAD\x10\x02\x12 \n" +
 	"\x1cCOMMISSION_EVENT_APPOINTMENT\x10\x03\x12!\n" +
-	"\x1dCOMMISSION_EVENT_CUSTOM_EVENT\x10\x04*\x94\x05\n" +
+	"\x1dCOMMISSION_EVENT_CUSTOM_EVENT\x10\x04\x12\x1a\n" +
+	"\x16COMMISSION_EVENT_CLICK\x10\x05*\x8a\x06\n" +
 	"\x0eConditionField\x12\x1f\n" +
 	"\x1bCONDITION_FIELD_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16CONDITION_FIELD_AMOUNT\x10\x01\x12\x1c\n" +
@@ -3283,7 +3463,10 @@ const file_headwater_v1_program_proto_rawDesc = "" +
 	" CONDITION_FIELD_CUSTOMER_COUNTRY\x10\x0f\x12%\n" +
 	"!CONDITION_FIELD_AFFILIATE_COUNTRY\x10\x10\x12#\n" +
 	"\x1fCONDITION_FIELD_AFFILIATE_GROUP\x10\x11\x12\x1e\n" +
-	"\x1aCONDITION_FIELD_OCCUR_TIME\x10\x12*\xb5\x03\n" +
+	"\x1aCONDITION_FIELD_OCCUR_TIME\x10\x12\x12\x1e\n" +
+	"\x1aCONDITION_FIELD_COLLECTION\x10\x13\x12(\n" +
+	"$CONDITION_FIELD_AFFILIATE_SALE_COUNT\x10\x14\x12*\n" +
+	"&CONDITION_FIELD_AFFILIATE_SALES_AMOUNT\x10\x15*\xb5\x03\n" +
 	"\n" +
 	"Comparison\x12\x1a\n" +
 	"\x16COMPARISON_UNSPECIFIED\x10\x00\x12\x14\n" +
@@ -3326,11 +3509,13 @@ const file_headwater_v1_program_proto_rawDesc = "" +
 	"\fPERIOD_MONTH\x10\x03\x12\x12\n" +
 	"\x0ePERIOD_QUARTER\x10\x04\x12\x0f\n" +
 	"\vPERIOD_YEAR\x10\x05\x12\x13\n" +
-	"\x0fPERIOD_ALL_TIME\x10\x06*C\n" +
+	"\x0fPERIOD_ALL_TIME\x10\x06*z\n" +
 	"\n" +
 	"LadderMode\x12\x1b\n" +
 	"\x17LADDER_MODE_UNSPECIFIED\x10\x00\x12\x18\n" +
-	"\x14LADDER_MODE_LEVEL_UP\x10\x01BN\n" +
+	"\x14LADDER_MODE_LEVEL_UP\x10\x01\x12\x1b\n" +
+	"\x17LADDER_MODE_RETROACTIVE\x10\x02\x12\x18\n" +
+	"\x14LADDER_MODE_MARGINAL\x10\x03BN\n" +
 	"\x10dev.headwater.v1B\fProgramProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (
@@ -3346,7 +3531,7 @@ func file_headwater_v1_program_proto_rawDescGZIP() []byte {
 }
 
 var file_headwater_v1_program_proto_enumTypes = make([]protoimpl.EnumInfo, 10)
-var file_headwater_v1_program_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
+var file_headwater_v1_program_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_headwater_v1_program_proto_goTypes = []any{
 	(Rounding)(0),                  // 0: headwater.v1.Rounding
 	(TermsReach)(0),                // 1: headwater.v1.TermsReach
@@ -3365,114 +3550,119 @@ var file_headwater_v1_program_proto_goTypes = []any{
 	(*Cap)(nil),                    // 14: headwater.v1.Cap
 	(*Ladder)(nil),                 // 15: headwater.v1.Ladder
 	(*LadderStep)(nil),             // 16: headwater.v1.LadderStep
-	(*Terms)(nil),                  // 17: headwater.v1.Terms
-	(*Agreement)(nil),              // 18: headwater.v1.Agreement
-	(*WelcomeMail)(nil),            // 19: headwater.v1.WelcomeMail
-	(*ApplicationQuestion)(nil),    // 20: headwater.v1.ApplicationQuestion
-	(*ProgramInvitation)(nil),      // 21: headwater.v1.ProgramInvitation
-	(*Program)(nil),                // 22: headwater.v1.Program
-	(*CreateProgramRequest)(nil),   // 23: headwater.v1.CreateProgramRequest
-	(*CreateProgramResponse)(nil),  // 24: headwater.v1.CreateProgramResponse
-	(*ProgramMrr)(nil),             // 25: headwater.v1.ProgramMrr
-	(*GetProgramRequest)(nil),      // 26: headwater.v1.GetProgramRequest
-	(*ScheduledTerms)(nil),         // 27: headwater.v1.ScheduledTerms
-	(*GetProgramResponse)(nil),     // 28: headwater.v1.GetProgramResponse
-	(*ListProgramsRequest)(nil),    // 29: headwater.v1.ListProgramsRequest
-	(*ListProgramsResponse)(nil),   // 30: headwater.v1.ListProgramsResponse
-	(*UpdateProgramRequest)(nil),   // 31: headwater.v1.UpdateProgramRequest
-	(*UpdateProgramResponse)(nil),  // 32: headwater.v1.UpdateProgramResponse
-	(*ArchiveProgramRequest)(nil),  // 33: headwater.v1.ArchiveProgramRequest
-	(*ArchiveProgramResponse)(nil), // 34: headwater.v1.ArchiveProgramResponse
-	nil,                            // 35: headwater.v1.Program.MetadataEntry
-	nil,                            // 36: headwater.v1.CreateProgramRequest.MetadataEntry
-	nil,                            // 37: headwater.v1.ListProgramsRequest.MetadataEntry
-	(*Money)(nil),                  // 38: headwater.v1.Money
-	(*timestamppb.Timestamp)(nil),  // 39: google.protobuf.Timestamp
-	(AttributionModel)(0),          // 40: headwater.v1.AttributionModel
-	(AttributionSource)(0),         // 41: headwater.v1.AttributionSource
-	(*CustomerRewardPromise)(nil),  // 42: headwater.v1.CustomerRewardPromise
-	(*RewardValue)(nil),            // 43: headwater.v1.RewardValue
-	(*Warning)(nil),                // 44: headwater.v1.Warning
-	(ListOrder)(0),                 // 45: headwater.v1.ListOrder
-	(*fieldmaskpb.FieldMask)(nil),  // 46: google.protobuf.FieldMask
+	(*ThresholdBonus)(nil),         // 17: headwater.v1.ThresholdBonus
+	(*Terms)(nil),                  // 18: headwater.v1.Terms
+	(*Agreement)(nil),              // 19: headwater.v1.Agreement
+	(*WelcomeMail)(nil),            // 20: headwater.v1.WelcomeMail
+	(*ApplicationQuestion)(nil),    // 21: headwater.v1.ApplicationQuestion
+	(*ProgramInvitation)(nil),      // 22: headwater.v1.ProgramInvitation
+	(*Program)(nil),                // 23: headwater.v1.Program
+	(*CreateProgramRequest)(nil),   // 24: headwater.v1.CreateProgramRequest
+	(*CreateProgramResponse)(nil),  // 25: headwater.v1.CreateProgramResponse
+	(*ProgramMrr)(nil),             // 26: headwater.v1.ProgramMrr
+	(*GetProgramRequest)(nil),      // 27: headwater.v1.GetProgramRequest
+	(*ScheduledTerms)(nil),         // 28: headwater.v1.ScheduledTerms
+	(*GetProgramResponse)(nil),     // 29: headwater.v1.GetProgramResponse
+	(*ListProgramsRequest)(nil),    // 30: headwater.v1.ListProgramsRequest
+	(*ListProgramsResponse)(nil),   // 31: headwater.v1.ListProgramsResponse
+	(*UpdateProgramRequest)(nil),   // 32: headwater.v1.UpdateProgramRequest
+	(*UpdateProgramResponse)(nil),  // 33: headwater.v1.UpdateProgramResponse
+	(*ArchiveProgramRequest)(nil),  // 34: headwater.v1.ArchiveProgramRequest
+	(*ArchiveProgramResponse)(nil), // 35: headwater.v1.ArchiveProgramResponse
+	nil,                            // 36: headwater.v1.Program.MetadataEntry
+	nil,                            // 37: headwater.v1.CreateProgramRequest.MetadataEntry
+	nil,                            // 38: headwater.v1.ListProgramsRequest.MetadataEntry
+	(*Money)(nil),                  // 39: headwater.v1.Money
+	(*timestamppb.Timestamp)(nil),  // 40: google.protobuf.Timestamp
+	(*RewardValue)(nil),            // 41: headwater.v1.RewardValue
+	(AttributionModel)(0),          // 42: headwater.v1.AttributionModel
+	(AttributionSource)(0),         // 43: headwater.v1.AttributionSource
+	(*CustomerRewardPromise)(nil),  // 44: headwater.v1.CustomerRewardPromise
+	(*Warning)(nil),                // 45: headwater.v1.Warning
+	(ListOrder)(0),                 // 46: headwater.v1.ListOrder
+	(*fieldmaskpb.FieldMask)(nil),  // 47: google.protobuf.FieldMask
 }
 var file_headwater_v1_program_proto_depIdxs = []int32{
-	38, // 0: headwater.v1.Commission.flat:type_name -> headwater.v1.Money
+	39, // 0: headwater.v1.Commission.flat:type_name -> headwater.v1.Money
 	11, // 1: headwater.v1.Condition.all_of:type_name -> headwater.v1.Condition
 	11, // 2: headwater.v1.Condition.any_of:type_name -> headwater.v1.Condition
 	3,  // 3: headwater.v1.Condition.field:type_name -> headwater.v1.ConditionField
 	4,  // 4: headwater.v1.Condition.comparison:type_name -> headwater.v1.Comparison
 	2,  // 5: headwater.v1.CommissionRule.event_kind:type_name -> headwater.v1.CommissionEvent
 	11, // 6: headwater.v1.CommissionRule.condition:type_name -> headwater.v1.Condition
-	39, // 7: headwater.v1.CommissionRule.start_time:type_name -> google.protobuf.Timestamp
-	39, // 8: headwater.v1.CommissionRule.end_time:type_name -> google.protobuf.Timestamp
+	40, // 7: headwater.v1.CommissionRule.start_time:type_name -> google.protobuf.Timestamp
+	40, // 8: headwater.v1.CommissionRule.end_time:type_name -> google.protobuf.Timestamp
 	10, // 9: headwater.v1.CommissionRule.commission:type_name -> headwater.v1.Commission
-	38, // 10: headwater.v1.CommissionRule.first_sale_bonus:type_name -> headwater.v1.Money
+	39, // 10: headwater.v1.CommissionRule.first_sale_bonus:type_name -> headwater.v1.Money
 	6,  // 11: headwater.v1.UplineLevel.basis:type_name -> headwater.v1.UplineBasis
 	7,  // 12: headwater.v1.Cap.scope:type_name -> headwater.v1.CapScope
 	8,  // 13: headwater.v1.Cap.period:type_name -> headwater.v1.Period
-	38, // 14: headwater.v1.Cap.maximum:type_name -> headwater.v1.Money
+	39, // 14: headwater.v1.Cap.maximum:type_name -> headwater.v1.Money
 	9,  // 15: headwater.v1.Ladder.mode:type_name -> headwater.v1.LadderMode
 	8,  // 16: headwater.v1.Ladder.period:type_name -> headwater.v1.Period
 	16, // 17: headwater.v1.Ladder.steps:type_name -> headwater.v1.LadderStep
-	38, // 18: headwater.v1.LadderStep.min_amount:type_name -> headwater.v1.Money
+	39, // 18: headwater.v1.LadderStep.min_amount:type_name -> headwater.v1.Money
 	10, // 19: headwater.v1.LadderStep.commission:type_name -> headwater.v1.Commission
-	39, // 20: headwater.v1.Terms.start_time:type_name -> google.protobuf.Timestamp
-	1,  // 21: headwater.v1.Terms.reach:type_name -> headwater.v1.TermsReach
-	10, // 22: headwater.v1.Terms.commission:type_name -> headwater.v1.Commission
-	40, // 23: headwater.v1.Terms.attribution_model:type_name -> headwater.v1.AttributionModel
-	41, // 24: headwater.v1.Terms.precedence:type_name -> headwater.v1.AttributionSource
-	0,  // 25: headwater.v1.Terms.rounding:type_name -> headwater.v1.Rounding
-	12, // 26: headwater.v1.Terms.rules:type_name -> headwater.v1.CommissionRule
-	13, // 27: headwater.v1.Terms.upline_levels:type_name -> headwater.v1.UplineLevel
-	14, // 28: headwater.v1.Terms.caps:type_name -> headwater.v1.Cap
-	39, // 29: headwater.v1.Terms.end_time:type_name -> google.protobuf.Timestamp
-	39, // 30: headwater.v1.Terms.create_time:type_name -> google.protobuf.Timestamp
-	39, // 31: headwater.v1.Terms.withdraw_time:type_name -> google.protobuf.Timestamp
-	42, // 32: headwater.v1.Terms.customer_reward:type_name -> headwater.v1.CustomerRewardPromise
-	43, // 33: headwater.v1.Terms.enrollment_bonus:type_name -> headwater.v1.RewardValue
-	15, // 34: headwater.v1.Terms.ladder:type_name -> headwater.v1.Ladder
-	39, // 35: headwater.v1.ProgramInvitation.expire_time:type_name -> google.protobuf.Timestamp
-	5,  // 36: headwater.v1.Program.state:type_name -> headwater.v1.ProgramState
-	17, // 37: headwater.v1.Program.terms:type_name -> headwater.v1.Terms
-	39, // 38: headwater.v1.Program.create_time:type_name -> google.protobuf.Timestamp
-	39, // 39: headwater.v1.Program.update_time:type_name -> google.protobuf.Timestamp
-	18, // 40: headwater.v1.Program.agreement:type_name -> headwater.v1.Agreement
-	20, // 41: headwater.v1.Program.questions:type_name -> headwater.v1.ApplicationQuestion
-	21, // 42: headwater.v1.Program.invitations:type_name -> headwater.v1.ProgramInvitation
-	19, // 43: headwater.v1.Program.welcome_mail:type_name -> headwater.v1.WelcomeMail
-	35, // 44: headwater.v1.Program.metadata:type_name -> headwater.v1.Program.MetadataEntry
-	17, // 45: headwater.v1.CreateProgramRequest.terms:type_name -> headwater.v1.Terms
-	18, // 46: headwater.v1.CreateProgramRequest.agreement:type_name -> headwater.v1.Agreement
-	20, // 47: headwater.v1.CreateProgramRequest.questions:type_name -> headwater.v1.ApplicationQuestion
-	21, // 48: headwater.v1.CreateProgramRequest.invitations:type_name -> headwater.v1.ProgramInvitation
-	19, // 49: headwater.v1.CreateProgramRequest.welcome_mail:type_name -> headwater.v1.WelcomeMail
-	36, // 50: headwater.v1.CreateProgramRequest.metadata:type_name -> headwater.v1.CreateProgramRequest.MetadataEntry
-	22, // 51: headwater.v1.CreateProgramResponse.program:type_name -> headwater.v1.Program
-	44, // 52: headwater.v1.CreateProgramResponse.warnings:type_name -> headwater.v1.Warning
-	38, // 53: headwater.v1.ProgramMrr.mrr:type_name -> headwater.v1.Money
-	39, // 54: headwater.v1.ScheduledTerms.start_time:type_name -> google.protobuf.Timestamp
-	39, // 55: headwater.v1.ScheduledTerms.end_time:type_name -> google.protobuf.Timestamp
-	1,  // 56: headwater.v1.ScheduledTerms.reach:type_name -> headwater.v1.TermsReach
-	22, // 57: headwater.v1.GetProgramResponse.program:type_name -> headwater.v1.Program
-	25, // 58: headwater.v1.GetProgramResponse.mrr_by_currency:type_name -> headwater.v1.ProgramMrr
-	27, // 59: headwater.v1.GetProgramResponse.scheduled_terms:type_name -> headwater.v1.ScheduledTerms
-	45, // 60: headwater.v1.ListProgramsRequest.order:type_name -> headwater.v1.ListOrder
-	5,  // 61: headwater.v1.ListProgramsRequest.states:type_name -> headwater.v1.ProgramState
-	37, // 62: headwater.v1.ListProgramsRequest.metadata:type_name -> headwater.v1.ListProgramsRequest.MetadataEntry
-	22, // 63: headwater.v1.ListProgramsResponse.programs:type_name -> headwater.v1.Program
-	22, // 64: headwater.v1.UpdateProgramRequest.program:type_name -> headwater.v1.Program
-	46, // 65: headwater.v1.UpdateProgramRequest.update_mask:type_name -> google.protobuf.FieldMask
-	39, // 66: headwater.v1.UpdateProgramRequest.terms_start_time:type_name -> google.protobuf.Timestamp
-	39, // 67: headwater.v1.UpdateProgramRequest.terms_end_time:type_name -> google.protobuf.Timestamp
-	22, // 68: headwater.v1.UpdateProgramResponse.program:type_name -> headwater.v1.Program
-	44, // 69: headwater.v1.UpdateProgramResponse.warnings:type_name -> headwater.v1.Warning
-	22, // 70: headwater.v1.ArchiveProgramResponse.program:type_name -> headwater.v1.Program
-	71, // [71:71] is the sub-list for method output_type
-	71, // [71:71] is the sub-list for method input_type
-	71, // [71:71] is the sub-list for extension type_name
-	71, // [71:71] is the sub-list for extension extendee
-	0,  // [0:71] is the sub-list for field type_name
+	8,  // 20: headwater.v1.ThresholdBonus.period:type_name -> headwater.v1.Period
+	39, // 21: headwater.v1.ThresholdBonus.min_amount:type_name -> headwater.v1.Money
+	41, // 22: headwater.v1.ThresholdBonus.bonus:type_name -> headwater.v1.RewardValue
+	40, // 23: headwater.v1.Terms.start_time:type_name -> google.protobuf.Timestamp
+	1,  // 24: headwater.v1.Terms.reach:type_name -> headwater.v1.TermsReach
+	10, // 25: headwater.v1.Terms.commission:type_name -> headwater.v1.Commission
+	42, // 26: headwater.v1.Terms.attribution_model:type_name -> headwater.v1.AttributionModel
+	43, // 27: headwater.v1.Terms.precedence:type_name -> headwater.v1.AttributionSource
+	0,  // 28: headwater.v1.Terms.rounding:type_name -> headwater.v1.Rounding
+	12, // 29: headwater.v1.Terms.rules:type_name -> headwater.v1.CommissionRule
+	13, // 30: headwater.v1.Terms.upline_levels:type_name -> headwater.v1.UplineLevel
+	14, // 31: headwater.v1.Terms.caps:type_name -> headwater.v1.Cap
+	40, // 32: headwater.v1.Terms.end_time:type_name -> google.protobuf.Timestamp
+	40, // 33: headwater.v1.Terms.create_time:type_name -> google.protobuf.Timestamp
+	40, // 34: headwater.v1.Terms.withdraw_time:type_name -> google.protobuf.Timestamp
+	44, // 35: headwater.v1.Terms.customer_reward:type_name -> headwater.v1.CustomerRewardPromise
+	41, // 36: headwater.v1.Terms.enrollment_bonus:type_name -> headwater.v1.RewardValue
+	15, // 37: headwater.v1.Terms.ladder:type_name -> headwater.v1.Ladder
+	17, // 38: headwater.v1.Terms.threshold_bonuses:type_name -> headwater.v1.ThresholdBonus
+	40, // 39: headwater.v1.ProgramInvitation.expire_time:type_name -> google.protobuf.Timestamp
+	5,  // 40: headwater.v1.Program.state:type_name -> headwater.v1.ProgramState
+	18, // 41: headwater.v1.Program.terms:type_name -> headwater.v1.Terms
+	40, // 42: headwater.v1.Program.create_time:type_name -> google.protobuf.Timestamp
+	40, // 43: headwater.v1.Program.update_time:type_name -> google.protobuf.Timestamp
+	19, // 44: headwater.v1.Program.agreement:type_name -> headwater.v1.Agreement
+	21, // 45: headwater.v1.Program.questions:type_name -> headwater.v1.ApplicationQuestion
+	22, // 46: headwater.v1.Program.invitations:type_name -> headwater.v1.ProgramInvitation
+	20, // 47: headwater.v1.Program.welcome_mail:type_name -> headwater.v1.WelcomeMail
+	36, // 48: headwater.v1.Program.metadata:type_name -> headwater.v1.Program.MetadataEntry
+	18, // 49: headwater.v1.CreateProgramRequest.terms:type_name -> headwater.v1.Terms
+	19, // 50: headwater.v1.CreateProgramRequest.agreement:type_name -> headwater.v1.Agreement
+	21, // 51: headwater.v1.CreateProgramRequest.questions:type_name -> headwater.v1.ApplicationQuestion
+	22, // 52: headwater.v1.CreateProgramRequest.invitations:type_name -> headwater.v1.ProgramInvitation
+	20, // 53: headwater.v1.CreateProgramRequest.welcome_mail:type_name -> headwater.v1.WelcomeMail
+	37, // 54: headwater.v1.CreateProgramRequest.metadata:type_name -> headwater.v1.CreateProgramRequest.MetadataEntry
+	23, // 55: headwater.v1.CreateProgramResponse.program:type_name -> headwater.v1.Program
+	45, // 56: headwater.v1.CreateProgramResponse.warnings:type_name -> headwater.v1.Warning
+	39, // 57: headwater.v1.ProgramMrr.mrr:type_name -> headwater.v1.Money
+	40, // 58: headwater.v1.ScheduledTerms.start_time:type_name -> google.protobuf.Timestamp
+	40, // 59: headwater.v1.ScheduledTerms.end_time:type_name -> google.protobuf.Timestamp
+	1,  // 60: headwater.v1.ScheduledTerms.reach:type_name -> headwater.v1.TermsReach
+	23, // 61: headwater.v1.GetProgramResponse.program:type_name -> headwater.v1.Program
+	26, // 62: headwater.v1.GetProgramResponse.mrr_by_currency:type_name -> headwater.v1.ProgramMrr
+	28, // 63: headwater.v1.GetProgramResponse.scheduled_terms:type_name -> headwater.v1.ScheduledTerms
+	46, // 64: headwater.v1.ListProgramsRequest.order:type_name -> headwater.v1.ListOrder
+	5,  // 65: headwater.v1.ListProgramsRequest.states:type_name -> headwater.v1.ProgramState
+	38, // 66: headwater.v1.ListProgramsRequest.metadata:type_name -> headwater.v1.ListProgramsRequest.MetadataEntry
+	23, // 67: headwater.v1.ListProgramsResponse.programs:type_name -> headwater.v1.Program
+	23, // 68: headwater.v1.UpdateProgramRequest.program:type_name -> headwater.v1.Program
+	47, // 69: headwater.v1.UpdateProgramRequest.update_mask:type_name -> google.protobuf.FieldMask
+	40, // 70: headwater.v1.UpdateProgramRequest.terms_start_time:type_name -> google.protobuf.Timestamp
+	40, // 71: headwater.v1.UpdateProgramRequest.terms_end_time:type_name -> google.protobuf.Timestamp
+	23, // 72: headwater.v1.UpdateProgramResponse.program:type_name -> headwater.v1.Program
+	45, // 73: headwater.v1.UpdateProgramResponse.warnings:type_name -> headwater.v1.Warning
+	23, // 74: headwater.v1.ArchiveProgramResponse.program:type_name -> headwater.v1.Program
+	75, // [75:75] is the sub-list for method output_type
+	75, // [75:75] is the sub-list for method input_type
+	75, // [75:75] is the sub-list for extension type_name
+	75, // [75:75] is the sub-list for extension extendee
+	0,  // [0:75] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_program_proto_init() }
@@ -3488,15 +3678,15 @@ func file_headwater_v1_program_proto_init() {
 		(*Commission_PercentPpm)(nil),
 		(*Commission_Flat)(nil),
 	}
-	file_headwater_v1_program_proto_msgTypes[7].OneofWrappers = []any{}
-	file_headwater_v1_program_proto_msgTypes[20].OneofWrappers = []any{}
+	file_headwater_v1_program_proto_msgTypes[8].OneofWrappers = []any{}
+	file_headwater_v1_program_proto_msgTypes[21].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_program_proto_rawDesc), len(file_headwater_v1_program_proto_rawDesc)),
 			NumEnums:      10,
-			NumMessages:   28,
+			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

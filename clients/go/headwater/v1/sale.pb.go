@@ -88,7 +88,12 @@ type RecordSaleRequest struct {
 	Lines []*SaleLine `protobuf:"bytes,19,rep,name=lines,proto3" json:"lines,omitempty"`
 	// The country of the customer: an ISO 3166-1 code of two letters, such as `US`, in any case. Stored with the sale and with the lead. A wrong
 	// one is left out with a warning. Empty: commission rules use the country that the lead has.
-	CountryCode   string `protobuf:"bytes,20,opt,name=country_code,json=countryCode,proto3" json:"country_code,omitempty"`
+	CountryCode string `protobuf:"bytes,20,opt,name=country_code,json=countryCode,proto3" json:"country_code,omitempty"`
+	// The collections of the shop that the item is in, such as `shirts` or `summer-sale`: up to 20, each of 1 to 128 characters, exactly as
+	// commission rules compare them with COLLECTION. Kept with the sale in order and each once, so a later change of the shop's collections
+	// changes no reward. Longer ones, and those after the first 20 in order, are left out with a warning. Lines may have collections of their
+	// own. Optional.
+	Collections   []string `protobuf:"bytes,21,rep,name=collections,proto3" json:"collections,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -263,6 +268,13 @@ func (x *RecordSaleRequest) GetCountryCode() string {
 	return ""
 }
 
+func (x *RecordSaleRequest) GetCollections() []string {
+	if x != nil {
+		return x.Collections
+	}
+	return nil
+}
+
 // The answer of RecordSale.
 type RecordSaleResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -377,7 +389,7 @@ var File_headwater_v1_sale_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_sale_proto_rawDesc = "" +
 	"\n" +
-	"\x17headwater/v1/sale.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\"headwater/v1/customer_reward.proto\x1a\x17headwater/v1/line.proto\x1a\x19headwater/v1/reward.proto\"\x91\x06\n" +
+	"\x17headwater/v1/sale.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\"headwater/v1/customer_reward.proto\x1a\x17headwater/v1/line.proto\x1a\x19headwater/v1/reward.proto\"\xb3\x06\n" +
 	"\x11RecordSaleRequest\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\x14\n" +
 	"\x05email\x18\x02 \x01(\tR\x05email\x12\x1f\n" +
@@ -403,7 +415,8 @@ const file_headwater_v1_sale_proto_rawDesc = "" +
 	"\bitem_sku\x18\x11 \x01(\tR\aitemSku\x12I\n" +
 	"\bmetadata\x18\x12 \x03(\v2-.headwater.v1.RecordSaleRequest.MetadataEntryR\bmetadata\x12,\n" +
 	"\x05lines\x18\x13 \x03(\v2\x16.headwater.v1.SaleLineR\x05lines\x12!\n" +
-	"\fcountry_code\x18\x14 \x01(\tR\vcountryCode\x1a;\n" +
+	"\fcountry_code\x18\x14 \x01(\tR\vcountryCode\x12 \n" +
+	"\vcollections\x18\x15 \x03(\tR\vcollections\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x8a\x03\n" +

@@ -31,7 +31,8 @@ type SimulateTermsRequest struct {
 	ProgramId string `protobuf:"bytes,1,opt,name=program_id,json=programId,proto3" json:"program_id,omitempty"`
 	// The proposed terms, with the defaults and limits that UpdateProgram has. `version` and `start_time` are not read. Required. Unless there is a
 	// `sample_sale`, terms are refused if the order in which all events were told decides what their `caps` pay, and so is a program that has such a
-	// version: several caps of customers and affiliates, a cap of the program, caps with `upline_levels`, and one cap with two maxima.
+	// version: several caps of customers and affiliates, a cap of the program, caps with `upline_levels`, with a `ladder` or with rules for clicks, and one
+	// cap with two maxima. Sales climb a LEVEL_UP `ladder` in the order in which they were told, up to 200,000 times. Clicks are not simulated.
 	Terms *Terms `protobuf:"bytes,2,opt,name=terms,proto3" json:"terms,omitempty"`
 	// The proposed terms stand in place of the terms in force from this time on. Not later than now. Not set: from the start of the version
 	// that is in force now, and if this is version 1, also for events from before the program existed.

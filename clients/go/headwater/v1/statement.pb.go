@@ -332,7 +332,11 @@ type StatementLine struct {
 	// The id of the payout that the line is about. Empty for a line about a reward.
 	PayoutId string `protobuf:"bytes,15,opt,name=payout_id,json=payoutId,proto3" json:"payout_id,omitempty"`
 	// The id of the submission to a bounty that the reward pays. Empty for all other rewards.
-	SubmissionId  string `protobuf:"bytes,16,opt,name=submission_id,json=submissionId,proto3" json:"submission_id,omitempty"`
+	SubmissionId string `protobuf:"bytes,16,opt,name=submission_id,json=submissionId,proto3" json:"submission_id,omitempty"`
+	// The click that the reward pays for. Not set for all other rewards.
+	Click *RewardClick `protobuf:"bytes,17,opt,name=click,proto3" json:"click,omitempty"`
+	// The rule behind a threshold bonus, and behind a reward that takes one back, see `Reward.threshold`. Not set for all other rewards.
+	Threshold     *ThresholdReached `protobuf:"bytes,18,opt,name=threshold,proto3" json:"threshold,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -479,6 +483,20 @@ func (x *StatementLine) GetSubmissionId() string {
 	return ""
 }
 
+func (x *StatementLine) GetClick() *RewardClick {
+	if x != nil {
+		return x.Click
+	}
+	return nil
+}
+
+func (x *StatementLine) GetThreshold() *ThresholdReached {
+	if x != nil {
+		return x.Threshold
+	}
+	return nil
+}
+
 // The answer of CalculateCommissions. In each unit and currency `opening_balances` and the `change` of all lines add up to
 // `closing_balances`, exactly. Every page has the same balances.
 type CalculateCommissionsResponse struct {
@@ -605,7 +623,7 @@ const file_headwater_v1_statement_proto_rawDesc = "" +
 	"occur_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\toccurTime\x12\x19\n" +
 	"\border_id\x18\x05 \x01(\tR\aorderId\x12!\n" +
 	"\forder_number\x18\x06 \x01(\tR\vorderNumber\x12\x1b\n" +
-	"\trefund_id\x18\a \x01(\tR\brefundId\"\xd2\x05\n" +
+	"\trefund_id\x18\a \x01(\tR\brefundId\"\xc1\x06\n" +
 	"\rStatementLine\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x03R\bsequence\x127\n" +
 	"\tpost_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\bpostTime\x122\n" +
@@ -627,7 +645,9 @@ const file_headwater_v1_statement_proto_rawDesc = "" +
 	"denyReason\x12.\n" +
 	"\x13bonus_terms_version\x18\x0e \x01(\x05R\x11bonusTermsVersion\x12\x1b\n" +
 	"\tpayout_id\x18\x0f \x01(\tR\bpayoutId\x12#\n" +
-	"\rsubmission_id\x18\x10 \x01(\tR\fsubmissionId\"\x92\x03\n" +
+	"\rsubmission_id\x18\x10 \x01(\tR\fsubmissionId\x12/\n" +
+	"\x05click\x18\x11 \x01(\v2\x19.headwater.v1.RewardClickR\x05click\x12<\n" +
+	"\tthreshold\x18\x12 \x01(\v2\x1e.headwater.v1.ThresholdReachedR\tthreshold\"\x92\x03\n" +
 	"\x1cCalculateCommissionsResponse\x12!\n" +
 	"\faffiliate_id\x18\x01 \x01(\tR\vaffiliateId\x129\n" +
 	"\n" +
@@ -666,6 +686,8 @@ var file_headwater_v1_statement_proto_goTypes = []any{
 	(*Balance)(nil),                      // 10: headwater.v1.Balance
 	(*RewardValue)(nil),                  // 11: headwater.v1.RewardValue
 	(*RewardCalculation)(nil),            // 12: headwater.v1.RewardCalculation
+	(*RewardClick)(nil),                  // 13: headwater.v1.RewardClick
+	(*ThresholdReached)(nil),             // 14: headwater.v1.ThresholdReached
 }
 var file_headwater_v1_statement_proto_depIdxs = []int32{
 	5,  // 0: headwater.v1.CalculateCommissionsRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
@@ -679,16 +701,18 @@ var file_headwater_v1_statement_proto_depIdxs = []int32{
 	11, // 8: headwater.v1.StatementLine.reward_value:type_name -> headwater.v1.RewardValue
 	12, // 9: headwater.v1.StatementLine.calculation:type_name -> headwater.v1.RewardCalculation
 	2,  // 10: headwater.v1.StatementLine.conversion:type_name -> headwater.v1.StatementConversion
-	8,  // 11: headwater.v1.CalculateCommissionsResponse.start_time:type_name -> google.protobuf.Timestamp
-	8,  // 12: headwater.v1.CalculateCommissionsResponse.end_time:type_name -> google.protobuf.Timestamp
-	10, // 13: headwater.v1.CalculateCommissionsResponse.opening_balances:type_name -> headwater.v1.Balance
-	10, // 14: headwater.v1.CalculateCommissionsResponse.closing_balances:type_name -> headwater.v1.Balance
-	3,  // 15: headwater.v1.CalculateCommissionsResponse.lines:type_name -> headwater.v1.StatementLine
-	16, // [16:16] is the sub-list for method output_type
-	16, // [16:16] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	13, // 11: headwater.v1.StatementLine.click:type_name -> headwater.v1.RewardClick
+	14, // 12: headwater.v1.StatementLine.threshold:type_name -> headwater.v1.ThresholdReached
+	8,  // 13: headwater.v1.CalculateCommissionsResponse.start_time:type_name -> google.protobuf.Timestamp
+	8,  // 14: headwater.v1.CalculateCommissionsResponse.end_time:type_name -> google.protobuf.Timestamp
+	10, // 15: headwater.v1.CalculateCommissionsResponse.opening_balances:type_name -> headwater.v1.Balance
+	10, // 16: headwater.v1.CalculateCommissionsResponse.closing_balances:type_name -> headwater.v1.Balance
+	3,  // 17: headwater.v1.CalculateCommissionsResponse.lines:type_name -> headwater.v1.StatementLine
+	18, // [18:18] is the sub-list for method output_type
+	18, // [18:18] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_statement_proto_init() }

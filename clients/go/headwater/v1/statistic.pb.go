@@ -240,7 +240,7 @@ type StatisticRow struct {
 	// The amounts of the counted refunds, one for each currency, positive.
 	RefundAmounts []*Money `protobuf:"bytes,11,rep,name=refund_amounts,json=refundAmounts,proto3" json:"refund_amounts,omitempty"`
 	// The rewards, one sum for each unit and currency, less what was taken back. Rewards of all states count, apart from denied ones. A
-	// reward counts on the day of its conversion, so what a refund takes back is on the day of the refund, and a sum may be negative. A
+	// reward counts on the day of its conversion or click, so what a refund takes back is on the day of the refund, and a sum may be negative. A
 	// reward that a person created counts on the day on which it was created.
 	Rewards []*RewardValue `protobuf:"bytes,12,rep,name=rewards,proto3" json:"rewards,omitempty"`
 	// How many appointments are credited.

@@ -32,6 +32,7 @@ export * from "./headwater/v1/line_pb.js";
 export * from "./headwater/v1/link_pb.js";
 export * from "./headwater/v1/offer_pb.js";
 export * from "./headwater/v1/payout_pb.js";
+export * from "./headwater/v1/payout_run_pb.js";
 export * from "./headwater/v1/payout_service_pb.js";
 export * from "./headwater/v1/program_pb.js";
 export * from "./headwater/v1/refund_pb.js";

@@ -73,6 +73,7 @@ class Account(_message.Message):
     TIME_ZONE_FIELD_NUMBER: _builtins.int
     CALLS_PER_MINUTE_FIELD_NUMBER: _builtins.int
     PENDING_EMAIL_FIELD_NUMBER: _builtins.int
+    PAYOUT_POLICY_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id, `acc_` and 32 hexadecimal digits."""
     display_name: _builtins.str
@@ -113,6 +114,10 @@ class Account(_message.Message):
     def email_verify_time(self) -> _timestamp_pb2.Timestamp:
         """When VerifyAccountEmail verified the email address. Not set for an address that was not verified."""
 
+    @_builtins.property
+    def payout_policy(self) -> Global___PayoutPolicy:
+        """How the account pays its affiliates. Not set: what is approved is due at once, and payouts need no approval."""
+
     def __init__(
         self,
         *,
@@ -129,14 +134,48 @@ class Account(_message.Message):
         time_zone: _builtins.str = ...,
         calls_per_minute: _builtins.int = ...,
         pending_email: _builtins.str = ...,
+        payout_policy: Global___PayoutPolicy | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "email_verify_time", b"email_verify_time", "suspend_time", b"suspend_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "email_verify_time", b"email_verify_time", "payout_policy", b"payout_policy", "suspend_time", b"suspend_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls_per_minute", b"calls_per_minute", "create_time", b"create_time", "display_name", b"display_name", "email", b"email", "email_verify_time", b"email_verify_time", "id", b"id", "max_active_coupons_per_affiliate", b"max_active_coupons_per_affiliate", "pending_email", b"pending_email", "state", b"state", "suspend_time", b"suspend_time", "suspension_reason", b"suspension_reason", "time_zone", b"time_zone", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls_per_minute", b"calls_per_minute", "create_time", b"create_time", "display_name", b"display_name", "email", b"email", "email_verify_time", b"email_verify_time", "id", b"id", "max_active_coupons_per_affiliate", b"max_active_coupons_per_affiliate", "payout_policy", b"payout_policy", "pending_email", b"pending_email", "state", b"state", "suspend_time", b"suspend_time", "suspension_reason", b"suspension_reason", "time_zone", b"time_zone", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Account: _TypeAlias = Account  # noqa: Y015
+
+@_typing.final
+class PayoutPolicy(_message.Message):
+    """How an account pays its affiliates."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NET_DAYS_FIELD_NUMBER: _builtins.int
+    APPROVAL_ABOVE_FIELD_NUMBER: _builtins.int
+    net_days: _builtins.int
+    """How many days of 24 hours after its approval a reward is due, 0 to 366. CreatePayout pays what is due, unless it names rewards. A change
+    counts at once, for rewards that were approved before too.
+    """
+    @_builtins.property
+    def approval_above(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Money]:
+        """The largest payouts that need no approval, at most 50, each in another currency. A payout above the amount of its currency needs the
+        approval of another key than the one that created it. If there are any amounts, a payout in a currency without one needs an approval
+        too. A change counts for payouts that are created after it.
+        """
+
+    def __init__(
+        self,
+        *,
+        net_days: _builtins.int = ...,
+        approval_above: _abc.Iterable[_common_pb2.Money] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_above", b"approval_above", "net_days", b"net_days"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PayoutPolicy: _TypeAlias = PayoutPolicy  # noqa: Y015
 
 @_typing.final
 class RegisterAccountRequest(_message.Message):
@@ -285,7 +324,8 @@ class UpdateAccountRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """The fields to change: any of `display_name`, `email`, `max_active_coupons_per_affiliate` and `time_zone`.
+        """The fields to change: any of `display_name`, `email`, `max_active_coupons_per_affiliate`,
+        `payout_policy` and `time_zone`. A policy is replaced as a whole.
         Required.
         """
 

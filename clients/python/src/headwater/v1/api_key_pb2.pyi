@@ -43,7 +43,9 @@ class _ApiKeyKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ApiKeyKind
     API_KEY_KIND_READ: _ApiKeyKind.ValueType  # 4
     """Reads everything in the account, including the feed. Changes nothing, and checks no passwords."""
     API_KEY_KIND_PAYOUT: _ApiKeyKind.ValueType  # 5
-    """Reads affiliates, rewards, balances, payouts, the ledger and statistics, and marks rewards as paid, for payout tools. Changes nothing else."""
+    """Reads affiliates, rewards, balances, payouts, the ledger and statistics, marks rewards as paid, and creates, approves, confirms and cancels
+    payouts, for payout tools. Changes nothing else.
+    """
     API_KEY_KIND_PUBLISHABLE: _ApiKeyKind.ValueType  # 6
     """Records clicks with RecordClick, nothing else. Its text may be public, for example in a web page."""
     API_KEY_KIND_INVITATION: _ApiKeyKind.ValueType  # 7
@@ -70,7 +72,9 @@ API_KEY_KIND_TRACKING: ApiKeyKind.ValueType  # 3
 API_KEY_KIND_READ: ApiKeyKind.ValueType  # 4
 """Reads everything in the account, including the feed. Changes nothing, and checks no passwords."""
 API_KEY_KIND_PAYOUT: ApiKeyKind.ValueType  # 5
-"""Reads affiliates, rewards, balances, payouts, the ledger and statistics, and marks rewards as paid, for payout tools. Changes nothing else."""
+"""Reads affiliates, rewards, balances, payouts, the ledger and statistics, marks rewards as paid, and creates, approves, confirms and cancels
+payouts, for payout tools. Changes nothing else.
+"""
 API_KEY_KIND_PUBLISHABLE: ApiKeyKind.ValueType  # 6
 """Records clicks with RecordClick, nothing else. Its text may be public, for example in a web page."""
 API_KEY_KIND_INVITATION: ApiKeyKind.ValueType  # 7

@@ -149,6 +149,8 @@ class _CandidateResultEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Candi
     """The coupon had been used as often as its `max_uses` allows when the sale was told."""
     CANDIDATE_RESULT_COUPON_USED_BY_CUSTOMER: _CandidateResult.ValueType  # 21
     """The customer had used the coupon as often as its `max_uses_per_customer` allows when the sale was told."""
+    CANDIDATE_RESULT_NOT_A_NEW_CUSTOMER: _CandidateResult.ValueType  # 22
+    """The program pays for new customers only, and the customer had bought before the click, or before the event with the coupon or ref_id."""
 
 class CandidateResult(_CandidateResult, metaclass=_CandidateResultEnumTypeWrapper):
     """The result of one candidate for a conversion's credit."""
@@ -199,6 +201,8 @@ CANDIDATE_RESULT_COUPON_EXHAUSTED: CandidateResult.ValueType  # 20
 """The coupon had been used as often as its `max_uses` allows when the sale was told."""
 CANDIDATE_RESULT_COUPON_USED_BY_CUSTOMER: CandidateResult.ValueType  # 21
 """The customer had used the coupon as often as its `max_uses_per_customer` allows when the sale was told."""
+CANDIDATE_RESULT_NOT_A_NEW_CUSTOMER: CandidateResult.ValueType  # 22
+"""The program pays for new customers only, and the customer had bought before the click, or before the event with the coupon or ref_id."""
 Global___CandidateResult: _TypeAlias = CandidateResult  # noqa: Y015
 
 @_typing.final

@@ -24,10 +24,11 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from headwater.v1 import common_pb2 as headwater_dot_v1_dot_common__pb2
+from headwater.v1 import reward_pb2 as headwater_dot_v1_dot_reward__pb2
 from headwater.v1 import selector_pb2 as headwater_dot_v1_dot_selector__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18headwater/v1/click.proto\x12\x0cheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x1bheadwater/v1/selector.proto\"\xee\x01\n\x12RecordClickRequest\x12\x19\n\x08\x65vent_id\x18\x01 \x01(\tR\x07\x65ventId\x12\x15\n\x06ref_id\x18\x02 \x01(\tR\x05refId\x12\x10\n\x03tid\x18\x03 \x01(\tR\x03tid\x12\x39\n\noccur_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\toccurTime\x12!\n\x0creferrer_url\x18\x05 \x01(\tR\x0breferrerUrl\x12\x1f\n\x0blanding_url\x18\x06 \x01(\tR\nlandingUrl\x12\x15\n\x06sub_id\x18\x07 \x01(\tR\x05subId\"\xdd\x01\n\x13RecordClickResponse\x12\x19\n\x08\x63lick_id\x18\x01 \x01(\tR\x07\x63lickId\x12\x10\n\x03tid\x18\x02 \x01(\tR\x03tid\x12\'\n\x0f\x64\x65stination_url\x18\x03 \x01(\tR\x0e\x64\x65stinationUrl\x12!\n\x0c\x61\x66\x66iliate_id\x18\x04 \x01(\tR\x0b\x61\x66\x66iliateId\x12\x1a\n\x08replayed\x18\x05 \x01(\x08R\x08replayed\x12\x31\n\x08warnings\x18\x06 \x03(\x0b\x32\x15.headwater.v1.WarningR\x08warnings\"\xdb\x02\n\x05\x43lick\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x10\n\x03tid\x18\x02 \x01(\tR\x03tid\x12\x17\n\x07link_id\x18\x03 \x01(\tR\x06linkId\x12#\n\renrollment_id\x18\x04 \x01(\tR\x0c\x65nrollmentId\x12!\n\x0c\x61\x66\x66iliate_id\x18\x05 \x01(\tR\x0b\x61\x66\x66iliateId\x12\x1d\n\nprogram_id\x18\x06 \x01(\tR\tprogramId\x12!\n\x0creferrer_url\x18\x07 \x01(\tR\x0breferrerUrl\x12\x39\n\noccur_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\toccurTime\x12;\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12\x15\n\x06sub_id\x18\n \x01(\tR\x05subId\"\xe1\x02\n\x11ListClicksRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12-\n\x05order\x18\x03 \x01(\x0e\x32\x17.headwater.v1.ListOrderR\x05order\x12\x1d\n\nprogram_id\x18\x04 \x01(\tR\tprogramId\x12=\n\taffiliate\x18\x05 \x01(\x0b\x32\x1f.headwater.v1.AffiliateSelectorR\taffiliate\x12\x17\n\x07link_id\x18\x06 \x01(\tR\x06linkId\x12\x10\n\x03tid\x18\x07 \x01(\tR\x03tid\x12\x41\n\x0eoccur_interval\x18\x08 \x01(\x0b\x32\x1a.headwater.v1.TimeIntervalR\roccurInterval\x12\x15\n\x06sub_id\x18\t \x01(\tR\x05subId\"i\n\x12ListClicksResponse\x12+\n\x06\x63licks\x18\x01 \x03(\x0b\x32\x13.headwater.v1.ClickR\x06\x63licks\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageTokenBL\n\x10\x64\x65v.headwater.v1B\nClickProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18headwater/v1/click.proto\x12\x0cheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x19headwater/v1/reward.proto\x1a\x1bheadwater/v1/selector.proto\"\xee\x01\n\x12RecordClickRequest\x12\x19\n\x08\x65vent_id\x18\x01 \x01(\tR\x07\x65ventId\x12\x15\n\x06ref_id\x18\x02 \x01(\tR\x05refId\x12\x10\n\x03tid\x18\x03 \x01(\tR\x03tid\x12\x39\n\noccur_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\toccurTime\x12!\n\x0creferrer_url\x18\x05 \x01(\tR\x0breferrerUrl\x12\x1f\n\x0blanding_url\x18\x06 \x01(\tR\nlandingUrl\x12\x15\n\x06sub_id\x18\x07 \x01(\tR\x05subId\"\xc8\x02\n\x13RecordClickResponse\x12\x19\n\x08\x63lick_id\x18\x01 \x01(\tR\x07\x63lickId\x12\x10\n\x03tid\x18\x02 \x01(\tR\x03tid\x12\'\n\x0f\x64\x65stination_url\x18\x03 \x01(\tR\x0e\x64\x65stinationUrl\x12!\n\x0c\x61\x66\x66iliate_id\x18\x04 \x01(\tR\x0b\x61\x66\x66iliateId\x12\x1a\n\x08replayed\x18\x05 \x01(\x08R\x08replayed\x12\x31\n\x08warnings\x18\x06 \x03(\x0b\x32\x15.headwater.v1.WarningR\x08warnings\x12\x34\n\x07payment\x18\x07 \x01(\x0e\x32\x1a.headwater.v1.ClickPaymentR\x07payment\x12\x33\n\x06reward\x18\x08 \x01(\x0b\x32\x1b.headwater.v1.RewardSummaryR\x06reward\"\xae\x03\n\x05\x43lick\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x10\n\x03tid\x18\x02 \x01(\tR\x03tid\x12\x17\n\x07link_id\x18\x03 \x01(\tR\x06linkId\x12#\n\renrollment_id\x18\x04 \x01(\tR\x0c\x65nrollmentId\x12!\n\x0c\x61\x66\x66iliate_id\x18\x05 \x01(\tR\x0b\x61\x66\x66iliateId\x12\x1d\n\nprogram_id\x18\x06 \x01(\tR\tprogramId\x12!\n\x0creferrer_url\x18\x07 \x01(\tR\x0breferrerUrl\x12\x39\n\noccur_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\toccurTime\x12;\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12\x15\n\x06sub_id\x18\n \x01(\tR\x05subId\x12\x34\n\x07payment\x18\x0b \x01(\x0e\x32\x1a.headwater.v1.ClickPaymentR\x07payment\x12\x1b\n\treward_id\x18\x0c \x01(\tR\x08rewardId\"\xe1\x02\n\x11ListClicksRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12-\n\x05order\x18\x03 \x01(\x0e\x32\x17.headwater.v1.ListOrderR\x05order\x12\x1d\n\nprogram_id\x18\x04 \x01(\tR\tprogramId\x12=\n\taffiliate\x18\x05 \x01(\x0b\x32\x1f.headwater.v1.AffiliateSelectorR\taffiliate\x12\x17\n\x07link_id\x18\x06 \x01(\tR\x06linkId\x12\x10\n\x03tid\x18\x07 \x01(\tR\x03tid\x12\x41\n\x0eoccur_interval\x18\x08 \x01(\x0b\x32\x1a.headwater.v1.TimeIntervalR\roccurInterval\x12\x15\n\x06sub_id\x18\t \x01(\tR\x05subId\"i\n\x12ListClicksResponse\x12+\n\x06\x63licks\x18\x01 \x03(\x0b\x32\x13.headwater.v1.ClickR\x06\x63licks\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\x9f\x01\n\x0c\x43lickPayment\x12\x1d\n\x19\x43LICK_PAYMENT_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43LICK_PAYMENT_NO_RULE\x10\x01\x12\x18\n\x14\x43LICK_PAYMENT_EARNED\x10\x02\x12!\n\x1d\x43LICK_PAYMENT_ALREADY_COUNTED\x10\x03\x12\x18\n\x14\x43LICK_PAYMENT_CAPPED\x10\x04\x42L\n\x10\x64\x65v.headwater.v1B\nClickProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,14 +36,16 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'headwater.v1.click_pb2', _g
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\020dev.headwater.v1B\nClickProtoP\001Z*headwater.dev/gen/headwater/v1;headwaterv1'
-  _globals['_RECORDCLICKREQUEST']._serialized_start=132
-  _globals['_RECORDCLICKREQUEST']._serialized_end=370
-  _globals['_RECORDCLICKRESPONSE']._serialized_start=373
-  _globals['_RECORDCLICKRESPONSE']._serialized_end=594
-  _globals['_CLICK']._serialized_start=597
-  _globals['_CLICK']._serialized_end=944
-  _globals['_LISTCLICKSREQUEST']._serialized_start=947
-  _globals['_LISTCLICKSREQUEST']._serialized_end=1300
-  _globals['_LISTCLICKSRESPONSE']._serialized_start=1302
-  _globals['_LISTCLICKSRESPONSE']._serialized_end=1407
+  _globals['_CLICKPAYMENT']._serialized_start=1627
+  _globals['_CLICKPAYMENT']._serialized_end=1786
+  _globals['_RECORDCLICKREQUEST']._serialized_start=159
+  _globals['_RECORDCLICKREQUEST']._serialized_end=397
+  _globals['_RECORDCLICKRESPONSE']._serialized_start=400
+  _globals['_RECORDCLICKRESPONSE']._serialized_end=728
+  _globals['_CLICK']._serialized_start=731
+  _globals['_CLICK']._serialized_end=1161
+  _globals['_LISTCLICKSREQUEST']._serialized_start=1164
+  _globals['_LISTCLICKSREQUEST']._serialized_end=1517
+  _globals['_LISTCLICKSRESPONSE']._serialized_start=1519
+  _globals['_LISTCLICKSRESPONSE']._serialized_end=1624
 # @@protoc_insertion_point(module_scope)

@@ -8,7 +8,9 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from headwater.v1 import common_pb2 as _common_pb2
+from headwater.v1 import reward_pb2 as _reward_pb2
 from headwater.v1 import selector_pb2 as _selector_pb2
 import builtins as _builtins
 import sys
@@ -20,6 +22,38 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _ClickPayment:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ClickPaymentEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ClickPayment.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CLICK_PAYMENT_UNSPECIFIED: _ClickPayment.ValueType  # 0
+    """Not set. The answer to a publishable key."""
+    CLICK_PAYMENT_NO_RULE: _ClickPayment.ValueType  # 1
+    """No rule of the terms pays for the click."""
+    CLICK_PAYMENT_EARNED: _ClickPayment.ValueType  # 2
+    """The click earned."""
+    CLICK_PAYMENT_ALREADY_COUNTED: _ClickPayment.ValueType  # 3
+    """Another click of the visitor has counted for the affiliate on that day."""
+    CLICK_PAYMENT_CAPPED: _ClickPayment.ValueType  # 4
+    """The click counted and earned nothing, because the caps of the terms had no room."""
+
+class ClickPayment(_ClickPayment, metaclass=_ClickPaymentEnumTypeWrapper):
+    """Whether a click earned a commission, see CommissionRule for `COMMISSION_EVENT_CLICK`."""
+
+CLICK_PAYMENT_UNSPECIFIED: ClickPayment.ValueType  # 0
+"""Not set. The answer to a publishable key."""
+CLICK_PAYMENT_NO_RULE: ClickPayment.ValueType  # 1
+"""No rule of the terms pays for the click."""
+CLICK_PAYMENT_EARNED: ClickPayment.ValueType  # 2
+"""The click earned."""
+CLICK_PAYMENT_ALREADY_COUNTED: ClickPayment.ValueType  # 3
+"""Another click of the visitor has counted for the affiliate on that day."""
+CLICK_PAYMENT_CAPPED: ClickPayment.ValueType  # 4
+"""The click counted and earned nothing, because the caps of the terms had no room."""
+Global___ClickPayment: _TypeAlias = ClickPayment  # noqa: Y015
 
 @_typing.final
 class RecordClickRequest(_message.Message):
@@ -36,14 +70,17 @@ class RecordClickRequest(_message.Message):
     SUB_ID_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """An id of the merchant's choice for the click, up to 128 characters. It makes the call safe to repeat, for ever, and is unique
-    among the account's clicks. Optional. Without it a repeat records another click, which does no harm.
+    among the account's clicks. Optional. Without it a repeat records another click, which does no harm
+    unless the terms pay for clicks and no `tid` is sent: then it may earn again.
     """
     ref_id: _builtins.str
     """The ref_id of an enrollment or the code of a link, up to 128 characters, in upper or lower case. Required, or `landing_url` in its
     place.
     """
     tid: _builtins.str
-    """The visitor's tracking id from an earlier click. Empty or unknown: the visitor gets a new one."""
+    """The visitor's tracking id from an earlier click. Empty or unknown: the visitor gets a new one, and counts as a new visitor if the
+    terms pay for clicks.
+    """
     referrer_url: _builtins.str
     """The page that the visitor came from, up to 2,048 characters of any text. Optional."""
     landing_url: _builtins.str
@@ -91,6 +128,8 @@ class RecordClickResponse(_message.Message):
     AFFILIATE_ID_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
+    PAYMENT_FIELD_NUMBER: _builtins.int
+    REWARD_FIELD_NUMBER: _builtins.int
     click_id: _builtins.str
     """The click's id, `clk_` and 32 hexadecimal digits."""
     tid: _builtins.str
@@ -103,9 +142,17 @@ class RecordClickResponse(_message.Message):
     """True when the call repeats an earlier event_id. Nothing was changed, and the other fields are those of the first answer, except that
     the page is the present one.
     """
+    payment: Global___ClickPayment.ValueType
+    """Whether the click earned. Not set when the calling key is publishable."""
     @_builtins.property
     def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Warning]:
         """The fields of the request that were cleaned, cut or left out. A repeat has the warnings of its own request."""
+
+    @_builtins.property
+    def reward(self) -> _reward_pb2.RewardSummary:
+        """What the click earned for the affiliate. Uplines may have rewards too. Not set if it earned nothing, or when the calling key is
+        publishable.
+        """
 
     def __init__(
         self,
@@ -116,10 +163,12 @@ class RecordClickResponse(_message.Message):
         affiliate_id: _builtins.str = ...,
         replayed: _builtins.bool = ...,
         warnings: _abc.Iterable[_common_pb2.Warning] | None = ...,
+        payment: Global___ClickPayment.ValueType = ...,
+        reward: _reward_pb2.RewardSummary | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["reward", b"reward"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate_id", b"affiliate_id", "click_id", b"click_id", "destination_url", b"destination_url", "replayed", b"replayed", "tid", b"tid", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate_id", b"affiliate_id", "click_id", b"click_id", "destination_url", b"destination_url", "payment", b"payment", "replayed", b"replayed", "reward", b"reward", "tid", b"tid", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -141,6 +190,8 @@ class Click(_message.Message):
     OCCUR_TIME_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     SUB_ID_FIELD_NUMBER: _builtins.int
+    PAYMENT_FIELD_NUMBER: _builtins.int
+    REWARD_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id, `clk_` and 32 hexadecimal digits."""
     tid: _builtins.str
@@ -157,6 +208,10 @@ class Click(_message.Message):
     """The page that the visitor came from. May be empty."""
     sub_id: _builtins.str
     """The affiliate's own name for where the link was placed. May be empty."""
+    payment: Global___ClickPayment.ValueType
+    """Whether the click earned when it was recorded."""
+    reward_id: _builtins.str
+    """The id of the reward that the click earned for the affiliate. Empty if it earned nothing."""
     @_builtins.property
     def occur_time(self) -> _timestamp_pb2.Timestamp:
         """When the visitor clicked."""
@@ -178,10 +233,12 @@ class Click(_message.Message):
         occur_time: _timestamp_pb2.Timestamp | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         sub_id: _builtins.str = ...,
+        payment: Global___ClickPayment.ValueType = ...,
+        reward_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "occur_time", b"occur_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate_id", b"affiliate_id", "create_time", b"create_time", "enrollment_id", b"enrollment_id", "id", b"id", "link_id", b"link_id", "occur_time", b"occur_time", "program_id", b"program_id", "referrer_url", b"referrer_url", "sub_id", b"sub_id", "tid", b"tid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate_id", b"affiliate_id", "create_time", b"create_time", "enrollment_id", b"enrollment_id", "id", b"id", "link_id", b"link_id", "occur_time", b"occur_time", "payment", b"payment", "program_id", b"program_id", "referrer_url", b"referrer_url", "reward_id", b"reward_id", "sub_id", b"sub_id", "tid", b"tid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

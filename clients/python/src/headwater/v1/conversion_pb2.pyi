@@ -202,6 +202,7 @@ class Conversion(_message.Message):
     METADATA_FIELD_NUMBER: _builtins.int
     LINES_FIELD_NUMBER: _builtins.int
     COUNTRY_CODE_FIELD_NUMBER: _builtins.int
+    COLLECTIONS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id, `cnv_` and 32 hexadecimal digits."""
     kind: Global___ConversionKind.ValueType
@@ -304,6 +305,10 @@ class Conversion(_message.Message):
         that were told without lines, and for other kinds.
         """
 
+    @_builtins.property
+    def collections(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The collections that were sent with a sale, in order and each once. A refund or correction has those of its sale. May be empty."""
+
     def __init__(
         self,
         *,
@@ -337,10 +342,11 @@ class Conversion(_message.Message):
         metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         lines: _abc.Iterable[_line_pb2.ConversionLine] | None = ...,
         country_code: _builtins.str = ...,
+        collections: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "commission_adjustment", b"commission_adjustment", "create_time", b"create_time", "excess_amount", b"excess_amount", "occur_time", b"occur_time", "refunded_amount", b"refunded_amount"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "candidates", b"candidates", "channel", b"channel", "commission_adjustment", b"commission_adjustment", "correction_reason", b"correction_reason", "country_code", b"country_code", "coupon_code", b"coupon_code", "create_time", b"create_time", "credits", b"credits", "custom_kind", b"custom_kind", "event_id", b"event_id", "excess_amount", b"excess_amount", "id", b"id", "item_sku", b"item_sku", "kind", b"kind", "lead_id", b"lead_id", "lines", b"lines", "metadata", b"metadata", "occur_time", b"occur_time", "order_id", b"order_id", "order_number", b"order_number", "outcome", b"outcome", "plan", b"plan", "quantity", b"quantity", "refund_id", b"refund_id", "refunded_amount", b"refunded_amount", "rewards", b"rewards", "sale_conversion_id", b"sale_conversion_id", "sale_event_id", b"sale_event_id", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "candidates", b"candidates", "channel", b"channel", "collections", b"collections", "commission_adjustment", b"commission_adjustment", "correction_reason", b"correction_reason", "country_code", b"country_code", "coupon_code", b"coupon_code", "create_time", b"create_time", "credits", b"credits", "custom_kind", b"custom_kind", "event_id", b"event_id", "excess_amount", b"excess_amount", "id", b"id", "item_sku", b"item_sku", "kind", b"kind", "lead_id", b"lead_id", "lines", b"lines", "metadata", b"metadata", "occur_time", b"occur_time", "order_id", b"order_id", "order_number", b"order_number", "outcome", b"outcome", "plan", b"plan", "quantity", b"quantity", "refund_id", b"refund_id", "refunded_amount", b"refunded_amount", "rewards", b"rewards", "sale_conversion_id", b"sale_conversion_id", "sale_event_id", b"sale_event_id", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

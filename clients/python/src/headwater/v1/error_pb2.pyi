@@ -256,6 +256,20 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """[FAILED_PRECONDITION] The affiliate is enrolled in the program and not active there: it was not approved or was deactivated, or it must
     accept an agreement. Metadata: `affiliate_id`, `program_id`.
     """
+    ERROR_REASON_NOTHING_DUE: _ErrorReason.ValueType  # 81
+    """[FAILED_PRECONDITION] Nothing that is due to the affiliate in the currency can be paid: nothing is due, or refunds took back as much or
+    more. Metadata: `affiliate_id`, `due_minor`, which is zero or less, `currency_code`.
+    """
+    ERROR_REASON_PAYOUT_BELOW_MINIMUM: _ErrorReason.ValueType  # 82
+    """[FAILED_PRECONDITION] The payout would be less than the `minimum` of the request. Metadata: `affiliate_id`, `sum_minor`, `minimum_minor`,
+    `currency_code`.
+    """
+    ERROR_REASON_PAYOUT_STATE: _ErrorReason.ValueType  # 83
+    """[FAILED_PRECONDITION] The payout is in a state from which the call cannot change it. Metadata: `payout_id`, `state`."""
+    ERROR_REASON_PAYOUT_OWN_APPROVAL: _ErrorReason.ValueType  # 84
+    """[FAILED_PRECONDITION] The payout was created with the key that approves it. Metadata: `payout_id`."""
+    ERROR_REASON_PAYOUT_RUN_NOT_FOUND: _ErrorReason.ValueType  # 85
+    """[NOT_FOUND] The account has no such payout run."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reason of an error. Every error has a `google.rpc.ErrorInfo` with the domain `headwater.dev`. Its reason is one of these
@@ -505,4 +519,18 @@ ERROR_REASON_AFFILIATE_NOT_ACTIVE: ErrorReason.ValueType  # 80
 """[FAILED_PRECONDITION] The affiliate is enrolled in the program and not active there: it was not approved or was deactivated, or it must
 accept an agreement. Metadata: `affiliate_id`, `program_id`.
 """
+ERROR_REASON_NOTHING_DUE: ErrorReason.ValueType  # 81
+"""[FAILED_PRECONDITION] Nothing that is due to the affiliate in the currency can be paid: nothing is due, or refunds took back as much or
+more. Metadata: `affiliate_id`, `due_minor`, which is zero or less, `currency_code`.
+"""
+ERROR_REASON_PAYOUT_BELOW_MINIMUM: ErrorReason.ValueType  # 82
+"""[FAILED_PRECONDITION] The payout would be less than the `minimum` of the request. Metadata: `affiliate_id`, `sum_minor`, `minimum_minor`,
+`currency_code`.
+"""
+ERROR_REASON_PAYOUT_STATE: ErrorReason.ValueType  # 83
+"""[FAILED_PRECONDITION] The payout is in a state from which the call cannot change it. Metadata: `payout_id`, `state`."""
+ERROR_REASON_PAYOUT_OWN_APPROVAL: ErrorReason.ValueType  # 84
+"""[FAILED_PRECONDITION] The payout was created with the key that approves it. Metadata: `payout_id`."""
+ERROR_REASON_PAYOUT_RUN_NOT_FOUND: ErrorReason.ValueType  # 85
+"""[NOT_FOUND] The account has no such payout run."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

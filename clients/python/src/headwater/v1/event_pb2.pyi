@@ -123,7 +123,10 @@ class _EventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventKind.V
     takes the place of REFUND_RECORDED.
     """
     EVENT_KIND_REWARD_CREATED: _EventKind.ValueType  # 30
-    """[reward] CreateReward created a reward, or an affiliate got the bonus of its enrollment or the reward of a submission."""
+    """[reward] CreateReward created a reward, or an affiliate got the bonus of its enrollment, the reward of a submission, the commission of a
+    click or a threshold bonus. A reward that takes a threshold bonus back is told by this event too. These come after the events of the sale
+    or refund that caused them.
+    """
     EVENT_KIND_REWARD_FULFILLED: _EventKind.ValueType  # 31
     """[reward] A reward that is not in cash was fulfilled."""
     EVENT_KIND_CORRECTION_RECORDED: _EventKind.ValueType  # 32
@@ -214,6 +217,16 @@ class _EventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventKind.V
     """[submission] A submission was approved or named a winner. REWARD_CREATED of its reward follows."""
     EVENT_KIND_SUBMISSION_REJECTED: _EventKind.ValueType  # 72
     """[submission] A submission was rejected."""
+    EVENT_KIND_REWARD_RESERVED: _EventKind.ValueType  # 73
+    """[reward] A payout reserved a reward, which is IN_PAYOUT now."""
+    EVENT_KIND_REWARD_RETURNED: _EventKind.ValueType  # 74
+    """[reward] The payout of a reward was cancelled. The reward is APPROVED again."""
+    EVENT_KIND_PAYOUT_CREATED: _EventKind.ValueType  # 75
+    """[payout] A payout was created. EVENT_KIND_REWARD_RESERVED of each of its rewards follows."""
+    EVENT_KIND_PAYOUT_APPROVED: _EventKind.ValueType  # 76
+    """[payout] A payout that needed an approval got it."""
+    EVENT_KIND_PAYOUT_CANCELLED: _EventKind.ValueType  # 77
+    """[payout] A payout was cancelled. EVENT_KIND_REWARD_RETURNED of each of its rewards follows."""
 
 class EventKind(_EventKind, metaclass=_EventKindEnumTypeWrapper):
     """The kind of an event. The name in brackets is the member of `Event.subject` that is set. New kinds and subjects may be added:
@@ -304,7 +317,10 @@ that was left, and `excess_amount` is the rest. Look into it: the sale or the re
 takes the place of REFUND_RECORDED.
 """
 EVENT_KIND_REWARD_CREATED: EventKind.ValueType  # 30
-"""[reward] CreateReward created a reward, or an affiliate got the bonus of its enrollment or the reward of a submission."""
+"""[reward] CreateReward created a reward, or an affiliate got the bonus of its enrollment, the reward of a submission, the commission of a
+click or a threshold bonus. A reward that takes a threshold bonus back is told by this event too. These come after the events of the sale
+or refund that caused them.
+"""
 EVENT_KIND_REWARD_FULFILLED: EventKind.ValueType  # 31
 """[reward] A reward that is not in cash was fulfilled."""
 EVENT_KIND_CORRECTION_RECORDED: EventKind.ValueType  # 32
@@ -395,6 +411,16 @@ EVENT_KIND_SUBMISSION_APPROVED: EventKind.ValueType  # 71
 """[submission] A submission was approved or named a winner. REWARD_CREATED of its reward follows."""
 EVENT_KIND_SUBMISSION_REJECTED: EventKind.ValueType  # 72
 """[submission] A submission was rejected."""
+EVENT_KIND_REWARD_RESERVED: EventKind.ValueType  # 73
+"""[reward] A payout reserved a reward, which is IN_PAYOUT now."""
+EVENT_KIND_REWARD_RETURNED: EventKind.ValueType  # 74
+"""[reward] The payout of a reward was cancelled. The reward is APPROVED again."""
+EVENT_KIND_PAYOUT_CREATED: EventKind.ValueType  # 75
+"""[payout] A payout was created. EVENT_KIND_REWARD_RESERVED of each of its rewards follows."""
+EVENT_KIND_PAYOUT_APPROVED: EventKind.ValueType  # 76
+"""[payout] A payout that needed an approval got it."""
+EVENT_KIND_PAYOUT_CANCELLED: EventKind.ValueType  # 77
+"""[payout] A payout was cancelled. EVENT_KIND_REWARD_RETURNED of each of its rewards follows."""
 Global___EventKind: _TypeAlias = EventKind  # noqa: Y015
 
 @_typing.final

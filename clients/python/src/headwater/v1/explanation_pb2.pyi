@@ -804,6 +804,7 @@ class CreditExplanation(_message.Message):
     LINES_FIELD_NUMBER: _builtins.int
     LADDER_FIELD_NUMBER: _builtins.int
     UPLINES_FIELD_NUMBER: _builtins.int
+    THRESHOLD_BONUSES_FIELD_NUMBER: _builtins.int
     terms_reach: _program_pb2.TermsReach.ValueType
     """The sales that the version applies to."""
     rounding: _program_pb2.Rounding.ValueType
@@ -856,6 +857,10 @@ class CreditExplanation(_message.Message):
     def uplines(self) -> _containers.RepeatedCompositeFieldContainer[Global___UplineExplanation]:
         """The levels above the credited affiliate that the terms pay for, the nearest first. They end with the first one where nobody was."""
 
+    @_builtins.property
+    def threshold_bonuses(self) -> _containers.RepeatedCompositeFieldContainer[Global___ThresholdBonusExplanation]:
+        """The threshold bonuses of the terms that the sale counts for, in the order of the terms. Empty for a sale that is not counted."""
+
     def __init__(
         self,
         *,
@@ -874,14 +879,61 @@ class CreditExplanation(_message.Message):
         lines: _abc.Iterable[Global___LineExplanation] | None = ...,
         ladder: Global___LadderExplanation | None = ...,
         uplines: _abc.Iterable[Global___UplineExplanation] | None = ...,
+        threshold_bonuses: _abc.Iterable[Global___ThresholdBonusExplanation] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["computation", b"computation", "credit", b"credit", "expected_rest", b"expected_rest", "ladder", b"ladder", "recorded_rest", b"recorded_rest", "terms_end_time", b"terms_end_time", "terms_start_time", b"terms_start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["computation", b"computation", "credit", b"credit", "difference", b"difference", "expected_rest", b"expected_rest", "hold_period_days", b"hold_period_days", "ladder", b"ladder", "later_terms", b"later_terms", "lines", b"lines", "recorded_rest", b"recorded_rest", "rounding", b"rounding", "steps", b"steps", "terms_end_time", b"terms_end_time", "terms_reach", b"terms_reach", "terms_start_time", b"terms_start_time", "uplines", b"uplines"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["computation", b"computation", "credit", b"credit", "difference", b"difference", "expected_rest", b"expected_rest", "hold_period_days", b"hold_period_days", "ladder", b"ladder", "later_terms", b"later_terms", "lines", b"lines", "recorded_rest", b"recorded_rest", "rounding", b"rounding", "steps", b"steps", "terms_end_time", b"terms_end_time", "terms_reach", b"terms_reach", "terms_start_time", b"terms_start_time", "threshold_bonuses", b"threshold_bonuses", "uplines", b"uplines"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CreditExplanation: _TypeAlias = CreditExplanation  # noqa: Y015
+
+@_typing.final
+class ThresholdBonusExplanation(_message.Message):
+    """A threshold bonus that a sale counts for, as it is now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BONUS_FIELD_NUMBER: _builtins.int
+    PERIOD_START_DAY_FIELD_NUMBER: _builtins.int
+    SALE_COUNT_FIELD_NUMBER: _builtins.int
+    SALES_AMOUNT_FIELD_NUMBER: _builtins.int
+    REWARD_ID_FIELD_NUMBER: _builtins.int
+    REACHING_CONVERSION_ID_FIELD_NUMBER: _builtins.int
+    period_start_day: _builtins.str
+    """The first day of the period that the sale is counted in, in the account's time zone. Empty for all time."""
+    sale_count: _builtins.int
+    """How many sales the affiliate has in the period now."""
+    reward_id: _builtins.str
+    """The reward of the bonus of this name that the affiliate has for the period. Empty if it has none."""
+    reaching_conversion_id: _builtins.str
+    """The sale by which that bonus was reached. Empty if the affiliate has none."""
+    @_builtins.property
+    def bonus(self) -> _program_pb2.ThresholdBonus:
+        """The bonus."""
+
+    @_builtins.property
+    def sales_amount(self) -> _common_pb2.Money:
+        """What is left of their net amounts now."""
+
+    def __init__(
+        self,
+        *,
+        bonus: _program_pb2.ThresholdBonus | None = ...,
+        period_start_day: _builtins.str = ...,
+        sale_count: _builtins.int = ...,
+        sales_amount: _common_pb2.Money | None = ...,
+        reward_id: _builtins.str = ...,
+        reaching_conversion_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["bonus", b"bonus", "sales_amount", b"sales_amount"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bonus", b"bonus", "period_start_day", b"period_start_day", "reaching_conversion_id", b"reaching_conversion_id", "reward_id", b"reward_id", "sale_count", b"sale_count", "sales_amount", b"sales_amount"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ThresholdBonusExplanation: _TypeAlias = ThresholdBonusExplanation  # noqa: Y015
 
 @_typing.final
 class LadderExplanation(_message.Message):
@@ -894,6 +946,9 @@ class LadderExplanation(_message.Message):
     NEXT_COMMISSION_FIELD_NUMBER: _builtins.int
     MISSING_SALE_COUNT_FIELD_NUMBER: _builtins.int
     MISSING_AMOUNT_FIELD_NUMBER: _builtins.int
+    BOOKED_CHANGE_FIELD_NUMBER: _builtins.int
+    BRACKETS_FIELD_NUMBER: _builtins.int
+    BRACKETS_AMOUNT_FIELD_NUMBER: _builtins.int
     mode: _program_pb2.LadderMode.ValueType
     """Which sales get the commission of a step."""
     missing_sale_count: _builtins.int
@@ -910,6 +965,20 @@ class LadderExplanation(_message.Message):
     def missing_amount(self) -> _common_pb2.Money:
         """What amount was missing to the next step. Not set if its steps have numbers of sales, and on the last one."""
 
+    @_builtins.property
+    def booked_change(self) -> _common_pb2.Money:
+        """What the sale has changed for the other sales of the period, by rewards of its own: REWARD_RULE_TALLY_CHANGE. Not set under
+        LADDER_MODE_LEVEL_UP.
+        """
+
+    @_builtins.property
+    def brackets(self) -> _containers.RepeatedCompositeFieldContainer[_reward_pb2.LadderBracket]:
+        """How LADDER_MODE_MARGINAL divides the affiliate's part of the sale among brackets, in their order."""
+
+    @_builtins.property
+    def brackets_amount(self) -> _common_pb2.Money:
+        """What the brackets give together. Not set without brackets."""
+
     def __init__(
         self,
         *,
@@ -918,10 +987,13 @@ class LadderExplanation(_message.Message):
         next_commission: _program_pb2.Commission | None = ...,
         missing_sale_count: _builtins.int = ...,
         missing_amount: _common_pb2.Money | None = ...,
+        booked_change: _common_pb2.Money | None = ...,
+        brackets: _abc.Iterable[_reward_pb2.LadderBracket] | None = ...,
+        brackets_amount: _common_pb2.Money | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["met", b"met", "missing_amount", b"missing_amount", "next_commission", b"next_commission"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["booked_change", b"booked_change", "brackets_amount", b"brackets_amount", "met", b"met", "missing_amount", b"missing_amount", "next_commission", b"next_commission"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["met", b"met", "missing_amount", b"missing_amount", "missing_sale_count", b"missing_sale_count", "mode", b"mode", "next_commission", b"next_commission"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["booked_change", b"booked_change", "brackets", b"brackets", "brackets_amount", b"brackets_amount", "met", b"met", "missing_amount", b"missing_amount", "missing_sale_count", b"missing_sale_count", "mode", b"mode", "next_commission", b"next_commission"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

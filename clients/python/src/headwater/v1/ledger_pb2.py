@@ -28,7 +28,7 @@ from headwater.v1 import reward_value_pb2 as headwater_dot_v1_dot_reward__value_
 from headwater.v1 import selector_pb2 as headwater_dot_v1_dot_selector__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19headwater/v1/ledger.proto\x12\x0cheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x1fheadwater/v1/reward_value.proto\x1a\x1bheadwater/v1/selector.proto\"\x8c\x01\n\x11GetBalanceRequest\x12=\n\taffiliate\x18\x01 \x01(\x0b\x32\x1f.headwater.v1.AffiliateSelectorR\taffiliate\x12\x38\n\nas_of_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08\x61sOfTime\"\xcf\x01\n\x07\x42\x61lance\x12\x31\n\x06\x65\x61rned\x18\x01 \x01(\x0b\x32\x19.headwater.v1.RewardValueR\x06\x65\x61rned\x12\x33\n\x07pending\x18\x02 \x01(\x0b\x32\x19.headwater.v1.RewardValueR\x07pending\x12-\n\x04owed\x18\x03 \x01(\x0b\x32\x19.headwater.v1.RewardValueR\x04owed\x12-\n\x04paid\x18\x04 \x01(\x0b\x32\x19.headwater.v1.RewardValueR\x04paid\"j\n\x12GetBalanceResponse\x12!\n\x0c\x61\x66\x66iliate_id\x18\x01 \x01(\tR\x0b\x61\x66\x66iliateId\x12\x31\n\x08\x62\x61lances\x18\x02 \x03(\x0b\x32\x15.headwater.v1.BalanceR\x08\x62\x61lances\"\xe6\x02\n\x13ListBalancesRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12-\n\x05order\x18\x03 \x01(\x0e\x32\x17.headwater.v1.ListOrderR\x05order\x12=\n\taffiliate\x18\x04 \x01(\x0b\x32\x1f.headwater.v1.AffiliateSelectorR\taffiliate\x12.\n\x05units\x18\x05 \x03(\x0e\x32\x18.headwater.v1.RewardUnitR\x05units\x12\x1e\n\ncurrencies\x18\x06 \x03(\tR\ncurrencies\x12\x1b\n\towed_only\x18\x07 \x01(\x08R\x08owedOnly\x12\x38\n\nas_of_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08\x61sOfTime\"i\n\x11\x41\x66\x66iliateBalances\x12!\n\x0c\x61\x66\x66iliate_id\x18\x01 \x01(\tR\x0b\x61\x66\x66iliateId\x12\x31\n\x08\x62\x61lances\x18\x02 \x03(\x0b\x32\x15.headwater.v1.BalanceR\x08\x62\x61lances\"\x7f\n\x14ListBalancesResponse\x12?\n\naffiliates\x18\x01 \x03(\x0b\x32\x1f.headwater.v1.AffiliateBalancesR\naffiliates\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xd0\x03\n\x0bLedgerEntry\x12\x1a\n\x08sequence\x18\x01 \x01(\x03R\x08sequence\x12\x31\n\x05\x64\x65\x62it\x18\x02 \x01(\x0e\x32\x1b.headwater.v1.LedgerAccountR\x05\x64\x65\x62it\x12\x33\n\x06\x63redit\x18\x03 \x01(\x0e\x32\x1b.headwater.v1.LedgerAccountR\x06\x63redit\x12/\n\x05value\x18\x04 \x01(\x0b\x32\x19.headwater.v1.RewardValueR\x05value\x12!\n\x0c\x61\x66\x66iliate_id\x18\x05 \x01(\tR\x0b\x61\x66\x66iliateId\x12\x1b\n\treward_id\x18\x06 \x01(\tR\x08rewardId\x12#\n\rconversion_id\x18\x07 \x01(\tR\x0c\x63onversionId\x12\x32\n\x06reason\x18\x08 \x01(\x0e\x32\x1a.headwater.v1.LedgerReasonR\x06reason\x12\x37\n\tpost_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08postTime\x12\x1d\n\nentry_hash\x18\n \x01(\tR\tentryHash\x12\x1b\n\tpayout_id\x18\x0b \x01(\tR\x08payoutId\"\xc4\x01\n\x18ListLedgerEntriesRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12-\n\x05order\x18\x03 \x01(\x0e\x32\x17.headwater.v1.ListOrderR\x05order\x12=\n\taffiliate\x18\x04 \x01(\x0b\x32\x1f.headwater.v1.AffiliateSelectorR\taffiliate\"x\n\x19ListLedgerEntriesResponse\x12\x33\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x19.headwater.v1.LedgerEntryR\x07\x65ntries\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x15\n\x13VerifyLedgerRequest\"\x82\x01\n\x0bLedgerTotal\x12\x42\n\x0eledger_account\x18\x01 \x01(\x0e\x32\x1b.headwater.v1.LedgerAccountR\rledgerAccount\x12/\n\x05value\x18\x02 \x01(\x0b\x32\x19.headwater.v1.RewardValueR\x05value\"\xe0\x01\n\x14VerifyLedgerResponse\x12\x0e\n\x02ok\x18\x01 \x01(\x08R\x02ok\x12\x1f\n\x0b\x65ntry_count\x18\x02 \x01(\x03R\nentryCount\x12!\n\x0creward_count\x18\x03 \x01(\x03R\x0brewardCount\x12\x1f\n\x0b\x65vent_count\x18\x04 \x01(\x03R\neventCount\x12\x31\n\x06totals\x18\x05 \x03(\x0b\x32\x19.headwater.v1.LedgerTotalR\x06totals\x12 \n\x0b\x64ifferences\x18\x06 \x03(\tR\x0b\x64ifferences*\xe2\x01\n\rLedgerAccount\x12\x1e\n\x1aLEDGER_ACCOUNT_UNSPECIFIED\x10\x00\x12%\n!LEDGER_ACCOUNT_COMMISSION_EXPENSE\x10\x01\x12$\n LEDGER_ACCOUNT_AFFILIATE_PENDING\x10\x02\x12$\n LEDGER_ACCOUNT_AFFILIATE_PAYABLE\x10\x03\x12\x1c\n\x18LEDGER_ACCOUNT_FULFILLED\x10\x04\x12 \n\x1cLEDGER_ACCOUNT_PROVIDER_CASH\x10\x05*\xa7\x02\n\x0cLedgerReason\x12\x1d\n\x19LEDGER_REASON_UNSPECIFIED\x10\x00\x12\x18\n\x14LEDGER_REASON_EARNED\x10\x01\x12\x1a\n\x16LEDGER_REASON_APPROVED\x10\x02\x12\x18\n\x14LEDGER_REASON_DENIED\x10\x03\x12\x1a\n\x16LEDGER_REASON_REFUNDED\x10\x04\x12\x1e\n\x1aLEDGER_REASON_REATTRIBUTED\x10\x05\x12\x1b\n\x17LEDGER_REASON_FULFILLED\x10\x06\x12\x1b\n\x17LEDGER_REASON_CORRECTED\x10\x07\x12\x1a\n\x16LEDGER_REASON_ADJUSTED\x10\x08\x12\x16\n\x12LEDGER_REASON_PAID\x10\tBM\n\x10\x64\x65v.headwater.v1B\x0bLedgerProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19headwater/v1/ledger.proto\x12\x0cheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x1fheadwater/v1/reward_value.proto\x1a\x1bheadwater/v1/selector.proto\"\x8c\x01\n\x11GetBalanceRequest\x12=\n\taffiliate\x18\x01 \x01(\x0b\x32\x1f.headwater.v1.AffiliateSelectorR\taffiliate\x12\x38\n\nas_of_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08\x61sOfTime\"\x87\x02\n\x07\x42\x61lance\x12\x31\n\x06\x65\x61rned\x18\x01 \x01(\x0b\x32\x19.headwater.v1.RewardValueR\x06\x65\x61rned\x12\x33\n\x07pending\x18\x02 \x01(\x0b\x32\x19.headwater.v1.RewardValueR\x07pending\x12-\n\x04owed\x18\x03 \x01(\x0b\x32\x19.headwater.v1.RewardValueR\x04owed\x12-\n\x04paid\x18\x04 \x01(\x0b\x32\x19.headwater.v1.RewardValueR\x04paid\x12\x36\n\tin_flight\x18\x05 \x01(\x0b\x32\x19.headwater.v1.RewardValueR\x08inFlight\"j\n\x12GetBalanceResponse\x12!\n\x0c\x61\x66\x66iliate_id\x18\x01 \x01(\tR\x0b\x61\x66\x66iliateId\x12\x31\n\x08\x62\x61lances\x18\x02 \x03(\x0b\x32\x15.headwater.v1.BalanceR\x08\x62\x61lances\"\xe6\x02\n\x13ListBalancesRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12-\n\x05order\x18\x03 \x01(\x0e\x32\x17.headwater.v1.ListOrderR\x05order\x12=\n\taffiliate\x18\x04 \x01(\x0b\x32\x1f.headwater.v1.AffiliateSelectorR\taffiliate\x12.\n\x05units\x18\x05 \x03(\x0e\x32\x18.headwater.v1.RewardUnitR\x05units\x12\x1e\n\ncurrencies\x18\x06 \x03(\tR\ncurrencies\x12\x1b\n\towed_only\x18\x07 \x01(\x08R\x08owedOnly\x12\x38\n\nas_of_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08\x61sOfTime\"i\n\x11\x41\x66\x66iliateBalances\x12!\n\x0c\x61\x66\x66iliate_id\x18\x01 \x01(\tR\x0b\x61\x66\x66iliateId\x12\x31\n\x08\x62\x61lances\x18\x02 \x03(\x0b\x32\x15.headwater.v1.BalanceR\x08\x62\x61lances\"\x7f\n\x14ListBalancesResponse\x12?\n\naffiliates\x18\x01 \x03(\x0b\x32\x1f.headwater.v1.AffiliateBalancesR\naffiliates\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xd0\x03\n\x0bLedgerEntry\x12\x1a\n\x08sequence\x18\x01 \x01(\x03R\x08sequence\x12\x31\n\x05\x64\x65\x62it\x18\x02 \x01(\x0e\x32\x1b.headwater.v1.LedgerAccountR\x05\x64\x65\x62it\x12\x33\n\x06\x63redit\x18\x03 \x01(\x0e\x32\x1b.headwater.v1.LedgerAccountR\x06\x63redit\x12/\n\x05value\x18\x04 \x01(\x0b\x32\x19.headwater.v1.RewardValueR\x05value\x12!\n\x0c\x61\x66\x66iliate_id\x18\x05 \x01(\tR\x0b\x61\x66\x66iliateId\x12\x1b\n\treward_id\x18\x06 \x01(\tR\x08rewardId\x12#\n\rconversion_id\x18\x07 \x01(\tR\x0c\x63onversionId\x12\x32\n\x06reason\x18\x08 \x01(\x0e\x32\x1a.headwater.v1.LedgerReasonR\x06reason\x12\x37\n\tpost_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08postTime\x12\x1d\n\nentry_hash\x18\n \x01(\tR\tentryHash\x12\x1b\n\tpayout_id\x18\x0b \x01(\tR\x08payoutId\"\xc4\x01\n\x18ListLedgerEntriesRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12-\n\x05order\x18\x03 \x01(\x0e\x32\x17.headwater.v1.ListOrderR\x05order\x12=\n\taffiliate\x18\x04 \x01(\x0b\x32\x1f.headwater.v1.AffiliateSelectorR\taffiliate\"x\n\x19ListLedgerEntriesResponse\x12\x33\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x19.headwater.v1.LedgerEntryR\x07\x65ntries\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x15\n\x13VerifyLedgerRequest\"\x82\x01\n\x0bLedgerTotal\x12\x42\n\x0eledger_account\x18\x01 \x01(\x0e\x32\x1b.headwater.v1.LedgerAccountR\rledgerAccount\x12/\n\x05value\x18\x02 \x01(\x0b\x32\x19.headwater.v1.RewardValueR\x05value\"\xe0\x01\n\x14VerifyLedgerResponse\x12\x0e\n\x02ok\x18\x01 \x01(\x08R\x02ok\x12\x1f\n\x0b\x65ntry_count\x18\x02 \x01(\x03R\nentryCount\x12!\n\x0creward_count\x18\x03 \x01(\x03R\x0brewardCount\x12\x1f\n\x0b\x65vent_count\x18\x04 \x01(\x03R\neventCount\x12\x31\n\x06totals\x18\x05 \x03(\x0b\x32\x19.headwater.v1.LedgerTotalR\x06totals\x12 \n\x0b\x64ifferences\x18\x06 \x03(\tR\x0b\x64ifferences*\x87\x02\n\rLedgerAccount\x12\x1e\n\x1aLEDGER_ACCOUNT_UNSPECIFIED\x10\x00\x12%\n!LEDGER_ACCOUNT_COMMISSION_EXPENSE\x10\x01\x12$\n LEDGER_ACCOUNT_AFFILIATE_PENDING\x10\x02\x12$\n LEDGER_ACCOUNT_AFFILIATE_PAYABLE\x10\x03\x12\x1c\n\x18LEDGER_ACCOUNT_FULFILLED\x10\x04\x12 \n\x1cLEDGER_ACCOUNT_PROVIDER_CASH\x10\x05\x12#\n\x1fLEDGER_ACCOUNT_PAYOUT_IN_FLIGHT\x10\x06*\xdf\x02\n\x0cLedgerReason\x12\x1d\n\x19LEDGER_REASON_UNSPECIFIED\x10\x00\x12\x18\n\x14LEDGER_REASON_EARNED\x10\x01\x12\x1a\n\x16LEDGER_REASON_APPROVED\x10\x02\x12\x18\n\x14LEDGER_REASON_DENIED\x10\x03\x12\x1a\n\x16LEDGER_REASON_REFUNDED\x10\x04\x12\x1e\n\x1aLEDGER_REASON_REATTRIBUTED\x10\x05\x12\x1b\n\x17LEDGER_REASON_FULFILLED\x10\x06\x12\x1b\n\x17LEDGER_REASON_CORRECTED\x10\x07\x12\x1a\n\x16LEDGER_REASON_ADJUSTED\x10\x08\x12\x16\n\x12LEDGER_REASON_PAID\x10\t\x12\x1a\n\x16LEDGER_REASON_RESERVED\x10\n\x12\x1a\n\x16LEDGER_REASON_RETURNED\x10\x0b\x42M\n\x10\x64\x65v.headwater.v1B\x0bLedgerProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,32 +36,32 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'headwater.v1.ledger_pb2', _
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\020dev.headwater.v1B\013LedgerProtoP\001Z*headwater.dev/gen/headwater/v1;headwaterv1'
-  _globals['_LEDGERACCOUNT']._serialized_start=2395
-  _globals['_LEDGERACCOUNT']._serialized_end=2621
-  _globals['_LEDGERREASON']._serialized_start=2624
-  _globals['_LEDGERREASON']._serialized_end=2919
+  _globals['_LEDGERACCOUNT']._serialized_start=2451
+  _globals['_LEDGERACCOUNT']._serialized_end=2714
+  _globals['_LEDGERREASON']._serialized_start=2717
+  _globals['_LEDGERREASON']._serialized_end=3068
   _globals['_GETBALANCEREQUEST']._serialized_start=166
   _globals['_GETBALANCEREQUEST']._serialized_end=306
   _globals['_BALANCE']._serialized_start=309
-  _globals['_BALANCE']._serialized_end=516
-  _globals['_GETBALANCERESPONSE']._serialized_start=518
-  _globals['_GETBALANCERESPONSE']._serialized_end=624
-  _globals['_LISTBALANCESREQUEST']._serialized_start=627
-  _globals['_LISTBALANCESREQUEST']._serialized_end=985
-  _globals['_AFFILIATEBALANCES']._serialized_start=987
-  _globals['_AFFILIATEBALANCES']._serialized_end=1092
-  _globals['_LISTBALANCESRESPONSE']._serialized_start=1094
-  _globals['_LISTBALANCESRESPONSE']._serialized_end=1221
-  _globals['_LEDGERENTRY']._serialized_start=1224
-  _globals['_LEDGERENTRY']._serialized_end=1688
-  _globals['_LISTLEDGERENTRIESREQUEST']._serialized_start=1691
-  _globals['_LISTLEDGERENTRIESREQUEST']._serialized_end=1887
-  _globals['_LISTLEDGERENTRIESRESPONSE']._serialized_start=1889
-  _globals['_LISTLEDGERENTRIESRESPONSE']._serialized_end=2009
-  _globals['_VERIFYLEDGERREQUEST']._serialized_start=2011
-  _globals['_VERIFYLEDGERREQUEST']._serialized_end=2032
-  _globals['_LEDGERTOTAL']._serialized_start=2035
-  _globals['_LEDGERTOTAL']._serialized_end=2165
-  _globals['_VERIFYLEDGERRESPONSE']._serialized_start=2168
-  _globals['_VERIFYLEDGERRESPONSE']._serialized_end=2392
+  _globals['_BALANCE']._serialized_end=572
+  _globals['_GETBALANCERESPONSE']._serialized_start=574
+  _globals['_GETBALANCERESPONSE']._serialized_end=680
+  _globals['_LISTBALANCESREQUEST']._serialized_start=683
+  _globals['_LISTBALANCESREQUEST']._serialized_end=1041
+  _globals['_AFFILIATEBALANCES']._serialized_start=1043
+  _globals['_AFFILIATEBALANCES']._serialized_end=1148
+  _globals['_LISTBALANCESRESPONSE']._serialized_start=1150
+  _globals['_LISTBALANCESRESPONSE']._serialized_end=1277
+  _globals['_LEDGERENTRY']._serialized_start=1280
+  _globals['_LEDGERENTRY']._serialized_end=1744
+  _globals['_LISTLEDGERENTRIESREQUEST']._serialized_start=1747
+  _globals['_LISTLEDGERENTRIESREQUEST']._serialized_end=1943
+  _globals['_LISTLEDGERENTRIESRESPONSE']._serialized_start=1945
+  _globals['_LISTLEDGERENTRIESRESPONSE']._serialized_end=2065
+  _globals['_VERIFYLEDGERREQUEST']._serialized_start=2067
+  _globals['_VERIFYLEDGERREQUEST']._serialized_end=2088
+  _globals['_LEDGERTOTAL']._serialized_start=2091
+  _globals['_LEDGERTOTAL']._serialized_end=2221
+  _globals['_VERIFYLEDGERRESPONSE']._serialized_start=2224
+  _globals['_VERIFYLEDGERRESPONSE']._serialized_end=2448
 # @@protoc_insertion_point(module_scope)

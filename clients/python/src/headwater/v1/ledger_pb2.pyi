@@ -41,6 +41,8 @@ class _LedgerAccountEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LedgerA
     """The fulfilled part of the rewards that are not in cash."""
     LEDGER_ACCOUNT_PROVIDER_CASH: _LedgerAccount.ValueType  # 5
     """The merchant's money at banks and providers that affiliates were paid from."""
+    LEDGER_ACCOUNT_PAYOUT_IN_FLIGHT: _LedgerAccount.ValueType  # 6
+    """The part of what is owed that payouts have reserved. Each payout has its amount here until it is paid or cancelled."""
 
 class LedgerAccount(_LedgerAccount, metaclass=_LedgerAccountEnumTypeWrapper):
     """An account of the ledger. Every ledger entry debits one and credits another."""
@@ -57,6 +59,8 @@ LEDGER_ACCOUNT_FULFILLED: LedgerAccount.ValueType  # 4
 """The fulfilled part of the rewards that are not in cash."""
 LEDGER_ACCOUNT_PROVIDER_CASH: LedgerAccount.ValueType  # 5
 """The merchant's money at banks and providers that affiliates were paid from."""
+LEDGER_ACCOUNT_PAYOUT_IN_FLIGHT: LedgerAccount.ValueType  # 6
+"""The part of what is owed that payouts have reserved. Each payout has its amount here until it is paid or cancelled."""
 Global___LedgerAccount: _TypeAlias = LedgerAccount  # noqa: Y015
 
 class _LedgerReason:
@@ -84,9 +88,15 @@ class _LedgerReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LedgerRe
     LEDGER_REASON_CORRECTED: _LedgerReason.ValueType  # 7
     """The amount of a sale was corrected."""
     LEDGER_REASON_ADJUSTED: _LedgerReason.ValueType  # 8
-    """A refund came with a commission adjustment."""
+    """A refund came with a commission adjustment, what the caps of the terms let an affiliate have has changed, or an affiliate fell below the
+    threshold of a bonus.
+    """
     LEDGER_REASON_PAID: _LedgerReason.ValueType  # 9
     """An affiliate was paid."""
+    LEDGER_REASON_RESERVED: _LedgerReason.ValueType  # 10
+    """A payout reserved what it will pay."""
+    LEDGER_REASON_RETURNED: _LedgerReason.ValueType  # 11
+    """A payout was cancelled, and what it had reserved is owed again."""
 
 class LedgerReason(_LedgerReason, metaclass=_LedgerReasonEnumTypeWrapper):
     """The reason of a ledger entry."""
@@ -110,9 +120,15 @@ LEDGER_REASON_FULFILLED: LedgerReason.ValueType  # 6
 LEDGER_REASON_CORRECTED: LedgerReason.ValueType  # 7
 """The amount of a sale was corrected."""
 LEDGER_REASON_ADJUSTED: LedgerReason.ValueType  # 8
-"""A refund came with a commission adjustment."""
+"""A refund came with a commission adjustment, what the caps of the terms let an affiliate have has changed, or an affiliate fell below the
+threshold of a bonus.
+"""
 LEDGER_REASON_PAID: LedgerReason.ValueType  # 9
 """An affiliate was paid."""
+LEDGER_REASON_RESERVED: LedgerReason.ValueType  # 10
+"""A payout reserved what it will pay."""
+LEDGER_REASON_RETURNED: LedgerReason.ValueType  # 11
+"""A payout was cancelled, and what it had reserved is owed again."""
 Global___LedgerReason: _TypeAlias = LedgerReason  # noqa: Y015
 
 @_typing.final
@@ -158,7 +174,7 @@ Global___GetBalanceRequest: _TypeAlias = GetBalanceRequest  # noqa: Y015
 
 @_typing.final
 class Balance(_message.Message):
-    """An affiliate's balance in one unit and currency. All four values have that unit and currency."""
+    """An affiliate's balance in one unit and currency. All values have that unit and currency."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -166,9 +182,10 @@ class Balance(_message.Message):
     PENDING_FIELD_NUMBER: _builtins.int
     OWED_FIELD_NUMBER: _builtins.int
     PAID_FIELD_NUMBER: _builtins.int
+    IN_FLIGHT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def earned(self) -> _reward_value_pb2.RewardValue:
-        """All rewards so far, less those that were denied or taken back: the sum of `pending`, `owed` and `paid`."""
+        """All rewards so far, less those that were denied or taken back: the sum of `pending`, `owed`, `in_flight` and `paid`."""
 
     @_builtins.property
     def pending(self) -> _reward_value_pb2.RewardValue:
@@ -176,13 +193,17 @@ class Balance(_message.Message):
 
     @_builtins.property
     def owed(self) -> _reward_value_pb2.RewardValue:
-        """The rewards that are approved and not yet paid. Negative if refunds took back more than was owed. Later rewards then reduce
+        """The rewards that are approved, and neither in a payout nor paid. Negative if refunds took back more than was owed. Later rewards then reduce
         the negative amount.
         """
 
     @_builtins.property
     def paid(self) -> _reward_value_pb2.RewardValue:
         """The rewards that are paid, or fulfilled if they are not in cash."""
+
+    @_builtins.property
+    def in_flight(self) -> _reward_value_pb2.RewardValue:
+        """The amount that payouts have reserved that are neither paid nor cancelled."""
 
     def __init__(
         self,
@@ -191,10 +212,11 @@ class Balance(_message.Message):
         pending: _reward_value_pb2.RewardValue | None = ...,
         owed: _reward_value_pb2.RewardValue | None = ...,
         paid: _reward_value_pb2.RewardValue | None = ...,
+        in_flight: _reward_value_pb2.RewardValue | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["earned", b"earned", "owed", b"owed", "paid", b"paid", "pending", b"pending"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["earned", b"earned", "in_flight", b"in_flight", "owed", b"owed", "paid", b"paid", "pending", b"pending"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["earned", b"earned", "owed", b"owed", "paid", b"paid", "pending", b"pending"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["earned", b"earned", "in_flight", b"in_flight", "owed", b"owed", "paid", b"paid", "pending", b"pending"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

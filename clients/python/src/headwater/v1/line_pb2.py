@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from headwater.v1 import common_pb2 as headwater_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17headwater/v1/line.proto\x12\x0cheadwater.v1\x1a\x19headwater/v1/common.proto\"\x9b\x01\n\x08SaleLine\x12\x17\n\x07line_id\x18\x01 \x01(\tR\x06lineId\x12\x19\n\x08item_sku\x18\x02 \x01(\tR\x07itemSku\x12\x1a\n\x08quantity\x18\x03 \x01(\x05R\x08quantity\x12+\n\x06\x61mount\x18\x04 \x01(\x0b\x32\x13.headwater.v1.MoneyR\x06\x61mount\x12\x12\n\x04plan\x18\x05 \x01(\tR\x04plan\"z\n\nRefundLine\x12\x17\n\x07line_id\x18\x01 \x01(\tR\x06lineId\x12-\n\x06\x61mount\x18\x02 \x01(\x0b\x32\x13.headwater.v1.MoneyH\x00R\x06\x61mount\x12\x1c\n\x08quantity\x18\x03 \x01(\x05H\x00R\x08quantityB\x06\n\x04part\"\x8c\x02\n\x0e\x43onversionLine\x12\x17\n\x07line_id\x18\x01 \x01(\tR\x06lineId\x12\x19\n\x08item_sku\x18\x02 \x01(\tR\x07itemSku\x12\x12\n\x04plan\x18\x03 \x01(\tR\x04plan\x12\x1a\n\x08quantity\x18\x04 \x01(\x05R\x08quantity\x12+\n\x06\x61mount\x18\x05 \x01(\x0b\x32\x13.headwater.v1.MoneyR\x06\x61mount\x12<\n\x0frefunded_amount\x18\x06 \x01(\x0b\x32\x13.headwater.v1.MoneyR\x0erefundedAmount\x12+\n\x11refunded_quantity\x18\x07 \x01(\x05R\x10refundedQuantityBK\n\x10\x64\x65v.headwater.v1B\tLineProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17headwater/v1/line.proto\x12\x0cheadwater.v1\x1a\x19headwater/v1/common.proto\"\xbd\x01\n\x08SaleLine\x12\x17\n\x07line_id\x18\x01 \x01(\tR\x06lineId\x12\x19\n\x08item_sku\x18\x02 \x01(\tR\x07itemSku\x12\x1a\n\x08quantity\x18\x03 \x01(\x05R\x08quantity\x12+\n\x06\x61mount\x18\x04 \x01(\x0b\x32\x13.headwater.v1.MoneyR\x06\x61mount\x12\x12\n\x04plan\x18\x05 \x01(\tR\x04plan\x12 \n\x0b\x63ollections\x18\x06 \x03(\tR\x0b\x63ollections\"z\n\nRefundLine\x12\x17\n\x07line_id\x18\x01 \x01(\tR\x06lineId\x12-\n\x06\x61mount\x18\x02 \x01(\x0b\x32\x13.headwater.v1.MoneyH\x00R\x06\x61mount\x12\x1c\n\x08quantity\x18\x03 \x01(\x05H\x00R\x08quantityB\x06\n\x04part\"\xae\x02\n\x0e\x43onversionLine\x12\x17\n\x07line_id\x18\x01 \x01(\tR\x06lineId\x12\x19\n\x08item_sku\x18\x02 \x01(\tR\x07itemSku\x12\x12\n\x04plan\x18\x03 \x01(\tR\x04plan\x12\x1a\n\x08quantity\x18\x04 \x01(\x05R\x08quantity\x12+\n\x06\x61mount\x18\x05 \x01(\x0b\x32\x13.headwater.v1.MoneyR\x06\x61mount\x12<\n\x0frefunded_amount\x18\x06 \x01(\x0b\x32\x13.headwater.v1.MoneyR\x0erefundedAmount\x12+\n\x11refunded_quantity\x18\x07 \x01(\x05R\x10refundedQuantity\x12 \n\x0b\x63ollections\x18\x08 \x03(\tR\x0b\x63ollectionsBK\n\x10\x64\x65v.headwater.v1B\tLineProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,9 +34,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\020dev.headwater.v1B\tLineProtoP\001Z*headwater.dev/gen/headwater/v1;headwaterv1'
   _globals['_SALELINE']._serialized_start=69
-  _globals['_SALELINE']._serialized_end=224
-  _globals['_REFUNDLINE']._serialized_start=226
-  _globals['_REFUNDLINE']._serialized_end=348
-  _globals['_CONVERSIONLINE']._serialized_start=351
-  _globals['_CONVERSIONLINE']._serialized_end=619
+  _globals['_SALELINE']._serialized_end=258
+  _globals['_REFUNDLINE']._serialized_start=260
+  _globals['_REFUNDLINE']._serialized_end=382
+  _globals['_CONVERSIONLINE']._serialized_start=385
+  _globals['_CONVERSIONLINE']._serialized_end=687
 # @@protoc_insertion_point(module_scope)

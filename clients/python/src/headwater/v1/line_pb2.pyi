@@ -3,8 +3,10 @@
 isort:skip_file
 Lines of sales and refunds."""
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
 from headwater.v1 import common_pb2 as _common_pb2
 import builtins as _builtins
 import sys
@@ -28,6 +30,7 @@ class SaleLine(_message.Message):
     QUANTITY_FIELD_NUMBER: _builtins.int
     AMOUNT_FIELD_NUMBER: _builtins.int
     PLAN_FIELD_NUMBER: _builtins.int
+    COLLECTIONS_FIELD_NUMBER: _builtins.int
     line_id: _builtins.str
     """The merchant's id for the line, up to 128 characters, unique in the sale. A refund names the line by it. Empty, or used by an earlier
     line already: the number of the line, such as 1 for the first, or the first free number from 101 on if that is taken too.
@@ -47,6 +50,10 @@ class SaleLine(_message.Message):
         Required.
         """
 
+    @_builtins.property
+    def collections(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The collections of the shop that the item is in, as for `RecordSaleRequest.collections`. Empty: those of the sale."""
+
     def __init__(
         self,
         *,
@@ -55,10 +62,11 @@ class SaleLine(_message.Message):
         quantity: _builtins.int = ...,
         amount: _common_pb2.Money | None = ...,
         plan: _builtins.str = ...,
+        collections: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "item_sku", b"item_sku", "line_id", b"line_id", "plan", b"plan", "quantity", b"quantity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "collections", b"collections", "item_sku", b"item_sku", "line_id", b"line_id", "plan", b"plan", "quantity", b"quantity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -111,6 +119,7 @@ class ConversionLine(_message.Message):
     AMOUNT_FIELD_NUMBER: _builtins.int
     REFUNDED_AMOUNT_FIELD_NUMBER: _builtins.int
     REFUNDED_QUANTITY_FIELD_NUMBER: _builtins.int
+    COLLECTIONS_FIELD_NUMBER: _builtins.int
     line_id: _builtins.str
     """The line's id. Empty for the rest: the part of the sale's amount that is of no line, such as shipping."""
     item_sku: _builtins.str
@@ -132,6 +141,10 @@ class ConversionLine(_message.Message):
     def refunded_amount(self) -> _common_pb2.Money:
         """How much of a sale's line was refunded so far. Zero for refunds."""
 
+    @_builtins.property
+    def collections(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The collections of the item, in order and each once. Empty: those of the sale."""
+
     def __init__(
         self,
         *,
@@ -142,10 +155,11 @@ class ConversionLine(_message.Message):
         amount: _common_pb2.Money | None = ...,
         refunded_amount: _common_pb2.Money | None = ...,
         refunded_quantity: _builtins.int = ...,
+        collections: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "refunded_amount", b"refunded_amount"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "item_sku", b"item_sku", "line_id", b"line_id", "plan", b"plan", "quantity", b"quantity", "refunded_amount", b"refunded_amount", "refunded_quantity", b"refunded_quantity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "collections", b"collections", "item_sku", b"item_sku", "line_id", b"line_id", "plan", b"plan", "quantity", b"quantity", "refunded_amount", b"refunded_amount", "refunded_quantity", b"refunded_quantity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -27,7 +27,7 @@ from headwater.v1 import common_pb2 as headwater_dot_v1_dot_common__pb2
 from headwater.v1 import selector_pb2 as headwater_dot_v1_dot_selector__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19headwater/v1/payout.proto\x12\x0cheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x1bheadwater/v1/selector.proto\"\xf5\x03\n\x06Payout\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12!\n\x0c\x61\x66\x66iliate_id\x18\x02 \x01(\tR\x0b\x61\x66\x66iliateId\x12+\n\x06\x61mount\x18\x03 \x01(\x0b\x32\x13.headwater.v1.MoneyR\x06\x61mount\x12\x38\n\x08provider\x18\x04 \x01(\x0e\x32\x1c.headwater.v1.PayoutProviderR\x08provider\x12/\n\x05state\x18\x05 \x01(\x0e\x32\x19.headwater.v1.PayoutStateR\x05state\x12!\n\x0creward_count\x18\x06 \x01(\x03R\x0brewardCount\x12\x1c\n\treference\x18\x07 \x01(\tR\treference\x12\x12\n\x04note\x18\x08 \x01(\tR\x04note\x12\x18\n\x07message\x18\t \x01(\tR\x07message\x12\x37\n\tpaid_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08paidTime\x12;\n\x0b\x63reate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\"\xc0\x02\n\x0fMarkPaidRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12=\n\taffiliate\x18\x02 \x01(\x0b\x32\x1f.headwater.v1.AffiliateSelectorR\taffiliate\x12\x1d\n\nreward_ids\x18\x03 \x03(\tR\trewardIds\x12+\n\x06\x61mount\x18\x04 \x01(\x0b\x32\x13.headwater.v1.MoneyR\x06\x61mount\x12\x1c\n\treference\x18\x05 \x01(\tR\treference\x12\x12\n\x04note\x18\x06 \x01(\tR\x04note\x12\x18\n\x07message\x18\x07 \x01(\tR\x07message\x12\x37\n\tpaid_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08paidTime\"\\\n\x10MarkPaidResponse\x12,\n\x06payout\x18\x01 \x01(\x0b\x32\x14.headwater.v1.PayoutR\x06payout\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"/\n\x10GetPayoutRequest\x12\x1b\n\tpayout_id\x18\x01 \x01(\tR\x08payoutId\"A\n\x11GetPayoutResponse\x12,\n\x06payout\x18\x01 \x01(\x0b\x32\x14.headwater.v1.PayoutR\x06payout\"\xc9\x02\n\x12ListPayoutsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12-\n\x05order\x18\x03 \x01(\x0e\x32\x17.headwater.v1.ListOrderR\x05order\x12=\n\taffiliate\x18\x04 \x01(\x0b\x32\x1f.headwater.v1.AffiliateSelectorR\taffiliate\x12\x1e\n\ncurrencies\x18\x05 \x03(\tR\ncurrencies\x12?\n\rpaid_interval\x18\x06 \x01(\x0b\x32\x1a.headwater.v1.TimeIntervalR\x0cpaidInterval\x12(\n\x10with_total_count\x18\x07 \x01(\x08R\x0ewithTotalCount\"\xa3\x01\n\x13ListPayoutsResponse\x12.\n\x07payouts\x18\x01 \x03(\x0b\x32\x14.headwater.v1.PayoutR\x07payouts\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12$\n\x0btotal_count\x18\x03 \x01(\x03H\x00R\ntotalCount\x88\x01\x01\x42\x0e\n\x0c_total_count*B\n\x0bPayoutState\x12\x1c\n\x18PAYOUT_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11PAYOUT_STATE_PAID\x10\x01*M\n\x0ePayoutProvider\x12\x1f\n\x1bPAYOUT_PROVIDER_UNSPECIFIED\x10\x00\x12\x1a\n\x16PAYOUT_PROVIDER_MANUAL\x10\x01\x42M\n\x10\x64\x65v.headwater.v1B\x0bPayoutProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19headwater/v1/payout.proto\x12\x0cheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x1bheadwater/v1/selector.proto\"\xe3\x05\n\x06Payout\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12!\n\x0c\x61\x66\x66iliate_id\x18\x02 \x01(\tR\x0b\x61\x66\x66iliateId\x12+\n\x06\x61mount\x18\x03 \x01(\x0b\x32\x13.headwater.v1.MoneyR\x06\x61mount\x12\x38\n\x08provider\x18\x04 \x01(\x0e\x32\x1c.headwater.v1.PayoutProviderR\x08provider\x12/\n\x05state\x18\x05 \x01(\x0e\x32\x19.headwater.v1.PayoutStateR\x05state\x12!\n\x0creward_count\x18\x06 \x01(\x03R\x0brewardCount\x12\x1c\n\treference\x18\x07 \x01(\tR\treference\x12\x12\n\x04note\x18\x08 \x01(\tR\x04note\x12\x18\n\x07message\x18\t \x01(\tR\x07message\x12\x37\n\tpaid_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08paidTime\x12;\n\x0b\x63reate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\x12$\n\x0e\x63reator_key_id\x18\r \x01(\tR\x0c\x63reatorKeyId\x12&\n\x0f\x61pprover_key_id\x18\x0e \x01(\tR\rapproverKeyId\x12=\n\x0c\x61pprove_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0b\x61pproveTime\x12;\n\x0b\x63\x61ncel_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncancelTime\x12\"\n\rpayout_run_id\x18\x11 \x01(\tR\x0bpayoutRunId\"\x94\x02\n\x13\x43reatePayoutRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12=\n\taffiliate\x18\x02 \x01(\x0b\x32\x1f.headwater.v1.AffiliateSelectorR\taffiliate\x12#\n\rcurrency_code\x18\x03 \x01(\tR\x0c\x63urrencyCode\x12\x1d\n\nreward_ids\x18\x04 \x03(\tR\trewardIds\x12-\n\x07minimum\x18\x05 \x01(\x0b\x32\x13.headwater.v1.MoneyR\x07minimum\x12\x12\n\x04note\x18\x06 \x01(\tR\x04note\x12\x18\n\x07message\x18\x07 \x01(\tR\x07message\"`\n\x14\x43reatePayoutResponse\x12,\n\x06payout\x18\x01 \x01(\x0b\x32\x14.headwater.v1.PayoutR\x06payout\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"U\n\x15\x41pprovePayoutsRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12\x1d\n\npayout_ids\x18\x02 \x03(\tR\tpayoutIds\"d\n\x16\x41pprovePayoutsResponse\x12.\n\x07payouts\x18\x01 \x03(\x0b\x32\x14.headwater.v1.PayoutR\x07payouts\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"\xac\x01\n\x15\x43onfirmPayoutsRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12\x1d\n\npayout_ids\x18\x02 \x03(\tR\tpayoutIds\x12\x1c\n\treference\x18\x03 \x01(\tR\treference\x12\x37\n\tpaid_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08paidTime\"d\n\x16\x43onfirmPayoutsResponse\x12.\n\x07payouts\x18\x01 \x03(\x0b\x32\x14.headwater.v1.PayoutR\x07payouts\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"Q\n\x13\x43\x61ncelPayoutRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12\x1b\n\tpayout_id\x18\x02 \x01(\tR\x08payoutId\"`\n\x14\x43\x61ncelPayoutResponse\x12,\n\x06payout\x18\x01 \x01(\x0b\x32\x14.headwater.v1.PayoutR\x06payout\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"u\n\x14GetAmountOwedRequest\x12=\n\taffiliate\x18\x01 \x01(\x0b\x32\x1f.headwater.v1.AffiliateSelectorR\taffiliate\x12\x1e\n\ncurrencies\x18\x02 \x03(\tR\ncurrencies\"K\n\x15GetAmountOwedResponse\x12\x32\n\x07\x61mounts\x18\x01 \x03(\x0b\x32\x18.headwater.v1.AmountOwedR\x07\x61mounts\"\x9e\x03\n\nAmountOwed\x12>\n\x10\x61pproved_overdue\x18\x01 \x01(\x0b\x32\x13.headwater.v1.MoneyR\x0f\x61pprovedOverdue\x12=\n\x10\x61pproved_not_due\x18\x02 \x01(\x0b\x32\x13.headwater.v1.MoneyR\x0e\x61pprovedNotDue\x12\x42\n\x12unapproved_overdue\x18\x03 \x01(\x0b\x32\x13.headwater.v1.MoneyR\x11unapprovedOverdue\x12\x41\n\x12unapproved_not_due\x18\x04 \x01(\x0b\x32\x13.headwater.v1.MoneyR\x10unapprovedNotDue\x12\x30\n\tin_flight\x18\x05 \x01(\x0b\x32\x13.headwater.v1.MoneyR\x08inFlight\x12\'\n\x0f\x61\x66\x66iliate_count\x18\x06 \x01(\x03R\x0e\x61\x66\x66iliateCount\x12/\n\x08negative\x18\x07 \x01(\x0b\x32\x13.headwater.v1.MoneyR\x08negative\"\xc0\x02\n\x0fMarkPaidRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12=\n\taffiliate\x18\x02 \x01(\x0b\x32\x1f.headwater.v1.AffiliateSelectorR\taffiliate\x12\x1d\n\nreward_ids\x18\x03 \x03(\tR\trewardIds\x12+\n\x06\x61mount\x18\x04 \x01(\x0b\x32\x13.headwater.v1.MoneyR\x06\x61mount\x12\x1c\n\treference\x18\x05 \x01(\tR\treference\x12\x12\n\x04note\x18\x06 \x01(\tR\x04note\x12\x18\n\x07message\x18\x07 \x01(\tR\x07message\x12\x37\n\tpaid_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08paidTime\"\\\n\x10MarkPaidResponse\x12,\n\x06payout\x18\x01 \x01(\x0b\x32\x14.headwater.v1.PayoutR\x06payout\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"/\n\x10GetPayoutRequest\x12\x1b\n\tpayout_id\x18\x01 \x01(\tR\x08payoutId\"A\n\x11GetPayoutResponse\x12,\n\x06payout\x18\x01 \x01(\x0b\x32\x14.headwater.v1.PayoutR\x06payout\"\xa0\x03\n\x12ListPayoutsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12-\n\x05order\x18\x03 \x01(\x0e\x32\x17.headwater.v1.ListOrderR\x05order\x12=\n\taffiliate\x18\x04 \x01(\x0b\x32\x1f.headwater.v1.AffiliateSelectorR\taffiliate\x12\x1e\n\ncurrencies\x18\x05 \x03(\tR\ncurrencies\x12?\n\rpaid_interval\x18\x06 \x01(\x0b\x32\x1a.headwater.v1.TimeIntervalR\x0cpaidInterval\x12\x31\n\x06states\x18\x08 \x03(\x0e\x32\x19.headwater.v1.PayoutStateR\x06states\x12\"\n\rpayout_run_id\x18\t \x01(\tR\x0bpayoutRunId\x12(\n\x10with_total_count\x18\x07 \x01(\x08R\x0ewithTotalCount\"\xa3\x01\n\x13ListPayoutsResponse\x12.\n\x07payouts\x18\x01 \x03(\x0b\x32\x14.headwater.v1.PayoutR\x07payouts\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12$\n\x0btotal_count\x18\x03 \x01(\x03H\x00R\ntotalCount\x88\x01\x01\x42\x0e\n\x0c_total_count*\x97\x01\n\x0bPayoutState\x12\x1c\n\x18PAYOUT_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11PAYOUT_STATE_PAID\x10\x01\x12\x1f\n\x1bPAYOUT_STATE_NEEDS_APPROVAL\x10\x02\x12\x16\n\x12PAYOUT_STATE_READY\x10\x03\x12\x1a\n\x16PAYOUT_STATE_CANCELLED\x10\x04*M\n\x0ePayoutProvider\x12\x1f\n\x1bPAYOUT_PROVIDER_UNSPECIFIED\x10\x00\x12\x1a\n\x16PAYOUT_PROVIDER_MANUAL\x10\x01\x42M\n\x10\x64\x65v.headwater.v1B\x0bPayoutProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,22 +35,44 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'headwater.v1.payout_pb2', _
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\020dev.headwater.v1B\013PayoutProtoP\001Z*headwater.dev/gen/headwater/v1;headwaterv1'
-  _globals['_PAYOUTSTATE']._serialized_start=1667
-  _globals['_PAYOUTSTATE']._serialized_end=1733
-  _globals['_PAYOUTPROVIDER']._serialized_start=1735
-  _globals['_PAYOUTPROVIDER']._serialized_end=1812
+  _globals['_PAYOUTSTATE']._serialized_start=3630
+  _globals['_PAYOUTSTATE']._serialized_end=3781
+  _globals['_PAYOUTPROVIDER']._serialized_start=3783
+  _globals['_PAYOUTPROVIDER']._serialized_end=3860
   _globals['_PAYOUT']._serialized_start=133
-  _globals['_PAYOUT']._serialized_end=634
-  _globals['_MARKPAIDREQUEST']._serialized_start=637
-  _globals['_MARKPAIDREQUEST']._serialized_end=957
-  _globals['_MARKPAIDRESPONSE']._serialized_start=959
-  _globals['_MARKPAIDRESPONSE']._serialized_end=1051
-  _globals['_GETPAYOUTREQUEST']._serialized_start=1053
-  _globals['_GETPAYOUTREQUEST']._serialized_end=1100
-  _globals['_GETPAYOUTRESPONSE']._serialized_start=1102
-  _globals['_GETPAYOUTRESPONSE']._serialized_end=1167
-  _globals['_LISTPAYOUTSREQUEST']._serialized_start=1170
-  _globals['_LISTPAYOUTSREQUEST']._serialized_end=1499
-  _globals['_LISTPAYOUTSRESPONSE']._serialized_start=1502
-  _globals['_LISTPAYOUTSRESPONSE']._serialized_end=1665
+  _globals['_PAYOUT']._serialized_end=872
+  _globals['_CREATEPAYOUTREQUEST']._serialized_start=875
+  _globals['_CREATEPAYOUTREQUEST']._serialized_end=1151
+  _globals['_CREATEPAYOUTRESPONSE']._serialized_start=1153
+  _globals['_CREATEPAYOUTRESPONSE']._serialized_end=1249
+  _globals['_APPROVEPAYOUTSREQUEST']._serialized_start=1251
+  _globals['_APPROVEPAYOUTSREQUEST']._serialized_end=1336
+  _globals['_APPROVEPAYOUTSRESPONSE']._serialized_start=1338
+  _globals['_APPROVEPAYOUTSRESPONSE']._serialized_end=1438
+  _globals['_CONFIRMPAYOUTSREQUEST']._serialized_start=1441
+  _globals['_CONFIRMPAYOUTSREQUEST']._serialized_end=1613
+  _globals['_CONFIRMPAYOUTSRESPONSE']._serialized_start=1615
+  _globals['_CONFIRMPAYOUTSRESPONSE']._serialized_end=1715
+  _globals['_CANCELPAYOUTREQUEST']._serialized_start=1717
+  _globals['_CANCELPAYOUTREQUEST']._serialized_end=1798
+  _globals['_CANCELPAYOUTRESPONSE']._serialized_start=1800
+  _globals['_CANCELPAYOUTRESPONSE']._serialized_end=1896
+  _globals['_GETAMOUNTOWEDREQUEST']._serialized_start=1898
+  _globals['_GETAMOUNTOWEDREQUEST']._serialized_end=2015
+  _globals['_GETAMOUNTOWEDRESPONSE']._serialized_start=2017
+  _globals['_GETAMOUNTOWEDRESPONSE']._serialized_end=2092
+  _globals['_AMOUNTOWED']._serialized_start=2095
+  _globals['_AMOUNTOWED']._serialized_end=2509
+  _globals['_MARKPAIDREQUEST']._serialized_start=2512
+  _globals['_MARKPAIDREQUEST']._serialized_end=2832
+  _globals['_MARKPAIDRESPONSE']._serialized_start=2834
+  _globals['_MARKPAIDRESPONSE']._serialized_end=2926
+  _globals['_GETPAYOUTREQUEST']._serialized_start=2928
+  _globals['_GETPAYOUTREQUEST']._serialized_end=2975
+  _globals['_GETPAYOUTRESPONSE']._serialized_start=2977
+  _globals['_GETPAYOUTRESPONSE']._serialized_end=3042
+  _globals['_LISTPAYOUTSREQUEST']._serialized_start=3045
+  _globals['_LISTPAYOUTSREQUEST']._serialized_end=3461
+  _globals['_LISTPAYOUTSRESPONSE']._serialized_start=3464
+  _globals['_LISTPAYOUTSRESPONSE']._serialized_end=3627
 # @@protoc_insertion_point(module_scope)

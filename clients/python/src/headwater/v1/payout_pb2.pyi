@@ -32,14 +32,28 @@ class _PayoutStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PayoutSta
     """Not set; never returned."""
     PAYOUT_STATE_PAID: _PayoutState.ValueType  # 1
     """The affiliate has the money."""
+    PAYOUT_STATE_NEEDS_APPROVAL: _PayoutState.ValueType  # 2
+    """Waits for ApprovePayouts with another key than the one that created it, see `PayoutPolicy.approval_above`."""
+    PAYOUT_STATE_READY: _PayoutState.ValueType  # 3
+    """The merchant may pay it. ConfirmPayouts says that it was paid."""
+    PAYOUT_STATE_CANCELLED: _PayoutState.ValueType  # 4
+    """CancelPayout cancelled it. Its rewards are APPROVED again and name it no longer."""
 
 class PayoutState(_PayoutState, metaclass=_PayoutStateEnumTypeWrapper):
-    """The state of a payout."""
+    """The state of a payout. NEEDS_APPROVAL may become READY or CANCELLED. READY may become PAID or CANCELLED. PAID and CANCELLED are final.
+    A payout that is NEEDS_APPROVAL or READY has reserved its rewards, which are IN_PAYOUT, and its amount, which is in flight.
+    """
 
 PAYOUT_STATE_UNSPECIFIED: PayoutState.ValueType  # 0
 """Not set; never returned."""
 PAYOUT_STATE_PAID: PayoutState.ValueType  # 1
 """The affiliate has the money."""
+PAYOUT_STATE_NEEDS_APPROVAL: PayoutState.ValueType  # 2
+"""Waits for ApprovePayouts with another key than the one that created it, see `PayoutPolicy.approval_above`."""
+PAYOUT_STATE_READY: PayoutState.ValueType  # 3
+"""The merchant may pay it. ConfirmPayouts says that it was paid."""
+PAYOUT_STATE_CANCELLED: PayoutState.ValueType  # 4
+"""CancelPayout cancelled it. Its rewards are APPROVED again and name it no longer."""
 Global___PayoutState: _TypeAlias = PayoutState  # noqa: Y015
 
 class _PayoutProvider:
@@ -51,7 +65,7 @@ class _PayoutProviderEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Payout
     PAYOUT_PROVIDER_UNSPECIFIED: _PayoutProvider.ValueType  # 0
     """Not set; never returned."""
     PAYOUT_PROVIDER_MANUAL: _PayoutProvider.ValueType  # 1
-    """The merchant, outside Headwater: MarkPaid recorded it."""
+    """The merchant, outside Headwater. MarkPaid or ConfirmPayouts recorded that it was paid."""
 
 class PayoutProvider(_PayoutProvider, metaclass=_PayoutProviderEnumTypeWrapper):
     """The mover of a payout's money."""
@@ -59,7 +73,7 @@ class PayoutProvider(_PayoutProvider, metaclass=_PayoutProviderEnumTypeWrapper):
 PAYOUT_PROVIDER_UNSPECIFIED: PayoutProvider.ValueType  # 0
 """Not set; never returned."""
 PAYOUT_PROVIDER_MANUAL: PayoutProvider.ValueType  # 1
-"""The merchant, outside Headwater: MarkPaid recorded it."""
+"""The merchant, outside Headwater. MarkPaid or ConfirmPayouts recorded that it was paid."""
 Global___PayoutProvider: _TypeAlias = PayoutProvider  # noqa: Y015
 
 @_typing.final
@@ -80,6 +94,11 @@ class Payout(_message.Message):
     PAID_TIME_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    CREATOR_KEY_ID_FIELD_NUMBER: _builtins.int
+    APPROVER_KEY_ID_FIELD_NUMBER: _builtins.int
+    APPROVE_TIME_FIELD_NUMBER: _builtins.int
+    CANCEL_TIME_FIELD_NUMBER: _builtins.int
+    PAYOUT_RUN_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id, `pay_` and 32 hexadecimal digits."""
     affiliate_id: _builtins.str
@@ -89,28 +108,42 @@ class Payout(_message.Message):
     state: Global___PayoutState.ValueType
     """The state."""
     reward_count: _builtins.int
-    """How many rewards it pays. The rewards of refunds that took back a part of one are counted too."""
+    """How many rewards it pays. The rewards of refunds that took back a part of one are counted too. A cancelled payout keeps the number."""
     reference: _builtins.str
     """The name of the transfer at the bank or the provider. May be empty. Empty in the feed, because a person wrote it."""
     note: _builtins.str
     """The merchant's text about the payout. May be empty. Empty in the feed, because a person wrote it."""
     message: _builtins.str
     """The merchant's text for the affiliate. May be empty. Empty in the feed, because a person wrote it."""
+    creator_key_id: _builtins.str
+    """The id of the API key that created it."""
+    approver_key_id: _builtins.str
+    """The id of the API key that approved it. Empty if nobody approved it."""
+    payout_run_id: _builtins.str
+    """The id of the run that it belongs to. Empty for a payout of its own."""
     @_builtins.property
     def amount(self) -> _common_pb2.Money:
         """The amount: what the rewards add up to. Always more than zero."""
 
     @_builtins.property
     def paid_time(self) -> _timestamp_pb2.Timestamp:
-        """When the affiliate got the money."""
+        """When the affiliate got the money. Not set unless it is PAID."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When the payout was recorded."""
+        """When the payout was created."""
 
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When the payout last changed."""
+
+    @_builtins.property
+    def approve_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was approved. Not set if nobody approved it."""
+
+    @_builtins.property
+    def cancel_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was cancelled. Not set unless it is CANCELLED."""
 
     def __init__(
         self,
@@ -127,14 +160,410 @@ class Payout(_message.Message):
         paid_time: _timestamp_pb2.Timestamp | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        creator_key_id: _builtins.str = ...,
+        approver_key_id: _builtins.str = ...,
+        approve_time: _timestamp_pb2.Timestamp | None = ...,
+        cancel_time: _timestamp_pb2.Timestamp | None = ...,
+        payout_run_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "create_time", b"create_time", "paid_time", b"paid_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "approve_time", b"approve_time", "cancel_time", b"cancel_time", "create_time", b"create_time", "paid_time", b"paid_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate_id", b"affiliate_id", "amount", b"amount", "create_time", b"create_time", "id", b"id", "message", b"message", "note", b"note", "paid_time", b"paid_time", "provider", b"provider", "reference", b"reference", "reward_count", b"reward_count", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate_id", b"affiliate_id", "amount", b"amount", "approve_time", b"approve_time", "approver_key_id", b"approver_key_id", "cancel_time", b"cancel_time", "create_time", b"create_time", "creator_key_id", b"creator_key_id", "id", b"id", "message", b"message", "note", b"note", "paid_time", b"paid_time", "payout_run_id", b"payout_run_id", "provider", b"provider", "reference", b"reference", "reward_count", b"reward_count", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Payout: _TypeAlias = Payout  # noqa: Y015
+
+@_typing.final
+class CreatePayoutRequest(_message.Message):
+    """The request of CreatePayout."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    AFFILIATE_FIELD_NUMBER: _builtins.int
+    CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    REWARD_IDS_FIELD_NUMBER: _builtins.int
+    MINIMUM_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    """
+    currency_code: _builtins.str
+    """The currency of the payout, as an ISO 4217 code. Required."""
+    note: _builtins.str
+    """Text about the payout for the merchant, up to 2,000 characters. Optional."""
+    message: _builtins.str
+    """Text for the affiliate, up to 2,000 characters. Optional."""
+    @_builtins.property
+    def affiliate(self) -> _selector_pb2.AffiliateSelector:
+        """The affiliate who will be paid. Required."""
+
+    @_builtins.property
+    def reward_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The ids of up to 1,000 rewards to pay, each once, as in `MarkPaidRequest.reward_ids`. They need not be due. Empty: up to 1,000 rewards
+        that are due, see `PayoutPolicy.net_days`. What refunds took back from rewards that payouts have or paid is then taken first, and the
+        others from the oldest on.
+        """
+
+    @_builtins.property
+    def minimum(self) -> _common_pb2.Money:
+        """The least amount that is worth a payout, in the same currency. If the rewards add up to less, the call fails. Default: any amount above
+        zero.
+        """
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        affiliate: _selector_pb2.AffiliateSelector | None = ...,
+        currency_code: _builtins.str = ...,
+        reward_ids: _abc.Iterable[_builtins.str] | None = ...,
+        minimum: _common_pb2.Money | None = ...,
+        note: _builtins.str = ...,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "minimum", b"minimum"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "currency_code", b"currency_code", "message", b"message", "minimum", b"minimum", "note", b"note", "request_id", b"request_id", "reward_ids", b"reward_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreatePayoutRequest: _TypeAlias = CreatePayoutRequest  # noqa: Y015
+
+@_typing.final
+class CreatePayoutResponse(_message.Message):
+    """The answer of CreatePayout."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYOUT_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer."""
+    @_builtins.property
+    def payout(self) -> Global___Payout:
+        """The payout. It is NEEDS_APPROVAL or READY."""
+
+    def __init__(
+        self,
+        *,
+        payout: Global___Payout | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["payout", b"payout"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["payout", b"payout", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreatePayoutResponse: _TypeAlias = CreatePayoutResponse  # noqa: Y015
+
+@_typing.final
+class ApprovePayoutsRequest(_message.Message):
+    """The request of ApprovePayouts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PAYOUT_IDS_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    """
+    @_builtins.property
+    def payout_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The ids of 1 to 1,000 payouts that are NEEDS_APPROVAL, each once. All of them are approved, or none."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        payout_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["payout_ids", b"payout_ids", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApprovePayoutsRequest: _TypeAlias = ApprovePayoutsRequest  # noqa: Y015
+
+@_typing.final
+class ApprovePayoutsResponse(_message.Message):
+    """The answer of ApprovePayouts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYOUTS_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer."""
+    @_builtins.property
+    def payouts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Payout]:
+        """The payouts in the order of the request. They are READY."""
+
+    def __init__(
+        self,
+        *,
+        payouts: _abc.Iterable[Global___Payout] | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["payouts", b"payouts", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApprovePayoutsResponse: _TypeAlias = ApprovePayoutsResponse  # noqa: Y015
+
+@_typing.final
+class ConfirmPayoutsRequest(_message.Message):
+    """The request of ConfirmPayouts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PAYOUT_IDS_FIELD_NUMBER: _builtins.int
+    REFERENCE_FIELD_NUMBER: _builtins.int
+    PAID_TIME_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    """
+    reference: _builtins.str
+    """The name of the transfer at the bank or the provider, up to 200 characters. Each of the payouts gets it. Optional."""
+    @_builtins.property
+    def payout_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The ids of 1 to 1,000 payouts that are READY and were paid, each once, with 10,000 rewards at most. All of them are confirmed, or none."""
+
+    @_builtins.property
+    def paid_time(self) -> _timestamp_pb2.Timestamp:
+        """When the affiliates got the money. Not in the future. Default: now."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        payout_ids: _abc.Iterable[_builtins.str] | None = ...,
+        reference: _builtins.str = ...,
+        paid_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["paid_time", b"paid_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["paid_time", b"paid_time", "payout_ids", b"payout_ids", "reference", b"reference", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConfirmPayoutsRequest: _TypeAlias = ConfirmPayoutsRequest  # noqa: Y015
+
+@_typing.final
+class ConfirmPayoutsResponse(_message.Message):
+    """The answer of ConfirmPayouts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYOUTS_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer."""
+    @_builtins.property
+    def payouts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Payout]:
+        """The payouts in the order of the request. They are PAID."""
+
+    def __init__(
+        self,
+        *,
+        payouts: _abc.Iterable[Global___Payout] | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["payouts", b"payouts", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConfirmPayoutsResponse: _TypeAlias = ConfirmPayoutsResponse  # noqa: Y015
+
+@_typing.final
+class CancelPayoutRequest(_message.Message):
+    """The request of CancelPayout."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PAYOUT_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    """
+    payout_id: _builtins.str
+    """The payout's id. It is NEEDS_APPROVAL or READY. Required."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        payout_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["payout_id", b"payout_id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelPayoutRequest: _TypeAlias = CancelPayoutRequest  # noqa: Y015
+
+@_typing.final
+class CancelPayoutResponse(_message.Message):
+    """The answer of CancelPayout."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYOUT_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer."""
+    @_builtins.property
+    def payout(self) -> Global___Payout:
+        """The payout. It is CANCELLED."""
+
+    def __init__(
+        self,
+        *,
+        payout: Global___Payout | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["payout", b"payout"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["payout", b"payout", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelPayoutResponse: _TypeAlias = CancelPayoutResponse  # noqa: Y015
+
+@_typing.final
+class GetAmountOwedRequest(_message.Message):
+    """The request of GetAmountOwed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AFFILIATE_FIELD_NUMBER: _builtins.int
+    CURRENCIES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def affiliate(self) -> _selector_pb2.AffiliateSelector:
+        """Only what is owed to this affiliate. Default: to all affiliates."""
+
+    @_builtins.property
+    def currencies(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only these currencies, as ISO 4217 codes. Empty: all currencies."""
+
+    def __init__(
+        self,
+        *,
+        affiliate: _selector_pb2.AffiliateSelector | None = ...,
+        currencies: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "currencies", b"currencies"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetAmountOwedRequest: _TypeAlias = GetAmountOwedRequest  # noqa: Y015
+
+@_typing.final
+class GetAmountOwedResponse(_message.Message):
+    """The answer of GetAmountOwed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AMOUNTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def amounts(self) -> _containers.RepeatedCompositeFieldContainer[Global___AmountOwed]:
+        """The amounts in each currency, ordered by its code. Currencies of which nothing was ever earned in cash are left out."""
+
+    def __init__(
+        self,
+        *,
+        amounts: _abc.Iterable[Global___AmountOwed] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amounts", b"amounts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetAmountOwedResponse: _TypeAlias = GetAmountOwedResponse  # noqa: Y015
+
+@_typing.final
+class AmountOwed(_message.Message):
+    """The amounts that affiliates are owed in one currency, as of one moment. All amounts have this currency. A reward that is neither in a payout
+    nor paid is in exactly one of the first four.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    APPROVED_OVERDUE_FIELD_NUMBER: _builtins.int
+    APPROVED_NOT_DUE_FIELD_NUMBER: _builtins.int
+    UNAPPROVED_OVERDUE_FIELD_NUMBER: _builtins.int
+    UNAPPROVED_NOT_DUE_FIELD_NUMBER: _builtins.int
+    IN_FLIGHT_FIELD_NUMBER: _builtins.int
+    AFFILIATE_COUNT_FIELD_NUMBER: _builtins.int
+    NEGATIVE_FIELD_NUMBER: _builtins.int
+    affiliate_count: _builtins.int
+    """How many affiliates have an approved amount above zero that is in no payout."""
+    @_builtins.property
+    def approved_overdue(self) -> _common_pb2.Money:
+        """Approved, and due for payment: `PayoutPolicy.net_days` days have passed since the approval. What refunds took back from rewards that
+        payouts have or paid is due at once, and subtracted here.
+        """
+
+    @_builtins.property
+    def approved_not_due(self) -> _common_pb2.Money:
+        """Approved, and not due yet."""
+
+    @_builtins.property
+    def unapproved_overdue(self) -> _common_pb2.Money:
+        """Not approved although the hold period and `PayoutPolicy.net_days` days have passed, mostly because the reward is HELD."""
+
+    @_builtins.property
+    def unapproved_not_due(self) -> _common_pb2.Money:
+        """Not approved, and not due yet."""
+
+    @_builtins.property
+    def in_flight(self) -> _common_pb2.Money:
+        """In payouts that are neither paid nor cancelled. Not in the amounts above."""
+
+    @_builtins.property
+    def negative(self) -> _common_pb2.Money:
+        """The sum of the approved amounts of affiliates from whom refunds took back more than was owed to them, zero or less. It is part of
+        `approved_overdue` and `approved_not_due`, and nobody pays it: payouts to the other affiliates are larger by it.
+        """
+
+    def __init__(
+        self,
+        *,
+        approved_overdue: _common_pb2.Money | None = ...,
+        approved_not_due: _common_pb2.Money | None = ...,
+        unapproved_overdue: _common_pb2.Money | None = ...,
+        unapproved_not_due: _common_pb2.Money | None = ...,
+        in_flight: _common_pb2.Money | None = ...,
+        affiliate_count: _builtins.int = ...,
+        negative: _common_pb2.Money | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["approved_not_due", b"approved_not_due", "approved_overdue", b"approved_overdue", "in_flight", b"in_flight", "negative", b"negative", "unapproved_not_due", b"unapproved_not_due", "unapproved_overdue", b"unapproved_overdue"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate_count", b"affiliate_count", "approved_not_due", b"approved_not_due", "approved_overdue", b"approved_overdue", "in_flight", b"in_flight", "negative", b"negative", "unapproved_not_due", b"unapproved_not_due", "unapproved_overdue", b"unapproved_overdue"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AmountOwed: _TypeAlias = AmountOwed  # noqa: Y015
 
 @_typing.final
 class MarkPaidRequest(_message.Message):
@@ -288,6 +717,8 @@ class ListPayoutsRequest(_message.Message):
     AFFILIATE_FIELD_NUMBER: _builtins.int
     CURRENCIES_FIELD_NUMBER: _builtins.int
     PAID_INTERVAL_FIELD_NUMBER: _builtins.int
+    STATES_FIELD_NUMBER: _builtins.int
+    PAYOUT_RUN_ID_FIELD_NUMBER: _builtins.int
     WITH_TOTAL_COUNT_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
@@ -297,6 +728,8 @@ class ListPayoutsRequest(_message.Message):
     """The `next_page_token` of the previous page, sent with the same filter and order. Empty: the first page."""
     order: _common_pb2.ListOrder.ValueType
     """The order of the list. Default `LIST_ORDER_OLDEST_FIRST`."""
+    payout_run_id: _builtins.str
+    """Only payouts of this run. Optional."""
     with_total_count: _builtins.bool
     """Whether to count all payouts that pass the filter. Pages with and without a count have the same tokens. Default: no."""
     @_builtins.property
@@ -309,7 +742,11 @@ class ListPayoutsRequest(_message.Message):
 
     @_builtins.property
     def paid_interval(self) -> _common_pb2.TimeInterval:
-        """Only payouts whose `paid_time` is in this interval. Optional."""
+        """Only payouts that are PAID and whose `paid_time` is in this interval. Optional."""
+
+    @_builtins.property
+    def states(self) -> _containers.RepeatedScalarFieldContainer[Global___PayoutState.ValueType]:
+        """Only payouts in these states. Empty: all states."""
 
     def __init__(
         self,
@@ -320,11 +757,13 @@ class ListPayoutsRequest(_message.Message):
         affiliate: _selector_pb2.AffiliateSelector | None = ...,
         currencies: _abc.Iterable[_builtins.str] | None = ...,
         paid_interval: _common_pb2.TimeInterval | None = ...,
+        states: _abc.Iterable[Global___PayoutState.ValueType] | None = ...,
+        payout_run_id: _builtins.str = ...,
         with_total_count: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "paid_interval", b"paid_interval"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "currencies", b"currencies", "order", b"order", "page_size", b"page_size", "page_token", b"page_token", "paid_interval", b"paid_interval", "with_total_count", b"with_total_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "currencies", b"currencies", "order", b"order", "page_size", b"page_size", "page_token", b"page_token", "paid_interval", b"paid_interval", "payout_run_id", b"payout_run_id", "states", b"states", "with_total_count", b"with_total_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

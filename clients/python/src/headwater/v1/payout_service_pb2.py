@@ -23,9 +23,10 @@ _sym_db = _symbol_database.Default()
 
 
 from headwater.v1 import payout_pb2 as headwater_dot_v1_dot_payout__pb2
+from headwater.v1 import payout_run_pb2 as headwater_dot_v1_dot_payout__run__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!headwater/v1/payout_service.proto\x12\x0cheadwater.v1\x1a\x19headwater/v1/payout.proto2\xfc\x01\n\rPayoutService\x12I\n\x08MarkPaid\x12\x1d.headwater.v1.MarkPaidRequest\x1a\x1e.headwater.v1.MarkPaidResponse\x12L\n\tGetPayout\x12\x1e.headwater.v1.GetPayoutRequest\x1a\x1f.headwater.v1.GetPayoutResponse\x12R\n\x0bListPayouts\x12 .headwater.v1.ListPayoutsRequest\x1a!.headwater.v1.ListPayoutsResponseBT\n\x10\x64\x65v.headwater.v1B\x12PayoutServiceProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!headwater/v1/payout_service.proto\x12\x0cheadwater.v1\x1a\x19headwater/v1/payout.proto\x1a\x1dheadwater/v1/payout_run.proto2\xd8\x07\n\rPayoutService\x12I\n\x08MarkPaid\x12\x1d.headwater.v1.MarkPaidRequest\x1a\x1e.headwater.v1.MarkPaidResponse\x12U\n\x0c\x43reatePayout\x12!.headwater.v1.CreatePayoutRequest\x1a\".headwater.v1.CreatePayoutResponse\x12\x61\n\x10PreviewPayoutRun\x12%.headwater.v1.PreviewPayoutRunRequest\x1a&.headwater.v1.PreviewPayoutRunResponse\x12^\n\x0f\x43reatePayoutRun\x12$.headwater.v1.CreatePayoutRunRequest\x1a%.headwater.v1.CreatePayoutRunResponse\x12U\n\x0cGetPayoutRun\x12!.headwater.v1.GetPayoutRunRequest\x1a\".headwater.v1.GetPayoutRunResponse\x12[\n\x0e\x41pprovePayouts\x12#.headwater.v1.ApprovePayoutsRequest\x1a$.headwater.v1.ApprovePayoutsResponse\x12[\n\x0e\x43onfirmPayouts\x12#.headwater.v1.ConfirmPayoutsRequest\x1a$.headwater.v1.ConfirmPayoutsResponse\x12U\n\x0c\x43\x61ncelPayout\x12!.headwater.v1.CancelPayoutRequest\x1a\".headwater.v1.CancelPayoutResponse\x12X\n\rGetAmountOwed\x12\".headwater.v1.GetAmountOwedRequest\x1a#.headwater.v1.GetAmountOwedResponse\x12L\n\tGetPayout\x12\x1e.headwater.v1.GetPayoutRequest\x1a\x1f.headwater.v1.GetPayoutResponse\x12R\n\x0bListPayouts\x12 .headwater.v1.ListPayoutsRequest\x1a!.headwater.v1.ListPayoutsResponseBT\n\x10\x64\x65v.headwater.v1B\x12PayoutServiceProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,6 +34,6 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'headwater.v1.payout_service
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\020dev.headwater.v1B\022PayoutServiceProtoP\001Z*headwater.dev/gen/headwater/v1;headwaterv1'
-  _globals['_PAYOUTSERVICE']._serialized_start=79
-  _globals['_PAYOUTSERVICE']._serialized_end=331
+  _globals['_PAYOUTSERVICE']._serialized_start=110
+  _globals['_PAYOUTSERVICE']._serialized_end=1094
 # @@protoc_insertion_point(module_scope)

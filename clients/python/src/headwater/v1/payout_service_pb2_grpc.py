@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from headwater.v1 import payout_pb2 as headwater_dot_v1_dot_payout__pb2
+from headwater.v1 import payout_run_pb2 as headwater_dot_v1_dot_payout__run__pb2
 
 GRPC_GENERATED_VERSION = '1.76.0'
 GRPC_VERSION = grpc.__version__
@@ -40,6 +41,46 @@ class PayoutServiceStub(object):
                 request_serializer=headwater_dot_v1_dot_payout__pb2.MarkPaidRequest.SerializeToString,
                 response_deserializer=headwater_dot_v1_dot_payout__pb2.MarkPaidResponse.FromString,
                 _registered_method=True)
+        self.CreatePayout = channel.unary_unary(
+                '/headwater.v1.PayoutService/CreatePayout',
+                request_serializer=headwater_dot_v1_dot_payout__pb2.CreatePayoutRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_payout__pb2.CreatePayoutResponse.FromString,
+                _registered_method=True)
+        self.PreviewPayoutRun = channel.unary_unary(
+                '/headwater.v1.PayoutService/PreviewPayoutRun',
+                request_serializer=headwater_dot_v1_dot_payout__run__pb2.PreviewPayoutRunRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_payout__run__pb2.PreviewPayoutRunResponse.FromString,
+                _registered_method=True)
+        self.CreatePayoutRun = channel.unary_unary(
+                '/headwater.v1.PayoutService/CreatePayoutRun',
+                request_serializer=headwater_dot_v1_dot_payout__run__pb2.CreatePayoutRunRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_payout__run__pb2.CreatePayoutRunResponse.FromString,
+                _registered_method=True)
+        self.GetPayoutRun = channel.unary_unary(
+                '/headwater.v1.PayoutService/GetPayoutRun',
+                request_serializer=headwater_dot_v1_dot_payout__run__pb2.GetPayoutRunRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_payout__run__pb2.GetPayoutRunResponse.FromString,
+                _registered_method=True)
+        self.ApprovePayouts = channel.unary_unary(
+                '/headwater.v1.PayoutService/ApprovePayouts',
+                request_serializer=headwater_dot_v1_dot_payout__pb2.ApprovePayoutsRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_payout__pb2.ApprovePayoutsResponse.FromString,
+                _registered_method=True)
+        self.ConfirmPayouts = channel.unary_unary(
+                '/headwater.v1.PayoutService/ConfirmPayouts',
+                request_serializer=headwater_dot_v1_dot_payout__pb2.ConfirmPayoutsRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_payout__pb2.ConfirmPayoutsResponse.FromString,
+                _registered_method=True)
+        self.CancelPayout = channel.unary_unary(
+                '/headwater.v1.PayoutService/CancelPayout',
+                request_serializer=headwater_dot_v1_dot_payout__pb2.CancelPayoutRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_payout__pb2.CancelPayoutResponse.FromString,
+                _registered_method=True)
+        self.GetAmountOwed = channel.unary_unary(
+                '/headwater.v1.PayoutService/GetAmountOwed',
+                request_serializer=headwater_dot_v1_dot_payout__pb2.GetAmountOwedRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_payout__pb2.GetAmountOwedResponse.FromString,
+                _registered_method=True)
         self.GetPayout = channel.unary_unary(
                 '/headwater.v1.PayoutService/GetPayout',
                 request_serializer=headwater_dot_v1_dot_payout__pb2.GetPayoutRequest.SerializeToString,
@@ -62,6 +103,75 @@ class PayoutServiceServicer(object):
         Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or REWARD_NOT_FOUND; FAILED_PRECONDITION with reason REWARDS_NOT_PAYABLE, which names
         each reward that is another affiliate's, pending, paid already and so on; PAYOUT_AMOUNT when the rewards add up to something else
         than `amount`; PAYOUT_ABOVE_OWED when less is owed, because of refunds of rewards that were paid before.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreatePayout(self, request, context):
+        """Creates a payout: reserves an affiliate's rewards in one currency. They become IN_PAYOUT, so that no other payout takes them, and what is
+        owed falls by what they add up to. The merchant pays the amount outside Headwater, and says so with ConfirmPayouts.
+        Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or REWARD_NOT_FOUND; FAILED_PRECONDITION with reason NOTHING_DUE,
+        PAYOUT_BELOW_MINIMUM, REWARDS_NOT_PAYABLE, or PAYOUT_ABOVE_OWED when less is owed than the named rewards add up to.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PreviewPayoutRun(self, request, context):
+        """Shows what CreatePayoutRun would do now: which affiliates it pays and how much, and why it does not pay the others. Changes nothing.
+        Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreatePayoutRun(self, request, context):
+        """Creates payouts of what is due to many affiliates. The call returns at once, and the server creates the payouts as CreatePayout does,
+        some at a time. What was approved or taken back meanwhile counts. GetPayoutRun shows how far it is.
+        Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPayoutRun(self, request, context):
+        """Returns a payout run.
+        Errors: NOT_FOUND with reason PAYOUT_RUN_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ApprovePayouts(self, request, context):
+        """Approves payouts that need it: all of them or none. The key must be another one than the key that created them.
+        Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not
+        NEEDS_APPROVAL, or PAYOUT_OWN_APPROVAL for the first one that the key created.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ConfirmPayouts(self, request, context):
+        """Records that the merchant has paid payouts outside Headwater: all of them or none. Their rewards become PAID.
+        Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not READY.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelPayout(self, request, context):
+        """Cancels a payout that was not paid. Its rewards become APPROVED again, and what is owed rises by its amount. A reward that refunds took
+        back as a whole meanwhile becomes REVERSED.
+        Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when it is PAID or CANCELLED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetAmountOwed(self, request, context):
+        """Returns how much is owed in all, in each currency: approved or not, overdue or not, and what payouts have reserved.
+        Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -90,6 +200,46 @@ def add_PayoutServiceServicer_to_server(servicer, server):
                     servicer.MarkPaid,
                     request_deserializer=headwater_dot_v1_dot_payout__pb2.MarkPaidRequest.FromString,
                     response_serializer=headwater_dot_v1_dot_payout__pb2.MarkPaidResponse.SerializeToString,
+            ),
+            'CreatePayout': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreatePayout,
+                    request_deserializer=headwater_dot_v1_dot_payout__pb2.CreatePayoutRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_payout__pb2.CreatePayoutResponse.SerializeToString,
+            ),
+            'PreviewPayoutRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.PreviewPayoutRun,
+                    request_deserializer=headwater_dot_v1_dot_payout__run__pb2.PreviewPayoutRunRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_payout__run__pb2.PreviewPayoutRunResponse.SerializeToString,
+            ),
+            'CreatePayoutRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreatePayoutRun,
+                    request_deserializer=headwater_dot_v1_dot_payout__run__pb2.CreatePayoutRunRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_payout__run__pb2.CreatePayoutRunResponse.SerializeToString,
+            ),
+            'GetPayoutRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPayoutRun,
+                    request_deserializer=headwater_dot_v1_dot_payout__run__pb2.GetPayoutRunRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_payout__run__pb2.GetPayoutRunResponse.SerializeToString,
+            ),
+            'ApprovePayouts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApprovePayouts,
+                    request_deserializer=headwater_dot_v1_dot_payout__pb2.ApprovePayoutsRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_payout__pb2.ApprovePayoutsResponse.SerializeToString,
+            ),
+            'ConfirmPayouts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConfirmPayouts,
+                    request_deserializer=headwater_dot_v1_dot_payout__pb2.ConfirmPayoutsRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_payout__pb2.ConfirmPayoutsResponse.SerializeToString,
+            ),
+            'CancelPayout': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelPayout,
+                    request_deserializer=headwater_dot_v1_dot_payout__pb2.CancelPayoutRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_payout__pb2.CancelPayoutResponse.SerializeToString,
+            ),
+            'GetAmountOwed': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAmountOwed,
+                    request_deserializer=headwater_dot_v1_dot_payout__pb2.GetAmountOwedRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_payout__pb2.GetAmountOwedResponse.SerializeToString,
             ),
             'GetPayout': grpc.unary_unary_rpc_method_handler(
                     servicer.GetPayout,
@@ -130,6 +280,222 @@ class PayoutService(object):
             '/headwater.v1.PayoutService/MarkPaid',
             headwater_dot_v1_dot_payout__pb2.MarkPaidRequest.SerializeToString,
             headwater_dot_v1_dot_payout__pb2.MarkPaidResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreatePayout(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.PayoutService/CreatePayout',
+            headwater_dot_v1_dot_payout__pb2.CreatePayoutRequest.SerializeToString,
+            headwater_dot_v1_dot_payout__pb2.CreatePayoutResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PreviewPayoutRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.PayoutService/PreviewPayoutRun',
+            headwater_dot_v1_dot_payout__run__pb2.PreviewPayoutRunRequest.SerializeToString,
+            headwater_dot_v1_dot_payout__run__pb2.PreviewPayoutRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreatePayoutRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.PayoutService/CreatePayoutRun',
+            headwater_dot_v1_dot_payout__run__pb2.CreatePayoutRunRequest.SerializeToString,
+            headwater_dot_v1_dot_payout__run__pb2.CreatePayoutRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPayoutRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.PayoutService/GetPayoutRun',
+            headwater_dot_v1_dot_payout__run__pb2.GetPayoutRunRequest.SerializeToString,
+            headwater_dot_v1_dot_payout__run__pb2.GetPayoutRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApprovePayouts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.PayoutService/ApprovePayouts',
+            headwater_dot_v1_dot_payout__pb2.ApprovePayoutsRequest.SerializeToString,
+            headwater_dot_v1_dot_payout__pb2.ApprovePayoutsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConfirmPayouts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.PayoutService/ConfirmPayouts',
+            headwater_dot_v1_dot_payout__pb2.ConfirmPayoutsRequest.SerializeToString,
+            headwater_dot_v1_dot_payout__pb2.ConfirmPayoutsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelPayout(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.PayoutService/CancelPayout',
+            headwater_dot_v1_dot_payout__pb2.CancelPayoutRequest.SerializeToString,
+            headwater_dot_v1_dot_payout__pb2.CancelPayoutResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAmountOwed(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.PayoutService/GetAmountOwed',
+            headwater_dot_v1_dot_payout__pb2.GetAmountOwedRequest.SerializeToString,
+            headwater_dot_v1_dot_payout__pb2.GetAmountOwedResponse.FromString,
             options,
             channel_credentials,
             insecure,

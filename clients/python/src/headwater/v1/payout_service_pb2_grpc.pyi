@@ -6,6 +6,7 @@ The service for payouts."""
 from collections import abc as _abc
 from grpc import aio as _aio
 from headwater.v1 import payout_pb2 as _payout_pb2
+from headwater.v1 import payout_run_pb2 as _payout_run_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -40,6 +41,43 @@ class PayoutServiceStub:
     each reward that is another affiliate's, pending, paid already and so on; PAYOUT_AMOUNT when the rewards add up to something else
     than `amount`; PAYOUT_ABOVE_OWED when less is owed, because of refunds of rewards that were paid before.
     """
+    CreatePayout: _grpc.UnaryUnaryMultiCallable[_payout_pb2.CreatePayoutRequest, _payout_pb2.CreatePayoutResponse]
+    """Creates a payout: reserves an affiliate's rewards in one currency. They become IN_PAYOUT, so that no other payout takes them, and what is
+    owed falls by what they add up to. The merchant pays the amount outside Headwater, and says so with ConfirmPayouts.
+    Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or REWARD_NOT_FOUND; FAILED_PRECONDITION with reason NOTHING_DUE,
+    PAYOUT_BELOW_MINIMUM, REWARDS_NOT_PAYABLE, or PAYOUT_ABOVE_OWED when less is owed than the named rewards add up to.
+    """
+    PreviewPayoutRun: _grpc.UnaryUnaryMultiCallable[_payout_run_pb2.PreviewPayoutRunRequest, _payout_run_pb2.PreviewPayoutRunResponse]
+    """Shows what CreatePayoutRun would do now: which affiliates it pays and how much, and why it does not pay the others. Changes nothing.
+    Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+    """
+    CreatePayoutRun: _grpc.UnaryUnaryMultiCallable[_payout_run_pb2.CreatePayoutRunRequest, _payout_run_pb2.CreatePayoutRunResponse]
+    """Creates payouts of what is due to many affiliates. The call returns at once, and the server creates the payouts as CreatePayout does,
+    some at a time. What was approved or taken back meanwhile counts. GetPayoutRun shows how far it is.
+    Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+    """
+    GetPayoutRun: _grpc.UnaryUnaryMultiCallable[_payout_run_pb2.GetPayoutRunRequest, _payout_run_pb2.GetPayoutRunResponse]
+    """Returns a payout run.
+    Errors: NOT_FOUND with reason PAYOUT_RUN_NOT_FOUND.
+    """
+    ApprovePayouts: _grpc.UnaryUnaryMultiCallable[_payout_pb2.ApprovePayoutsRequest, _payout_pb2.ApprovePayoutsResponse]
+    """Approves payouts that need it: all of them or none. The key must be another one than the key that created them.
+    Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not
+    NEEDS_APPROVAL, or PAYOUT_OWN_APPROVAL for the first one that the key created.
+    """
+    ConfirmPayouts: _grpc.UnaryUnaryMultiCallable[_payout_pb2.ConfirmPayoutsRequest, _payout_pb2.ConfirmPayoutsResponse]
+    """Records that the merchant has paid payouts outside Headwater: all of them or none. Their rewards become PAID.
+    Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not READY.
+    """
+    CancelPayout: _grpc.UnaryUnaryMultiCallable[_payout_pb2.CancelPayoutRequest, _payout_pb2.CancelPayoutResponse]
+    """Cancels a payout that was not paid. Its rewards become APPROVED again, and what is owed rises by its amount. A reward that refunds took
+    back as a whole meanwhile becomes REVERSED.
+    Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when it is PAID or CANCELLED.
+    """
+    GetAmountOwed: _grpc.UnaryUnaryMultiCallable[_payout_pb2.GetAmountOwedRequest, _payout_pb2.GetAmountOwedResponse]
+    """Returns how much is owed in all, in each currency: approved or not, overdue or not, and what payouts have reserved.
+    Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+    """
     GetPayout: _grpc.UnaryUnaryMultiCallable[_payout_pb2.GetPayoutRequest, _payout_pb2.GetPayoutResponse]
     """Returns a payout.
     Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND.
@@ -60,6 +98,43 @@ class PayoutServiceAsyncStub(PayoutServiceStub):
     Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or REWARD_NOT_FOUND; FAILED_PRECONDITION with reason REWARDS_NOT_PAYABLE, which names
     each reward that is another affiliate's, pending, paid already and so on; PAYOUT_AMOUNT when the rewards add up to something else
     than `amount`; PAYOUT_ABOVE_OWED when less is owed, because of refunds of rewards that were paid before.
+    """
+    CreatePayout: _aio.UnaryUnaryMultiCallable[_payout_pb2.CreatePayoutRequest, _payout_pb2.CreatePayoutResponse]  # type: ignore[assignment]
+    """Creates a payout: reserves an affiliate's rewards in one currency. They become IN_PAYOUT, so that no other payout takes them, and what is
+    owed falls by what they add up to. The merchant pays the amount outside Headwater, and says so with ConfirmPayouts.
+    Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or REWARD_NOT_FOUND; FAILED_PRECONDITION with reason NOTHING_DUE,
+    PAYOUT_BELOW_MINIMUM, REWARDS_NOT_PAYABLE, or PAYOUT_ABOVE_OWED when less is owed than the named rewards add up to.
+    """
+    PreviewPayoutRun: _aio.UnaryUnaryMultiCallable[_payout_run_pb2.PreviewPayoutRunRequest, _payout_run_pb2.PreviewPayoutRunResponse]  # type: ignore[assignment]
+    """Shows what CreatePayoutRun would do now: which affiliates it pays and how much, and why it does not pay the others. Changes nothing.
+    Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+    """
+    CreatePayoutRun: _aio.UnaryUnaryMultiCallable[_payout_run_pb2.CreatePayoutRunRequest, _payout_run_pb2.CreatePayoutRunResponse]  # type: ignore[assignment]
+    """Creates payouts of what is due to many affiliates. The call returns at once, and the server creates the payouts as CreatePayout does,
+    some at a time. What was approved or taken back meanwhile counts. GetPayoutRun shows how far it is.
+    Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+    """
+    GetPayoutRun: _aio.UnaryUnaryMultiCallable[_payout_run_pb2.GetPayoutRunRequest, _payout_run_pb2.GetPayoutRunResponse]  # type: ignore[assignment]
+    """Returns a payout run.
+    Errors: NOT_FOUND with reason PAYOUT_RUN_NOT_FOUND.
+    """
+    ApprovePayouts: _aio.UnaryUnaryMultiCallable[_payout_pb2.ApprovePayoutsRequest, _payout_pb2.ApprovePayoutsResponse]  # type: ignore[assignment]
+    """Approves payouts that need it: all of them or none. The key must be another one than the key that created them.
+    Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not
+    NEEDS_APPROVAL, or PAYOUT_OWN_APPROVAL for the first one that the key created.
+    """
+    ConfirmPayouts: _aio.UnaryUnaryMultiCallable[_payout_pb2.ConfirmPayoutsRequest, _payout_pb2.ConfirmPayoutsResponse]  # type: ignore[assignment]
+    """Records that the merchant has paid payouts outside Headwater: all of them or none. Their rewards become PAID.
+    Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not READY.
+    """
+    CancelPayout: _aio.UnaryUnaryMultiCallable[_payout_pb2.CancelPayoutRequest, _payout_pb2.CancelPayoutResponse]  # type: ignore[assignment]
+    """Cancels a payout that was not paid. Its rewards become APPROVED again, and what is owed rises by its amount. A reward that refunds took
+    back as a whole meanwhile becomes REVERSED.
+    Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when it is PAID or CANCELLED.
+    """
+    GetAmountOwed: _aio.UnaryUnaryMultiCallable[_payout_pb2.GetAmountOwedRequest, _payout_pb2.GetAmountOwedResponse]  # type: ignore[assignment]
+    """Returns how much is owed in all, in each currency: approved or not, overdue or not, and what payouts have reserved.
+    Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
     """
     GetPayout: _aio.UnaryUnaryMultiCallable[_payout_pb2.GetPayoutRequest, _payout_pb2.GetPayoutResponse]  # type: ignore[assignment]
     """Returns a payout.
@@ -84,6 +159,91 @@ class PayoutServiceServicer(metaclass=_abc_1.ABCMeta):
         Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or REWARD_NOT_FOUND; FAILED_PRECONDITION with reason REWARDS_NOT_PAYABLE, which names
         each reward that is another affiliate's, pending, paid already and so on; PAYOUT_AMOUNT when the rewards add up to something else
         than `amount`; PAYOUT_ABOVE_OWED when less is owed, because of refunds of rewards that were paid before.
+        """
+
+    @_abc_1.abstractmethod
+    def CreatePayout(
+        self,
+        request: _payout_pb2.CreatePayoutRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_payout_pb2.CreatePayoutResponse, _abc.Awaitable[_payout_pb2.CreatePayoutResponse]]:
+        """Creates a payout: reserves an affiliate's rewards in one currency. They become IN_PAYOUT, so that no other payout takes them, and what is
+        owed falls by what they add up to. The merchant pays the amount outside Headwater, and says so with ConfirmPayouts.
+        Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or REWARD_NOT_FOUND; FAILED_PRECONDITION with reason NOTHING_DUE,
+        PAYOUT_BELOW_MINIMUM, REWARDS_NOT_PAYABLE, or PAYOUT_ABOVE_OWED when less is owed than the named rewards add up to.
+        """
+
+    @_abc_1.abstractmethod
+    def PreviewPayoutRun(
+        self,
+        request: _payout_run_pb2.PreviewPayoutRunRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_payout_run_pb2.PreviewPayoutRunResponse, _abc.Awaitable[_payout_run_pb2.PreviewPayoutRunResponse]]:
+        """Shows what CreatePayoutRun would do now: which affiliates it pays and how much, and why it does not pay the others. Changes nothing.
+        Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def CreatePayoutRun(
+        self,
+        request: _payout_run_pb2.CreatePayoutRunRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_payout_run_pb2.CreatePayoutRunResponse, _abc.Awaitable[_payout_run_pb2.CreatePayoutRunResponse]]:
+        """Creates payouts of what is due to many affiliates. The call returns at once, and the server creates the payouts as CreatePayout does,
+        some at a time. What was approved or taken back meanwhile counts. GetPayoutRun shows how far it is.
+        Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def GetPayoutRun(
+        self,
+        request: _payout_run_pb2.GetPayoutRunRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_payout_run_pb2.GetPayoutRunResponse, _abc.Awaitable[_payout_run_pb2.GetPayoutRunResponse]]:
+        """Returns a payout run.
+        Errors: NOT_FOUND with reason PAYOUT_RUN_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def ApprovePayouts(
+        self,
+        request: _payout_pb2.ApprovePayoutsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_payout_pb2.ApprovePayoutsResponse, _abc.Awaitable[_payout_pb2.ApprovePayoutsResponse]]:
+        """Approves payouts that need it: all of them or none. The key must be another one than the key that created them.
+        Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not
+        NEEDS_APPROVAL, or PAYOUT_OWN_APPROVAL for the first one that the key created.
+        """
+
+    @_abc_1.abstractmethod
+    def ConfirmPayouts(
+        self,
+        request: _payout_pb2.ConfirmPayoutsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_payout_pb2.ConfirmPayoutsResponse, _abc.Awaitable[_payout_pb2.ConfirmPayoutsResponse]]:
+        """Records that the merchant has paid payouts outside Headwater: all of them or none. Their rewards become PAID.
+        Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not READY.
+        """
+
+    @_abc_1.abstractmethod
+    def CancelPayout(
+        self,
+        request: _payout_pb2.CancelPayoutRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_payout_pb2.CancelPayoutResponse, _abc.Awaitable[_payout_pb2.CancelPayoutResponse]]:
+        """Cancels a payout that was not paid. Its rewards become APPROVED again, and what is owed rises by its amount. A reward that refunds took
+        back as a whole meanwhile becomes REVERSED.
+        Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when it is PAID or CANCELLED.
+        """
+
+    @_abc_1.abstractmethod
+    def GetAmountOwed(
+        self,
+        request: _payout_pb2.GetAmountOwedRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_payout_pb2.GetAmountOwedResponse, _abc.Awaitable[_payout_pb2.GetAmountOwedResponse]]:
+        """Returns how much is owed in all, in each currency: approved or not, overdue or not, and what payouts have reserved.
+        Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod

@@ -105,6 +105,8 @@ class _CommissionEventEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Commi
     """Appointments, which RecordAppointment records."""
     COMMISSION_EVENT_CUSTOM_EVENT: _CommissionEvent.ValueType  # 4
     """Custom events, which RecordCustomEvent records."""
+    COMMISSION_EVENT_CLICK: _CommissionEvent.ValueType  # 5
+    """Clicks, which RecordClick records. See CommissionRule for which of them count."""
 
 class CommissionEvent(_CommissionEvent, metaclass=_CommissionEventEnumTypeWrapper):
     """The kind of event that a commission rule pays for."""
@@ -119,6 +121,8 @@ COMMISSION_EVENT_APPOINTMENT: CommissionEvent.ValueType  # 3
 """Appointments, which RecordAppointment records."""
 COMMISSION_EVENT_CUSTOM_EVENT: CommissionEvent.ValueType  # 4
 """Custom events, which RecordCustomEvent records."""
+COMMISSION_EVENT_CLICK: CommissionEvent.ValueType  # 5
+"""Clicks, which RecordClick records. See CommissionRule for which of them count."""
 Global___CommissionEvent: _TypeAlias = CommissionEvent  # noqa: Y015
 
 class _ConditionField:
@@ -174,6 +178,17 @@ class _ConditionFieldEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Condit
     """The id of the group of the credited affiliate. Noted, see Condition."""
     CONDITION_FIELD_OCCUR_TIME: _ConditionField.ValueType  # 18
     """A time: when the event occurred. The values are times in RFC 3339, such as `2026-11-28T00:00:00Z`."""
+    CONDITION_FIELD_COLLECTION: _ConditionField.ValueType  # 19
+    """A list of texts: the `collections` of a sale, exactly as they were sent. Of a sale with lines, those of the line, or those of the sale if
+    the line has none. A comparison holds if it holds for one of them, and NOT_EQUAL and NONE_OF hold if EQUAL and ONE_OF hold for none.
+    """
+    CONDITION_FIELD_AFFILIATE_SALE_COUNT: _ConditionField.ValueType  # 20
+    """A number: how many sales the credited affiliate had in the program before the event, as they are counted for `Terms.threshold_bonuses`.
+    They are counted from the version of the terms on that began to have such a condition, or a threshold bonus for all time, without a
+    break. Earlier sales are not counted. Noted, see Condition.
+    """
+    CONDITION_FIELD_AFFILIATE_SALES_AMOUNT: _ConditionField.ValueType  # 21
+    """A number: what was left of the net amounts of these sales before the event, in minor units of the program's currency. Noted, see Condition."""
 
 class ConditionField(_ConditionField, metaclass=_ConditionFieldEnumTypeWrapper):
     """A fact of an event that a condition compares."""
@@ -225,6 +240,17 @@ CONDITION_FIELD_AFFILIATE_GROUP: ConditionField.ValueType  # 17
 """The id of the group of the credited affiliate. Noted, see Condition."""
 CONDITION_FIELD_OCCUR_TIME: ConditionField.ValueType  # 18
 """A time: when the event occurred. The values are times in RFC 3339, such as `2026-11-28T00:00:00Z`."""
+CONDITION_FIELD_COLLECTION: ConditionField.ValueType  # 19
+"""A list of texts: the `collections` of a sale, exactly as they were sent. Of a sale with lines, those of the line, or those of the sale if
+the line has none. A comparison holds if it holds for one of them, and NOT_EQUAL and NONE_OF hold if EQUAL and ONE_OF hold for none.
+"""
+CONDITION_FIELD_AFFILIATE_SALE_COUNT: ConditionField.ValueType  # 20
+"""A number: how many sales the credited affiliate had in the program before the event, as they are counted for `Terms.threshold_bonuses`.
+They are counted from the version of the terms on that began to have such a condition, or a threshold bonus for all time, without a
+break. Earlier sales are not counted. Noted, see Condition.
+"""
+CONDITION_FIELD_AFFILIATE_SALES_AMOUNT: ConditionField.ValueType  # 21
+"""A number: what was left of the net amounts of these sales before the event, in minor units of the program's currency. Noted, see Condition."""
 Global___ConditionField: _TypeAlias = ConditionField  # noqa: Y015
 
 class _Comparison:
@@ -441,6 +467,15 @@ class _LadderModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LadderMode
     """Not set; refused."""
     LADDER_MODE_LEVEL_UP: _LadderMode.ValueType  # 1
     """The sales that are told after the step was reached. The sale that reaches it has the commission of before."""
+    LADDER_MODE_RETROACTIVE: _LadderMode.ValueType  # 2
+    """All sales of the period. Once the affiliate reaches a step, all its sales of the period earn at this step, also the one that reaches it. The
+    difference for the earlier ones is a reward of its own, which belongs to the sale that reaches the step.
+    """
+    LADDER_MODE_MARGINAL: _LadderMode.ValueType  # 3
+    """What is sold from the step on, up to the next one, like brackets of taxes. A sale that passes a step is divided. With `min_amount` the
+    commissions are percentages of what falls into each bracket. With `min_sale_count` they are flat for each sale in the bracket: those after
+    `min_sale_count` sales.
+    """
 
 class LadderMode(_LadderMode, metaclass=_LadderModeEnumTypeWrapper):
     """Which sales get the commission of a step."""
@@ -449,6 +484,15 @@ LADDER_MODE_UNSPECIFIED: LadderMode.ValueType  # 0
 """Not set; refused."""
 LADDER_MODE_LEVEL_UP: LadderMode.ValueType  # 1
 """The sales that are told after the step was reached. The sale that reaches it has the commission of before."""
+LADDER_MODE_RETROACTIVE: LadderMode.ValueType  # 2
+"""All sales of the period. Once the affiliate reaches a step, all its sales of the period earn at this step, also the one that reaches it. The
+difference for the earlier ones is a reward of its own, which belongs to the sale that reaches the step.
+"""
+LADDER_MODE_MARGINAL: LadderMode.ValueType  # 3
+"""What is sold from the step on, up to the next one, like brackets of taxes. A sale that passes a step is divided. With `min_amount` the
+commissions are percentages of what falls into each bracket. With `min_sale_count` they are flat for each sale in the bracket: those after
+`min_sale_count` sales.
+"""
 Global___LadderMode: _TypeAlias = LadderMode  # noqa: Y015
 
 @_typing.final
@@ -491,7 +535,7 @@ class Condition(_message.Message):
     Affiliates and leads have no history of countries, groups and metadata. What a condition asks of them is therefore noted with the event when it
     is first credited to the affiliate: what they are when the event is told counts, not what they were when it occurred. Refunds, corrections,
     merges and whatever judges the event again use the noted values, so a later change of the affiliate or the lead changes no reward.
-    SimulateTerms uses noted values too, and present ones where nothing was noted.
+    SimulateTerms uses noted values too, and present ones where nothing was noted. It judges no history by what the affiliate has sold.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -503,9 +547,9 @@ class Condition(_message.Message):
     VALUES_FIELD_NUMBER: _builtins.int
     KEY_FIELD_NUMBER: _builtins.int
     field: Global___ConditionField.ValueType
-    """The fact that is compared. The event of the rule must have such a fact: only sales have a quantity, an item, a plan, a channel and an
-    order, only sales and custom events an amount, and only custom events a kind. Only sales have a customer's number and age. Metadata,
-    countries, groups and times are for every event.
+    """The fact that is compared. The event of the rule must have such a fact: only sales have a quantity, an item, a plan, collections, a channel
+    and an order, only sales and custom events an amount, and only custom events a kind. Only sales have a customer's number and age. Metadata,
+    countries, groups and times are for every event. Clicks have only the affiliate's country and group, and a time.
     """
     comparison: Global___Comparison.ValueType
     """How it is compared. Required with `field`."""
@@ -557,6 +601,15 @@ class CommissionRule(_message.Message):
 
     If several commissions apply, the first of this table is taken. Of several rules on one step, the first of the list is taken.
 
+    A rule for clicks pays a `flat` commission for each click that counts. Of the clicks of a visitor (`Click.tid`) through the links of an
+    affiliate, one counts on each day of the account's time zone: the first that is told and that a rule pays for. A click that is told late
+    counts on the day on which it occurred. A click is recorded only if its affiliate could earn then, so no other one is paid for. RecordClick
+    answers with what the click earned. The reward has a hold period, a calculation and rewards of uplines as that of a sale, and counts in
+    the `caps`. A click has no customer, so a cap of a customer limits it as one event.
+
+    Anybody can click, and with a publishable key anybody can record a click: a visitor who sends no `tid` gets a new one and counts again. Limit
+    what clicks earn by a cap of the affiliate or the program. UpdateProgram warns if there is none.
+
     | Step | Commission |
     |---|---|
     | 1 | the enrollment's own `commission_override`, for sales |
@@ -590,7 +643,8 @@ class CommissionRule(_message.Message):
     """The events that the rule pays for. Default `COMMISSION_EVENT_SALE`."""
     is_per_unit: _builtins.bool
     """Whether `flat` is paid once for each unit of the sale's `quantity`, or of the line's. Otherwise `flat` is paid once for the sale. Of a
-    sale with lines, a rule with `item_skus`, or with a condition on ITEM_SKU or LINE_AMOUNT, pays it for each line. Only with `flat`, of up to 10^9 minor units, and only for sales.
+    sale with lines, a rule with `item_skus`, or with a condition on ITEM_SKU, COLLECTION or LINE_AMOUNT, pays it for each line. Only with
+    `flat`, of up to 10^9 minor units, and only for sales.
     """
     max_customer_sales: _builtins.int
     """How many sales of each customer the rule pays for: the first ones. 1 for the first sale only. Up to 1,000,000. The sales after these
@@ -611,7 +665,7 @@ class CommissionRule(_message.Message):
     @_builtins.property
     def coupon_codes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The coupon codes, up to 100. The event must have been recorded with one of them, whoever is credited. They are returned in the form
-        that coupons have, and in order. Empty: any or none.
+        that coupons have, and in order. Not for clicks. Empty: any or none.
         """
 
     @_builtins.property
@@ -637,8 +691,8 @@ class CommissionRule(_message.Message):
     @_builtins.property
     def commission(self) -> Global___Commission:
         """The commission. Zero is allowed: the events then earn nothing, such as sales of an item that is excluded. `percent_ppm` is a part of
-        the sale's amount or of the custom event's value, and comes to nothing without a value. It is refused for sign-ups and
-        appointments, which have no amount. Required.
+        the sale's amount or of the custom event's value, and comes to nothing without a value. It is refused for sign-ups, appointments and
+        clicks, which have no amount. Required.
         """
 
     @_builtins.property
@@ -744,18 +798,33 @@ Global___Cap: _TypeAlias = Cap  # noqa: Y015
 class Ladder(_message.Message):
     """The commission of the terms rises with what an affiliate has sold in the program, in a period.
 
+    | Mode | Steps | Commissions of the terms and of the steps |
+    |---|---|---|
+    | LEVEL_UP, RETROACTIVE | `min_sale_count` or `min_amount` | `percent_ppm` or `flat` |
+    | MARGINAL | `min_amount` | `percent_ppm`, because a flat one is not for an amount |
+    | MARGINAL | `min_sale_count` | `flat`, because a percentage would depend on which sales fall into the bracket |
+
+    RETROACTIVE and MARGINAL are refused with `caps`.
+
     The ladder prices sales to which the enrollment's own commission and `Terms.rules` do not apply, and those lines of a sale. Only what the
     ladder prices is counted: each sale of which something is left, and what is left of its net amount. Of a sale that several affiliates share,
     each counts the sale, and its share of the amount. A free sale and a sale in another currency than the program's are priced at the step
     that was reached, and are not counted; the calculation of the latter has `amount_not_compared`.
 
-    A refund that brings the affiliate below a step takes the step away for later sales, and so does the end of the period. What is told counts
-    in the order in which it is told, in the period in which it occurred: a sale that is told late is priced at the step that was reached in its
-    period by then, and changes no other sale. A sale keeps its step when it is refunded or corrected. A sale that is credited anew leaves the
-    tally of before, and is priced at the step that its affiliate has reached by then. A reward that is denied stays counted.
+    Under LEVEL_UP, a refund that brings the affiliate below a step takes the step away for later sales, and so does the end of the period. What is
+    told counts in the order in which it is told, in the period in which it occurred: a sale that is told late is priced at the step that was
+    reached in its period by then, and changes no other sale. A sale keeps its step when it is refunded or corrected. A sale that is credited anew
+    leaves the tally of before, and is priced at the step that its affiliate has reached by then. A reward that is denied stays counted.
 
-    A new version of the terms whose ladder has the same mode, the same period and the same kind of steps goes on with what was counted.
-    Otherwise counting begins anew.
+    Under RETROACTIVE and MARGINAL, what an affiliate has for the sales of a period follows from what is left of them, in whatever order sales,
+    refunds and corrections are told. RETROACTIVE: the sum of what they earn at the step that is reached. MARGINAL: the sum of the brackets,
+    rounded once. The reward of a sale is what it earns at the step that it reaches, or the difference that it makes to the brackets, and a
+    refund takes its part of this reward. If the sum changes by more or less, the difference is a reward of its own, REWARD_RULE_TALLY_CHANGE, of
+    which uplines get nothing. Under MARGINAL with `min_sale_count` a sale counts with the affiliate's share of what is left of it.
+
+    A new version of the terms whose ladder has the same mode, the same period and the same kind of steps goes on with what was counted. Under
+    RETROACTIVE and MARGINAL, `commission`, `rounding` and all steps must be the same too. Otherwise counting begins anew, and sales that were
+    counted before keep what they have earned.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -823,6 +892,61 @@ class LadderStep(_message.Message):
 Global___LadderStep: _TypeAlias = LadderStep  # noqa: Y015
 
 @_typing.final
+class ThresholdBonus(_message.Message):
+    """What an affiliate gets once in a period when it has sold so many sales or so much in the program. The bonus is a reward of its own, without
+    a conversion: `Reward.threshold` says how it was reached. It is pending for the `hold_period_days` of the sale that reached it.
+
+    Every sale counts that was credited under terms that have threshold bonuses of the same period, whatever commission it has: if something is
+    left of it, and with what is left of its net amount. Of a sale that several affiliates share, each counts the sale, and its share of the amount.
+    A free sale and a sale in another currency than the program's are not counted. A sale that is told late counts in the period in which it
+    occurred, in the account's time zone. A sale whose reward is denied stays counted. Caps do not limit bonuses, and uplines earn nothing of them.
+
+    If a refund, a correction or another credit brings the affiliate below the threshold, another reward takes the bonus back. If the threshold is
+    reached again, the bonus is earned again. A bonus that was denied is not earned again in its period.
+
+    A new version of the terms goes on with what was counted, for each period that the version before it has too. Otherwise counting begins with
+    the new version. A bonus that the affiliate has in the period is not earned again under the same name. Its own threshold says when it is taken back.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    PERIOD_FIELD_NUMBER: _builtins.int
+    MIN_SALE_COUNT_FIELD_NUMBER: _builtins.int
+    MIN_AMOUNT_FIELD_NUMBER: _builtins.int
+    BONUS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The name, 1 to 100 characters. Each name occurs once in the terms. The bonus is earned once in a period under it. Required."""
+    period: Global___Period.ValueType
+    """The period. Default `PERIOD_ALL_TIME`."""
+    min_sale_count: _builtins.int
+    """The number of sales that must be reached, 1 to 1,000,000,000. Exactly one of `min_sale_count` and `min_amount` is required."""
+    @_builtins.property
+    def min_amount(self) -> _common_pb2.Money:
+        """The sum of net amounts that must be reached, in the program's currency. More than zero."""
+
+    @_builtins.property
+    def bonus(self) -> _reward_value_pb2.RewardValue:
+        """The bonus: cash in the program's currency. Required."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        period: Global___Period.ValueType = ...,
+        min_sale_count: _builtins.int = ...,
+        min_amount: _common_pb2.Money | None = ...,
+        bonus: _reward_value_pb2.RewardValue | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["bonus", b"bonus", "min_amount", b"min_amount"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bonus", b"bonus", "min_amount", b"min_amount", "min_sale_count", b"min_sale_count", "name", b"name", "period", b"period"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ThresholdBonus: _TypeAlias = ThresholdBonus  # noqa: Y015
+
+@_typing.final
 class Terms(_message.Message):
     """The rules that sales are priced under. A version never changes, except that a scheduled one can be withdrawn before it starts.
 
@@ -839,6 +963,7 @@ class Terms(_message.Message):
     HOLD_PERIOD_DAYS_FIELD_NUMBER: _builtins.int
     ATTRIBUTION_MODEL_FIELD_NUMBER: _builtins.int
     ATTRIBUTION_WINDOW_DAYS_FIELD_NUMBER: _builtins.int
+    NEW_CUSTOMERS_ONLY_FIELD_NUMBER: _builtins.int
     PRECEDENCE_FIELD_NUMBER: _builtins.int
     ROUNDING_FIELD_NUMBER: _builtins.int
     CUSTOM_KINDS_FIELD_NUMBER: _builtins.int
@@ -851,6 +976,7 @@ class Terms(_message.Message):
     CUSTOMER_REWARD_FIELD_NUMBER: _builtins.int
     ENROLLMENT_BONUS_FIELD_NUMBER: _builtins.int
     LADDER_FIELD_NUMBER: _builtins.int
+    THRESHOLD_BONUSES_FIELD_NUMBER: _builtins.int
     version: _builtins.int
     """The version, starting at 1. Set by the server, ignored in requests."""
     reach: Global___TermsReach.ValueType
@@ -865,6 +991,12 @@ class Terms(_message.Message):
     """The attribution window, 1 to 3,650 days. A lead or sale can be credited to a click if it occurs at most this many days after
     the click. Not set: 60. A sale that occurred before its lead was bound can be credited to the binding if it occurred at most
     this many days earlier.
+    """
+    new_customers_only: _builtins.bool
+    """Whether a click, coupon or ref_id refers new customers only. It then credits nobody if the customer had bought before it, from whomever: a
+    sale of more than zero that Headwater knows, referred or not, and whatever was refunded of it. The candidate's result is NOT_A_NEW_CUSTOMER.
+    A customer who is bound stays bound, so that later purchases earn, and AttributeLead binds any customer. Sales whose requests name no
+    customer are those of new ones. Default: no.
     """
     rounding: Global___Rounding.ValueType
     """How rewards are rounded. Default `ROUNDING_HALF_EVEN`."""
@@ -943,6 +1075,10 @@ class Terms(_message.Message):
     def ladder(self) -> Global___Ladder:
         """How `commission` rises with what an affiliate sells. Not set: it is the same for all sales."""
 
+    @_builtins.property
+    def threshold_bonuses(self) -> _containers.RepeatedCompositeFieldContainer[Global___ThresholdBonus]:
+        """What an affiliate gets once in a period for having sold so many sales or so much, up to 20. Empty: nothing."""
+
     def __init__(
         self,
         *,
@@ -953,6 +1089,7 @@ class Terms(_message.Message):
         hold_period_days: _builtins.int | None = ...,
         attribution_model: _attribution_pb2.AttributionModel.ValueType = ...,
         attribution_window_days: _builtins.int | None = ...,
+        new_customers_only: _builtins.bool = ...,
         precedence: _abc.Iterable[_attribution_pb2.AttributionSource.ValueType] | None = ...,
         rounding: Global___Rounding.ValueType = ...,
         custom_kinds: _abc.Iterable[_builtins.str] | None = ...,
@@ -965,10 +1102,11 @@ class Terms(_message.Message):
         customer_reward: _customer_reward_pb2.CustomerRewardPromise | None = ...,
         enrollment_bonus: _reward_value_pb2.RewardValue | None = ...,
         ladder: Global___Ladder | None = ...,
+        threshold_bonuses: _abc.Iterable[Global___ThresholdBonus] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_attribution_window_days", b"_attribution_window_days", "_hold_period_days", b"_hold_period_days", "attribution_window_days", b"attribution_window_days", "commission", b"commission", "create_time", b"create_time", "customer_reward", b"customer_reward", "end_time", b"end_time", "enrollment_bonus", b"enrollment_bonus", "hold_period_days", b"hold_period_days", "ladder", b"ladder", "start_time", b"start_time", "withdraw_time", b"withdraw_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_attribution_window_days", b"_attribution_window_days", "_hold_period_days", b"_hold_period_days", "attribution_model", b"attribution_model", "attribution_window_days", b"attribution_window_days", "caps", b"caps", "commission", b"commission", "create_time", b"create_time", "custom_kinds", b"custom_kinds", "customer_reward", b"customer_reward", "end_time", b"end_time", "enrollment_bonus", b"enrollment_bonus", "hold_period_days", b"hold_period_days", "ladder", b"ladder", "precedence", b"precedence", "reach", b"reach", "rounding", b"rounding", "rules", b"rules", "start_time", b"start_time", "upline_levels", b"upline_levels", "version", b"version", "withdraw_time", b"withdraw_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_attribution_window_days", b"_attribution_window_days", "_hold_period_days", b"_hold_period_days", "attribution_model", b"attribution_model", "attribution_window_days", b"attribution_window_days", "caps", b"caps", "commission", b"commission", "create_time", b"create_time", "custom_kinds", b"custom_kinds", "customer_reward", b"customer_reward", "end_time", b"end_time", "enrollment_bonus", b"enrollment_bonus", "hold_period_days", b"hold_period_days", "ladder", b"ladder", "new_customers_only", b"new_customers_only", "precedence", b"precedence", "reach", b"reach", "rounding", b"rounding", "rules", b"rules", "start_time", b"start_time", "threshold_bonuses", b"threshold_bonuses", "upline_levels", b"upline_levels", "version", b"version", "withdraw_time", b"withdraw_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__attribution_window_days: _TypeAlias = _typing.Literal["attribution_window_days"]  # noqa: Y015
     _WhichOneofArgType__attribution_window_days: _TypeAlias = _typing.Literal["_attribution_window_days", b"_attribution_window_days"]  # noqa: Y015

@@ -74,6 +74,7 @@ class RecordSaleRequest(_message.Message):
     METADATA_FIELD_NUMBER: _builtins.int
     LINES_FIELD_NUMBER: _builtins.int
     COUNTRY_CODE_FIELD_NUMBER: _builtins.int
+    COLLECTIONS_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """The merchant's id for the sale, such as the charge's id, up to 128 characters. Unique among the account's sales, for ever.
     Required.
@@ -156,6 +157,14 @@ class RecordSaleRequest(_message.Message):
         own `item_sku` and `quantity`. A coupon that is tied to an item also credits a sale without `item_sku` if one of the lines has the item.
         """
 
+    @_builtins.property
+    def collections(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The collections of the shop that the item is in, such as `shirts` or `summer-sale`: up to 20, each of 1 to 128 characters, exactly as
+        commission rules compare them with COLLECTION. Kept with the sale in order and each once, so a later change of the shop's collections
+        changes no reward. Longer ones, and those after the first 20 in order, are left out with a warning. Lines may have collections of their
+        own. Optional.
+        """
+
     def __init__(
         self,
         *,
@@ -179,10 +188,11 @@ class RecordSaleRequest(_message.Message):
         metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         lines: _abc.Iterable[_line_pb2.SaleLine] | None = ...,
         country_code: _builtins.str = ...,
+        collections: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "mrr", b"mrr", "occur_time", b"occur_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "channel", b"channel", "country_code", b"country_code", "coupon_code", b"coupon_code", "email", b"email", "event_id", b"event_id", "external_id", b"external_id", "first_name", b"first_name", "item_sku", b"item_sku", "last_name", b"last_name", "lines", b"lines", "metadata", b"metadata", "mrr", b"mrr", "occur_time", b"occur_time", "order_id", b"order_id", "order_number", b"order_number", "plan", b"plan", "quantity", b"quantity", "ref_id", b"ref_id", "tid", b"tid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "channel", b"channel", "collections", b"collections", "country_code", b"country_code", "coupon_code", b"coupon_code", "email", b"email", "event_id", b"event_id", "external_id", b"external_id", "first_name", b"first_name", "item_sku", b"item_sku", "last_name", b"last_name", "lines", b"lines", "metadata", b"metadata", "mrr", b"mrr", "occur_time", b"occur_time", "order_id", b"order_id", "order_number", b"order_number", "plan", b"plan", "quantity", b"quantity", "ref_id", b"ref_id", "tid", b"tid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

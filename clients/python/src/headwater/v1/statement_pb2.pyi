@@ -171,6 +171,8 @@ class StatementLine(_message.Message):
     BONUS_TERMS_VERSION_FIELD_NUMBER: _builtins.int
     PAYOUT_ID_FIELD_NUMBER: _builtins.int
     SUBMISSION_ID_FIELD_NUMBER: _builtins.int
+    CLICK_FIELD_NUMBER: _builtins.int
+    THRESHOLD_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """The entry's position in the ledger, see `LedgerEntry.sequence`."""
     reason: _ledger_pb2.LedgerReason.ValueType
@@ -215,6 +217,14 @@ class StatementLine(_message.Message):
     def conversion(self) -> Global___StatementConversion:
         """The conversion that the reward is for. Not set for a reward that CreateReward created."""
 
+    @_builtins.property
+    def click(self) -> _reward_pb2.RewardClick:
+        """The click that the reward pays for. Not set for all other rewards."""
+
+    @_builtins.property
+    def threshold(self) -> _reward_pb2.ThresholdReached:
+        """The rule behind a threshold bonus, and behind a reward that takes one back, see `Reward.threshold`. Not set for all other rewards."""
+
     def __init__(
         self,
         *,
@@ -234,10 +244,12 @@ class StatementLine(_message.Message):
         bonus_terms_version: _builtins.int = ...,
         payout_id: _builtins.str = ...,
         submission_id: _builtins.str = ...,
+        click: _reward_pb2.RewardClick | None = ...,
+        threshold: _reward_pb2.ThresholdReached | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["calculation", b"calculation", "change", b"change", "conversion", b"conversion", "post_time", b"post_time", "reward_value", b"reward_value"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["calculation", b"calculation", "change", b"change", "click", b"click", "conversion", b"conversion", "post_time", b"post_time", "reward_value", b"reward_value", "threshold", b"threshold"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bonus_terms_version", b"bonus_terms_version", "calculation", b"calculation", "change", b"change", "conversion", b"conversion", "create_reason", b"create_reason", "deny_reason", b"deny_reason", "enrollment_id", b"enrollment_id", "payout_id", b"payout_id", "post_time", b"post_time", "program_id", b"program_id", "reason", b"reason", "reverses_reward_id", b"reverses_reward_id", "reward_id", b"reward_id", "reward_value", b"reward_value", "sequence", b"sequence", "submission_id", b"submission_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bonus_terms_version", b"bonus_terms_version", "calculation", b"calculation", "change", b"change", "click", b"click", "conversion", b"conversion", "create_reason", b"create_reason", "deny_reason", b"deny_reason", "enrollment_id", b"enrollment_id", "payout_id", b"payout_id", "post_time", b"post_time", "program_id", b"program_id", "reason", b"reason", "reverses_reward_id", b"reverses_reward_id", "reward_id", b"reward_id", "reward_value", b"reward_value", "sequence", b"sequence", "submission_id", b"submission_id", "threshold", b"threshold"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -188,7 +188,7 @@ class StatisticRow(_message.Message):
     @_builtins.property
     def rewards(self) -> _containers.RepeatedCompositeFieldContainer[_reward_value_pb2.RewardValue]:
         """The rewards, one sum for each unit and currency, less what was taken back. Rewards of all states count, apart from denied ones. A
-        reward counts on the day of its conversion, so what a refund takes back is on the day of the refund, and a sum may be negative. A
+        reward counts on the day of its conversion or click, so what a refund takes back is on the day of the refund, and a sum may be negative. A
         reward that a person created counts on the day on which it was created.
         """
 

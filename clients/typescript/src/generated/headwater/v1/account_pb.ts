@@ -10,7 +10,7 @@ import type { FieldMask, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_field_mask, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { ApiKey } from "./api_key_pb.js";
 import { file_headwater_v1_api_key } from "./api_key_pb.js";
-import type { ListOrder } from "./common_pb.js";
+import type { ListOrder, Money } from "./common_pb.js";
 import { file_headwater_v1_common } from "./common_pb.js";
 import type { AccountSelector } from "./selector_pb.js";
 import { file_headwater_v1_selector } from "./selector_pb.js";
@@ -20,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file headwater/v1/account.proto.
  */
 export const file_headwater_v1_account: GenFile = /*@__PURE__*/
-  fileDesc("ChpoZWFkd2F0ZXIvdjEvYWNjb3VudC5wcm90bxIMaGVhZHdhdGVyLnYxIrkDCgdBY2NvdW50EgoKAmlkGAEgASgJEhQKDGRpc3BsYXlfbmFtZRgCIAEoCRINCgVlbWFpbBgDIAEoCRIoCiBtYXhfYWN0aXZlX2NvdXBvbnNfcGVyX2FmZmlsaWF0ZRgEIAEoBRIvCgtjcmVhdGVfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKBXN0YXRlGAcgASgOMhouaGVhZHdhdGVyLnYxLkFjY291bnRTdGF0ZRIwCgxzdXNwZW5kX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhkKEXN1c3BlbnNpb25fcmVhc29uGAkgASgJEjUKEWVtYWlsX3ZlcmlmeV90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCgl0aW1lX3pvbmUYCyABKAkSGAoQY2FsbHNfcGVyX21pbnV0ZRgMIAEoBRIVCg1wZW5kaW5nX2VtYWlsGA0gASgJInkKFlJlZ2lzdGVyQWNjb3VudFJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIUCgxkaXNwbGF5X25hbWUYAiABKAkSDQoFZW1haWwYAyABKAkSEQoJdGltZV96b25lGAQgASgJEhMKC2VtYWlsX3Rva2VuGAUgASgJIqwBChdSZWdpc3RlckFjY291bnRSZXNwb25zZRImCgdhY2NvdW50GAEgASgLMhUuaGVhZHdhdGVyLnYxLkFjY291bnQSJQoHYXBpX2tleRgCIAEoCzIULmhlYWR3YXRlci52MS5BcGlLZXkSFAoMYXBpX2tleV90ZXh0GAMgASgJEhAKCHJlcGxheWVkGAQgASgIEhoKEmF3YWl0c19lbWFpbF90b2tlbhgFIAEoCCITChFHZXRBY2NvdW50UmVxdWVzdCI8ChJHZXRBY2NvdW50UmVzcG9uc2USJgoHYWNjb3VudBgBIAEoCzIVLmhlYWR3YXRlci52MS5BY2NvdW50IoMBChRVcGRhdGVBY2NvdW50UmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEiYKB2FjY291bnQYAiABKAsyFS5oZWFkd2F0ZXIudjEuQWNjb3VudBIvCgt1cGRhdGVfbWFzaxgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2siUQoVVXBkYXRlQWNjb3VudFJlc3BvbnNlEiYKB2FjY291bnQYASABKAsyFS5oZWFkd2F0ZXIudjEuQWNjb3VudBIQCghyZXBsYXllZBgCIAEoCCKQAQoTTGlzdEFjY291bnRzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRImCgVvcmRlchgDIAEoDjIXLmhlYWR3YXRlci52MS5MaXN0T3JkZXISKgoGc3RhdGVzGAQgAygOMhouaGVhZHdhdGVyLnYxLkFjY291bnRTdGF0ZSJYChRMaXN0QWNjb3VudHNSZXNwb25zZRInCghhY2NvdW50cxgBIAMoCzIVLmhlYWR3YXRlci52MS5BY2NvdW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJ2ChVTdXNwZW5kQWNjb3VudFJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIuCgdhY2NvdW50GAIgASgLMh0uaGVhZHdhdGVyLnYxLkFjY291bnRTZWxlY3RvchIZChFzdXNwZW5zaW9uX3JlYXNvbhgDIAEoCSJSChZTdXNwZW5kQWNjb3VudFJlc3BvbnNlEiYKB2FjY291bnQYASABKAsyFS5oZWFkd2F0ZXIudjEuQWNjb3VudBIQCghyZXBsYXllZBgCIAEoCCJaChRSZXN1bWVBY2NvdW50UmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEi4KB2FjY291bnQYAiABKAsyHS5oZWFkd2F0ZXIudjEuQWNjb3VudFNlbGVjdG9yIlEKFVJlc3VtZUFjY291bnRSZXNwb25zZRImCgdhY2NvdW50GAEgASgLMhUuaGVhZHdhdGVyLnYxLkFjY291bnQSEAoIcmVwbGF5ZWQYAiABKAgiegoaU2V0QWNjb3VudENhbGxMaW1pdFJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIuCgdhY2NvdW50GAIgASgLMh0uaGVhZHdhdGVyLnYxLkFjY291bnRTZWxlY3RvchIYChBjYWxsc19wZXJfbWludXRlGAMgASgFIlcKG1NldEFjY291bnRDYWxsTGltaXRSZXNwb25zZRImCgdhY2NvdW50GAEgASgLMhUuaGVhZHdhdGVyLnYxLkFjY291bnQSEAoIcmVwbGF5ZWQYAiABKAgiSwoZVmVyaWZ5QWNjb3VudEVtYWlsUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEhoKEnZlcmlmaWNhdGlvbl90b2tlbhgCIAEoCSJWChpWZXJpZnlBY2NvdW50RW1haWxSZXNwb25zZRImCgdhY2NvdW50GAEgASgLMhUuaGVhZHdhdGVyLnYxLkFjY291bnQSEAoIcmVwbGF5ZWQYAiABKAgqZAoMQWNjb3VudFN0YXRlEh0KGUFDQ09VTlRfU1RBVEVfVU5TUEVDSUZJRUQQABIYChRBQ0NPVU5UX1NUQVRFX0FDVElWRRABEhsKF0FDQ09VTlRfU1RBVEVfU1VTUEVOREVEEAJCTgoQZGV2LmhlYWR3YXRlci52MUIMQWNjb3VudFByb3RvUAFaKmhlYWR3YXRlci5kZXYvZ2VuL2hlYWR3YXRlci92MTtoZWFkd2F0ZXJ2MWIGcHJvdG8z", [file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_headwater_v1_api_key, file_headwater_v1_common, file_headwater_v1_selector]);
+  fileDesc("ChpoZWFkd2F0ZXIvdjEvYWNjb3VudC5wcm90bxIMaGVhZHdhdGVyLnYxIuwDCgdBY2NvdW50EgoKAmlkGAEgASgJEhQKDGRpc3BsYXlfbmFtZRgCIAEoCRINCgVlbWFpbBgDIAEoCRIoCiBtYXhfYWN0aXZlX2NvdXBvbnNfcGVyX2FmZmlsaWF0ZRgEIAEoBRIvCgtjcmVhdGVfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKBXN0YXRlGAcgASgOMhouaGVhZHdhdGVyLnYxLkFjY291bnRTdGF0ZRIwCgxzdXNwZW5kX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhkKEXN1c3BlbnNpb25fcmVhc29uGAkgASgJEjUKEWVtYWlsX3ZlcmlmeV90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCgl0aW1lX3pvbmUYCyABKAkSGAoQY2FsbHNfcGVyX21pbnV0ZRgMIAEoBRIVCg1wZW5kaW5nX2VtYWlsGA0gASgJEjEKDXBheW91dF9wb2xpY3kYDiABKAsyGi5oZWFkd2F0ZXIudjEuUGF5b3V0UG9saWN5Ik0KDFBheW91dFBvbGljeRIQCghuZXRfZGF5cxgBIAEoBRIrCg5hcHByb3ZhbF9hYm92ZRgCIAMoCzITLmhlYWR3YXRlci52MS5Nb25leSJ5ChZSZWdpc3RlckFjY291bnRSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSFAoMZGlzcGxheV9uYW1lGAIgASgJEg0KBWVtYWlsGAMgASgJEhEKCXRpbWVfem9uZRgEIAEoCRITCgtlbWFpbF90b2tlbhgFIAEoCSKsAQoXUmVnaXN0ZXJBY2NvdW50UmVzcG9uc2USJgoHYWNjb3VudBgBIAEoCzIVLmhlYWR3YXRlci52MS5BY2NvdW50EiUKB2FwaV9rZXkYAiABKAsyFC5oZWFkd2F0ZXIudjEuQXBpS2V5EhQKDGFwaV9rZXlfdGV4dBgDIAEoCRIQCghyZXBsYXllZBgEIAEoCBIaChJhd2FpdHNfZW1haWxfdG9rZW4YBSABKAgiEwoRR2V0QWNjb3VudFJlcXVlc3QiPAoSR2V0QWNjb3VudFJlc3BvbnNlEiYKB2FjY291bnQYASABKAsyFS5oZWFkd2F0ZXIudjEuQWNjb3VudCKDAQoUVXBkYXRlQWNjb3VudFJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRImCgdhY2NvdW50GAIgASgLMhUuaGVhZHdhdGVyLnYxLkFjY291bnQSLwoLdXBkYXRlX21hc2sYAyABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrIlEKFVVwZGF0ZUFjY291bnRSZXNwb25zZRImCgdhY2NvdW50GAEgASgLMhUuaGVhZHdhdGVyLnYxLkFjY291bnQSEAoIcmVwbGF5ZWQYAiABKAgikAEKE0xpc3RBY2NvdW50c1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSJgoFb3JkZXIYAyABKA4yFy5oZWFkd2F0ZXIudjEuTGlzdE9yZGVyEioKBnN0YXRlcxgEIAMoDjIaLmhlYWR3YXRlci52MS5BY2NvdW50U3RhdGUiWAoUTGlzdEFjY291bnRzUmVzcG9uc2USJwoIYWNjb3VudHMYASADKAsyFS5oZWFkd2F0ZXIudjEuQWNjb3VudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkidgoVU3VzcGVuZEFjY291bnRSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSLgoHYWNjb3VudBgCIAEoCzIdLmhlYWR3YXRlci52MS5BY2NvdW50U2VsZWN0b3ISGQoRc3VzcGVuc2lvbl9yZWFzb24YAyABKAkiUgoWU3VzcGVuZEFjY291bnRSZXNwb25zZRImCgdhY2NvdW50GAEgASgLMhUuaGVhZHdhdGVyLnYxLkFjY291bnQSEAoIcmVwbGF5ZWQYAiABKAgiWgoUUmVzdW1lQWNjb3VudFJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIuCgdhY2NvdW50GAIgASgLMh0uaGVhZHdhdGVyLnYxLkFjY291bnRTZWxlY3RvciJRChVSZXN1bWVBY2NvdW50UmVzcG9uc2USJgoHYWNjb3VudBgBIAEoCzIVLmhlYWR3YXRlci52MS5BY2NvdW50EhAKCHJlcGxheWVkGAIgASgIInoKGlNldEFjY291bnRDYWxsTGltaXRSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSLgoHYWNjb3VudBgCIAEoCzIdLmhlYWR3YXRlci52MS5BY2NvdW50U2VsZWN0b3ISGAoQY2FsbHNfcGVyX21pbnV0ZRgDIAEoBSJXChtTZXRBY2NvdW50Q2FsbExpbWl0UmVzcG9uc2USJgoHYWNjb3VudBgBIAEoCzIVLmhlYWR3YXRlci52MS5BY2NvdW50EhAKCHJlcGxheWVkGAIgASgIIksKGVZlcmlmeUFjY291bnRFbWFpbFJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIaChJ2ZXJpZmljYXRpb25fdG9rZW4YAiABKAkiVgoaVmVyaWZ5QWNjb3VudEVtYWlsUmVzcG9uc2USJgoHYWNjb3VudBgBIAEoCzIVLmhlYWR3YXRlci52MS5BY2NvdW50EhAKCHJlcGxheWVkGAIgASgIKmQKDEFjY291bnRTdGF0ZRIdChlBQ0NPVU5UX1NUQVRFX1VOU1BFQ0lGSUVEEAASGAoUQUNDT1VOVF9TVEFURV9BQ1RJVkUQARIbChdBQ0NPVU5UX1NUQVRFX1NVU1BFTkRFRBACQk4KEGRldi5oZWFkd2F0ZXIudjFCDEFjY291bnRQcm90b1ABWipoZWFkd2F0ZXIuZGV2L2dlbi9oZWFkd2F0ZXIvdjE7aGVhZHdhdGVydjFiBnByb3RvMw", [file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_headwater_v1_api_key, file_headwater_v1_common, file_headwater_v1_selector]);
 
 /**
  * A merchant. All other data belongs to exactly one account.
@@ -121,6 +121,13 @@ export type Account = Message<"headwater.v1.Account"> & {
    * @generated from field: string pending_email = 13;
    */
   pendingEmail: string;
+
+  /**
+   * How the account pays its affiliates. Not set: what is approved is due at once, and payouts need no approval.
+   *
+   * @generated from field: headwater.v1.PayoutPolicy payout_policy = 14;
+   */
+  payoutPolicy?: PayoutPolicy | undefined;
 };
 
 /**
@@ -129,6 +136,37 @@ export type Account = Message<"headwater.v1.Account"> & {
  */
 export const AccountSchema: GenMessage<Account> = /*@__PURE__*/
   messageDesc(file_headwater_v1_account, 0);
+
+/**
+ * How an account pays its affiliates.
+ *
+ * @generated from message headwater.v1.PayoutPolicy
+ */
+export type PayoutPolicy = Message<"headwater.v1.PayoutPolicy"> & {
+  /**
+   * How many days of 24 hours after its approval a reward is due, 0 to 366. CreatePayout pays what is due, unless it names rewards. A change
+   * counts at once, for rewards that were approved before too.
+   *
+   * @generated from field: int32 net_days = 1;
+   */
+  netDays: number;
+
+  /**
+   * The largest payouts that need no approval, at most 50, each in another currency. A payout above the amount of its currency needs the
+   * approval of another key than the one that created it. If there are any amounts, a payout in a currency without one needs an approval
+   * too. A change counts for payouts that are created after it.
+   *
+   * @generated from field: repeated headwater.v1.Money approval_above = 2;
+   */
+  approvalAbove: Money[];
+};
+
+/**
+ * Describes the message headwater.v1.PayoutPolicy.
+ * Use `create(PayoutPolicySchema)` to create a new message.
+ */
+export const PayoutPolicySchema: GenMessage<PayoutPolicy> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_account, 1);
 
 /**
  * The request of RegisterAccount.
@@ -181,7 +219,7 @@ export type RegisterAccountRequest = Message<"headwater.v1.RegisterAccountReques
  * Use `create(RegisterAccountRequestSchema)` to create a new message.
  */
 export const RegisterAccountRequestSchema: GenMessage<RegisterAccountRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_account, 1);
+  messageDesc(file_headwater_v1_account, 2);
 
 /**
  * The answer of RegisterAccount.
@@ -230,7 +268,7 @@ export type RegisterAccountResponse = Message<"headwater.v1.RegisterAccountRespo
  * Use `create(RegisterAccountResponseSchema)` to create a new message.
  */
 export const RegisterAccountResponseSchema: GenMessage<RegisterAccountResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_account, 2);
+  messageDesc(file_headwater_v1_account, 3);
 
 /**
  * The request of GetAccount.
@@ -245,7 +283,7 @@ export type GetAccountRequest = Message<"headwater.v1.GetAccountRequest"> & {
  * Use `create(GetAccountRequestSchema)` to create a new message.
  */
 export const GetAccountRequestSchema: GenMessage<GetAccountRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_account, 3);
+  messageDesc(file_headwater_v1_account, 4);
 
 /**
  * The answer of GetAccount.
@@ -266,7 +304,7 @@ export type GetAccountResponse = Message<"headwater.v1.GetAccountResponse"> & {
  * Use `create(GetAccountResponseSchema)` to create a new message.
  */
 export const GetAccountResponseSchema: GenMessage<GetAccountResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_account, 4);
+  messageDesc(file_headwater_v1_account, 5);
 
 /**
  * The request of UpdateAccount.
@@ -291,7 +329,8 @@ export type UpdateAccountRequest = Message<"headwater.v1.UpdateAccountRequest"> 
   account?: Account | undefined;
 
   /**
-   * The fields to change: any of `display_name`, `email`, `max_active_coupons_per_affiliate` and `time_zone`.
+   * The fields to change: any of `display_name`, `email`, `max_active_coupons_per_affiliate`,
+   * `payout_policy` and `time_zone`. A policy is replaced as a whole.
    * Required.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 3;
@@ -304,7 +343,7 @@ export type UpdateAccountRequest = Message<"headwater.v1.UpdateAccountRequest"> 
  * Use `create(UpdateAccountRequestSchema)` to create a new message.
  */
 export const UpdateAccountRequestSchema: GenMessage<UpdateAccountRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_account, 5);
+  messageDesc(file_headwater_v1_account, 6);
 
 /**
  * The answer of UpdateAccount.
@@ -332,7 +371,7 @@ export type UpdateAccountResponse = Message<"headwater.v1.UpdateAccountResponse"
  * Use `create(UpdateAccountResponseSchema)` to create a new message.
  */
 export const UpdateAccountResponseSchema: GenMessage<UpdateAccountResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_account, 6);
+  messageDesc(file_headwater_v1_account, 7);
 
 /**
  * The request of ListAccounts.
@@ -375,7 +414,7 @@ export type ListAccountsRequest = Message<"headwater.v1.ListAccountsRequest"> & 
  * Use `create(ListAccountsRequestSchema)` to create a new message.
  */
 export const ListAccountsRequestSchema: GenMessage<ListAccountsRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_account, 7);
+  messageDesc(file_headwater_v1_account, 8);
 
 /**
  * The answer of ListAccounts.
@@ -403,7 +442,7 @@ export type ListAccountsResponse = Message<"headwater.v1.ListAccountsResponse"> 
  * Use `create(ListAccountsResponseSchema)` to create a new message.
  */
 export const ListAccountsResponseSchema: GenMessage<ListAccountsResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_account, 8);
+  messageDesc(file_headwater_v1_account, 9);
 
 /**
  * The request of SuspendAccount.
@@ -440,7 +479,7 @@ export type SuspendAccountRequest = Message<"headwater.v1.SuspendAccountRequest"
  * Use `create(SuspendAccountRequestSchema)` to create a new message.
  */
 export const SuspendAccountRequestSchema: GenMessage<SuspendAccountRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_account, 9);
+  messageDesc(file_headwater_v1_account, 10);
 
 /**
  * The answer of SuspendAccount.
@@ -468,7 +507,7 @@ export type SuspendAccountResponse = Message<"headwater.v1.SuspendAccountRespons
  * Use `create(SuspendAccountResponseSchema)` to create a new message.
  */
 export const SuspendAccountResponseSchema: GenMessage<SuspendAccountResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_account, 10);
+  messageDesc(file_headwater_v1_account, 11);
 
 /**
  * The request of ResumeAccount.
@@ -498,7 +537,7 @@ export type ResumeAccountRequest = Message<"headwater.v1.ResumeAccountRequest"> 
  * Use `create(ResumeAccountRequestSchema)` to create a new message.
  */
 export const ResumeAccountRequestSchema: GenMessage<ResumeAccountRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_account, 11);
+  messageDesc(file_headwater_v1_account, 12);
 
 /**
  * The answer of ResumeAccount.
@@ -526,7 +565,7 @@ export type ResumeAccountResponse = Message<"headwater.v1.ResumeAccountResponse"
  * Use `create(ResumeAccountResponseSchema)` to create a new message.
  */
 export const ResumeAccountResponseSchema: GenMessage<ResumeAccountResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_account, 12);
+  messageDesc(file_headwater_v1_account, 13);
 
 /**
  * The request of SetAccountCallLimit.
@@ -563,7 +602,7 @@ export type SetAccountCallLimitRequest = Message<"headwater.v1.SetAccountCallLim
  * Use `create(SetAccountCallLimitRequestSchema)` to create a new message.
  */
 export const SetAccountCallLimitRequestSchema: GenMessage<SetAccountCallLimitRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_account, 13);
+  messageDesc(file_headwater_v1_account, 14);
 
 /**
  * The answer of SetAccountCallLimit.
@@ -591,7 +630,7 @@ export type SetAccountCallLimitResponse = Message<"headwater.v1.SetAccountCallLi
  * Use `create(SetAccountCallLimitResponseSchema)` to create a new message.
  */
 export const SetAccountCallLimitResponseSchema: GenMessage<SetAccountCallLimitResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_account, 14);
+  messageDesc(file_headwater_v1_account, 15);
 
 /**
  * The request of VerifyAccountEmail.
@@ -621,7 +660,7 @@ export type VerifyAccountEmailRequest = Message<"headwater.v1.VerifyAccountEmail
  * Use `create(VerifyAccountEmailRequestSchema)` to create a new message.
  */
 export const VerifyAccountEmailRequestSchema: GenMessage<VerifyAccountEmailRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_account, 15);
+  messageDesc(file_headwater_v1_account, 16);
 
 /**
  * The answer of VerifyAccountEmail.
@@ -649,7 +688,7 @@ export type VerifyAccountEmailResponse = Message<"headwater.v1.VerifyAccountEmai
  * Use `create(VerifyAccountEmailResponseSchema)` to create a new message.
  */
 export const VerifyAccountEmailResponseSchema: GenMessage<VerifyAccountEmailResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_account, 16);
+  messageDesc(file_headwater_v1_account, 17);
 
 /**
  * Whether an account may change anything.

@@ -648,7 +648,8 @@ export enum ApiKeyKind {
   READ = 4,
 
   /**
-   * Reads affiliates, rewards, balances, payouts, the ledger and statistics, and marks rewards as paid, for payout tools. Changes nothing else.
+   * Reads affiliates, rewards, balances, payouts, the ledger and statistics, marks rewards as paid, and creates, approves, confirms and cancels
+   * payouts, for payout tools. Changes nothing else.
    *
    * @generated from enum value: API_KEY_KIND_PAYOUT = 5;
    */

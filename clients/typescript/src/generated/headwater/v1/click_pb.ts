@@ -4,12 +4,14 @@
 // @generated from file headwater/v1/click.proto (package headwater.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { ListOrder, TimeInterval, Warning } from "./common_pb.js";
 import { file_headwater_v1_common } from "./common_pb.js";
+import type { RewardSummary } from "./reward_pb.js";
+import { file_headwater_v1_reward } from "./reward_pb.js";
 import type { AffiliateSelector } from "./selector_pb.js";
 import { file_headwater_v1_selector } from "./selector_pb.js";
 import type { Message } from "@bufbuild/protobuf";
@@ -18,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file headwater/v1/click.proto.
  */
 export const file_headwater_v1_click: GenFile = /*@__PURE__*/
-  fileDesc("ChhoZWFkd2F0ZXIvdjEvY2xpY2sucHJvdG8SDGhlYWR3YXRlci52MSKuAQoSUmVjb3JkQ2xpY2tSZXF1ZXN0EhAKCGV2ZW50X2lkGAEgASgJEg4KBnJlZl9pZBgCIAEoCRILCgN0aWQYAyABKAkSLgoKb2NjdXJfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFAoMcmVmZXJyZXJfdXJsGAUgASgJEhMKC2xhbmRpbmdfdXJsGAYgASgJEg4KBnN1Yl9pZBgHIAEoCSKeAQoTUmVjb3JkQ2xpY2tSZXNwb25zZRIQCghjbGlja19pZBgBIAEoCRILCgN0aWQYAiABKAkSFwoPZGVzdGluYXRpb25fdXJsGAMgASgJEhQKDGFmZmlsaWF0ZV9pZBgEIAEoCRIQCghyZXBsYXllZBgFIAEoCBInCgh3YXJuaW5ncxgGIAMoCzIVLmhlYWR3YXRlci52MS5XYXJuaW5nIvkBCgVDbGljaxIKCgJpZBgBIAEoCRILCgN0aWQYAiABKAkSDwoHbGlua19pZBgDIAEoCRIVCg1lbnJvbGxtZW50X2lkGAQgASgJEhQKDGFmZmlsaWF0ZV9pZBgFIAEoCRISCgpwcm9ncmFtX2lkGAYgASgJEhQKDHJlZmVycmVyX3VybBgHIAEoCRIuCgpvY2N1cl90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtjcmVhdGVfdGltZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGc3ViX2lkGAogASgJIowCChFMaXN0Q2xpY2tzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRImCgVvcmRlchgDIAEoDjIXLmhlYWR3YXRlci52MS5MaXN0T3JkZXISEgoKcHJvZ3JhbV9pZBgEIAEoCRIyCglhZmZpbGlhdGUYBSABKAsyHy5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlU2VsZWN0b3ISDwoHbGlua19pZBgGIAEoCRILCgN0aWQYByABKAkSMgoOb2NjdXJfaW50ZXJ2YWwYCCABKAsyGi5oZWFkd2F0ZXIudjEuVGltZUludGVydmFsEg4KBnN1Yl9pZBgJIAEoCSJSChJMaXN0Q2xpY2tzUmVzcG9uc2USIwoGY2xpY2tzGAEgAygLMhMuaGVhZHdhdGVyLnYxLkNsaWNrEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCUJMChBkZXYuaGVhZHdhdGVyLnYxQgpDbGlja1Byb3RvUAFaKmhlYWR3YXRlci5kZXYvZ2VuL2hlYWR3YXRlci92MTtoZWFkd2F0ZXJ2MWIGcHJvdG8z", [file_google_protobuf_timestamp, file_headwater_v1_common, file_headwater_v1_selector]);
+  fileDesc("ChhoZWFkd2F0ZXIvdjEvY2xpY2sucHJvdG8SDGhlYWR3YXRlci52MSKuAQoSUmVjb3JkQ2xpY2tSZXF1ZXN0EhAKCGV2ZW50X2lkGAEgASgJEg4KBnJlZl9pZBgCIAEoCRILCgN0aWQYAyABKAkSLgoKb2NjdXJfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFAoMcmVmZXJyZXJfdXJsGAUgASgJEhMKC2xhbmRpbmdfdXJsGAYgASgJEg4KBnN1Yl9pZBgHIAEoCSL4AQoTUmVjb3JkQ2xpY2tSZXNwb25zZRIQCghjbGlja19pZBgBIAEoCRILCgN0aWQYAiABKAkSFwoPZGVzdGluYXRpb25fdXJsGAMgASgJEhQKDGFmZmlsaWF0ZV9pZBgEIAEoCRIQCghyZXBsYXllZBgFIAEoCBInCgh3YXJuaW5ncxgGIAMoCzIVLmhlYWR3YXRlci52MS5XYXJuaW5nEisKB3BheW1lbnQYByABKA4yGi5oZWFkd2F0ZXIudjEuQ2xpY2tQYXltZW50EisKBnJld2FyZBgIIAEoCzIbLmhlYWR3YXRlci52MS5SZXdhcmRTdW1tYXJ5IrkCCgVDbGljaxIKCgJpZBgBIAEoCRILCgN0aWQYAiABKAkSDwoHbGlua19pZBgDIAEoCRIVCg1lbnJvbGxtZW50X2lkGAQgASgJEhQKDGFmZmlsaWF0ZV9pZBgFIAEoCRISCgpwcm9ncmFtX2lkGAYgASgJEhQKDHJlZmVycmVyX3VybBgHIAEoCRIuCgpvY2N1cl90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtjcmVhdGVfdGltZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGc3ViX2lkGAogASgJEisKB3BheW1lbnQYCyABKA4yGi5oZWFkd2F0ZXIudjEuQ2xpY2tQYXltZW50EhEKCXJld2FyZF9pZBgMIAEoCSKMAgoRTGlzdENsaWNrc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSJgoFb3JkZXIYAyABKA4yFy5oZWFkd2F0ZXIudjEuTGlzdE9yZGVyEhIKCnByb2dyYW1faWQYBCABKAkSMgoJYWZmaWxpYXRlGAUgASgLMh8uaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZVNlbGVjdG9yEg8KB2xpbmtfaWQYBiABKAkSCwoDdGlkGAcgASgJEjIKDm9jY3VyX2ludGVydmFsGAggASgLMhouaGVhZHdhdGVyLnYxLlRpbWVJbnRlcnZhbBIOCgZzdWJfaWQYCSABKAkiUgoSTGlzdENsaWNrc1Jlc3BvbnNlEiMKBmNsaWNrcxgBIAMoCzITLmhlYWR3YXRlci52MS5DbGljaxIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkqnwEKDENsaWNrUGF5bWVudBIdChlDTElDS19QQVlNRU5UX1VOU1BFQ0lGSUVEEAASGQoVQ0xJQ0tfUEFZTUVOVF9OT19SVUxFEAESGAoUQ0xJQ0tfUEFZTUVOVF9FQVJORUQQAhIhCh1DTElDS19QQVlNRU5UX0FMUkVBRFlfQ09VTlRFRBADEhgKFENMSUNLX1BBWU1FTlRfQ0FQUEVEEARCTAoQZGV2LmhlYWR3YXRlci52MUIKQ2xpY2tQcm90b1ABWipoZWFkd2F0ZXIuZGV2L2dlbi9oZWFkd2F0ZXIvdjE7aGVhZHdhdGVydjFiBnByb3RvMw", [file_google_protobuf_timestamp, file_headwater_v1_common, file_headwater_v1_reward, file_headwater_v1_selector]);
 
 /**
  * The request of RecordClick.
@@ -28,7 +30,8 @@ export const file_headwater_v1_click: GenFile = /*@__PURE__*/
 export type RecordClickRequest = Message<"headwater.v1.RecordClickRequest"> & {
   /**
    * An id of the merchant's choice for the click, up to 128 characters. It makes the call safe to repeat, for ever, and is unique
-   * among the account's clicks. Optional. Without it a repeat records another click, which does no harm.
+   * among the account's clicks. Optional. Without it a repeat records another click, which does no harm
+   * unless the terms pay for clicks and no `tid` is sent: then it may earn again.
    *
    * @generated from field: string event_id = 1;
    */
@@ -43,7 +46,8 @@ export type RecordClickRequest = Message<"headwater.v1.RecordClickRequest"> & {
   refId: string;
 
   /**
-   * The visitor's tracking id from an earlier click. Empty or unknown: the visitor gets a new one.
+   * The visitor's tracking id from an earlier click. Empty or unknown: the visitor gets a new one, and counts as a new visitor if the
+   * terms pay for clicks.
    *
    * @generated from field: string tid = 3;
    */
@@ -136,6 +140,21 @@ export type RecordClickResponse = Message<"headwater.v1.RecordClickResponse"> & 
    * @generated from field: repeated headwater.v1.Warning warnings = 6;
    */
   warnings: Warning[];
+
+  /**
+   * Whether the click earned. Not set when the calling key is publishable.
+   *
+   * @generated from field: headwater.v1.ClickPayment payment = 7;
+   */
+  payment: ClickPayment;
+
+  /**
+   * What the click earned for the affiliate. Uplines may have rewards too. Not set if it earned nothing, or when the calling key is
+   * publishable.
+   *
+   * @generated from field: headwater.v1.RewardSummary reward = 8;
+   */
+  reward?: RewardSummary | undefined;
 };
 
 /**
@@ -220,6 +239,20 @@ export type Click = Message<"headwater.v1.Click"> & {
    * @generated from field: string sub_id = 10;
    */
   subId: string;
+
+  /**
+   * Whether the click earned when it was recorded.
+   *
+   * @generated from field: headwater.v1.ClickPayment payment = 11;
+   */
+  payment: ClickPayment;
+
+  /**
+   * The id of the reward that the click earned for the affiliate. Empty if it earned nothing.
+   *
+   * @generated from field: string reward_id = 12;
+   */
+  rewardId: string;
 };
 
 /**
@@ -337,4 +370,52 @@ export type ListClicksResponse = Message<"headwater.v1.ListClicksResponse"> & {
  */
 export const ListClicksResponseSchema: GenMessage<ListClicksResponse> = /*@__PURE__*/
   messageDesc(file_headwater_v1_click, 4);
+
+/**
+ * Whether a click earned a commission, see CommissionRule for `COMMISSION_EVENT_CLICK`.
+ *
+ * @generated from enum headwater.v1.ClickPayment
+ */
+export enum ClickPayment {
+  /**
+   * Not set. The answer to a publishable key.
+   *
+   * @generated from enum value: CLICK_PAYMENT_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * No rule of the terms pays for the click.
+   *
+   * @generated from enum value: CLICK_PAYMENT_NO_RULE = 1;
+   */
+  NO_RULE = 1,
+
+  /**
+   * The click earned.
+   *
+   * @generated from enum value: CLICK_PAYMENT_EARNED = 2;
+   */
+  EARNED = 2,
+
+  /**
+   * Another click of the visitor has counted for the affiliate on that day.
+   *
+   * @generated from enum value: CLICK_PAYMENT_ALREADY_COUNTED = 3;
+   */
+  ALREADY_COUNTED = 3,
+
+  /**
+   * The click counted and earned nothing, because the caps of the terms had no room.
+   *
+   * @generated from enum value: CLICK_PAYMENT_CAPPED = 4;
+   */
+  CAPPED = 4,
+}
+
+/**
+ * Describes the enum headwater.v1.ClickPayment.
+ */
+export const ClickPaymentSchema: GenEnum<ClickPayment> = /*@__PURE__*/
+  enumDesc(file_headwater_v1_click, 0);
 

@@ -20,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file headwater/v1/ledger.proto.
  */
 export const file_headwater_v1_ledger: GenFile = /*@__PURE__*/
-  fileDesc("ChloZWFkd2F0ZXIvdjEvbGVkZ2VyLnByb3RvEgxoZWFkd2F0ZXIudjEidwoRR2V0QmFsYW5jZVJlcXVlc3QSMgoJYWZmaWxpYXRlGAEgASgLMh8uaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZVNlbGVjdG9yEi4KCmFzX29mX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIrIBCgdCYWxhbmNlEikKBmVhcm5lZBgBIAEoCzIZLmhlYWR3YXRlci52MS5SZXdhcmRWYWx1ZRIqCgdwZW5kaW5nGAIgASgLMhkuaGVhZHdhdGVyLnYxLlJld2FyZFZhbHVlEicKBG93ZWQYAyABKAsyGS5oZWFkd2F0ZXIudjEuUmV3YXJkVmFsdWUSJwoEcGFpZBgEIAEoCzIZLmhlYWR3YXRlci52MS5SZXdhcmRWYWx1ZSJTChJHZXRCYWxhbmNlUmVzcG9uc2USFAoMYWZmaWxpYXRlX2lkGAEgASgJEicKCGJhbGFuY2VzGAIgAygLMhUuaGVhZHdhdGVyLnYxLkJhbGFuY2UimAIKE0xpc3RCYWxhbmNlc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSJgoFb3JkZXIYAyABKA4yFy5oZWFkd2F0ZXIudjEuTGlzdE9yZGVyEjIKCWFmZmlsaWF0ZRgEIAEoCzIfLmhlYWR3YXRlci52MS5BZmZpbGlhdGVTZWxlY3RvchInCgV1bml0cxgFIAMoDjIYLmhlYWR3YXRlci52MS5SZXdhcmRVbml0EhIKCmN1cnJlbmNpZXMYBiADKAkSEQoJb3dlZF9vbmx5GAcgASgIEi4KCmFzX29mX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIlIKEUFmZmlsaWF0ZUJhbGFuY2VzEhQKDGFmZmlsaWF0ZV9pZBgBIAEoCRInCghiYWxhbmNlcxgCIAMoCzIVLmhlYWR3YXRlci52MS5CYWxhbmNlImQKFExpc3RCYWxhbmNlc1Jlc3BvbnNlEjMKCmFmZmlsaWF0ZXMYASADKAsyHy5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlQmFsYW5jZXMSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIuQCCgtMZWRnZXJFbnRyeRIQCghzZXF1ZW5jZRgBIAEoAxIqCgVkZWJpdBgCIAEoDjIbLmhlYWR3YXRlci52MS5MZWRnZXJBY2NvdW50EisKBmNyZWRpdBgDIAEoDjIbLmhlYWR3YXRlci52MS5MZWRnZXJBY2NvdW50EigKBXZhbHVlGAQgASgLMhkuaGVhZHdhdGVyLnYxLlJld2FyZFZhbHVlEhQKDGFmZmlsaWF0ZV9pZBgFIAEoCRIRCglyZXdhcmRfaWQYBiABKAkSFQoNY29udmVyc2lvbl9pZBgHIAEoCRIqCgZyZWFzb24YCCABKA4yGi5oZWFkd2F0ZXIudjEuTGVkZ2VyUmVhc29uEi0KCXBvc3RfdGltZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKZW50cnlfaGFzaBgKIAEoCRIRCglwYXlvdXRfaWQYCyABKAkinQEKGExpc3RMZWRnZXJFbnRyaWVzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRImCgVvcmRlchgDIAEoDjIXLmhlYWR3YXRlci52MS5MaXN0T3JkZXISMgoJYWZmaWxpYXRlGAQgASgLMh8uaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZVNlbGVjdG9yImAKGUxpc3RMZWRnZXJFbnRyaWVzUmVzcG9uc2USKgoHZW50cmllcxgBIAMoCzIZLmhlYWR3YXRlci52MS5MZWRnZXJFbnRyeRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiFQoTVmVyaWZ5TGVkZ2VyUmVxdWVzdCJsCgtMZWRnZXJUb3RhbBIzCg5sZWRnZXJfYWNjb3VudBgBIAEoDjIbLmhlYWR3YXRlci52MS5MZWRnZXJBY2NvdW50EigKBXZhbHVlGAIgASgLMhkuaGVhZHdhdGVyLnYxLlJld2FyZFZhbHVlIqIBChRWZXJpZnlMZWRnZXJSZXNwb25zZRIKCgJvaxgBIAEoCBITCgtlbnRyeV9jb3VudBgCIAEoAxIUCgxyZXdhcmRfY291bnQYAyABKAMSEwoLZXZlbnRfY291bnQYBCABKAMSKQoGdG90YWxzGAUgAygLMhkuaGVhZHdhdGVyLnYxLkxlZGdlclRvdGFsEhMKC2RpZmZlcmVuY2VzGAYgAygJKuIBCg1MZWRnZXJBY2NvdW50Eh4KGkxFREdFUl9BQ0NPVU5UX1VOU1BFQ0lGSUVEEAASJQohTEVER0VSX0FDQ09VTlRfQ09NTUlTU0lPTl9FWFBFTlNFEAESJAogTEVER0VSX0FDQ09VTlRfQUZGSUxJQVRFX1BFTkRJTkcQAhIkCiBMRURHRVJfQUNDT1VOVF9BRkZJTElBVEVfUEFZQUJMRRADEhwKGExFREdFUl9BQ0NPVU5UX0ZVTEZJTExFRBAEEiAKHExFREdFUl9BQ0NPVU5UX1BST1ZJREVSX0NBU0gQBSqnAgoMTGVkZ2VyUmVhc29uEh0KGUxFREdFUl9SRUFTT05fVU5TUEVDSUZJRUQQABIYChRMRURHRVJfUkVBU09OX0VBUk5FRBABEhoKFkxFREdFUl9SRUFTT05fQVBQUk9WRUQQAhIYChRMRURHRVJfUkVBU09OX0RFTklFRBADEhoKFkxFREdFUl9SRUFTT05fUkVGVU5ERUQQBBIeChpMRURHRVJfUkVBU09OX1JFQVRUUklCVVRFRBAFEhsKF0xFREdFUl9SRUFTT05fRlVMRklMTEVEEAYSGwoXTEVER0VSX1JFQVNPTl9DT1JSRUNURUQQBxIaChZMRURHRVJfUkVBU09OX0FESlVTVEVEEAgSFgoSTEVER0VSX1JFQVNPTl9QQUlEEAlCTQoQZGV2LmhlYWR3YXRlci52MUILTGVkZ2VyUHJvdG9QAVoqaGVhZHdhdGVyLmRldi9nZW4vaGVhZHdhdGVyL3YxO2hlYWR3YXRlcnYxYgZwcm90bzM", [file_google_protobuf_timestamp, file_headwater_v1_common, file_headwater_v1_reward_value, file_headwater_v1_selector]);
+  fileDesc("ChloZWFkd2F0ZXIvdjEvbGVkZ2VyLnByb3RvEgxoZWFkd2F0ZXIudjEidwoRR2V0QmFsYW5jZVJlcXVlc3QSMgoJYWZmaWxpYXRlGAEgASgLMh8uaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZVNlbGVjdG9yEi4KCmFzX29mX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIuABCgdCYWxhbmNlEikKBmVhcm5lZBgBIAEoCzIZLmhlYWR3YXRlci52MS5SZXdhcmRWYWx1ZRIqCgdwZW5kaW5nGAIgASgLMhkuaGVhZHdhdGVyLnYxLlJld2FyZFZhbHVlEicKBG93ZWQYAyABKAsyGS5oZWFkd2F0ZXIudjEuUmV3YXJkVmFsdWUSJwoEcGFpZBgEIAEoCzIZLmhlYWR3YXRlci52MS5SZXdhcmRWYWx1ZRIsCglpbl9mbGlnaHQYBSABKAsyGS5oZWFkd2F0ZXIudjEuUmV3YXJkVmFsdWUiUwoSR2V0QmFsYW5jZVJlc3BvbnNlEhQKDGFmZmlsaWF0ZV9pZBgBIAEoCRInCghiYWxhbmNlcxgCIAMoCzIVLmhlYWR3YXRlci52MS5CYWxhbmNlIpgCChNMaXN0QmFsYW5jZXNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEiYKBW9yZGVyGAMgASgOMhcuaGVhZHdhdGVyLnYxLkxpc3RPcmRlchIyCglhZmZpbGlhdGUYBCABKAsyHy5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlU2VsZWN0b3ISJwoFdW5pdHMYBSADKA4yGC5oZWFkd2F0ZXIudjEuUmV3YXJkVW5pdBISCgpjdXJyZW5jaWVzGAYgAygJEhEKCW93ZWRfb25seRgHIAEoCBIuCgphc19vZl90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJSChFBZmZpbGlhdGVCYWxhbmNlcxIUCgxhZmZpbGlhdGVfaWQYASABKAkSJwoIYmFsYW5jZXMYAiADKAsyFS5oZWFkd2F0ZXIudjEuQmFsYW5jZSJkChRMaXN0QmFsYW5jZXNSZXNwb25zZRIzCgphZmZpbGlhdGVzGAEgAygLMh8uaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZUJhbGFuY2VzEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSLkAgoLTGVkZ2VyRW50cnkSEAoIc2VxdWVuY2UYASABKAMSKgoFZGViaXQYAiABKA4yGy5oZWFkd2F0ZXIudjEuTGVkZ2VyQWNjb3VudBIrCgZjcmVkaXQYAyABKA4yGy5oZWFkd2F0ZXIudjEuTGVkZ2VyQWNjb3VudBIoCgV2YWx1ZRgEIAEoCzIZLmhlYWR3YXRlci52MS5SZXdhcmRWYWx1ZRIUCgxhZmZpbGlhdGVfaWQYBSABKAkSEQoJcmV3YXJkX2lkGAYgASgJEhUKDWNvbnZlcnNpb25faWQYByABKAkSKgoGcmVhc29uGAggASgOMhouaGVhZHdhdGVyLnYxLkxlZGdlclJlYXNvbhItCglwb3N0X3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCmVudHJ5X2hhc2gYCiABKAkSEQoJcGF5b3V0X2lkGAsgASgJIp0BChhMaXN0TGVkZ2VyRW50cmllc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSJgoFb3JkZXIYAyABKA4yFy5oZWFkd2F0ZXIudjEuTGlzdE9yZGVyEjIKCWFmZmlsaWF0ZRgEIAEoCzIfLmhlYWR3YXRlci52MS5BZmZpbGlhdGVTZWxlY3RvciJgChlMaXN0TGVkZ2VyRW50cmllc1Jlc3BvbnNlEioKB2VudHJpZXMYASADKAsyGS5oZWFkd2F0ZXIudjEuTGVkZ2VyRW50cnkSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIhUKE1ZlcmlmeUxlZGdlclJlcXVlc3QibAoLTGVkZ2VyVG90YWwSMwoObGVkZ2VyX2FjY291bnQYASABKA4yGy5oZWFkd2F0ZXIudjEuTGVkZ2VyQWNjb3VudBIoCgV2YWx1ZRgCIAEoCzIZLmhlYWR3YXRlci52MS5SZXdhcmRWYWx1ZSKiAQoUVmVyaWZ5TGVkZ2VyUmVzcG9uc2USCgoCb2sYASABKAgSEwoLZW50cnlfY291bnQYAiABKAMSFAoMcmV3YXJkX2NvdW50GAMgASgDEhMKC2V2ZW50X2NvdW50GAQgASgDEikKBnRvdGFscxgFIAMoCzIZLmhlYWR3YXRlci52MS5MZWRnZXJUb3RhbBITCgtkaWZmZXJlbmNlcxgGIAMoCSqHAgoNTGVkZ2VyQWNjb3VudBIeChpMRURHRVJfQUNDT1VOVF9VTlNQRUNJRklFRBAAEiUKIUxFREdFUl9BQ0NPVU5UX0NPTU1JU1NJT05fRVhQRU5TRRABEiQKIExFREdFUl9BQ0NPVU5UX0FGRklMSUFURV9QRU5ESU5HEAISJAogTEVER0VSX0FDQ09VTlRfQUZGSUxJQVRFX1BBWUFCTEUQAxIcChhMRURHRVJfQUNDT1VOVF9GVUxGSUxMRUQQBBIgChxMRURHRVJfQUNDT1VOVF9QUk9WSURFUl9DQVNIEAUSIwofTEVER0VSX0FDQ09VTlRfUEFZT1VUX0lOX0ZMSUdIVBAGKt8CCgxMZWRnZXJSZWFzb24SHQoZTEVER0VSX1JFQVNPTl9VTlNQRUNJRklFRBAAEhgKFExFREdFUl9SRUFTT05fRUFSTkVEEAESGgoWTEVER0VSX1JFQVNPTl9BUFBST1ZFRBACEhgKFExFREdFUl9SRUFTT05fREVOSUVEEAMSGgoWTEVER0VSX1JFQVNPTl9SRUZVTkRFRBAEEh4KGkxFREdFUl9SRUFTT05fUkVBVFRSSUJVVEVEEAUSGwoXTEVER0VSX1JFQVNPTl9GVUxGSUxMRUQQBhIbChdMRURHRVJfUkVBU09OX0NPUlJFQ1RFRBAHEhoKFkxFREdFUl9SRUFTT05fQURKVVNURUQQCBIWChJMRURHRVJfUkVBU09OX1BBSUQQCRIaChZMRURHRVJfUkVBU09OX1JFU0VSVkVEEAoSGgoWTEVER0VSX1JFQVNPTl9SRVRVUk5FRBALQk0KEGRldi5oZWFkd2F0ZXIudjFCC0xlZGdlclByb3RvUAFaKmhlYWR3YXRlci5kZXYvZ2VuL2hlYWR3YXRlci92MTtoZWFkd2F0ZXJ2MWIGcHJvdG8z", [file_google_protobuf_timestamp, file_headwater_v1_common, file_headwater_v1_reward_value, file_headwater_v1_selector]);
 
 /**
  * The request of GetBalance.
@@ -61,13 +61,13 @@ export const GetBalanceRequestSchema: GenMessage<GetBalanceRequest> = /*@__PURE_
   messageDesc(file_headwater_v1_ledger, 0);
 
 /**
- * An affiliate's balance in one unit and currency. All four values have that unit and currency.
+ * An affiliate's balance in one unit and currency. All values have that unit and currency.
  *
  * @generated from message headwater.v1.Balance
  */
 export type Balance = Message<"headwater.v1.Balance"> & {
   /**
-   * All rewards so far, less those that were denied or taken back: the sum of `pending`, `owed` and `paid`.
+   * All rewards so far, less those that were denied or taken back: the sum of `pending`, `owed`, `in_flight` and `paid`.
    *
    * @generated from field: headwater.v1.RewardValue earned = 1;
    */
@@ -81,7 +81,7 @@ export type Balance = Message<"headwater.v1.Balance"> & {
   pending?: RewardValue | undefined;
 
   /**
-   * The rewards that are approved and not yet paid. Negative if refunds took back more than was owed. Later rewards then reduce
+   * The rewards that are approved, and neither in a payout nor paid. Negative if refunds took back more than was owed. Later rewards then reduce
    * the negative amount.
    *
    * @generated from field: headwater.v1.RewardValue owed = 3;
@@ -94,6 +94,13 @@ export type Balance = Message<"headwater.v1.Balance"> & {
    * @generated from field: headwater.v1.RewardValue paid = 4;
    */
   paid?: RewardValue | undefined;
+
+  /**
+   * The amount that payouts have reserved that are neither paid nor cancelled.
+   *
+   * @generated from field: headwater.v1.RewardValue in_flight = 5;
+   */
+  inFlight?: RewardValue | undefined;
 };
 
 /**
@@ -570,6 +577,13 @@ export enum LedgerAccount {
    * @generated from enum value: LEDGER_ACCOUNT_PROVIDER_CASH = 5;
    */
   PROVIDER_CASH = 5,
+
+  /**
+   * The part of what is owed that payouts have reserved. Each payout has its amount here until it is paid or cancelled.
+   *
+   * @generated from enum value: LEDGER_ACCOUNT_PAYOUT_IN_FLIGHT = 6;
+   */
+  PAYOUT_IN_FLIGHT = 6,
 }
 
 /**
@@ -642,7 +656,8 @@ export enum LedgerReason {
   CORRECTED = 7,
 
   /**
-   * A refund came with a commission adjustment.
+   * A refund came with a commission adjustment, what the caps of the terms let an affiliate have has changed, or an affiliate fell below the
+   * threshold of a bonus.
    *
    * @generated from enum value: LEDGER_REASON_ADJUSTED = 8;
    */
@@ -654,6 +669,20 @@ export enum LedgerReason {
    * @generated from enum value: LEDGER_REASON_PAID = 9;
    */
   PAID = 9,
+
+  /**
+   * A payout reserved what it will pay.
+   *
+   * @generated from enum value: LEDGER_REASON_RESERVED = 10;
+   */
+  RESERVED = 10,
+
+  /**
+   * A payout was cancelled, and what it had reserved is owed again.
+   *
+   * @generated from enum value: LEDGER_REASON_RETURNED = 11;
+   */
+  RETURNED = 11,
 }
 
 /**

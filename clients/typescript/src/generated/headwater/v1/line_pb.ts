@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file headwater/v1/line.proto.
  */
 export const file_headwater_v1_line: GenFile = /*@__PURE__*/
-  fileDesc("ChdoZWFkd2F0ZXIvdjEvbGluZS5wcm90bxIMaGVhZHdhdGVyLnYxInIKCFNhbGVMaW5lEg8KB2xpbmVfaWQYASABKAkSEAoIaXRlbV9za3UYAiABKAkSEAoIcXVhbnRpdHkYAyABKAUSIwoGYW1vdW50GAQgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5EgwKBHBsYW4YBSABKAkiYAoKUmVmdW5kTGluZRIPCgdsaW5lX2lkGAEgASgJEiUKBmFtb3VudBgCIAEoCzITLmhlYWR3YXRlci52MS5Nb25leUgAEhIKCHF1YW50aXR5GAMgASgFSABCBgoEcGFydCLBAQoOQ29udmVyc2lvbkxpbmUSDwoHbGluZV9pZBgBIAEoCRIQCghpdGVtX3NrdRgCIAEoCRIMCgRwbGFuGAMgASgJEhAKCHF1YW50aXR5GAQgASgFEiMKBmFtb3VudBgFIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRIsCg9yZWZ1bmRlZF9hbW91bnQYBiABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSGQoRcmVmdW5kZWRfcXVhbnRpdHkYByABKAVCSwoQZGV2LmhlYWR3YXRlci52MUIJTGluZVByb3RvUAFaKmhlYWR3YXRlci5kZXYvZ2VuL2hlYWR3YXRlci92MTtoZWFkd2F0ZXJ2MWIGcHJvdG8z", [file_headwater_v1_common]);
+  fileDesc("ChdoZWFkd2F0ZXIvdjEvbGluZS5wcm90bxIMaGVhZHdhdGVyLnYxIocBCghTYWxlTGluZRIPCgdsaW5lX2lkGAEgASgJEhAKCGl0ZW1fc2t1GAIgASgJEhAKCHF1YW50aXR5GAMgASgFEiMKBmFtb3VudBgEIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRIMCgRwbGFuGAUgASgJEhMKC2NvbGxlY3Rpb25zGAYgAygJImAKClJlZnVuZExpbmUSDwoHbGluZV9pZBgBIAEoCRIlCgZhbW91bnQYAiABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXlIABISCghxdWFudGl0eRgDIAEoBUgAQgYKBHBhcnQi1gEKDkNvbnZlcnNpb25MaW5lEg8KB2xpbmVfaWQYASABKAkSEAoIaXRlbV9za3UYAiABKAkSDAoEcGxhbhgDIAEoCRIQCghxdWFudGl0eRgEIAEoBRIjCgZhbW91bnQYBSABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSLAoPcmVmdW5kZWRfYW1vdW50GAYgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5EhkKEXJlZnVuZGVkX3F1YW50aXR5GAcgASgFEhMKC2NvbGxlY3Rpb25zGAggAygJQksKEGRldi5oZWFkd2F0ZXIudjFCCUxpbmVQcm90b1ABWipoZWFkd2F0ZXIuZGV2L2dlbi9oZWFkd2F0ZXIvdjE7aGVhZHdhdGVydjFiBnByb3RvMw", [file_headwater_v1_common]);
 
 /**
  * A line of a sale, as a shop tells it.
@@ -60,6 +60,13 @@ export type SaleLine = Message<"headwater.v1.SaleLine"> & {
    * @generated from field: string plan = 5;
    */
   plan: string;
+
+  /**
+   * The collections of the shop that the item is in, as for `RecordSaleRequest.collections`. Empty: those of the sale.
+   *
+   * @generated from field: repeated string collections = 6;
+   */
+  collections: string[];
 };
 
 /**
@@ -169,6 +176,13 @@ export type ConversionLine = Message<"headwater.v1.ConversionLine"> & {
    * @generated from field: int32 refunded_quantity = 7;
    */
   refundedQuantity: number;
+
+  /**
+   * The collections of the item, in order and each once. Empty: those of the sale.
+   *
+   * @generated from field: repeated string collections = 8;
+   */
+  collections: string[];
 };
 
 /**

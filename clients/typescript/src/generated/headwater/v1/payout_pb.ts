@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file headwater/v1/payout.proto.
  */
 export const file_headwater_v1_payout: GenFile = /*@__PURE__*/
-  fileDesc("ChloZWFkd2F0ZXIvdjEvcGF5b3V0LnByb3RvEgxoZWFkd2F0ZXIudjEiggMKBlBheW91dBIKCgJpZBgBIAEoCRIUCgxhZmZpbGlhdGVfaWQYAiABKAkSIwoGYW1vdW50GAMgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5Ei4KCHByb3ZpZGVyGAQgASgOMhwuaGVhZHdhdGVyLnYxLlBheW91dFByb3ZpZGVyEigKBXN0YXRlGAUgASgOMhkuaGVhZHdhdGVyLnYxLlBheW91dFN0YXRlEhQKDHJld2FyZF9jb3VudBgGIAEoAxIRCglyZWZlcmVuY2UYByABKAkSDAoEbm90ZRgIIAEoCRIPCgdtZXNzYWdlGAkgASgJEi0KCXBhaWRfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLY3JlYXRlX3RpbWUYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCLzAQoPTWFya1BhaWRSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSMgoJYWZmaWxpYXRlGAIgASgLMh8uaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZVNlbGVjdG9yEhIKCnJld2FyZF9pZHMYAyADKAkSIwoGYW1vdW50GAQgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5EhEKCXJlZmVyZW5jZRgFIAEoCRIMCgRub3RlGAYgASgJEg8KB21lc3NhZ2UYByABKAkSLQoJcGFpZF90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJKChBNYXJrUGFpZFJlc3BvbnNlEiQKBnBheW91dBgBIAEoCzIULmhlYWR3YXRlci52MS5QYXlvdXQSEAoIcmVwbGF5ZWQYAiABKAgiJQoQR2V0UGF5b3V0UmVxdWVzdBIRCglwYXlvdXRfaWQYASABKAkiOQoRR2V0UGF5b3V0UmVzcG9uc2USJAoGcGF5b3V0GAEgASgLMhQuaGVhZHdhdGVyLnYxLlBheW91dCL4AQoSTGlzdFBheW91dHNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEiYKBW9yZGVyGAMgASgOMhcuaGVhZHdhdGVyLnYxLkxpc3RPcmRlchIyCglhZmZpbGlhdGUYBCABKAsyHy5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlU2VsZWN0b3ISEgoKY3VycmVuY2llcxgFIAMoCRIxCg1wYWlkX2ludGVydmFsGAYgASgLMhouaGVhZHdhdGVyLnYxLlRpbWVJbnRlcnZhbBIYChB3aXRoX3RvdGFsX2NvdW50GAcgASgIIn8KE0xpc3RQYXlvdXRzUmVzcG9uc2USJQoHcGF5b3V0cxgBIAMoCzIULmhlYWR3YXRlci52MS5QYXlvdXQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJEhgKC3RvdGFsX2NvdW50GAMgASgDSACIAQFCDgoMX3RvdGFsX2NvdW50KkIKC1BheW91dFN0YXRlEhwKGFBBWU9VVF9TVEFURV9VTlNQRUNJRklFRBAAEhUKEVBBWU9VVF9TVEFURV9QQUlEEAEqTQoOUGF5b3V0UHJvdmlkZXISHwobUEFZT1VUX1BST1ZJREVSX1VOU1BFQ0lGSUVEEAASGgoWUEFZT1VUX1BST1ZJREVSX01BTlVBTBABQk0KEGRldi5oZWFkd2F0ZXIudjFCC1BheW91dFByb3RvUAFaKmhlYWR3YXRlci5kZXYvZ2VuL2hlYWR3YXRlci92MTtoZWFkd2F0ZXJ2MWIGcHJvdG8z", [file_google_protobuf_timestamp, file_headwater_v1_common, file_headwater_v1_selector]);
+  fileDesc("ChloZWFkd2F0ZXIvdjEvcGF5b3V0LnByb3RvEgxoZWFkd2F0ZXIudjEirQQKBlBheW91dBIKCgJpZBgBIAEoCRIUCgxhZmZpbGlhdGVfaWQYAiABKAkSIwoGYW1vdW50GAMgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5Ei4KCHByb3ZpZGVyGAQgASgOMhwuaGVhZHdhdGVyLnYxLlBheW91dFByb3ZpZGVyEigKBXN0YXRlGAUgASgOMhkuaGVhZHdhdGVyLnYxLlBheW91dFN0YXRlEhQKDHJld2FyZF9jb3VudBgGIAEoAxIRCglyZWZlcmVuY2UYByABKAkSDAoEbm90ZRgIIAEoCRIPCgdtZXNzYWdlGAkgASgJEi0KCXBhaWRfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLY3JlYXRlX3RpbWUYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIWCg5jcmVhdG9yX2tleV9pZBgNIAEoCRIXCg9hcHByb3Zlcl9rZXlfaWQYDiABKAkSMAoMYXBwcm92ZV90aW1lGA8gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtjYW5jZWxfdGltZRgQIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFQoNcGF5b3V0X3J1bl9pZBgRIAEoCSLNAQoTQ3JlYXRlUGF5b3V0UmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEjIKCWFmZmlsaWF0ZRgCIAEoCzIfLmhlYWR3YXRlci52MS5BZmZpbGlhdGVTZWxlY3RvchIVCg1jdXJyZW5jeV9jb2RlGAMgASgJEhIKCnJld2FyZF9pZHMYBCADKAkSJAoHbWluaW11bRgFIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRIMCgRub3RlGAYgASgJEg8KB21lc3NhZ2UYByABKAkiTgoUQ3JlYXRlUGF5b3V0UmVzcG9uc2USJAoGcGF5b3V0GAEgASgLMhQuaGVhZHdhdGVyLnYxLlBheW91dBIQCghyZXBsYXllZBgCIAEoCCI/ChVBcHByb3ZlUGF5b3V0c1JlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRISCgpwYXlvdXRfaWRzGAIgAygJIlEKFkFwcHJvdmVQYXlvdXRzUmVzcG9uc2USJQoHcGF5b3V0cxgBIAMoCzIULmhlYWR3YXRlci52MS5QYXlvdXQSEAoIcmVwbGF5ZWQYAiABKAgigQEKFUNvbmZpcm1QYXlvdXRzUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEhIKCnBheW91dF9pZHMYAiADKAkSEQoJcmVmZXJlbmNlGAMgASgJEi0KCXBhaWRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiUQoWQ29uZmlybVBheW91dHNSZXNwb25zZRIlCgdwYXlvdXRzGAEgAygLMhQuaGVhZHdhdGVyLnYxLlBheW91dBIQCghyZXBsYXllZBgCIAEoCCI8ChNDYW5jZWxQYXlvdXRSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSEQoJcGF5b3V0X2lkGAIgASgJIk4KFENhbmNlbFBheW91dFJlc3BvbnNlEiQKBnBheW91dBgBIAEoCzIULmhlYWR3YXRlci52MS5QYXlvdXQSEAoIcmVwbGF5ZWQYAiABKAgiXgoUR2V0QW1vdW50T3dlZFJlcXVlc3QSMgoJYWZmaWxpYXRlGAEgASgLMh8uaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZVNlbGVjdG9yEhIKCmN1cnJlbmNpZXMYAiADKAkiQgoVR2V0QW1vdW50T3dlZFJlc3BvbnNlEikKB2Ftb3VudHMYASADKAsyGC5oZWFkd2F0ZXIudjEuQW1vdW50T3dlZCK0AgoKQW1vdW50T3dlZBItChBhcHByb3ZlZF9vdmVyZHVlGAEgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5Ei0KEGFwcHJvdmVkX25vdF9kdWUYAiABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSLwoSdW5hcHByb3ZlZF9vdmVyZHVlGAMgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5Ei8KEnVuYXBwcm92ZWRfbm90X2R1ZRgEIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRImCglpbl9mbGlnaHQYBSABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSFwoPYWZmaWxpYXRlX2NvdW50GAYgASgDEiUKCG5lZ2F0aXZlGAcgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5IvMBCg9NYXJrUGFpZFJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIyCglhZmZpbGlhdGUYAiABKAsyHy5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlU2VsZWN0b3ISEgoKcmV3YXJkX2lkcxgDIAMoCRIjCgZhbW91bnQYBCABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSEQoJcmVmZXJlbmNlGAUgASgJEgwKBG5vdGUYBiABKAkSDwoHbWVzc2FnZRgHIAEoCRItCglwYWlkX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIkoKEE1hcmtQYWlkUmVzcG9uc2USJAoGcGF5b3V0GAEgASgLMhQuaGVhZHdhdGVyLnYxLlBheW91dBIQCghyZXBsYXllZBgCIAEoCCIlChBHZXRQYXlvdXRSZXF1ZXN0EhEKCXBheW91dF9pZBgBIAEoCSI5ChFHZXRQYXlvdXRSZXNwb25zZRIkCgZwYXlvdXQYASABKAsyFC5oZWFkd2F0ZXIudjEuUGF5b3V0IroCChJMaXN0UGF5b3V0c1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSJgoFb3JkZXIYAyABKA4yFy5oZWFkd2F0ZXIudjEuTGlzdE9yZGVyEjIKCWFmZmlsaWF0ZRgEIAEoCzIfLmhlYWR3YXRlci52MS5BZmZpbGlhdGVTZWxlY3RvchISCgpjdXJyZW5jaWVzGAUgAygJEjEKDXBhaWRfaW50ZXJ2YWwYBiABKAsyGi5oZWFkd2F0ZXIudjEuVGltZUludGVydmFsEikKBnN0YXRlcxgIIAMoDjIZLmhlYWR3YXRlci52MS5QYXlvdXRTdGF0ZRIVCg1wYXlvdXRfcnVuX2lkGAkgASgJEhgKEHdpdGhfdG90YWxfY291bnQYByABKAgifwoTTGlzdFBheW91dHNSZXNwb25zZRIlCgdwYXlvdXRzGAEgAygLMhQuaGVhZHdhdGVyLnYxLlBheW91dBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSGAoLdG90YWxfY291bnQYAyABKANIAIgBAUIOCgxfdG90YWxfY291bnQqlwEKC1BheW91dFN0YXRlEhwKGFBBWU9VVF9TVEFURV9VTlNQRUNJRklFRBAAEhUKEVBBWU9VVF9TVEFURV9QQUlEEAESHwobUEFZT1VUX1NUQVRFX05FRURTX0FQUFJPVkFMEAISFgoSUEFZT1VUX1NUQVRFX1JFQURZEAMSGgoWUEFZT1VUX1NUQVRFX0NBTkNFTExFRBAEKk0KDlBheW91dFByb3ZpZGVyEh8KG1BBWU9VVF9QUk9WSURFUl9VTlNQRUNJRklFRBAAEhoKFlBBWU9VVF9QUk9WSURFUl9NQU5VQUwQAUJNChBkZXYuaGVhZHdhdGVyLnYxQgtQYXlvdXRQcm90b1ABWipoZWFkd2F0ZXIuZGV2L2dlbi9oZWFkd2F0ZXIvdjE7aGVhZHdhdGVydjFiBnByb3RvMw", [file_google_protobuf_timestamp, file_headwater_v1_common, file_headwater_v1_selector]);
 
 /**
  * Money that one affiliate gets in one currency, for one or several rewards. ListRewards with `payout_id` lists the rewards.
@@ -62,7 +62,7 @@ export type Payout = Message<"headwater.v1.Payout"> & {
   state: PayoutState;
 
   /**
-   * How many rewards it pays. The rewards of refunds that took back a part of one are counted too.
+   * How many rewards it pays. The rewards of refunds that took back a part of one are counted too. A cancelled payout keeps the number.
    *
    * @generated from field: int64 reward_count = 6;
    */
@@ -90,14 +90,14 @@ export type Payout = Message<"headwater.v1.Payout"> & {
   message: string;
 
   /**
-   * When the affiliate got the money.
+   * When the affiliate got the money. Not set unless it is PAID.
    *
    * @generated from field: google.protobuf.Timestamp paid_time = 10;
    */
   paidTime?: Timestamp | undefined;
 
   /**
-   * When the payout was recorded.
+   * When the payout was created.
    *
    * @generated from field: google.protobuf.Timestamp create_time = 11;
    */
@@ -109,6 +109,41 @@ export type Payout = Message<"headwater.v1.Payout"> & {
    * @generated from field: google.protobuf.Timestamp update_time = 12;
    */
   updateTime?: Timestamp | undefined;
+
+  /**
+   * The id of the API key that created it.
+   *
+   * @generated from field: string creator_key_id = 13;
+   */
+  creatorKeyId: string;
+
+  /**
+   * The id of the API key that approved it. Empty if nobody approved it.
+   *
+   * @generated from field: string approver_key_id = 14;
+   */
+  approverKeyId: string;
+
+  /**
+   * When it was approved. Not set if nobody approved it.
+   *
+   * @generated from field: google.protobuf.Timestamp approve_time = 15;
+   */
+  approveTime?: Timestamp | undefined;
+
+  /**
+   * When it was cancelled. Not set unless it is CANCELLED.
+   *
+   * @generated from field: google.protobuf.Timestamp cancel_time = 16;
+   */
+  cancelTime?: Timestamp | undefined;
+
+  /**
+   * The id of the run that it belongs to. Empty for a payout of its own.
+   *
+   * @generated from field: string payout_run_id = 17;
+   */
+  payoutRunId: string;
 };
 
 /**
@@ -117,6 +152,405 @@ export type Payout = Message<"headwater.v1.Payout"> & {
  */
 export const PayoutSchema: GenMessage<Payout> = /*@__PURE__*/
   messageDesc(file_headwater_v1_payout, 0);
+
+/**
+ * The request of CreatePayout.
+ *
+ * @generated from message headwater.v1.CreatePayoutRequest
+ */
+export type CreatePayoutRequest = Message<"headwater.v1.CreatePayoutRequest"> & {
+  /**
+   * An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+   * returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+   * id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The affiliate who will be paid. Required.
+   *
+   * @generated from field: headwater.v1.AffiliateSelector affiliate = 2;
+   */
+  affiliate?: AffiliateSelector | undefined;
+
+  /**
+   * The currency of the payout, as an ISO 4217 code. Required.
+   *
+   * @generated from field: string currency_code = 3;
+   */
+  currencyCode: string;
+
+  /**
+   * The ids of up to 1,000 rewards to pay, each once, as in `MarkPaidRequest.reward_ids`. They need not be due. Empty: up to 1,000 rewards
+   * that are due, see `PayoutPolicy.net_days`. What refunds took back from rewards that payouts have or paid is then taken first, and the
+   * others from the oldest on.
+   *
+   * @generated from field: repeated string reward_ids = 4;
+   */
+  rewardIds: string[];
+
+  /**
+   * The least amount that is worth a payout, in the same currency. If the rewards add up to less, the call fails. Default: any amount above
+   * zero.
+   *
+   * @generated from field: headwater.v1.Money minimum = 5;
+   */
+  minimum?: Money | undefined;
+
+  /**
+   * Text about the payout for the merchant, up to 2,000 characters. Optional.
+   *
+   * @generated from field: string note = 6;
+   */
+  note: string;
+
+  /**
+   * Text for the affiliate, up to 2,000 characters. Optional.
+   *
+   * @generated from field: string message = 7;
+   */
+  message: string;
+};
+
+/**
+ * Describes the message headwater.v1.CreatePayoutRequest.
+ * Use `create(CreatePayoutRequestSchema)` to create a new message.
+ */
+export const CreatePayoutRequestSchema: GenMessage<CreatePayoutRequest> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_payout, 1);
+
+/**
+ * The answer of CreatePayout.
+ *
+ * @generated from message headwater.v1.CreatePayoutResponse
+ */
+export type CreatePayoutResponse = Message<"headwater.v1.CreatePayoutResponse"> & {
+  /**
+   * The payout. It is NEEDS_APPROVAL or READY.
+   *
+   * @generated from field: headwater.v1.Payout payout = 1;
+   */
+  payout?: Payout | undefined;
+
+  /**
+   * True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+   *
+   * @generated from field: bool replayed = 2;
+   */
+  replayed: boolean;
+};
+
+/**
+ * Describes the message headwater.v1.CreatePayoutResponse.
+ * Use `create(CreatePayoutResponseSchema)` to create a new message.
+ */
+export const CreatePayoutResponseSchema: GenMessage<CreatePayoutResponse> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_payout, 2);
+
+/**
+ * The request of ApprovePayouts.
+ *
+ * @generated from message headwater.v1.ApprovePayoutsRequest
+ */
+export type ApprovePayoutsRequest = Message<"headwater.v1.ApprovePayoutsRequest"> & {
+  /**
+   * An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+   * returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+   * id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The ids of 1 to 1,000 payouts that are NEEDS_APPROVAL, each once. All of them are approved, or none.
+   *
+   * @generated from field: repeated string payout_ids = 2;
+   */
+  payoutIds: string[];
+};
+
+/**
+ * Describes the message headwater.v1.ApprovePayoutsRequest.
+ * Use `create(ApprovePayoutsRequestSchema)` to create a new message.
+ */
+export const ApprovePayoutsRequestSchema: GenMessage<ApprovePayoutsRequest> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_payout, 3);
+
+/**
+ * The answer of ApprovePayouts.
+ *
+ * @generated from message headwater.v1.ApprovePayoutsResponse
+ */
+export type ApprovePayoutsResponse = Message<"headwater.v1.ApprovePayoutsResponse"> & {
+  /**
+   * The payouts in the order of the request. They are READY.
+   *
+   * @generated from field: repeated headwater.v1.Payout payouts = 1;
+   */
+  payouts: Payout[];
+
+  /**
+   * True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+   *
+   * @generated from field: bool replayed = 2;
+   */
+  replayed: boolean;
+};
+
+/**
+ * Describes the message headwater.v1.ApprovePayoutsResponse.
+ * Use `create(ApprovePayoutsResponseSchema)` to create a new message.
+ */
+export const ApprovePayoutsResponseSchema: GenMessage<ApprovePayoutsResponse> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_payout, 4);
+
+/**
+ * The request of ConfirmPayouts.
+ *
+ * @generated from message headwater.v1.ConfirmPayoutsRequest
+ */
+export type ConfirmPayoutsRequest = Message<"headwater.v1.ConfirmPayoutsRequest"> & {
+  /**
+   * An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+   * returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+   * id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The ids of 1 to 1,000 payouts that are READY and were paid, each once, with 10,000 rewards at most. All of them are confirmed, or none.
+   *
+   * @generated from field: repeated string payout_ids = 2;
+   */
+  payoutIds: string[];
+
+  /**
+   * The name of the transfer at the bank or the provider, up to 200 characters. Each of the payouts gets it. Optional.
+   *
+   * @generated from field: string reference = 3;
+   */
+  reference: string;
+
+  /**
+   * When the affiliates got the money. Not in the future. Default: now.
+   *
+   * @generated from field: google.protobuf.Timestamp paid_time = 4;
+   */
+  paidTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message headwater.v1.ConfirmPayoutsRequest.
+ * Use `create(ConfirmPayoutsRequestSchema)` to create a new message.
+ */
+export const ConfirmPayoutsRequestSchema: GenMessage<ConfirmPayoutsRequest> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_payout, 5);
+
+/**
+ * The answer of ConfirmPayouts.
+ *
+ * @generated from message headwater.v1.ConfirmPayoutsResponse
+ */
+export type ConfirmPayoutsResponse = Message<"headwater.v1.ConfirmPayoutsResponse"> & {
+  /**
+   * The payouts in the order of the request. They are PAID.
+   *
+   * @generated from field: repeated headwater.v1.Payout payouts = 1;
+   */
+  payouts: Payout[];
+
+  /**
+   * True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+   *
+   * @generated from field: bool replayed = 2;
+   */
+  replayed: boolean;
+};
+
+/**
+ * Describes the message headwater.v1.ConfirmPayoutsResponse.
+ * Use `create(ConfirmPayoutsResponseSchema)` to create a new message.
+ */
+export const ConfirmPayoutsResponseSchema: GenMessage<ConfirmPayoutsResponse> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_payout, 6);
+
+/**
+ * The request of CancelPayout.
+ *
+ * @generated from message headwater.v1.CancelPayoutRequest
+ */
+export type CancelPayoutRequest = Message<"headwater.v1.CancelPayoutRequest"> & {
+  /**
+   * An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+   * returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+   * id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The payout's id. It is NEEDS_APPROVAL or READY. Required.
+   *
+   * @generated from field: string payout_id = 2;
+   */
+  payoutId: string;
+};
+
+/**
+ * Describes the message headwater.v1.CancelPayoutRequest.
+ * Use `create(CancelPayoutRequestSchema)` to create a new message.
+ */
+export const CancelPayoutRequestSchema: GenMessage<CancelPayoutRequest> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_payout, 7);
+
+/**
+ * The answer of CancelPayout.
+ *
+ * @generated from message headwater.v1.CancelPayoutResponse
+ */
+export type CancelPayoutResponse = Message<"headwater.v1.CancelPayoutResponse"> & {
+  /**
+   * The payout. It is CANCELLED.
+   *
+   * @generated from field: headwater.v1.Payout payout = 1;
+   */
+  payout?: Payout | undefined;
+
+  /**
+   * True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+   *
+   * @generated from field: bool replayed = 2;
+   */
+  replayed: boolean;
+};
+
+/**
+ * Describes the message headwater.v1.CancelPayoutResponse.
+ * Use `create(CancelPayoutResponseSchema)` to create a new message.
+ */
+export const CancelPayoutResponseSchema: GenMessage<CancelPayoutResponse> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_payout, 8);
+
+/**
+ * The request of GetAmountOwed.
+ *
+ * @generated from message headwater.v1.GetAmountOwedRequest
+ */
+export type GetAmountOwedRequest = Message<"headwater.v1.GetAmountOwedRequest"> & {
+  /**
+   * Only what is owed to this affiliate. Default: to all affiliates.
+   *
+   * @generated from field: headwater.v1.AffiliateSelector affiliate = 1;
+   */
+  affiliate?: AffiliateSelector | undefined;
+
+  /**
+   * Only these currencies, as ISO 4217 codes. Empty: all currencies.
+   *
+   * @generated from field: repeated string currencies = 2;
+   */
+  currencies: string[];
+};
+
+/**
+ * Describes the message headwater.v1.GetAmountOwedRequest.
+ * Use `create(GetAmountOwedRequestSchema)` to create a new message.
+ */
+export const GetAmountOwedRequestSchema: GenMessage<GetAmountOwedRequest> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_payout, 9);
+
+/**
+ * The answer of GetAmountOwed.
+ *
+ * @generated from message headwater.v1.GetAmountOwedResponse
+ */
+export type GetAmountOwedResponse = Message<"headwater.v1.GetAmountOwedResponse"> & {
+  /**
+   * The amounts in each currency, ordered by its code. Currencies of which nothing was ever earned in cash are left out.
+   *
+   * @generated from field: repeated headwater.v1.AmountOwed amounts = 1;
+   */
+  amounts: AmountOwed[];
+};
+
+/**
+ * Describes the message headwater.v1.GetAmountOwedResponse.
+ * Use `create(GetAmountOwedResponseSchema)` to create a new message.
+ */
+export const GetAmountOwedResponseSchema: GenMessage<GetAmountOwedResponse> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_payout, 10);
+
+/**
+ * The amounts that affiliates are owed in one currency, as of one moment. All amounts have this currency. A reward that is neither in a payout
+ * nor paid is in exactly one of the first four.
+ *
+ * @generated from message headwater.v1.AmountOwed
+ */
+export type AmountOwed = Message<"headwater.v1.AmountOwed"> & {
+  /**
+   * Approved, and due for payment: `PayoutPolicy.net_days` days have passed since the approval. What refunds took back from rewards that
+   * payouts have or paid is due at once, and subtracted here.
+   *
+   * @generated from field: headwater.v1.Money approved_overdue = 1;
+   */
+  approvedOverdue?: Money | undefined;
+
+  /**
+   * Approved, and not due yet.
+   *
+   * @generated from field: headwater.v1.Money approved_not_due = 2;
+   */
+  approvedNotDue?: Money | undefined;
+
+  /**
+   * Not approved although the hold period and `PayoutPolicy.net_days` days have passed, mostly because the reward is HELD.
+   *
+   * @generated from field: headwater.v1.Money unapproved_overdue = 3;
+   */
+  unapprovedOverdue?: Money | undefined;
+
+  /**
+   * Not approved, and not due yet.
+   *
+   * @generated from field: headwater.v1.Money unapproved_not_due = 4;
+   */
+  unapprovedNotDue?: Money | undefined;
+
+  /**
+   * In payouts that are neither paid nor cancelled. Not in the amounts above.
+   *
+   * @generated from field: headwater.v1.Money in_flight = 5;
+   */
+  inFlight?: Money | undefined;
+
+  /**
+   * How many affiliates have an approved amount above zero that is in no payout.
+   *
+   * @generated from field: int64 affiliate_count = 6;
+   */
+  affiliateCount: bigint;
+
+  /**
+   * The sum of the approved amounts of affiliates from whom refunds took back more than was owed to them, zero or less. It is part of
+   * `approved_overdue` and `approved_not_due`, and nobody pays it: payouts to the other affiliates are larger by it.
+   *
+   * @generated from field: headwater.v1.Money negative = 7;
+   */
+  negative?: Money | undefined;
+};
+
+/**
+ * Describes the message headwater.v1.AmountOwed.
+ * Use `create(AmountOwedSchema)` to create a new message.
+ */
+export const AmountOwedSchema: GenMessage<AmountOwed> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_payout, 11);
 
 /**
  * The request of MarkPaid.
@@ -191,7 +625,7 @@ export type MarkPaidRequest = Message<"headwater.v1.MarkPaidRequest"> & {
  * Use `create(MarkPaidRequestSchema)` to create a new message.
  */
 export const MarkPaidRequestSchema: GenMessage<MarkPaidRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_payout, 1);
+  messageDesc(file_headwater_v1_payout, 12);
 
 /**
  * The answer of MarkPaid.
@@ -219,7 +653,7 @@ export type MarkPaidResponse = Message<"headwater.v1.MarkPaidResponse"> & {
  * Use `create(MarkPaidResponseSchema)` to create a new message.
  */
 export const MarkPaidResponseSchema: GenMessage<MarkPaidResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_payout, 2);
+  messageDesc(file_headwater_v1_payout, 13);
 
 /**
  * The request of GetPayout.
@@ -240,7 +674,7 @@ export type GetPayoutRequest = Message<"headwater.v1.GetPayoutRequest"> & {
  * Use `create(GetPayoutRequestSchema)` to create a new message.
  */
 export const GetPayoutRequestSchema: GenMessage<GetPayoutRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_payout, 3);
+  messageDesc(file_headwater_v1_payout, 14);
 
 /**
  * The answer of GetPayout.
@@ -261,7 +695,7 @@ export type GetPayoutResponse = Message<"headwater.v1.GetPayoutResponse"> & {
  * Use `create(GetPayoutResponseSchema)` to create a new message.
  */
 export const GetPayoutResponseSchema: GenMessage<GetPayoutResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_payout, 4);
+  messageDesc(file_headwater_v1_payout, 15);
 
 /**
  * The request of ListPayouts.
@@ -306,11 +740,25 @@ export type ListPayoutsRequest = Message<"headwater.v1.ListPayoutsRequest"> & {
   currencies: string[];
 
   /**
-   * Only payouts whose `paid_time` is in this interval. Optional.
+   * Only payouts that are PAID and whose `paid_time` is in this interval. Optional.
    *
    * @generated from field: headwater.v1.TimeInterval paid_interval = 6;
    */
   paidInterval?: TimeInterval | undefined;
+
+  /**
+   * Only payouts in these states. Empty: all states.
+   *
+   * @generated from field: repeated headwater.v1.PayoutState states = 8;
+   */
+  states: PayoutState[];
+
+  /**
+   * Only payouts of this run. Optional.
+   *
+   * @generated from field: string payout_run_id = 9;
+   */
+  payoutRunId: string;
 
   /**
    * Whether to count all payouts that pass the filter. Pages with and without a count have the same tokens. Default: no.
@@ -325,7 +773,7 @@ export type ListPayoutsRequest = Message<"headwater.v1.ListPayoutsRequest"> & {
  * Use `create(ListPayoutsRequestSchema)` to create a new message.
  */
 export const ListPayoutsRequestSchema: GenMessage<ListPayoutsRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_payout, 5);
+  messageDesc(file_headwater_v1_payout, 16);
 
 /**
  * The answer of ListPayouts.
@@ -360,10 +808,11 @@ export type ListPayoutsResponse = Message<"headwater.v1.ListPayoutsResponse"> & 
  * Use `create(ListPayoutsResponseSchema)` to create a new message.
  */
 export const ListPayoutsResponseSchema: GenMessage<ListPayoutsResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_payout, 6);
+  messageDesc(file_headwater_v1_payout, 17);
 
 /**
- * The state of a payout.
+ * The state of a payout. NEEDS_APPROVAL may become READY or CANCELLED. READY may become PAID or CANCELLED. PAID and CANCELLED are final.
+ * A payout that is NEEDS_APPROVAL or READY has reserved its rewards, which are IN_PAYOUT, and its amount, which is in flight.
  *
  * @generated from enum headwater.v1.PayoutState
  */
@@ -381,6 +830,27 @@ export enum PayoutState {
    * @generated from enum value: PAYOUT_STATE_PAID = 1;
    */
   PAID = 1,
+
+  /**
+   * Waits for ApprovePayouts with another key than the one that created it, see `PayoutPolicy.approval_above`.
+   *
+   * @generated from enum value: PAYOUT_STATE_NEEDS_APPROVAL = 2;
+   */
+  NEEDS_APPROVAL = 2,
+
+  /**
+   * The merchant may pay it. ConfirmPayouts says that it was paid.
+   *
+   * @generated from enum value: PAYOUT_STATE_READY = 3;
+   */
+  READY = 3,
+
+  /**
+   * CancelPayout cancelled it. Its rewards are APPROVED again and name it no longer.
+   *
+   * @generated from enum value: PAYOUT_STATE_CANCELLED = 4;
+   */
+  CANCELLED = 4,
 }
 
 /**
@@ -403,7 +873,7 @@ export enum PayoutProvider {
   UNSPECIFIED = 0,
 
   /**
-   * The merchant, outside Headwater: MarkPaid recorded it.
+   * The merchant, outside Headwater. MarkPaid or ConfirmPayouts recorded that it was paid.
    *
    * @generated from enum value: PAYOUT_PROVIDER_MANUAL = 1;
    */

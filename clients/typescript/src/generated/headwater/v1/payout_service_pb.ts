@@ -6,14 +6,16 @@
 
 import type { GenFile, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import type { GetPayoutRequestSchema, GetPayoutResponseSchema, ListPayoutsRequestSchema, ListPayoutsResponseSchema, MarkPaidRequestSchema, MarkPaidResponseSchema } from "./payout_pb.js";
+import type { ApprovePayoutsRequestSchema, ApprovePayoutsResponseSchema, CancelPayoutRequestSchema, CancelPayoutResponseSchema, ConfirmPayoutsRequestSchema, ConfirmPayoutsResponseSchema, CreatePayoutRequestSchema, CreatePayoutResponseSchema, GetAmountOwedRequestSchema, GetAmountOwedResponseSchema, GetPayoutRequestSchema, GetPayoutResponseSchema, ListPayoutsRequestSchema, ListPayoutsResponseSchema, MarkPaidRequestSchema, MarkPaidResponseSchema } from "./payout_pb.js";
 import { file_headwater_v1_payout } from "./payout_pb.js";
+import type { CreatePayoutRunRequestSchema, CreatePayoutRunResponseSchema, GetPayoutRunRequestSchema, GetPayoutRunResponseSchema, PreviewPayoutRunRequestSchema, PreviewPayoutRunResponseSchema } from "./payout_run_pb.js";
+import { file_headwater_v1_payout_run } from "./payout_run_pb.js";
 
 /**
  * Describes the file headwater/v1/payout_service.proto.
  */
 export const file_headwater_v1_payout_service: GenFile = /*@__PURE__*/
-  fileDesc("CiFoZWFkd2F0ZXIvdjEvcGF5b3V0X3NlcnZpY2UucHJvdG8SDGhlYWR3YXRlci52MTL8AQoNUGF5b3V0U2VydmljZRJJCghNYXJrUGFpZBIdLmhlYWR3YXRlci52MS5NYXJrUGFpZFJlcXVlc3QaHi5oZWFkd2F0ZXIudjEuTWFya1BhaWRSZXNwb25zZRJMCglHZXRQYXlvdXQSHi5oZWFkd2F0ZXIudjEuR2V0UGF5b3V0UmVxdWVzdBofLmhlYWR3YXRlci52MS5HZXRQYXlvdXRSZXNwb25zZRJSCgtMaXN0UGF5b3V0cxIgLmhlYWR3YXRlci52MS5MaXN0UGF5b3V0c1JlcXVlc3QaIS5oZWFkd2F0ZXIudjEuTGlzdFBheW91dHNSZXNwb25zZUJUChBkZXYuaGVhZHdhdGVyLnYxQhJQYXlvdXRTZXJ2aWNlUHJvdG9QAVoqaGVhZHdhdGVyLmRldi9nZW4vaGVhZHdhdGVyL3YxO2hlYWR3YXRlcnYxYgZwcm90bzM", [file_headwater_v1_payout]);
+  fileDesc("CiFoZWFkd2F0ZXIvdjEvcGF5b3V0X3NlcnZpY2UucHJvdG8SDGhlYWR3YXRlci52MTLYBwoNUGF5b3V0U2VydmljZRJJCghNYXJrUGFpZBIdLmhlYWR3YXRlci52MS5NYXJrUGFpZFJlcXVlc3QaHi5oZWFkd2F0ZXIudjEuTWFya1BhaWRSZXNwb25zZRJVCgxDcmVhdGVQYXlvdXQSIS5oZWFkd2F0ZXIudjEuQ3JlYXRlUGF5b3V0UmVxdWVzdBoiLmhlYWR3YXRlci52MS5DcmVhdGVQYXlvdXRSZXNwb25zZRJhChBQcmV2aWV3UGF5b3V0UnVuEiUuaGVhZHdhdGVyLnYxLlByZXZpZXdQYXlvdXRSdW5SZXF1ZXN0GiYuaGVhZHdhdGVyLnYxLlByZXZpZXdQYXlvdXRSdW5SZXNwb25zZRJeCg9DcmVhdGVQYXlvdXRSdW4SJC5oZWFkd2F0ZXIudjEuQ3JlYXRlUGF5b3V0UnVuUmVxdWVzdBolLmhlYWR3YXRlci52MS5DcmVhdGVQYXlvdXRSdW5SZXNwb25zZRJVCgxHZXRQYXlvdXRSdW4SIS5oZWFkd2F0ZXIudjEuR2V0UGF5b3V0UnVuUmVxdWVzdBoiLmhlYWR3YXRlci52MS5HZXRQYXlvdXRSdW5SZXNwb25zZRJbCg5BcHByb3ZlUGF5b3V0cxIjLmhlYWR3YXRlci52MS5BcHByb3ZlUGF5b3V0c1JlcXVlc3QaJC5oZWFkd2F0ZXIudjEuQXBwcm92ZVBheW91dHNSZXNwb25zZRJbCg5Db25maXJtUGF5b3V0cxIjLmhlYWR3YXRlci52MS5Db25maXJtUGF5b3V0c1JlcXVlc3QaJC5oZWFkd2F0ZXIudjEuQ29uZmlybVBheW91dHNSZXNwb25zZRJVCgxDYW5jZWxQYXlvdXQSIS5oZWFkd2F0ZXIudjEuQ2FuY2VsUGF5b3V0UmVxdWVzdBoiLmhlYWR3YXRlci52MS5DYW5jZWxQYXlvdXRSZXNwb25zZRJYCg1HZXRBbW91bnRPd2VkEiIuaGVhZHdhdGVyLnYxLkdldEFtb3VudE93ZWRSZXF1ZXN0GiMuaGVhZHdhdGVyLnYxLkdldEFtb3VudE93ZWRSZXNwb25zZRJMCglHZXRQYXlvdXQSHi5oZWFkd2F0ZXIudjEuR2V0UGF5b3V0UmVxdWVzdBofLmhlYWR3YXRlci52MS5HZXRQYXlvdXRSZXNwb25zZRJSCgtMaXN0UGF5b3V0cxIgLmhlYWR3YXRlci52MS5MaXN0UGF5b3V0c1JlcXVlc3QaIS5oZWFkd2F0ZXIudjEuTGlzdFBheW91dHNSZXNwb25zZUJUChBkZXYuaGVhZHdhdGVyLnYxQhJQYXlvdXRTZXJ2aWNlUHJvdG9QAVoqaGVhZHdhdGVyLmRldi9nZW4vaGVhZHdhdGVyL3YxO2hlYWR3YXRlcnYxYgZwcm90bzM", [file_headwater_v1_payout, file_headwater_v1_payout_run]);
 
 /**
  * Payouts of the calling key's account.
@@ -34,6 +36,99 @@ export const PayoutService: GenService<{
     methodKind: "unary";
     input: typeof MarkPaidRequestSchema;
     output: typeof MarkPaidResponseSchema;
+  },
+  /**
+   * Creates a payout: reserves an affiliate's rewards in one currency. They become IN_PAYOUT, so that no other payout takes them, and what is
+   * owed falls by what they add up to. The merchant pays the amount outside Headwater, and says so with ConfirmPayouts.
+   * Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or REWARD_NOT_FOUND; FAILED_PRECONDITION with reason NOTHING_DUE,
+   * PAYOUT_BELOW_MINIMUM, REWARDS_NOT_PAYABLE, or PAYOUT_ABOVE_OWED when less is owed than the named rewards add up to.
+   *
+   * @generated from rpc headwater.v1.PayoutService.CreatePayout
+   */
+  createPayout: {
+    methodKind: "unary";
+    input: typeof CreatePayoutRequestSchema;
+    output: typeof CreatePayoutResponseSchema;
+  },
+  /**
+   * Shows what CreatePayoutRun would do now: which affiliates it pays and how much, and why it does not pay the others. Changes nothing.
+   * Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+   *
+   * @generated from rpc headwater.v1.PayoutService.PreviewPayoutRun
+   */
+  previewPayoutRun: {
+    methodKind: "unary";
+    input: typeof PreviewPayoutRunRequestSchema;
+    output: typeof PreviewPayoutRunResponseSchema;
+  },
+  /**
+   * Creates payouts of what is due to many affiliates. The call returns at once, and the server creates the payouts as CreatePayout does,
+   * some at a time. What was approved or taken back meanwhile counts. GetPayoutRun shows how far it is.
+   * Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+   *
+   * @generated from rpc headwater.v1.PayoutService.CreatePayoutRun
+   */
+  createPayoutRun: {
+    methodKind: "unary";
+    input: typeof CreatePayoutRunRequestSchema;
+    output: typeof CreatePayoutRunResponseSchema;
+  },
+  /**
+   * Returns a payout run.
+   * Errors: NOT_FOUND with reason PAYOUT_RUN_NOT_FOUND.
+   *
+   * @generated from rpc headwater.v1.PayoutService.GetPayoutRun
+   */
+  getPayoutRun: {
+    methodKind: "unary";
+    input: typeof GetPayoutRunRequestSchema;
+    output: typeof GetPayoutRunResponseSchema;
+  },
+  /**
+   * Approves payouts that need it: all of them or none. The key must be another one than the key that created them.
+   * Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not
+   * NEEDS_APPROVAL, or PAYOUT_OWN_APPROVAL for the first one that the key created.
+   *
+   * @generated from rpc headwater.v1.PayoutService.ApprovePayouts
+   */
+  approvePayouts: {
+    methodKind: "unary";
+    input: typeof ApprovePayoutsRequestSchema;
+    output: typeof ApprovePayoutsResponseSchema;
+  },
+  /**
+   * Records that the merchant has paid payouts outside Headwater: all of them or none. Their rewards become PAID.
+   * Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not READY.
+   *
+   * @generated from rpc headwater.v1.PayoutService.ConfirmPayouts
+   */
+  confirmPayouts: {
+    methodKind: "unary";
+    input: typeof ConfirmPayoutsRequestSchema;
+    output: typeof ConfirmPayoutsResponseSchema;
+  },
+  /**
+   * Cancels a payout that was not paid. Its rewards become APPROVED again, and what is owed rises by its amount. A reward that refunds took
+   * back as a whole meanwhile becomes REVERSED.
+   * Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when it is PAID or CANCELLED.
+   *
+   * @generated from rpc headwater.v1.PayoutService.CancelPayout
+   */
+  cancelPayout: {
+    methodKind: "unary";
+    input: typeof CancelPayoutRequestSchema;
+    output: typeof CancelPayoutResponseSchema;
+  },
+  /**
+   * Returns how much is owed in all, in each currency: approved or not, overdue or not, and what payouts have reserved.
+   * Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+   *
+   * @generated from rpc headwater.v1.PayoutService.GetAmountOwed
+   */
+  getAmountOwed: {
+    methodKind: "unary";
+    input: typeof GetAmountOwedRequestSchema;
+    output: typeof GetAmountOwedResponseSchema;
   },
   /**
    * Returns a payout.

@@ -22,7 +22,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file headwater/v1/program.proto.
  */
 export const file_headwater_v1_program: GenFile = /*@__PURE__*/
-  fileDesc("ChpoZWFkd2F0ZXIvdjEvcHJvZ3JhbS5wcm90bxIMaGVhZHdhdGVyLnYxIlAKCkNvbW1pc3Npb24SFQoLcGVyY2VudF9wcG0YASABKAVIABIjCgRmbGF0GAIgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5SABCBgoEcmF0ZSLVAQoJQ29uZGl0aW9uEicKBmFsbF9vZhgBIAMoCzIXLmhlYWR3YXRlci52MS5Db25kaXRpb24SJwoGYW55X29mGAIgAygLMhcuaGVhZHdhdGVyLnYxLkNvbmRpdGlvbhIrCgVmaWVsZBgDIAEoDjIcLmhlYWR3YXRlci52MS5Db25kaXRpb25GaWVsZBIsCgpjb21wYXJpc29uGAQgASgOMhguaGVhZHdhdGVyLnYxLkNvbXBhcmlzb24SDgoGdmFsdWVzGAUgAygJEgsKA2tleRgGIAEoCSLUAwoOQ29tbWlzc2lvblJ1bGUSDAoEbmFtZRgBIAEoCRIxCgpldmVudF9raW5kGAIgASgOMh0uaGVhZHdhdGVyLnYxLkNvbW1pc3Npb25FdmVudBIUCgxjdXN0b21fa2luZHMYAyADKAkSFAoMY291cG9uX2NvZGVzGAQgAygJEhEKCWl0ZW1fc2t1cxgFIAMoCRINCgVwbGFucxgGIAMoCRIqCgljb25kaXRpb24YByABKAsyFy5oZWFkd2F0ZXIudjEuQ29uZGl0aW9uEi4KCnN0YXJ0X3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCgpjb21taXNzaW9uGAogASgLMhguaGVhZHdhdGVyLnYxLkNvbW1pc3Npb24SEwoLaXNfcGVyX3VuaXQYCyABKAgSGgoSbWF4X2N1c3RvbWVyX3NhbGVzGAwgASgFEhsKE21heF9jdXN0b21lcl9tb250aHMYDSABKAUSLQoQZmlyc3Rfc2FsZV9ib251cxgOIAEoCzITLmhlYWR3YXRlci52MS5Nb25leSJMCgtVcGxpbmVMZXZlbBIoCgViYXNpcxgBIAEoDjIZLmhlYWR3YXRlci52MS5VcGxpbmVCYXNpcxITCgtwZXJjZW50X3BwbRgCIAEoBSJ4CgNDYXASJQoFc2NvcGUYASABKA4yFi5oZWFkd2F0ZXIudjEuQ2FwU2NvcGUSJAoGcGVyaW9kGAIgASgOMhQuaGVhZHdhdGVyLnYxLlBlcmlvZBIkCgdtYXhpbXVtGAMgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5In8KBkxhZGRlchImCgRtb2RlGAEgASgOMhguaGVhZHdhdGVyLnYxLkxhZGRlck1vZGUSJAoGcGVyaW9kGAIgASgOMhQuaGVhZHdhdGVyLnYxLlBlcmlvZBInCgVzdGVwcxgDIAMoCzIYLmhlYWR3YXRlci52MS5MYWRkZXJTdGVwInsKCkxhZGRlclN0ZXASFgoObWluX3NhbGVfY291bnQYASABKAMSJwoKbWluX2Ftb3VudBgCIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRIsCgpjb21taXNzaW9uGAMgASgLMhguaGVhZHdhdGVyLnYxLkNvbW1pc3Npb24i8AYKBVRlcm1zEg8KB3ZlcnNpb24YASABKAUSLgoKc3RhcnRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJwoFcmVhY2gYAyABKA4yGC5oZWFkd2F0ZXIudjEuVGVybXNSZWFjaBIsCgpjb21taXNzaW9uGAQgASgLMhguaGVhZHdhdGVyLnYxLkNvbW1pc3Npb24SHQoQaG9sZF9wZXJpb2RfZGF5cxgFIAEoBUgAiAEBEjkKEWF0dHJpYnV0aW9uX21vZGVsGAYgASgOMh4uaGVhZHdhdGVyLnYxLkF0dHJpYnV0aW9uTW9kZWwSJAoXYXR0cmlidXRpb25fd2luZG93X2RheXMYByABKAVIAYgBARIzCgpwcmVjZWRlbmNlGAggAygOMh8uaGVhZHdhdGVyLnYxLkF0dHJpYnV0aW9uU291cmNlEigKCHJvdW5kaW5nGAkgASgOMhYuaGVhZHdhdGVyLnYxLlJvdW5kaW5nEhQKDGN1c3RvbV9raW5kcxgKIAMoCRIrCgVydWxlcxgLIAMoCzIcLmhlYWR3YXRlci52MS5Db21taXNzaW9uUnVsZRIwCg11cGxpbmVfbGV2ZWxzGAwgAygLMhkuaGVhZHdhdGVyLnYxLlVwbGluZUxldmVsEh8KBGNhcHMYDSADKAsyES5oZWFkd2F0ZXIudjEuQ2FwEiwKCGVuZF90aW1lGBAgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtjcmVhdGVfdGltZRgOIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMQoNd2l0aGRyYXdfdGltZRgPIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASPAoPY3VzdG9tZXJfcmV3YXJkGBEgASgLMiMuaGVhZHdhdGVyLnYxLkN1c3RvbWVyUmV3YXJkUHJvbWlzZRIzChBlbnJvbGxtZW50X2JvbnVzGBIgASgLMhkuaGVhZHdhdGVyLnYxLlJld2FyZFZhbHVlEiQKBmxhZGRlchgTIAEoCzIULmhlYWR3YXRlci52MS5MYWRkZXJCEwoRX2hvbGRfcGVyaW9kX2RheXNCGgoYX2F0dHJpYnV0aW9uX3dpbmRvd19kYXlzIkwKCUFncmVlbWVudBIPCgd2ZXJzaW9uGAEgASgFEgsKA3VybBgCIAEoCRIMCgR0ZXh0GAMgASgJEhMKC2lzX3JlcXVpcmVkGAQgASgIIkAKC1dlbGNvbWVNYWlsEhIKCmlzX2VuYWJsZWQYASABKAgSDwoHc3ViamVjdBgCIAEoCRIMCgRib2R5GAMgASgJIkYKE0FwcGxpY2F0aW9uUXVlc3Rpb24SCwoDa2V5GAEgASgJEg0KBWxhYmVsGAIgASgJEhMKC2lzX3JlcXVpcmVkGAMgASgIIncKEVByb2dyYW1JbnZpdGF0aW9uEgwKBGNvZGUYASABKAkSLwoLZXhwaXJlX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCG1heF91c2VzGAMgASgFEhEKCXVzZV9jb3VudBgEIAEoAyL+BAoHUHJvZ3JhbRIKCgJpZBgBIAEoCRIUCgxkaXNwbGF5X25hbWUYAiABKAkSFQoNY3VycmVuY3lfY29kZRgDIAEoCRITCgtsYW5kaW5nX3VybBgEIAEoCRISCgppc19kZWZhdWx0GAUgASgIEikKBXN0YXRlGAYgASgOMhouaGVhZHdhdGVyLnYxLlByb2dyYW1TdGF0ZRIiCgV0ZXJtcxgHIAEoCzITLmhlYWR3YXRlci52MS5UZXJtcxIvCgtjcmVhdGVfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBGV0YWcYCiABKAkSDQoFaG9zdHMYCyADKAkSKgoJYWdyZWVtZW50GAwgASgLMhcuaGVhZHdhdGVyLnYxLkFncmVlbWVudBI0CglxdWVzdGlvbnMYDSADKAsyIS5oZWFkd2F0ZXIudjEuQXBwbGljYXRpb25RdWVzdGlvbhISCgppc19wcml2YXRlGA4gASgIEjQKC2ludml0YXRpb25zGA8gAygLMh8uaGVhZHdhdGVyLnYxLlByb2dyYW1JbnZpdGF0aW9uEi8KDHdlbGNvbWVfbWFpbBgQIAEoCzIZLmhlYWR3YXRlci52MS5XZWxjb21lTWFpbBI1CghtZXRhZGF0YRgRIAMoCzIjLmhlYWR3YXRlci52MS5Qcm9ncmFtLk1ldGFkYXRhRW50cnkaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIpwEChRDcmVhdGVQcm9ncmFtUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEhQKDGRpc3BsYXlfbmFtZRgCIAEoCRIVCg1jdXJyZW5jeV9jb2RlGAMgASgJEhMKC2xhbmRpbmdfdXJsGAQgASgJEiIKBXRlcm1zGAUgASgLMhMuaGVhZHdhdGVyLnYxLlRlcm1zEhIKCmlzX2RlZmF1bHQYBiABKAgSDQoFaG9zdHMYByADKAkSKgoJYWdyZWVtZW50GAggASgLMhcuaGVhZHdhdGVyLnYxLkFncmVlbWVudBI0CglxdWVzdGlvbnMYCSADKAsyIS5oZWFkd2F0ZXIudjEuQXBwbGljYXRpb25RdWVzdGlvbhISCgppc19wcml2YXRlGAogASgIEjQKC2ludml0YXRpb25zGAsgAygLMh8uaGVhZHdhdGVyLnYxLlByb2dyYW1JbnZpdGF0aW9uEi8KDHdlbGNvbWVfbWFpbBgMIAEoCzIZLmhlYWR3YXRlci52MS5XZWxjb21lTWFpbBJCCghtZXRhZGF0YRgNIAMoCzIwLmhlYWR3YXRlci52MS5DcmVhdGVQcm9ncmFtUmVxdWVzdC5NZXRhZGF0YUVudHJ5EhUKDXZhbGlkYXRlX29ubHkYDiABKAgaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBInoKFUNyZWF0ZVByb2dyYW1SZXNwb25zZRImCgdwcm9ncmFtGAEgASgLMhUuaGVhZHdhdGVyLnYxLlByb2dyYW0SEAoIcmVwbGF5ZWQYAiABKAgSJwoId2FybmluZ3MYAyADKAsyFS5oZWFkd2F0ZXIudjEuV2FybmluZyJGCgpQcm9ncmFtTXJyEiAKA21ychgBIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRIWCg5jdXN0b21lcl9jb3VudBgCIAEoAyI+ChFHZXRQcm9ncmFtUmVxdWVzdBISCgpwcm9ncmFtX2lkGAEgASgJEhUKDXRlcm1zX3ZlcnNpb24YAiABKAUiqAEKDlNjaGVkdWxlZFRlcm1zEg8KB3ZlcnNpb24YASABKAUSLgoKc3RhcnRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEicKBXJlYWNoGAQgASgOMhguaGVhZHdhdGVyLnYxLlRlcm1zUmVhY2gixAEKEkdldFByb2dyYW1SZXNwb25zZRImCgdwcm9ncmFtGAEgASgLMhUuaGVhZHdhdGVyLnYxLlByb2dyYW0SMQoPbXJyX2J5X2N1cnJlbmN5GAIgAygLMhguaGVhZHdhdGVyLnYxLlByb2dyYW1NcnISNQoPc2NoZWR1bGVkX3Rlcm1zGAMgAygLMhwuaGVhZHdhdGVyLnYxLlNjaGVkdWxlZFRlcm1zEhwKFG5ld2VzdF90ZXJtc192ZXJzaW9uGAQgASgFIp4CChNMaXN0UHJvZ3JhbXNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEiYKBW9yZGVyGAMgASgOMhcuaGVhZHdhdGVyLnYxLkxpc3RPcmRlchIqCgZzdGF0ZXMYBCADKA4yGi5oZWFkd2F0ZXIudjEuUHJvZ3JhbVN0YXRlEhgKEHdpdGhfdG90YWxfY291bnQYBSABKAgSQQoIbWV0YWRhdGEYBiADKAsyLy5oZWFkd2F0ZXIudjEuTGlzdFByb2dyYW1zUmVxdWVzdC5NZXRhZGF0YUVudHJ5Gi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKCAQoUTGlzdFByb2dyYW1zUmVzcG9uc2USJwoIcHJvZ3JhbXMYASADKAsyFS5oZWFkd2F0ZXIudjEuUHJvZ3JhbRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSGAoLdG90YWxfY291bnQYAyABKANIAIgBAUIOCgxfdG90YWxfY291bnQipAIKFFVwZGF0ZVByb2dyYW1SZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSJgoHcHJvZ3JhbRgCIAEoCzIVLmhlYWR3YXRlci52MS5Qcm9ncmFtEi8KC3VwZGF0ZV9tYXNrGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzaxI0ChB0ZXJtc19zdGFydF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIyCg50ZXJtc19lbmRfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASHgoWd2l0aGRyYXdfdGVybXNfdmVyc2lvbhgGIAEoBRIVCg12YWxpZGF0ZV9vbmx5GAcgASgIInoKFVVwZGF0ZVByb2dyYW1SZXNwb25zZRImCgdwcm9ncmFtGAEgASgLMhUuaGVhZHdhdGVyLnYxLlByb2dyYW0SEAoIcmVwbGF5ZWQYAiABKAgSJwoId2FybmluZ3MYAyADKAsyFS5oZWFkd2F0ZXIudjEuV2FybmluZyJNChVBcmNoaXZlUHJvZ3JhbVJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRISCgpwcm9ncmFtX2lkGAIgASgJEgwKBGV0YWcYAyABKAkiUgoWQXJjaGl2ZVByb2dyYW1SZXNwb25zZRImCgdwcm9ncmFtGAEgASgLMhUuaGVhZHdhdGVyLnYxLlByb2dyYW0SEAoIcmVwbGF5ZWQYAiABKAgqZQoIUm91bmRpbmcSGAoUUk9VTkRJTkdfVU5TUEVDSUZJRUQQABIWChJST1VORElOR19IQUxGX0VWRU4QARIUChBST1VORElOR19IQUxGX1VQEAISEQoNUk9VTkRJTkdfRE9XThADKoMBCgpUZXJtc1JlYWNoEhsKF1RFUk1TX1JFQUNIX1VOU1BFQ0lGSUVEEAASGQoVVEVSTVNfUkVBQ0hfTkVXX1NBTEVTEAESHQoZVEVSTVNfUkVBQ0hfTkVXX0NVU1RPTUVSUxACEh4KGlRFUk1TX1JFQUNIX05FV19BRkZJTElBVEVTEAMqrgEKD0NvbW1pc3Npb25FdmVudBIgChxDT01NSVNTSU9OX0VWRU5UX1VOU1BFQ0lGSUVEEAASGQoVQ09NTUlTU0lPTl9FVkVOVF9TQUxFEAESGQoVQ09NTUlTU0lPTl9FVkVOVF9MRUFEEAISIAocQ09NTUlTU0lPTl9FVkVOVF9BUFBPSU5UTUVOVBADEiEKHUNPTU1JU1NJT05fRVZFTlRfQ1VTVE9NX0VWRU5UEAQqlAUKDkNvbmRpdGlvbkZpZWxkEh8KG0NPTkRJVElPTl9GSUVMRF9VTlNQRUNJRklFRBAAEhoKFkNPTkRJVElPTl9GSUVMRF9BTU9VTlQQARIcChhDT05ESVRJT05fRklFTERfUVVBTlRJVFkQAhIcChhDT05ESVRJT05fRklFTERfSVRFTV9TS1UQAxIYChRDT05ESVRJT05fRklFTERfUExBThAEEhsKF0NPTkRJVElPTl9GSUVMRF9DSEFOTkVMEAUSHwobQ09ORElUSU9OX0ZJRUxEX0NPVVBPTl9DT0RFEAYSHwobQ09ORElUSU9OX0ZJRUxEX0NVU1RPTV9LSU5EEAcSHAoYQ09ORElUSU9OX0ZJRUxEX09SREVSX0lEEAgSKAokQ09ORElUSU9OX0ZJRUxEX0NVU1RPTUVSX1NBTEVfTlVNQkVSEAkSJQohQ09ORElUSU9OX0ZJRUxEX0NVU1RPTUVSX0FHRV9EQVlTEAoSJwojQ09ORElUSU9OX0ZJRUxEX0NVU1RPTUVSX0FHRV9NT05USFMQCxIfChtDT05ESVRJT05fRklFTERfTElORV9BTU9VTlQQDBIiCh5DT05ESVRJT05fRklFTERfRVZFTlRfTUVUQURBVEEQDRIhCh1DT05ESVRJT05fRklFTERfTEVBRF9NRVRBREFUQRAOEiQKIENPTkRJVElPTl9GSUVMRF9DVVNUT01FUl9DT1VOVFJZEA8SJQohQ09ORElUSU9OX0ZJRUxEX0FGRklMSUFURV9DT1VOVFJZEBASIwofQ09ORElUSU9OX0ZJRUxEX0FGRklMSUFURV9HUk9VUBAREh4KGkNPTkRJVElPTl9GSUVMRF9PQ0NVUl9USU1FEBIqtQMKCkNvbXBhcmlzb24SGgoWQ09NUEFSSVNPTl9VTlNQRUNJRklFRBAAEhQKEENPTVBBUklTT05fRVFVQUwQARIYChRDT01QQVJJU09OX05PVF9FUVVBTBACEhMKD0NPTVBBUklTT05fTEVTUxADEhwKGENPTVBBUklTT05fTEVTU19PUl9FUVVBTBAEEhMKD0NPTVBBUklTT05fTU9SRRAFEhwKGENPTVBBUklTT05fTU9SRV9PUl9FUVVBTBAGEhYKEkNPTVBBUklTT05fQkVUV0VFThAHEhUKEUNPTVBBUklTT05fT05FX09GEAgSFgoSQ09NUEFSSVNPTl9OT05FX09GEAkSGgoWQ09NUEFSSVNPTl9TVEFSVFNfV0lUSBAKEhcKE0NPTVBBUklTT05fQ09OVEFJTlMQCxIVChFDT01QQVJJU09OX0VYSVNUUxAMEhkKFUNPTVBBUklTT05fTk9UX0VYSVNUUxANEhoKFkNPTVBBUklTT05fTVVMVElQTEVfT0YQDhIVChFDT01QQVJJU09OX0JFRk9SRRAPEhQKEENPTVBBUklTT05fQUZURVIQECpjCgxQcm9ncmFtU3RhdGUSHQoZUFJPR1JBTV9TVEFURV9VTlNQRUNJRklFRBAAEhgKFFBST0dSQU1fU1RBVEVfQUNUSVZFEAESGgoWUFJPR1JBTV9TVEFURV9BUkNISVZFRBACKmYKC1VwbGluZUJhc2lzEhwKGFVQTElORV9CQVNJU19VTlNQRUNJRklFRBAAEhsKF1VQTElORV9CQVNJU19DT01NSVNTSU9OEAESHAoYVVBMSU5FX0JBU0lTX1NBTEVfQU1PVU5UEAIqiQEKCENhcFNjb3BlEhkKFUNBUF9TQ09QRV9VTlNQRUNJRklFRBAAEhoKFkNBUF9TQ09QRV9TSU5HTEVfRVZFTlQQARIWChJDQVBfU0NPUEVfQ1VTVE9NRVIQAhIXChNDQVBfU0NPUEVfQUZGSUxJQVRFEAMSFQoRQ0FQX1NDT1BFX1BST0dSQU0QBCqNAQoGUGVyaW9kEhYKElBFUklPRF9VTlNQRUNJRklFRBAAEg4KClBFUklPRF9EQVkQARIPCgtQRVJJT0RfV0VFSxACEhAKDFBFUklPRF9NT05USBADEhIKDlBFUklPRF9RVUFSVEVSEAQSDwoLUEVSSU9EX1lFQVIQBRITCg9QRVJJT0RfQUxMX1RJTUUQBipDCgpMYWRkZXJNb2RlEhsKF0xBRERFUl9NT0RFX1VOU1BFQ0lGSUVEEAASGAoUTEFEREVSX01PREVfTEVWRUxfVVAQAUJOChBkZXYuaGVhZHdhdGVyLnYxQgxQcm9ncmFtUHJvdG9QAVoqaGVhZHdhdGVyLmRldi9nZW4vaGVhZHdhdGVyL3YxO2hlYWR3YXRlcnYxYgZwcm90bzM", [file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_headwater_v1_attribution, file_headwater_v1_common, file_headwater_v1_customer_reward, file_headwater_v1_reward_value]);
+  fileDesc("ChpoZWFkd2F0ZXIvdjEvcHJvZ3JhbS5wcm90bxIMaGVhZHdhdGVyLnYxIlAKCkNvbW1pc3Npb24SFQoLcGVyY2VudF9wcG0YASABKAVIABIjCgRmbGF0GAIgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5SABCBgoEcmF0ZSLVAQoJQ29uZGl0aW9uEicKBmFsbF9vZhgBIAMoCzIXLmhlYWR3YXRlci52MS5Db25kaXRpb24SJwoGYW55X29mGAIgAygLMhcuaGVhZHdhdGVyLnYxLkNvbmRpdGlvbhIrCgVmaWVsZBgDIAEoDjIcLmhlYWR3YXRlci52MS5Db25kaXRpb25GaWVsZBIsCgpjb21wYXJpc29uGAQgASgOMhguaGVhZHdhdGVyLnYxLkNvbXBhcmlzb24SDgoGdmFsdWVzGAUgAygJEgsKA2tleRgGIAEoCSLUAwoOQ29tbWlzc2lvblJ1bGUSDAoEbmFtZRgBIAEoCRIxCgpldmVudF9raW5kGAIgASgOMh0uaGVhZHdhdGVyLnYxLkNvbW1pc3Npb25FdmVudBIUCgxjdXN0b21fa2luZHMYAyADKAkSFAoMY291cG9uX2NvZGVzGAQgAygJEhEKCWl0ZW1fc2t1cxgFIAMoCRINCgVwbGFucxgGIAMoCRIqCgljb25kaXRpb24YByABKAsyFy5oZWFkd2F0ZXIudjEuQ29uZGl0aW9uEi4KCnN0YXJ0X3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZF90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCgpjb21taXNzaW9uGAogASgLMhguaGVhZHdhdGVyLnYxLkNvbW1pc3Npb24SEwoLaXNfcGVyX3VuaXQYCyABKAgSGgoSbWF4X2N1c3RvbWVyX3NhbGVzGAwgASgFEhsKE21heF9jdXN0b21lcl9tb250aHMYDSABKAUSLQoQZmlyc3Rfc2FsZV9ib251cxgOIAEoCzITLmhlYWR3YXRlci52MS5Nb25leSJMCgtVcGxpbmVMZXZlbBIoCgViYXNpcxgBIAEoDjIZLmhlYWR3YXRlci52MS5VcGxpbmVCYXNpcxITCgtwZXJjZW50X3BwbRgCIAEoBSJ4CgNDYXASJQoFc2NvcGUYASABKA4yFi5oZWFkd2F0ZXIudjEuQ2FwU2NvcGUSJAoGcGVyaW9kGAIgASgOMhQuaGVhZHdhdGVyLnYxLlBlcmlvZBIkCgdtYXhpbXVtGAMgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5In8KBkxhZGRlchImCgRtb2RlGAEgASgOMhguaGVhZHdhdGVyLnYxLkxhZGRlck1vZGUSJAoGcGVyaW9kGAIgASgOMhQuaGVhZHdhdGVyLnYxLlBlcmlvZBInCgVzdGVwcxgDIAMoCzIYLmhlYWR3YXRlci52MS5MYWRkZXJTdGVwInsKCkxhZGRlclN0ZXASFgoObWluX3NhbGVfY291bnQYASABKAMSJwoKbWluX2Ftb3VudBgCIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRIsCgpjb21taXNzaW9uGAMgASgLMhguaGVhZHdhdGVyLnYxLkNvbW1pc3Npb24irwEKDlRocmVzaG9sZEJvbnVzEgwKBG5hbWUYASABKAkSJAoGcGVyaW9kGAIgASgOMhQuaGVhZHdhdGVyLnYxLlBlcmlvZBIWCg5taW5fc2FsZV9jb3VudBgDIAEoAxInCgptaW5fYW1vdW50GAQgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5EigKBWJvbnVzGAUgASgLMhkuaGVhZHdhdGVyLnYxLlJld2FyZFZhbHVlIsUHCgVUZXJtcxIPCgd2ZXJzaW9uGAEgASgFEi4KCnN0YXJ0X3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEicKBXJlYWNoGAMgASgOMhguaGVhZHdhdGVyLnYxLlRlcm1zUmVhY2gSLAoKY29tbWlzc2lvbhgEIAEoCzIYLmhlYWR3YXRlci52MS5Db21taXNzaW9uEh0KEGhvbGRfcGVyaW9kX2RheXMYBSABKAVIAIgBARI5ChFhdHRyaWJ1dGlvbl9tb2RlbBgGIAEoDjIeLmhlYWR3YXRlci52MS5BdHRyaWJ1dGlvbk1vZGVsEiQKF2F0dHJpYnV0aW9uX3dpbmRvd19kYXlzGAcgASgFSAGIAQESGgoSbmV3X2N1c3RvbWVyc19vbmx5GBUgASgIEjMKCnByZWNlZGVuY2UYCCADKA4yHy5oZWFkd2F0ZXIudjEuQXR0cmlidXRpb25Tb3VyY2USKAoIcm91bmRpbmcYCSABKA4yFi5oZWFkd2F0ZXIudjEuUm91bmRpbmcSFAoMY3VzdG9tX2tpbmRzGAogAygJEisKBXJ1bGVzGAsgAygLMhwuaGVhZHdhdGVyLnYxLkNvbW1pc3Npb25SdWxlEjAKDXVwbGluZV9sZXZlbHMYDCADKAsyGS5oZWFkd2F0ZXIudjEuVXBsaW5lTGV2ZWwSHwoEY2FwcxgNIAMoCzIRLmhlYWR3YXRlci52MS5DYXASLAoIZW5kX3RpbWUYECABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2NyZWF0ZV90aW1lGA4gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIxCg13aXRoZHJhd190aW1lGA8gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI8Cg9jdXN0b21lcl9yZXdhcmQYESABKAsyIy5oZWFkd2F0ZXIudjEuQ3VzdG9tZXJSZXdhcmRQcm9taXNlEjMKEGVucm9sbG1lbnRfYm9udXMYEiABKAsyGS5oZWFkd2F0ZXIudjEuUmV3YXJkVmFsdWUSJAoGbGFkZGVyGBMgASgLMhQuaGVhZHdhdGVyLnYxLkxhZGRlchI3ChF0aHJlc2hvbGRfYm9udXNlcxgUIAMoCzIcLmhlYWR3YXRlci52MS5UaHJlc2hvbGRCb251c0ITChFfaG9sZF9wZXJpb2RfZGF5c0IaChhfYXR0cmlidXRpb25fd2luZG93X2RheXMiTAoJQWdyZWVtZW50Eg8KB3ZlcnNpb24YASABKAUSCwoDdXJsGAIgASgJEgwKBHRleHQYAyABKAkSEwoLaXNfcmVxdWlyZWQYBCABKAgiQAoLV2VsY29tZU1haWwSEgoKaXNfZW5hYmxlZBgBIAEoCBIPCgdzdWJqZWN0GAIgASgJEgwKBGJvZHkYAyABKAkiRgoTQXBwbGljYXRpb25RdWVzdGlvbhILCgNrZXkYASABKAkSDQoFbGFiZWwYAiABKAkSEwoLaXNfcmVxdWlyZWQYAyABKAgidwoRUHJvZ3JhbUludml0YXRpb24SDAoEY29kZRgBIAEoCRIvCgtleHBpcmVfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIbWF4X3VzZXMYAyABKAUSEQoJdXNlX2NvdW50GAQgASgDIv4ECgdQcm9ncmFtEgoKAmlkGAEgASgJEhQKDGRpc3BsYXlfbmFtZRgCIAEoCRIVCg1jdXJyZW5jeV9jb2RlGAMgASgJEhMKC2xhbmRpbmdfdXJsGAQgASgJEhIKCmlzX2RlZmF1bHQYBSABKAgSKQoFc3RhdGUYBiABKA4yGi5oZWFkd2F0ZXIudjEuUHJvZ3JhbVN0YXRlEiIKBXRlcm1zGAcgASgLMhMuaGVhZHdhdGVyLnYxLlRlcm1zEi8KC2NyZWF0ZV90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEZXRhZxgKIAEoCRINCgVob3N0cxgLIAMoCRIqCglhZ3JlZW1lbnQYDCABKAsyFy5oZWFkd2F0ZXIudjEuQWdyZWVtZW50EjQKCXF1ZXN0aW9ucxgNIAMoCzIhLmhlYWR3YXRlci52MS5BcHBsaWNhdGlvblF1ZXN0aW9uEhIKCmlzX3ByaXZhdGUYDiABKAgSNAoLaW52aXRhdGlvbnMYDyADKAsyHy5oZWFkd2F0ZXIudjEuUHJvZ3JhbUludml0YXRpb24SLwoMd2VsY29tZV9tYWlsGBAgASgLMhkuaGVhZHdhdGVyLnYxLldlbGNvbWVNYWlsEjUKCG1ldGFkYXRhGBEgAygLMiMuaGVhZHdhdGVyLnYxLlByb2dyYW0uTWV0YWRhdGFFbnRyeRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEinAQKFENyZWF0ZVByb2dyYW1SZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSFAoMZGlzcGxheV9uYW1lGAIgASgJEhUKDWN1cnJlbmN5X2NvZGUYAyABKAkSEwoLbGFuZGluZ191cmwYBCABKAkSIgoFdGVybXMYBSABKAsyEy5oZWFkd2F0ZXIudjEuVGVybXMSEgoKaXNfZGVmYXVsdBgGIAEoCBINCgVob3N0cxgHIAMoCRIqCglhZ3JlZW1lbnQYCCABKAsyFy5oZWFkd2F0ZXIudjEuQWdyZWVtZW50EjQKCXF1ZXN0aW9ucxgJIAMoCzIhLmhlYWR3YXRlci52MS5BcHBsaWNhdGlvblF1ZXN0aW9uEhIKCmlzX3ByaXZhdGUYCiABKAgSNAoLaW52aXRhdGlvbnMYCyADKAsyHy5oZWFkd2F0ZXIudjEuUHJvZ3JhbUludml0YXRpb24SLwoMd2VsY29tZV9tYWlsGAwgASgLMhkuaGVhZHdhdGVyLnYxLldlbGNvbWVNYWlsEkIKCG1ldGFkYXRhGA0gAygLMjAuaGVhZHdhdGVyLnYxLkNyZWF0ZVByb2dyYW1SZXF1ZXN0Lk1ldGFkYXRhRW50cnkSFQoNdmFsaWRhdGVfb25seRgOIAEoCBovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiegoVQ3JlYXRlUHJvZ3JhbVJlc3BvbnNlEiYKB3Byb2dyYW0YASABKAsyFS5oZWFkd2F0ZXIudjEuUHJvZ3JhbRIQCghyZXBsYXllZBgCIAEoCBInCgh3YXJuaW5ncxgDIAMoCzIVLmhlYWR3YXRlci52MS5XYXJuaW5nIkYKClByb2dyYW1NcnISIAoDbXJyGAEgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5EhYKDmN1c3RvbWVyX2NvdW50GAIgASgDIj4KEUdldFByb2dyYW1SZXF1ZXN0EhIKCnByb2dyYW1faWQYASABKAkSFQoNdGVybXNfdmVyc2lvbhgCIAEoBSKoAQoOU2NoZWR1bGVkVGVybXMSDwoHdmVyc2lvbhgBIAEoBRIuCgpzdGFydF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJwoFcmVhY2gYBCABKA4yGC5oZWFkd2F0ZXIudjEuVGVybXNSZWFjaCLEAQoSR2V0UHJvZ3JhbVJlc3BvbnNlEiYKB3Byb2dyYW0YASABKAsyFS5oZWFkd2F0ZXIudjEuUHJvZ3JhbRIxCg9tcnJfYnlfY3VycmVuY3kYAiADKAsyGC5oZWFkd2F0ZXIudjEuUHJvZ3JhbU1ychI1Cg9zY2hlZHVsZWRfdGVybXMYAyADKAsyHC5oZWFkd2F0ZXIudjEuU2NoZWR1bGVkVGVybXMSHAoUbmV3ZXN0X3Rlcm1zX3ZlcnNpb24YBCABKAUingIKE0xpc3RQcm9ncmFtc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSJgoFb3JkZXIYAyABKA4yFy5oZWFkd2F0ZXIudjEuTGlzdE9yZGVyEioKBnN0YXRlcxgEIAMoDjIaLmhlYWR3YXRlci52MS5Qcm9ncmFtU3RhdGUSGAoQd2l0aF90b3RhbF9jb3VudBgFIAEoCBJBCghtZXRhZGF0YRgGIAMoCzIvLmhlYWR3YXRlci52MS5MaXN0UHJvZ3JhbXNSZXF1ZXN0Lk1ldGFkYXRhRW50cnkaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIoIBChRMaXN0UHJvZ3JhbXNSZXNwb25zZRInCghwcm9ncmFtcxgBIAMoCzIVLmhlYWR3YXRlci52MS5Qcm9ncmFtEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRIYCgt0b3RhbF9jb3VudBgDIAEoA0gAiAEBQg4KDF90b3RhbF9jb3VudCKkAgoUVXBkYXRlUHJvZ3JhbVJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRImCgdwcm9ncmFtGAIgASgLMhUuaGVhZHdhdGVyLnYxLlByb2dyYW0SLwoLdXBkYXRlX21hc2sYAyABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEjQKEHRlcm1zX3N0YXJ0X3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjIKDnRlcm1zX2VuZF90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIeChZ3aXRoZHJhd190ZXJtc192ZXJzaW9uGAYgASgFEhUKDXZhbGlkYXRlX29ubHkYByABKAgiegoVVXBkYXRlUHJvZ3JhbVJlc3BvbnNlEiYKB3Byb2dyYW0YASABKAsyFS5oZWFkd2F0ZXIudjEuUHJvZ3JhbRIQCghyZXBsYXllZBgCIAEoCBInCgh3YXJuaW5ncxgDIAMoCzIVLmhlYWR3YXRlci52MS5XYXJuaW5nIk0KFUFyY2hpdmVQcm9ncmFtUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEhIKCnByb2dyYW1faWQYAiABKAkSDAoEZXRhZxgDIAEoCSJSChZBcmNoaXZlUHJvZ3JhbVJlc3BvbnNlEiYKB3Byb2dyYW0YASABKAsyFS5oZWFkd2F0ZXIudjEuUHJvZ3JhbRIQCghyZXBsYXllZBgCIAEoCCplCghSb3VuZGluZxIYChRST1VORElOR19VTlNQRUNJRklFRBAAEhYKElJPVU5ESU5HX0hBTEZfRVZFThABEhQKEFJPVU5ESU5HX0hBTEZfVVAQAhIRCg1ST1VORElOR19ET1dOEAMqgwEKClRlcm1zUmVhY2gSGwoXVEVSTVNfUkVBQ0hfVU5TUEVDSUZJRUQQABIZChVURVJNU19SRUFDSF9ORVdfU0FMRVMQARIdChlURVJNU19SRUFDSF9ORVdfQ1VTVE9NRVJTEAISHgoaVEVSTVNfUkVBQ0hfTkVXX0FGRklMSUFURVMQAyrKAQoPQ29tbWlzc2lvbkV2ZW50EiAKHENPTU1JU1NJT05fRVZFTlRfVU5TUEVDSUZJRUQQABIZChVDT01NSVNTSU9OX0VWRU5UX1NBTEUQARIZChVDT01NSVNTSU9OX0VWRU5UX0xFQUQQAhIgChxDT01NSVNTSU9OX0VWRU5UX0FQUE9JTlRNRU5UEAMSIQodQ09NTUlTU0lPTl9FVkVOVF9DVVNUT01fRVZFTlQQBBIaChZDT01NSVNTSU9OX0VWRU5UX0NMSUNLEAUqigYKDkNvbmRpdGlvbkZpZWxkEh8KG0NPTkRJVElPTl9GSUVMRF9VTlNQRUNJRklFRBAAEhoKFkNPTkRJVElPTl9GSUVMRF9BTU9VTlQQARIcChhDT05ESVRJT05fRklFTERfUVVBTlRJVFkQAhIcChhDT05ESVRJT05fRklFTERfSVRFTV9TS1UQAxIYChRDT05ESVRJT05fRklFTERfUExBThAEEhsKF0NPTkRJVElPTl9GSUVMRF9DSEFOTkVMEAUSHwobQ09ORElUSU9OX0ZJRUxEX0NPVVBPTl9DT0RFEAYSHwobQ09ORElUSU9OX0ZJRUxEX0NVU1RPTV9LSU5EEAcSHAoYQ09ORElUSU9OX0ZJRUxEX09SREVSX0lEEAgSKAokQ09ORElUSU9OX0ZJRUxEX0NVU1RPTUVSX1NBTEVfTlVNQkVSEAkSJQohQ09ORElUSU9OX0ZJRUxEX0NVU1RPTUVSX0FHRV9EQVlTEAoSJwojQ09ORElUSU9OX0ZJRUxEX0NVU1RPTUVSX0FHRV9NT05USFMQCxIfChtDT05ESVRJT05fRklFTERfTElORV9BTU9VTlQQDBIiCh5DT05ESVRJT05fRklFTERfRVZFTlRfTUVUQURBVEEQDRIhCh1DT05ESVRJT05fRklFTERfTEVBRF9NRVRBREFUQRAOEiQKIENPTkRJVElPTl9GSUVMRF9DVVNUT01FUl9DT1VOVFJZEA8SJQohQ09ORElUSU9OX0ZJRUxEX0FGRklMSUFURV9DT1VOVFJZEBASIwofQ09ORElUSU9OX0ZJRUxEX0FGRklMSUFURV9HUk9VUBAREh4KGkNPTkRJVElPTl9GSUVMRF9PQ0NVUl9USU1FEBISHgoaQ09ORElUSU9OX0ZJRUxEX0NPTExFQ1RJT04QExIoCiRDT05ESVRJT05fRklFTERfQUZGSUxJQVRFX1NBTEVfQ09VTlQQFBIqCiZDT05ESVRJT05fRklFTERfQUZGSUxJQVRFX1NBTEVTX0FNT1VOVBAVKrUDCgpDb21wYXJpc29uEhoKFkNPTVBBUklTT05fVU5TUEVDSUZJRUQQABIUChBDT01QQVJJU09OX0VRVUFMEAESGAoUQ09NUEFSSVNPTl9OT1RfRVFVQUwQAhITCg9DT01QQVJJU09OX0xFU1MQAxIcChhDT01QQVJJU09OX0xFU1NfT1JfRVFVQUwQBBITCg9DT01QQVJJU09OX01PUkUQBRIcChhDT01QQVJJU09OX01PUkVfT1JfRVFVQUwQBhIWChJDT01QQVJJU09OX0JFVFdFRU4QBxIVChFDT01QQVJJU09OX09ORV9PRhAIEhYKEkNPTVBBUklTT05fTk9ORV9PRhAJEhoKFkNPTVBBUklTT05fU1RBUlRTX1dJVEgQChIXChNDT01QQVJJU09OX0NPTlRBSU5TEAsSFQoRQ09NUEFSSVNPTl9FWElTVFMQDBIZChVDT01QQVJJU09OX05PVF9FWElTVFMQDRIaChZDT01QQVJJU09OX01VTFRJUExFX09GEA4SFQoRQ09NUEFSSVNPTl9CRUZPUkUQDxIUChBDT01QQVJJU09OX0FGVEVSEBAqYwoMUHJvZ3JhbVN0YXRlEh0KGVBST0dSQU1fU1RBVEVfVU5TUEVDSUZJRUQQABIYChRQUk9HUkFNX1NUQVRFX0FDVElWRRABEhoKFlBST0dSQU1fU1RBVEVfQVJDSElWRUQQAipmCgtVcGxpbmVCYXNpcxIcChhVUExJTkVfQkFTSVNfVU5TUEVDSUZJRUQQABIbChdVUExJTkVfQkFTSVNfQ09NTUlTU0lPThABEhwKGFVQTElORV9CQVNJU19TQUxFX0FNT1VOVBACKokBCghDYXBTY29wZRIZChVDQVBfU0NPUEVfVU5TUEVDSUZJRUQQABIaChZDQVBfU0NPUEVfU0lOR0xFX0VWRU5UEAESFgoSQ0FQX1NDT1BFX0NVU1RPTUVSEAISFwoTQ0FQX1NDT1BFX0FGRklMSUFURRADEhUKEUNBUF9TQ09QRV9QUk9HUkFNEAQqjQEKBlBlcmlvZBIWChJQRVJJT0RfVU5TUEVDSUZJRUQQABIOCgpQRVJJT0RfREFZEAESDwoLUEVSSU9EX1dFRUsQAhIQCgxQRVJJT0RfTU9OVEgQAxISCg5QRVJJT0RfUVVBUlRFUhAEEg8KC1BFUklPRF9ZRUFSEAUSEwoPUEVSSU9EX0FMTF9USU1FEAYqegoKTGFkZGVyTW9kZRIbChdMQURERVJfTU9ERV9VTlNQRUNJRklFRBAAEhgKFExBRERFUl9NT0RFX0xFVkVMX1VQEAESGwoXTEFEREVSX01PREVfUkVUUk9BQ1RJVkUQAhIYChRMQURERVJfTU9ERV9NQVJHSU5BTBADQk4KEGRldi5oZWFkd2F0ZXIudjFCDFByb2dyYW1Qcm90b1ABWipoZWFkd2F0ZXIuZGV2L2dlbi9oZWFkd2F0ZXIvdjE7aGVhZHdhdGVydjFiBnByb3RvMw", [file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_headwater_v1_attribution, file_headwater_v1_common, file_headwater_v1_customer_reward, file_headwater_v1_reward_value]);
 
 /**
  * The commission for a sale.
@@ -69,7 +69,7 @@ export const CommissionSchema: GenMessage<Commission> = /*@__PURE__*/
  * Affiliates and leads have no history of countries, groups and metadata. What a condition asks of them is therefore noted with the event when it
  * is first credited to the affiliate: what they are when the event is told counts, not what they were when it occurred. Refunds, corrections,
  * merges and whatever judges the event again use the noted values, so a later change of the affiliate or the lead changes no reward.
- * SimulateTerms uses noted values too, and present ones where nothing was noted.
+ * SimulateTerms uses noted values too, and present ones where nothing was noted. It judges no history by what the affiliate has sold.
  *
  * @generated from message headwater.v1.Condition
  */
@@ -89,9 +89,9 @@ export type Condition = Message<"headwater.v1.Condition"> & {
   anyOf: Condition[];
 
   /**
-   * The fact that is compared. The event of the rule must have such a fact: only sales have a quantity, an item, a plan, a channel and an
-   * order, only sales and custom events an amount, and only custom events a kind. Only sales have a customer's number and age. Metadata,
-   * countries, groups and times are for every event.
+   * The fact that is compared. The event of the rule must have such a fact: only sales have a quantity, an item, a plan, collections, a channel
+   * and an order, only sales and custom events an amount, and only custom events a kind. Only sales have a customer's number and age. Metadata,
+   * countries, groups and times are for every event. Clicks have only the affiliate's country and group, and a time.
    *
    * @generated from field: headwater.v1.ConditionField field = 3;
    */
@@ -140,6 +140,15 @@ export const ConditionSchema: GenMessage<Condition> = /*@__PURE__*/
  *
  * If several commissions apply, the first of this table is taken. Of several rules on one step, the first of the list is taken.
  *
+ * A rule for clicks pays a `flat` commission for each click that counts. Of the clicks of a visitor (`Click.tid`) through the links of an
+ * affiliate, one counts on each day of the account's time zone: the first that is told and that a rule pays for. A click that is told late
+ * counts on the day on which it occurred. A click is recorded only if its affiliate could earn then, so no other one is paid for. RecordClick
+ * answers with what the click earned. The reward has a hold period, a calculation and rewards of uplines as that of a sale, and counts in
+ * the `caps`. A click has no customer, so a cap of a customer limits it as one event.
+ *
+ * Anybody can click, and with a publishable key anybody can record a click: a visitor who sends no `tid` gets a new one and counts again. Limit
+ * what clicks earn by a cap of the affiliate or the program. UpdateProgram warns if there is none.
+ *
  * | Step | Commission |
  * |---|---|
  * | 1 | the enrollment's own `commission_override`, for sales |
@@ -177,7 +186,7 @@ export type CommissionRule = Message<"headwater.v1.CommissionRule"> & {
 
   /**
    * The coupon codes, up to 100. The event must have been recorded with one of them, whoever is credited. They are returned in the form
-   * that coupons have, and in order. Empty: any or none.
+   * that coupons have, and in order. Not for clicks. Empty: any or none.
    *
    * @generated from field: repeated string coupon_codes = 4;
    */
@@ -220,8 +229,8 @@ export type CommissionRule = Message<"headwater.v1.CommissionRule"> & {
 
   /**
    * The commission. Zero is allowed: the events then earn nothing, such as sales of an item that is excluded. `percent_ppm` is a part of
-   * the sale's amount or of the custom event's value, and comes to nothing without a value. It is refused for sign-ups and
-   * appointments, which have no amount. Required.
+   * the sale's amount or of the custom event's value, and comes to nothing without a value. It is refused for sign-ups, appointments and
+   * clicks, which have no amount. Required.
    *
    * @generated from field: headwater.v1.Commission commission = 10;
    */
@@ -229,7 +238,8 @@ export type CommissionRule = Message<"headwater.v1.CommissionRule"> & {
 
   /**
    * Whether `flat` is paid once for each unit of the sale's `quantity`, or of the line's. Otherwise `flat` is paid once for the sale. Of a
-   * sale with lines, a rule with `item_skus`, or with a condition on ITEM_SKU or LINE_AMOUNT, pays it for each line. Only with `flat`, of up to 10^9 minor units, and only for sales.
+   * sale with lines, a rule with `item_skus`, or with a condition on ITEM_SKU, COLLECTION or LINE_AMOUNT, pays it for each line. Only with
+   * `flat`, of up to 10^9 minor units, and only for sales.
    *
    * @generated from field: bool is_per_unit = 11;
    */
@@ -343,18 +353,33 @@ export const CapSchema: GenMessage<Cap> = /*@__PURE__*/
 /**
  * The commission of the terms rises with what an affiliate has sold in the program, in a period.
  *
+ * | Mode | Steps | Commissions of the terms and of the steps |
+ * |---|---|---|
+ * | LEVEL_UP, RETROACTIVE | `min_sale_count` or `min_amount` | `percent_ppm` or `flat` |
+ * | MARGINAL | `min_amount` | `percent_ppm`, because a flat one is not for an amount |
+ * | MARGINAL | `min_sale_count` | `flat`, because a percentage would depend on which sales fall into the bracket |
+ *
+ * RETROACTIVE and MARGINAL are refused with `caps`.
+ *
  * The ladder prices sales to which the enrollment's own commission and `Terms.rules` do not apply, and those lines of a sale. Only what the
  * ladder prices is counted: each sale of which something is left, and what is left of its net amount. Of a sale that several affiliates share,
  * each counts the sale, and its share of the amount. A free sale and a sale in another currency than the program's are priced at the step
  * that was reached, and are not counted; the calculation of the latter has `amount_not_compared`.
  *
- * A refund that brings the affiliate below a step takes the step away for later sales, and so does the end of the period. What is told counts
- * in the order in which it is told, in the period in which it occurred: a sale that is told late is priced at the step that was reached in its
- * period by then, and changes no other sale. A sale keeps its step when it is refunded or corrected. A sale that is credited anew leaves the
- * tally of before, and is priced at the step that its affiliate has reached by then. A reward that is denied stays counted.
+ * Under LEVEL_UP, a refund that brings the affiliate below a step takes the step away for later sales, and so does the end of the period. What is
+ * told counts in the order in which it is told, in the period in which it occurred: a sale that is told late is priced at the step that was
+ * reached in its period by then, and changes no other sale. A sale keeps its step when it is refunded or corrected. A sale that is credited anew
+ * leaves the tally of before, and is priced at the step that its affiliate has reached by then. A reward that is denied stays counted.
  *
- * A new version of the terms whose ladder has the same mode, the same period and the same kind of steps goes on with what was counted.
- * Otherwise counting begins anew.
+ * Under RETROACTIVE and MARGINAL, what an affiliate has for the sales of a period follows from what is left of them, in whatever order sales,
+ * refunds and corrections are told. RETROACTIVE: the sum of what they earn at the step that is reached. MARGINAL: the sum of the brackets,
+ * rounded once. The reward of a sale is what it earns at the step that it reaches, or the difference that it makes to the brackets, and a
+ * refund takes its part of this reward. If the sum changes by more or less, the difference is a reward of its own, REWARD_RULE_TALLY_CHANGE, of
+ * which uplines get nothing. Under MARGINAL with `min_sale_count` a sale counts with the affiliate's share of what is left of it.
+ *
+ * A new version of the terms whose ladder has the same mode, the same period and the same kind of steps goes on with what was counted. Under
+ * RETROACTIVE and MARGINAL, `commission`, `rounding` and all steps must be the same too. Otherwise counting begins anew, and sales that were
+ * counted before keep what they have earned.
  *
  * @generated from message headwater.v1.Ladder
  */
@@ -425,6 +450,67 @@ export const LadderStepSchema: GenMessage<LadderStep> = /*@__PURE__*/
   messageDesc(file_headwater_v1_program, 6);
 
 /**
+ * What an affiliate gets once in a period when it has sold so many sales or so much in the program. The bonus is a reward of its own, without
+ * a conversion: `Reward.threshold` says how it was reached. It is pending for the `hold_period_days` of the sale that reached it.
+ *
+ * Every sale counts that was credited under terms that have threshold bonuses of the same period, whatever commission it has: if something is
+ * left of it, and with what is left of its net amount. Of a sale that several affiliates share, each counts the sale, and its share of the amount.
+ * A free sale and a sale in another currency than the program's are not counted. A sale that is told late counts in the period in which it
+ * occurred, in the account's time zone. A sale whose reward is denied stays counted. Caps do not limit bonuses, and uplines earn nothing of them.
+ *
+ * If a refund, a correction or another credit brings the affiliate below the threshold, another reward takes the bonus back. If the threshold is
+ * reached again, the bonus is earned again. A bonus that was denied is not earned again in its period.
+ *
+ * A new version of the terms goes on with what was counted, for each period that the version before it has too. Otherwise counting begins with
+ * the new version. A bonus that the affiliate has in the period is not earned again under the same name. Its own threshold says when it is taken back.
+ *
+ * @generated from message headwater.v1.ThresholdBonus
+ */
+export type ThresholdBonus = Message<"headwater.v1.ThresholdBonus"> & {
+  /**
+   * The name, 1 to 100 characters. Each name occurs once in the terms. The bonus is earned once in a period under it. Required.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * The period. Default `PERIOD_ALL_TIME`.
+   *
+   * @generated from field: headwater.v1.Period period = 2;
+   */
+  period: Period;
+
+  /**
+   * The number of sales that must be reached, 1 to 1,000,000,000. Exactly one of `min_sale_count` and `min_amount` is required.
+   *
+   * @generated from field: int64 min_sale_count = 3;
+   */
+  minSaleCount: bigint;
+
+  /**
+   * The sum of net amounts that must be reached, in the program's currency. More than zero.
+   *
+   * @generated from field: headwater.v1.Money min_amount = 4;
+   */
+  minAmount?: Money | undefined;
+
+  /**
+   * The bonus: cash in the program's currency. Required.
+   *
+   * @generated from field: headwater.v1.RewardValue bonus = 5;
+   */
+  bonus?: RewardValue | undefined;
+};
+
+/**
+ * Describes the message headwater.v1.ThresholdBonus.
+ * Use `create(ThresholdBonusSchema)` to create a new message.
+ */
+export const ThresholdBonusSchema: GenMessage<ThresholdBonus> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_program, 7);
+
+/**
  * The rules that sales are priced under. A version never changes, except that a scheduled one can be withdrawn before it starts.
  *
  * Of the versions that have started when a sale occurs, have not ended and reach the sale, the one with the latest start applies. Of the
@@ -485,6 +571,16 @@ export type Terms = Message<"headwater.v1.Terms"> & {
    * @generated from field: optional int32 attribution_window_days = 7;
    */
   attributionWindowDays?: number | undefined;
+
+  /**
+   * Whether a click, coupon or ref_id refers new customers only. It then credits nobody if the customer had bought before it, from whomever: a
+   * sale of more than zero that Headwater knows, referred or not, and whatever was refunded of it. The candidate's result is NOT_A_NEW_CUSTOMER.
+   * A customer who is bound stays bound, so that later purchases earn, and AttributeLead binds any customer. Sales whose requests name no
+   * customer are those of new ones. Default: no.
+   *
+   * @generated from field: bool new_customers_only = 21;
+   */
+  newCustomersOnly: boolean;
 
   /**
    * The order of precedence of the sources, the highest first. The list has all three sources, each once, or is empty. Empty
@@ -582,6 +678,13 @@ export type Terms = Message<"headwater.v1.Terms"> & {
    * @generated from field: headwater.v1.Ladder ladder = 19;
    */
   ladder?: Ladder | undefined;
+
+  /**
+   * What an affiliate gets once in a period for having sold so many sales or so much, up to 20. Empty: nothing.
+   *
+   * @generated from field: repeated headwater.v1.ThresholdBonus threshold_bonuses = 20;
+   */
+  thresholdBonuses: ThresholdBonus[];
 };
 
 /**
@@ -589,7 +692,7 @@ export type Terms = Message<"headwater.v1.Terms"> & {
  * Use `create(TermsSchema)` to create a new message.
  */
 export const TermsSchema: GenMessage<Terms> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 7);
+  messageDesc(file_headwater_v1_program, 8);
 
 /**
  * The text that affiliates of a program agree to. It has nothing to do with `Terms`, which are the rules of commissions.
@@ -632,7 +735,7 @@ export type Agreement = Message<"headwater.v1.Agreement"> & {
  * Use `create(AgreementSchema)` to create a new message.
  */
 export const AgreementSchema: GenMessage<Agreement> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 8);
+  messageDesc(file_headwater_v1_program, 9);
 
 /**
  * The mail that welcomes a new affiliate of a program. The sender is the server's, see its setting `mail_from`. An affiliate gets one
@@ -673,7 +776,7 @@ export type WelcomeMail = Message<"headwater.v1.WelcomeMail"> & {
  * Use `create(WelcomeMailSchema)` to create a new message.
  */
 export const WelcomeMailSchema: GenMessage<WelcomeMail> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 9);
+  messageDesc(file_headwater_v1_program, 10);
 
 /**
  * A question that applicants answer. The answer is the custom field of the affiliate with the same key.
@@ -708,7 +811,7 @@ export type ApplicationQuestion = Message<"headwater.v1.ApplicationQuestion"> & 
  * Use `create(ApplicationQuestionSchema)` to create a new message.
  */
 export const ApplicationQuestionSchema: GenMessage<ApplicationQuestion> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 10);
+  messageDesc(file_headwater_v1_program, 11);
 
 /**
  * A code that opens a private program to those whom you give it to. EnrollAffiliate and CreateAffiliate take it as `invitation_code`.
@@ -751,7 +854,7 @@ export type ProgramInvitation = Message<"headwater.v1.ProgramInvitation"> & {
  * Use `create(ProgramInvitationSchema)` to create a new message.
  */
 export const ProgramInvitationSchema: GenMessage<ProgramInvitation> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 11);
+  messageDesc(file_headwater_v1_program, 12);
 
 /**
  * A campaign that affiliates are enrolled in.
@@ -889,7 +992,7 @@ export type Program = Message<"headwater.v1.Program"> & {
  * Use `create(ProgramSchema)` to create a new message.
  */
 export const ProgramSchema: GenMessage<Program> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 12);
+  messageDesc(file_headwater_v1_program, 13);
 
 /**
  * The request of CreateProgram.
@@ -1005,7 +1108,7 @@ export type CreateProgramRequest = Message<"headwater.v1.CreateProgramRequest"> 
  * Use `create(CreateProgramRequestSchema)` to create a new message.
  */
 export const CreateProgramRequestSchema: GenMessage<CreateProgramRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 13);
+  messageDesc(file_headwater_v1_program, 14);
 
 /**
  * The answer of CreateProgram.
@@ -1040,7 +1143,7 @@ export type CreateProgramResponse = Message<"headwater.v1.CreateProgramResponse"
  * Use `create(CreateProgramResponseSchema)` to create a new message.
  */
 export const CreateProgramResponseSchema: GenMessage<CreateProgramResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 14);
+  messageDesc(file_headwater_v1_program, 15);
 
 /**
  * The monthly recurring revenue in one currency of the customers who are bound in a program.
@@ -1068,7 +1171,7 @@ export type ProgramMrr = Message<"headwater.v1.ProgramMrr"> & {
  * Use `create(ProgramMrrSchema)` to create a new message.
  */
 export const ProgramMrrSchema: GenMessage<ProgramMrr> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 15);
+  messageDesc(file_headwater_v1_program, 16);
 
 /**
  * The request of GetProgram.
@@ -1097,7 +1200,7 @@ export type GetProgramRequest = Message<"headwater.v1.GetProgramRequest"> & {
  * Use `create(GetProgramRequestSchema)` to create a new message.
  */
 export const GetProgramRequestSchema: GenMessage<GetProgramRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 16);
+  messageDesc(file_headwater_v1_program, 17);
 
 /**
  * A version of the terms that is going to start.
@@ -1139,7 +1242,7 @@ export type ScheduledTerms = Message<"headwater.v1.ScheduledTerms"> & {
  * Use `create(ScheduledTermsSchema)` to create a new message.
  */
 export const ScheduledTermsSchema: GenMessage<ScheduledTerms> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 17);
+  messageDesc(file_headwater_v1_program, 18);
 
 /**
  * The answer of GetProgram.
@@ -1183,7 +1286,7 @@ export type GetProgramResponse = Message<"headwater.v1.GetProgramResponse"> & {
  * Use `create(GetProgramResponseSchema)` to create a new message.
  */
 export const GetProgramResponseSchema: GenMessage<GetProgramResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 18);
+  messageDesc(file_headwater_v1_program, 19);
 
 /**
  * The request of ListPrograms.
@@ -1243,7 +1346,7 @@ export type ListProgramsRequest = Message<"headwater.v1.ListProgramsRequest"> & 
  * Use `create(ListProgramsRequestSchema)` to create a new message.
  */
 export const ListProgramsRequestSchema: GenMessage<ListProgramsRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 19);
+  messageDesc(file_headwater_v1_program, 20);
 
 /**
  * The answer of ListPrograms.
@@ -1278,7 +1381,7 @@ export type ListProgramsResponse = Message<"headwater.v1.ListProgramsResponse"> 
  * Use `create(ListProgramsResponseSchema)` to create a new message.
  */
 export const ListProgramsResponseSchema: GenMessage<ListProgramsResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 20);
+  messageDesc(file_headwater_v1_program, 21);
 
 /**
  * The request of UpdateProgram.
@@ -1354,7 +1457,7 @@ export type UpdateProgramRequest = Message<"headwater.v1.UpdateProgramRequest"> 
  * Use `create(UpdateProgramRequestSchema)` to create a new message.
  */
 export const UpdateProgramRequestSchema: GenMessage<UpdateProgramRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 21);
+  messageDesc(file_headwater_v1_program, 22);
 
 /**
  * The answer of UpdateProgram.
@@ -1389,7 +1492,7 @@ export type UpdateProgramResponse = Message<"headwater.v1.UpdateProgramResponse"
  * Use `create(UpdateProgramResponseSchema)` to create a new message.
  */
 export const UpdateProgramResponseSchema: GenMessage<UpdateProgramResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 22);
+  messageDesc(file_headwater_v1_program, 23);
 
 /**
  * The request of ArchiveProgram.
@@ -1426,7 +1529,7 @@ export type ArchiveProgramRequest = Message<"headwater.v1.ArchiveProgramRequest"
  * Use `create(ArchiveProgramRequestSchema)` to create a new message.
  */
 export const ArchiveProgramRequestSchema: GenMessage<ArchiveProgramRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 23);
+  messageDesc(file_headwater_v1_program, 24);
 
 /**
  * The answer of ArchiveProgram.
@@ -1454,7 +1557,7 @@ export type ArchiveProgramResponse = Message<"headwater.v1.ArchiveProgramRespons
  * Use `create(ArchiveProgramResponseSchema)` to create a new message.
  */
 export const ArchiveProgramResponseSchema: GenMessage<ArchiveProgramResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_program, 24);
+  messageDesc(file_headwater_v1_program, 25);
 
 /**
  * How an amount is rounded to whole minor units. Every rule treats an amount and its negative alike.
@@ -1580,6 +1683,13 @@ export enum CommissionEvent {
    * @generated from enum value: COMMISSION_EVENT_CUSTOM_EVENT = 4;
    */
   CUSTOM_EVENT = 4,
+
+  /**
+   * Clicks, which RecordClick records. See CommissionRule for which of them count.
+   *
+   * @generated from enum value: COMMISSION_EVENT_CLICK = 5;
+   */
+  CLICK = 5,
 }
 
 /**
@@ -1731,6 +1841,30 @@ export enum ConditionField {
    * @generated from enum value: CONDITION_FIELD_OCCUR_TIME = 18;
    */
   OCCUR_TIME = 18,
+
+  /**
+   * A list of texts: the `collections` of a sale, exactly as they were sent. Of a sale with lines, those of the line, or those of the sale if
+   * the line has none. A comparison holds if it holds for one of them, and NOT_EQUAL and NONE_OF hold if EQUAL and ONE_OF hold for none.
+   *
+   * @generated from enum value: CONDITION_FIELD_COLLECTION = 19;
+   */
+  COLLECTION = 19,
+
+  /**
+   * A number: how many sales the credited affiliate had in the program before the event, as they are counted for `Terms.threshold_bonuses`.
+   * They are counted from the version of the terms on that began to have such a condition, or a threshold bonus for all time, without a
+   * break. Earlier sales are not counted. Noted, see Condition.
+   *
+   * @generated from enum value: CONDITION_FIELD_AFFILIATE_SALE_COUNT = 20;
+   */
+  AFFILIATE_SALE_COUNT = 20,
+
+  /**
+   * A number: what was left of the net amounts of these sales before the event, in minor units of the program's currency. Noted, see Condition.
+   *
+   * @generated from enum value: CONDITION_FIELD_AFFILIATE_SALES_AMOUNT = 21;
+   */
+  AFFILIATE_SALES_AMOUNT = 21,
 }
 
 /**
@@ -2070,6 +2204,23 @@ export enum LadderMode {
    * @generated from enum value: LADDER_MODE_LEVEL_UP = 1;
    */
   LEVEL_UP = 1,
+
+  /**
+   * All sales of the period. Once the affiliate reaches a step, all its sales of the period earn at this step, also the one that reaches it. The
+   * difference for the earlier ones is a reward of its own, which belongs to the sale that reaches the step.
+   *
+   * @generated from enum value: LADDER_MODE_RETROACTIVE = 2;
+   */
+  RETROACTIVE = 2,
+
+  /**
+   * What is sold from the step on, up to the next one, like brackets of taxes. A sale that passes a step is divided. With `min_amount` the
+   * commissions are percentages of what falls into each bracket. With `min_sale_count` they are flat for each sale in the bracket: those after
+   * `min_sale_count` sales.
+   *
+   * @generated from enum value: LADDER_MODE_MARGINAL = 3;
+   */
+  MARGINAL = 3,
 }
 
 /**

@@ -44,7 +44,8 @@ export type SimulateTermsRequest = Message<"headwater.v1.SimulateTermsRequest"> 
   /**
    * The proposed terms, with the defaults and limits that UpdateProgram has. `version` and `start_time` are not read. Required. Unless there is a
    * `sample_sale`, terms are refused if the order in which all events were told decides what their `caps` pay, and so is a program that has such a
-   * version: several caps of customers and affiliates, a cap of the program, caps with `upline_levels`, and one cap with two maxima.
+   * version: several caps of customers and affiliates, a cap of the program, caps with `upline_levels`, with a `ladder` or with rules for clicks, and one
+   * cap with two maxima. Sales climb a LEVEL_UP `ladder` in the order in which they were told, up to 200,000 times. Clicks are not simulated.
    *
    * @generated from field: headwater.v1.Terms terms = 2;
    */
