@@ -236,15 +236,14 @@ impl Payable {
         }
         let (negative, positive): (Vec<_>, Vec<_>) = families.into_values().partition(|family| family.sum_minor < 0);
         let mut chosen: BTreeSet<RewardId> = BTreeSet::new();
-        let mut so_far_minor = 0_i64;
+        let (mut so_far_minor, mut paid_count) = (0_i64, 0);
         for family in negative.into_iter().chain(positive.into_iter().filter(|family| family.is_due)) {
-            // However much was taken back, there is room for what is paid.
-            let room = if family.sum_minor < 0 { PAYOUT_REWARDS_MAX / 2 } else { PAYOUT_REWARDS_MAX };
-            if chosen.len() + family.ids.len() > room {
-                continue;
-            }
             let with_it = so_far_minor.checked_add(family.sum_minor).ok_or(Overflow)?;
-            if family.sum_minor < 0 || with_it <= owed_minor {
+            // However much was taken back, there is room for what is paid.
+            let is_negative = family.sum_minor < 0;
+            let has_room = paid_count + family.ids.len() <= PAYOUT_REWARDS_MAX && with_it <= owed_minor;
+            if is_negative || has_room {
+                paid_count += if is_negative { 0 } else { family.ids.len() };
                 so_far_minor = with_it;
                 chosen.extend(family.ids);
             }

@@ -1,5 +1,6 @@
 //! Payout runs: rows and reads.
 
+use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 use uuid::Uuid;
 
@@ -78,7 +79,8 @@ pub async fn find(store: &Store, account_id: AccountId, id: PayoutRunId) -> Resu
 /// [`StoreError`].
 pub async fn unfinished(store: &Store, left_out: &[AccountId]) -> Result<Option<PayoutRun>, StoreError> {
     let row = table::Entity::find()
-        .filter(table::Column::State.eq(PayoutRunState::Creating.as_str()))
+        // A constant and not a parameter, so that the planner can use the index of such runs.
+        .filter(Expr::col(table::Column::State.as_column_ref()).eq(Expr::Constant(PayoutRunState::Creating.as_str().into())))
         .filter(table::Column::AccountId.is_not_in(left_out.iter().map(|account_id| account_id.uuid())))
         .order_by_asc(table::Column::Id)
         .one(store.read())

@@ -123,15 +123,20 @@ async fn load_rewards_of(loading: &mut Loading<'_>) -> Result<(), StoreError> {
 /// Reads approved rewards of affiliates in a currency: the oldest ones above zero, and the oldest ones below zero.
 async fn load_payable_of(loading: &mut Loading<'_>) -> Result<(), StoreError> {
     for key in std::mem::take(&mut loading.needs.names.payable_of) {
-        let query = payable_of(key).order_by_asc(table::Column::Id).limit(PAYABLE_REWARDS_LOADED);
-        let above = query.clone().filter(table::Column::ValueMinor.gte(0)).into_query();
-        let below = query.filter(table::Column::ValueMinor.lt(0)).into_query();
+        let query = payable_of(key).order_by_asc(table::Column::Id);
+        let [above, below] = signs(query).map(QueryTrait::into_query);
         let mut rows = loading.connection.models::<table::Entity>(&above).await?;
         rows.extend(loading.connection.models::<table::Entity>(&below).await?);
         enter_with_originals(loading, rows)?;
         loading.set.names.payable_of.insert_absent(key);
     }
     Ok(())
+}
+
+/// The first rewards above zero and the first ones below zero. More of these, because a payout takes them beside all that it pays.
+fn signs(query: Select<table::Entity>) -> [Select<table::Entity>; 2] {
+    let above = query.clone().filter(table::Column::ValueMinor.gte(0)).limit(PAYABLE_REWARDS_LOADED);
+    [above, query.filter(table::Column::ValueMinor.lt(0)).limit(4 * PAYABLE_REWARDS_LOADED)]
 }
 
 /// The approved rewards in cash of an affiliate in a currency.
@@ -162,11 +167,15 @@ pub async fn payable(
     currency: Currency,
 ) -> Result<Vec<Arc<Reward>>, StoreError> {
     let query = payable_of((account_id, affiliate_id, currency)).order_by_asc(table::Column::Id);
-    let query = query.limit(PAYABLE_REWARDS_LOADED);
     let mut rewards = Vec::new();
-    for of_sign in [table::Column::ValueMinor.gte(0), table::Column::ValueMinor.lt(0)] {
-        rewards.extend(list::read::<Reward>(query.clone().filter(of_sign), store.read()).await?);
+    for of_sign in signs(query) {
+        rewards.extend(list::read::<Reward>(of_sign, store.read()).await?);
     }
+    // Also those that take back from these.
+    let originals = rewards.iter().filter(|reward| reward.reverses.is_none()).map(|reward| reward.id.uuid());
+    let originals: Vec<_> = originals.collect();
+    let of_these = payable_of((account_id, affiliate_id, currency)).filter(table::Column::Reverses.is_in(originals));
+    rewards.extend(list::read::<Reward>(of_these, store.read()).await?);
     rewards.sort_unstable_by_key(|reward| reward.id);
     let mut rewards: Vec<_> = rewards.into_iter().map(Arc::new).collect();
     rewards.dedup_by_key(|reward| reward.id);

@@ -119,7 +119,7 @@ fn settle(
     let laddered = event.laddered(claim.credit.enrollment_id).filter(|_| pays_for_tally(&claim.terms));
     let Some(mut laddered) = laddered.cloned() else { return Ok(None) };
     let currency = laddered.met.amount_before.currency;
-    let own_minor = own_left(context, &event, laddered.enrollment_id, Some(currency))?;
+    let own_minor = own_left(context, &event, laddered.enrollment_id, Some(currency), false)?;
     laddered.other_minor = match priced {
         Some(priced) if pricing::laddered_minor(&priced.calculation, &laddered.met)? > 0 => {
             others_left(&event, claim, priced)?

@@ -40,6 +40,7 @@ impl Rule for ApproveRewards {
 
     fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
         let step = Move {
+            from: &[RewardState::Pending],
             to: RewardState::Approved,
             booked: Some((LedgerAccount::AffiliatePending, LedgerAccount::AffiliatePayable, LedgerReason::Approved)),
             kind: EventKind::RewardApproved,
@@ -74,6 +75,7 @@ impl Rule for DenyRewards {
 
     fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
         let step = Move {
+            from: &[RewardState::Pending, RewardState::Held],
             to: RewardState::Denied,
             booked: Some((LedgerAccount::AffiliatePending, LedgerAccount::CommissionExpense, LedgerReason::Denied)),
             kind: EventKind::RewardDenied,
@@ -104,6 +106,7 @@ impl Rule for HoldRewards {
 
     fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
         let step = Move {
+            from: &[RewardState::Pending],
             to: RewardState::Held,
             booked: None,
             kind: EventKind::RewardHeld,
@@ -134,6 +137,7 @@ impl Rule for ReleaseRewards {
 
     fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
         let step = Move {
+            from: &[RewardState::Held],
             to: RewardState::Pending,
             booked: None,
             kind: EventKind::RewardReleased,
@@ -291,6 +295,8 @@ fn post(context: &mut Context<'_>, reward: &Reward, debit: LedgerAccount, credit
 
 /// A change of the state of rewards: the new state, the booking, and the event.
 struct Move<'run> {
+    /// The states from which it goes. Others may lead to the new state too, but by other commands: a payout gives its rewards back.
+    from: &'run [RewardState],
     to: RewardState,
     /// The accounts between which the value moves, debit first, and the reason. `None`: it stays where it is.
     booked: Option<(LedgerAccount, LedgerAccount, LedgerReason)>,
@@ -310,7 +316,7 @@ fn move_on(context: &mut Context<'_>, ids: &[RewardId], step: &Move<'_>) -> Resu
                 problem: format!("{id} takes back from {original} and moves with it; name that one"),
             });
         }
-        if !reward.state.may_become(step.to) {
+        if !step.from.contains(&reward.state) {
             if step.skip_others {
                 continue;
             }

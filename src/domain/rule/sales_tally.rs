@@ -116,10 +116,14 @@ fn recount(
     let left_minor = left_of(context, event, tallied.program_id)?;
     let amount_minor = split.map_or(Ok(left_minor), |split| split.part(left_minor))?;
     let part = SalesPart { sale_count: i64::from(left_minor > 0), amount_minor };
-    if part == tallied.part {
+    // A free sale is kept too, because a correction may make it count.
+    let is_kept = event.tallied(tallied.enrollment_id).is_some();
+    if part == tallied.part && is_kept {
         return Ok(());
     }
-    replace(context, event.id, &tallied, part, cause)?;
+    if part != tallied.part {
+        replace(context, event.id, &tallied, part, cause)?;
+    }
     let mut event = event.clone();
     let tallied = Tallied { part, ..tallied };
     let all = &mut event.order.tallied;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::context::Context;
 use super::line;
 use super::reversal::{Cause, Target, take_back, taken_part};
+use super::reward::tell_updated;
 use crate::domain::conversion::{Conversion, WHOLE_SHARE_PPM};
 use crate::domain::id::{AffiliateId, ConversionId, EnrollmentId, ProgramId, RewardId};
 use crate::domain::ladder::LadderMet;
@@ -56,14 +57,16 @@ pub(super) fn left_of(
     Ok(whole_minor - refunded_minor)
 }
 
-/// What is left of the own rewards of an event in a currency. Of a reward that was denied, what would be left of it.
+/// What is left of the own rewards of an event in a currency. Of a reward that was denied, what would be left of it, unless the event is leaving
+/// its tallies.
 pub(super) fn own_left(
     context: &mut Context<'_>,
     event: &Conversion,
     enrollment_id: EnrollmentId,
     currency: Option<Currency>,
+    is_leaving: bool,
 ) -> Result<i64, Refusal> {
-    let is_counted = event.credits.iter().any(|credit| credit.enrollment_id == enrollment_id);
+    let is_counted = !is_leaving && event.credits.iter().any(|credit| credit.enrollment_id == enrollment_id);
     let rewards = context.set.rewards_of(context.account_id, event.id)?;
     let is_own = |reward: &&Arc<Reward>| {
         let is_counted = currency.is_none_or(|currency| currency == reward.value.currency);
@@ -118,7 +121,15 @@ fn take_changes_back(
     for reward in given.iter().rev() {
         let part_minor = (reward.value.amount_minor - reward.reversed_minor).min(-remaining_minor);
         if part_minor > 0 {
-            take_back(context, reward, &Target::of(reward.reversed_minor + part_minor), &cause, settled)?;
+            let reversed_minor = reward.reversed_minor + part_minor;
+            if reward.state == RewardState::Denied {
+                // Nothing was given, so nothing is booked. It cannot be taken a second time.
+                let taken = Reward { reversed_minor, updated_at: context.now, ..reward.as_ref().clone() };
+                context.put(taken);
+                tell_updated(context, event.id)?;
+            } else {
+                take_back(context, reward, &Target::of(reversed_minor), &cause, settled)?;
+            }
             remaining_minor += part_minor;
         }
     }

@@ -44,7 +44,7 @@ pub(super) fn follow(
         let lines = priced.as_ref().map_or(&[][..], |priced| &priced.calculation.lines);
         let left_minor = left_of(&event, whole_minor, lines, claim.terms.rules.rounding)?;
         let earned_minor = left_minor.checked_sub(counted.earned_minor).ok_or(Overflow)?;
-        settle(context, &event, &mut counted, earned_minor, cause, settled)?;
+        settle(context, (&event, false), &mut counted, earned_minor, cause, settled)?;
         keep(context, event_id, counted)?;
     }
     Ok(())
@@ -81,7 +81,7 @@ pub(super) fn reset(
     let event = Arc::clone(context.set.conversion(context.account_id, event_id)?);
     let Some(mut counted) = event.counted(enrollment_id).cloned() else { return Ok(()) };
     let earned_minor = counted.earned_minor.checked_neg().ok_or(Overflow)?;
-    settle(context, &event, &mut counted, earned_minor, event.id, settled)?;
+    settle(context, (&event, true), &mut counted, earned_minor, event.id, settled)?;
     keep(context, event.id, counted)
 }
 
@@ -89,10 +89,10 @@ fn counted_of(context: &Context<'_>, event_id: ConversionId) -> Result<Vec<Count
     Ok(context.set.conversion(context.account_id, event_id)?.order.counted.clone())
 }
 
-/// Changes the tallies of an event, and books what its own reward does not say.
+/// Changes the tallies of an event, which may be leaving them, and books what its own reward does not say.
 fn settle(
     context: &mut Context<'_>,
-    event: &Conversion,
+    (event, is_leaving): (&Conversion, bool),
     counted: &mut Counted,
     earned_minor: i64,
     cause: ConversionId,
@@ -104,7 +104,7 @@ fn settle(
     let paid_before_minor = counted.paid_minor;
     change(context, counted, earned_minor)?;
     let currency = counted.caps.first().map(|cap| cap.applied.cap.maximum.currency);
-    let own_minor = own_left(context, event, counted.enrollment_id, currency)?;
+    let own_minor = own_left(context, event, counted.enrollment_id, currency, is_leaving)?;
     let booked_minor = own_minor.checked_add(counted.changed_minor).ok_or(Overflow)?;
     let tally_change = TallyChange { paid_before_minor, paid_after_minor: counted.paid_minor, booked_minor };
     let value_minor = counted.paid_minor.checked_sub(booked_minor).ok_or(Overflow)?;

@@ -76,11 +76,15 @@ pub(super) fn add(
     }))
 }
 
-/// The rules of a new version, whose number the program has. Ladders and counts of sales go on with the tallies of the version before, or
-/// begin new ones.
+/// The rules of a new version, whose number the program has. Ladders and counts of sales go on with the tallies of the newest version before
+/// that was not withdrawn, or begin new ones.
 fn with_tallies(set: &WorkingSet, program: &Program, wanted: &TermsDraft) -> Result<TermsDraft, Refusal> {
     let mut rules = wanted.clone();
-    let before = &set.terms(program, program.terms_version.saturating_sub(1))?.rules;
+    let mut version = program.terms_version.saturating_sub(1);
+    while version > 1 && set.terms(program, version)?.withdrawn_at.is_some() {
+        version -= 1;
+    }
+    let before = &set.terms(program, version)?.rules;
     rules.count_sales(program.terms_version, Some(before));
     if rules.ladder.is_some() {
         let since_version = rules.tallies_since(before).unwrap_or(program.terms_version);

@@ -92,7 +92,8 @@ fn pay_reached(context: &mut Context<'_>, touch: &TouchedTally) -> Result<(), Re
     let sale = Arc::clone(context.set.conversion(account_id, touch.sale_id)?);
     let is_counted = sale
         .tallied(touch.enrollment_id)
-        .is_some_and(|tallied| tallied.part.sale_count > 0 && tallied.keys(account_id).any(|key| key == touch.key));
+        .filter(|tallied| tallied.terms_version == touch.terms_version && tallied.part.sale_count > 0)
+        .is_some_and(|tallied| tallied.keys(account_id).any(|key| key == touch.key));
     if !is_counted {
         return Ok(());
     }

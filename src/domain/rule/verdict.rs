@@ -7,6 +7,7 @@ use super::commission::{self, Claim, Claims};
 use super::context::Context;
 use super::noted;
 use super::reversal::{Cause, Target, take_back, taken_part, tell_settled};
+use super::sales_tally;
 use super::tally_change;
 use crate::domain::attribution::Candidate;
 use crate::domain::conversion::{
@@ -198,7 +199,11 @@ fn reprice(
         let is_of_claim = |reward: &&Arc<Reward>| reward.is_of_credit(claim.enrollment.id);
         earlier.iter().filter(is_of_claim).any(|reward| reward.state == RewardState::Denied)
     };
-    let claims: Claims = claims.iter().filter(|claim| !was_denied(claim)).cloned().collect();
+    let (denied, claims): (Vec<Claim>, Vec<Claim>) = claims.iter().cloned().partition(|claim| was_denied(&claim));
+    // A sale whose reward is denied stays counted.
+    for claim in &denied {
+        sales_tally::count(context, sale.id, (&claim.credit, &claim.terms), claim.split.as_ref())?;
+    }
     earn_left(context, sale, &claims, settled)
 }
 

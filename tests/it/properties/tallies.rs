@@ -43,8 +43,18 @@ pub(super) fn check(set: &WorkingSet) -> Result<(), TestCaseError> {
             };
             let of_event: Vec<_> = rewards.iter().filter(is_of_event).collect();
             if of_event.iter().all(|reward| reward.state != RewardState::Denied) {
-                let left = of_event.iter().map(|reward| reward.value.amount_minor - reward.reversed_minor);
-                prop_assert_eq!(left.sum::<i64>(), counted.paid_minor, "{:?} {:?}", counted, of_event);
+                let left = |is_change: bool| -> i64 {
+                    let of_kind = of_event.iter().filter(|reward| reward.is_tally_change() == is_change);
+                    of_kind.map(|reward| reward.value.amount_minor - reward.reversed_minor).sum()
+                };
+                let (own, changes) = (left(false), left(true));
+                prop_assert_eq!(own + counted.changed_minor, counted.paid_minor, "{:?} {:?}", counted, of_event);
+                // An event that was credited anew has left its tallies, and keeps the changes of before.
+                let is_credited_anew =
+                    of_event.iter().any(|reward| !reward.is_tally_change() && reward.state == RewardState::Reversed);
+                if !is_credited_anew {
+                    prop_assert_eq!(changes, counted.changed_minor, "{:?} {:?}", counted, of_event);
+                }
             }
         }
     }

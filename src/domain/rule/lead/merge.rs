@@ -51,6 +51,10 @@ impl Rule for MergeLeads {
         customer::move_unmatched(context, &duplicate, &lead)?;
         let mut matched = lead.as_ref().clone();
         timeline::match_to_lead(context, &mut matched)?;
+        // The customer may have bought before it was referred as a new one.
+        if matched.details.asked_for_new_at.is_some() {
+            return timeline::judge_again(context, matched, Some(&lead), None);
+        }
         // The sales of both are those of one customer from now on.
         if !known.details.sale_counts.is_empty() || !duplicate.details.sale_counts.is_empty() {
             sale_count::count_again(context, &mut matched)?;

@@ -169,8 +169,11 @@ impl Rule for CancelPayout {
 fn settle(context: &mut Context<'_>, id: RewardId) -> Result<(), Refusal> {
     let reward = original_of(context, id)?;
     let is_whole = reward.reversed_minor != 0 && reward.reversed_minor == reward.value.amount_minor;
-    if reward.state != RewardState::Approved || !is_whole || has_paid_reversal(context, id)? {
+    if reward.state != RewardState::Approved {
         return Ok(());
+    }
+    if !is_whole || has_paid_reversal(context, id)? {
+        return be_due_together(context, &reward);
     }
     let mut settled = Vec::new();
     settle_earlier(context, id, &mut settled)?;
@@ -179,6 +182,17 @@ fn settle(context: &mut Context<'_>, id: RewardId) -> Result<(), Refusal> {
     let conversions: BTreeSet<_> = settled.iter().filter_map(|reward| reward.conversion_id).collect();
     settled.into_iter().for_each(|reward| context.tell(EventKind::RewardReversed, EventImage::Reward(reward)));
     conversions.into_iter().try_for_each(|id| tell_updated(context, id))
+}
+
+/// Makes what was taken back from a reward while a payout had it due when the reward is.
+fn be_due_together(context: &mut Context<'_>, reward: &Reward) -> Result<(), Refusal> {
+    let reversals = context.set.reversals_of(context.account_id, reward.id)?;
+    let is_of_payout = |other: &&Arc<Reward>| other.state == RewardState::Approved && other.approved_at.is_none();
+    let reversals: Vec<_> = reversals.into_iter().filter(is_of_payout).cloned().collect();
+    for reversal in reversals {
+        context.put(Reward { approved_at: reward.approved_at, ..reversal.as_ref().clone() });
+    }
+    Ok(())
 }
 
 /// The payout with this id, if it may change to this state.

@@ -1,6 +1,6 @@
 //! CreatePayout: reserves rewards for one payout, which is paid later.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{check_amount, check_owed, move_rewards, original_of, owed, payable, post};
@@ -93,7 +93,8 @@ pub(in crate::domain::rule) fn due(
     currency: Currency,
     policy: &PayoutPolicy,
 ) -> Result<Payable, Refusal> {
-    let approved = context.set.payable_of(context.account_id, affiliate_id, currency)?;
+    let mut approved = context.set.payable_of(context.account_id, affiliate_id, currency)?;
+    complete_families(context, &mut approved)?;
     let mut originals = BTreeMap::new();
     for id in approved.iter().filter_map(|reward| reward.reverses) {
         originals.insert(id, original_of(context, id)?.state);
@@ -101,6 +102,19 @@ pub(in crate::domain::rule) fn due(
     let is_approved = |id: RewardId| originals.get(&id).is_some_and(|state| *state == RewardState::Approved);
     let owed_minor = owed(context, affiliate_id, currency)?;
     Ok(Payable::choose(&approved, policy.due_until(context.now), owed_minor, is_approved)?)
+}
+
+/// Adds the approved rewards that take back from those that are there, because only the first of very many are listed.
+fn complete_families(context: &Context<'_>, approved: &mut Vec<Arc<Reward>>) -> Result<(), Refusal> {
+    let listed: BTreeSet<RewardId> = approved.iter().map(|reward| reward.id).collect();
+    let mut missing = Vec::new();
+    for reward in approved.iter().filter(|reward| reward.reverses.is_none()) {
+        let reversals = context.set.reversals_of(context.account_id, reward.id)?.into_iter();
+        missing.extend(reversals.filter(|other| other.is_payable() && !listed.contains(&other.id)).cloned());
+    }
+    approved.extend(missing);
+    approved.sort_unstable_by_key(|reward| reward.id);
+    Ok(())
 }
 
 /// The rewards that a payout reserves, and its texts.
