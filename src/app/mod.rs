@@ -295,6 +295,11 @@ impl App {
         worker::approve_due::approve_now(self).await
     }
 
+    /// Makes the worker run that creates the payouts of payout runs.
+    pub fn wake_payout_runs(&self) {
+        self.wake_worker(worker::create_payouts::NAME);
+    }
+
     /// Makes a worker run at once, or again after its current run. False if no worker has this name.
     pub fn wake_worker(&self, name: &str) -> bool {
         self.workers.wake(name)

@@ -1,12 +1,12 @@
 //! What a marginal ladder gives: what is sold is divided among brackets, and each bracket has the commission of its step. The first one goes from
-//! nothing to the first step, and the last one has no end. Knows no tally.
+//! nothing to the first step, and the last one has no end.
 //!
 //! Amounts are counted in minor units and have percentages. Sales are counted in millionths of a sale, because a sale may be shared and refunded in
 //! part, and have flat commissions. Both are `sum over the brackets of size x rate / 1,000,000`, which is rounded once for all that was sold. A sale
 //! earns the difference that it makes to the rounded sum, so the sales add up to it exactly.
 
 use super::commission::Commission;
-use super::ladder::{Ladder, LadderMeasure};
+use super::ladder::{Ladder, LadderMeasure, LadderMode, LadderTally};
 use super::money::{Overflow, PPM, Rounding, quotient};
 
 /// The part of a sale that falls into a bracket.
@@ -39,6 +39,31 @@ impl Brackets {
         let value_after = value(ladder, base, rounding, after)?;
         let value_minor = value_after.checked_sub(value(ladder, base, rounding, before)?).ok_or(Overflow)?;
         Ok(Self { parts: parts(ladder, base, before, after)?, value_minor })
+    }
+}
+
+impl Ladder {
+    /// What the affiliate has earned in all with the sales of a tally, if the mode says so. The commission of step 0 is `base`.
+    ///
+    /// # Errors
+    /// [`Overflow`].
+    pub fn paid_for(&self, base: Commission, rounding: Rounding, tally: &LadderTally) -> Result<i64, Overflow> {
+        match self.mode {
+            LadderMode::LevelUp => Ok(0),
+            LadderMode::Retroactive => {
+                let step = usize::try_from(self.step_at(tally)).map_err(|_| Overflow)?;
+                Ok(tally.step_values.get(step).copied().unwrap_or_default())
+            }
+            LadderMode::Marginal => value(self, base, rounding, self.in_brackets(tally)),
+        }
+    }
+
+    /// What of a tally is divided among brackets.
+    const fn in_brackets(&self, tally: &LadderTally) -> i64 {
+        match self.measure {
+            LadderMeasure::Amount => tally.amount_minor,
+            LadderMeasure::SaleCount => tally.share_ppm,
+        }
     }
 }
 

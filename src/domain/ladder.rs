@@ -9,11 +9,10 @@
 //! | retroactive | the commission of the step that is reached with it | what all its sales earn at the step that is reached |
 //! | marginal | that of the brackets into which it falls | that of all [`brackets`](super::brackets) up to what is reached |
 
-use super::brackets;
 use super::calendar::Day;
 use super::commission::Commission;
 use super::id::{AccountId, AffiliateId, EnrollmentId, ProgramId};
-use super::money::{Currency, Money, Overflow, PPM, Rounding};
+use super::money::{Currency, Money, Overflow, PPM};
 use super::period::Period;
 use super::text_enum::text_enum;
 
@@ -91,29 +90,6 @@ impl Ladder {
             (LadderMeasure::Amount, _) => tally.amount_minor,
             (LadderMeasure::SaleCount, LadderMode::Marginal) => tally.share_ppm / PPM,
             (LadderMeasure::SaleCount, LadderMode::LevelUp | LadderMode::Retroactive) => tally.sale_count,
-        }
-    }
-
-    /// What the affiliate has earned in all with the sales of a tally, if the mode says so. The commission of step 0 is `base`.
-    ///
-    /// # Errors
-    /// [`Overflow`].
-    pub fn paid_for(&self, base: Commission, rounding: Rounding, tally: &LadderTally) -> Result<i64, Overflow> {
-        match self.mode {
-            LadderMode::LevelUp => Ok(0),
-            LadderMode::Retroactive => {
-                let step = usize::try_from(self.step_at(tally)).map_err(|_| Overflow)?;
-                Ok(tally.step_values.get(step).copied().unwrap_or_default())
-            }
-            LadderMode::Marginal => brackets::value(self, base, rounding, self.in_brackets(tally)),
-        }
-    }
-
-    /// What of a tally is divided among brackets.
-    const fn in_brackets(&self, tally: &LadderTally) -> i64 {
-        match self.measure {
-            LadderMeasure::Amount => tally.amount_minor,
-            LadderMeasure::SaleCount => tally.share_ppm,
         }
     }
 

@@ -11,7 +11,6 @@ use super::call::page::{self, Shape};
 use super::call::parse::Fields;
 use super::call::render::{id_or_empty, money, timestamp};
 use super::call::wire_enum::WireEnum;
-use crate::app::worker::create_payouts;
 use crate::domain::id::{AffiliateId, RewardId};
 use crate::domain::ledger::BalanceKey;
 use crate::domain::money::{Currency, Money, Overflow};
@@ -106,7 +105,7 @@ pub(super) async fn create(
     let asking = call.asking();
     let (rule, ()) = message.read(&asking)?;
     let (run, replayed) = call.carry_out(&message, rule).await?;
-    call.rpc.app.wake_worker(create_payouts::NAME);
+    call.rpc.app.wake_payout_runs();
     Ok(pb::CreatePayoutRunRequest::render(run, replayed, (), &asking))
 }
 

@@ -80,7 +80,10 @@ pub async fn find(store: &Store, account_id: AccountId, id: PayoutRunId) -> Resu
 pub async fn unfinished(store: &Store, left_out: &[AccountId]) -> Result<Option<PayoutRun>, StoreError> {
     let row = table::Entity::find()
         // A constant and not a parameter, so that the planner can use the index of such runs.
-        .filter(Expr::col(table::Column::State.as_column_ref()).eq(Expr::Constant(PayoutRunState::Creating.as_str().into())))
+        .filter(
+            Expr::col(table::Column::State.as_column_ref())
+                .eq(Expr::Constant(PayoutRunState::Creating.as_str().into())),
+        )
         .filter(table::Column::AccountId.is_not_in(left_out.iter().map(|account_id| account_id.uuid())))
         .order_by_asc(table::Column::Id)
         .one(store.read())

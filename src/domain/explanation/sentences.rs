@@ -4,6 +4,7 @@ mod candidate;
 mod credit;
 mod ladder;
 mod line;
+mod rate;
 mod threshold;
 mod upline;
 

@@ -145,7 +145,8 @@ fn a_family_that_is_not_due_and_adds_up_to_less_than_zero_comes_first() {
 
 #[test]
 fn no_more_is_taken_than_is_owed() {
-    let approved: Vec<_> = [60, 50, 30].into_iter().zip(1..).map(|(minor, id)| Arc::new(any_reward(id, minor))).collect();
+    let approved: Vec<_> =
+        [60, 50, 30].into_iter().zip(1..).map(|(minor, id)| Arc::new(any_reward(id, minor))).collect();
     let payable = Payable::choose(&approved, Time::from_micros(10), 95, |_| false).unwrap();
     assert_eq!((payable.rewards.len(), payable.sum_minor), (2, 90));
 }

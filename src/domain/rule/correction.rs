@@ -4,8 +4,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::commission::{self, Claim};
+use super::commission::Claim;
 use super::context::{Context, Rule};
+use super::earn;
 use super::line;
 use super::reversal::{Cause, has_other_currency, take_back, taken_part, tell_settled};
 use super::{sale_count, tally_change};
@@ -192,7 +193,7 @@ fn earn_again(
     let terms = Arc::clone(context.set.terms(program, credit.terms_version)?);
     let claim = Claim { credit: credit.clone(), enrollment, terms, split: credit.split_among(&sale.credits) };
     tally_change::reset(context, sale.id, credit.enrollment_id, settled)?;
-    let earned = commission::earn(context, sale, &claim)?;
+    let earned = earn::earn(context, sale, &claim)?;
     let cause = Cause {
         conversion_id: sale.id,
         base_amount: Some(Money::new(-sale.refunded_minor, amount.currency)),

@@ -18,10 +18,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::attribution::{self, Attribution, Referral};
-use super::commission::{self, credits_of};
+use super::commission::credits_of;
 use super::context::{Context, Rule};
 use super::customer;
 use super::customer_reward;
+use super::earn;
 use super::tally;
 use super::terms::applicable_terms;
 use super::timeline::{self, claims_of, referred_at};
@@ -131,7 +132,7 @@ impl RecordLead {
         // The lead is written first, because the lists of a new lead are complete from then on.
         let bound = customer::put_touched(context, lead, known);
         let made = context.put(made);
-        let rewards = commission::earn_all(context, &made, &claims)?;
+        let rewards = earn::earn_all(context, &made, &claims)?;
         let made = tally::present(context, made, claims.iter().map(|claim| &claim.terms))?;
         let image = ConversionImage { conversion: Arc::clone(&made), rewards: rewards.clone() };
         context.tell_conversion(EventKind::LeadRecorded, occurred_at, image);

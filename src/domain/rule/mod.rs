@@ -20,6 +20,7 @@ mod coupon_use;
 mod customer;
 mod customer_reward;
 mod decide;
+mod earn;
 mod enrollment;
 mod enrollment_bonus;
 mod item;

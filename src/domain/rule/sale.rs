@@ -5,11 +5,12 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::attribution::{self, FirstPurchase, Referral};
-use super::commission::{self, Claim, credits_of};
+use super::commission::{Claim, credits_of};
 use super::context::{Context, Rule};
 use super::coupon_use::{self, Allowance};
 use super::customer;
 use super::customer_reward;
+use super::earn;
 use super::refund;
 use super::sale_count;
 use super::tally;
@@ -361,7 +362,7 @@ fn credit_sale(
     sale.is_told = true;
     coupon_use::count(context, &mut sale)?;
     let sale = context.put(sale);
-    let rewards = commission::earn_all(context, &sale, claims)?;
+    let rewards = earn::earn_all(context, &sale, claims)?;
     let sale = tally::present(context, sale, claims.iter().map(|claim| &claim.terms))?;
     let image = ConversionImage { conversion: Arc::clone(&sale), rewards: rewards.clone() };
     context.tell_conversion(verdict::recorded(sale.kind), sale.occurred_at, image);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::commission::{self, Claim, Claims};
 use super::context::Context;
+use super::earn;
 use super::noted;
 use super::reversal::{Cause, Target, take_back, taken_part, tell_settled};
 use super::sales_tally;
@@ -218,7 +219,7 @@ pub(super) fn earn_left(
     if sale.amount.is_some_and(is_refunded) {
         return Ok(());
     }
-    let earned = commission::earn_all(context, sale, claims)?;
+    let earned = earn::earn_all(context, sale, claims)?;
     let Some(amount) = sale.amount else { return Ok(()) };
     let refunded = Money::new(-sale.refunded_minor, amount.currency);
     let (reason, rule) = (LedgerReason::Refunded, RewardRule::Reversal);

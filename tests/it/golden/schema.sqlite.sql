@@ -529,6 +529,7 @@ CREATE INDEX "reward_by_approval" ON "reward" ("auto_approve_at") WHERE "state" 
 CREATE INDEX "reward_by_conversion" ON "reward" ("account_id", "conversion_id")
 CREATE INDEX "reward_by_payout" ON "reward" ("account_id", "payout_id", "id") WHERE "payout_id" IS NOT NULL
 CREATE INDEX "reward_by_reversed" ON "reward" ("account_id", "reverses") WHERE "reverses" IS NOT NULL
+CREATE INDEX "reward_held" ON "reward" ("account_id", "auto_approve_at") WHERE "state" = 'held'
 CREATE TABLE "sales_tally" (
   "account_id" uuid_text NOT NULL,
   "program_id" uuid_text NOT NULL,
@@ -544,7 +545,6 @@ CREATE TABLE "sales_tally" (
   "since_version",
   "period",
   "starts_on") ) WITHOUT ROWID
-CREATE INDEX "reward_held" ON "reward" ("account_id", "auto_approve_at") WHERE "state" = 'held'
 CREATE TABLE sqlite_stat1(tbl,idx,stat)
 CREATE TABLE sqlite_stat4(tbl,idx,neq,nlt,ndlt,sample)
 CREATE TABLE "statistic_block" (

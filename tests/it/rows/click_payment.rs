@@ -382,7 +382,11 @@ db_test!(p3_check_finds_a_click_that_was_paid_without_counting, |database: TestD
     assert_eq!(differences(&server).await, Vec::<String>::new());
     let console = Database::connect(&database.url).await.unwrap();
     let counted = counted_click::Column::RewardId;
-    counted_click::Entity::update_many().col_expr(counted, Expr::value(None::<String>)).exec(&console).await.unwrap();
+    counted_click::Entity::update_many()
+        .col_expr(counted, Expr::value(None::<uuid::Uuid>))
+        .exec(&console)
+        .await
+        .unwrap();
     let found = differences(&server).await;
     let words = format!("{} has 1 rewards of its affiliate and should have 0", paid.click_id);
     assert!(found.len() == 2 && found.iter().any(|text| text.contains(&words)), "{found:?}");

@@ -6,6 +6,7 @@ mod clicks;
 mod coupons;
 pub(crate) mod everything;
 pub(crate) mod ladders;
+mod leads;
 pub(crate) mod lines;
 mod outcomes;
 mod payouts;
@@ -62,6 +63,7 @@ pub(crate) use affiliates::{inactive_affiliate, past_uplines};
 pub(crate) use bounties::{bounty, submission, submission_count};
 pub(crate) use clicks::{counted_click, paid_click, reward_click, reward_of_click, rule_for_clicks};
 pub(crate) use coupons::{coupon, coupon_count, coupon_details, coupon_uses, limited_coupon, tied_coupon};
+pub(crate) use leads::lead_details;
 pub(crate) use outcomes::{kept_lead, outcomes, without_secrets};
 pub(crate) use payouts::{cancelled_payout, open_payout, payout, payout_policy, payout_run};
 
@@ -444,25 +446,6 @@ pub(crate) fn lead() -> Lead {
         merged_into: None,
         deleted_at: None,
         details: lead_details(),
-    }
-}
-
-pub(crate) fn lead_details() -> LeadDetails {
-    let binding = Binding { credits: smallvec![credit()], bound_at: NOW, referred_at: NOW.plus_days(-1) };
-    LeadDetails {
-        metadata: [("crm".to_owned(), "\"17\"".to_owned())].into(),
-        manual_bindings: vec![ManualBinding {
-            binding,
-            made_at: NOW.plus_days(1),
-            reason: "asked to".to_owned(),
-            merged_id: Some(LeadId::from_uuid(uuid(8))),
-        }],
-        merged_ids: vec![LeadId::from_uuid(uuid(8))],
-        former_ids: vec![LeadId::from_uuid(uuid(9))],
-        sale_counts: Vec::new(),
-        customer_rewards: Default::default(),
-        asked_for_new_at: None,
-        country_code: String::new(),
     }
 }
 

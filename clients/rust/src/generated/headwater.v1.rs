@@ -535,7 +535,8 @@ pub struct PayoutPolicy {
     pub net_days: i32,
     /// The largest payouts that need no approval, at most 50, each in another currency. A payout above the amount of its currency needs the
     /// approval of another key than the one that created it. If there are any amounts, a payout in a currency without one needs an approval
-    /// too. A change counts for payouts that are created after it.
+    /// too. Each payout is compared by itself. MarkPaid asks for no approval, because it records what was paid elsewhere. A change counts for
+    /// payouts that are created after it.
     #[prost(message, repeated, tag = "2")]
     pub approval_above: ::prost::alloc::vec::Vec<Money>,
 }
@@ -11437,7 +11438,7 @@ pub struct ConfirmPayoutsRequest {
     /// The ids of 1 to 1,000 payouts that are READY and were paid, each once, with 10,000 rewards at most. All of them are confirmed, or none.
     #[prost(string, repeated, tag = "2")]
     pub payout_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// The name of the transfer at the bank or the provider, up to 200 characters. Each of the payouts gets it. Optional.
+    /// The name of the transfer at the bank or the provider, up to 128 characters. Each of the payouts gets it. Optional.
     #[prost(string, tag = "3")]
     pub reference: ::prost::alloc::string::String,
     /// When the affiliates got the money. Not in the future. Default: now.
@@ -11541,7 +11542,7 @@ pub struct MarkPaidRequest {
     /// Optional.
     #[prost(message, optional, tag = "4")]
     pub amount: ::core::option::Option<Money>,
-    /// The name of the transfer at the bank or the provider, up to 200 characters. Optional.
+    /// The name of the transfer at the bank or the provider, up to 128 characters. Optional.
     #[prost(string, tag = "5")]
     pub reference: ::prost::alloc::string::String,
     /// Text about the payout for the merchant, up to 2,000 characters. Optional.

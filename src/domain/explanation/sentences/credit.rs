@@ -1,5 +1,6 @@
 //! Sentences about how a credit was priced.
 
+use super::rate::{percent, rate};
 use super::{kind, ladder, time};
 use crate::domain::commission::Commission;
 use crate::domain::conversion::{Conversion, WHOLE_SHARE_PPM};
@@ -179,22 +180,6 @@ const fn field(field: ConditionField) -> &'static str {
         ConditionField::AffiliateSaleCount => "number of the affiliate's earlier sales",
         ConditionField::AffiliateSalesAmount => "amount of the affiliate's earlier sales in minor units",
         ConditionField::OccurTime => "time",
-    }
-}
-
-/// A rate as 20 % or 5.00 USD.
-pub(super) fn rate(commission: Commission) -> String {
-    match commission {
-        Commission::PercentPpm(ppm) => percent(ppm),
-        Commission::Flat(flat) => flat.to_string(),
-    }
-}
-
-pub(super) fn percent(ppm: i32) -> String {
-    let decimals = format!("{:04}", ppm % 10_000);
-    match decimals.trim_end_matches('0') {
-        "" => format!("{} %", ppm / 10_000),
-        decimals => format!("{}.{decimals} %", ppm / 10_000),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Sentences about ladders.
 
-use super::credit::rate;
+use super::rate::rate;
 use crate::domain::brackets::{Bracket, Brackets};
 use crate::domain::commission::Commission;
 use crate::domain::explanation::LadderExplanation;

@@ -1,6 +1,7 @@
 //! A sentence about how a line of a sale was priced.
 
-use super::credit::{rate, unrounded};
+use super::credit::unrounded;
+use super::rate::rate;
 use crate::domain::commission::Commission;
 use crate::domain::explanation::LineExplanation;
 use crate::domain::money::Money;

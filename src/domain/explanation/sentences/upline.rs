@@ -1,6 +1,6 @@
 //! Sentences about the levels above a credited affiliate.
 
-use super::credit::percent;
+use super::rate::percent;
 use super::time;
 use crate::domain::conversion::Conversion;
 use crate::domain::explanation::UplineExplanation;
