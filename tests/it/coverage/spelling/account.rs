@@ -42,7 +42,7 @@ pub(super) fn spellings() -> Vec<Spelling> {
                     "update_mask": {"paths": ["time_zone", "email", "display_name", "email"]},
                 }),
             )],
-            &[],
+            &["account.payout_policy.approval_above"],
         ),
         spelling(
             "AccountService/CreateApiKey",
