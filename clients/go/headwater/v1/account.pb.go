@@ -254,7 +254,8 @@ type PayoutPolicy struct {
 	NetDays int32 `protobuf:"varint,1,opt,name=net_days,json=netDays,proto3" json:"net_days,omitempty"`
 	// The largest payouts that need no approval, at most 50, each in another currency. A payout above the amount of its currency needs the
 	// approval of another key than the one that created it. If there are any amounts, a payout in a currency without one needs an approval
-	// too. A change counts for payouts that are created after it.
+	// too. Each payout is compared by itself. MarkPaid asks for no approval, because it records what was paid elsewhere. A change counts for
+	// payouts that are created after it.
 	ApprovalAbove []*Money `protobuf:"bytes,2,rep,name=approval_above,json=approvalAbove,proto3" json:"approval_above,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -606,7 +606,7 @@ type ConfirmPayoutsRequest struct {
 	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// The ids of 1 to 1,000 payouts that are READY and were paid, each once, with 10,000 rewards at most. All of them are confirmed, or none.
 	PayoutIds []string `protobuf:"bytes,2,rep,name=payout_ids,json=payoutIds,proto3" json:"payout_ids,omitempty"`
-	// The name of the transfer at the bank or the provider, up to 200 characters. Each of the payouts gets it. Optional.
+	// The name of the transfer at the bank or the provider, up to 128 characters. Each of the payouts gets it. Optional.
 	Reference string `protobuf:"bytes,3,opt,name=reference,proto3" json:"reference,omitempty"`
 	// When the affiliates got the money. Not in the future. Default: now.
 	PaidTime      *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=paid_time,json=paidTime,proto3" json:"paid_time,omitempty"`
@@ -1059,7 +1059,7 @@ type MarkPaidRequest struct {
 	// The amount that was paid. If it is set, it must be what the rewards add up to, so that a refund that was told meanwhile is noticed.
 	// Optional.
 	Amount *Money `protobuf:"bytes,4,opt,name=amount,proto3" json:"amount,omitempty"`
-	// The name of the transfer at the bank or the provider, up to 200 characters. Optional.
+	// The name of the transfer at the bank or the provider, up to 128 characters. Optional.
 	Reference string `protobuf:"bytes,5,opt,name=reference,proto3" json:"reference,omitempty"`
 	// Text about the payout for the merchant, up to 2,000 characters. Optional.
 	Note string `protobuf:"bytes,6,opt,name=note,proto3" json:"note,omitempty"`

@@ -160,7 +160,8 @@ class PayoutPolicy(_message.Message):
     def approval_above(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Money]:
         """The largest payouts that need no approval, at most 50, each in another currency. A payout above the amount of its currency needs the
         approval of another key than the one that created it. If there are any amounts, a payout in a currency without one needs an approval
-        too. A change counts for payouts that are created after it.
+        too. Each payout is compared by itself. MarkPaid asks for no approval, because it records what was paid elsewhere. A change counts for
+        payouts that are created after it.
         """
 
     def __init__(

@@ -337,7 +337,7 @@ class ConfirmPayoutsRequest(_message.Message):
     id is unique per account and method. Optional, up to 128 characters, such as a UUID.
     """
     reference: _builtins.str
-    """The name of the transfer at the bank or the provider, up to 200 characters. Each of the payouts gets it. Optional."""
+    """The name of the transfer at the bank or the provider, up to 128 characters. Each of the payouts gets it. Optional."""
     @_builtins.property
     def payout_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The ids of 1 to 1,000 payouts that are READY and were paid, each once, with 10,000 rewards at most. All of them are confirmed, or none."""
@@ -585,7 +585,7 @@ class MarkPaidRequest(_message.Message):
     id is unique per account and method. Optional, up to 128 characters, such as a UUID.
     """
     reference: _builtins.str
-    """The name of the transfer at the bank or the provider, up to 200 characters. Optional."""
+    """The name of the transfer at the bank or the provider, up to 128 characters. Optional."""
     note: _builtins.str
     """Text about the payout for the merchant, up to 2,000 characters. Optional."""
     message: _builtins.str

@@ -154,7 +154,8 @@ export type PayoutPolicy = Message<"headwater.v1.PayoutPolicy"> & {
   /**
    * The largest payouts that need no approval, at most 50, each in another currency. A payout above the amount of its currency needs the
    * approval of another key than the one that created it. If there are any amounts, a payout in a currency without one needs an approval
-   * too. A change counts for payouts that are created after it.
+   * too. Each payout is compared by itself. MarkPaid asks for no approval, because it records what was paid elsewhere. A change counts for
+   * payouts that are created after it.
    *
    * @generated from field: repeated headwater.v1.Money approval_above = 2;
    */

@@ -330,7 +330,7 @@ export type ConfirmPayoutsRequest = Message<"headwater.v1.ConfirmPayoutsRequest"
   payoutIds: string[];
 
   /**
-   * The name of the transfer at the bank or the provider, up to 200 characters. Each of the payouts gets it. Optional.
+   * The name of the transfer at the bank or the provider, up to 128 characters. Each of the payouts gets it. Optional.
    *
    * @generated from field: string reference = 3;
    */
@@ -592,7 +592,7 @@ export type MarkPaidRequest = Message<"headwater.v1.MarkPaidRequest"> & {
   amount?: Money | undefined;
 
   /**
-   * The name of the transfer at the bank or the provider, up to 200 characters. Optional.
+   * The name of the transfer at the bank or the provider, up to 128 characters. Optional.
    *
    * @generated from field: string reference = 5;
    */
