@@ -41,7 +41,7 @@ use headwater::domain::id::{
     ItemId, LeadId, LinkId, MailId, OfferId, ProgramId, RewardId,
 };
 use headwater::domain::item::{Item, ItemState};
-use headwater::domain::lead::{Binding, Lead, LeadDetails, LeadState, ManualBinding, UnmatchedSale};
+use headwater::domain::lead::{Binding, Lead, LeadState, UnmatchedSale};
 use headwater::domain::ledger::{LedgerAccount, LedgerReason, Posting};
 use headwater::domain::link::{Link, LinkState};
 use headwater::domain::mail::{Letter, Mail};
