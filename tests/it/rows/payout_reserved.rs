@@ -350,11 +350,11 @@ db_test!(g16_many_rewards_are_paid_by_several_payouts_and_refunds_first, |databa
         ..Default::default()
     };
     shop.client.tracking.record_refund(request).await.unwrap();
-    // The refund and 999 of the others.
+    // The refund and 1,000 of the others.
     let payout = create(&mut shop.client, due_to(&shop.affiliate_id)).await.unwrap();
-    assert_eq!((payout.amount.clone(), payout.reward_count), (Some(usd(9_990 - 500)), 1_000));
+    assert_eq!((payout.amount.clone(), payout.reward_count), (Some(usd(10_000 - 500)), 1_001));
     let rest = create(&mut shop.client, due_to(&shop.affiliate_id)).await.unwrap();
-    assert_eq!((rest.amount.clone(), rest.reward_count), (Some(usd(110)), 11));
+    assert_eq!((rest.amount.clone(), rest.reward_count), (Some(usd(100)), 10));
     assert_eq!(owed_in_dollars(&mut shop.client).await, [0, 0, 0, 0, 9_600, 0, 0]);
     confirm(&mut shop.client, &[&payout.id, &rest.id]).await.unwrap();
     verify(&mut shop.client).await;

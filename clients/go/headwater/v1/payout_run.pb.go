@@ -642,7 +642,7 @@ type PayoutRunItem struct {
 	Verdict PayoutRunVerdict `protobuf:"varint,2,opt,name=verdict,proto3,enum=headwater.v1.PayoutRunVerdict" json:"verdict,omitempty"`
 	// The amount that is due, less what refunds took back. The amount of the payout if there is one. Zero or less: nothing is paid.
 	Amount *Money `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
-	// How many rewards add up to it, up to 1,000. The others wait for the next run.
+	// How many rewards add up to it: up to 1,000, and those that take back. The others wait for the next run.
 	RewardCount int64 `protobuf:"varint,4,opt,name=reward_count,json=rewardCount,proto3" json:"reward_count,omitempty"`
 	// Whether the payout would need an approval, see `PayoutPolicy.approval_above`.
 	NeedsApproval bool `protobuf:"varint,5,opt,name=needs_approval,json=needsApproval,proto3" json:"needs_approval,omitempty"`

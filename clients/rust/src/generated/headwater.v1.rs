@@ -13587,7 +13587,7 @@ pub struct PayoutRunItem {
     /// The amount that is due, less what refunds took back. The amount of the payout if there is one. Zero or less: nothing is paid.
     #[prost(message, optional, tag = "3")]
     pub amount: ::core::option::Option<Money>,
-    /// How many rewards add up to it, up to 1,000. The others wait for the next run.
+    /// How many rewards add up to it: up to 1,000, and those that take back. The others wait for the next run.
     #[prost(int64, tag = "4")]
     pub reward_count: i64,
     /// Whether the payout would need an approval, see `PayoutPolicy.approval_above`.

@@ -346,7 +346,7 @@ class PayoutRunItem(_message.Message):
     verdict: Global___PayoutRunVerdict.ValueType
     """Whether the run would pay, and if not, why."""
     reward_count: _builtins.int
-    """How many rewards add up to it, up to 1,000. The others wait for the next run."""
+    """How many rewards add up to it: up to 1,000, and those that take back. The others wait for the next run."""
     needs_approval: _builtins.bool
     """Whether the payout would need an approval, see `PayoutPolicy.approval_above`."""
     @_builtins.property

@@ -343,7 +343,7 @@ export type PayoutRunItem = Message<"headwater.v1.PayoutRunItem"> & {
   amount?: Money | undefined;
 
   /**
-   * How many rewards add up to it, up to 1,000. The others wait for the next run.
+   * How many rewards add up to it: up to 1,000, and those that take back. The others wait for the next run.
    *
    * @generated from field: int64 reward_count = 4;
    */
