@@ -47,12 +47,14 @@ const HISTORIES_MAX: u32 = 4_000;
 #[test]
 fn histories_get_far() {
     // The token that VerifyAccountEmail wants is in a mail alone. The others want chains of calls that hardly any random history has:
-    // ReleaseRewards a reward that a deactivation held, AcceptAgreement a program with an agreement and the number of its version, payouts
+    // ReleaseRewards a reward that a deactivation held, AcceptAgreement a program with an agreement and the number of its version,
+    // FulfillCustomerReward a promise of the terms and a purchase that earned it, payouts
     // approved rewards in cash of one affiliate, and the calls about submissions an open bounty and an active affiliate of its program.
     let rare = [
         "/VerifyAccountEmail",
         "/ReleaseRewards",
         "/AcceptAgreement",
+        "/FulfillCustomerReward",
         "/MarkPaid",
         "/CreatePayout",
         "/ApprovePayouts",
