@@ -266,7 +266,20 @@ impl Balance {
     /// # Errors
     /// [`Overflow`] when a sum does not fit into 64 bits.
     pub fn post(&mut self, posting: &Posting) -> Result<(), Overflow> {
-        for (account, amount) in [(posting.debit, -posting.amount_minor), (posting.credit, posting.amount_minor)] {
+        self.move_amount(posting.debit, posting.credit, posting.amount_minor)
+    }
+
+    /// Moves an amount from one account to the other, as a posting does.
+    ///
+    /// # Errors
+    /// [`Overflow`] when a sum does not fit into 64 bits.
+    pub fn move_amount(
+        &mut self,
+        debit: LedgerAccount,
+        credit: LedgerAccount,
+        amount_minor: i64,
+    ) -> Result<(), Overflow> {
+        for (account, amount) in [(debit, -amount_minor), (credit, amount_minor)] {
             let sum = match account {
                 LedgerAccount::AffiliatePending => &mut self.pending_minor,
                 LedgerAccount::AffiliatePayable => &mut self.owed_minor,
@@ -277,6 +290,20 @@ impl Balance {
             *sum = sum.checked_add(amount).ok_or(Overflow)?;
         }
         Ok(())
+    }
+
+    /// The sum of both, part by part.
+    ///
+    /// # Errors
+    /// [`Overflow`] when a sum does not fit into 64 bits.
+    pub fn plus(self, other: Self) -> Result<Self, Overflow> {
+        let add = |one: i64, other: i64| one.checked_add(other).ok_or(Overflow);
+        Ok(Self {
+            pending_minor: add(self.pending_minor, other.pending_minor)?,
+            owed_minor: add(self.owed_minor, other.owed_minor)?,
+            in_flight_minor: add(self.in_flight_minor, other.in_flight_minor)?,
+            paid_minor: add(self.paid_minor, other.paid_minor)?,
+        })
     }
 }
 
