@@ -13,7 +13,7 @@ use headwater::domain::conversion::Credit;
 use headwater::domain::id::AffiliateId;
 use headwater::domain::outcome::Outcome;
 use headwater::domain::refusal::Refusal;
-use headwater::domain::simulation::SimulatedConversion;
+use headwater::domain::simulation::{SimulatedEarning, SimulatedSubject};
 use headwater::domain::time::Time;
 use headwater::pb;
 use headwater::rpc::call::change::{Asking, Change};
@@ -27,8 +27,8 @@ use super::config;
 use super::rules::{Rules, START};
 use super::step::values;
 use history::{
-    AFFILIATES, Event, History, Item, MINUTE_MICROS, Owner, Traces, WINDOW_DAYS, What, caps, history,
-    history_with_ladders, ladder, name_of,
+    AFFILIATES, Event, Extras, History, Item, MINUTE_MICROS, Owner, Traces, WINDOW_DAYS, What, any_caps, any_ladder,
+    caps, extras, fitting, history, history_with_ladders, history_with_tallies, ladder, name_of,
 };
 
 /// The earnings from one sale.
@@ -44,6 +44,8 @@ struct Earned {
 struct Telling {
     caps: [Vec<pb::Cap>; 2],
     ladders: [Option<pb::Ladder>; 2],
+    extras: [Extras; 2],
+    has_lines: bool,
     new_customers_only: [bool; 2],
     rules: Rules,
     audit: Audit,
@@ -82,6 +84,8 @@ impl Telling {
         let mut telling = Self {
             caps: history.caps.clone(),
             ladders: history.ladders.clone(),
+            extras: history.extras.clone(),
+            has_lines: history.has_lines,
             new_customers_only: history.new_customers_only,
             rules: Rules::new(),
             audit: Audit::default(),
@@ -98,6 +102,9 @@ impl Telling {
                 precedence: precedence.map(i32::from).to_vec(),
                 caps: history.caps[place].clone(),
                 ladder: history.ladders[place].clone(),
+                rules: history.extras[place].rules.clone(),
+                threshold_bonuses: history.extras[place].threshold_bonuses.clone(),
+                upline_levels: history.extras[place].upline_levels.clone(),
                 new_customers_only: history.new_customers_only[place],
                 ..Default::default()
             };
@@ -118,6 +125,7 @@ impl Telling {
                 email: format!("{affiliate}@affiliates.example"),
                 program_id: telling.program_of(affiliate),
                 ref_id: ref_id(affiliate),
+                upline: (affiliate > 0).then(|| telling.selector(0)).flatten(),
                 coupon_code: if affiliate < 2 { code(affiliate) } else { String::new() },
                 ..Default::default()
             };
@@ -186,6 +194,9 @@ impl Telling {
                     reach,
                     caps: self.caps[program].clone(),
                     ladder: self.ladders[program].clone(),
+                    rules: self.extras[program].rules.clone(),
+                    threshold_bonuses: self.extras[program].threshold_bonuses.clone(),
+                    upline_levels: self.extras[program].upline_levels.clone(),
                     new_customers_only: self.new_customers_only[program],
                     ..Default::default()
                 };
@@ -256,6 +267,7 @@ impl Telling {
                     ref_id: ref_of(traces),
                     coupon_code: code_of(traces),
                     amount: Some(pb::Money { amount_minor: *amount, currency_code: "USD".to_owned() }),
+                    lines: if self.has_lines { lines(*amount) } else { Vec::new() },
                     occur_time,
                     ..Default::default()
                 };
@@ -270,6 +282,17 @@ impl Telling {
                     tid: tid(traces),
                     ref_id: ref_of(traces),
                     coupon_code: code_of(traces),
+                    occur_time,
+                    ..Default::default()
+                };
+                self.ask(&request)
+            }
+            Event::Correction { sale, fifths } => {
+                let request = pb::CorrectSaleRequest {
+                    event_id,
+                    sale_event_id: format!("event-{sale}"),
+                    amount: Some(pb::Money { amount_minor: *fifths, currency_code: "USD".to_owned() }),
+                    lines: if self.has_lines && *fifths % 2 == 0 { lines(*fifths) } else { Vec::new() },
                     occur_time,
                     ..Default::default()
                 };
@@ -312,6 +335,24 @@ impl Telling {
         earned
     }
 
+    /// What each affiliate earns from each event of any kind, from all clicks and from all threshold bonuses.
+    fn earned_of_all(&self) -> BTreeMap<String, BTreeMap<usize, i64>> {
+        let set = &self.rules.set;
+        let number_of = |id: AffiliateId| self.affiliates.iter().position(|(other, _)| *other == id).unwrap();
+        let mut earned: BTreeMap<String, BTreeMap<usize, i64>> = BTreeMap::new();
+        for reward in set.rewards.iter().filter(|reward| reward.reverses.is_none()) {
+            let subject = match reward.conversion_id {
+                Some(id) => set.conversion(self.rules.account_id, id).unwrap().event_id.clone(),
+                None if reward.click.is_some() => "clicks".to_owned(),
+                None => "bonuses".to_owned(),
+            };
+            let sums = earned.entry(subject).or_default();
+            *sums.entry(number_of(reward.affiliate_id)).or_default() +=
+                reward.value.amount_minor - reward.reversed_minor;
+        }
+        without_nothing(earned)
+    }
+
     /// What each affiliate would earn from each event under other terms of the first program.
     fn simulated(&mut self, terms: &pb::Terms) -> BTreeMap<String, BTreeMap<usize, i64>> {
         let first =
@@ -327,12 +368,24 @@ impl Telling {
         let rules = request.read(&asking).unwrap().0.rules;
         let simulated = self.rules.simulated(first, rules);
         let number_of = |id: AffiliateId| self.affiliates.iter().position(|(other, _)| *other == id).unwrap();
-        let event_id = |id| self.rules.set.conversion(self.rules.account_id, id).unwrap().event_id.clone();
-        let sums = |conversion: &SimulatedConversion| {
-            let earned = conversion.proposed.iter().filter(|(_, minor)| **minor != 0);
+        let event_id = |subject| match subject {
+            SimulatedSubject::Conversion(id) => {
+                self.rules.set.conversion(self.rules.account_id, id).unwrap().event_id.clone()
+            }
+            SimulatedSubject::Click(_) => "clicks".to_owned(),
+            SimulatedSubject::Bonuses(_) => "bonuses".to_owned(),
+        };
+        let sums = |earning: &SimulatedEarning| {
+            let earned = earning.proposed.iter().filter(|(_, minor)| **minor != 0);
             earned.map(|((affiliate_id, _), minor)| (number_of(*affiliate_id), *minor)).collect()
         };
-        simulated.iter().map(|conversion| (event_id(conversion.conversion_id), sums(conversion))).collect()
+        let mut all: BTreeMap<String, BTreeMap<usize, i64>> = BTreeMap::new();
+        for earning in &simulated {
+            let of_subject = all.entry(event_id(earning.subject)).or_default();
+            let more: BTreeMap<usize, i64> = sums(earning);
+            more.into_iter().for_each(|(affiliate, minor)| *of_subject.entry(affiliate).or_default() += minor);
+        }
+        all
     }
 
     /// The numbers of the affiliates whom each customer is bound to, with their shares.
@@ -345,6 +398,25 @@ impl Telling {
             .filter_map(|lead| Some((lead.external_id.clone()?, lead.credits().iter().map(credit).collect())))
             .collect()
     }
+}
+
+fn without_nothing(mut earned: BTreeMap<String, BTreeMap<usize, i64>>) -> BTreeMap<String, BTreeMap<usize, i64>> {
+    earned.values_mut().for_each(|sums| sums.retain(|_, sum| *sum != 0));
+    earned.retain(|_, sums| !sums.is_empty());
+    earned
+}
+
+/// Two lines of a sale of this amount, if it is not too small.
+fn lines(amount: i64) -> Vec<pb::SaleLine> {
+    let line = |line_id: &str, item_sku: &str, quantity, amount_minor| pb::SaleLine {
+        line_id: line_id.to_owned(),
+        item_sku: item_sku.to_owned(),
+        quantity,
+        amount: Some(pb::Money { amount_minor, currency_code: "USD".to_owned() }),
+        ..Default::default()
+    };
+    let part = amount / 3;
+    if part == 0 { Vec::new() } else { vec![line("one", "MUG", 2, part), line("two", "", 1, amount - part)] }
 }
 
 /// What each affiliate earns in all.
@@ -400,6 +472,16 @@ fn in_order(history: &History) -> (Telling, Vec<Option<Told>>) {
                 }
                 *rest -= part;
                 (*sale, *divisor) = (*sold, part);
+            }
+            Event::Correction { sale, fifths } => {
+                let chosen = *sale % left.len().max(1);
+                let Some((sold, (amount, rest))) = left.iter_mut().nth(chosen) else {
+                    taken.push(None);
+                    continue;
+                };
+                let right = (*amount * *fifths / 5).max(*amount - *rest);
+                (*amount, *rest) = (right, right - (*amount - *rest));
+                (*sale, *fifths) = (*sold, right);
             }
             Event::Click { .. } => {}
         }
@@ -485,6 +567,8 @@ fn late_with(
     queue.sort_unstable();
     let mut now = START.plus_days(1);
     let mut waiting: Vec<usize> = Vec::new();
+    // A correction may be told before its sale, or when too much was refunded.
+    let is_corrected = events.iter().flatten().any(|told| matches!(told.event, Event::Correction { .. }));
     for (slot, item) in history.items.iter().enumerate() {
         now = now.plus_micros(item.minutes_later * MINUTE_MICROS);
         telling.rules.now = now;
@@ -508,7 +592,7 @@ fn late_with(
                 continue;
             }
             telling.rules.now = telling.rules.now.plus_micros(1_000_000);
-            prop_assert!(telling.tell(place, told), "refused when told late: {:?}", told);
+            prop_assert!(telling.tell(place, told) || is_corrected, "refused when told late: {:?}", told);
             telling.audit.check(&telling.rules.set, telling.rules.account_id)?;
             if matches!(told.event, Event::Click { .. }) {
                 due.append(&mut waiting);
@@ -542,6 +626,8 @@ fn n6_nothing_is_kept_of_the_sign_up_of_a_customer_whom_a_sale_bound() {
         caps: [Vec::new(), Vec::new()],
         ladders: [None, None],
         new_customers_only: [false; 2],
+        extras: [Extras::default(), Extras::default()],
+        has_lines: false,
         items,
     };
     let terms = pb::Terms { commission: percent(100_000), attribution_window_days: Some(1), ..Default::default() };
@@ -609,6 +695,38 @@ proptest! {
             let replayed = replayed.earned().into_iter().filter(|(_, earned)| !earned.sums.is_empty());
             let replayed: BTreeMap<_, _> = replayed.map(|(event_id, earned)| (event_id, earned.sums)).collect();
             prop_assert_eq!(simulated, replayed, "{}: simulated, and replayed", name);
+        }
+    }
+
+    /// The same with terms of all kinds, in which events share tallies. The replay tells everything in the same order.
+    #[test]
+    fn n6_a_simulation_of_any_terms_is_a_replay_in_the_order_of_telling(
+        history in history_with_tallies(),
+        terms in other_terms(),
+        caps in any_caps(),
+        ladder in option::weighted(0.5, any_ladder()),
+        extras in extras(),
+    ) {
+        let Extras { rules, threshold_bonuses, upline_levels } = extras;
+        // The steps of a ladder are percentages.
+        let commission = if ladder.is_some() { percent(70_000) } else { terms.commission.clone() };
+        let caps = fitting(caps, ladder.as_ref());
+        let terms = pb::Terms { commission, caps, ladder, rules, threshold_bonuses, upline_levels, ..terms };
+        let (ordered, events) = in_order(&history);
+        let of_ordered = again(&history, &events, &terms);
+        let late = late(&history, &events)?;
+        let of_late = late_with(&history, &events, Some(&terms))?;
+        for (name, mut telling, replayed) in [("in order", ordered, of_ordered), ("late", late, of_late)] {
+            let (changed, other) = telling.rules.simulated_differences();
+            prop_assert!(changed.is_empty(), "{}: the terms in force change something: {:#?}", name, changed);
+            prop_assert!(other.is_empty(), "{}: judged again, other rewards: {:#?}", name, other);
+            let programs = &telling.rules.set.programs;
+            let is_first = programs.iter().any(|row| row.id.to_string() == telling.programs[0] && row.terms_version == 1);
+            if !is_first || telling.has_lost_sign_up {
+                continue;
+            }
+            let simulated = without_nothing(telling.simulated(&terms));
+            prop_assert_eq!(simulated, replayed.earned_of_all(), "{}: simulated, and replayed", name);
         }
     }
 

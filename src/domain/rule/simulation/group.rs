@@ -1,6 +1,6 @@
 //! The customers of a simulation with their events. Knows no terms.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::domain::conversion::{Conversion, ConversionKind, CustomerSale, OrderDetails};
@@ -8,6 +8,7 @@ use crate::domain::id::{ConversionId, LeadId};
 use crate::domain::lead::{Customer, Lead, LeadState};
 use crate::domain::refusal::Refusal;
 use crate::domain::rule::context::Context;
+use crate::domain::rule::replay::Changes;
 use crate::domain::rule::{customer, timeline};
 
 /// The events of a customer, in order.
@@ -21,8 +22,6 @@ pub(super) struct Group {
     /// The refunds and corrections of each sale, in the order in which they were told.
     pub(super) changes: Changes,
 }
-
-pub(super) type Changes = BTreeMap<ConversionId, Vec<Arc<Conversion>>>;
 
 impl Group {
     /// Adds the changes of events that have no lead, and puts those of each event in the order in which they were told.
