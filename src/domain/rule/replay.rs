@@ -112,19 +112,19 @@ enum Act {
     Changed(ConversionId),
 }
 
-/// The claims of turns, each once.
+/// The claims of turns, each once. The terms in force and the proposed ones may have different rows of the same version.
 #[derive(Default)]
 struct ClaimsMet {
-    places: BTreeMap<SmallVec<[(EnrollmentId, i32, i32); 1]>, usize>,
+    places: BTreeMap<(usize, SmallVec<[(EnrollmentId, i32, i32); 1]>), usize>,
     all: Vec<Claims>,
 }
 
 impl ClaimsMet {
-    fn place_of(&mut self, claims: Claims) -> usize {
+    fn place_of(&mut self, side: usize, claims: Claims) -> usize {
         let credits = claims.iter().map(|claim| &claim.credit);
         let key = credits.map(|credit| (credit.enrollment_id, credit.terms_version, credit.share_ppm)).collect();
         let Self { places, all } = self;
-        *places.entry(key).or_insert_with(|| {
+        *places.entry((side, key)).or_insert_with(|| {
             all.push(claims);
             all.len() - 1
         })
@@ -231,7 +231,7 @@ impl Replay {
                     let act = match act {
                         ActDraft::Changed(id) => Act::Changed(id),
                         ActDraft::Judged { claims, customer_sale, may_earn } => {
-                            Act::Judged { claims: self.claims.place_of(claims), customer_sale, may_earn }
+                            Act::Judged { claims: self.claims.place_of(side, claims), customer_sale, may_earn }
                         }
                     };
                     self.turns.push(Turn { at, rank, event, side, act });
@@ -345,6 +345,8 @@ impl Replay {
         act: impl FnOnce(&Self, &mut Context<'_>) -> Result<T, Refusal>,
     ) -> Result<T, Refusal> {
         let mut tallies = self.sides.get_mut(side).map(|side| std::mem::take(&mut side.tallies)).unwrap_or_default();
+        // Nothing that was changed before can be rolled back, neither in the set's own tallies nor in these.
+        set.begin();
         set.swap_tallies(&mut tallies);
         set.begin();
         if side > 0 {

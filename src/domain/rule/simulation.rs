@@ -5,6 +5,7 @@
 //! All events of a customer are judged twice, by the terms in force and by the proposed ones, so that the difference is that of the terms
 //! alone. A reward that a person denied earns nothing by either.
 
+mod as_of;
 mod earning;
 mod group;
 mod meeting;

@@ -61,8 +61,7 @@ pub(crate) fn simulated(
         }
     }
     simulated.extend(replay.finish());
-    let clicks = simulated.iter_mut().find(|each| matches!(each.subject, SimulatedSubject::Click(_)));
-    if let Some(click) = clicks {
+    if let Some(click) = simulated.iter_mut().find(|each| is_click_of_program(each)) {
         // What is recorded of clicks is known in all.
         click.recorded.clone_from(replay.recorded_of_clicks());
     }
@@ -88,12 +87,15 @@ pub(crate) fn differences(
         if is_denied {
             continue;
         }
-        let (clicks, others): (Vec<_>, Vec<_>) =
-            earnings.into_iter().partition(|each| matches!(each.subject, SimulatedSubject::Click(_)));
-        let clicks = clicks.into_iter().filter(|click| click.is_of_program && click.is_covered).collect();
+        let (clicks, mut others): (Vec<_>, Vec<_>) = earnings.into_iter().partition(is_click_of_program);
+        others.retain(|each| !matches!(each.subject, SimulatedSubject::Click(_)));
         other.extend(in_all(clicks).into_iter().chain(others).filter(|each| !is_as_recorded(each)));
     }
     (changed, other)
+}
+
+fn is_click_of_program(earning: &SimulatedEarning) -> bool {
+    matches!(earning.subject, SimulatedSubject::Click(_)) && earning.is_of_program && earning.is_covered
 }
 
 fn is_as_recorded(earning: &SimulatedEarning) -> bool {

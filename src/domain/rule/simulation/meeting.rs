@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::as_of;
 use super::group::Group;
 use super::verdicts::verdicts_on;
 use crate::domain::attribution::AttributionSource;
@@ -79,6 +80,7 @@ fn moments(group: &Group, last: &Verdicts, clicks: &[Arc<Click>]) -> Vec<(Told, 
     let by_hand = group.parts.iter().flat_map(|(lead, ..)| &lead.details.manual_bindings);
     others.extend(by_hand.map(|manual| (manual.made_at, ConversionId::from_uuid(AccountId::SERVER.uuid()))));
     let mut is_out_of_order = !others.is_empty();
+    others.extend(group.events().flat_map(|event| as_of::counted_again(group, event)));
     let mut latest = None;
     let mut is_credited = false;
     let mut moments = Vec::with_capacity(events.len() + others.len());
@@ -141,7 +143,8 @@ fn verdicts_until(
         lead
     };
     let of_part = |(lead, events, is_whole): &(Lead, Vec<Arc<Conversion>>, bool)| {
-        (known(lead), events.iter().filter(is_told).cloned().collect(), *is_whole)
+        let events = events.iter().filter(is_told).map(|event| as_of::at(group, event, until));
+        (known(lead), events.collect(), *is_whole)
     };
     let so_far = Group {
         lead: group.lead.as_ref().map(known),

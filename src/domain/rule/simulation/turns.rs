@@ -30,7 +30,8 @@ pub(super) fn turns(group: &Group, event: &Conversion, meetings: Option<Vec<Meet
         TurnDraft { at: told(event), rank, act: ActDraft::Changed(change.id) }
     }));
     turns.extend(later.into_iter().map(|change| {
-        let rank = (event.occurred_at, event.id, 0);
+        // What it makes of the numbers of other sales follows.
+        let rank = (Time::from_micros(i64::MIN), event.id, 0);
         TurnDraft { at: told(change), rank, act: ActDraft::Changed(change.id) }
     }));
     turns

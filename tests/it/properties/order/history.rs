@@ -118,6 +118,8 @@ pub(super) struct History {
     pub(super) extras: [Extras; 2],
     /// Whether sales have lines.
     pub(super) has_lines: bool,
+    /// Whether the books are checked after each event that is told late. The audit knows no threshold bonuses.
+    pub(super) is_audited: bool,
     pub(super) items: Vec<Item>,
 }
 
@@ -217,6 +219,7 @@ pub(super) fn history() -> impl Strategy<Value = History> {
             new_customers_only: new_customers_only.into(),
             extras: [Extras::default(), Extras::default()],
             has_lines: false,
+            is_audited: true,
             items,
         },
     )
@@ -370,6 +373,7 @@ pub(super) fn history_with_tallies() -> impl Strategy<Value = History> {
             ladders: [one.1, other.1],
             extras: [one.2, other.2],
             has_lines,
+            is_audited: false,
             items,
             ..history
         }
