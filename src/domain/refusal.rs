@@ -91,8 +91,8 @@ text_enum! {
         ThresholdBonusCurrency = "threshold_bonus_currency",
         /// The start of a new version of the terms.
         TermsStartTime = "terms_start_time",
-        /// The ladder of the terms.
-        TermsLadder = "terms.ladder",
+        /// The terms.
+        Terms = "terms",
         /// The end of a new version of the terms.
         TermsEndTime = "terms_end_time",
         /// The version of the terms that is withdrawn.

@@ -360,6 +360,8 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     let rest = SaleLine { amount_minor: 500, ..SaleLine::default() };
     let lines = OrderDetails { lines: vec![rows::lines::sale_line(), rest], ..OrderDetails::default() };
     golden.holds("conversion_order_details.v1.with_lines", &lines);
+    let corrected = OrderDetails { lines_before: vec![rows::lines::sale_line()], ..OrderDetails::default() };
+    golden.holds("conversion_order_details.v1.with_lines_before", &corrected);
     let lines = Calculation { lines: vec![rows::lines::reward_line()], ..rows::calculation() };
     golden.holds("reward_calculation.v1.with_lines", &lines);
     let split = Split { shares_ppm: vec![333_334, 333_333, 333_333], place: 1 };

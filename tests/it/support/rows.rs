@@ -494,6 +494,7 @@ pub(crate) fn order_details() -> OrderDetails {
         laddered: Vec::new(),
         tallied: Vec::new(),
         lines: Vec::new(),
+        lines_before: Vec::new(),
         collections: Vec::new(),
         country_code: String::new(),
         noted: Vec::new(),
