@@ -5,6 +5,7 @@ mod health;
 mod listener;
 mod private;
 mod reload;
+mod secrets_key;
 mod signals;
 mod tls;
 
@@ -43,6 +44,7 @@ use crate::transport::serve::{ConnectionLimits, Transport};
 use health::{Following, Health};
 use listener::Bound;
 pub use reload::Reloads;
+pub use secrets_key::SecretsKeyProblem;
 pub use signals::StopSignals;
 
 /// The minimum time that the writer and the database get to close on a stop, even when the connections have used up the time
@@ -83,6 +85,9 @@ pub enum ServerError {
         /// The cause.
         problem: String,
     },
+    /// The keys that seal payout details cannot be used.
+    #[error(transparent)]
+    SecretsKey(#[from] SecretsKeyProblem),
     /// The server cannot listen on the address.
     #[error("{place}: cannot listen on {address}: {source}")]
     Listen {
@@ -176,7 +181,9 @@ impl Server {
         let service_names = service_names()?;
 
         let post = post(settings)?;
+        let secrets = secrets_key::read(settings)?;
         let store = Arc::new(open_store(settings).await?);
+        let secrets = Arc::new(secrets_key::of_database(settings, &store, secrets).await?);
         let options = app_options(settings, &store, post).await?;
         let (app, writer) =
             App::start(Arc::clone(&store), Arc::clone(&clock), &options).map_err(ServerError::Writer)?;
@@ -193,6 +200,7 @@ impl Server {
             registered_by(settings.registration.registration),
             settings.limits.request_timeout(),
             settings.limits.message_bytes_max,
+            Arc::clone(&secrets),
         );
         services.add_to(&mut routes);
         let layers = ServiceBuilder::new()
