@@ -38,9 +38,11 @@ pub(crate) fn affiliates_of(event: &pb::Event) -> Vec<&str> {
         Some(Subject::Link(row)) => vec![&row.affiliate_id],
         Some(Subject::Coupon(row)) => vec![&row.affiliate_id],
         Some(Subject::Payout(row)) => vec![&row.affiliate_id],
+        Some(Subject::PayoutMethod(row)) => vec![&row.affiliate_id],
         Some(Subject::Submission(row)) => vec![&row.affiliate_id],
         Some(
             Subject::Program(_)
+            | Subject::PayoutConnection(_)
             | Subject::AffiliateGroup(_)
             | Subject::Item(_)
             | Subject::Offer(_)
