@@ -1,0 +1,7 @@
+//! The listener for HTTP, and callbacks of payout providers on it.
+
+mod attacks;
+mod desk;
+mod genuine;
+mod listener;
+mod plain;

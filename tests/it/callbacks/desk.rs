@@ -1,0 +1,442 @@
+//! The fakes, a listener for callbacks in this process that knows one account, and a recorder of callbacks. Wake-ups are counted.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use futures::future::BoxFuture;
+use headwater::clock::ManualClock;
+use headwater::domain::id::AccountId;
+use headwater::domain::time::Time;
+use headwater::http::callback::{CallbackSecret, CallbackSecrets, Callbacks, NoSecret, WiseKeys};
+use headwater::http::certificate::{Certificates, Fetcher, NoCertificate};
+use headwater::http::nudge::{NotWoken, Nudges, Waker};
+use headwater::inbound::callback::CallbackProvider;
+use headwater::inbound::callback::paypal::Roots;
+use headwater::inbound::callback::wise::WiseKey;
+use headwater::outbound::client::{BaseAddress, Call, Client, ClientLimits};
+use headwater::transport::connections::Connections;
+use headwater::transport::lane::Lane;
+use headwater::transport::serve::{ConnectionLimits, Transport, Version};
+use http::header::{AUTHORIZATION, HeaderValue};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+pub(super) const STRIPE_KEY: &str = "sk_test_shop";
+pub(super) const WISE_TOKEN: &str = "token-1";
+
+/// Longer than a callback takes.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A callback as it was sent.
+#[derive(Debug, Clone)]
+pub(super) struct Recorded {
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) body: Vec<u8>,
+}
+
+impl Recorded {
+    /// With another value of a header. An empty one takes it out.
+    pub(super) fn with(&self, name: &str, value: &str) -> Self {
+        let mut changed = self.clone();
+        changed.headers.retain(|(known, _)| known != name);
+        if !value.is_empty() {
+            changed.headers.push((name.to_owned(), value.to_owned()));
+        }
+        changed
+    }
+
+    pub(super) fn header(&self, name: &str) -> &str {
+        &self.headers.iter().find(|(known, _)| known == name).unwrap().1
+    }
+
+    /// The request to an address.
+    pub(super) fn to(&self, path: &str) -> Vec<u8> {
+        let skipped = ["host", "content-length", "connection"];
+        let headers: Vec<(&str, &str)> = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let headers: Vec<_> = headers.into_iter().filter(|(name, _)| !skipped.contains(name)).collect();
+        super::plain::post(path, &headers, &self.body)
+    }
+}
+
+/// The secrets of the accounts, and how often they were asked for.
+#[derive(Default)]
+pub(super) struct Secrets {
+    known: Mutex<HashMap<(AccountId, &'static str), CallbackSecret>>,
+    pub(super) asked: Mutex<usize>,
+    pub(super) is_away: Mutex<bool>,
+}
+
+impl CallbackSecrets for Secrets {
+    fn secret(
+        &self,
+        account_id: AccountId,
+        provider: CallbackProvider,
+    ) -> BoxFuture<'_, Result<Option<CallbackSecret>, NoSecret>> {
+        *self.asked.lock().unwrap() += 1;
+        let known = self.known.lock().unwrap().get(&(account_id, provider.name())).cloned();
+        let is_away = *self.is_away.lock().unwrap();
+        Box::pin(async move { if is_away { Err(NoSecret("the database is away".to_owned())) } else { Ok(known) } })
+    }
+}
+
+#[derive(Default)]
+struct Woken(Mutex<Vec<(AccountId, CallbackProvider)>>);
+
+impl Waker for Woken {
+    fn wake(&self, account_id: AccountId, provider: CallbackProvider) -> BoxFuture<'_, Result<(), NotWoken>> {
+        self.0.lock().unwrap().push((account_id, provider));
+        Box::pin(async { Ok(()) })
+    }
+}
+
+/// Fetches the fake's certificates, and counts the fetches.
+struct FakeCertificates {
+    client: Client,
+    texts: Vec<String>,
+    fetches: Arc<Mutex<usize>>,
+}
+
+impl Fetcher for FakeCertificates {
+    fn addresses(&self) -> &[String] {
+        &self.texts
+    }
+
+    fn fetch<'a>(&'a self, address: usize, id: &'a str) -> BoxFuture<'a, Result<bytes::Bytes, NoCertificate>> {
+        *self.fetches.lock().unwrap() += 1;
+        Box::pin(async move {
+            let address = BaseAddress::parse(&self.texts[address]).unwrap();
+            let answer = self.client.send(&address, Call::new(http::Method::GET, &[id])).await;
+            let answer = answer.map_err(|_| NoCertificate::Later)?;
+            if answer.status.is_success() { Ok(answer.body) } else { Err(NoCertificate::Absent) }
+        })
+    }
+}
+
+/// See the head of the file.
+pub(super) struct Desk {
+    fakes: fake_providers::Running,
+    http: Client,
+    pub(super) address: String,
+    pub(super) account_id: AccountId,
+    pub(super) clock: ManualClock,
+    pub(super) secrets: Arc<Secrets>,
+    pub(super) fetches: Arc<Mutex<usize>>,
+    woken: Arc<Woken>,
+    recorder: String,
+    recorded: mpsc::UnboundedReceiver<Recorded>,
+    paypal_token: String,
+    wise_profile: i64,
+}
+
+impl Desk {
+    pub(super) async fn start() -> Self {
+        let fakes = fake_providers::start(fake_providers::Settings::standing()).await.unwrap();
+        let http = Client::new(ClientLimits::default()).unwrap();
+        let (recorder, recorded) = recorder().await;
+        let mut desk = Self {
+            fakes,
+            http,
+            address: String::new(),
+            account_id: AccountId::from_uuid(Uuid::from_u128(7)),
+            clock: ManualClock::new(Time::from_micros(0)),
+            secrets: Arc::default(),
+            fetches: Arc::default(),
+            woken: Arc::default(),
+            recorder,
+            recorded,
+            paypal_token: String::new(),
+            wise_profile: 0,
+        };
+        desk.read_clock().await;
+        desk.address = desk.listen().await;
+        let basic = format!("Basic {}", BASE64_STANDARD.encode("shop:secret"));
+        let token = desk.call("POST", "paypal/v1/oauth2/token", "grant_type=client_credentials", &basic).await;
+        desk.paypal_token = token["access_token"].as_str().unwrap().to_owned();
+        let profiles = desk.call("GET", "wise/v2/profiles", "", &format!("Bearer {WISE_TOKEN}")).await;
+        desk.wise_profile = profiles[1]["id"].as_i64().unwrap();
+        desk
+    }
+
+    /// Serves callbacks, with the fakes' root and key.
+    async fn listen(&self) -> String {
+        let root = self.text("fake/paypal/root.pem").await;
+        let roots: Vec<_> = CertificateDer::pem_slice_iter(root.as_bytes()).map(Result::unwrap).collect();
+        let key = WiseKey::from_pem(self.text("fake/wise/public-key.pem").await.as_bytes()).unwrap();
+        let fetcher = FakeCertificates {
+            client: self.http.clone(),
+            texts: vec![format!("{}/v1/notifications/certs", self.fakes.url("paypal"))],
+            fetches: Arc::clone(&self.fetches),
+        };
+        let draining = CancellationToken::new();
+        let callbacks = Callbacks::new(
+            Arc::clone(&self.secrets) as Arc<dyn CallbackSecrets>,
+            Nudges::new(Arc::clone(&self.woken) as Arc<dyn Waker>, draining.clone()),
+            Certificates::new(Box::new(fetcher), Roots::new(&roots)),
+            WiseKeys { live: WiseKey::live().unwrap(), sandbox: key },
+            Arc::new(self.clock.clone()),
+            &[],
+        );
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let transport = Transport {
+            version: Version::Http1,
+            service: headwater::http::routes(watch::Sender::new(true).subscribe(), callbacks),
+            tls: None,
+            connections: Connections::new(100, 100),
+            limits: limits(),
+            draining,
+        };
+        tokio::spawn(transport.serve(vec![listener], CancellationToken::new()));
+        address
+    }
+
+    /// The path of this account's callbacks.
+    pub(super) fn path(&self, provider: CallbackProvider) -> String {
+        format!("/callbacks/{}/{}", provider.name(), self.account_id)
+    }
+
+    /// Gives the account a connection to a provider whose callbacks go to the recorder.
+    pub(super) async fn connect_to_recorder(&self, provider: CallbackProvider) {
+        let url = self.recorder.clone();
+        self.connect(provider, &url).await;
+    }
+
+    /// The same with callbacks that go to the listener.
+    pub(super) async fn connect_to_listener(&self, provider: CallbackProvider) {
+        let url = format!("http://{}{}", self.address, self.path(provider));
+        self.connect(provider, &url).await;
+    }
+
+    async fn connect(&self, provider: CallbackProvider, url: &str) {
+        let secret = match provider {
+            CallbackProvider::PayPal => CallbackSecret::PayPal { webhook_id: self.paypal_webhook(url).await },
+            CallbackProvider::Stripe => {
+                let body = format!("url={}&enabled_events[]=*", url.replace(':', "%3A").replace('/', "%2F"));
+                let bearer = format!("Bearer {STRIPE_KEY}");
+                let endpoint = self.call("POST", "stripe/v1/webhook_endpoints", &body, &bearer).await;
+                CallbackSecret::Stripe { signing_secrets: vec![endpoint["secret"].as_str().unwrap().into()] }
+            }
+            CallbackProvider::Wise => {
+                self.wise_subscription(self.wise_profile, url).await;
+                CallbackSecret::Wise { profile_id: self.wise_profile, is_test: true }
+            }
+        };
+        self.know(self.account_id, provider, secret);
+    }
+
+    /// Makes a secret known.
+    pub(super) fn know(&self, account_id: AccountId, provider: CallbackProvider, secret: CallbackSecret) {
+        self.secrets.known.lock().unwrap().insert((account_id, provider.name()), secret);
+    }
+
+    pub(super) async fn paypal_webhook(&self, url: &str) -> String {
+        let body = json!({"url": url, "event_types": [{"name": "*"}]}).to_string();
+        let bearer = format!("Bearer {}", self.paypal_token);
+        let webhook = self.call("POST", "paypal/v1/notifications/webhooks", &body, &bearer).await;
+        webhook["id"].as_str().unwrap().to_owned()
+    }
+
+    async fn wise_subscription(&self, profile: i64, url: &str) {
+        let delivery = json!({"version": "2.0.0", "url": url});
+        let body = json!({"name": "payouts", "trigger_on": "balances#update", "delivery": delivery}).to_string();
+        let path = format!("wise/v3/profiles/{profile}/subscriptions");
+        self.call("POST", &path, &body, &format!("Bearer {WISE_TOKEN}")).await;
+    }
+
+    /// Another profile of the same user at Wise, whose callbacks go to the recorder too.
+    pub(super) async fn other_wise_profile(&self) -> i64 {
+        let profiles = self.call("GET", "wise/v2/profiles", "", &format!("Bearer {WISE_TOKEN}")).await;
+        let other = profiles[0]["id"].as_i64().unwrap();
+        self.wise_subscription(other, &self.recorder).await;
+        other
+    }
+
+    /// Lets the provider send a callback.
+    pub(super) async fn cause(&mut self, provider: CallbackProvider, number: i64) {
+        match provider {
+            CallbackProvider::PayPal => self.cause_paypal(number).await,
+            CallbackProvider::Stripe => {
+                let body = json!({"account": STRIPE_KEY, "currency": "USD", "amount_minor": 1_000 * number});
+                self.post("stripe/balance", body).await;
+            }
+            CallbackProvider::Wise => self.cause_wise(self.wise_profile, number).await,
+        }
+    }
+
+    pub(super) async fn cause_wise(&self, profile: i64, number: i64) {
+        let body = json!({"profile": profile, "currency": "EUR", "amount_minor": 1_000 * number});
+        self.post("wise/balance", body).await;
+    }
+
+    /// A payment that is made, and time until PayPal has made it.
+    async fn cause_paypal(&mut self, number: i64) {
+        self.post("paypal/balance", json!({"account": "shop", "currency": "USD", "amount_minor": 100_000})).await;
+        let amount = json!({"currency": "USD", "value": "1.00"});
+        let item = json!({"recipient_type": "EMAIL", "receiver": "ann@example.com", "amount": amount});
+        let header = json!({"sender_batch_id": format!("batch-{number}")});
+        let body = json!({"sender_batch_header": header, "items": [item]}).to_string();
+        self.call("POST", "paypal/v1/payments/payouts", &body, &format!("Bearer {}", self.paypal_token)).await;
+        self.pass(40).await;
+    }
+
+    /// Lets time pass, at the providers and here.
+    pub(super) async fn pass(&mut self, seconds: i64) {
+        self.post("clock", json!({"advance_seconds": seconds})).await;
+        self.read_clock().await;
+    }
+
+    async fn read_clock(&self) {
+        let now: jiff::Timestamp = self.get("clock").await["now"].as_str().unwrap().parse().unwrap();
+        self.clock.set(Time::from_micros(now.as_microsecond()));
+    }
+
+    /// The next callback that came to the recorder.
+    pub(super) async fn recorded(&mut self) -> Recorded {
+        tokio::time::timeout(PATIENCE, self.recorded.recv()).await.unwrap().unwrap()
+    }
+
+    /// Causes a callback and takes it from the recorder.
+    pub(super) async fn sample(&mut self, provider: CallbackProvider, number: i64) -> Recorded {
+        self.cause(provider, number).await;
+        let first = self.recorded().await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        while self.recorded.try_recv().is_ok() {}
+        first
+    }
+
+    /// How often this account's payouts at the provider were woken.
+    pub(super) fn wakes(&self, provider: CallbackProvider) -> usize {
+        let woken = self.woken.0.lock().unwrap();
+        woken.iter().filter(|target| **target == (self.account_id, provider)).count()
+    }
+
+    /// How often any payouts were woken.
+    pub(super) fn all_wakes(&self) -> usize {
+        self.woken.0.lock().unwrap().len()
+    }
+
+    /// Waits until the payouts were woken so often.
+    pub(super) async fn wait_for_wakes(&self, provider: CallbackProvider, count: usize) {
+        let woken = async {
+            while self.wakes(provider) < count {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, woken).await.unwrap_or_else(|_| panic!("{}", self.wakes(provider)));
+    }
+
+    /// The answers that the provider's callbacks got, once there are this many.
+    pub(super) async fn answers(&self, count: usize) -> Vec<(String, i64)> {
+        let told = async {
+            loop {
+                let log = self.get("webhooks").await;
+                let tries = log["tries"].as_array().unwrap();
+                if tries.len() >= count {
+                    let row = |row: &Value| {
+                        (row["event_type"].as_str().unwrap().to_owned(), row["status"].as_i64().unwrap_or(0))
+                    };
+                    return tries.iter().map(row).collect();
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, told).await.unwrap()
+    }
+
+    /// Sends a callback to a path of the listener, and returns the status.
+    pub(super) async fn deliver(&self, callback: &Recorded, path: &str) -> u16 {
+        super::plain::send(&self.address, &callback.to(path)).await.status.as_u16()
+    }
+
+    /// Calls the control.
+    pub(super) async fn post(&self, path: &str, body: Value) -> Value {
+        self.call("POST", &format!("fake/{path}"), &body.to_string(), "").await
+    }
+
+    async fn get(&self, path: &str) -> Value {
+        self.call("GET", &format!("fake/{path}"), "", "").await
+    }
+
+    async fn call(&self, method: &str, path: &str, body: &str, authorization: &str) -> Value {
+        serde_json::from_str(&self.send(method, path, body, authorization).await).unwrap_or(Value::Null)
+    }
+
+    pub(super) async fn text(&self, path: &str) -> String {
+        self.send("GET", path, "", "").await
+    }
+
+    async fn send(&self, method: &str, path: &str, body: &str, authorization: &str) -> String {
+        let address = BaseAddress::parse(&format!("http://{}", self.fakes.address())).unwrap();
+        let segments: Vec<&str> = path.split('/').collect();
+        let call = Call::new(method.parse().unwrap(), &segments);
+        let call = call.secret(AUTHORIZATION, HeaderValue::from_str(authorization).unwrap());
+        let content_type = if body.starts_with('{') { "application/json" } else { "application/x-www-form-urlencoded" };
+        let answer = self.http.send(&address, call.body(content_type, body.to_owned())).await.unwrap();
+        let text = String::from_utf8_lossy(&answer.body).into_owned();
+        assert!(answer.status.is_success(), "{method} {path}: {} {text}", answer.status);
+        text
+    }
+}
+
+fn limits() -> ConnectionLimits {
+    let second = Duration::from_secs(1);
+    ConnectionLimits {
+        streams_max: 1,
+        keepalive_interval: 20 * second,
+        keepalive_timeout: 10 * second,
+        age: 3_600 * second,
+        handshake: 10 * second,
+        first_request: 30 * second,
+        stall: 30 * second,
+        lane: Lane::of_this_machine(),
+    }
+}
+
+/// A server that takes callbacks and passes them on. Returns its URL.
+async fn recorder() -> (String, mpsc::UnboundedReceiver<Recorded>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let (sender, recorded) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok((mut connection, _)) = listener.accept().await {
+            let mut bytes = Vec::new();
+            let callback = loop {
+                let mut part = [0; 16 * 1024];
+                let length = connection.read(&mut part).await.unwrap_or(0);
+                bytes.extend_from_slice(&part[..length]);
+                if let Some(callback) = parse(&bytes) {
+                    break callback;
+                }
+                assert!(length > 0, "half a callback");
+            };
+            let _ = connection.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await;
+            if sender.send(callback).is_err() {
+                return;
+            }
+        }
+    });
+    (url, recorded)
+}
+
+fn parse(bytes: &[u8]) -> Option<Recorded> {
+    let end = bytes.windows(4).position(|part| part == b"\r\n\r\n")?;
+    let head = std::str::from_utf8(&bytes[..end]).unwrap();
+    let headers: Vec<(String, String)> = head
+        .lines()
+        .skip(1)
+        .map(|line| line.split_once(':').unwrap())
+        .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
+        .collect();
+    let length = headers.iter().find(|(name, _)| name == "content-length").map_or(0, |(_, value)| value.parse().unwrap());
+    let body = bytes.get(end + 4..end + 4 + length)?.to_vec();
+    Some(Recorded { headers, body })
+}
