@@ -202,7 +202,7 @@ impl Server {
             settings.limits.request_timeout(),
             settings.limits.message_bytes_max,
         );
-        services.add_to(&mut routes);
+        services.with_callbacks(http.is_some()).add_to(&mut routes);
         let layers = ServiceBuilder::new()
             .layer(AuthLayer::new(
                 authenticator,

@@ -4,7 +4,7 @@ use futures::future::BoxFuture;
 
 use crate::domain::id::AccountId;
 use crate::http::callback::{CallbackSecret, CallbackSecrets, NoSecret};
-use crate::http::nudge::{NotWoken, Waker};
+use crate::http::nudge::{NotWoken, Wake, Waker};
 use crate::inbound::callback::CallbackProvider;
 
 /// The accounts' connections to providers.
@@ -24,7 +24,12 @@ impl CallbackSecrets for Connections {
 pub(super) struct Wakes;
 
 impl Waker for Wakes {
-    fn wake(&self, _account_id: AccountId, _provider: CallbackProvider) -> BoxFuture<'_, Result<(), NotWoken>> {
+    fn wake(
+        &self,
+        _account_id: AccountId,
+        _provider: CallbackProvider,
+        _wake: Wake,
+    ) -> BoxFuture<'_, Result<(), NotWoken>> {
         Box::pin(async { Ok(()) })
     }
 }

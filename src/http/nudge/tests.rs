@@ -6,14 +6,14 @@ use super::*;
 
 /// Counts wake-ups, and fails so many times first.
 #[derive(Default)]
-struct Counted(Mutex<(u32, Vec<(AccountId, CallbackProvider)>)>);
+struct Counted(Mutex<(u32, Vec<Wake>)>);
 
 impl Waker for Counted {
-    fn wake(&self, account_id: AccountId, provider: CallbackProvider) -> BoxFuture<'_, Result<(), NotWoken>> {
+    fn wake(&self, _: AccountId, _: CallbackProvider, wake: Wake) -> BoxFuture<'_, Result<(), NotWoken>> {
         let mut state = self.0.lock().unwrap();
         let result = match state.0 {
             0 => {
-                state.1.push((account_id, provider));
+                state.1.push(wake);
                 Ok(())
             }
             _ => {
@@ -29,6 +29,11 @@ impl Counted {
     fn count(&self) -> usize {
         self.0.lock().unwrap().1.len()
     }
+
+    /// The wake-ups since the last time.
+    fn taken(&self) -> Vec<Wake> {
+        std::mem::take(&mut self.0.lock().unwrap().1)
+    }
 }
 
 fn set_up(failures: u32) -> (Arc<Counted>, Nudges) {
@@ -41,7 +46,20 @@ fn account(number: u128) -> AccountId {
 }
 
 fn callback(number: u32) -> Genuine {
-    Genuine { delivery_id: DeliveryId::for_test(number), is_about_payouts: true }
+    with(number, News::SomePayment)
+}
+
+fn with(number: u32, news: News) -> Genuine {
+    Genuine { delivery_id: DeliveryId::for_test(number), news }
+}
+
+/// A callback that names the payout with this number.
+fn named(number: u32) -> Genuine {
+    with(number, News::Payment(format!("{}-a2", payout(number))))
+}
+
+fn payout(number: u32) -> PayoutId {
+    PayoutId::from_uuid(Uuid::from_u128(number.into()))
 }
 
 /// Lets time pass in small steps, so that each task runs when its time has come.
@@ -58,7 +76,8 @@ async fn repeats_and_other_events_wake_nothing() {
         nudges.take(account(1), CallbackProvider::Stripe, callback(1));
         pass(30).await;
     }
-    nudges.take(account(1), CallbackProvider::Stripe, Genuine { is_about_payouts: false, ..callback(2) });
+    nudges.take(account(1), CallbackProvider::Stripe, with(2, News::Other));
+    nudges.take(account(1), CallbackProvider::Stripe, with(3, News::Payment("somebody else's".to_owned())));
     pass(30).await;
     assert_eq!(waker.count(), 1);
 }
@@ -107,5 +126,29 @@ async fn a_wake_up_that_fails_is_tried_again_for_a_while() {
     nudges.take(account(1), CallbackProvider::Wise, callback(1));
     pass(1_000).await;
     assert_eq!((waker.count(), waker.0.lock().unwrap().0), (0, 1_000 - 6));
-    assert!(nudges.0.recent().is_empty());
+    assert!(nudges.0.told().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_callback_wakes_what_it_names() {
+    let (waker, nudges) = set_up(0);
+    let take = |genuine| nudges.take(account(1), CallbackProvider::Stripe, genuine);
+    take(named(1));
+    pass(1).await;
+    assert_eq!(waker.taken(), [Wake::One(payout(1))]);
+    take(with(10, News::Payment(payout(2).to_string())));
+    take(named(3));
+    take(with(11, News::Funds));
+    take(callback(12));
+    pass(5).await;
+    assert_eq!(waker.taken(), [Wake::One(payout(2)), Wake::One(payout(3)), Wake::Funded]);
+    pass(60).await;
+    // One by one as long as they are few.
+    take(callback(20));
+    pass(1).await;
+    assert_eq!(waker.taken(), [Wake::Open]);
+    (1_000..1_600).for_each(|number| take(named(number)));
+    pass(5).await;
+    let woken = waker.taken();
+    assert_eq!((woken.len(), woken.last()), (501, Some(&Wake::Open)));
 }

@@ -1,6 +1,6 @@
 //! Callbacks of payout providers: whether the provider has sent one, and whether it is about payouts. A genuine callback says only that
-//! it is worth to look: nothing else of its content is used, because callbacks come late, twice and out of order, and because PayPal's
-//! signature holds no more of the body than a CRC-32.
+//! it is worth to look, and at what: nothing else of its content is used, because callbacks come late, twice and out of order, and because
+//! PayPal's signature holds no more of the body than a CRC-32.
 
 pub mod paypal;
 pub mod stripe;
@@ -9,6 +9,7 @@ pub mod wise;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use http::HeaderMap;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 /// Who sends callbacks.
@@ -51,13 +52,26 @@ impl DeliveryId {
     }
 }
 
+/// What a callback says is worth a look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum News {
+    /// The payment that has this key of ours.
+    Payment(String),
+    /// Some payment.
+    SomePayment,
+    /// There may be more money for payouts.
+    Funds,
+    /// Nothing of payouts.
+    Other,
+}
+
 /// A callback that the provider has sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct Genuine {
     /// By which a repeat is recognised.
     pub delivery_id: DeliveryId,
-    /// Whether it is about payouts or the money for them.
-    pub is_about_payouts: bool,
+    pub news: News,
 }
 
 /// Why a callback is not taken. The sender learns nothing of it, and the log has no more than the text.
@@ -95,4 +109,14 @@ fn only<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<&'a str, Forge
 /// The same, in base64.
 fn only_base64(headers: &HeaderMap, name: &'static str) -> Result<Vec<u8>, Forgery> {
     BASE64_STANDARD.decode(only(headers, name)?).map_err(|_| Forgery::Header(name))
+}
+
+/// The text at a place in a JSON body, such as `/data/object/id`. Empty if there is none.
+fn text<'a>(body: &'a Value, place: &str) -> &'a str {
+    body.pointer(place).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// News of the payment with this key, or of some payment where the body has no key.
+fn payment(key: &str) -> News {
+    if key.is_empty() { News::SomePayment } else { News::Payment(key.to_owned()) }
 }

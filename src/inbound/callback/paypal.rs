@@ -1,15 +1,16 @@
 //! PayPal's callbacks: an RSA signature of the transmission's id and time, the webhook's id, and the CRC-32 of the raw body, with a
 //! certificate whose address is in a header. The caller fetches the certificate.
 
+use std::time::Duration;
+
 use http::HeaderMap;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, DnsName, ServerName, TrustAnchor, UnixTime};
-use serde::Deserialize;
-use std::time::Duration;
+use serde_json::Value;
 use webpki::ring::RSA_PKCS1_2048_8192_SHA256;
 use webpki::{ALL_VERIFICATION_ALGS, EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 
-use super::{CallbackProvider, DeliveryId, Forgery, Genuine, only, only_base64};
+use super::{CallbackProvider, DeliveryId, Forgery, Genuine, News, only, only_base64, payment, text};
 
 const ID: &str = "paypal-transmission-id";
 const TIME: &str = "paypal-transmission-time";
@@ -22,9 +23,6 @@ const RSA_SHA256: &str = "SHA256withRSA";
 
 /// The names in the certificates, live and in the sandbox.
 const NAMES: [&str; 2] = ["messageverificationcerts.paypal.com", "messageverificationcerts.sandbox.paypal.com"];
-
-/// The beginning of the kinds of events that are about payouts.
-const PAYOUT_EVENTS: &str = "PAYMENT.PAYOUTS";
 
 /// The longest id of a transmission, time or certificate.
 const TEXT_LENGTH_MAX: usize = 100;
@@ -104,11 +102,16 @@ impl Roots {
     }
 }
 
-/// The part of an event that is read.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Event {
-    event_type: String,
+/// The news of an event.
+fn news(event: &Value) -> News {
+    let kind = text(event, "/event_type");
+    if kind.starts_with("PAYMENT.PAYOUTS-ITEM.") {
+        payment(text(event, "/resource/payout_item/sender_item_id"))
+    } else if kind.starts_with("PAYMENT.PAYOUTSBATCH.") {
+        payment(text(event, "/resource/batch_header/sender_batch_header/sender_batch_id"))
+    } else {
+        News::Other
+    }
 }
 
 /// Checks a callback to the webhook with this id. `now_seconds` are since 1970.
@@ -143,11 +146,8 @@ pub fn verify(
     certificate
         .verify_signature(RSA_PKCS1_2048_8192_SHA256, signed.as_bytes(), signature)
         .map_err(|_| Forgery::Signature)?;
-    let event: Event = serde_json::from_slice(body).unwrap_or_default();
-    Ok(Genuine {
-        delivery_id: DeliveryId::of(CallbackProvider::PayPal, id.as_bytes()),
-        is_about_payouts: event.event_type.starts_with(PAYOUT_EVENTS),
-    })
+    let event: Value = serde_json::from_slice(body).unwrap_or_default();
+    Ok(Genuine { delivery_id: DeliveryId::of(CallbackProvider::PayPal, id.as_bytes()), news: news(&event) })
 }
 
 #[cfg(test)]
@@ -177,6 +177,25 @@ mod tests {
             " https://api.paypal.com/v1/notifications/certs/a",
         ] {
             assert_eq!(id(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_event_says_where_to_look() {
+        for (event, expected) in [
+            (
+                r#"{"event_type":"PAYMENT.PAYOUTS-ITEM.RETURNED","resource":{"payout_item":{"sender_item_id":"pay_1-a1"}}}"#,
+                News::Payment("pay_1-a1".to_owned()),
+            ),
+            (
+                r#"{"event_type":"PAYMENT.PAYOUTSBATCH.DENIED","resource":{"batch_header":{"sender_batch_header":{"sender_batch_id":"b"}}}}"#,
+                News::Payment("b".to_owned()),
+            ),
+            (r#"{"event_type":"PAYMENT.PAYOUTS-ITEM.HELD","resource":{}}"#, News::SomePayment),
+            (r#"{"event_type":"PAYMENT.CAPTURE.COMPLETED"}"#, News::Other),
+            ("7", News::Other),
+        ] {
+            assert_eq!(news(&serde_json::from_str(event).unwrap()), expected, "{event}");
         }
     }
 

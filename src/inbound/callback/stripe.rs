@@ -3,10 +3,10 @@
 use hmac::{Hmac, KeyInit, Mac};
 use http::HeaderMap;
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
+use serde_json::Value;
 use sha2::Sha256;
 
-use super::{CallbackProvider, DeliveryId, Forgery, Genuine, only};
+use super::{CallbackProvider, DeliveryId, Forgery, Genuine, News, only, payment, text};
 
 const SIGNATURE: &str = "stripe-signature";
 
@@ -16,16 +16,15 @@ const TOLERANCE_SECONDS: u64 = 300;
 /// How many signatures of a header are looked at. Stripe sends two while a secret is replaced.
 const SIGNATURES_MAX: usize = 8;
 
-/// The beginnings of the kinds of events that can change what becomes of a payout. A shop may send all its events here.
-const PAYOUT_EVENTS: [&str; 6] = ["account.", "balance.", "capability.", "payout.", "topup.", "transfer."];
-
-/// The parts of an event that are read.
-#[derive(Deserialize)]
-struct Event<'a> {
-    #[serde(borrow)]
-    id: std::borrow::Cow<'a, str>,
-    #[serde(borrow, rename = "type")]
-    kind: std::borrow::Cow<'a, str>,
+/// The news of an event. A shop may send all its events here.
+fn news(event: &Value) -> News {
+    let kind = text(event, "/type");
+    match kind.split_once('.') {
+        Some(("balance" | "topup", _)) => News::Funds,
+        Some(("transfer", _)) => payment(text(event, "/data/object/transfer_group")),
+        Some(("account" | "capability" | "payout", _)) => News::SomePayment,
+        _ => News::Other,
+    }
 }
 
 /// Checks a callback with the secrets of its endpoints. `now_seconds` are since 1970.
@@ -51,14 +50,10 @@ pub fn verify(
     if !secrets.iter().any(is_signed_with) {
         return Err(Forgery::Signature);
     }
-    Ok(match serde_json::from_slice::<Event<'_>>(body) {
-        Ok(event) => Genuine {
-            // A repeat has another time and so another signature, but the same id.
-            delivery_id: DeliveryId::of(CallbackProvider::Stripe, event.id.as_bytes()),
-            is_about_payouts: PAYOUT_EVENTS.iter().any(|start| event.kind.starts_with(start)),
-        },
-        Err(_) => Genuine { delivery_id: DeliveryId::of(CallbackProvider::Stripe, body), is_about_payouts: false },
-    })
+    let event: Value = serde_json::from_slice(body).unwrap_or_default();
+    // A repeat has another time and so another signature, but the same id.
+    let signed = Some(text(&event, "/id")).filter(|id| !id.is_empty()).map_or(body, str::as_bytes);
+    Ok(Genuine { delivery_id: DeliveryId::of(CallbackProvider::Stripe, signed), news: news(&event) })
 }
 
 /// The time of a signature.
@@ -133,7 +128,7 @@ mod tests {
             format!("v1={right}, t={time}, v0={wrong}"),
             format!("t={time},v1={}", signature("whsec_old", &time, BODY)),
         ] {
-            assert!(check(&header, BODY).unwrap().is_about_payouts, "{header}");
+            assert_eq!(check(&header, BODY).unwrap().news, News::Funds, "{header}");
         }
         for header in [format!("t={time},v1={wrong}"), format!("t={time},v1={wrong},v0={right}")] {
             assert_eq!(check(&header, BODY), Err(Forgery::Signature), "{header}");
@@ -194,20 +189,26 @@ mod tests {
     }
 
     #[test]
-    fn a_repeat_is_recognised_and_other_events_are_about_nothing() {
+    fn a_repeat_is_recognised_and_an_event_says_where_to_look() {
         let event = |body: &[u8], time: i64| {
             check(&format!("t={time},v1={}", signature("whsec_new", &time.to_string(), body)), body).unwrap()
         };
         assert_eq!(event(BODY, NOW).delivery_id, event(BODY, NOW + 9).delivery_id);
-        for (body, is_about_payouts) in [
-            (&br#"{"id":"evt_2","type":"topup.succeeded","data":{"object":{"type":"x"}}}"#[..], true),
-            (br#"{"id":"evt_2","type":"charge.succeeded"}"#, false),
-            (br#"{"id":"evt_2","type":"xpayout.paid"}"#, false),
-            (br#"{"type":"payout.paid"}"#, false),
-            (b"no JSON", false),
-            (b"\xff\xfe", false),
+        for (body, news) in [
+            (&br#"{"id":"evt_2","type":"topup.succeeded","data":{"object":{"type":"x"}}}"#[..], News::Funds),
+            (
+                br#"{"id":"evt_2","type":"transfer.reversed","data":{"object":{"transfer_group":"pay_1"}}}"#,
+                News::Payment("pay_1".to_owned()),
+            ),
+            (br#"{"id":"evt_2","type":"transfer.created","data":{"object":{}}}"#, News::SomePayment),
+            (br#"{"id":"evt_2","type":"payout.failed"}"#, News::SomePayment),
+            (br#"{"id":"evt_2","type":"charge.succeeded"}"#, News::Other),
+            (br#"{"id":"evt_2","type":"xpayout.paid"}"#, News::Other),
+            (br#"{"type":["payout.paid"]}"#, News::Other),
+            (b"no JSON", News::Other),
+            (b"\xff\xfe", News::Other),
         ] {
-            assert_eq!(event(body, NOW).is_about_payouts, is_about_payouts);
+            assert_eq!(event(body, NOW).news, news);
             assert_ne!(event(body, NOW).delivery_id, event(BODY, NOW).delivery_id);
         }
     }

@@ -3,16 +3,16 @@
 use http::HeaderMap;
 use rustls_pki_types::SubjectPublicKeyInfoDer;
 use rustls_pki_types::pem::PemObject;
-use serde::Deserialize;
+use serde_json::Value;
 use webpki::RawPublicKeyEntity;
 use webpki::ring::RSA_PKCS1_2048_8192_SHA256;
 
-use super::{CallbackProvider, DeliveryId, Forgery, Genuine, only_base64};
+use super::{CallbackProvider, DeliveryId, Forgery, Genuine, News, only_base64, text};
 
 const SIGNATURE: &str = "x-signature-sha256";
 
-/// The beginnings of the kinds of events that can change what becomes of a payout.
-const PAYOUT_EVENTS: [&str; 2] = ["transfers#", "balances#"];
+/// Where events have the profile: some kinds in the resource, others beside it.
+const PROFILES: [&str; 2] = ["/data/profile_id", "/data/resource/profile_id"];
 
 /// The keys that Wise signs with. They are public:
 /// <https://docs.wise.com/guides/developer/webhooks/event-handling>.
@@ -74,26 +74,15 @@ impl WiseKey {
     }
 }
 
-/// The parts of an event that are read.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Event {
-    event_type: String,
-    data: EventData,
-}
-
-/// Some kinds of events have the profile in the resource, others beside it.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct EventData {
-    profile_id: Option<i64>,
-    resource: Resource,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Resource {
-    profile_id: Option<i64>,
+/// The news of an event. None has our key.
+fn news(event: &Value) -> News {
+    match text(event, "/event_type").split_once('#') {
+        // Each payment takes money from the balance, which is no news.
+        Some(("balances", _)) if text(event, "/data/transaction_type") == "debit" => News::Other,
+        Some(("balances", _)) => News::Funds,
+        Some(("transfers", _)) => News::SomePayment,
+        _ => News::Other,
+    }
 }
 
 /// Checks a callback to the owner of this profile. Everybody can let Wise send genuine callbacks of his own profile to any address,
@@ -105,16 +94,13 @@ pub fn verify(headers: &HeaderMap, body: &[u8], key: &WiseKey, profile_id: i64) 
     let signature = only_base64(headers, SIGNATURE)?;
     let key = RawPublicKeyEntity::try_from(&key.0).map_err(|_| Forgery::Signature)?;
     key.verify_signature(RSA_PKCS1_2048_8192_SHA256, body, &signature).map_err(|_| Forgery::Signature)?;
-    let event: Event = serde_json::from_slice(body).unwrap_or_default();
-    let profiles = [event.data.profile_id, event.data.resource.profile_id];
-    if profiles.into_iter().flatten().any(|profile| profile != profile_id) {
+    let event: Value = serde_json::from_slice(body).unwrap_or_default();
+    let profiles = PROFILES.iter().filter_map(|place| event.pointer(place));
+    if profiles.into_iter().any(|profile| profile.as_i64() != Some(profile_id)) {
         return Err(Forgery::Profile);
     }
-    Ok(Genuine {
-        // The header with the delivery's id is not signed.
-        delivery_id: DeliveryId::of(CallbackProvider::Wise, body),
-        is_about_payouts: PAYOUT_EVENTS.iter().any(|start| event.event_type.starts_with(start)),
-    })
+    // The header with the delivery's id is not signed.
+    Ok(Genuine { delivery_id: DeliveryId::of(CallbackProvider::Wise, body), news: news(&event) })
 }
 
 #[cfg(test)]
@@ -126,6 +112,19 @@ mod tests {
         assert!(WiseKey::live().is_ok() && WiseKey::sandbox().is_ok());
         for wrong in ["", "x", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"] {
             assert_eq!(WiseKey::from_pem(wrong.as_bytes()).err(), Some(NoKey), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_event_says_where_to_look() {
+        for (event, expected) in [
+            (r#"{"event_type":"balances#update","data":{"transaction_type":"credit"}}"#, News::Funds),
+            (r#"{"event_type":"balances#update","data":{"transaction_type":"debit"}}"#, News::Other),
+            (r#"{"event_type":"transfers#state-change","data":{"resource":{"id":1}}}"#, News::SomePayment),
+            (r#"{"event_type":"profiles#verification"}"#, News::Other),
+            ("[]", News::Other),
+        ] {
+            assert_eq!(news(&serde_json::from_str(event).unwrap()), expected, "{event}");
         }
     }
 }

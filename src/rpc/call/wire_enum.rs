@@ -203,5 +203,5 @@ wire_enums! {
     RewardView = RewardView { Basic, Full }
     RewardOrigin = RewardOrigin { Conversion, ByHand, Click }
     Group = StatisticGroup { Day, Program, Affiliate, Link, SubId }
-    ServerFeature = ServerFeature { SeveralServers, GzipRequests }
+    ServerFeature = ServerFeature { SeveralServers, GzipRequests, Callbacks }
 }

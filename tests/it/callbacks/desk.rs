@@ -8,11 +8,11 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use futures::future::BoxFuture;
 use headwater::clock::ManualClock;
-use headwater::domain::id::AccountId;
+use headwater::domain::id::{AccountId, PayoutId};
 use headwater::domain::time::Time;
 use headwater::http::callback::{CallbackSecret, CallbackSecrets, Callbacks, NoSecret, WiseKeys};
 use headwater::http::certificate::{Certificates, Fetcher, NoCertificate};
-use headwater::http::nudge::{NotWoken, Nudges, Waker};
+use headwater::http::nudge::{NotWoken, Nudges, Wake, Waker};
 use headwater::inbound::callback::CallbackProvider;
 use headwater::inbound::callback::paypal::Roots;
 use headwater::inbound::callback::wise::WiseKey;
@@ -89,11 +89,16 @@ impl CallbackSecrets for Secrets {
 }
 
 #[derive(Default)]
-struct Woken(Mutex<Vec<(AccountId, CallbackProvider)>>);
+struct Woken(Mutex<Vec<(AccountId, CallbackProvider, Wake)>>);
 
 impl Waker for Woken {
-    fn wake(&self, account_id: AccountId, provider: CallbackProvider) -> BoxFuture<'_, Result<(), NotWoken>> {
-        self.0.lock().unwrap().push((account_id, provider));
+    fn wake(
+        &self,
+        account_id: AccountId,
+        provider: CallbackProvider,
+        wake: Wake,
+    ) -> BoxFuture<'_, Result<(), NotWoken>> {
+        self.0.lock().unwrap().push((account_id, provider, wake));
         Box::pin(async { Ok(()) })
     }
 }
@@ -119,6 +124,11 @@ impl Fetcher for FakeCertificates {
             if answer.status.is_success() { Ok(answer.body) } else { Err(NoCertificate::Absent) }
         })
     }
+}
+
+/// The payout whose key the payment with this number has at PayPal.
+pub(super) fn payout(number: i64) -> PayoutId {
+    PayoutId::from_uuid(Uuid::from_u128(number.unsigned_abs().into()))
 }
 
 /// See the head of the file.
@@ -281,8 +291,11 @@ impl Desk {
     async fn cause_paypal(&mut self, number: i64) {
         self.post("paypal/balance", json!({"account": "shop", "currency": "USD", "amount_minor": 100_000})).await;
         let amount = json!({"currency": "USD", "value": "1.00"});
-        let item = json!({"recipient_type": "EMAIL", "receiver": "ann@example.com", "amount": amount});
-        let header = json!({"sender_batch_id": format!("batch-{number}")});
+        let key = format!("{}-a1", payout(number));
+        let item = json!({
+            "recipient_type": "EMAIL", "receiver": "ann@example.com", "amount": amount, "sender_item_id": key,
+        });
+        let header = json!({"sender_batch_id": key});
         let body = json!({"sender_batch_header": header, "items": [item]}).to_string();
         self.call("POST", "paypal/v1/payments/payouts", &body, &format!("Bearer {}", self.paypal_token)).await;
         self.pass(40).await;
@@ -315,8 +328,14 @@ impl Desk {
 
     /// How often this account's payouts at the provider were woken.
     pub(super) fn wakes(&self, provider: CallbackProvider) -> usize {
+        self.woken(provider).len()
+    }
+
+    /// What was woken of this account's payouts at the provider.
+    pub(super) fn woken(&self, provider: CallbackProvider) -> Vec<Wake> {
         let woken = self.woken.0.lock().unwrap();
-        woken.iter().filter(|target| **target == (self.account_id, provider)).count()
+        let own = woken.iter().filter(|(account_id, at, _)| (*account_id, *at) == (self.account_id, provider));
+        own.map(|(.., wake)| *wake).collect()
     }
 
     /// How often any payouts were woken.

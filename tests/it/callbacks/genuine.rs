@@ -1,9 +1,10 @@
 //! Callbacks that the providers have sent, from end to end: they wake the account's payouts, once for each delivery.
 
+use headwater::http::nudge::Wake;
 use headwater::inbound::callback::CallbackProvider;
 use serde_json::json;
 
-use super::desk::Desk;
+use super::desk::{Desk, payout};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn callbacks_of_each_provider_wake_its_payouts() {
@@ -16,6 +17,8 @@ async fn callbacks_of_each_provider_wake_its_payouts() {
         let answers = desk.answers(expected).await;
         assert!(answers.iter().all(|(_, status)| *status == 200), "{answers:?}");
         assert_eq!(desk.all_wakes(), desk.wakes(provider));
+        let wake = if provider == CallbackProvider::PayPal { Wake::One(payout(1)) } else { Wake::Funded };
+        assert_eq!(desk.woken(provider)[0], wake);
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use headwater::config::CommandLine;
+use headwater::pb;
 use http::StatusCode;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -23,8 +24,14 @@ async fn start(flags: &[&str]) -> (TestServer, String) {
 #[tokio::test(flavor = "multi_thread")]
 async fn it_is_off_unless_it_is_set_and_serves_health_alone() {
     let database = TestDatabase::sqlite().await;
-    assert_eq!(TestServer::start(&database).await.server.http_address(), None);
-    let (_server, address) = start(&[]).await;
+    let without = TestServer::start(&database).await;
+    assert_eq!(without.server.http_address(), None);
+    let (server, address) = start(&[]).await;
+    for (server, takes_callbacks) in [(&without, false), (&server, true)] {
+        let mut client = server.new_account("shop").await;
+        let info = client.accounts.get_server_info(pb::GetServerInfoRequest {}).await.unwrap().into_inner();
+        assert_eq!(info.features().any(|feature| feature == pb::ServerFeature::Callbacks), takes_callbacks);
+    }
     let health = send(&address, &get("/health")).await;
     assert_eq!((health.status, health.body.as_str()), (StatusCode::OK, "SERVING\n"));
     for path in ["/", "/health/", "/callbacks", "/callbacks/stripe", "/headwater.v1.AccountService/CheckApiKey"] {

@@ -888,6 +888,8 @@ pub enum ServerFeature {
     SeveralServers = 1,
     /// The server takes requests that are compressed with gzip.
     GzipRequests = 2,
+    /// The server listens for HTTP, and takes callbacks of payout providers there.
+    Callbacks = 3,
 }
 impl ServerFeature {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -899,6 +901,7 @@ impl ServerFeature {
             Self::Unspecified => "SERVER_FEATURE_UNSPECIFIED",
             Self::SeveralServers => "SERVER_FEATURE_SEVERAL_SERVERS",
             Self::GzipRequests => "SERVER_FEATURE_GZIP_REQUESTS",
+            Self::Callbacks => "SERVER_FEATURE_CALLBACKS",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -907,6 +910,7 @@ impl ServerFeature {
             "SERVER_FEATURE_UNSPECIFIED" => Some(Self::Unspecified),
             "SERVER_FEATURE_SEVERAL_SERVERS" => Some(Self::SeveralServers),
             "SERVER_FEATURE_GZIP_REQUESTS" => Some(Self::GzipRequests),
+            "SERVER_FEATURE_CALLBACKS" => Some(Self::Callbacks),
             _ => None,
         }
     }
