@@ -7,6 +7,7 @@ mod http_listener;
 mod listener;
 mod private;
 mod reload;
+mod secrets_key;
 mod signals;
 mod tls;
 
@@ -47,6 +48,7 @@ use health::{Following, Health};
 use http_listener::{Http, Needs};
 use listener::{Bound, Wanted};
 pub use reload::Reloads;
+pub use secrets_key::SecretsKeyProblem;
 pub use signals::StopSignals;
 
 /// The minimum time that the writer and the database get to close on a stop, even when the connections have used up the time
@@ -87,6 +89,9 @@ pub enum ServerError {
         /// The cause.
         problem: String,
     },
+    /// The keys that seal payout details cannot be used.
+    #[error(transparent)]
+    SecretsKey(#[from] SecretsKeyProblem),
     /// The server cannot listen on the address.
     #[error("{place}: cannot listen on {address}: {source}")]
     Listen {
@@ -184,7 +189,9 @@ impl Server {
         let service_names = service_names()?;
 
         let post = post(settings)?;
+        let secrets = secrets_key::read(settings)?;
         let store = Arc::new(open_store(settings).await?);
+        let secrets = Arc::new(secrets_key::of_database(settings, &store, secrets).await?);
         let options = app_options(settings, &store, post).await?;
         let (app, writer) =
             App::start(Arc::clone(&store), Arc::clone(&clock), &options).map_err(ServerError::Writer)?;
@@ -201,6 +208,7 @@ impl Server {
             registered_by(settings.registration.registration),
             settings.limits.request_timeout(),
             settings.limits.message_bytes_max,
+            Arc::clone(&secrets),
         );
         services.with_callbacks(http.is_some()).add_to(&mut routes);
         let layers = ServiceBuilder::new()
@@ -227,7 +235,7 @@ impl Server {
         let health = Health::new(health, service_names);
         let needs = Needs {
             is_serving: health.is_serving(),
-            secrets: Arc::new(callbacks::Connections),
+            secrets: Arc::new(callbacks::Connections { store, secrets }),
             waker: Arc::new(callbacks::Wakes),
             clock,
             connections: tables.http,

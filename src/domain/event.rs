@@ -80,6 +80,14 @@ text_enum! {
         PayoutCancelled = "payout_cancelled",
         /// An affiliate was paid.
         PayoutPaid = "payout_paid",
+        /// The payout method of an affiliate was set.
+        PayoutMethodSet = "payout_method_set",
+        /// The payout method of an affiliate was removed.
+        PayoutMethodRemoved = "payout_method_removed",
+        /// The account was connected to a payout provider.
+        PayoutConnectionSet = "payout_connection_set",
+        /// The connection to a payout provider was removed.
+        PayoutConnectionRemoved = "payout_connection_removed",
         /// A program was made.
         ProgramCreated = "program_created",
         /// A program or its terms were changed.
@@ -206,6 +214,8 @@ impl EventKind {
             Self::PayoutCreated | Self::PayoutApproved | Self::PayoutCancelled | Self::PayoutPaid => {
                 EventSubject::Payout
             }
+            Self::PayoutMethodSet | Self::PayoutMethodRemoved => EventSubject::PayoutMethod,
+            Self::PayoutConnectionSet | Self::PayoutConnectionRemoved => EventSubject::PayoutConnection,
             Self::ProgramCreated | Self::ProgramUpdated | Self::ProgramArchived => EventSubject::Program,
             Self::AffiliateCreated
             | Self::AffiliateUpdated
@@ -323,6 +333,10 @@ images! {
     Reward(Arc<super::reward::Reward>): |reward| reward.id, [reward.program_id], [reward.affiliate_id];
     /// A payout.
     Payout(Arc<super::payout::Payout>): |payout| payout.id, [], [payout.affiliate_id];
+    /// A payout method, which has the id of its affiliate.
+    PayoutMethod(Arc<super::payout_method::PayoutMethod>): |method| method.affiliate_id, [], [method.affiliate_id];
+    /// A connection to a payout provider, which has the id of its account.
+    PayoutConnection(Arc<super::payout_connection::PayoutConnection>): |connection| connection.account_id, [], [];
     /// A program with its newest terms.
     Program(Arc<super::program::ProgramWithTerms>): |answer| answer.program.id, [answer.program.id], [];
     /// An affiliate.

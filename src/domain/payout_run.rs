@@ -8,7 +8,8 @@
 
 use super::id::{AccountId, AffiliateId, ApiKeyId, PayoutRunId};
 use super::money::{Currency, Money};
-use super::payout::Payable;
+use super::payout::{Payable, PayoutProvider};
+use super::payout_method::MethodFault;
 use super::text_enum::text_enum;
 use super::time::Time;
 
@@ -36,17 +37,25 @@ text_enum! {
         Negative = "negative",
         /// Less than the run's minimum is due.
         BelowMinimum = "below_minimum",
+        /// The run is one of a provider, and the affiliate has no payout method.
+        NoMethod = "no_method",
+        /// The run is one of a provider, and the affiliate's payout method is another one's.
+        OtherMethod = "other_method",
     }
 }
 
 impl PayoutRunVerdict {
-    /// The verdict of a run with this minimum about an affiliate to whom this is due.
-    pub fn of(due: &Payable, minimum: Option<Money>) -> Self {
+    /// The verdict of a run with this minimum about an affiliate to whom this is due, and whom the run's provider cannot pay for this reason.
+    pub fn of(due: &Payable, minimum: Option<Money>, fault: Option<MethodFault>) -> Self {
         match due.sum_minor {
             _ if due.rewards.is_empty() => Self::NothingDue,
             sum_minor if sum_minor <= 0 => Self::Negative,
             sum_minor if minimum.is_some_and(|minimum| sum_minor < minimum.amount_minor) => Self::BelowMinimum,
-            _ => Self::Pays,
+            _ => match fault {
+                Some(MethodFault::NoMethod) => Self::NoMethod,
+                Some(MethodFault::OtherMethod) => Self::OtherMethod,
+                None => Self::Pays,
+            },
         }
     }
 }
@@ -63,6 +72,8 @@ pub struct PayoutRun {
     pub affiliate_ids: Option<Vec<AffiliateId>>,
     /// The least amount that is worth a payout.
     pub minimum: Option<Money>,
+    /// Who pays. `None`: the provider of each affiliate's payout method, as far as the account is connected to it.
+    pub provider: Option<PayoutProvider>,
     /// Text for the merchant, which each payout gets. May be empty.
     pub note: String,
     /// Text for the affiliates, which each payout gets. May be empty.
@@ -99,11 +110,15 @@ mod tests {
         let minimum = Some(Money::new(500, "USD".parse().unwrap()));
         let due =
             |sum_minor, count| Payable { rewards: (0..count).map(|_| Arc::new(any_reward(1, 1))).collect(), sum_minor };
-        assert_eq!(PayoutRunVerdict::of(&due(0, 0), minimum), PayoutRunVerdict::NothingDue);
-        assert_eq!(PayoutRunVerdict::of(&due(0, 2), minimum), PayoutRunVerdict::Negative);
-        assert_eq!(PayoutRunVerdict::of(&due(-1, 1), None), PayoutRunVerdict::Negative);
-        assert_eq!(PayoutRunVerdict::of(&due(499, 1), minimum), PayoutRunVerdict::BelowMinimum);
-        assert_eq!(PayoutRunVerdict::of(&due(500, 1), minimum), PayoutRunVerdict::Pays);
-        assert_eq!(PayoutRunVerdict::of(&due(1, 1), None), PayoutRunVerdict::Pays);
+        assert_eq!(PayoutRunVerdict::of(&due(0, 0), minimum, None), PayoutRunVerdict::NothingDue);
+        assert_eq!(PayoutRunVerdict::of(&due(0, 2), minimum, None), PayoutRunVerdict::Negative);
+        assert_eq!(PayoutRunVerdict::of(&due(-1, 1), None, None), PayoutRunVerdict::Negative);
+        assert_eq!(PayoutRunVerdict::of(&due(499, 1), minimum, None), PayoutRunVerdict::BelowMinimum);
+        assert_eq!(PayoutRunVerdict::of(&due(500, 1), minimum, None), PayoutRunVerdict::Pays);
+        assert_eq!(PayoutRunVerdict::of(&due(1, 1), None, None), PayoutRunVerdict::Pays);
+        let fault = Some(MethodFault::OtherMethod);
+        assert_eq!(PayoutRunVerdict::of(&due(500, 1), minimum, fault), PayoutRunVerdict::OtherMethod);
+        assert_eq!(PayoutRunVerdict::of(&due(499, 1), minimum, fault), PayoutRunVerdict::BelowMinimum);
+        assert_eq!(PayoutRunVerdict::of(&due(500, 1), None, Some(MethodFault::NoMethod)), PayoutRunVerdict::NoMethod);
     }
 }

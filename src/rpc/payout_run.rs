@@ -1,7 +1,7 @@
 //! Payout runs on the wire.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::call::Call;
@@ -14,7 +14,8 @@ use super::call::wire_enum::WireEnum;
 use crate::domain::id::{AffiliateId, RewardId};
 use crate::domain::ledger::BalanceKey;
 use crate::domain::money::{Currency, Money, Overflow};
-use crate::domain::payout::{Payable, PayoutPolicy};
+use crate::domain::payout::{Payable, PayoutPolicy, PayoutProvider};
+use crate::domain::payout_method::{PayoutMethod, provider_for};
 use crate::domain::payout_run::{PayoutRun, PayoutRunVerdict, RUN_AFFILIATES_MAX};
 use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::domain::reward::{RewardState, RewardUnit};
@@ -77,7 +78,7 @@ impl Change for pb::CreatePayoutRunRequest {
             self,
             note: canonical::trimmed(&self.note),
             message: canonical::trimmed(&self.message);
-            as_sent: request_id, currency_code, all_affiliates, affiliate_ids, minimum,
+            as_sent: request_id, currency_code, all_affiliates, affiliate_ids, minimum, provider,
         )
     }
 
@@ -86,10 +87,11 @@ impl Change for pb::CreatePayoutRunRequest {
         fields.request_id(&self.request_id);
         let affiliate_ids = selection(&mut fields, self.all_affiliates, &self.affiliate_ids);
         let (currency, minimum) = amounts(&mut fields, &self.currency_code, self.minimum.as_ref());
+        let provider = fields.optional_value("provider", self.provider);
         let note = fields.paragraph("note", &self.note);
         let message = fields.paragraph("message", &self.message);
         let currency = fields.complete(currency)?;
-        Ok((CreatePayoutRun { affiliate_ids, currency, minimum, note, message }, ()))
+        Ok((CreatePayoutRun { affiliate_ids, currency, minimum, provider, note, message }, ()))
     }
 
     fn render(run: Arc<PayoutRun>, replayed: bool, (): (), _asking: &Asking) -> pb::CreatePayoutRunResponse {
@@ -126,7 +128,9 @@ pub(super) async fn preview(
     let size = page::size(&mut fields, message.page_size);
     let selected = selection(&mut fields, message.all_affiliates, &message.affiliate_ids);
     let (currency, minimum) = amounts(&mut fields, &message.currency_code, message.minimum.as_ref());
+    let provider = fields.optional_value("provider", message.provider);
     let currency = fields.complete(currency)?;
+    let connected = connected(&call, provider).await?;
     let filter = pb::PreviewPayoutRunRequest { page_size: 0, page_token: String::new(), ..message.clone() };
     let page = call.page(&filter, Shape::new(size, ListOrder::OldestFirst), &message.page_token).await?;
     let walk = page.walk();
@@ -141,10 +145,27 @@ pub(super) async fn preview(
     let account = store::account::find(call.store(), call.account_id()).await?;
     let policy = account.and_then(|account| account.payout_policy).unwrap_or_default();
     let _long = call.store().long_read(call.account_id()).await;
+    let methods = store::payout_method::of_affiliates(call.store(), call.account_id(), &affiliates).await?;
+    let methods: HashMap<AffiliateId, PayoutMethod> =
+        methods.into_iter().map(|method| (method.affiliate_id, method)).collect();
     let mut items = Vec::with_capacity(affiliates.len());
     for affiliate_id in affiliates {
         let due = due(&call, affiliate_id, currency, &policy).await?;
-        items.push((affiliate_id, item(affiliate_id, &due, currency, minimum, &policy)));
+        let amount = Money::new(due.sum_minor, currency);
+        let destination = methods.get(&affiliate_id).and_then(|method| method.destination_at(call.now()));
+        let route = provider_for(provider, destination, |own| connected.contains(&own));
+        let verdict = PayoutRunVerdict::of(&due, minimum, route.err());
+        let item = pb::PayoutRunItem {
+            affiliate_id: affiliate_id.to_string(),
+            verdict: verdict.number(),
+            amount: Some(money(amount)),
+            reward_count: i64::try_from(due.rewards.len()).unwrap_or(i64::MAX),
+            needs_approval: verdict == PayoutRunVerdict::Pays && policy.needs_approval(amount),
+            provider: route.map_or(0, WireEnum::number),
+            destination_kind: destination.map_or(0, |destination| destination.kind.number()),
+            destination_hint: destination.map(|destination| destination.hint.clone()).unwrap_or_default(),
+        };
+        items.push((affiliate_id, item));
     }
     call.works_on(items.len()).await;
     let (items, next_page_token) = page.fill(items, |(id, _)| id.uuid(), |(_, item)| item);
@@ -189,21 +210,15 @@ async fn due(
     due.map_err(|Overflow| Refusal::Overflow(Overflow).into())
 }
 
-fn item(
-    affiliate_id: AffiliateId,
-    due: &Payable,
-    currency: Currency,
-    minimum: Option<Money>,
-    policy: &PayoutPolicy,
-) -> pb::PayoutRunItem {
-    let amount = Money::new(due.sum_minor, currency);
-    let verdict = PayoutRunVerdict::of(due, minimum);
-    pb::PayoutRunItem {
-        affiliate_id: affiliate_id.to_string(),
-        verdict: verdict.number(),
-        amount: Some(money(amount)),
-        reward_count: i64::try_from(due.rewards.len()).unwrap_or(i64::MAX),
-        needs_approval: verdict == PayoutRunVerdict::Pays && policy.needs_approval(amount),
+/// The providers that the account is connected to. Refuses if the wanted one is not among them.
+async fn connected(call: &Call, wanted: Option<PayoutProvider>) -> Result<Vec<PayoutProvider>, Error> {
+    let connections = store::payout_connection::list(call.store(), call.account_id()).await?;
+    let connected: Vec<_> = connections.into_iter().map(|connection| connection.provider).collect();
+    match wanted {
+        Some(wanted) if wanted != PayoutProvider::Manual && !connected.contains(&wanted) => {
+            Err(Refusal::not_found(Resource::PayoutConnection, wanted).into())
+        }
+        _ => Ok(connected),
     }
 }
 
@@ -216,6 +231,7 @@ fn render(run: &PayoutRun) -> pb::PayoutRun {
         all_affiliates: run.affiliate_ids.is_none(),
         affiliate_count: i64::try_from(affiliate_count).unwrap_or(i64::MAX),
         minimum: run.minimum.map(money),
+        provider: run.provider.map_or(0, WireEnum::number),
         note: run.note.clone(),
         message: run.message.clone(),
         payout_count: run.payout_count,

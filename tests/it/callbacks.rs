@@ -5,3 +5,4 @@ mod desk;
 mod genuine;
 mod listener;
 mod plain;
+mod whole;

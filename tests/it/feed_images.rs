@@ -456,7 +456,7 @@ async fn pay(client: &mut Client, enrollment_id: &str) {
 
 /// Creates a payout that needs an approval, has it approved with another key, and cancels it.
 async fn reserve(server: &TestServer, client: &mut Client) {
-    let policy = pb::PayoutPolicy { net_days: 0, approval_above: cents(0).into_iter().collect() };
+    let policy = pb::PayoutPolicy { net_days: 0, approval_above: cents(0).into_iter().collect(), ..Default::default() };
     let request = pb::UpdateAccountRequest {
         account: Some(pb::Account { payout_policy: Some(policy), ..Default::default() }),
         update_mask: Some(prost_types::FieldMask { paths: vec!["payout_policy".to_owned()] }),

@@ -21,7 +21,7 @@ fn the_table_of_moves_is_the_one_in_the_head_of_the_file() {
 #[test]
 fn a_payout_above_the_limit_or_in_a_currency_without_one_needs_approval() {
     let money = |minor, code: &str| Money::new(minor, code.parse().unwrap());
-    let policy = PayoutPolicy { net_days: 0, approval_above: vec![money(500, "USD")] };
+    let policy = PayoutPolicy { approval_above: vec![money(500, "USD")], ..PayoutPolicy::default() };
     assert!(!policy.needs_approval(money(500, "USD")));
     assert!(policy.needs_approval(money(501, "USD")));
     assert!(policy.needs_approval(money(1, "EUR")));

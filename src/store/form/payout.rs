@@ -3,7 +3,7 @@
 use super::field::Text;
 use crate::domain::id::{AccountId, AffiliateId, ApiKeyId, PayoutId, PayoutRunId};
 use crate::domain::money::Money;
-use crate::domain::payout::{Payout, PayoutPolicy, PayoutProvider, PayoutState};
+use crate::domain::payout::{METHOD_CHANGE_HOURS_DEFAULT, Payout, PayoutPolicy, PayoutProvider, PayoutState};
 use crate::domain::time::Time;
 
 form! {
@@ -29,6 +29,10 @@ form! {
         approved_by: Option<ApiKeyId>,
         approved_at: Option<Time>,
         cancelled_at: Option<Time>,
+        is_test: bool,
+    }
+    left_out {
+        destination: None,
     }
 }
 
@@ -39,5 +43,8 @@ form! {
     unless_empty {
         net_days: i32,
         approval_above: Vec<Money>,
+    }
+    unless_usual {
+        method_change_hours: i32 = METHOD_CHANGE_HOURS_DEFAULT,
     }
 }

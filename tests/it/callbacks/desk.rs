@@ -149,6 +149,13 @@ pub(super) struct Desk {
 
 impl Desk {
     pub(super) async fn start() -> Self {
+        let mut desk = Self::without_listener().await;
+        desk.address = desk.listen().await;
+        desk
+    }
+
+    /// The fakes and the recorder, for another listener.
+    pub(super) async fn without_listener() -> Self {
         let fakes = fake_providers::start(fake_providers::Settings::standing()).await.unwrap();
         let http = Client::new(ClientLimits::default()).unwrap();
         let (recorder, recorded) = recorder().await;
@@ -167,7 +174,6 @@ impl Desk {
             wise_profile: 0,
         };
         desk.read_clock().await;
-        desk.address = desk.listen().await;
         let basic = format!("Basic {}", BASE64_STANDARD.encode("shop:secret"));
         let token = desk.call("POST", "paypal/v1/oauth2/token", "grant_type=client_credentials", &basic).await;
         desk.paypal_token = token["access_token"].as_str().unwrap().to_owned();
@@ -241,6 +247,16 @@ impl Desk {
             }
         };
         self.know(self.account_id, provider, secret);
+    }
+
+    /// The account's secret at a provider.
+    pub(super) fn secret(&self, provider: CallbackProvider) -> CallbackSecret {
+        self.secrets.known.lock().unwrap()[&(self.account_id, provider.name())].clone()
+    }
+
+    /// The address of a part of the fakes.
+    pub(super) fn url(&self, part: &str) -> String {
+        self.fakes.url(part)
     }
 
     /// Makes a secret known.

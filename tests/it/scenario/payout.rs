@@ -78,6 +78,7 @@ impl<W: World> Player<'_, W> {
         let policy = pb::PayoutPolicy {
             net_days: step.option("net").map_or(0, |days| days.parse().unwrap()),
             approval_above: step.option("above").map(|text| money(text, "USD")).into_iter().collect(),
+            method_change_hours: step.option("hours").map(|hours| hours.parse().unwrap()),
         };
         let request = pb::UpdateAccountRequest {
             account: Some(pb::Account { payout_policy: Some(policy), ..Default::default() }),

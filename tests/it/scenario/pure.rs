@@ -51,7 +51,7 @@ impl PureWorld {
         let key = NewApiKey { text_prefix: "hw_admin_test".to_owned(), secret_hash: [0; 32] };
         let (display_name, email) = ("Shop".to_owned(), "owner@shop.example".to_owned());
         let (time_zone, token) = ("UTC".to_owned(), Some("token".to_owned()));
-        let rule = RegisterAccount { display_name, email, time_zone, key, token, invitation: None };
+        let rule = RegisterAccount { display_name, email, time_zone, key, token, invitation: None, is_test: false };
         let envelope = Envelope { account_id: AccountId::SERVER, fingerprint: None, actor: None, command: rule.into() };
         let Decision { outcome: Outcome::Registered(registered), .. } =
             decide(&mut set, &envelope, now, &mut ids).unwrap()
@@ -62,7 +62,7 @@ impl PureWorld {
     }
 
     fn try_change<M: Change>(&mut self, request: &M) -> Result<M::Response, Error> {
-        let asking = Asking { now: self.now, key_kind: KeyKind::Admin };
+        let asking = Asking::new(self.now, KeyKind::Admin);
         let (rule, kept) = request.read(&asking)?;
         let hash = |scope: &str, content: &[u8]| sha2::Sha256::new().chain_update(scope).chain_update(content);
         let envelope =

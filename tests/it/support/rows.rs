@@ -96,6 +96,7 @@ pub(crate) fn account(id: AccountId) -> Account {
         email_verified_at: None,
         verification: None,
         calls_per_minute: 0,
+        is_test: false,
     }
 }
 

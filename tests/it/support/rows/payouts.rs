@@ -13,6 +13,8 @@ pub(crate) fn payout() -> Payout {
         affiliate_id: affiliate().id,
         amount: usd(1_250),
         provider: PayoutProvider::Manual,
+        destination: None,
+        is_test: false,
         state: PayoutState::Paid,
         reward_count: 2,
         reference: "TRX 17".to_owned(),
@@ -49,7 +51,7 @@ pub(crate) fn cancelled_payout() -> Payout {
 }
 
 pub(crate) fn payout_policy() -> PayoutPolicy {
-    PayoutPolicy { net_days: 15, approval_above: vec![usd(50_000)] }
+    PayoutPolicy { net_days: 15, approval_above: vec![usd(50_000)], ..PayoutPolicy::default() }
 }
 
 pub(crate) fn payout_run() -> PayoutRun {
