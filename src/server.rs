@@ -28,6 +28,7 @@ use tonic::service::Routes;
 use tower::ServiceBuilder;
 use uuid::Uuid;
 
+use crate::app::worker::connections::ProviderAddresses;
 use crate::app::{App, AppOptions};
 use crate::auth::Authenticator;
 use crate::auth::layer::AuthLayer;
@@ -38,6 +39,7 @@ use crate::clock::{self, Clock};
 use crate::config::{ConfigError, Place, Registration, Settings};
 use crate::limit::{self, LimitLayer, Limits};
 use crate::mail::{Post, PostOptions, PostProblem};
+use crate::outbound::client::BaseAddress;
 use crate::pb;
 use crate::rpc::feed::{FeedLimits, FeedStreams};
 use crate::rpc::{RegisteredBy, Services};
@@ -190,6 +192,7 @@ impl Server {
 
         let post = post(settings)?;
         let secrets = secrets_key::read(settings)?;
+        provider_addresses(settings)?;
         let store = Arc::new(open_store(settings).await?);
         let secrets = Arc::new(secrets_key::of_database(settings, &store, secrets).await?);
         let options = app_options(settings, &store, post).await?;
@@ -475,6 +478,29 @@ pub fn post(settings: &Settings) -> Result<Arc<Post>, ServerError> {
         };
         ConfigError::Value { place: settings.places.of(setting), problem: problem.to_string() }.into()
     })
+}
+
+/// The addresses of the payout providers: those that move money, and those of the sandboxes.
+///
+/// # Errors
+/// A setting is no address.
+pub fn provider_addresses(settings: &Settings) -> Result<[ProviderAddresses; 2], ServerError> {
+    let payouts = &settings.payouts;
+    let address = |setting, text: &str| {
+        BaseAddress::parse(text)
+            .map_err(|problem| ConfigError::Value { place: settings.places.of(setting), problem: problem.to_string() })
+    };
+    let live = ProviderAddresses {
+        paypal: address("paypal_address", &payouts.paypal_address)?,
+        stripe: address("stripe_address", &payouts.stripe_address)?,
+        wise: address("wise_address", &payouts.wise_address)?,
+    };
+    let sandbox = ProviderAddresses {
+        paypal: address("paypal_sandbox_address", &payouts.paypal_sandbox_address)?,
+        stripe: address("stripe_sandbox_address", &payouts.stripe_sandbox_address)?,
+        wise: address("wise_sandbox_address", &payouts.wise_sandbox_address)?,
+    };
+    Ok([live, sandbox])
 }
 
 fn retention_days(settings: &Settings) -> Option<i32> {

@@ -49,6 +49,7 @@ fn steps() -> Vec<Case> {
                 "currency_code": "usd",
                 "reward_ids": ["rwd_1", ""],
                 "minimum": {"amount_minor": -1, "currency_code": "usd"},
+                "provider": 99,
                 "note": long(),
                 "message": long(),
             }))
@@ -90,6 +91,7 @@ fn steps() -> Vec<Case> {
                 "currency_code": "usd",
                 "affiliate_ids": ["aff_1", ""],
                 "minimum": {"amount_minor": -1, "currency_code": "usd"},
+                "provider": 99,
                 "note": long(),
                 "message": long(),
             }))
@@ -103,6 +105,7 @@ fn steps() -> Vec<Case> {
                 "currency_code": "usd",
                 "affiliate_ids": ["aff_1", ""],
                 "minimum": {"amount_minor": -1, "currency_code": "usd"},
+                "provider": 99,
             }))
             .wrong(json!({"currency_code": "", "affiliate_ids": []}))
             // The preview is no list, so the tests of lists make no token of it.
