@@ -25,11 +25,11 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use serde::Serialize;
 
+pub use self::http::{Addresses, HttpSettings};
 pub use database::{DatabaseSettings, DatabaseUrl};
 pub use environment::UnknownVariable;
 pub use feed::FeedSettings;
 use file::FileSettings;
-pub use self::http::{Addresses, HttpSettings};
 pub use limits::LimitSettings;
 pub use listen::{ListenAddress, ListenSettings};
 pub use log::{LogFormat, LogSettings};
@@ -270,7 +270,8 @@ impl Settings {
     /// Checks what a single value cannot tell.
     fn check(&self) -> Result<(), ConfigError> {
         self.listen.check_tls(&self.places)?;
-        let addresses = [("listen_address", Some(&self.listen.listen_address)), ("http_address", self.http.http_address.as_ref())];
+        let addresses =
+            [("listen_address", Some(&self.listen.listen_address)), ("http_address", self.http.http_address.as_ref())];
         // A host name is checked when it is resolved.
         let literals = addresses.into_iter().filter_map(|(setting, address)| Some((setting, address?.literal()?)));
         for (setting, address) in literals {

@@ -200,7 +200,8 @@ impl Server {
             App::start(Arc::clone(&store), Arc::clone(&clock), &options).map_err(ServerError::Writer)?;
         operator::ensure_first(&app, &settings.database.data_dir).await?;
 
-        let authenticator = Arc::new(Authenticator::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(app.key_uses())));
+        let authenticator =
+            Arc::new(Authenticator::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(app.key_uses())));
         let draining = CancellationToken::new();
         let streams =
             FeedStreams::new(Arc::clone(&app), Arc::clone(&authenticator), feed_limits(settings), draining.clone());

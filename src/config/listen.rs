@@ -109,12 +109,7 @@ impl ListenSettings {
     ///
     /// # Errors
     /// [`ConfigError::Plaintext`] with the first address that is not loopback.
-    pub fn check_plaintext(
-        &self,
-        setting: &str,
-        addresses: &[SocketAddr],
-        places: &Places,
-    ) -> Result<(), ConfigError> {
+    pub fn check_plaintext(&self, setting: &str, addresses: &[SocketAddr], places: &Places) -> Result<(), ConfigError> {
         if self.tls_files().is_some() || self.allow_plaintext {
             return Ok(());
         }

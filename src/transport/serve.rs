@@ -21,9 +21,9 @@ use tower::Service;
 use super::connections::{Connection, Connections};
 use super::first_bytes::{self, Protocol};
 use super::gathered::Gathered;
-use super::{http1, http2};
 pub use super::http2::ConnectionLimits;
 use super::pace::Paced;
+use super::{http1, http2};
 use crate::clock;
 use crate::sampled::Sampled;
 

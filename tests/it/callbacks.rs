@@ -5,4 +5,5 @@ mod desk;
 mod genuine;
 mod listener;
 mod plain;
+mod recorder;
 mod whole;

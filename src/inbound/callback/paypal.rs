@@ -46,7 +46,9 @@ impl<'a> Transmission<'a> {
     /// # Errors
     /// [`Forgery::Header`].
     pub fn read(headers: &'a HeaderMap) -> Result<Self, Forgery> {
-        let word = |name| only(headers, name).and_then(|text| if is_word(text) { Ok(text) } else { Err(Forgery::Header(name)) });
+        let word = |name| {
+            only(headers, name).and_then(|text| if is_word(text) { Ok(text) } else { Err(Forgery::Header(name)) })
+        };
         if only(headers, ALGORITHM)? != RSA_SHA256 {
             return Err(Forgery::Header(ALGORITHM));
         }
@@ -158,7 +160,10 @@ mod tests {
     fn only_an_id_below_the_address_is_fetched() {
         let address = "https://api.paypal.com/v1/notifications/certs";
         let id = |url| certificate_id(url, address);
-        assert_eq!(id("https://api.paypal.com/v1/notifications/certs/CERT-360caa42-fca2a594"), Some("CERT-360caa42-fca2a594"));
+        assert_eq!(
+            id("https://api.paypal.com/v1/notifications/certs/CERT-360caa42-fca2a594"),
+            Some("CERT-360caa42-fca2a594")
+        );
         for wrong in [
             "https://api.paypal.com/v1/notifications/certs",
             "https://api.paypal.com/v1/notifications/certs/",

@@ -9,8 +9,9 @@ use http::StatusCode;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::desk::{Desk, Recorded};
+use super::desk::Desk;
 use super::plain::send;
+use super::recorder::Recorded;
 
 /// A desk whose account is connected, and a genuine callback that was not delivered yet.
 async fn desk(provider: CallbackProvider) -> (Desk, Recorded, String) {
@@ -65,8 +66,17 @@ async fn headers_that_are_missing_repeated_or_changed_are_refused() {
             let value = genuine.header(name).to_owned();
             let mut twice = genuine.clone();
             twice.headers.push(((*name).to_owned(), value.clone()));
-            let empty = Recorded { headers: [&genuine.with(name, "").headers[..], &[((*name).to_owned(), String::new())]].concat(), ..genuine.clone() };
-            for changed in [genuine.with(name, ""), genuine.with(name, "x"), genuine.with(name, &format!("x{value}")), twice, empty] {
+            let empty = Recorded {
+                headers: [&genuine.with(name, "").headers[..], &[((*name).to_owned(), String::new())]].concat(),
+                ..genuine.clone()
+            };
+            for changed in [
+                genuine.with(name, ""),
+                genuine.with(name, "x"),
+                genuine.with(name, &format!("x{value}")),
+                twice,
+                empty,
+            ] {
                 assert_eq!(desk.deliver(&changed, &path).await, 401, "{name}: {:?}", changed.headers);
             }
         }
@@ -179,10 +189,10 @@ async fn a_callback_to_another_account_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_test_key_signs_nothing_for_live_accounts() {
     let (desk, genuine, path) = desk(CallbackProvider::Wise).await;
-    let profile_id = serde_json::from_slice::<serde_json::Value>(&genuine.body).unwrap()["data"]["resource"]
-        ["profile_id"]
-        .as_i64()
-        .unwrap();
+    let profile_id =
+        serde_json::from_slice::<serde_json::Value>(&genuine.body).unwrap()["data"]["resource"]["profile_id"]
+            .as_i64()
+            .unwrap();
     desk.know(desk.account_id, CallbackProvider::Wise, CallbackSecret::Wise { profile_id, is_test: false });
     assert_eq!(desk.deliver(&genuine, &path).await, 401);
 }
@@ -221,7 +231,8 @@ async fn unknown_accounts_get_the_same_answer_after_the_same_work() {
 #[tokio::test(flavor = "multi_thread")]
 async fn other_contents_are_refused() {
     let (desk, genuine, path) = desk(CallbackProvider::Stripe).await;
-    for content_type in ["text/plain", "application/x-www-form-urlencoded", "application/jsonx", "x, application/json"] {
+    for content_type in ["text/plain", "application/x-www-form-urlencoded", "application/jsonx", "x, application/json"]
+    {
         assert_eq!(desk.deliver(&genuine.with("content-type", content_type), &path).await, 415, "{content_type}");
     }
     let mut packed = genuine.clone();

@@ -70,7 +70,8 @@ async fn a_setting_that_cannot_be_used_is_named_before_the_database_is_opened() 
     ] {
         let settings =
             crate::support::server::settings(&database.url, folder.path(), &[&ON[..], &[flag, value]].concat());
-        let started = headwater::server::Server::start(&settings, std::sync::Arc::new(headwater::clock::SystemClock)).await;
+        let started =
+            headwater::server::Server::start(&settings, std::sync::Arc::new(headwater::clock::SystemClock)).await;
         let error = started.err().unwrap().to_string();
         assert!(error.contains(flag) && error.contains(problem), "{error}");
     }
