@@ -4,8 +4,10 @@
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
@@ -13,7 +15,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
-use tower::Service;
+use tower::{Service, ServiceExt};
 
 use super::connections::Connection;
 use super::http2::ConnectionLimits;
@@ -23,6 +25,9 @@ const BUFFER_BYTES_MAX: usize = 16 * 1024;
 
 /// The most headers of a request.
 const HEADERS_MAX: usize = 64;
+
+/// How long a connection without a request may take to say goodbye, and how often it is looked at then.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// The address that a request came from. It is in the extensions of the request.
 #[derive(Debug, Clone, Copy)]
@@ -40,7 +45,7 @@ pub(super) async fn serve<IO, S, B>(
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
     S::Future: Send + 'static,
-    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send,
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
@@ -60,7 +65,18 @@ pub(super) async fn serve<IO, S, B>(
         () = tokio::time::sleep(limits.age) => {}
     }
     served.as_mut().graceful_shutdown();
-    let _ = served.await;
+    tokio::select! {
+        _ = served => {}
+        () = cut_idle(connection) => {}
+    }
+}
+
+/// Completes when a connection that should have ended has no request.
+async fn cut_idle(connection: &Connection) {
+    tokio::time::sleep(GOODBYE).await;
+    while connection.is_working() {
+        tokio::time::sleep(GOODBYE).await;
+    }
 }
 
 /// The requests of one connection.
@@ -69,17 +85,35 @@ struct Requests<S> {
     connection: Arc<Connection>,
 }
 
+/// A request that is worked on, until this is dropped.
+struct Work(Arc<Connection>);
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        self.0.end_work();
+    }
+}
+
 impl<S, B> hyper::service::Service<Request<Incoming>> for Requests<S>
 where
-    S: Service<Request<Incoming>, Response = Response<B>> + Clone,
+    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    S::Error: Send,
+    B: Send,
 {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = tower::util::Oneshot<S, Request<Incoming>>;
+    type Future = BoxFuture<'static, Result<S::Response, S::Error>>;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         self.connection.called();
         request.extensions_mut().insert(Peer(self.connection.address()));
-        tower::ServiceExt::oneshot(self.service.clone(), request)
+        self.connection.begin_work();
+        let (work, service) = (Work(Arc::clone(&self.connection)), self.service.clone());
+        Box::pin(async move {
+            let answer = service.oneshot(request).await;
+            drop(work);
+            answer
+        })
     }
 }
