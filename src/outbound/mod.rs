@@ -4,3 +4,4 @@
 pub mod client;
 pub mod file;
 pub mod provider;
+pub mod source;
