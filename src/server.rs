@@ -25,7 +25,8 @@ use tonic::service::Routes;
 use tower::ServiceBuilder;
 use uuid::Uuid;
 
-use crate::app::{App, AppOptions};
+use crate::app::worker::send_payouts::NoConnections;
+use crate::app::{App, AppOptions, Providers};
 use crate::auth::Authenticator;
 use crate::auth::layer::AuthLayer;
 pub use crate::auth::operator::OPERATOR_KEY_FILE;
@@ -165,6 +166,18 @@ impl Server {
     /// # Errors
     /// See [`ServerError`].
     pub async fn start(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, ServerError> {
+        Self::start_with(settings, clock, None).await
+    }
+
+    /// As [`Server::start`], with other providers than those of the settings.
+    ///
+    /// # Errors
+    /// See [`ServerError`].
+    pub async fn start_with(
+        settings: &Settings,
+        clock: Arc<dyn Clock>,
+        providers: Option<Providers>,
+    ) -> Result<Self, ServerError> {
         // All that can fail without the database comes first. A mistake in a setting must not migrate the database, because the
         // version before could then not be started again.
         let bound = Bound::bind(settings).await?;
@@ -185,6 +198,7 @@ impl Server {
         let store = Arc::new(open_store(settings).await?);
         let secrets = Arc::new(secrets_key::of_database(settings, &store, secrets).await?);
         let options = app_options(settings, &store, post).await?;
+        let options = AppOptions { providers: providers.unwrap_or_else(|| options.providers.clone()), ..options };
         let (app, writer) =
             App::start(Arc::clone(&store), Arc::clone(&clock), &options).map_err(ServerError::Writer)?;
         operator::ensure_first(&app, &settings.database.data_dir).await?;
@@ -423,6 +437,7 @@ pub async fn app_options(settings: &Settings, store: &Store, post: Arc<Post>) ->
         event_retention_days: retention_days(settings),
         event_form: crate::rpc::feed::event::FORM,
         post,
+        providers: Providers(Arc::new(NoConnections)),
     })
 }
 

@@ -103,6 +103,8 @@ changes! {
     ApprovePayoutsRequest,
     ConfirmPayoutsRequest,
     CancelPayoutRequest,
+    RetryPayoutRequest,
+    NotifyFundsAddedRequest,
     MarkPaidRequest,
 }
 

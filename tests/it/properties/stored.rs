@@ -110,6 +110,7 @@ impl Stored {
             newest_commit: None,
             event_retention_days: None,
             post: post(),
+            providers: Providers(Arc::new(NoConnections)),
             // Event bodies are readable, so that they can be compared.
             event_form: EventForm {
                 encode_body: |event, out| out.extend(format!("{event:?}").as_bytes()),

@@ -112,6 +112,10 @@ fn steps() -> Vec<Case> {
             .reference(json!({"payout_run_id": "${payout_run_id}"}))
             .wrong(json!({"payout_run_id": "prn_1"}))
             .wrong(json!({"payout_run_id": ""})),
+        case("PayoutService/NotifyFundsAdded", json!({"provider": "PAYOUT_PROVIDER_PAYPAL"}))
+            .other(json!({"currency_code": "EUR"}))
+            .wrong(json!({"request_id": long(), "provider": "PAYOUT_PROVIDER_MANUAL", "currency_code": "usd"}))
+            .wrong(json!({"provider": null})),
         case("PayoutService/GetAmountOwed", json!({"affiliate": {"id": "${affiliate_id}"}}))
             .affiliate_reference()
             .wrong(json!({"affiliate": {"id": "aff_1"}, "currencies": ["usd"]}))
