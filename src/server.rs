@@ -25,7 +25,8 @@ use tonic::service::Routes;
 use tower::ServiceBuilder;
 use uuid::Uuid;
 
-use crate::app::worker::send_payouts::NoConnections;
+use crate::app::worker::connections::{Connections, ProviderAddresses};
+use crate::app::worker::send_payouts::{CannotCall, NoConnections};
 use crate::app::{App, AppOptions, Providers};
 use crate::auth::Authenticator;
 use crate::auth::layer::AuthLayer;
@@ -36,9 +37,11 @@ use crate::clock::{self, Clock};
 use crate::config::{ConfigError, Place, Registration, Settings};
 use crate::limit::{self, LimitLayer, Limits};
 use crate::mail::{Post, PostOptions, PostProblem};
+use crate::outbound::client::{BaseAddress, Client, ClientLimits};
 use crate::pb;
 use crate::rpc::feed::{FeedLimits, FeedStreams};
 use crate::rpc::{RegisteredBy, Services};
+use crate::secrets::Secrets;
 use crate::store::{Identity, Store, StoreError, StoreOptions};
 use crate::transport::lane::Lane;
 use crate::transport::serve::{ConnectionLimits, Transport};
@@ -195,10 +198,12 @@ impl Server {
 
         let post = post(settings)?;
         let secrets = secrets_key::read(settings)?;
+        let addresses = provider_addresses(settings)?;
         let store = Arc::new(open_store(settings).await?);
         let secrets = Arc::new(secrets_key::of_database(settings, &store, secrets).await?);
         let options = app_options(settings, &store, post).await?;
-        let options = AppOptions { providers: providers.unwrap_or_else(|| options.providers.clone()), ..options };
+        let providers = providers.unwrap_or_else(|| connections(&store, &secrets, addresses));
+        let options = AppOptions { providers, ..options };
         let (app, writer) =
             App::start(Arc::clone(&store), Arc::clone(&clock), &options).map_err(ServerError::Writer)?;
         operator::ensure_first(&app, &settings.database.data_dir).await?;
@@ -457,6 +462,43 @@ pub fn post(settings: &Settings) -> Result<Arc<Post>, ServerError> {
         };
         ConfigError::Value { place: settings.places.of(setting), problem: problem.to_string() }.into()
     })
+}
+
+/// The addresses of the payout providers: those that move money, and those of the sandboxes.
+///
+/// # Errors
+/// A setting is no address.
+pub fn provider_addresses(settings: &Settings) -> Result<[ProviderAddresses; 2], ServerError> {
+    let payouts = &settings.payouts;
+    let address = |setting, text: &str| {
+        BaseAddress::parse(text)
+            .map_err(|problem| ConfigError::Value { place: settings.places.of(setting), problem: problem.to_string() })
+    };
+    let live = ProviderAddresses {
+        paypal: address("paypal_address", &payouts.paypal_address)?,
+        stripe: address("stripe_address", &payouts.stripe_address)?,
+        wise: address("wise_address", &payouts.wise_address)?,
+    };
+    let sandbox = ProviderAddresses {
+        paypal: address("paypal_sandbox_address", &payouts.paypal_sandbox_address)?,
+        stripe: address("stripe_sandbox_address", &payouts.stripe_sandbox_address)?,
+        wise: address("wise_sandbox_address", &payouts.wise_sandbox_address)?,
+    };
+    Ok([live, sandbox])
+}
+
+/// The providers of the accounts' connections.
+fn connections(store: &Arc<Store>, secrets: &Arc<Secrets>, [live, sandbox]: [ProviderAddresses; 2]) -> Providers {
+    match Client::new(ClientLimits::default()) {
+        Ok(client) => {
+            Providers(Arc::new(Connections::new(Arc::clone(store), Arc::clone(secrets), client, live, sandbox)))
+        }
+        Err(error) => {
+            // Everything else works without it, such as on a machine that has no certificates of authorities.
+            tracing::warn!(%error, "payouts cannot be sent to providers");
+            Providers(Arc::new(CannotCall(error.to_string())))
+        }
+    }
 }
 
 fn retention_days(settings: &Settings) -> Option<i32> {

@@ -15,7 +15,7 @@ use crate::domain::id::{AffiliateId, RewardId};
 use crate::domain::ledger::BalanceKey;
 use crate::domain::money::{Currency, Money, Overflow};
 use crate::domain::payout::{Payable, PayoutPolicy, PayoutProvider};
-use crate::domain::payout_method::{PayoutMethod, provider_for};
+use crate::domain::payout_method::{PayoutDestination, PayoutMethod, provider_for};
 use crate::domain::payout_run::{PayoutRun, PayoutRunVerdict, RUN_AFFILIATES_MAX};
 use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::domain::reward::{RewardState, RewardUnit};
@@ -157,28 +157,48 @@ pub(super) async fn preview(
     let methods = store::payout_method::of_affiliates(call.store(), call.account_id(), &affiliates).await?;
     let methods: HashMap<AffiliateId, PayoutMethod> =
         methods.into_iter().map(|method| (method.affiliate_id, method)).collect();
+    let preview = Preview { minimum, provider, connected, policy };
     let mut items = Vec::with_capacity(affiliates.len());
     for affiliate_id in affiliates {
-        let due = due(&call, affiliate_id, currency, &policy).await?;
-        let amount = Money::new(due.sum_minor, currency);
+        let due = due(&call, affiliate_id, currency, &preview.policy).await?;
         let destination = methods.get(&affiliate_id).and_then(|method| method.destination_at(call.now()));
-        let route = provider_for(provider, destination, |own| connected.contains(&own));
-        let verdict = PayoutRunVerdict::of(&due, minimum, route.err());
-        let item = pb::PayoutRunItem {
-            affiliate_id: affiliate_id.to_string(),
-            verdict: verdict.number(),
-            amount: Some(money(amount)),
-            reward_count: i64::try_from(due.rewards.len()).unwrap_or(i64::MAX),
-            needs_approval: verdict == PayoutRunVerdict::Pays && policy.needs_approval(amount),
-            provider: route.map_or(0, WireEnum::number),
-            destination_kind: destination.map_or(0, |destination| destination.kind.number()),
-            destination_hint: destination.map(|destination| destination.hint.clone()).unwrap_or_default(),
-        };
-        items.push((affiliate_id, item));
+        items.push((affiliate_id, preview.item(affiliate_id, &due, currency, destination)));
     }
     call.works_on(items.len()).await;
     let (items, next_page_token) = page.fill(items, |(id, _)| id.uuid(), |(_, item)| item);
     Ok(pb::PreviewPayoutRunResponse { items, next_page_token })
+}
+
+/// What all items of a preview depend on.
+struct Preview {
+    minimum: Option<Money>,
+    provider: Option<PayoutProvider>,
+    connected: Vec<PayoutProvider>,
+    policy: PayoutPolicy,
+}
+
+impl Preview {
+    fn item(
+        &self,
+        affiliate_id: AffiliateId,
+        due: &Payable,
+        currency: Currency,
+        destination: Option<&PayoutDestination>,
+    ) -> pb::PayoutRunItem {
+        let amount = Money::new(due.sum_minor, currency);
+        let route = provider_for(self.provider, destination, |own| self.connected.contains(&own));
+        let verdict = PayoutRunVerdict::of(due, self.minimum, route.err());
+        pb::PayoutRunItem {
+            affiliate_id: affiliate_id.to_string(),
+            verdict: verdict.number(),
+            amount: Some(money(amount)),
+            reward_count: i64::try_from(due.rewards.len()).unwrap_or(i64::MAX),
+            needs_approval: verdict == PayoutRunVerdict::Pays && self.policy.needs_approval(amount),
+            provider: route.map_or(0, WireEnum::number),
+            destination_kind: destination.map_or(0, |destination| destination.kind.number()),
+            destination_hint: destination.map(|destination| destination.hint.clone()).unwrap_or_default(),
+        }
+    }
 }
 
 /// The named affiliates after this one, in the order of their ids. Refuses if one of them does not exist.

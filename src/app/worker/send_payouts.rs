@@ -22,7 +22,7 @@ use crate::domain::payout_attempt::{NextStep, PayoutAttempt, StepResult};
 use crate::domain::rule::{BeginPayoutStep, Command, Envelope, RecordPayoutStep};
 use crate::outbound::provider::{Attempt, EarlierTries};
 use crate::outbound::source::NoProvider;
-pub use crate::outbound::source::{NoConnections, ProviderSource};
+pub use crate::outbound::source::{CannotCall, NoConnections, ProviderSource};
 use crate::store;
 
 /// The worker's name.

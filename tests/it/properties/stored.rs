@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use headwater::app::feed::EventForm;
-use headwater::app::{App, AppOptions, SubmitError, verify};
+use headwater::app::worker::send_payouts::NoConnections;
+use headwater::app::{App, AppOptions, Providers, SubmitError, verify};
 use headwater::clock::ManualClock;
 use headwater::domain::Decision;
 use headwater::domain::conversion::ConversionSelector;

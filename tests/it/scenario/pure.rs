@@ -19,6 +19,7 @@ use headwater::domain::time::Time;
 use headwater::domain::{Decision, decide};
 use headwater::error::{CallName, Error};
 use headwater::rpc::call::change::{self, Asking, Change};
+use headwater::secrets::Secrets;
 use sha2::Digest;
 use tonic::Status;
 use uuid::Uuid;
@@ -62,7 +63,8 @@ impl PureWorld {
     }
 
     fn try_change<M: Change>(&mut self, request: &M) -> Result<M::Response, Error> {
-        let asking = Asking::new(self.now, KeyKind::Admin);
+        let secrets = Secrets::parse(&"5".repeat(64)).unwrap();
+        let asking = Asking { now: self.now, key_kind: KeyKind::Admin, account_id: self.account_id, secrets: &secrets };
         let (rule, kept) = request.read(&asking)?;
         let hash = |scope: &str, content: &[u8]| sha2::Sha256::new().chain_update(scope).chain_update(content);
         let envelope =

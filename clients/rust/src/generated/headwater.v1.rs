@@ -11871,7 +11871,7 @@ impl PayoutState {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum PayoutProvider {
-    /// Not set; never returned.
+    /// Not set. A payout always has a provider.
     Unspecified = 0,
     /// The merchant, outside Headwater. MarkPaid or ConfirmPayouts recorded that it was paid.
     Manual = 1,
@@ -11912,7 +11912,7 @@ impl PayoutProvider {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum PayoutMethodKind {
-    /// Not set. Refused in requests.
+    /// Not set: there is no destination.
     Unspecified = 0,
     /// A PayPal account.
     Paypal = 1,

@@ -17,7 +17,37 @@ fn marked() -> Json {
 
 /// A payout of one reward. Requests are filled in before the reward of `given` is created, so each case prepares its own.
 fn created() -> Json {
-    json!({"affiliate": {"id": "${affiliate_id}"}, "currency_code": "USD", "reward_ids": ["${fresh_reward_id}"]})
+    json!({
+        "affiliate": {"id": "${affiliate_id}"},
+        "currency_code": "USD",
+        "reward_ids": ["${fresh_reward_id}"],
+        "provider": "PAYOUT_PROVIDER_MANUAL",
+    })
+}
+
+/// The same through a provider.
+fn sent() -> Json {
+    json!({
+        "affiliate": {"id": "${affiliate_id}"},
+        "currency_code": "USD",
+        "reward_ids": ["${fresh_reward_id}"],
+        "provider": "PAYOUT_PROVIDER_PAYPAL",
+    })
+}
+
+/// A connection to the provider.
+fn connected() -> Json {
+    json!({"credentials": {"paypal": {"client_id": "client", "client_secret": "secret", "webhook_id": "webhook"}}})
+}
+
+/// A payout method at the provider, in effect at once.
+fn method() -> Json {
+    json!({
+        "affiliate": {"id": "${affiliate_id}"},
+        "details": {"paypal": {"email": "first@example.com"}},
+        "effective_now": true,
+        "override_reason": "by phone",
+    })
 }
 
 /// A run for an affiliate. It pays nothing, because nothing is owed to anybody in this currency.
@@ -49,6 +79,7 @@ fn steps() -> Vec<Case> {
                 "currency_code": "usd",
                 "reward_ids": ["rwd_1", ""],
                 "minimum": {"amount_minor": -1, "currency_code": "usd"},
+                "provider": 99,
                 "note": long(),
                 "message": long(),
             }))
@@ -90,6 +121,7 @@ fn steps() -> Vec<Case> {
                 "currency_code": "usd",
                 "affiliate_ids": ["aff_1", ""],
                 "minimum": {"amount_minor": -1, "currency_code": "usd"},
+                "provider": 99,
                 "note": long(),
                 "message": long(),
             }))
@@ -103,6 +135,7 @@ fn steps() -> Vec<Case> {
                 "currency_code": "usd",
                 "affiliate_ids": ["aff_1", ""],
                 "minimum": {"amount_minor": -1, "currency_code": "usd"},
+                "provider": 99,
             }))
             .wrong(json!({"currency_code": "", "affiliate_ids": []}))
             // The preview is no list, so the tests of lists make no token of it.
@@ -112,6 +145,15 @@ fn steps() -> Vec<Case> {
             .reference(json!({"payout_run_id": "${payout_run_id}"}))
             .wrong(json!({"payout_run_id": "prn_1"}))
             .wrong(json!({"payout_run_id": ""})),
+        case("PayoutService/RetryPayout", json!({"payout_id": "${open_payout_id}"}))
+            .prepare("PayoutService/SetPayoutConnection", connected(), &[])
+            .prepare("PayoutService/SetPayoutMethod", method(), &[])
+            .prepare("RewardService/CreateReward", given(), REWARD)
+            .prepare("PayoutService/CreatePayout", sent(), CREATED)
+            .other(json!({"payout_id": "${payout_id}"}))
+            .reference(json!({"payout_id": "${payout_id}"}))
+            .wrong(json!({"request_id": long(), "payout_id": "pay_1"}))
+            .wrong(json!({"payout_id": ""})),
         case("PayoutService/NotifyFundsAdded", json!({"provider": "PAYOUT_PROVIDER_PAYPAL"}))
             .other(json!({"currency_code": "EUR"}))
             .wrong(json!({"request_id": long(), "provider": "PAYOUT_PROVIDER_MANUAL", "currency_code": "usd"}))

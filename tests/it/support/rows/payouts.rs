@@ -7,6 +7,10 @@ use headwater::domain::payout::{
     Payout, PayoutPolicy, PayoutProblem, PayoutProvider, PayoutState, ProblemKind, Sending,
 };
 use headwater::domain::payout_attempt::{NextStep, PayoutAttempt};
+use headwater::domain::payout_connection::PayoutConnection;
+use headwater::domain::payout_method::{
+    MethodChoice, PayoutDestination, PayoutMethod, PayoutMethodKind, PendingChoice, Sealed,
+};
 use headwater::domain::payout_purse::{FundsWait, PayoutPurse};
 use headwater::domain::payout_run::{PayoutRun, PayoutRunState};
 
@@ -114,12 +118,48 @@ pub(crate) fn payout_run() -> PayoutRun {
         currency: "USD".parse().unwrap(),
         affiliate_ids: Some(vec![affiliate().id]),
         minimum: Some(usd(1_000)),
+        provider: None,
         note: "November".to_owned(),
         message: "Thank you".to_owned(),
         cursor: Some(affiliate().id),
         payout_count: 1,
         total: usd(1_250),
         created_by: Some(ApiKeyId::from_uuid(uuid(1))),
+        created_at: NOW,
+        updated_at: NOW.plus_days(1),
+    }
+}
+
+pub(crate) fn destination() -> PayoutDestination {
+    PayoutDestination { kind: PayoutMethodKind::Iban, hint: "DE…3000".to_owned(), sealed: Sealed::new([1; 60]) }
+}
+
+fn choice() -> MethodChoice {
+    MethodChoice { destination: destination(), fingerprint: [7; 32], set_at: NOW }
+}
+
+/// A method that is changed soon.
+pub(crate) fn payout_method() -> PayoutMethod {
+    PayoutMethod {
+        account_id: ACCOUNT,
+        affiliate_id: affiliate().id,
+        current: Some(choice()),
+        pending: Some(PendingChoice {
+            choice: MethodChoice { fingerprint: [8; 32], ..choice() },
+            effective_at: NOW.plus_days(3),
+        }),
+        override_reason: "asked by phone".to_owned(),
+        created_at: NOW,
+        updated_at: NOW.plus_days(1),
+    }
+}
+
+pub(crate) fn payout_connection() -> PayoutConnection {
+    PayoutConnection {
+        account_id: ACCOUNT,
+        provider: PayoutProvider::Stripe,
+        hint: "…4242".to_owned(),
+        sealed: Sealed::new([2; 60]),
         created_at: NOW,
         updated_at: NOW.plus_days(1),
     }
