@@ -28,8 +28,9 @@ use tonic::service::Routes;
 use tower::ServiceBuilder;
 use uuid::Uuid;
 
-use crate::app::worker::connections::ProviderAddresses;
-use crate::app::{App, AppOptions};
+use crate::app::worker::connections::{Connections, ProviderAddresses};
+use crate::app::worker::send_payouts::{CannotCall, NoConnections};
+use crate::app::{App, AppOptions, Providers};
 use crate::auth::Authenticator;
 use crate::auth::layer::AuthLayer;
 pub use crate::auth::operator::OPERATOR_KEY_FILE;
@@ -39,10 +40,11 @@ use crate::clock::{self, Clock};
 use crate::config::{ConfigError, Place, Registration, Settings};
 use crate::limit::{self, LimitLayer, Limits};
 use crate::mail::{Post, PostOptions, PostProblem};
-use crate::outbound::client::BaseAddress;
+use crate::outbound::client::{BaseAddress, Client, ClientLimits};
 use crate::pb;
 use crate::rpc::feed::{FeedLimits, FeedStreams};
 use crate::rpc::{RegisteredBy, Services};
+use crate::secrets::Secrets;
 use crate::store::{Identity, Store, StoreError, StoreOptions};
 use crate::transport::lane::Lane;
 use crate::transport::serve::{ConnectionLimits, Transport, Version};
@@ -173,6 +175,18 @@ impl Server {
     /// # Errors
     /// See [`ServerError`].
     pub async fn start(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, ServerError> {
+        Self::start_with(settings, clock, None).await
+    }
+
+    /// As [`Server::start`], with other providers than those of the settings.
+    ///
+    /// # Errors
+    /// See [`ServerError`].
+    pub async fn start_with(
+        settings: &Settings,
+        clock: Arc<dyn Clock>,
+        providers: Option<Providers>,
+    ) -> Result<Self, ServerError> {
         // All that can fail without the database comes first. A mistake in a setting must not migrate the database, because the
         // version before could then not be started again.
         let wanted = Wanted { setting: "listen_address", address: &settings.listen.listen_address, settings };
@@ -192,10 +206,12 @@ impl Server {
 
         let post = post(settings)?;
         let secrets = secrets_key::read(settings)?;
-        provider_addresses(settings)?;
+        let addresses = provider_addresses(settings)?;
         let store = Arc::new(open_store(settings).await?);
         let secrets = Arc::new(secrets_key::of_database(settings, &store, secrets).await?);
         let options = app_options(settings, &store, post).await?;
+        let providers = providers.unwrap_or_else(|| connections(&store, &secrets, addresses));
+        let options = AppOptions { providers, ..options };
         let (app, writer) =
             App::start(Arc::clone(&store), Arc::clone(&clock), &options).map_err(ServerError::Writer)?;
         operator::ensure_first(&app, &settings.database.data_dir).await?;
@@ -240,7 +256,7 @@ impl Server {
         let needs = Needs {
             is_serving: health.is_serving(),
             secrets: Arc::new(callbacks::Connections { store, secrets }),
-            waker: Arc::new(callbacks::Wakes),
+            waker: Arc::new(callbacks::Wakes(Arc::clone(&app))),
             clock,
             connections: tables.http,
             draining: draining.clone(),
@@ -460,6 +476,7 @@ pub async fn app_options(settings: &Settings, store: &Store, post: Arc<Post>) ->
         event_retention_days: retention_days(settings),
         event_form: crate::rpc::feed::event::FORM,
         post,
+        providers: Providers(Arc::new(NoConnections)),
     })
 }
 
@@ -502,6 +519,20 @@ pub fn provider_addresses(settings: &Settings) -> Result<[ProviderAddresses; 2],
         wise: address("wise_sandbox_address", &payouts.wise_sandbox_address)?,
     };
     Ok([live, sandbox])
+}
+
+/// The providers of the accounts' connections.
+fn connections(store: &Arc<Store>, secrets: &Arc<Secrets>, [live, sandbox]: [ProviderAddresses; 2]) -> Providers {
+    match Client::new(ClientLimits::default()) {
+        Ok(client) => {
+            Providers(Arc::new(Connections::new(Arc::clone(store), Arc::clone(secrets), client, live, sandbox)))
+        }
+        Err(error) => {
+            // Everything else works without it, such as on a machine that has no certificates of authorities.
+            tracing::warn!(%error, "payouts cannot be sent to providers");
+            Providers(Arc::new(CannotCall(error.to_string())))
+        }
+    }
 }
 
 fn retention_days(settings: &Settings) -> Option<i32> {

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use secrecy::SecretString;
 
+use crate::app::App;
 use crate::domain::id::AccountId;
 use crate::domain::payout::PayoutProvider;
+use crate::domain::rule::{Envelope, WakePayouts};
 use crate::http::callback::{CallbackSecret, CallbackSecrets, NoSecret};
 use crate::http::nudge::{NotWoken, Wake, Waker};
 use crate::inbound::callback::CallbackProvider;
@@ -70,16 +72,31 @@ impl CallbackSecrets for Connections {
     }
 }
 
-/// The command that wakes payouts.
-pub(super) struct Wakes;
+/// Wakes payouts by a command, and then the worker that sends them.
+pub(super) struct Wakes(pub(super) Arc<App>);
+
+impl Wakes {
+    async fn submit(&self, account_id: AccountId, provider: PayoutProvider, wake: Wake) -> Result<(), NotWoken> {
+        let (has_funds, payout_id) = match wake {
+            Wake::Open => (false, None),
+            Wake::Funded => (true, None),
+            Wake::One(payout_id) => (false, Some(payout_id)),
+        };
+        let command = WakePayouts { provider, has_funds, currency: None, payout_id }.into();
+        let envelope = Envelope { account_id, fingerprint: None, actor: None, command };
+        self.0.submit(envelope, None).await.map_err(|error| NotWoken(error.to_string()))?;
+        self.0.wake_payouts();
+        Ok(())
+    }
+}
 
 impl Waker for Wakes {
     fn wake(
         &self,
-        _account_id: AccountId,
-        _provider: CallbackProvider,
-        _wake: Wake,
+        account_id: AccountId,
+        provider: CallbackProvider,
+        wake: Wake,
     ) -> BoxFuture<'_, Result<(), NotWoken>> {
-        Box::pin(async { Ok(()) })
+        Box::pin(self.submit(account_id, payout_provider(provider), wake))
     }
 }

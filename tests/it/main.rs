@@ -54,6 +54,7 @@ mod rows;
 mod scenario;
 mod schema;
 mod secrets;
+mod sending;
 mod start;
 mod store;
 mod tidy;

@@ -30,6 +30,8 @@ pub(super) async fn current(client: &mut Client, subject: &Subject) -> Subject {
             let empty = String::new;
             Subject::Payout(pb::Payout { reference: empty(), note: empty(), message: empty(), ..found })
         }
+        // Both were removed since.
+        Subject::PayoutMethod(_) | Subject::PayoutConnection(_) => subject.clone(),
         Subject::Program(row) => {
             let request = pb::GetProgramRequest { program_id: row.id.clone(), terms_version: 0 };
             Subject::Program(client.affiliates.get_program(request).await.unwrap().into_inner().program.unwrap())
@@ -154,6 +156,8 @@ pub(super) fn id_of(subject: &Subject) -> String {
         Subject::Conversion(row) => row.id.clone(),
         Subject::Reward(row) => row.id.clone(),
         Subject::Payout(row) => row.id.clone(),
+        Subject::PayoutMethod(row) => row.affiliate_id.clone(),
+        Subject::PayoutConnection(row) => row.provider.to_string(),
         Subject::Program(row) => row.id.clone(),
         Subject::Affiliate(row) => row.id.clone(),
         Subject::Enrollment(row) => row.id.clone(),
