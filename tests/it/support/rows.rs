@@ -302,6 +302,7 @@ pub(crate) fn affiliate() -> Affiliate {
         email_verified: false,
         upline_id: None,
         group_id: None,
+        former_email: None,
         past_uplines: Vec::new(),
         awaits_welcome: false,
         version: 1,
