@@ -287,6 +287,21 @@ impl Desk {
         self.pass(40).await;
     }
 
+    /// A connected account at Stripe that can be paid.
+    pub(super) async fn stripe_account(&self) -> String {
+        let account = self.call("POST", "stripe/v1/accounts", "type=express", &format!("Bearer {STRIPE_KEY}")).await;
+        let account = account["id"].as_str().unwrap().to_owned();
+        self.post(&format!("stripe/accounts/{account}"), json!({"complete": true})).await;
+        account
+    }
+
+    /// The money that this account at Stripe got, and the number of payments that it came from.
+    pub(super) async fn received(&self, receiver: &str) -> (i64, u64) {
+        let rows = self.get("ledger/received").await;
+        let row = rows.as_array().unwrap().iter().find(|row| row["receiver"] == receiver);
+        row.map_or((0, 0), |row| (row["amount_minor"].as_i64().unwrap(), row["object_count"].as_u64().unwrap()))
+    }
+
     /// Lets time pass, at the providers and here.
     pub(super) async fn pass(&mut self, seconds: i64) {
         self.post("clock", json!({"advance_seconds": seconds})).await;

@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::Duration;
 
 use headwater::clock::Clock;
 use headwater::http::callback::CallbackSecret;
@@ -15,6 +16,7 @@ use testkit::client::Client;
 use super::desk::{Desk, STRIPE_KEY, WISE_TOKEN};
 use crate::support::database::TestDatabase;
 use crate::support::server::TestServer;
+use crate::support::shop::Shop;
 
 /// A server that trusts the fakes, and takes callbacks.
 async fn start(database: &TestDatabase, desk: &mut Desk, folder: &Path) -> TestServer {
@@ -116,4 +118,67 @@ db_test!(callbacks_are_taken_as_long_as_the_account_is_connected, |database: Tes
         client.payouts.remove_payout_connection(request).await.unwrap();
         assert_eq!(desk.deliver(&callback, &path).await, 401, "{from:?} is not connected any more");
     }
+});
+
+/// Ann is owed 12.34, which goes to an account at Stripe. Returns this account.
+async fn owe(shop: &mut Shop, desk: &Desk) -> String {
+    let connected_account_id = desk.stripe_account().await;
+    let details =
+        pb::payout_details::Details::Stripe(pb::StripeDetails { connected_account_id: connected_account_id.clone() });
+    let request = pb::SetPayoutMethodRequest {
+        affiliate: Some(shop.affiliate()),
+        details: Some(pb::PayoutDetails { details: Some(details) }),
+        ..pb::SetPayoutMethodRequest::default()
+    };
+    shop.client.payouts.set_payout_method(request).await.unwrap();
+    let selector = Some(pb::enrollment_selector::Selector::RefId("ann".to_owned()));
+    let cash = pb::Money { amount_minor: 1_234, currency_code: "USD".to_owned() };
+    let request = pb::CreateRewardRequest {
+        recipient: Some(pb::create_reward_request::Recipient::Enrollment(pb::EnrollmentSelector { selector })),
+        value: Some(pb::RewardValue { amount: Some(pb::reward_value::Amount::Cash(cash)) }),
+        ..pb::CreateRewardRequest::default()
+    };
+    shop.client.rewards.create_reward(request).await.unwrap();
+    connected_account_id
+}
+
+/// Waits until the payout is in this state. Nothing but a callback wakes the server.
+async fn wait_for(client: &mut Client, payout_id: &str, state: pb::PayoutState) {
+    let mut found = pb::PayoutState::Unspecified;
+    for _ in 0..600 {
+        let request = pb::GetPayoutRequest { payout_id: payout_id.to_owned() };
+        found = client.payouts.get_payout(request).await.unwrap().into_inner().payout.unwrap().state();
+        if found == state {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("{found:?} and not {state:?}");
+}
+
+// The clock of the server stands still, so the next look would never come by itself.
+db_test!(money_that_arrives_pays_what_waits_at_once, |database: TestDatabase| async move {
+    let folder = TempDir::new().unwrap();
+    let mut desk = Desk::without_listener().await;
+    let server = start(&database, &mut desk, folder.path()).await;
+    let mut shop = Shop::furnish(register(&server, &mut desk).await).await;
+    desk.connect_to_listener(CallbackProvider::Stripe).await;
+    connect(&mut shop.client, &desk.secret(CallbackProvider::Stripe)).await;
+    let receiver = owe(&mut shop, &desk).await;
+    let request = pb::CreatePayoutRequest {
+        affiliate: Some(shop.affiliate()),
+        currency_code: "USD".to_owned(),
+        ..pb::CreatePayoutRequest::default()
+    };
+    let payout = shop.client.payouts.create_payout(request).await.unwrap().into_inner().payout.unwrap();
+    assert_eq!(payout.provider(), pb::PayoutProvider::Stripe);
+    server.server.app().wake_payouts();
+    wait_for(&mut shop.client, &payout.id, pb::PayoutState::AwaitingFunds).await;
+    assert_eq!(desk.received(&receiver).await, (0, 0));
+    desk.cause(CallbackProvider::Stripe, 100).await;
+    wait_for(&mut shop.client, &payout.id, pb::PayoutState::Paid).await;
+    assert_eq!(desk.received(&receiver).await, (1_234, 1));
+    // Stripe tells of the payment too, which changes nothing.
+    let answers = desk.answers(3).await;
+    assert!(answers.iter().all(|(_, status)| *status == 200), "{answers:?}");
 });
