@@ -114,7 +114,9 @@ outcomes! {
     PayoutConnection(Arc<super::payout_connection::PayoutConnection>): |connection| Some(&connection.account_id);
     /// CreatePayoutRun.
     PayoutRun(Arc<super::payout_run::PayoutRun>): |run| Some(&run.id);
-    /// MarkPaid, CreatePayout, CancelPayout.
+    /// NotifyFundsAdded.
+    PayoutPurse(Arc<super::payout_purse::PayoutPurse>): |_purse| None;
+    /// MarkPaid, CreatePayout, CancelPayout, RetryPayout.
     Payout(Arc<super::payout::Payout>): |payout| Some(&payout.id);
 }
 

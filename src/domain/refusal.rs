@@ -11,7 +11,7 @@ use super::id::{
 };
 use super::money::{Currency, Money, Overflow};
 use super::offer::OfferClosed;
-use super::payout::{PayoutState, UnpayableReward};
+use super::payout::{PayoutProvider, PayoutState, UnpayableReward};
 use super::payout_method::MethodFault;
 use super::program::InvitationFault;
 use super::reward::RewardState;
@@ -588,6 +588,22 @@ pub enum Refusal {
         from: PayoutState,
         /// The state that was wanted.
         to: PayoutState,
+    },
+    /// The payout may have been made at the provider, so that it must not be given up.
+    #[error("the provider may have made payout {payout_id}, or will")]
+    PayoutMayBeMade {
+        /// The payout.
+        payout_id: PayoutId,
+    },
+    /// The provider cannot cancel the payout in its state.
+    #[error("payout {payout_id} is {state}, and {provider} cannot cancel it")]
+    PayoutNotCancellable {
+        /// The payout.
+        payout_id: PayoutId,
+        /// The provider.
+        provider: PayoutProvider,
+        /// The payout's state.
+        state: PayoutState,
     },
     /// The key that approves the payout created it.
     #[error("payout {payout_id} was created with the same key")]

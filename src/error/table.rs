@@ -7,7 +7,7 @@ use tonic::Code;
 use super::{Error, FieldPaths, FieldViolation, LimitedBy};
 use crate::domain::account::KeyKind;
 use crate::domain::money::Overflow;
-use crate::domain::payout::UnpayableReward;
+use crate::domain::payout::{PayoutState, UnpayableReward};
 use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::pb::ErrorReason;
 
@@ -589,6 +589,23 @@ fn refused(refusal: &Refusal, paths: FieldPaths, request_id: &str, violation_byt
         )
         .with("payout_id", payout_id)
         .with("state", from),
+        Refusal::PayoutMayBeMade { payout_id } => Answer::precondition(
+            ErrorReason::PayoutState,
+            payout_id.to_string(),
+            format!(
+                "{}: {text}; call RetryPayout to look it up, or ConfirmPayouts if the affiliate has the money",
+                path(&Field::PayoutIds)
+            ),
+        )
+        .with("payout_id", payout_id)
+        .with("state", PayoutState::NeedsAttention),
+        Refusal::PayoutNotCancellable { payout_id, provider: _, state } => Answer::precondition(
+            ErrorReason::PayoutState,
+            payout_id.to_string(),
+            format!("{}: {text}; GetPayout shows how it goes on", path(&Field::PayoutIds)),
+        )
+        .with("payout_id", payout_id)
+        .with("state", state),
         Refusal::PayoutOwnApproval { payout_id } => Answer::precondition(
             ErrorReason::PayoutOwnApproval,
             payout_id.to_string(),

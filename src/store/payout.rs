@@ -3,6 +3,7 @@
 pub mod owed;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Select};
 use uuid::Uuid;
@@ -11,7 +12,7 @@ use super::entity::payout as table;
 use super::entity::reward as reward_table;
 use super::list::{self, Walk};
 use super::payout_method::destination;
-use super::row::RowName;
+use super::row::{RowName, to_json};
 use super::set::stored::Stored;
 use super::{Source, Store, StoreError};
 use crate::domain::id::{AccountId, AffiliateId, ApiKeyId, PayoutId, PayoutRunId};
@@ -50,6 +51,7 @@ impl Stored for Payout {
             approved_by: self.approved_by.map(ApiKeyId::uuid),
             approved_at: self.approved_at.map(Time::micros),
             cancelled_at: self.cancelled_at.map(Time::micros),
+            sending: self.sending.as_deref().map(to_json).transpose()?,
             created_at: self.created_at.micros(),
             updated_at: self.updated_at.micros(),
         })
@@ -76,6 +78,7 @@ impl Stored for Payout {
             approved_by: row.approved_by.map(ApiKeyId::from_uuid),
             approved_at: row.approved_at.map(Time::from_micros),
             cancelled_at: row.cancelled_at.map(Time::from_micros),
+            sending: row.sending.as_deref().map(|text| name.json(text)).transpose()?.map(Arc::new),
             created_at: Time::from_micros(row.created_at),
             updated_at: Time::from_micros(row.updated_at),
         })

@@ -13,7 +13,7 @@ use headwater::domain::id::{
 };
 use headwater::domain::money::{Money, Overflow};
 use headwater::domain::offer::OfferClosed;
-use headwater::domain::payout::{PayoutFault, PayoutState, UnpayableReward};
+use headwater::domain::payout::{PayoutFault, PayoutProvider, PayoutState, UnpayableReward};
 use headwater::domain::payout_method::MethodFault;
 use headwater::domain::program::InvitationFault;
 use headwater::domain::refusal::{Field, Refusal, Resource};
@@ -138,6 +138,12 @@ fn refusals() -> Vec<Refusal> {
             payout_id: PayoutId::from_uuid(id()),
             from: PayoutState::Cancelled,
             to: PayoutState::Paid,
+        },
+        Refusal::PayoutMayBeMade { payout_id: PayoutId::from_uuid(id()) },
+        Refusal::PayoutNotCancellable {
+            payout_id: PayoutId::from_uuid(id()),
+            provider: PayoutProvider::Stripe,
+            state: PayoutState::Processing,
         },
         Refusal::PayoutOwnApproval { payout_id: PayoutId::from_uuid(id()) },
         Refusal::PayoutAmount { sent: dollars(999), sum: dollars(1_000) },

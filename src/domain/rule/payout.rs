@@ -2,10 +2,17 @@
 
 mod close;
 mod create;
+mod purse;
+mod record;
+mod send;
+mod wake;
 
 pub use close::{ApprovePayouts, CancelPayout, ConfirmPayouts};
 pub use create::CreatePayout;
 pub(super) use create::{Reservation, check_connected, due, needs_of_routes, reserve, route};
+pub use record::RecordPayoutStep;
+pub use send::BeginPayoutStep;
+pub use wake::{RetryPayout, WakePayouts};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -77,6 +84,7 @@ impl Rule for MarkPaid {
             approved_by: None,
             approved_at: None,
             cancelled_at: None,
+            sending: None,
             created_at: context.now,
             updated_at: context.now,
         };
@@ -120,6 +128,22 @@ fn post(context: &mut Context<'_>, payout: &Payout, debit: LedgerAccount, credit
         affiliate_id: payout.affiliate_id,
         subject: LedgerSubject::payout(payout.id),
         reason,
+        posted_at: context.now,
+    });
+}
+
+/// Posts what a provider took from the merchant for a payout. It may be in another currency.
+fn post_fee(context: &mut Context<'_>, payout: &Payout, fee: Money) {
+    context.post(Posting {
+        account_id: context.account_id,
+        debit: LedgerAccount::ProviderFee,
+        credit: LedgerAccount::ProviderCash,
+        unit: RewardUnit::Cash,
+        currency: fee.currency,
+        amount_minor: fee.amount_minor,
+        affiliate_id: payout.affiliate_id,
+        subject: LedgerSubject::payout(payout.id),
+        reason: LedgerReason::Fee,
         posted_at: context.now,
     });
 }

@@ -25,6 +25,7 @@ mod needed_names;
 mod needs;
 mod offer;
 mod payout;
+mod payout_attempt;
 mod payout_connection;
 mod payout_method;
 mod payout_run;

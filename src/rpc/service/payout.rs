@@ -27,6 +27,8 @@ service! {
         SetPayoutConnection = write change, ADMINISTRATION;
         RemovePayoutConnection = write change, ADMINISTRATION;
         GetPayoutConnection = read rpc::payout_connection::get, ADMINISTRATION;
+        RetryPayout = write rpc::payout::sending::retry, PAYING;
+        NotifyFundsAdded = write rpc::payout::sending::notify, PAYING;
         GetAmountOwed = read rpc::payout::owed::get, READING_MONEY;
         MarkPaid = write change, PAYING;
         GetPayout = read rpc::payout::get, READING_MONEY;

@@ -33,6 +33,7 @@ enum_form! {
         PayoutMethod(method: Box<super::payout_method::PayoutMethodForm>),
         PayoutConnection(connection: Box<super::payout_method::PayoutConnectionForm<'a>>),
         PayoutRun(run: Box<super::payout_run::PayoutRunForm<'a>>),
+        PayoutPurse(purse: Box<super::payout::PayoutPurseForm>),
         Payout(payout: Box<super::payout::PayoutForm<'a>>),
     }
 }

@@ -127,6 +127,8 @@ fn stored_forms_are_the_golden_ones() {
     golden.holds("coupon_details.v1", &rows::coupon_details());
     golden.holds("lead_details.v1", &rows::lead_details());
     golden.holds("account_time_zones.v1", &rows::time_zones());
+    golden.holds("payout_sending.v1", rows::waiting_payout().sending.as_deref().unwrap());
+    golden.holds("payout_purse_waits.v1", &rows::payout_purse().waits);
     golden.holds("account_payout_policy.v1", &rows::payout_policy());
     golden.holds("conversion_order_details.v1", &rows::order_details());
     golden.holds("conversion_candidates.v1", &vec![rows::candidate()]);
@@ -452,6 +454,8 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     golden.holds("request_outcome_account.v1.with_payout_policy", &Outcome::Account(Arc::new(policy)));
     let cancelled = Outcome::Payout(Arc::new(rows::cancelled_payout()));
     golden.holds("request_outcome_payout.v1.with_cancelled_at", &cancelled);
+    let sent = Outcome::Payout(Arc::new(rows::waiting_payout()));
+    golden.holds("request_outcome_payout.v1.with_sending", &sent);
     let of_tests = Payout { is_test: true, ..rows::payout() };
     golden.holds("request_outcome_payout.v1.with_is_test", &Outcome::Payout(Arc::new(of_tests)));
     let of_provider = PayoutRun { provider: Some(PayoutProvider::PayPal), ..rows::payout_run() };

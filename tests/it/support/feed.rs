@@ -47,6 +47,7 @@ pub(crate) fn affiliates_of(event: &pb::Event) -> Vec<&str> {
             | Subject::Item(_)
             | Subject::Offer(_)
             | Subject::Bounty(_)
+            | Subject::PayoutConnection(_)
             | Subject::ApiKey(_)
             | Subject::Account(_),
         )

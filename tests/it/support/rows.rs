@@ -66,7 +66,8 @@ pub(crate) use coupons::{coupon, coupon_count, coupon_details, coupon_uses, limi
 pub(crate) use leads::lead_details;
 pub(crate) use outcomes::{kept_lead, outcomes, without_secrets};
 pub(crate) use payouts::{
-    cancelled_payout, destination, open_payout, payout, payout_connection, payout_method, payout_policy, payout_run,
+    cancelled_payout, destination, open_payout, payout, payout_attempt, payout_connection, payout_method,
+    payout_policy, payout_purse, payout_run, waiting_payout,
 };
 
 pub(crate) const NOW: Time = Time::from_micros(1_795_000_000_000_000);
@@ -288,6 +289,7 @@ pub(crate) fn affiliate() -> Affiliate {
         account_id: ACCOUNT,
         external_id: Some("partner-1".to_owned()),
         email: "ada@partner.test".to_owned(),
+        former_email: None,
         first_name: "Ada".to_owned(),
         last_name: "Lovelace".to_owned(),
         profile: profile(),

@@ -141,6 +141,8 @@ pub(super) fn spellings() -> Vec<Spelling> {
         ids_only("PayoutService/ApprovePayouts", &["payout_ids"]),
         confirmed,
         ids_only("PayoutService/CancelPayout", &["payout_id"]),
+        ids_only("PayoutService/RetryPayout", &["payout_id"]),
+        spelling("PayoutService/NotifyFundsAdded", vec![], &["provider", "currency_code"]),
         marked,
     ]
 }

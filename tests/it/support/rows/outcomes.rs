@@ -20,8 +20,8 @@ use smallvec::smallvec;
 
 use super::{
     ACCOUNT, NOW, account, affiliate, affiliate_group, api_key, bounty, coupon, credit, enrollment, inactive_affiliate,
-    item, lead, link, offer, open_payout, payout, payout_connection, payout_method, payout_run, program, reward,
-    reward_by_hand, sale, submission, terms, tied_coupon, uuid,
+    item, lead, link, offer, open_payout, payout, payout_connection, payout_method, payout_purse, payout_run, program,
+    reward, reward_by_hand, sale, submission, terms, tied_coupon, uuid,
 };
 
 /// The affiliate and the key without their secrets, as a stored answer has them.
@@ -132,6 +132,7 @@ pub(crate) fn outcomes() -> Vec<Outcome> {
         Outcome::Reward(Arc::new(reward_by_hand(3))),
         Outcome::Payouts(vec![Arc::new(open_payout())]),
         Outcome::PayoutRun(Arc::new(payout_run())),
+        Outcome::PayoutPurse(Arc::new(payout_purse())),
         Outcome::PayoutMethod(Arc::new(PayoutMethod {
             current: None,
             pending: None,
