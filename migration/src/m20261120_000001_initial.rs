@@ -401,6 +401,7 @@ fn offers() -> Vec<TableCreateStatement> {
             .col(id_null("approved_by"))
             .col(time_null("approved_at"))
             .col(time_null("cancelled_at"))
+            .col(json_null("reopenings"))
             .col(time("created_at"))
             .col(time("updated_at"))
             .take(),
@@ -411,12 +412,15 @@ fn offers() -> Vec<TableCreateStatement> {
             .col(state("currency"))
             .col(text_null("affiliate_ids"))
             .col(money_null("minimum_minor"))
+            .col(money_null("maximum_total_minor"))
             .col(text("note"))
             .col(text("message"))
             .col(id_null("cursor"))
             .col(sequence("payout_count"))
             .col(money("total_minor"))
             .col(id_null("created_by"))
+            .col(id_null("cancelled_by"))
+            .col(time_null("cancelled_at"))
             .col(time("created_at"))
             .col(time("updated_at"))
             .take(),

@@ -66,7 +66,7 @@ text_enum! {
         RewardCreated = "reward_created",
         /// An affiliate was given what is no cash.
         RewardFulfilled = "reward_fulfilled",
-        /// A payout reserved a reward.
+        /// A payout reserved a reward, or was reopened after it had paid it.
         RewardReserved = "reward_reserved",
         /// The payout of a reward was cancelled, and the reward is approved again.
         RewardReturned = "reward_returned",
@@ -80,6 +80,14 @@ text_enum! {
         PayoutCancelled = "payout_cancelled",
         /// An affiliate was paid.
         PayoutPaid = "payout_paid",
+        /// A person undid that an affiliate was paid.
+        PayoutReopened = "payout_reopened",
+        /// A payout run was created.
+        PayoutRunCreated = "payout_run_created",
+        /// All payouts of a run were created, or all that could be cancelled were.
+        PayoutRunFinished = "payout_run_finished",
+        /// A payout run is being cancelled.
+        PayoutRunCancelled = "payout_run_cancelled",
         /// A program was made.
         ProgramCreated = "program_created",
         /// A program or its terms were changed.
@@ -203,9 +211,12 @@ impl EventKind {
             | Self::RewardReserved
             | Self::RewardReturned
             | Self::RewardPaid => EventSubject::Reward,
-            Self::PayoutCreated | Self::PayoutApproved | Self::PayoutCancelled | Self::PayoutPaid => {
-                EventSubject::Payout
-            }
+            Self::PayoutCreated
+            | Self::PayoutApproved
+            | Self::PayoutCancelled
+            | Self::PayoutPaid
+            | Self::PayoutReopened => EventSubject::Payout,
+            Self::PayoutRunCreated | Self::PayoutRunFinished | Self::PayoutRunCancelled => EventSubject::PayoutRun,
             Self::ProgramCreated | Self::ProgramUpdated | Self::ProgramArchived => EventSubject::Program,
             Self::AffiliateCreated
             | Self::AffiliateUpdated
@@ -323,6 +334,8 @@ images! {
     Reward(Arc<super::reward::Reward>): |reward| reward.id, [reward.program_id], [reward.affiliate_id];
     /// A payout.
     Payout(Arc<super::payout::Payout>): |payout| payout.id, [], [payout.affiliate_id];
+    /// A payout run.
+    PayoutRun(Arc<super::payout_run::PayoutRun>): |run| run.id, [], [];
     /// A program with its newest terms.
     Program(Arc<super::program::ProgramWithTerms>): |answer| answer.program.id, [answer.program.id], [];
     /// An affiliate.

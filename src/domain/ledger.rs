@@ -12,6 +12,7 @@
 //! | reserved by a payout | affiliate_payable | payout_in_flight |
 //! | the payout was paid | payout_in_flight | provider_cash |
 //! | the payout was cancelled | payout_in_flight | affiliate_payable |
+//! | that it was paid was undone | provider_cash | payout_in_flight |
 //!
 //! The difference that a correction makes is booked like a refund, or like what is earned if it is positive. It goes to the account that
 //! the reward is in. So does the adjustment of a refund.
@@ -67,6 +68,8 @@ text_enum! {
         Reserved = "reserved",
         /// A payout was cancelled, and what it had reserved is owed again.
         Returned = "returned",
+        /// A person undid that a payout was paid, and its amount is in flight again.
+        Reopened = "reopened",
         /// An affiliate was paid.
         Paid = "paid",
     }

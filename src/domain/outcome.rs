@@ -106,11 +106,11 @@ outcomes! {
     Rewards(Vec<Arc<super::reward::Reward>>): |rewards| rewards.first().map(|reward| &reward.id as &dyn TypedId);
     /// CreateReward, FulfillReward.
     Reward(Arc<super::reward::Reward>): |reward| Some(&reward.id);
-    /// ApprovePayouts, ConfirmPayouts: the payouts in the order asked.
+    /// ApprovePayouts, ConfirmPayouts, ImportPayoutResults: the payouts in the order asked.
     Payouts(Vec<Arc<super::payout::Payout>>): |payouts| payouts.first().map(|payout| &payout.id as &dyn TypedId);
-    /// CreatePayoutRun.
+    /// CreatePayoutRun, CancelPayoutRun.
     PayoutRun(Arc<super::payout_run::PayoutRun>): |run| Some(&run.id);
-    /// MarkPaid, CreatePayout, CancelPayout.
+    /// MarkPaid, CreatePayout, CancelPayout, ReopenPayout.
     Payout(Arc<super::payout::Payout>): |payout| Some(&payout.id);
 }
 

@@ -4,7 +4,8 @@
 //! |---|---|
 //! | needs approval | ready, cancelled |
 //! | ready | paid, cancelled |
-//! | paid, cancelled | final |
+//! | paid | ready, needs approval |
+//! | cancelled | final |
 //!
 //! A payout that is neither paid nor cancelled is open. It has reserved its rewards and its amount.
 
@@ -19,6 +20,9 @@ use super::time::Time;
 
 /// The most rewards that one payout pays.
 pub const PAYOUT_REWARDS_MAX: usize = 1_000;
+
+/// How often a payout is reopened at most, because it keeps each time.
+pub const REOPENINGS_MAX: usize = 20;
 
 text_enum! {
     /// The state of a payout.
@@ -39,9 +43,14 @@ impl PayoutState {
     pub fn may_become(self, next: Self) -> bool {
         matches!(
             (self, next),
-            (Self::NeedsApproval, Self::Ready | Self::Cancelled) | (Self::Ready, Self::Paid | Self::Cancelled)
+            (Self::NeedsApproval, Self::Ready | Self::Cancelled)
+                | (Self::Ready, Self::Paid | Self::Cancelled)
+                | (Self::Paid, Self::Ready | Self::NeedsApproval)
         )
     }
+
+    /// The states in which nobody has begun to pay the payout, so that it can be cancelled without asking anybody.
+    pub const UNSENT: [Self; 2] = [Self::NeedsApproval, Self::Ready];
 
     /// Whether the payout has reserved what it will pay.
     pub fn is_open(self) -> bool {
@@ -189,8 +198,31 @@ pub struct Payout {
     pub approved_by: Option<ApiKeyId>,
     pub approved_at: Option<Time>,
     pub cancelled_at: Option<Time>,
+    /// The payments that were undone, the oldest first.
+    pub reopenings: Vec<Reopening>,
     pub created_at: Time,
     pub updated_at: Time,
+}
+
+impl Payout {
+    /// The etag. It is different after every change of the payout, because each commit of an account has a time of its own.
+    pub fn etag(&self) -> String {
+        format!("{}-{}-{}", self.updated_at.micros(), self.state, self.reopenings.len())
+    }
+}
+
+/// A payment that a person undid, because the affiliate did not get the money.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct Reopening {
+    pub reopened_at: Time,
+    /// The key that undid it.
+    pub reopened_by: Option<ApiKeyId>,
+    pub reason: String,
+    /// When the affiliate was said to have got the money.
+    pub paid_at: Option<Time>,
+    /// The name of the transfer. May be empty.
+    pub reference: String,
 }
 
 /// A reward with those that take back from it.

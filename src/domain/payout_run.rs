@@ -3,8 +3,10 @@
 //!
 //! | from | may become |
 //! |---|---|
-//! | creating | created |
-//! | created | final |
+//! | creating | created, cancelling |
+//! | created | cancelling |
+//! | cancelling | cancelled |
+//! | cancelled | final |
 
 use super::id::{AccountId, AffiliateId, ApiKeyId, PayoutRunId};
 use super::money::{Currency, Money};
@@ -22,6 +24,22 @@ text_enum! {
         Creating = "creating",
         /// All of its payouts are created.
         Created = "created",
+        /// The worker cancels those of its payouts that nobody has begun to pay.
+        Cancelling = "cancelling",
+        /// These are cancelled.
+        Cancelled = "cancelled",
+    }
+}
+
+impl PayoutRunState {
+    /// Whether a run may change from this state to the next: the table above.
+    pub fn may_become(self, next: Self) -> bool {
+        matches!(
+            (self, next),
+            (Self::Creating, Self::Created | Self::Cancelling)
+                | (Self::Created, Self::Cancelling)
+                | (Self::Cancelling, Self::Cancelled)
+        )
     }
 }
 
@@ -36,16 +54,33 @@ text_enum! {
         Negative = "negative",
         /// Less than the run's minimum is due.
         BelowMinimum = "below_minimum",
+        /// The run's maximum has not enough left.
+        AboveMaximumTotal = "above_maximum_total",
     }
 }
 
+/// The limits of what a run pays, in its currency.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RunLimits {
+    /// The least amount that is worth a payout.
+    pub minimum: Option<Money>,
+    /// The most that all payouts add up to.
+    pub maximum_total: Option<Money>,
+}
+
 impl PayoutRunVerdict {
-    /// The verdict of a run with this minimum about an affiliate to whom this is due.
-    pub fn of(due: &Payable, minimum: Option<Money>) -> Self {
+    /// The verdict of a run with these limits about an affiliate to whom this is due, after payouts of this sum.
+    pub fn of(due: &Payable, limits: RunLimits, total_minor: i64) -> Self {
+        let is_below = |sum_minor| limits.minimum.is_some_and(|minimum| sum_minor < minimum.amount_minor);
+        let is_above = |sum_minor| {
+            let left_minor = limits.maximum_total.map(|maximum| maximum.amount_minor.saturating_sub(total_minor));
+            left_minor.is_some_and(|left_minor| sum_minor > left_minor)
+        };
         match due.sum_minor {
             _ if due.rewards.is_empty() => Self::NothingDue,
             sum_minor if sum_minor <= 0 => Self::Negative,
-            sum_minor if minimum.is_some_and(|minimum| sum_minor < minimum.amount_minor) => Self::BelowMinimum,
+            sum_minor if is_below(sum_minor) => Self::BelowMinimum,
+            sum_minor if is_above(sum_minor) => Self::AboveMaximumTotal,
             _ => Self::Pays,
         }
     }
@@ -63,6 +98,8 @@ pub struct PayoutRun {
     pub affiliate_ids: Option<Vec<AffiliateId>>,
     /// The least amount that is worth a payout.
     pub minimum: Option<Money>,
+    /// The most that all payouts add up to.
+    pub maximum_total: Option<Money>,
     /// Text for the merchant, which each payout gets. May be empty.
     pub note: String,
     /// Text for the affiliates, which each payout gets. May be empty.
@@ -74,11 +111,19 @@ pub struct PayoutRun {
     pub total: Money,
     /// The key that created it. `None` if the server did.
     pub created_by: Option<ApiKeyId>,
+    /// The key that cancelled it.
+    pub cancelled_by: Option<ApiKeyId>,
+    pub cancelled_at: Option<Time>,
     pub created_at: Time,
     pub updated_at: Time,
 }
 
 impl PayoutRun {
+    /// The limits of what it pays.
+    pub const fn limits(&self) -> RunLimits {
+        RunLimits { minimum: self.minimum, maximum_total: self.maximum_total }
+    }
+
     /// The named affiliates that were not looked at, up to `limit`. `None` if the run is for all affiliates.
     pub fn next_named(&self, limit: usize) -> Option<Vec<AffiliateId>> {
         let ids = self.affiliate_ids.as_ref()?;
@@ -95,15 +140,34 @@ mod tests {
     use crate::domain::payout::tests::any_reward;
 
     #[test]
-    fn a_run_pays_what_is_due_from_its_minimum_on() {
-        let minimum = Some(Money::new(500, "USD".parse().unwrap()));
+    fn a_run_pays_what_is_due_within_its_limits() {
+        let usd = |minor| Some(Money::new(minor, "USD".parse().unwrap()));
+        let limits = RunLimits { minimum: usd(500), maximum_total: None };
         let due =
             |sum_minor, count| Payable { rewards: (0..count).map(|_| Arc::new(any_reward(1, 1))).collect(), sum_minor };
-        assert_eq!(PayoutRunVerdict::of(&due(0, 0), minimum), PayoutRunVerdict::NothingDue);
-        assert_eq!(PayoutRunVerdict::of(&due(0, 2), minimum), PayoutRunVerdict::Negative);
-        assert_eq!(PayoutRunVerdict::of(&due(-1, 1), None), PayoutRunVerdict::Negative);
-        assert_eq!(PayoutRunVerdict::of(&due(499, 1), minimum), PayoutRunVerdict::BelowMinimum);
-        assert_eq!(PayoutRunVerdict::of(&due(500, 1), minimum), PayoutRunVerdict::Pays);
-        assert_eq!(PayoutRunVerdict::of(&due(1, 1), None), PayoutRunVerdict::Pays);
+        let none = RunLimits::default();
+        assert_eq!(PayoutRunVerdict::of(&due(0, 0), limits, 0), PayoutRunVerdict::NothingDue);
+        assert_eq!(PayoutRunVerdict::of(&due(0, 2), limits, 0), PayoutRunVerdict::Negative);
+        assert_eq!(PayoutRunVerdict::of(&due(-1, 1), none, 0), PayoutRunVerdict::Negative);
+        assert_eq!(PayoutRunVerdict::of(&due(499, 1), limits, 0), PayoutRunVerdict::BelowMinimum);
+        assert_eq!(PayoutRunVerdict::of(&due(500, 1), limits, i64::MAX), PayoutRunVerdict::Pays);
+        assert_eq!(PayoutRunVerdict::of(&due(1, 1), none, 0), PayoutRunVerdict::Pays);
+        let limits = RunLimits { minimum: usd(500), maximum_total: usd(2_000) };
+        assert_eq!(PayoutRunVerdict::of(&due(2_000, 1), limits, 0), PayoutRunVerdict::Pays);
+        assert_eq!(PayoutRunVerdict::of(&due(2_001, 1), limits, 0), PayoutRunVerdict::AboveMaximumTotal);
+        assert_eq!(PayoutRunVerdict::of(&due(600, 1), limits, 1_400), PayoutRunVerdict::Pays);
+        assert_eq!(PayoutRunVerdict::of(&due(601, 1), limits, 1_400), PayoutRunVerdict::AboveMaximumTotal);
+        assert_eq!(PayoutRunVerdict::of(&due(499, 1), limits, 2_000), PayoutRunVerdict::BelowMinimum);
+    }
+
+    #[test]
+    fn states_follow_the_table() {
+        use PayoutRunState::{Cancelled, Cancelling, Created, Creating};
+        let allowed = [(Creating, Created), (Creating, Cancelling), (Created, Cancelling), (Cancelling, Cancelled)];
+        for from in PayoutRunState::ALL {
+            for to in PayoutRunState::ALL {
+                assert_eq!(from.may_become(*to), allowed.contains(&(*from, *to)), "{from} -> {to}");
+            }
+        }
     }
 }

@@ -7,11 +7,12 @@ use super::bounty::{BountyClosed, BountyKind, SubmissionState};
 use super::customer_reward::CustomerRewardState;
 use super::id::{
     AffiliateGroupId, AffiliateId, ApiKeyId, BountyId, ConversionId, EnrollmentId, ItemId, LeadId, OfferId, PayoutId,
-    ProgramId, RewardId, SubmissionId,
+    PayoutRunId, ProgramId, RewardId, SubmissionId,
 };
 use super::money::{Currency, Money, Overflow};
 use super::offer::OfferClosed;
 use super::payout::{PayoutState, UnpayableReward};
+use super::payout_run::PayoutRunState;
 use super::program::InvitationFault;
 use super::reward::RewardState;
 use super::text_enum::text_enum;
@@ -572,6 +573,16 @@ pub enum Refusal {
         from: PayoutState,
         /// The state that was wanted.
         to: PayoutState,
+    },
+    /// The payout run is in a state from which it cannot go there.
+    #[error("payout run {payout_run_id} is {from} and cannot become {to}")]
+    PayoutRunState {
+        /// The run.
+        payout_run_id: PayoutRunId,
+        /// Its state.
+        from: PayoutRunState,
+        /// The state that was wanted.
+        to: PayoutRunState,
     },
     /// The key that approves the payout created it.
     #[error("payout {payout_id} was created with the same key")]

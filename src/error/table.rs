@@ -577,6 +577,13 @@ fn refused(refusal: &Refusal, paths: FieldPaths, request_id: &str, violation_byt
         )
         .with("payout_id", payout_id)
         .with("state", from),
+        Refusal::PayoutRunState { payout_run_id, from, to: _ } => Answer::precondition(
+            ErrorReason::PayoutRunState,
+            payout_run_id.to_string(),
+            format!("{}: {text}; GetPayoutRun shows its state", path(&Field::PayoutRunId)),
+        )
+        .with("payout_run_id", payout_run_id)
+        .with("state", from),
         Refusal::PayoutOwnApproval { payout_id } => Answer::precondition(
             ErrorReason::PayoutOwnApproval,
             payout_id.to_string(),

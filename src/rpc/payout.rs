@@ -2,6 +2,7 @@
 
 mod change;
 pub(super) mod owed;
+mod results;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use super::call::parse::{Fields, KEY_LENGTH_MAX};
 use super::call::render::{id_or_empty, money, timestamp};
 use super::call::wire_enum::WireEnum;
 use super::call::{Call, page, selector};
-use crate::domain::payout::Payout;
+use crate::domain::payout::{Payout, Reopening};
 use crate::domain::refusal::{Refusal, Resource};
 use crate::domain::rule::MarkPaid;
 use crate::domain::time::Time;
@@ -106,7 +107,13 @@ fn paid_time(fields: &mut Fields, sent: Option<&prost_types::Timestamp>, asking:
 
 /// A payout as stored in the feed, without the texts that a person wrote.
 pub(super) fn image(payout: &Payout) -> pb::Payout {
-    pb::Payout { reference: String::new(), note: String::new(), message: String::new(), ..render(payout) }
+    let mut image =
+        pb::Payout { reference: String::new(), note: String::new(), message: String::new(), ..render(payout) };
+    for reopening in &mut image.reopenings {
+        reopening.reason.clear();
+        reopening.reference.clear();
+    }
+    image
 }
 
 fn render(payout: &Payout) -> pb::Payout {
@@ -126,7 +133,19 @@ fn render(payout: &Payout) -> pb::Payout {
         approver_key_id: id_or_empty(payout.approved_by),
         approve_time: payout.approved_at.map(timestamp),
         cancel_time: payout.cancelled_at.map(timestamp),
+        reopenings: payout.reopenings.iter().map(render_reopening).collect(),
+        etag: payout.etag(),
         create_time: Some(timestamp(payout.created_at)),
         update_time: Some(timestamp(payout.updated_at)),
+    }
+}
+
+fn render_reopening(reopening: &Reopening) -> pb::PayoutReopening {
+    pb::PayoutReopening {
+        reopen_time: Some(timestamp(reopening.reopened_at)),
+        reopener_key_id: id_or_empty(reopening.reopened_by),
+        reason: reopening.reason.clone(),
+        paid_time: reopening.paid_at.map(timestamp),
+        reference: reopening.reference.clone(),
     }
 }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::entity::payout as table;
 use super::entity::reward as reward_table;
 use super::list::{self, Walk};
-use super::row::RowName;
+use super::row::{RowName, to_json};
 use super::set::stored::Stored;
 use super::{Source, Store, StoreError};
 use crate::domain::id::{AccountId, AffiliateId, ApiKeyId, PayoutId, PayoutRunId};
@@ -44,6 +44,7 @@ impl Stored for Payout {
             approved_by: self.approved_by.map(ApiKeyId::uuid),
             approved_at: self.approved_at.map(Time::micros),
             cancelled_at: self.cancelled_at.map(Time::micros),
+            reopenings: if self.reopenings.is_empty() { None } else { Some(to_json(&self.reopenings)?) },
             created_at: self.created_at.micros(),
             updated_at: self.updated_at.micros(),
         })
@@ -68,6 +69,7 @@ impl Stored for Payout {
             approved_by: row.approved_by.map(ApiKeyId::from_uuid),
             approved_at: row.approved_at.map(Time::from_micros),
             cancelled_at: row.cancelled_at.map(Time::from_micros),
+            reopenings: row.reopenings.as_deref().map(|text| name.json(text)).transpose()?.unwrap_or_default(),
             created_at: Time::from_micros(row.created_at),
             updated_at: Time::from_micros(row.updated_at),
         })

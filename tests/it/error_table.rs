@@ -9,11 +9,12 @@ use headwater::domain::bounty::{BountyClosed, BountyKind, SubmissionState};
 use headwater::domain::customer_reward::CustomerRewardState;
 use headwater::domain::id::{
     AffiliateGroupId, AffiliateId, ApiKeyId, BountyId, ConversionId, EnrollmentId, ItemId, LeadId, OfferId, PayoutId,
-    ProgramId, RewardId, SubmissionId,
+    PayoutRunId, ProgramId, RewardId, SubmissionId,
 };
 use headwater::domain::money::{Money, Overflow};
 use headwater::domain::offer::OfferClosed;
 use headwater::domain::payout::{PayoutFault, PayoutState, UnpayableReward};
+use headwater::domain::payout_run::PayoutRunState;
 use headwater::domain::program::InvitationFault;
 use headwater::domain::refusal::{Field, Refusal, Resource};
 use headwater::domain::reward::RewardState;
@@ -136,6 +137,11 @@ fn refusals() -> Vec<Refusal> {
             payout_id: PayoutId::from_uuid(id()),
             from: PayoutState::Cancelled,
             to: PayoutState::Paid,
+        },
+        Refusal::PayoutRunState {
+            payout_run_id: PayoutRunId::from_uuid(id()),
+            from: PayoutRunState::Cancelled,
+            to: PayoutRunState::Cancelling,
         },
         Refusal::PayoutOwnApproval { payout_id: PayoutId::from_uuid(id()) },
         Refusal::PayoutAmount { sent: dollars(999), sum: dollars(1_000) },

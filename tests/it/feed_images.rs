@@ -451,7 +451,43 @@ async fn pay(client: &mut Client, enrollment_id: &str) {
         message: "Thank you, Ann".to_owned(),
         ..Default::default()
     };
-    client.payouts.mark_paid(request).await.unwrap();
+    let payout = client.payouts.mark_paid(request).await.unwrap().into_inner().payout.unwrap();
+    let request = pb::ReopenPayoutRequest {
+        payout_id: payout.id.clone(),
+        reason: "Ann's bank sent it back".to_owned(),
+        ..Default::default()
+    };
+    client.payouts.reopen_payout(request).await.unwrap();
+    let request = pb::ConfirmPayoutsRequest { payout_ids: vec![payout.id], ..Default::default() };
+    client.payouts.confirm_payouts(request).await.unwrap();
+    run(client).await;
+}
+
+/// Creates a payout run, and cancels it when all of its payouts are created.
+async fn run(client: &mut Client) {
+    let request = pb::CreatePayoutRunRequest {
+        currency_code: "CHF".to_owned(),
+        all_affiliates: true,
+        note: "Ann asked for it".to_owned(),
+        message: "Thank you, Ann".to_owned(),
+        ..Default::default()
+    };
+    let run = client.payouts.create_payout_run(request).await.unwrap().into_inner().payout_run.unwrap();
+    wait_for(client, &run.id, pb::PayoutRunState::Created).await;
+    let request = pb::CancelPayoutRunRequest { payout_run_id: run.id.clone(), ..Default::default() };
+    client.payouts.cancel_payout_run(request).await.unwrap();
+    wait_for(client, &run.id, pb::PayoutRunState::Cancelled).await;
+}
+
+async fn wait_for(client: &mut Client, payout_run_id: &str, state: pb::PayoutRunState) {
+    loop {
+        let request = pb::GetPayoutRunRequest { payout_run_id: payout_run_id.to_owned() };
+        let run = client.payouts.get_payout_run(request).await.unwrap().into_inner().payout_run.unwrap();
+        if run.state() == state {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
 }
 
 /// Creates a payout that needs an approval, has it approved with another key, and cancels it.

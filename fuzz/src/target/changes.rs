@@ -103,6 +103,9 @@ changes! {
     ApprovePayoutsRequest,
     ConfirmPayoutsRequest,
     CancelPayoutRequest,
+    ImportPayoutResultsRequest,
+    ReopenPayoutRequest,
+    CancelPayoutRunRequest,
     MarkPaidRequest,
 }
 

@@ -126,6 +126,12 @@ pub(super) fn all() -> Vec<IndexCreateStatement> {
             &["id"],
             Expr::col("state").eq(Expr::Constant("creating".into())),
         ),
+        partial_index(
+            "payout_run_cancelling",
+            "payout_run",
+            &["id"],
+            Expr::col("state").eq(Expr::Constant("cancelling".into())),
+        ),
         partial_index("payout_by_run", "payout", &["account_id", "run_id", "id"], Expr::col("run_id").is_not_null()),
         index("payout_by_affiliate", "payout", &["account_id", "affiliate_id", "id"]),
         partial_index("request_by_expiry", "request", &["expires_at"], Expr::col("expires_at").is_not_null()),

@@ -9,12 +9,26 @@ use crate::domain::id::{EnrollmentId, ProgramId};
 #[test]
 fn the_table_of_moves_is_the_one_in_the_head_of_the_file() {
     use PayoutState::{Cancelled, NeedsApproval, Paid, Ready};
-    let allowed = [(NeedsApproval, Ready), (NeedsApproval, Cancelled), (Ready, Paid), (Ready, Cancelled)];
+    let allowed = [
+        (NeedsApproval, Ready),
+        (NeedsApproval, Cancelled),
+        (Ready, Paid),
+        (Ready, Cancelled),
+        (Paid, Ready),
+        (Paid, NeedsApproval),
+    ];
     for from in PayoutState::ALL {
         for to in PayoutState::ALL {
             assert_eq!(from.may_become(*to), allowed.contains(&(*from, *to)), "{from} -> {to}");
         }
         assert_eq!(from.is_open(), from.may_become(Cancelled), "{from}: what is open can be cancelled");
+    }
+}
+
+#[test]
+fn what_nobody_has_begun_to_pay_can_be_cancelled() {
+    for state in PayoutState::UNSENT {
+        assert!(state.is_open() && state.may_become(PayoutState::Cancelled), "{state}");
     }
 }
 

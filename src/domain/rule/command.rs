@@ -132,9 +132,13 @@ commands! {
     payout::CreatePayout(CreatePayout),
     payout_run::CreatePayoutRun(CreatePayoutRun),
     payout_run::ContinuePayoutRun(ContinuePayoutRun),
+    payout_run::CancelPayoutRun(CancelPayoutRun),
+    payout_run::CancelPayoutsOfRun(CancelPayoutsOfRun),
     payout::ApprovePayouts(ApprovePayouts),
     payout::ConfirmPayouts(ConfirmPayouts),
     payout::CancelPayout(CancelPayout),
+    payout::ReopenPayout(ReopenPayout),
+    payout::ImportPayoutResults(ImportPayoutResults),
     payout::MarkPaid(Box<MarkPaid>),
 }
 

@@ -2,10 +2,15 @@
 
 mod close;
 mod create;
+mod import;
+mod reopen;
 
+pub(super) use close::cancel;
 pub use close::{ApprovePayouts, CancelPayout, ConfirmPayouts};
 pub use create::CreatePayout;
 pub(super) use create::{Reservation, due, reserve};
+pub use import::{ImportPayoutResults, PayoutResult};
+pub use reopen::ReopenPayout;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -73,6 +78,7 @@ impl Rule for MarkPaid {
             approved_by: None,
             approved_at: None,
             cancelled_at: None,
+            reopenings: Vec::new(),
             created_at: context.now,
             updated_at: context.now,
         };

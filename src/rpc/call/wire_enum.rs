@@ -159,8 +159,8 @@ wire_enums! {
     RewardState = RewardState { Pending, Approved, Denied, InPayout, Paid, Reversed, Held }
     PayoutState = PayoutState { NeedsApproval, Ready, Paid, Cancelled }
     PayoutProvider = PayoutProvider { Manual }
-    PayoutRunState = PayoutRunState { Creating, Created }
-    PayoutRunVerdict = PayoutRunVerdict { Pays, NothingDue, Negative, BelowMinimum }
+    PayoutRunState = PayoutRunState { Creating, Created, Cancelling, Cancelled }
+    PayoutRunVerdict = PayoutRunVerdict { Pays, NothingDue, Negative, BelowMinimum, AboveMaximumTotal }
     CustomerRewardEvent = CustomerRewardEvent { SignUp, FirstSale }
     CustomerRewardState = CustomerRewardState { Granted, Fulfilled, Revoked }
     RewardUnit = RewardUnit { Cash, Points, Credits, FreeMonths, DiscountPercent, DiscountMoney }
@@ -169,7 +169,7 @@ wire_enums! {
         CommissionExpense, AffiliatePending, AffiliatePayable, PayoutInFlight, Fulfilled, ProviderCash,
     }
     LedgerReason = LedgerReason {
-        Earned, Approved, Denied, Refunded, Reattributed, Fulfilled, Corrected, Adjusted, Reserved, Returned, Paid,
+        Earned, Approved, Denied, Refunded, Reattributed, Fulfilled, Corrected, Adjusted, Reserved, Returned, Reopened, Paid,
     }
     ConversionKind = ConversionKind { Lead, Sale, Refund, Cancellation, Correction, Appointment, CustomEvent }
     ConversionOutcome = ConversionOutcome { Attributed, NotReferred, Waiting }
@@ -193,6 +193,7 @@ wire_enums! {
         ApiKeyUpdated, AccountSuspended, AccountResumed, AccountEmailVerified,
         AffiliateErased, RewardHeld, RewardReleased,
         RewardReserved, RewardReturned, RewardPaid, PayoutCreated, PayoutApproved, PayoutCancelled, PayoutPaid,
+        PayoutReopened, PayoutRunCreated, PayoutRunFinished, PayoutRunCancelled,
         AffiliateUplineChanged, AffiliateGroupCreated, AffiliateGroupUpdated, AffiliateGroupArchived,
         BountyCreated, BountyUpdated, BountyArchived, ContestDecided, SubmissionCreated, SubmissionApproved,
         SubmissionRejected,

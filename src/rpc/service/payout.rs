@@ -17,10 +17,13 @@ service! {
         CreatePayout = write change, PAYING;
         PreviewPayoutRun = read rpc::payout_run::preview, READING_MONEY;
         CreatePayoutRun = write rpc::payout_run::create, PAYING;
+        CancelPayoutRun = write rpc::payout_run::cancel, PAYING;
         GetPayoutRun = read rpc::payout_run::get, READING_MONEY;
         ApprovePayouts = write change, PAYING;
         ConfirmPayouts = write change, PAYING;
         CancelPayout = write change, PAYING;
+        ImportPayoutResults = write change, PAYING;
+        ReopenPayout = write change, PAYING;
         GetAmountOwed = read rpc::payout::owed::get, READING_MONEY;
         MarkPaid = write change, PAYING;
         GetPayout = read rpc::payout::get, READING_MONEY;

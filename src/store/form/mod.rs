@@ -46,7 +46,7 @@ use crate::domain::coupon::CouponDetails;
 use crate::domain::enrollment::{Acceptance, Moved, PastStanding};
 use crate::domain::lead::LeadDetails;
 use crate::domain::outcome::Outcome;
-use crate::domain::payout::PayoutPolicy;
+use crate::domain::payout::{PayoutPolicy, Reopening};
 use crate::domain::program::{Agreement, Commission, Invitation, Question, TermsDraft};
 use crate::domain::reward::{ByHand, Calculation, RewardClick};
 use crate::domain::tally::Counted;
@@ -93,7 +93,7 @@ use enrollment::{AcceptanceForm, MovedForm, PastStandingForm};
 use field::Text;
 use lead::LeadDetailsForm;
 use outcome::OutcomeForm;
-use payout::PayoutPolicyForm;
+use payout::{PayoutPolicyForm, ReopeningForm};
 use program::{AgreementForm, CommissionForm, InvitationForm, QuestionForm, TermsDraftForm, WelcomeMailForm};
 use reward::{ByHandForm, CalculationForm, RewardClickForm};
 use sales_tally::EarnedBonusForm;
@@ -143,6 +143,8 @@ kept! {
     Vec<ZoneSince>: writes 1 Vec<ZoneSinceForm<'_>>;
     // ladder_tally.step_values
     Vec<i64>: writes 1 Vec<i64>;
+    // payout.reopenings
+    Vec<Reopening>: writes 1 Vec<ReopeningForm<'_>>;
     // account.payout_policy
     PayoutPolicy: writes 1 PayoutPolicyForm;
     // affiliate.past_uplines

@@ -3,7 +3,7 @@
 use super::field::Text;
 use crate::domain::id::{AccountId, AffiliateId, ApiKeyId, PayoutId, PayoutRunId};
 use crate::domain::money::Money;
-use crate::domain::payout::{Payout, PayoutPolicy, PayoutProvider, PayoutState};
+use crate::domain::payout::{Payout, PayoutPolicy, PayoutProvider, PayoutState, Reopening};
 use crate::domain::time::Time;
 
 form! {
@@ -29,6 +29,20 @@ form! {
         approved_by: Option<ApiKeyId>,
         approved_at: Option<Time>,
         cancelled_at: Option<Time>,
+        reopenings: Vec<ReopeningForm<'a>>,
+    }
+}
+
+form! {
+    /// A payment that was undone.
+    ReopeningForm<'a> of Reopening {
+        reopened_at: Time,
+        reason: Text<'a>,
+    }
+    unless_empty {
+        reopened_by: Option<ApiKeyId>,
+        paid_at: Option<Time>,
+        reference: Text<'a>,
     }
 }
 

@@ -21,9 +21,12 @@ form! {
     unless_empty {
         affiliate_ids: Option<Vec<AffiliateId>>,
         minimum: Option<Money>,
+        maximum_total: Option<Money>,
         note: Text<'a>,
         message: Text<'a>,
         cursor: Option<AffiliateId>,
         created_by: Option<ApiKeyId>,
+        cancelled_by: Option<ApiKeyId>,
+        cancelled_at: Option<Time>,
     }
 }

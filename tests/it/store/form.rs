@@ -126,6 +126,7 @@ fn stored_forms_are_the_golden_ones() {
     golden.holds("lead_details.v1", &rows::lead_details());
     golden.holds("account_time_zones.v1", &rows::time_zones());
     golden.holds("account_payout_policy.v1", &rows::payout_policy());
+    golden.holds("payout_reopenings.v1", &rows::reopenings());
     golden.holds("conversion_order_details.v1", &rows::order_details());
     golden.holds("conversion_candidates.v1", &vec![rows::candidate()]);
     golden.holds("conversion_as_recorded.v1", &rows::as_recorded());
@@ -448,6 +449,10 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     golden.holds("request_outcome_account.v1.with_payout_policy", &Outcome::Account(Arc::new(policy)));
     let cancelled = Outcome::Payout(Arc::new(rows::cancelled_payout()));
     golden.holds("request_outcome_payout.v1.with_cancelled_at", &cancelled);
+    let reopened = Outcome::Payout(Arc::new(rows::reopened_payout()));
+    golden.holds("request_outcome_payout.v1.with_reopenings", &reopened);
+    let cancelled = Outcome::PayoutRun(Arc::new(rows::cancelled_payout_run()));
+    golden.holds("request_outcome_payout_run.v1.with_cancelled_at", &cancelled);
     let reserved = Reward {
         state: RewardState::InPayout,
         payout_id: Some(rows::payout().id),

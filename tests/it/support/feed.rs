@@ -45,6 +45,7 @@ pub(crate) fn affiliates_of(event: &pb::Event) -> Vec<&str> {
             | Subject::Item(_)
             | Subject::Offer(_)
             | Subject::Bounty(_)
+            | Subject::PayoutRun(_)
             | Subject::ApiKey(_)
             | Subject::Account(_),
         )

@@ -65,7 +65,9 @@ pub(crate) use clicks::{counted_click, paid_click, reward_click, reward_of_click
 pub(crate) use coupons::{coupon, coupon_count, coupon_details, coupon_uses, limited_coupon, tied_coupon};
 pub(crate) use leads::lead_details;
 pub(crate) use outcomes::{kept_lead, outcomes, without_secrets};
-pub(crate) use payouts::{cancelled_payout, open_payout, payout, payout_policy, payout_run};
+pub(crate) use payouts::{
+    cancelled_payout, cancelled_payout_run, open_payout, payout, payout_policy, payout_run, reopened_payout, reopenings,
+};
 
 pub(crate) const NOW: Time = Time::from_micros(1_795_000_000_000_000);
 

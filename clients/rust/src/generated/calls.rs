@@ -1391,6 +1391,12 @@ impl Call for pb::CreatePayoutRunRequest {
     }
 }
 
+impl Call for pb::CancelPayoutRunRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
 impl Call for pb::GetPayoutRunRequest {}
 
 impl Call for pb::ApprovePayoutsRequest {
@@ -1406,6 +1412,18 @@ impl Call for pb::ConfirmPayoutsRequest {
 }
 
 impl Call for pb::CancelPayoutRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::ImportPayoutResultsRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::ReopenPayoutRequest {
     fn fill_ids(&mut self) {
         fill(&mut self.request_id);
     }
@@ -1478,6 +1496,18 @@ impl PayoutCalls {
             .await
     }
 
+    /// Cancels a payout run. It creates no further payouts, and the server cancels those of its payouts that are NEEDS_APPROVAL or READY, as
+    /// CancelPayout does, some at a time. The call returns at once. GetPayoutRun shows when it is CANCELLED. Payouts that are paid stay paid.
+    /// Errors: NOT_FOUND with reason PAYOUT_RUN_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_RUN_STATE when it was cancelled before.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn cancel_payout_run(&self, request: pb::CancelPayoutRunRequest) -> Result<pb::CancelPayoutRunResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).cancel_payout_run(request).await)
+            .await
+    }
+
     /// Returns a payout run.
     /// Errors: NOT_FOUND with reason PAYOUT_RUN_NOT_FOUND.
     ///
@@ -1491,7 +1521,7 @@ impl PayoutCalls {
 
     /// Approves payouts that need it: all of them or none. The key must be another one than the key that created them.
     /// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not
-    /// NEEDS_APPROVAL, or PAYOUT_OWN_APPROVAL for the first one that the key created.
+    /// NEEDS_APPROVAL, or PAYOUT_OWN_APPROVAL for the first one that the key created; ABORTED with reason ETAG_MISMATCH.
     ///
     /// # Errors
     /// The server refuses the call, or does not answer before the deadline.
@@ -1502,7 +1532,8 @@ impl PayoutCalls {
     }
 
     /// Records that the merchant has paid payouts outside Headwater: all of them or none. Their rewards become PAID.
-    /// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not READY.
+    /// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not READY; ABORTED
+    /// with reason ETAG_MISMATCH.
     ///
     /// # Errors
     /// The server refuses the call, or does not answer before the deadline.
@@ -1514,7 +1545,8 @@ impl PayoutCalls {
 
     /// Cancels a payout that was not paid. Its rewards become APPROVED again, and what is owed rises by its amount. A reward that refunds took
     /// back as a whole meanwhile becomes REVERSED.
-    /// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when it is PAID or CANCELLED.
+    /// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when it is PAID or CANCELLED; ABORTED with
+    /// reason ETAG_MISMATCH.
     ///
     /// # Errors
     /// The server refuses the call, or does not answer before the deadline.
@@ -1524,8 +1556,36 @@ impl PayoutCalls {
             .await
     }
 
+    /// Records what became of payouts that the merchant paid by a file, from a CSV file: all rows of it or none. A payout that was paid becomes PAID, as by
+    /// ConfirmPayouts, and one that failed becomes CANCELLED, as by CancelPayout. Rows that say what is known already change nothing, so the same file
+    /// can be imported again.
+    /// Errors: INVALID_ARGUMENT, which names each wrong row; NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE
+    /// for the first payout that is neither READY nor what its row says.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn import_payout_results(&self, request: pb::ImportPayoutResultsRequest) -> Result<pb::ImportPayoutResultsResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).import_payout_results(request).await)
+            .await
+    }
+
+    /// Undoes that a payout was marked as paid, by MarkPaid or ConfirmPayouts, because it was not. The same payout waits for ConfirmPayouts or
+    /// CancelPayout again, its rewards are IN_PAYOUT, and `Payout.reopenings` keeps the payment that was undone. What is owed stays as it is,
+    /// and what is paid falls by the amount.
+    /// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when it is not PAID; ABORTED with reason
+    /// ETAG_MISMATCH.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn reopen_payout(&self, request: pb::ReopenPayoutRequest) -> Result<pb::ReopenPayoutResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).reopen_payout(request).await)
+            .await
+    }
+
     /// Returns how much is owed in all, in each currency: approved or not, overdue or not, and what payouts have reserved.
-    /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+    /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or PROGRAM_NOT_FOUND.
     ///
     /// # Errors
     /// The server refuses the call, or does not answer before the deadline.

@@ -3928,7 +3928,7 @@ pub enum RewardState {
     Approved = 2,
     /// DenyRewards denied it.
     Denied = 3,
-    /// A payout paid it, or FulfillReward said that the affiliate was given what it is.
+    /// A payout paid it, or FulfillReward said that the affiliate was given what it is. ReopenPayout makes it IN_PAYOUT again.
     Paid = 4,
     /// Refunds took back the whole reward before it was paid. The rewards of those refunds have this state too.
     Reversed = 5,
@@ -5579,6 +5579,8 @@ pub enum LedgerReason {
     Reserved = 10,
     /// A payout was cancelled, and what it had reserved is owed again.
     Returned = 11,
+    /// ReopenPayout undid that a payout was paid, and its amount is in flight again.
+    Reopened = 16,
 }
 impl LedgerReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -5599,6 +5601,7 @@ impl LedgerReason {
             Self::Paid => "LEDGER_REASON_PAID",
             Self::Reserved => "LEDGER_REASON_RESERVED",
             Self::Returned => "LEDGER_REASON_RETURNED",
+            Self::Reopened => "LEDGER_REASON_REOPENED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -5616,6 +5619,7 @@ impl LedgerReason {
             "LEDGER_REASON_PAID" => Some(Self::Paid),
             "LEDGER_REASON_RESERVED" => Some(Self::Reserved),
             "LEDGER_REASON_RETURNED" => Some(Self::Returned),
+            "LEDGER_REASON_REOPENED" => Some(Self::Reopened),
             _ => None,
         }
     }
@@ -11111,6 +11115,8 @@ pub enum ErrorReason {
     PayoutBelowMinimum = 82,
     /// \[FAILED_PRECONDITION\] The payout is in a state from which the call cannot change it. Metadata: `payout_id`, `state`.
     PayoutState = 83,
+    /// \[FAILED_PRECONDITION\] The payout run is in a state from which the call cannot change it. Metadata: `payout_run_id`, `state`.
+    PayoutRunState = 95,
     /// \[FAILED_PRECONDITION\] The payout was created with the key that approves it. Metadata: `payout_id`.
     PayoutOwnApproval = 84,
     /// \[NOT_FOUND\] The account has no such payout run.
@@ -11207,6 +11213,7 @@ impl ErrorReason {
             Self::NothingDue => "ERROR_REASON_NOTHING_DUE",
             Self::PayoutBelowMinimum => "ERROR_REASON_PAYOUT_BELOW_MINIMUM",
             Self::PayoutState => "ERROR_REASON_PAYOUT_STATE",
+            Self::PayoutRunState => "ERROR_REASON_PAYOUT_RUN_STATE",
             Self::PayoutOwnApproval => "ERROR_REASON_PAYOUT_OWN_APPROVAL",
             Self::PayoutRunNotFound => "ERROR_REASON_PAYOUT_RUN_NOT_FOUND",
         }
@@ -11304,6 +11311,7 @@ impl ErrorReason {
             "ERROR_REASON_NOTHING_DUE" => Some(Self::NothingDue),
             "ERROR_REASON_PAYOUT_BELOW_MINIMUM" => Some(Self::PayoutBelowMinimum),
             "ERROR_REASON_PAYOUT_STATE" => Some(Self::PayoutState),
+            "ERROR_REASON_PAYOUT_RUN_STATE" => Some(Self::PayoutRunState),
             "ERROR_REASON_PAYOUT_OWN_APPROVAL" => Some(Self::PayoutOwnApproval),
             "ERROR_REASON_PAYOUT_RUN_NOT_FOUND" => Some(Self::PayoutRunNotFound),
             _ => None,
@@ -11311,7 +11319,7 @@ impl ErrorReason {
     }
 }
 /// Money that one affiliate gets in one currency, for one or several rewards. ListRewards with `payout_id` lists the rewards.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Payout {
     /// The id, `pay_` and 32 hexadecimal digits.
     #[prost(string, tag = "1")]
@@ -11364,6 +11372,31 @@ pub struct Payout {
     /// The id of the run that it belongs to. Empty for a payout of its own.
     #[prost(string, tag = "17")]
     pub payout_run_id: ::prost::alloc::string::String,
+    /// The payments that ReopenPayout undid, the oldest first. At most 20.
+    #[prost(message, repeated, tag = "30")]
+    pub reopenings: ::prost::alloc::vec::Vec<PayoutReopening>,
+    /// Changes with every change of the payout. Send it back so that the call fails if somebody changed the payout meanwhile.
+    #[prost(string, tag = "31")]
+    pub etag: ::prost::alloc::string::String,
+}
+/// A payment that ReopenPayout undid.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PayoutReopening {
+    /// When it was undone.
+    #[prost(message, optional, tag = "1")]
+    pub reopen_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The id of the API key that undid it.
+    #[prost(string, tag = "2")]
+    pub reopener_key_id: ::prost::alloc::string::String,
+    /// Why it was undone. Empty in the feed, because a person wrote it.
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+    /// The payout's `paid_time` before.
+    #[prost(message, optional, tag = "4")]
+    pub paid_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The payout's `reference` before. May be empty. Empty in the feed, because a person wrote it.
+    #[prost(string, tag = "5")]
+    pub reference: ::prost::alloc::string::String,
 }
 /// The request of CreatePayout.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -11396,7 +11429,7 @@ pub struct CreatePayoutRequest {
     pub message: ::prost::alloc::string::String,
 }
 /// The answer of CreatePayout.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CreatePayoutResponse {
     /// The payout. It is NEEDS_APPROVAL or READY.
     #[prost(message, optional, tag = "1")]
@@ -11416,6 +11449,9 @@ pub struct ApprovePayoutsRequest {
     /// The ids of 1 to 1,000 payouts that are NEEDS_APPROVAL, each once. All of them are approved, or none.
     #[prost(string, repeated, tag = "2")]
     pub payout_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The etags that the payouts must have, in the order of `payout_ids`. An empty one is not compared. Empty: none is compared.
+    #[prost(string, repeated, tag = "3")]
+    pub etags: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// The answer of ApprovePayouts.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -11444,6 +11480,9 @@ pub struct ConfirmPayoutsRequest {
     /// When the affiliates got the money. Not in the future. Default: now.
     #[prost(message, optional, tag = "4")]
     pub paid_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The etags that the payouts must have, in the order of `payout_ids`. An empty one is not compared. Empty: none is compared.
+    #[prost(string, repeated, tag = "5")]
+    pub etags: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// The answer of ConfirmPayouts.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -11466,11 +11505,73 @@ pub struct CancelPayoutRequest {
     /// The payout's id. It is NEEDS_APPROVAL or READY. Required.
     #[prost(string, tag = "2")]
     pub payout_id: ::prost::alloc::string::String,
+    /// The etag that the payout must have. Empty: not compared.
+    #[prost(string, tag = "3")]
+    pub etag: ::prost::alloc::string::String,
 }
 /// The answer of CancelPayout.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CancelPayoutResponse {
     /// The payout. It is CANCELLED.
+    #[prost(message, optional, tag = "1")]
+    pub payout: ::core::option::Option<Payout>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of ImportPayoutResults.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ImportPayoutResultsRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// A CSV file in UTF-8 that says what became of 1 to 1,000 payouts, with 10,000 rewards at most. The first row has the names of the columns, in
+    /// any order; other columns are ignored:
+    /// `payout_id`: the id, with `pay_` or without it, as banks report it for pain.001 files;
+    /// `result`: `paid` or `failed`;
+    /// `reference`: the name of the transfer, up to 128 characters; the column may be missing;
+    /// `reason`: why it failed, up to 500 characters, which is added to the payout's note; the column may be missing.
+    /// Columns are separated by commas or by semicolons. Up to 1 MiB. Required.
+    #[prost(string, tag = "2")]
+    pub csv: ::prost::alloc::string::String,
+    /// When the affiliates of the payouts that are `paid` got the money. Not in the future. Default: now.
+    #[prost(message, optional, tag = "3")]
+    pub paid_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// The answer of ImportPayoutResults.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ImportPayoutResultsResponse {
+    /// The payouts in the order of the rows. Those that are `paid` are PAID, and those that are `failed` are CANCELLED.
+    #[prost(message, repeated, tag = "1")]
+    pub payouts: ::prost::alloc::vec::Vec<Payout>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of ReopenPayout.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReopenPayoutRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The payout's id. It is PAID. Required.
+    #[prost(string, tag = "2")]
+    pub payout_id: ::prost::alloc::string::String,
+    /// Why the payment is undone, up to 2,000 characters. Required.
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+    /// The etag that the payout must have. Empty: not compared.
+    #[prost(string, tag = "4")]
+    pub etag: ::prost::alloc::string::String,
+}
+/// The answer of ReopenPayout.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ReopenPayoutResponse {
+    /// The payout. It is READY, or NEEDS_APPROVAL if the policy asks for an approval that it never got.
     #[prost(message, optional, tag = "1")]
     pub payout: ::core::option::Option<Payout>,
     /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
@@ -11486,11 +11587,16 @@ pub struct GetAmountOwedRequest {
     /// Only these currencies, as ISO 4217 codes. Empty: all currencies.
     #[prost(string, repeated, tag = "2")]
     pub currencies: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The id of a program: only what is owed for its rewards. Payouts pay for all programs together, so an affiliate may get less than this
+    /// because of what refunds took back in another program. Optional.
+    #[prost(string, tag = "3")]
+    pub program_id: ::prost::alloc::string::String,
 }
 /// The answer of GetAmountOwed.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GetAmountOwedResponse {
-    /// The amounts in each currency, ordered by its code. Currencies of which nothing was ever earned in cash are left out.
+    /// The amounts in each currency, ordered by its code. Currencies of which nothing was ever earned in cash are left out. With a `program_id`,
+    /// so are currencies in which nothing is owed.
     #[prost(message, repeated, tag = "1")]
     pub amounts: ::prost::alloc::vec::Vec<AmountOwed>,
 }
@@ -11556,7 +11662,7 @@ pub struct MarkPaidRequest {
     pub paid_time: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// The answer of MarkPaid.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct MarkPaidResponse {
     /// The payout.
     #[prost(message, optional, tag = "1")]
@@ -11573,7 +11679,7 @@ pub struct GetPayoutRequest {
     pub payout_id: ::prost::alloc::string::String,
 }
 /// The answer of GetPayout.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GetPayoutResponse {
     /// The payout.
     #[prost(message, optional, tag = "1")]
@@ -11624,7 +11730,8 @@ pub struct ListPayoutsResponse {
     #[prost(int64, optional, tag = "3")]
     pub total_count: ::core::option::Option<i64>,
 }
-/// The state of a payout. NEEDS_APPROVAL may become READY or CANCELLED. READY may become PAID or CANCELLED. PAID and CANCELLED are final.
+/// The state of a payout. NEEDS_APPROVAL may become READY or CANCELLED. READY may become PAID or CANCELLED. PAID may become READY or
+/// NEEDS_APPROVAL by ReopenPayout. CANCELLED is final.
 /// A payout that is NEEDS_APPROVAL or READY has reserved its rewards, which are IN_PAYOUT, and its amount, which is in flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -11695,6 +11802,278 @@ impl PayoutProvider {
         }
     }
 }
+/// Payouts to many affiliates in one currency. ListPayouts with `payout_run_id` lists the payouts.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PayoutRun {
+    /// The id, `prn_` and 32 hexadecimal digits.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// The state.
+    #[prost(enumeration = "PayoutRunState", tag = "2")]
+    pub state: i32,
+    /// The currency of its payouts, an ISO 4217 code.
+    #[prost(string, tag = "3")]
+    pub currency_code: ::prost::alloc::string::String,
+    /// Whether it is for all affiliates.
+    #[prost(bool, tag = "4")]
+    pub all_affiliates: bool,
+    /// How many affiliates were named. 0 if it is for all.
+    #[prost(int64, tag = "5")]
+    pub affiliate_count: i64,
+    /// The least amount that is worth a payout. Not set: any amount above zero.
+    #[prost(message, optional, tag = "6")]
+    pub minimum: ::core::option::Option<Money>,
+    /// The merchant's text, which each payout gets. May be empty. Empty in the feed, because a person wrote it.
+    #[prost(string, tag = "7")]
+    pub note: ::prost::alloc::string::String,
+    /// The text for the affiliates, which each payout gets. May be empty. Empty in the feed, because a person wrote it.
+    #[prost(string, tag = "8")]
+    pub message: ::prost::alloc::string::String,
+    /// How many payouts were created so far.
+    #[prost(int64, tag = "9")]
+    pub payout_count: i64,
+    /// The sum of these payouts when they were created. Those that were cancelled since are counted.
+    #[prost(message, optional, tag = "10")]
+    pub total: ::core::option::Option<Money>,
+    /// The id of the API key that created it.
+    #[prost(string, tag = "11")]
+    pub creator_key_id: ::prost::alloc::string::String,
+    /// When it was created.
+    #[prost(message, optional, tag = "12")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it last changed.
+    #[prost(message, optional, tag = "13")]
+    pub update_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The most that its payouts add up to. Not set: no limit.
+    #[prost(message, optional, tag = "30")]
+    pub maximum_total: ::core::option::Option<Money>,
+    /// The id of the API key that cancelled it. Empty unless it is CANCELLING or CANCELLED.
+    #[prost(string, tag = "31")]
+    pub canceller_key_id: ::prost::alloc::string::String,
+    /// When CancelPayoutRun was called. Not set unless it is CANCELLING or CANCELLED.
+    #[prost(message, optional, tag = "32")]
+    pub cancel_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// The request of CreatePayoutRun.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreatePayoutRunRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The currency of the payouts, as an ISO 4217 code. Required.
+    #[prost(string, tag = "2")]
+    pub currency_code: ::prost::alloc::string::String,
+    /// Whether to pay all affiliates. A request with neither this nor `affiliate_ids` is refused, and so is one with both.
+    #[prost(bool, tag = "3")]
+    pub all_affiliates: bool,
+    /// The ids of the affiliates to pay, 1 to 1,000, each once. An affiliate that does not exist fails the call.
+    #[prost(string, repeated, tag = "4")]
+    pub affiliate_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The least amount that is worth a payout, in the same currency. Affiliates to whom less is due get none. Default: any amount above zero.
+    #[prost(message, optional, tag = "5")]
+    pub minimum: ::core::option::Option<Money>,
+    /// Text about the payouts for the merchant, up to 2,000 characters. Optional.
+    #[prost(string, tag = "6")]
+    pub note: ::prost::alloc::string::String,
+    /// Text for the affiliates, up to 2,000 characters. Optional.
+    #[prost(string, tag = "7")]
+    pub message: ::prost::alloc::string::String,
+    /// The most that the payouts add up to, in the same currency, and not less than `minimum`. An affiliate whose payout would exceed it gets none,
+    /// and the run goes on with those after it. Optional.
+    #[prost(message, optional, tag = "8")]
+    pub maximum_total: ::core::option::Option<Money>,
+}
+/// The answer of CreatePayoutRun.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreatePayoutRunResponse {
+    /// The run. It is CREATING, and none of its payouts exists yet.
+    #[prost(message, optional, tag = "1")]
+    pub payout_run: ::core::option::Option<PayoutRun>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of CancelPayoutRun.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CancelPayoutRunRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The run's id. It is CREATING or CREATED. Required.
+    #[prost(string, tag = "2")]
+    pub payout_run_id: ::prost::alloc::string::String,
+}
+/// The answer of CancelPayoutRun.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CancelPayoutRunResponse {
+    /// The run. It is CANCELLING.
+    #[prost(message, optional, tag = "1")]
+    pub payout_run: ::core::option::Option<PayoutRun>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of GetPayoutRun.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetPayoutRunRequest {
+    /// The run's id. Required.
+    #[prost(string, tag = "1")]
+    pub payout_run_id: ::prost::alloc::string::String,
+}
+/// The answer of GetPayoutRun.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetPayoutRunResponse {
+    /// The run.
+    #[prost(message, optional, tag = "1")]
+    pub payout_run: ::core::option::Option<PayoutRun>,
+}
+/// The request of PreviewPayoutRun.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PreviewPayoutRunRequest {
+    /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
+    /// holds at most 3 MiB, so it may have fewer entries.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// The `next_page_token` of the previous page, sent with the same fields. Empty: the first page.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+    /// See `CreatePayoutRunRequest.currency_code`. Required.
+    #[prost(string, tag = "3")]
+    pub currency_code: ::prost::alloc::string::String,
+    /// See `CreatePayoutRunRequest.all_affiliates`.
+    #[prost(bool, tag = "4")]
+    pub all_affiliates: bool,
+    /// See `CreatePayoutRunRequest.affiliate_ids`.
+    #[prost(string, repeated, tag = "5")]
+    pub affiliate_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// See `CreatePayoutRunRequest.minimum`. Optional.
+    #[prost(message, optional, tag = "6")]
+    pub minimum: ::core::option::Option<Money>,
+    /// See `CreatePayoutRunRequest.maximum_total`. Optional.
+    #[prost(message, optional, tag = "7")]
+    pub maximum_total: ::core::option::Option<Money>,
+}
+/// The fate of one affiliate in a run that would be created now.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PayoutRunItem {
+    /// The affiliate's id.
+    #[prost(string, tag = "1")]
+    pub affiliate_id: ::prost::alloc::string::String,
+    /// Whether the run would pay, and if not, why.
+    #[prost(enumeration = "PayoutRunVerdict", tag = "2")]
+    pub verdict: i32,
+    /// The amount that is due, less what refunds took back. The amount of the payout if there is one. Zero or less: nothing is paid.
+    #[prost(message, optional, tag = "3")]
+    pub amount: ::core::option::Option<Money>,
+    /// How many rewards add up to it: up to 1,000, and those that take back. The others wait for the next run.
+    #[prost(int64, tag = "4")]
+    pub reward_count: i64,
+    /// Whether the payout would need an approval, see `PayoutPolicy.approval_above`.
+    #[prost(bool, tag = "5")]
+    pub needs_approval: bool,
+}
+/// The answer of PreviewPayoutRun.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PreviewPayoutRunResponse {
+    /// One page of affiliates, in the order in which they were created: those who are named, or all to whom something is owed in the currency
+    /// and all who owe something in it.
+    #[prost(message, repeated, tag = "1")]
+    pub items: ::prost::alloc::vec::Vec<PayoutRunItem>,
+    /// The `page_token` of the next page. Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// The state of a payout run. CREATING becomes CREATED. Both become CANCELLING by CancelPayoutRun, and CANCELLING becomes CANCELLED.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum PayoutRunState {
+    /// Not set; never returned.
+    Unspecified = 0,
+    /// The server creates the payouts, some at a time, in the order in which the affiliates were created. It goes on after a restart.
+    Creating = 1,
+    /// All payouts are created. Each goes its own way from here on.
+    Created = 2,
+    /// No further payout is created. The server cancels those that are NEEDS_APPROVAL or READY, some at a time. It goes on after a restart.
+    Cancelling = 3,
+    /// All payouts that were NEEDS_APPROVAL or READY are cancelled. Those that were paid or sent before go their own way.
+    Cancelled = 4,
+}
+impl PayoutRunState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "PAYOUT_RUN_STATE_UNSPECIFIED",
+            Self::Creating => "PAYOUT_RUN_STATE_CREATING",
+            Self::Created => "PAYOUT_RUN_STATE_CREATED",
+            Self::Cancelling => "PAYOUT_RUN_STATE_CANCELLING",
+            Self::Cancelled => "PAYOUT_RUN_STATE_CANCELLED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "PAYOUT_RUN_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "PAYOUT_RUN_STATE_CREATING" => Some(Self::Creating),
+            "PAYOUT_RUN_STATE_CREATED" => Some(Self::Created),
+            "PAYOUT_RUN_STATE_CANCELLING" => Some(Self::Cancelling),
+            "PAYOUT_RUN_STATE_CANCELLED" => Some(Self::Cancelled),
+            _ => None,
+        }
+    }
+}
+/// The fate of an affiliate in a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum PayoutRunVerdict {
+    /// Not set; never returned.
+    Unspecified = 0,
+    /// It creates a payout of what is due.
+    Pays = 1,
+    /// Nothing is due to the affiliate in the currency.
+    NothingDue = 2,
+    /// Refunds took back as much as is due, or more.
+    Negative = 3,
+    /// Less than the `minimum` is due. It waits for a later run.
+    BelowMinimum = 4,
+    /// The `maximum_total` has not enough left for it after the affiliates before. It waits for a later run, and affiliates after it who fit are
+    /// paid.
+    AboveMaximumTotal = 9,
+}
+impl PayoutRunVerdict {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "PAYOUT_RUN_VERDICT_UNSPECIFIED",
+            Self::Pays => "PAYOUT_RUN_VERDICT_PAYS",
+            Self::NothingDue => "PAYOUT_RUN_VERDICT_NOTHING_DUE",
+            Self::Negative => "PAYOUT_RUN_VERDICT_NEGATIVE",
+            Self::BelowMinimum => "PAYOUT_RUN_VERDICT_BELOW_MINIMUM",
+            Self::AboveMaximumTotal => "PAYOUT_RUN_VERDICT_ABOVE_MAXIMUM_TOTAL",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "PAYOUT_RUN_VERDICT_UNSPECIFIED" => Some(Self::Unspecified),
+            "PAYOUT_RUN_VERDICT_PAYS" => Some(Self::Pays),
+            "PAYOUT_RUN_VERDICT_NOTHING_DUE" => Some(Self::NothingDue),
+            "PAYOUT_RUN_VERDICT_NEGATIVE" => Some(Self::Negative),
+            "PAYOUT_RUN_VERDICT_BELOW_MINIMUM" => Some(Self::BelowMinimum),
+            "PAYOUT_RUN_VERDICT_ABOVE_MAXIMUM_TOTAL" => Some(Self::AboveMaximumTotal),
+            _ => None,
+        }
+    }
+}
 /// One committed fact in the account's feed.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Event {
@@ -11730,7 +12109,7 @@ pub struct Event {
     /// The ids that you choose stay: event_id, request_id, order_id, order_number and refund_id. Put no personal data into them.
     #[prost(
         oneof = "event::Subject",
-        tags = "8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 22, 23, 24"
+        tags = "8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 22, 30, 23, 24"
     )]
     pub subject: ::core::option::Option<event::Subject>,
 }
@@ -11781,9 +12160,12 @@ pub mod event {
         /// A group of affiliates, without note.
         #[prost(message, tag = "20")]
         AffiliateGroup(super::AffiliateGroup),
-        /// A payout, without reference, note and message.
+        /// A payout, without reference, note and message, and its reopenings without reason and reference.
         #[prost(message, tag = "22")]
         Payout(super::Payout),
+        /// A payout run, without note and message.
+        #[prost(message, tag = "30")]
+        PayoutRun(super::PayoutRun),
         /// A bounty.
         #[prost(message, tag = "23")]
         Bounty(super::Bounty),
@@ -11968,6 +12350,15 @@ pub enum EventKind {
     RewardPaid = 64,
     /// \[payout\] An affiliate was paid. The rewards that the payout pays have events of their own, EVENT_KIND_REWARD_PAID.
     PayoutPaid = 65,
+    /// \[payout\] ReopenPayout undid that a payout was paid. EVENT_KIND_REWARD_RESERVED of each of its rewards follows.
+    PayoutReopened = 90,
+    /// \[payout_run\] A payout run was created. The events of its payouts follow.
+    PayoutRunCreated = 91,
+    /// \[payout_run\] A payout run is CREATED or CANCELLED: all of its payouts are created, or all that could be cancelled are. Their events come
+    /// before this one.
+    PayoutRunFinished = 92,
+    /// \[payout_run\] CancelPayoutRun cancels a payout run, which is CANCELLING now. The events of its cancelled payouts follow.
+    PayoutRunCancelled = 97,
     /// \[bounty\] A bounty or a contest was created.
     BountyCreated = 66,
     /// \[bounty\] A bounty was changed by UpdateBounty. Submissions change its `submission_count` without such an event.
@@ -11982,7 +12373,7 @@ pub enum EventKind {
     SubmissionApproved = 71,
     /// \[submission\] A submission was rejected.
     SubmissionRejected = 72,
-    /// \[reward\] A payout reserved a reward, which is IN_PAYOUT now.
+    /// \[reward\] A payout reserved a reward, or was reopened after it had paid it. The reward is IN_PAYOUT now.
     RewardReserved = 73,
     /// \[reward\] The payout of a reward was cancelled. The reward is APPROVED again.
     RewardReturned = 74,
@@ -12066,6 +12457,10 @@ impl EventKind {
             Self::AffiliateGroupArchived => "EVENT_KIND_AFFILIATE_GROUP_ARCHIVED",
             Self::RewardPaid => "EVENT_KIND_REWARD_PAID",
             Self::PayoutPaid => "EVENT_KIND_PAYOUT_PAID",
+            Self::PayoutReopened => "EVENT_KIND_PAYOUT_REOPENED",
+            Self::PayoutRunCreated => "EVENT_KIND_PAYOUT_RUN_CREATED",
+            Self::PayoutRunFinished => "EVENT_KIND_PAYOUT_RUN_FINISHED",
+            Self::PayoutRunCancelled => "EVENT_KIND_PAYOUT_RUN_CANCELLED",
             Self::BountyCreated => "EVENT_KIND_BOUNTY_CREATED",
             Self::BountyUpdated => "EVENT_KIND_BOUNTY_UPDATED",
             Self::BountyArchived => "EVENT_KIND_BOUNTY_ARCHIVED",
@@ -12149,6 +12544,10 @@ impl EventKind {
             "EVENT_KIND_AFFILIATE_GROUP_ARCHIVED" => Some(Self::AffiliateGroupArchived),
             "EVENT_KIND_REWARD_PAID" => Some(Self::RewardPaid),
             "EVENT_KIND_PAYOUT_PAID" => Some(Self::PayoutPaid),
+            "EVENT_KIND_PAYOUT_REOPENED" => Some(Self::PayoutReopened),
+            "EVENT_KIND_PAYOUT_RUN_CREATED" => Some(Self::PayoutRunCreated),
+            "EVENT_KIND_PAYOUT_RUN_FINISHED" => Some(Self::PayoutRunFinished),
+            "EVENT_KIND_PAYOUT_RUN_CANCELLED" => Some(Self::PayoutRunCancelled),
             "EVENT_KIND_BOUNTY_CREATED" => Some(Self::BountyCreated),
             "EVENT_KIND_BOUNTY_UPDATED" => Some(Self::BountyUpdated),
             "EVENT_KIND_BOUNTY_ARCHIVED" => Some(Self::BountyArchived),
@@ -13458,227 +13857,6 @@ pub mod feed_service_client {
         }
     }
 }
-/// Payouts to many affiliates in one currency. ListPayouts with `payout_run_id` lists the payouts.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct PayoutRun {
-    /// The id, `prn_` and 32 hexadecimal digits.
-    #[prost(string, tag = "1")]
-    pub id: ::prost::alloc::string::String,
-    /// The state.
-    #[prost(enumeration = "PayoutRunState", tag = "2")]
-    pub state: i32,
-    /// The currency of its payouts, an ISO 4217 code.
-    #[prost(string, tag = "3")]
-    pub currency_code: ::prost::alloc::string::String,
-    /// Whether it is for all affiliates.
-    #[prost(bool, tag = "4")]
-    pub all_affiliates: bool,
-    /// How many affiliates were named. 0 if it is for all.
-    #[prost(int64, tag = "5")]
-    pub affiliate_count: i64,
-    /// The least amount that is worth a payout. Not set: any amount above zero.
-    #[prost(message, optional, tag = "6")]
-    pub minimum: ::core::option::Option<Money>,
-    /// The merchant's text, which each payout gets. May be empty.
-    #[prost(string, tag = "7")]
-    pub note: ::prost::alloc::string::String,
-    /// The text for the affiliates, which each payout gets. May be empty.
-    #[prost(string, tag = "8")]
-    pub message: ::prost::alloc::string::String,
-    /// How many payouts were created so far.
-    #[prost(int64, tag = "9")]
-    pub payout_count: i64,
-    /// The sum of these payouts when they were created. Those that were cancelled since are counted.
-    #[prost(message, optional, tag = "10")]
-    pub total: ::core::option::Option<Money>,
-    /// The id of the API key that created it.
-    #[prost(string, tag = "11")]
-    pub creator_key_id: ::prost::alloc::string::String,
-    /// When it was created.
-    #[prost(message, optional, tag = "12")]
-    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// When it last changed.
-    #[prost(message, optional, tag = "13")]
-    pub update_time: ::core::option::Option<::prost_types::Timestamp>,
-}
-/// The request of CreatePayoutRun.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct CreatePayoutRunRequest {
-    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
-    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
-    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
-    #[prost(string, tag = "1")]
-    pub request_id: ::prost::alloc::string::String,
-    /// The currency of the payouts, as an ISO 4217 code. Required.
-    #[prost(string, tag = "2")]
-    pub currency_code: ::prost::alloc::string::String,
-    /// Whether to pay all affiliates. A request with neither this nor `affiliate_ids` is refused, and so is one with both.
-    #[prost(bool, tag = "3")]
-    pub all_affiliates: bool,
-    /// The ids of the affiliates to pay, 1 to 1,000, each once. An affiliate that does not exist fails the call.
-    #[prost(string, repeated, tag = "4")]
-    pub affiliate_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// The least amount that is worth a payout, in the same currency. Affiliates to whom less is due get none. Default: any amount above zero.
-    #[prost(message, optional, tag = "5")]
-    pub minimum: ::core::option::Option<Money>,
-    /// Text about the payouts for the merchant, up to 2,000 characters. Optional.
-    #[prost(string, tag = "6")]
-    pub note: ::prost::alloc::string::String,
-    /// Text for the affiliates, up to 2,000 characters. Optional.
-    #[prost(string, tag = "7")]
-    pub message: ::prost::alloc::string::String,
-}
-/// The answer of CreatePayoutRun.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct CreatePayoutRunResponse {
-    /// The run. It is CREATING, and none of its payouts exists yet.
-    #[prost(message, optional, tag = "1")]
-    pub payout_run: ::core::option::Option<PayoutRun>,
-    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
-    #[prost(bool, tag = "2")]
-    pub replayed: bool,
-}
-/// The request of GetPayoutRun.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct GetPayoutRunRequest {
-    /// The run's id. Required.
-    #[prost(string, tag = "1")]
-    pub payout_run_id: ::prost::alloc::string::String,
-}
-/// The answer of GetPayoutRun.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct GetPayoutRunResponse {
-    /// The run.
-    #[prost(message, optional, tag = "1")]
-    pub payout_run: ::core::option::Option<PayoutRun>,
-}
-/// The request of PreviewPayoutRun.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct PreviewPayoutRunRequest {
-    /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
-    /// holds at most 3 MiB, so it may have fewer entries.
-    #[prost(int32, tag = "1")]
-    pub page_size: i32,
-    /// The `next_page_token` of the previous page, sent with the same fields. Empty: the first page.
-    #[prost(string, tag = "2")]
-    pub page_token: ::prost::alloc::string::String,
-    /// See `CreatePayoutRunRequest.currency_code`. Required.
-    #[prost(string, tag = "3")]
-    pub currency_code: ::prost::alloc::string::String,
-    /// See `CreatePayoutRunRequest.all_affiliates`.
-    #[prost(bool, tag = "4")]
-    pub all_affiliates: bool,
-    /// See `CreatePayoutRunRequest.affiliate_ids`.
-    #[prost(string, repeated, tag = "5")]
-    pub affiliate_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// See `CreatePayoutRunRequest.minimum`. Optional.
-    #[prost(message, optional, tag = "6")]
-    pub minimum: ::core::option::Option<Money>,
-}
-/// The fate of one affiliate in a run that would be created now.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct PayoutRunItem {
-    /// The affiliate's id.
-    #[prost(string, tag = "1")]
-    pub affiliate_id: ::prost::alloc::string::String,
-    /// Whether the run would pay, and if not, why.
-    #[prost(enumeration = "PayoutRunVerdict", tag = "2")]
-    pub verdict: i32,
-    /// The amount that is due, less what refunds took back. The amount of the payout if there is one. Zero or less: nothing is paid.
-    #[prost(message, optional, tag = "3")]
-    pub amount: ::core::option::Option<Money>,
-    /// How many rewards add up to it: up to 1,000, and those that take back. The others wait for the next run.
-    #[prost(int64, tag = "4")]
-    pub reward_count: i64,
-    /// Whether the payout would need an approval, see `PayoutPolicy.approval_above`.
-    #[prost(bool, tag = "5")]
-    pub needs_approval: bool,
-}
-/// The answer of PreviewPayoutRun.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct PreviewPayoutRunResponse {
-    /// One page of affiliates, in the order in which they were created: those who are named, or all to whom something is owed in the currency
-    /// and all who owe something in it.
-    #[prost(message, repeated, tag = "1")]
-    pub items: ::prost::alloc::vec::Vec<PayoutRunItem>,
-    /// The `page_token` of the next page. Empty on the last page.
-    #[prost(string, tag = "2")]
-    pub next_page_token: ::prost::alloc::string::String,
-}
-/// The state of a payout run. CREATING becomes CREATED.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum PayoutRunState {
-    /// Not set; never returned.
-    Unspecified = 0,
-    /// The server creates the payouts, some at a time, in the order in which the affiliates were created. It goes on after a restart.
-    Creating = 1,
-    /// All payouts are created. Each goes its own way from here on.
-    Created = 2,
-}
-impl PayoutRunState {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "PAYOUT_RUN_STATE_UNSPECIFIED",
-            Self::Creating => "PAYOUT_RUN_STATE_CREATING",
-            Self::Created => "PAYOUT_RUN_STATE_CREATED",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "PAYOUT_RUN_STATE_UNSPECIFIED" => Some(Self::Unspecified),
-            "PAYOUT_RUN_STATE_CREATING" => Some(Self::Creating),
-            "PAYOUT_RUN_STATE_CREATED" => Some(Self::Created),
-            _ => None,
-        }
-    }
-}
-/// The fate of an affiliate in a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum PayoutRunVerdict {
-    /// Not set; never returned.
-    Unspecified = 0,
-    /// It creates a payout of what is due.
-    Pays = 1,
-    /// Nothing is due to the affiliate in the currency.
-    NothingDue = 2,
-    /// Refunds took back as much as is due, or more.
-    Negative = 3,
-    /// Less than the `minimum` is due. It waits for a later run.
-    BelowMinimum = 4,
-}
-impl PayoutRunVerdict {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "PAYOUT_RUN_VERDICT_UNSPECIFIED",
-            Self::Pays => "PAYOUT_RUN_VERDICT_PAYS",
-            Self::NothingDue => "PAYOUT_RUN_VERDICT_NOTHING_DUE",
-            Self::Negative => "PAYOUT_RUN_VERDICT_NEGATIVE",
-            Self::BelowMinimum => "PAYOUT_RUN_VERDICT_BELOW_MINIMUM",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "PAYOUT_RUN_VERDICT_UNSPECIFIED" => Some(Self::Unspecified),
-            "PAYOUT_RUN_VERDICT_PAYS" => Some(Self::Pays),
-            "PAYOUT_RUN_VERDICT_NOTHING_DUE" => Some(Self::NothingDue),
-            "PAYOUT_RUN_VERDICT_NEGATIVE" => Some(Self::Negative),
-            "PAYOUT_RUN_VERDICT_BELOW_MINIMUM" => Some(Self::BelowMinimum),
-            _ => None,
-        }
-    }
-}
 /// Generated client implementations.
 pub mod payout_service_client {
     #![allow(
@@ -13885,6 +14063,35 @@ pub mod payout_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Cancels a payout run. It creates no further payouts, and the server cancels those of its payouts that are NEEDS_APPROVAL or READY, as
+        /// CancelPayout does, some at a time. The call returns at once. GetPayoutRun shows when it is CANCELLED. Payouts that are paid stay paid.
+        /// Errors: NOT_FOUND with reason PAYOUT_RUN_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_RUN_STATE when it was cancelled before.
+        pub async fn cancel_payout_run(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CancelPayoutRunRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CancelPayoutRunResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.PayoutService/CancelPayoutRun",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.PayoutService", "CancelPayoutRun"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         /// Returns a payout run.
         /// Errors: NOT_FOUND with reason PAYOUT_RUN_NOT_FOUND.
         pub async fn get_payout_run(
@@ -13913,7 +14120,7 @@ pub mod payout_service_client {
         }
         /// Approves payouts that need it: all of them or none. The key must be another one than the key that created them.
         /// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not
-        /// NEEDS_APPROVAL, or PAYOUT_OWN_APPROVAL for the first one that the key created.
+        /// NEEDS_APPROVAL, or PAYOUT_OWN_APPROVAL for the first one that the key created; ABORTED with reason ETAG_MISMATCH.
         pub async fn approve_payouts(
             &mut self,
             request: impl tonic::IntoRequest<super::ApprovePayoutsRequest>,
@@ -13939,7 +14146,8 @@ pub mod payout_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Records that the merchant has paid payouts outside Headwater: all of them or none. Their rewards become PAID.
-        /// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not READY.
+        /// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not READY; ABORTED
+        /// with reason ETAG_MISMATCH.
         pub async fn confirm_payouts(
             &mut self,
             request: impl tonic::IntoRequest<super::ConfirmPayoutsRequest>,
@@ -13966,7 +14174,8 @@ pub mod payout_service_client {
         }
         /// Cancels a payout that was not paid. Its rewards become APPROVED again, and what is owed rises by its amount. A reward that refunds took
         /// back as a whole meanwhile becomes REVERSED.
-        /// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when it is PAID or CANCELLED.
+        /// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when it is PAID or CANCELLED; ABORTED with
+        /// reason ETAG_MISMATCH.
         pub async fn cancel_payout(
             &mut self,
             request: impl tonic::IntoRequest<super::CancelPayoutRequest>,
@@ -13991,8 +14200,68 @@ pub mod payout_service_client {
                 .insert(GrpcMethod::new("headwater.v1.PayoutService", "CancelPayout"));
             self.inner.unary(req, path, codec).await
         }
+        /// Records what became of payouts that the merchant paid by a file, from a CSV file: all rows of it or none. A payout that was paid becomes PAID, as by
+        /// ConfirmPayouts, and one that failed becomes CANCELLED, as by CancelPayout. Rows that say what is known already change nothing, so the same file
+        /// can be imported again.
+        /// Errors: INVALID_ARGUMENT, which names each wrong row; NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE
+        /// for the first payout that is neither READY nor what its row says.
+        pub async fn import_payout_results(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ImportPayoutResultsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ImportPayoutResultsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.PayoutService/ImportPayoutResults",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.PayoutService", "ImportPayoutResults"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Undoes that a payout was marked as paid, by MarkPaid or ConfirmPayouts, because it was not. The same payout waits for ConfirmPayouts or
+        /// CancelPayout again, its rewards are IN_PAYOUT, and `Payout.reopenings` keeps the payment that was undone. What is owed stays as it is,
+        /// and what is paid falls by the amount.
+        /// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when it is not PAID; ABORTED with reason
+        /// ETAG_MISMATCH.
+        pub async fn reopen_payout(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReopenPayoutRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReopenPayoutResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.PayoutService/ReopenPayout",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.PayoutService", "ReopenPayout"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Returns how much is owed in all, in each currency: approved or not, overdue or not, and what payouts have reserved.
-        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or PROGRAM_NOT_FOUND.
         pub async fn get_amount_owed(
             &mut self,
             request: impl tonic::IntoRequest<super::GetAmountOwedRequest>,

@@ -24,12 +24,22 @@ pub(super) fn spellings() -> Vec<Spelling> {
     let run = spelling(
         "PayoutService/CreatePayoutRun",
         vec![(json!({"note": "a", "message": "b"}), json!({"note": "a ", "message": " b"}))],
-        &["currency_code", "all_affiliates", "affiliate_ids", "minimum"],
+        &["currency_code", "all_affiliates", "affiliate_ids", "minimum", "maximum_total"],
     );
     let confirmed = spelling(
         "PayoutService/ConfirmPayouts",
         vec![(json!({"reference": "t-1", "paid_time": time}), json!({"reference": " t-1", "paid_time": same_time}))],
-        &["payout_ids"],
+        &["payout_ids", "etags"],
+    );
+    let reopened = spelling(
+        "PayoutService/ReopenPayout",
+        vec![(json!({"reason": "a"}), json!({"reason": " a "}))],
+        &["payout_id", "etag"],
+    );
+    let imported = spelling(
+        "PayoutService/ImportPayoutResults",
+        vec![(json!({"paid_time": time}), json!({"paid_time": same_time}))],
+        &["csv"],
     );
     let marked = spelling(
         "PayoutService/MarkPaid",
@@ -52,9 +62,12 @@ pub(super) fn spellings() -> Vec<Spelling> {
     vec![
         created,
         run,
-        ids_only("PayoutService/ApprovePayouts", &["payout_ids"]),
+        ids_only("PayoutService/ApprovePayouts", &["payout_ids", "etags"]),
         confirmed,
-        ids_only("PayoutService/CancelPayout", &["payout_id"]),
+        ids_only("PayoutService/CancelPayout", &["payout_id", "etag"]),
+        imported,
+        reopened,
+        ids_only("PayoutService/CancelPayoutRun", &["payout_run_id"]),
         marked,
     ]
 }

@@ -28,7 +28,9 @@ pub(crate) fn put_everything(set: &mut WorkingSet) {
     set.put(item());
     set.put(offer());
     set.put(payout());
+    set.put(reopened_payout());
     set.put(payout_run());
+    set.put(cancelled_payout_run());
     set.put(offer_claims());
     set.put(bounty());
     set.put(submission());

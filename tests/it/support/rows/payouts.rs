@@ -1,7 +1,7 @@
 //! Payouts.
 
 use headwater::domain::id::{ApiKeyId, PayoutId, PayoutRunId};
-use headwater::domain::payout::{Payout, PayoutPolicy, PayoutProvider, PayoutState};
+use headwater::domain::payout::{Payout, PayoutPolicy, PayoutProvider, PayoutState, Reopening};
 use headwater::domain::payout_run::{PayoutRun, PayoutRunState};
 
 use super::{ACCOUNT, NOW, affiliate, usd, uuid};
@@ -24,6 +24,7 @@ pub(crate) fn payout() -> Payout {
         approved_by: None,
         approved_at: None,
         cancelled_at: None,
+        reopenings: Vec::new(),
         created_at: NOW.plus_days(1),
         updated_at: NOW.plus_days(1),
     }
@@ -48,6 +49,35 @@ pub(crate) fn cancelled_payout() -> Payout {
     Payout { state: PayoutState::Cancelled, cancelled_at: Some(NOW.plus_days(3)), ..open_payout() }
 }
 
+/// The payments of [`reopened_payout`] that were undone.
+pub(crate) fn reopenings() -> Vec<Reopening> {
+    let first = Reopening {
+        reopened_at: NOW.plus_days(2),
+        reopened_by: Some(ApiKeyId::from_uuid(uuid(1))),
+        reason: "sent back".to_owned(),
+        paid_at: Some(NOW),
+        reference: "TRX 17".to_owned(),
+    };
+    let second = Reopening { reopened_by: None, paid_at: None, reference: String::new(), ..first.clone() };
+    vec![first, second]
+}
+
+pub(crate) fn reopened_payout() -> Payout {
+    Payout { reopenings: reopenings(), ..open_payout() }
+}
+
+/// A run with a maximum that was cancelled.
+pub(crate) fn cancelled_payout_run() -> PayoutRun {
+    PayoutRun {
+        id: PayoutRunId::from_uuid(uuid(2)),
+        state: PayoutRunState::Cancelled,
+        maximum_total: Some(usd(2_000)),
+        cancelled_by: Some(ApiKeyId::from_uuid(uuid(2))),
+        cancelled_at: Some(NOW.plus_days(2)),
+        ..payout_run()
+    }
+}
+
 pub(crate) fn payout_policy() -> PayoutPolicy {
     PayoutPolicy { net_days: 15, approval_above: vec![usd(50_000)] }
 }
@@ -60,12 +90,15 @@ pub(crate) fn payout_run() -> PayoutRun {
         currency: "USD".parse().unwrap(),
         affiliate_ids: Some(vec![affiliate().id]),
         minimum: Some(usd(1_000)),
+        maximum_total: None,
         note: "November".to_owned(),
         message: "Thank you".to_owned(),
         cursor: Some(affiliate().id),
         payout_count: 1,
         total: usd(1_250),
         created_by: Some(ApiKeyId::from_uuid(uuid(1))),
+        cancelled_by: None,
+        cancelled_at: None,
         created_at: NOW,
         updated_at: NOW.plus_days(1),
     }
