@@ -9,6 +9,7 @@ mod limits;
 mod listen;
 mod log;
 mod mail;
+mod payouts;
 mod place;
 mod registration;
 mod shutdown;
@@ -31,6 +32,7 @@ pub use limits::LimitSettings;
 pub use listen::{ListenAddress, ListenSettings};
 pub use log::{LogFormat, LogSettings};
 pub use mail::{MailSettings, SmtpUrl};
+pub use payouts::PayoutSettings;
 pub use place::{Place, Places};
 pub use registration::{Registration, RegistrationSettings};
 pub use shutdown::ShutdownSettings;
@@ -127,6 +129,10 @@ pub struct Settings {
     #[command(flatten)]
     #[serde(flatten)]
     pub mail: MailSettings,
+    /// Payouts.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub payouts: PayoutSettings,
     /// The stop.
     #[command(flatten)]
     #[serde(flatten)]

@@ -22,6 +22,7 @@ pub mod outage;
 pub mod outbound;
 pub mod rpc;
 pub mod sampled;
+pub mod secrets;
 pub mod server;
 pub mod shares;
 pub mod store;

@@ -5,6 +5,7 @@ mod health;
 mod listener;
 mod private;
 mod reload;
+mod secrets_key;
 mod signals;
 mod tls;
 
@@ -24,6 +25,7 @@ use tonic::service::Routes;
 use tower::ServiceBuilder;
 use uuid::Uuid;
 
+use crate::app::worker::connections::ProviderAddresses;
 use crate::app::{App, AppOptions};
 use crate::auth::Authenticator;
 use crate::auth::layer::AuthLayer;
@@ -34,6 +36,7 @@ use crate::clock::{self, Clock};
 use crate::config::{ConfigError, Place, Registration, Settings};
 use crate::limit::{self, LimitLayer, Limits};
 use crate::mail::{Post, PostOptions, PostProblem};
+use crate::outbound::client::BaseAddress;
 use crate::pb;
 use crate::rpc::feed::{FeedLimits, FeedStreams};
 use crate::rpc::{RegisteredBy, Services};
@@ -43,6 +46,7 @@ use crate::transport::serve::{ConnectionLimits, Transport};
 use health::{Following, Health};
 use listener::Bound;
 pub use reload::Reloads;
+pub use secrets_key::SecretsKeyProblem;
 pub use signals::StopSignals;
 
 /// The minimum time that the writer and the database get to close on a stop, even when the connections have used up the time
@@ -83,6 +87,9 @@ pub enum ServerError {
         /// The cause.
         problem: String,
     },
+    /// The keys that seal payout details cannot be used.
+    #[error(transparent)]
+    SecretsKey(#[from] SecretsKeyProblem),
     /// The server cannot listen on the address.
     #[error("{place}: cannot listen on {address}: {source}")]
     Listen {
@@ -176,7 +183,10 @@ impl Server {
         let service_names = service_names()?;
 
         let post = post(settings)?;
+        let secrets = secrets_key::read(settings)?;
+        provider_addresses(settings)?;
         let store = Arc::new(open_store(settings).await?);
+        let secrets = Arc::new(secrets_key::of_database(settings, &store, secrets).await?);
         let options = app_options(settings, &store, post).await?;
         let (app, writer) =
             App::start(Arc::clone(&store), Arc::clone(&clock), &options).map_err(ServerError::Writer)?;
@@ -193,6 +203,7 @@ impl Server {
             registered_by(settings.registration.registration),
             settings.limits.request_timeout(),
             settings.limits.message_bytes_max,
+            Arc::clone(&secrets),
         );
         services.add_to(&mut routes);
         let layers = ServiceBuilder::new()
@@ -434,6 +445,29 @@ pub fn post(settings: &Settings) -> Result<Arc<Post>, ServerError> {
         };
         ConfigError::Value { place: settings.places.of(setting), problem: problem.to_string() }.into()
     })
+}
+
+/// The addresses of the payout providers: those that move money, and those of the sandboxes.
+///
+/// # Errors
+/// A setting is no address.
+pub fn provider_addresses(settings: &Settings) -> Result<[ProviderAddresses; 2], ServerError> {
+    let payouts = &settings.payouts;
+    let address = |setting, text: &str| {
+        BaseAddress::parse(text)
+            .map_err(|problem| ConfigError::Value { place: settings.places.of(setting), problem: problem.to_string() })
+    };
+    let live = ProviderAddresses {
+        paypal: address("paypal_address", &payouts.paypal_address)?,
+        stripe: address("stripe_address", &payouts.stripe_address)?,
+        wise: address("wise_address", &payouts.wise_address)?,
+    };
+    let sandbox = ProviderAddresses {
+        paypal: address("paypal_sandbox_address", &payouts.paypal_sandbox_address)?,
+        stripe: address("stripe_sandbox_address", &payouts.stripe_sandbox_address)?,
+        wise: address("wise_sandbox_address", &payouts.wise_sandbox_address)?,
+    };
+    Ok([live, sandbox])
 }
 
 fn retention_days(settings: &Settings) -> Option<i32> {

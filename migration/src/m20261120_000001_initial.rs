@@ -9,8 +9,8 @@ use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DbBackend;
 
 use crate::column::{
-    balance, bytes, count, flag, hash, hash_null, id, id_null, json, json_null, money, money_null, sequence, state,
-    state_null, table, text, text_null, time, time_null,
+    balance, bytes, bytes_null, count, flag, hash, hash_null, id, id_null, json, json_null, money, money_null,
+    sequence, state, state_null, table, text, text_null, time, time_null,
 };
 
 /// See the head of the file.
@@ -127,6 +127,7 @@ fn accounts() -> Vec<TableCreateStatement> {
             .col(hash_null("verification_hash"))
             .col(time_null("verification_expires_at"))
             .col(count("calls_per_minute"))
+            .col(flag("is_test"))
             .take(),
         table("api_key", &["account_id", "id"])
             .col(id("account_id"))
@@ -250,6 +251,8 @@ fn programs() -> Vec<TableCreateStatement> {
             .col(time_null("state_changed_at"))
             .col(state_null("pending_rewards"))
             .col(flag("email_verified"))
+            .col(text_null("former_email"))
+            .col(time_null("email_changed_at"))
             .col(id_null("upline_id"))
             .col(id_null("group_id"))
             .col(json_null("past_uplines"))
@@ -390,6 +393,10 @@ fn offers() -> Vec<TableCreateStatement> {
             .col(money("amount_minor"))
             .col(state("currency"))
             .col(state("provider"))
+            .col(state_null("destination_kind"))
+            .col(text_null("destination_hint"))
+            .col(bytes_null("destination_sealed"))
+            .col(flag("is_test"))
             .col(state("state"))
             .col(count("reward_count"))
             .col(text("reference"))
@@ -405,6 +412,32 @@ fn offers() -> Vec<TableCreateStatement> {
             .col(time("created_at"))
             .col(time("updated_at"))
             .take(),
+        table("payout_method", &["account_id", "affiliate_id"])
+            .col(id("account_id"))
+            .col(id("affiliate_id"))
+            .col(state_null("kind"))
+            .col(text_null("hint"))
+            .col(bytes_null("sealed"))
+            .col(hash_null("fingerprint"))
+            .col(time_null("set_at"))
+            .col(state_null("pending_kind"))
+            .col(text_null("pending_hint"))
+            .col(bytes_null("pending_sealed"))
+            .col(hash_null("pending_fingerprint"))
+            .col(time_null("pending_set_at"))
+            .col(time_null("effective_at"))
+            .col(text("override_reason"))
+            .col(time("created_at"))
+            .col(time("updated_at"))
+            .take(),
+        table("payout_connection", &["account_id", "provider"])
+            .col(id("account_id"))
+            .col(state("provider"))
+            .col(text("hint"))
+            .col(bytes("sealed"))
+            .col(time("created_at"))
+            .col(time("updated_at"))
+            .take(),
         table("payout_run", &["account_id", "id"])
             .col(id("account_id"))
             .col(id("id"))
@@ -413,6 +446,7 @@ fn offers() -> Vec<TableCreateStatement> {
             .col(text_null("affiliate_ids"))
             .col(money_null("minimum_minor"))
             .col(money_null("maximum_total_minor"))
+            .col(state_null("provider"))
             .col(text("note"))
             .col(text("message"))
             .col(id_null("cursor"))

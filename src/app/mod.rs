@@ -334,6 +334,11 @@ impl App {
         &self.store
     }
 
+    /// The store, for what outlives a call.
+    pub fn shared_store(&self) -> Arc<Store> {
+        Arc::clone(&self.store)
+    }
+
     /// The clock.
     pub fn clock(&self) -> &dyn Clock {
         &*self.clock

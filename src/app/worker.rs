@@ -3,6 +3,7 @@
 
 pub mod approve_due;
 mod clock_watch;
+pub mod connections;
 pub mod create_payouts;
 mod driver;
 pub mod forget_requests;

@@ -80,6 +80,14 @@ text_enum! {
         PayoutCancelled = "payout_cancelled",
         /// An affiliate was paid.
         PayoutPaid = "payout_paid",
+        /// The payout method of an affiliate was set.
+        PayoutMethodSet = "payout_method_set",
+        /// The payout method of an affiliate was removed.
+        PayoutMethodRemoved = "payout_method_removed",
+        /// The account was connected to a payout provider.
+        PayoutConnectionSet = "payout_connection_set",
+        /// The connection to a payout provider was removed.
+        PayoutConnectionRemoved = "payout_connection_removed",
         /// A person undid that an affiliate was paid.
         PayoutReopened = "payout_reopened",
         /// A payout run was created.
@@ -217,6 +225,8 @@ impl EventKind {
             | Self::PayoutPaid
             | Self::PayoutReopened => EventSubject::Payout,
             Self::PayoutRunCreated | Self::PayoutRunFinished | Self::PayoutRunCancelled => EventSubject::PayoutRun,
+            Self::PayoutMethodSet | Self::PayoutMethodRemoved => EventSubject::PayoutMethod,
+            Self::PayoutConnectionSet | Self::PayoutConnectionRemoved => EventSubject::PayoutConnection,
             Self::ProgramCreated | Self::ProgramUpdated | Self::ProgramArchived => EventSubject::Program,
             Self::AffiliateCreated
             | Self::AffiliateUpdated
@@ -336,6 +346,10 @@ images! {
     Payout(Arc<super::payout::Payout>): |payout| payout.id, [], [payout.affiliate_id];
     /// A payout run.
     PayoutRun(Arc<super::payout_run::PayoutRun>): |run| run.id, [], [];
+    /// A payout method, which has the id of its affiliate.
+    PayoutMethod(Arc<super::payout_method::PayoutMethod>): |method| method.affiliate_id, [], [method.affiliate_id];
+    /// A connection to a payout provider, which has the id of its account.
+    PayoutConnection(Arc<super::payout_connection::PayoutConnection>): |connection| connection.account_id, [], [];
     /// A program with its newest terms.
     Program(Arc<super::program::ProgramWithTerms>): |answer| answer.program.id, [answer.program.id], [];
     /// An affiliate.

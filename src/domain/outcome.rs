@@ -108,6 +108,10 @@ outcomes! {
     Reward(Arc<super::reward::Reward>): |reward| Some(&reward.id);
     /// ApprovePayouts, ConfirmPayouts, ImportPayoutResults: the payouts in the order asked.
     Payouts(Vec<Arc<super::payout::Payout>>): |payouts| payouts.first().map(|payout| &payout.id as &dyn TypedId);
+    /// SetPayoutMethod, RemovePayoutMethod. Kept without the destinations.
+    PayoutMethod(Arc<super::payout_method::PayoutMethod>): |method| Some(&method.affiliate_id);
+    /// SetPayoutConnection, RemovePayoutConnection. Kept without the credentials.
+    PayoutConnection(Arc<super::payout_connection::PayoutConnection>): |connection| Some(&connection.account_id);
     /// CreatePayoutRun, CancelPayoutRun.
     PayoutRun(Arc<super::payout_run::PayoutRun>): |run| Some(&run.id);
     /// MarkPaid, CreatePayout, CancelPayout, ReopenPayout.
@@ -133,6 +137,10 @@ impl Outcome {
             Self::Claim(claim) => Self::Claim(Arc::new(claim.without_personal_data())),
             Self::Submission(submission) => Self::Submission(Arc::new(submission.without_personal_data())),
             Self::Click(click) => Self::Click(click.without_personal_data()),
+            Self::Payout(payout) => Self::Payout(Arc::new(payout.without_destination())),
+            Self::Payouts(payouts) => {
+                Self::Payouts(payouts.iter().map(|payout| Arc::new(payout.without_destination())).collect())
+            }
             other => other.clone(),
         }
     }

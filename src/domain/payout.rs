@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use super::id::{AccountId, AffiliateId, ApiKeyId, PayoutId, PayoutRunId, RewardId};
 use super::money::{Money, Overflow};
+use super::payout_method::PayoutDestination;
 use super::reward::{Reward, RewardState, RewardUnit};
 use super::text_enum::text_enum;
 use super::time::Time;
@@ -61,13 +62,24 @@ impl PayoutState {
     }
 }
 
+/// How many hours a change of a payout method waits, unless the account says otherwise.
+pub const METHOD_CHANGE_HOURS_DEFAULT: i32 = 72;
+
 /// How an account pays its affiliates.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PayoutPolicy {
     /// How many days after its approval a reward is due.
     pub net_days: i32,
     /// The largest payouts that need no approval, each in another currency. If there are any, payouts in other currencies need one.
     pub approval_above: Vec<Money>,
+    /// How many hours a change of a payout method waits before it takes effect.
+    pub method_change_hours: i32,
+}
+
+impl Default for PayoutPolicy {
+    fn default() -> Self {
+        Self { net_days: 0, approval_above: Vec::new(), method_change_hours: METHOD_CHANGE_HOURS_DEFAULT }
+    }
 }
 
 impl PayoutPolicy {
@@ -94,6 +106,12 @@ text_enum! {
     PayoutProvider {
         /// The owner, outside Headwater.
         Manual = "manual",
+        /// PayPal Payouts.
+        PayPal = "paypal",
+        /// Stripe Connect.
+        Stripe = "stripe",
+        /// Wise.
+        Wise = "wise",
     }
 }
 
@@ -179,6 +197,11 @@ pub struct Payout {
     /// More than zero. What the rewards add up to.
     pub amount: Money,
     pub provider: PayoutProvider,
+    /// Where the money goes, as it was when the payout was created. `None`: the affiliate had no payout method, or was erased. Left out of the
+    /// answers that are stored for repeated requests.
+    pub destination: Option<PayoutDestination>,
+    /// Whether its account is one for tests, whose payouts move no money.
+    pub is_test: bool,
     pub state: PayoutState,
     /// How many rewards it pays, with those that take back. A cancelled payout keeps the number.
     pub reward_count: i32,
@@ -205,6 +228,11 @@ pub struct Payout {
 }
 
 impl Payout {
+    /// The payout as it is kept in answers, so that nothing of the affiliate's is left there when it is erased.
+    pub fn without_destination(&self) -> Self {
+        Self { destination: None, ..self.clone() }
+    }
+
     /// The etag. It is different after every change of the payout, because each commit of an account has a time of its own.
     pub fn etag(&self) -> String {
         format!("{}-{}-{}", self.updated_at.micros(), self.state, self.reopenings.len())

@@ -10,7 +10,8 @@
 
 use super::id::{AccountId, AffiliateId, ApiKeyId, PayoutRunId};
 use super::money::{Currency, Money};
-use super::payout::Payable;
+use super::payout::{Payable, PayoutProvider};
+use super::payout_method::MethodFault;
 use super::text_enum::text_enum;
 use super::time::Time;
 
@@ -54,6 +55,10 @@ text_enum! {
         Negative = "negative",
         /// Less than the run's minimum is due.
         BelowMinimum = "below_minimum",
+        /// The run is one of a provider, and the affiliate has no payout method.
+        NoMethod = "no_method",
+        /// The run is one of a provider, and the affiliate's payout method is another one's.
+        OtherMethod = "other_method",
         /// The run's maximum has not enough left.
         AboveMaximumTotal = "above_maximum_total",
     }
@@ -69,19 +74,22 @@ pub struct RunLimits {
 }
 
 impl PayoutRunVerdict {
-    /// The verdict of a run with these limits about an affiliate to whom this is due, after payouts of this sum.
-    pub fn of(due: &Payable, limits: RunLimits, total_minor: i64) -> Self {
+    /// The verdict of a run with these limits about an affiliate to whom this is due, after payouts of this sum, and whom the run's provider cannot
+    /// pay for this reason.
+    pub fn of(due: &Payable, limits: RunLimits, total_minor: i64, fault: Option<MethodFault>) -> Self {
         let is_below = |sum_minor| limits.minimum.is_some_and(|minimum| sum_minor < minimum.amount_minor);
         let is_above = |sum_minor| {
             let left_minor = limits.maximum_total.map(|maximum| maximum.amount_minor.saturating_sub(total_minor));
             left_minor.is_some_and(|left_minor| sum_minor > left_minor)
         };
-        match due.sum_minor {
+        match (due.sum_minor, fault) {
             _ if due.rewards.is_empty() => Self::NothingDue,
-            sum_minor if sum_minor <= 0 => Self::Negative,
-            sum_minor if is_below(sum_minor) => Self::BelowMinimum,
-            sum_minor if is_above(sum_minor) => Self::AboveMaximumTotal,
-            _ => Self::Pays,
+            (sum_minor, _) if sum_minor <= 0 => Self::Negative,
+            (sum_minor, _) if is_below(sum_minor) => Self::BelowMinimum,
+            (_, Some(MethodFault::NoMethod)) => Self::NoMethod,
+            (_, Some(MethodFault::OtherMethod)) => Self::OtherMethod,
+            (sum_minor, None) if is_above(sum_minor) => Self::AboveMaximumTotal,
+            (_, None) => Self::Pays,
         }
     }
 }
@@ -98,6 +106,8 @@ pub struct PayoutRun {
     pub affiliate_ids: Option<Vec<AffiliateId>>,
     /// The least amount that is worth a payout.
     pub minimum: Option<Money>,
+    /// Who pays. `None`: the provider of each affiliate's payout method, as far as the account is connected to it.
+    pub provider: Option<PayoutProvider>,
     /// The most that all payouts add up to.
     pub maximum_total: Option<Money>,
     /// Text for the merchant, which each payout gets. May be empty.
@@ -146,18 +156,22 @@ mod tests {
         let due =
             |sum_minor, count| Payable { rewards: (0..count).map(|_| Arc::new(any_reward(1, 1))).collect(), sum_minor };
         let none = RunLimits::default();
-        assert_eq!(PayoutRunVerdict::of(&due(0, 0), limits, 0), PayoutRunVerdict::NothingDue);
-        assert_eq!(PayoutRunVerdict::of(&due(0, 2), limits, 0), PayoutRunVerdict::Negative);
-        assert_eq!(PayoutRunVerdict::of(&due(-1, 1), none, 0), PayoutRunVerdict::Negative);
-        assert_eq!(PayoutRunVerdict::of(&due(499, 1), limits, 0), PayoutRunVerdict::BelowMinimum);
-        assert_eq!(PayoutRunVerdict::of(&due(500, 1), limits, i64::MAX), PayoutRunVerdict::Pays);
-        assert_eq!(PayoutRunVerdict::of(&due(1, 1), none, 0), PayoutRunVerdict::Pays);
+        assert_eq!(PayoutRunVerdict::of(&due(0, 0), limits, 0, None), PayoutRunVerdict::NothingDue);
+        assert_eq!(PayoutRunVerdict::of(&due(0, 2), limits, 0, None), PayoutRunVerdict::Negative);
+        assert_eq!(PayoutRunVerdict::of(&due(-1, 1), none, 0, None), PayoutRunVerdict::Negative);
+        assert_eq!(PayoutRunVerdict::of(&due(499, 1), limits, 0, None), PayoutRunVerdict::BelowMinimum);
+        assert_eq!(PayoutRunVerdict::of(&due(500, 1), limits, i64::MAX, None), PayoutRunVerdict::Pays);
+        assert_eq!(PayoutRunVerdict::of(&due(1, 1), none, 0, None), PayoutRunVerdict::Pays);
         let limits = RunLimits { minimum: usd(500), maximum_total: usd(2_000) };
-        assert_eq!(PayoutRunVerdict::of(&due(2_000, 1), limits, 0), PayoutRunVerdict::Pays);
-        assert_eq!(PayoutRunVerdict::of(&due(2_001, 1), limits, 0), PayoutRunVerdict::AboveMaximumTotal);
-        assert_eq!(PayoutRunVerdict::of(&due(600, 1), limits, 1_400), PayoutRunVerdict::Pays);
-        assert_eq!(PayoutRunVerdict::of(&due(601, 1), limits, 1_400), PayoutRunVerdict::AboveMaximumTotal);
-        assert_eq!(PayoutRunVerdict::of(&due(499, 1), limits, 2_000), PayoutRunVerdict::BelowMinimum);
+        assert_eq!(PayoutRunVerdict::of(&due(2_000, 1), limits, 0, None), PayoutRunVerdict::Pays);
+        assert_eq!(PayoutRunVerdict::of(&due(2_001, 1), limits, 0, None), PayoutRunVerdict::AboveMaximumTotal);
+        assert_eq!(PayoutRunVerdict::of(&due(600, 1), limits, 1_400, None), PayoutRunVerdict::Pays);
+        assert_eq!(PayoutRunVerdict::of(&due(601, 1), limits, 1_400, None), PayoutRunVerdict::AboveMaximumTotal);
+        assert_eq!(PayoutRunVerdict::of(&due(499, 1), limits, 2_000, None), PayoutRunVerdict::BelowMinimum);
+        let fault = Some(MethodFault::OtherMethod);
+        assert_eq!(PayoutRunVerdict::of(&due(500, 1), limits, 2_000, fault), PayoutRunVerdict::OtherMethod);
+        assert_eq!(PayoutRunVerdict::of(&due(499, 1), limits, 0, fault), PayoutRunVerdict::BelowMinimum);
+        assert_eq!(PayoutRunVerdict::of(&due(500, 1), none, 0, Some(MethodFault::NoMethod)), PayoutRunVerdict::NoMethod);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use super::id::{
 use super::money::{Currency, Money, Overflow};
 use super::offer::OfferClosed;
 use super::payout::{PayoutState, UnpayableReward};
+use super::payout_method::MethodFault;
 use super::payout_run::PayoutRunState;
 use super::program::InvitationFault;
 use super::reward::RewardState;
@@ -52,6 +53,8 @@ text_enum! {
         Reward = "reward",
         /// A payout.
         Payout = "payout",
+        /// A connection to a payout provider.
+        PayoutConnection = "payout_connection",
         /// A payout run.
         PayoutRun = "payout_run",
     }
@@ -156,6 +159,10 @@ text_enum! {
         PayoutId = "payout_id",
         /// The payouts that are named.
         PayoutIds = "payout_ids",
+        /// The credentials of a connection to a payout provider.
+        Credentials = "credentials",
+        /// The payout provider that is named.
+        Provider = "provider",
         /// The payout run that is named.
         PayoutRunId = "payout_run_id",
         /// The amount of a sale or refund.
@@ -191,6 +198,7 @@ impl Resource {
             Self::Conversion => Field::Conversion,
             Self::Reward => Field::RewardIds,
             Self::Payout => Field::PayoutId,
+            Self::PayoutConnection => Field::Provider,
             Self::PayoutRun => Field::PayoutRunId,
         }
     }
@@ -563,6 +571,14 @@ pub enum Refusal {
         amount: Money,
         /// The minimum.
         minimum: Money,
+    },
+    /// The affiliate's payout method is not one that the call can use.
+    #[error("affiliate {affiliate_id} has {}", match fault { MethodFault::NoMethod => "no payout method", MethodFault::OtherMethod => "a payout method of another provider" })]
+    PayoutMethod {
+        /// The affiliate.
+        affiliate_id: AffiliateId,
+        /// Why not.
+        fault: MethodFault,
     },
     /// The payout is in a state from which it cannot go there.
     #[error("payout {payout_id} is {from} and cannot become {to}")]

@@ -134,6 +134,11 @@ impl Error {
                 format!("the account is suspended and may only read: {reason}; ask the operator of the server"),
             )
             .with("suspension_reason", reason),
+            Self::SecretsKeyMissing => Answer::precondition(
+                ErrorReason::SecretsKeyMissing,
+                "secrets_key_file",
+                "the server has no key to store this encrypted; its operator sets secrets_key_file, see docs/operations.md",
+            ),
             Self::RegistrationClosed => Answer::new(
                 ErrorReason::RegistrationClosed,
                 Code::PermissionDenied,
@@ -570,6 +575,13 @@ fn refused(refusal: &Refusal, paths: FieldPaths, request_id: &str, violation_byt
         .with("sum_minor", amount.amount_minor)
         .with("minimum_minor", minimum.amount_minor)
         .with("currency_code", minimum.currency),
+        Refusal::PayoutMethod { affiliate_id, fault } => Answer::precondition(
+            ErrorReason::PayoutMethod,
+            affiliate_id.to_string(),
+            format!("{}: {text}; GetPayoutMethod shows it, and SetPayoutMethod sets it", path(&Field::Affiliate)),
+        )
+        .with("affiliate_id", affiliate_id)
+        .with("fault", fault),
         Refusal::PayoutState { payout_id, from, to: _ } => Answer::precondition(
             ErrorReason::PayoutState,
             payout_id.to_string(),
@@ -664,6 +676,7 @@ fn missing(resource: Resource) -> (ErrorReason, &'static str) {
         Resource::Conversion => (ErrorReason::ConversionNotFound, "headwater.v1.Conversion"),
         Resource::Reward => (ErrorReason::RewardNotFound, "headwater.v1.Reward"),
         Resource::Payout => (ErrorReason::PayoutNotFound, "headwater.v1.Payout"),
+        Resource::PayoutConnection => (ErrorReason::PayoutConnectionNotFound, "headwater.v1.PayoutConnection"),
         Resource::PayoutRun => (ErrorReason::PayoutRunNotFound, "headwater.v1.PayoutRun"),
     }
 }

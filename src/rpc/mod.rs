@@ -27,6 +27,8 @@ mod line;
 mod link;
 mod offer;
 mod payout;
+mod payout_connection;
+mod payout_method;
 mod payout_run;
 mod program;
 mod reward;
@@ -53,6 +55,7 @@ use crate::pb::server::feed_service_server::FeedServiceServer;
 use crate::pb::server::payout_service_server::PayoutServiceServer;
 use crate::pb::server::reward_service_server::RewardServiceServer;
 use crate::pb::server::tracking_service_server::TrackingServiceServer;
+use crate::secrets::Secrets;
 pub use call::RegisteredBy;
 use call::Rpc;
 use feed::FeedStreams;
@@ -67,7 +70,8 @@ pub struct Services {
 
 impl Services {
     /// Services that read and write through this app. `registration` says who but operators may register accounts. No call takes longer than
-    /// `request_timeout`, except calls that wait for new events. Messages larger than `message_bytes_max` are refused.
+    /// `request_timeout`, except calls that wait for new events. Messages larger than `message_bytes_max` are refused. `secrets` seals payout
+    /// details and credentials.
     pub fn new(
         app: Arc<App>,
         authenticator: Arc<Authenticator>,
@@ -75,9 +79,10 @@ impl Services {
         registration: RegisteredBy,
         request_timeout: Duration,
         message_bytes_max: u32,
+        secrets: Arc<Secrets>,
     ) -> Self {
         let passwords = Passwords::default();
-        let rpc = Rpc { app, authenticator, passwords, registration, request_timeout, message_bytes_max };
+        let rpc = Rpc { app, authenticator, passwords, secrets, registration, request_timeout, message_bytes_max };
         Self { rpc: Arc::new(rpc), streams: Arc::new(streams) }
     }
 

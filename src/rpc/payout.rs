@@ -107,8 +107,13 @@ fn paid_time(fields: &mut Fields, sent: Option<&prost_types::Timestamp>, asking:
 
 /// A payout as stored in the feed, without the texts that a person wrote.
 pub(super) fn image(payout: &Payout) -> pb::Payout {
-    let mut image =
-        pb::Payout { reference: String::new(), note: String::new(), message: String::new(), ..render(payout) };
+    let mut image = pb::Payout {
+        reference: String::new(),
+        note: String::new(),
+        message: String::new(),
+        destination_hint: String::new(),
+        ..render(payout)
+    };
     for reopening in &mut image.reopenings {
         reopening.reason.clear();
         reopening.reference.clear();
@@ -129,6 +134,9 @@ fn render(payout: &Payout) -> pb::Payout {
         message: payout.message.clone(),
         paid_time: payout.paid_at.map(timestamp),
         payout_run_id: id_or_empty(payout.run_id),
+        destination_kind: payout.destination.as_ref().map_or(0, |destination| destination.kind.number()),
+        destination_hint: payout.destination.as_ref().map(|destination| destination.hint.clone()).unwrap_or_default(),
+        test: payout.is_test,
         creator_key_id: id_or_empty(payout.created_by),
         approver_key_id: id_or_empty(payout.approved_by),
         approve_time: payout.approved_at.map(timestamp),

@@ -1,7 +1,7 @@
 //! Payout runs on the wire.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::call::Call;
@@ -14,7 +14,8 @@ use super::call::wire_enum::WireEnum;
 use crate::domain::id::{AffiliateId, RewardId};
 use crate::domain::ledger::BalanceKey;
 use crate::domain::money::{Currency, Money, Overflow};
-use crate::domain::payout::{Payable, PayoutPolicy};
+use crate::domain::payout::{Payable, PayoutPolicy, PayoutProvider};
+use crate::domain::payout_method::{PayoutDestination, PayoutMethod, provider_for};
 use crate::domain::payout_run::{PayoutRun, PayoutRunVerdict, RUN_AFFILIATES_MAX, RunLimits};
 use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::domain::reward::{RewardState, RewardUnit};
@@ -91,7 +92,7 @@ impl Change for pb::CreatePayoutRunRequest {
             self,
             note: canonical::trimmed(&self.note),
             message: canonical::trimmed(&self.message);
-            as_sent: request_id, currency_code, all_affiliates, affiliate_ids, minimum, maximum_total,
+            as_sent: request_id, currency_code, all_affiliates, affiliate_ids, minimum, maximum_total, provider,
         )
     }
 
@@ -101,11 +102,12 @@ impl Change for pb::CreatePayoutRunRequest {
         let affiliate_ids = selection(&mut fields, self.all_affiliates, &self.affiliate_ids);
         let limits = (self.minimum.as_ref(), self.maximum_total.as_ref());
         let (currency, limits) = amounts(&mut fields, &self.currency_code, limits.0, limits.1);
+        let provider = fields.optional_value("provider", self.provider);
         let note = fields.paragraph("note", &self.note);
         let message = fields.paragraph("message", &self.message);
         let currency = fields.complete(currency)?;
         let RunLimits { minimum, maximum_total } = limits;
-        Ok((CreatePayoutRun { affiliate_ids, currency, minimum, maximum_total, note, message }, ()))
+        Ok((CreatePayoutRun { affiliate_ids, currency, minimum, maximum_total, provider, note, message }, ()))
     }
 
     fn render(run: Arc<PayoutRun>, replayed: bool, (): (), _asking: &Asking) -> pb::CreatePayoutRunResponse {
@@ -180,7 +182,9 @@ pub(super) async fn preview(
     let selected = selection(&mut fields, message.all_affiliates, &message.affiliate_ids);
     let limits = (message.minimum.as_ref(), message.maximum_total.as_ref());
     let (currency, limits) = amounts(&mut fields, &message.currency_code, limits.0, limits.1);
+    let provider = fields.optional_value("provider", message.provider);
     let currency = fields.complete(currency)?;
+    let connected = connected(&call, provider).await?;
     let filter = pb::PreviewPayoutRunRequest { page_size: 0, page_token: String::new(), ..message.clone() };
     let page = call.page(&filter, Shape::new(size, ListOrder::OldestFirst), &message.page_token).await?;
     let walk = page.walk();
@@ -195,20 +199,59 @@ pub(super) async fn preview(
     let account = store::account::find(call.store(), call.account_id()).await?;
     let policy = account.and_then(|account| account.payout_policy).unwrap_or_default();
     let _long = call.store().long_read(call.account_id()).await;
+    let methods = store::payout_method::of_affiliates(call.store(), call.account_id(), &affiliates).await?;
+    let methods: HashMap<AffiliateId, PayoutMethod> =
+        methods.into_iter().map(|method| (method.affiliate_id, method)).collect();
+    let preview = Preview { limits, provider, connected, policy };
     let mut items = Vec::with_capacity(affiliates.len());
     let mut total_minor = page.sum_minor();
     for affiliate_id in affiliates {
-        let due = due(&call, affiliate_id, currency, &policy).await?;
-        let verdict = PayoutRunVerdict::of(&due, limits, total_minor);
-        if verdict == PayoutRunVerdict::Pays {
-            total_minor = total_minor.saturating_add(due.sum_minor);
-        }
-        items.push((affiliate_id, total_minor, item(affiliate_id, &due, currency, verdict, &policy)));
+        let due = due(&call, affiliate_id, currency, &preview.policy).await?;
+        let destination = methods.get(&affiliate_id).and_then(|method| method.destination_at(call.now()));
+        let item = preview.item(affiliate_id, &due, currency, destination, &mut total_minor);
+        items.push((affiliate_id, total_minor, item));
     }
     call.works_on(items.len()).await;
     let place = |(id, total_minor, _): &(AffiliateId, i64, _)| (id.uuid(), *total_minor);
     let (items, next_page_token) = page.fill_with_sums(items, place, |(_, _, item)| item);
     Ok(pb::PreviewPayoutRunResponse { items, next_page_token })
+}
+
+/// What all items of a preview depend on.
+struct Preview {
+    limits: RunLimits,
+    provider: Option<PayoutProvider>,
+    connected: Vec<PayoutProvider>,
+    policy: PayoutPolicy,
+}
+
+impl Preview {
+    /// The item of an affiliate. Adds what it pays to the total.
+    fn item(
+        &self,
+        affiliate_id: AffiliateId,
+        due: &Payable,
+        currency: Currency,
+        destination: Option<&PayoutDestination>,
+        total_minor: &mut i64,
+    ) -> pb::PayoutRunItem {
+        let amount = Money::new(due.sum_minor, currency);
+        let route = provider_for(self.provider, destination, |own| self.connected.contains(&own));
+        let verdict = PayoutRunVerdict::of(due, self.limits, *total_minor, route.err());
+        if verdict == PayoutRunVerdict::Pays {
+            *total_minor = total_minor.saturating_add(due.sum_minor);
+        }
+        pb::PayoutRunItem {
+            affiliate_id: affiliate_id.to_string(),
+            verdict: verdict.number(),
+            amount: Some(money(amount)),
+            reward_count: i64::try_from(due.rewards.len()).unwrap_or(i64::MAX),
+            needs_approval: verdict == PayoutRunVerdict::Pays && self.policy.needs_approval(amount),
+            provider: route.map_or(0, WireEnum::number),
+            destination_kind: destination.map_or(0, |destination| destination.kind.number()),
+            destination_hint: destination.map(|destination| destination.hint.clone()).unwrap_or_default(),
+        }
+    }
 }
 
 /// The named affiliates after this one, in the order of their ids. Refuses if one of them does not exist.
@@ -249,20 +292,15 @@ async fn due(
     due.map_err(|Overflow| Refusal::Overflow(Overflow).into())
 }
 
-fn item(
-    affiliate_id: AffiliateId,
-    due: &Payable,
-    currency: Currency,
-    verdict: PayoutRunVerdict,
-    policy: &PayoutPolicy,
-) -> pb::PayoutRunItem {
-    let amount = Money::new(due.sum_minor, currency);
-    pb::PayoutRunItem {
-        affiliate_id: affiliate_id.to_string(),
-        verdict: verdict.number(),
-        amount: Some(money(amount)),
-        reward_count: i64::try_from(due.rewards.len()).unwrap_or(i64::MAX),
-        needs_approval: verdict == PayoutRunVerdict::Pays && policy.needs_approval(amount),
+/// The providers that the account is connected to. Refuses if the wanted one is not among them.
+async fn connected(call: &Call, wanted: Option<PayoutProvider>) -> Result<Vec<PayoutProvider>, Error> {
+    let connections = store::payout_connection::list(call.store(), call.account_id()).await?;
+    let connected: Vec<_> = connections.into_iter().map(|connection| connection.provider).collect();
+    match wanted {
+        Some(wanted) if wanted != PayoutProvider::Manual && !connected.contains(&wanted) => {
+            Err(Refusal::not_found(Resource::PayoutConnection, wanted).into())
+        }
+        _ => Ok(connected),
     }
 }
 
@@ -281,6 +319,7 @@ fn render(run: &PayoutRun) -> pb::PayoutRun {
         affiliate_count: i64::try_from(affiliate_count).unwrap_or(i64::MAX),
         minimum: run.minimum.map(money),
         maximum_total: run.maximum_total.map(money),
+        provider: run.provider.map_or(0, WireEnum::number),
         note: run.note.clone(),
         message: run.message.clone(),
         payout_count: run.payout_count,

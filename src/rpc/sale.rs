@@ -227,7 +227,7 @@ mod tests {
     const NOW: Time = Time::from_micros(1_700_000_000_000_000);
 
     fn read<M: Change<Kept = Warnings>>(message: &M) -> Result<M::Rule, Error> {
-        message.read(&Asking { now: NOW, key_kind: KeyKind::Admin }).map(|(rule, _)| rule)
+        message.read(&Asking::new(NOW, KeyKind::Admin)).map(|(rule, _)| rule)
     }
 
     fn sale() -> pb::RecordSaleRequest {
@@ -289,7 +289,7 @@ mod tests {
             coupon_code: "LE\u{200b}NA10\n".to_owned(),
             ..sale()
         };
-        let (rule, warnings) = message.read(&Asking { now: NOW, key_kind: KeyKind::Admin }).unwrap();
+        let (rule, warnings) = message.read(&Asking::new(NOW, KeyKind::Admin)).unwrap();
         let told: Vec<_> =
             warnings.iter().map(|warning| format!("{}: {}", warning.field, warning.explanation)).collect();
         let left_out = format!(
@@ -390,7 +390,7 @@ mod tests {
             commission_adjustment,
             ..Default::default()
         };
-        let asking = |key_kind| Asking { now: NOW, key_kind };
+        let asking = |key_kind| Asking::new(NOW, key_kind);
         for (key_kind, adjustment, wrong) in [
             (KeyKind::Admin, money(-800, "USD"), None),
             (KeyKind::Tracking, None, None),

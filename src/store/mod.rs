@@ -37,6 +37,8 @@ pub mod mail;
 pub mod metadata;
 pub mod offer;
 pub mod payout;
+pub mod payout_connection;
+pub mod payout_method;
 pub mod payout_run;
 pub mod program;
 pub mod program_mrr;

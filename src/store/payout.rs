@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::entity::payout as table;
 use super::entity::reward as reward_table;
 use super::list::{self, Walk};
+use super::payout_method::destination;
 use super::row::{RowName, to_json};
 use super::set::stored::Stored;
 use super::{Source, Store, StoreError};
@@ -26,6 +27,7 @@ impl Stored for Payout {
     const GROWS: bool = true;
 
     fn to_row(&self) -> Result<table::Model, StoreError> {
+        let destination = self.destination.as_ref();
         Ok(table::Model {
             account_id: self.account_id.uuid(),
             id: self.id.uuid(),
@@ -33,6 +35,10 @@ impl Stored for Payout {
             amount_minor: self.amount.amount_minor,
             currency: self.amount.currency.code().to_owned(),
             provider: self.provider.as_str().to_owned(),
+            destination_kind: destination.map(|destination| destination.kind.as_str().to_owned()),
+            destination_hint: destination.map(|destination| destination.hint.clone()),
+            destination_sealed: destination.map(|destination| destination.sealed.bytes().to_vec()),
+            is_test: self.is_test,
             state: self.state.as_str().to_owned(),
             reward_count: self.reward_count,
             reference: self.reference.clone(),
@@ -58,6 +64,8 @@ impl Stored for Payout {
             affiliate_id: AffiliateId::from_uuid(row.affiliate_id),
             amount: name.money(row.amount_minor, &row.currency)?,
             provider: name.parse(&row.provider)?,
+            destination: destination(name, row.destination_kind, row.destination_hint, row.destination_sealed)?,
+            is_test: row.is_test,
             state: name.parse(&row.state)?,
             reward_count: row.reward_count,
             reference: row.reference,

@@ -180,6 +180,7 @@ fn samples() -> Vec<Error> {
         },
         Error::AccountSuspended { reason: "unpaid".into() },
         Error::RegistrationClosed,
+        Error::SecretsKeyMissing,
         Error::MethodUnknown { method: "headwater.v1.TrackingService/Fly".to_owned() },
         Error::CursorMalformed,
         Error::CursorForeign,

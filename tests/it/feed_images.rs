@@ -492,7 +492,7 @@ async fn wait_for(client: &mut Client, payout_run_id: &str, state: pb::PayoutRun
 
 /// Creates a payout that needs an approval, has it approved with another key, and cancels it.
 async fn reserve(server: &TestServer, client: &mut Client) {
-    let policy = pb::PayoutPolicy { net_days: 0, approval_above: cents(0).into_iter().collect() };
+    let policy = pb::PayoutPolicy { net_days: 0, approval_above: cents(0).into_iter().collect(), ..Default::default() };
     let request = pb::UpdateAccountRequest {
         account: Some(pb::Account { payout_policy: Some(policy), ..Default::default() }),
         update_mask: Some(prost_types::FieldMask { paths: vec!["payout_policy".to_owned()] }),
@@ -518,6 +518,7 @@ async fn reserve(server: &TestServer, client: &mut Client) {
         message: "Thank you, Ann".to_owned(),
         ..Default::default()
     };
+    set_and_remove_method(client, request.affiliate.clone()).await;
     let payout = client.payouts.create_payout(request).await.unwrap().into_inner().payout.unwrap();
     let request = pb::CreateApiKeyRequest { kind: pb::ApiKeyKind::Payout.into(), ..Default::default() };
     let key_text = client.accounts.create_api_key(request).await.unwrap().into_inner().api_key_text;
@@ -526,6 +527,42 @@ async fn reserve(server: &TestServer, client: &mut Client) {
     other.payouts.approve_payouts(request).await.unwrap();
     let request = pb::CancelPayoutRequest { payout_id: payout.id, ..Default::default() };
     client.payouts.cancel_payout(request).await.unwrap();
+}
+
+/// Sets the payout method of an affiliate twice, the second time at once and with a reason, and removes it. Connects the account to a
+/// provider, and removes the connection.
+async fn set_and_remove_method(client: &mut Client, affiliate: Option<pb::AffiliateSelector>) {
+    let details = |email: &str| {
+        let paypal = pb::PayPalDetails { email: email.to_owned() };
+        Some(pb::PayoutDetails { details: Some(pb::payout_details::Details::Paypal(paypal)) })
+    };
+    let request = pb::SetPayoutMethodRequest {
+        affiliate: affiliate.clone(),
+        details: details("ann-gets-money@example.com"),
+        ..Default::default()
+    };
+    client.payouts.set_payout_method(request.clone()).await.unwrap();
+    let details_after = details("ann-gets-more@example.com");
+    let waits = pb::SetPayoutMethodRequest { details: details_after, ..request };
+    client.payouts.set_payout_method(waits.clone()).await.unwrap();
+    let now =
+        pb::SetPayoutMethodRequest { effective_now: true, override_reason: "Ann asked by phone".to_owned(), ..waits };
+    client.payouts.set_payout_method(now).await.unwrap();
+    let request = pb::RemovePayoutMethodRequest { affiliate, ..Default::default() };
+    client.payouts.remove_payout_method(request).await.unwrap();
+    let stripe = pb::StripeCredentials {
+        secret_key: "sk_live_canary4242".to_owned(),
+        webhook_secret: "whsec_canary".to_owned(),
+    };
+    let credentials = pb::provider_credentials::Credentials::Stripe(stripe);
+    let request = pb::SetPayoutConnectionRequest {
+        credentials: Some(pb::ProviderCredentials { credentials: Some(credentials) }),
+        ..Default::default()
+    };
+    client.payouts.set_payout_connection(request).await.unwrap();
+    let provider = pb::PayoutProvider::Stripe.into();
+    let request = pb::RemovePayoutConnectionRequest { provider, ..Default::default() };
+    client.payouts.remove_payout_connection(request).await.unwrap();
 }
 
 /// Creates leads, binds one by hand, merges two and deletes one.

@@ -7,6 +7,7 @@ mod audit;
 mod book;
 mod long_history;
 mod order;
+mod payout_method;
 mod pricing;
 mod refund;
 mod request;

@@ -35,7 +35,7 @@ fn what_nobody_has_begun_to_pay_can_be_cancelled() {
 #[test]
 fn a_payout_above_the_limit_or_in_a_currency_without_one_needs_approval() {
     let money = |minor, code: &str| Money::new(minor, code.parse().unwrap());
-    let policy = PayoutPolicy { net_days: 0, approval_above: vec![money(500, "USD")] };
+    let policy = PayoutPolicy { approval_above: vec![money(500, "USD")], ..PayoutPolicy::default() };
     assert!(!policy.needs_approval(money(500, "USD")));
     assert!(policy.needs_approval(money(501, "USD")));
     assert!(policy.needs_approval(money(1, "EUR")));

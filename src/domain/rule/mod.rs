@@ -33,6 +33,8 @@ mod newcomer;
 mod noted;
 mod offer;
 mod payout;
+mod payout_connection;
+mod payout_method;
 mod payout_run;
 mod program;
 mod recount;

@@ -8,7 +8,7 @@ mod reopen;
 pub(super) use close::cancel;
 pub use close::{ApprovePayouts, CancelPayout, ConfirmPayouts};
 pub use create::CreatePayout;
-pub(super) use create::{Reservation, due, reserve};
+pub(super) use create::{Reservation, check_connected, due, needs_of_routes, reserve, route};
 pub use import::{ImportPayoutResults, PayoutResult};
 pub use reopen::ReopenPayout;
 
@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use super::context::{Context, Rule};
 use super::reward::tell_moved;
+use crate::domain::account::Account;
 use crate::domain::affiliate::AffiliateSelector;
 use crate::domain::event::{EventImage, EventKind};
 use crate::domain::id::{AccountId, AffiliateId, PayoutId, RewardId};
@@ -52,6 +53,7 @@ impl Rule for MarkPaid {
     }
 
     fn needs(&self, account: AccountId, needs: &mut Needs) {
+        needs.row::<Account>(account);
         needs.affiliate(account, &self.affiliate);
         needs.rewards.extend(self.reward_ids.iter().map(|id| (account, *id)));
     }
@@ -67,6 +69,8 @@ impl Rule for MarkPaid {
             affiliate_id,
             amount,
             provider: PayoutProvider::Manual,
+            destination: None,
+            is_test: context.set.account(context.account_id)?.is_test,
             state: PayoutState::Paid,
             reward_count: i32::try_from(rewards.len()).unwrap_or(i32::MAX),
             reference: self.reference.clone(),

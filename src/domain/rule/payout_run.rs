@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::context::{Context, Rule};
-use super::payout::{Reservation, cancel, due, reserve};
+use super::payout::{Reservation, cancel, check_connected, due, needs_of_routes, reserve, route};
 use crate::domain::account::Account;
 use crate::domain::affiliate::Affiliate;
 use crate::domain::event::{EventImage, EventKind};
 use crate::domain::id::{AccountId, AffiliateId, PayoutId, PayoutRunId};
 use crate::domain::ledger::BalanceKey;
 use crate::domain::money::{Currency, Money, Overflow};
-use crate::domain::payout::{Payout, PayoutState};
+use crate::domain::payout::{Payout, PayoutProvider, PayoutState};
 use crate::domain::payout_run::{PayoutRun, PayoutRunState, PayoutRunVerdict};
 use crate::domain::refusal::Refusal;
 use crate::domain::reward::RewardUnit;
@@ -27,6 +27,7 @@ pub struct CreatePayoutRun {
     pub currency: Currency,
     pub minimum: Option<Money>,
     pub maximum_total: Option<Money>,
+    pub provider: Option<PayoutProvider>,
     pub note: String,
     pub message: String,
 }
@@ -39,10 +40,12 @@ impl Rule for CreatePayoutRun {
     }
 
     fn needs(&self, account: AccountId, needs: &mut Needs) {
+        needs_of_routes(account, needs);
         needs.affiliates.extend(self.affiliate_ids.iter().flatten().map(|id| (account, *id)));
     }
 
     fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
+        check_connected(context, self.provider)?;
         for id in self.affiliate_ids.iter().flatten() {
             context.get::<Affiliate, _>(*id)?;
         }
@@ -56,6 +59,7 @@ impl Rule for CreatePayoutRun {
             affiliate_ids: self.affiliate_ids.as_ref().map(in_order),
             minimum: self.minimum,
             maximum_total: self.maximum_total,
+            provider: self.provider,
             note: self.note.clone(),
             message: self.message.clone(),
             cursor: None,
@@ -96,6 +100,7 @@ impl Rule for ContinuePayoutRun {
     fn needs(&self, account: AccountId, needs: &mut Needs) {
         needs.row::<Account>(account);
         needs.row::<PayoutRun>((account, self.id));
+        needs_of_routes(account, needs);
     }
 
     fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
@@ -108,13 +113,16 @@ impl Rule for ContinuePayoutRun {
         let (mut payout_count, mut total_minor) = (run.payout_count, run.total.amount_minor);
         for affiliate_id in &self.affiliate_ids {
             let due = due(context, *affiliate_id, run.currency, &policy)?;
-            if PayoutRunVerdict::of(&due, run.limits(), total_minor) != PayoutRunVerdict::Pays {
+            let route = route(context, *affiliate_id, run.provider)?;
+            let Ok(route) = route else { continue };
+            if PayoutRunVerdict::of(&due, run.limits(), total_minor, None) != PayoutRunVerdict::Pays {
                 continue;
             }
             let reservation = Reservation {
                 affiliate_id: *affiliate_id,
                 amount: Money::new(due.sum_minor, run.currency),
                 rewards: due.rewards,
+                route,
                 note: &run.note,
                 message: &run.message,
                 run_id: Some(run.id),
@@ -140,7 +148,7 @@ impl Rule for ContinuePayoutRun {
 }
 
 impl ContinuePayoutRun {
-    /// Wants the rewards and the balances of all affiliates at once, so that they are loaded together.
+    /// Wants the rewards, the balances and the payout methods of all affiliates at once, so that they are loaded together.
     fn want_rows(&self, context: &mut Context<'_>, run: &PayoutRun) -> Result<(), Refusal> {
         let mut loaded = Ok(());
         for affiliate_id in &self.affiliate_ids {
@@ -153,6 +161,8 @@ impl ContinuePayoutRun {
                 currency: run.currency,
             });
             loaded = loaded.and(balance.map(|_| ()));
+            let method = context.set.payout_method(context.account_id, *affiliate_id);
+            loaded = loaded.and(method.map(|_| ()));
         }
         loaded
     }

@@ -25,6 +25,8 @@ mod needed_names;
 mod needs;
 mod offer;
 mod payout;
+mod payout_connection;
+mod payout_method;
 mod payout_run;
 mod program;
 mod request;

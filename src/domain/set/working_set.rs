@@ -47,6 +47,8 @@ macro_rules! for_all_kinds {
             sales_tallies: $crate::domain::sales_tally::SalesTally,
             offer_claims: $crate::domain::claim::OfferClaims,
             offers: $crate::domain::offer::Offer,
+            payout_methods: $crate::domain::payout_method::PayoutMethod,
+            payout_connections: $crate::domain::payout_connection::PayoutConnection,
             payouts: $crate::domain::payout::Payout,
             payout_runs: $crate::domain::payout_run::PayoutRun,
             items: $crate::domain::item::Item,

@@ -4,6 +4,7 @@ use crate::domain::account::{AccountState, KeyKind};
 use crate::domain::affiliate::{AffiliateState, PendingRewards};
 use crate::domain::affiliate_group::AffiliateGroupState;
 use crate::domain::attribution::{AttributionSource, CandidateResult};
+use crate::domain::bank::BankAccountKind;
 use crate::domain::bounty::{BountyKind, BountyState, SubmissionState};
 use crate::domain::click::ClickPayment;
 use crate::domain::conversion::{ConversionKind, ConversionOutcome, SaleChannel};
@@ -22,6 +23,7 @@ use crate::domain::link::LinkState;
 use crate::domain::money::Rounding;
 use crate::domain::offer::OfferState;
 use crate::domain::payout::{PayoutProvider, PayoutState};
+use crate::domain::payout_method::PayoutMethodKind;
 use crate::domain::payout_run::{PayoutRunState, PayoutRunVerdict};
 use crate::domain::period::Period;
 use crate::domain::pricing::{CommissionEvent, Comparison, ConditionField, StepResult};
@@ -57,25 +59,35 @@ pub(in crate::rpc) trait WireEnum: Copy + PartialEq + 'static {
     fn from_number(number: i32) -> Option<Self>;
 }
 
+/// A value by its wire name, which is the domain's unless another one is given.
+macro_rules! wire_value {
+    ($wire:ident $value:ident) => {
+        pb::$wire::$value
+    };
+    ($wire:ident $value:ident $sent:ident) => {
+        pb::$wire::$sent
+    };
+}
+
 macro_rules! wire_enums {
-    ($($domain:ident = $wire:ident { $($value:ident),* $(,)? })*) => {$(
+    ($($domain:ident = $wire:ident { $($value:ident $(as $sent:ident)?),* $(,)? })*) => {$(
         impl WireEnum for $domain {
             const VALUES: &'static [Self] = Self::ALL;
 
             const NAME: &'static str = stringify!($wire);
 
             fn number(self) -> i32 {
-                match self { $(Self::$value => pb::$wire::$value,)* }.into()
+                match self { $(Self::$value => wire_value!($wire $value $($sent)?),)* }.into()
             }
 
             fn wire_name(self) -> &'static str {
-                match self { $(Self::$value => pb::$wire::$value,)* }.as_str_name()
+                match self { $(Self::$value => wire_value!($wire $value $($sent)?),)* }.as_str_name()
             }
 
             fn from_number(number: i32) -> Option<Self> {
                 match pb::$wire::try_from(number).ok()? {
                     pb::$wire::Unspecified => None,
-                    $(pb::$wire::$value => Some(Self::$value),)*
+                    $(wire_value!($wire $value $($sent)?) => Some(Self::$value),)*
                 }
             }
         }
@@ -158,9 +170,11 @@ wire_enums! {
     CouponState = CouponState { Active, Removed }
     RewardState = RewardState { Pending, Approved, Denied, InPayout, Paid, Reversed, Held }
     PayoutState = PayoutState { NeedsApproval, Ready, Paid, Cancelled }
-    PayoutProvider = PayoutProvider { Manual }
+    PayoutProvider = PayoutProvider { Manual, PayPal as Paypal, Stripe, Wise }
+    PayoutMethodKind = PayoutMethodKind { PayPal as Paypal, Stripe, Wise, Iban, UnitedStatesBank, Other }
+    BankAccountKind = BankAccountKind { Checking, Savings }
     PayoutRunState = PayoutRunState { Creating, Created, Cancelling, Cancelled }
-    PayoutRunVerdict = PayoutRunVerdict { Pays, NothingDue, Negative, BelowMinimum, AboveMaximumTotal }
+    PayoutRunVerdict = PayoutRunVerdict { Pays, NothingDue, Negative, BelowMinimum, NoMethod, OtherMethod, AboveMaximumTotal }
     CustomerRewardEvent = CustomerRewardEvent { SignUp, FirstSale }
     CustomerRewardState = CustomerRewardState { Granted, Fulfilled, Revoked }
     RewardUnit = RewardUnit { Cash, Points, Credits, FreeMonths, DiscountPercent, DiscountMoney }
@@ -194,6 +208,7 @@ wire_enums! {
         AffiliateErased, RewardHeld, RewardReleased,
         RewardReserved, RewardReturned, RewardPaid, PayoutCreated, PayoutApproved, PayoutCancelled, PayoutPaid,
         PayoutReopened, PayoutRunCreated, PayoutRunFinished, PayoutRunCancelled,
+        PayoutMethodSet, PayoutMethodRemoved, PayoutConnectionSet, PayoutConnectionRemoved,
         AffiliateUplineChanged, AffiliateGroupCreated, AffiliateGroupUpdated, AffiliateGroupArchived,
         BountyCreated, BountyUpdated, BountyArchived, ContestDecided, SubmissionCreated, SubmissionApproved,
         SubmissionRejected,

@@ -22,7 +22,7 @@ pub(super) use crate::rpc::call::render::timestamp;
 use crate::rpc::call::wire_enum::WireEnum;
 use crate::rpc::{
     account, affiliate, affiliate_group, audit, bounty, conversion, coupon, enrollment, item, lead, link, offer,
-    payout, payout_run, program, reward, submission,
+    payout, payout_connection, payout_method, payout_run, program, reward, submission,
 };
 
 /// The default number of events in a message of a stream.
@@ -286,6 +286,8 @@ fn subject(image: &EventImage) -> Subject {
         EventImage::Reward(row) => Subject::Reward(reward::image(row)),
         EventImage::Payout(row) => Subject::Payout(payout::image(row)),
         EventImage::PayoutRun(row) => Subject::PayoutRun(payout_run::image(row)),
+        EventImage::PayoutMethod(row) => Subject::PayoutMethod(payout_method::image(row)),
+        EventImage::PayoutConnection(row) => Subject::PayoutConnection(payout_connection::render(row)),
         EventImage::Program(answer) => Subject::Program(program::image(&answer.program, &answer.terms)),
         EventImage::Affiliate(row) => Subject::Affiliate(affiliate::image(row)),
         EventImage::Enrollment(row) => Subject::Enrollment(enrollment::image(row)),

@@ -29,7 +29,7 @@ impl Change for pb::CreatePayoutRequest {
             affiliate: canonical::inside(self.affiliate.as_ref(), selector::canonical_affiliate),
             note: canonical::trimmed(&self.note),
             message: canonical::trimmed(&self.message);
-            as_sent: request_id, currency_code, reward_ids, minimum,
+            as_sent: request_id, currency_code, reward_ids, minimum, provider,
         )
     }
 
@@ -46,10 +46,11 @@ impl Change for pb::CreatePayoutRequest {
         {
             fields.wrong("minimum.currency_code", "must be the payout's currency_code");
         }
+        let provider = fields.optional_value("provider", self.provider);
         let note = fields.paragraph("note", &self.note);
         let message = fields.paragraph("message", &self.message);
         let (affiliate, currency) = fields.complete((affiliate, currency))?;
-        Ok((CreatePayout { affiliate, currency, reward_ids, minimum, note, message }, ()))
+        Ok((CreatePayout { affiliate, currency, reward_ids, minimum, provider, note, message }, ()))
     }
 
     fn render(payout: Arc<Payout>, replayed: bool, (): (), _asking: &Asking) -> pb::CreatePayoutResponse {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::auth::permission::{PAYING, READING_MONEY};
+use crate::auth::permission::{ADMINISTRATION, PAYING, READING_MONEY};
 use crate::rpc;
 use crate::rpc::call::service::service;
 use crate::rpc::call::{Rpc, change};
@@ -22,6 +22,12 @@ service! {
         ApprovePayouts = write change, PAYING;
         ConfirmPayouts = write change, PAYING;
         CancelPayout = write change, PAYING;
+        SetPayoutMethod = write change, PAYING;
+        RemovePayoutMethod = write change, PAYING;
+        GetPayoutMethod = read rpc::payout_method::get, READING_MONEY;
+        SetPayoutConnection = write change, ADMINISTRATION;
+        RemovePayoutConnection = write change, ADMINISTRATION;
+        GetPayoutConnection = read rpc::payout_connection::get, ADMINISTRATION;
         ImportPayoutResults = write change, PAYING;
         ReopenPayout = write change, PAYING;
         GetAmountOwed = read rpc::payout::owed::get, READING_MONEY;

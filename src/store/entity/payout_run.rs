@@ -14,6 +14,7 @@ pub struct Model {
     pub affiliate_ids: Option<String>,
     pub minimum_minor: Option<i64>,
     pub maximum_total_minor: Option<i64>,
+    pub provider: Option<String>,
     pub note: String,
     pub message: String,
     pub cursor: Option<Uuid>,

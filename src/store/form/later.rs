@@ -52,6 +52,7 @@ copies! {
     "offer.rs" offer,
     "outcome.rs" outcome,
     "payout.rs" payout,
+    "payout_method.rs" payout_method,
     "payout_run.rs" payout_run,
     "program.rs" program,
     "reward.rs" reward,

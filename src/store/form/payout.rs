@@ -3,7 +3,9 @@
 use super::field::Text;
 use crate::domain::id::{AccountId, AffiliateId, ApiKeyId, PayoutId, PayoutRunId};
 use crate::domain::money::Money;
-use crate::domain::payout::{Payout, PayoutPolicy, PayoutProvider, PayoutState, Reopening};
+use crate::domain::payout::{
+    METHOD_CHANGE_HOURS_DEFAULT, Payout, PayoutPolicy, PayoutProvider, PayoutState, Reopening,
+};
 use crate::domain::time::Time;
 
 form! {
@@ -30,6 +32,10 @@ form! {
         approved_at: Option<Time>,
         cancelled_at: Option<Time>,
         reopenings: Vec<ReopeningForm<'a>>,
+        is_test: bool,
+    }
+    left_out {
+        destination: None,
     }
 }
 
@@ -53,5 +59,8 @@ form! {
     unless_empty {
         net_days: i32,
         approval_above: Vec<Money>,
+    }
+    unless_usual {
+        method_change_hours: i32 = METHOD_CHANGE_HOURS_DEFAULT,
     }
 }

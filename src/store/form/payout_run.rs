@@ -3,6 +3,7 @@
 use super::field::Text;
 use crate::domain::id::{AccountId, AffiliateId, ApiKeyId, PayoutRunId};
 use crate::domain::money::{Currency, Money};
+use crate::domain::payout::PayoutProvider;
 use crate::domain::payout_run::{PayoutRun, PayoutRunState};
 use crate::domain::time::Time;
 
@@ -19,6 +20,7 @@ form! {
         updated_at: Time,
     }
     unless_empty {
+        provider: Option<PayoutProvider>,
         affiliate_ids: Option<Vec<AffiliateId>>,
         minimum: Option<Money>,
         maximum_total: Option<Money>,

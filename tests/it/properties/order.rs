@@ -323,7 +323,7 @@ impl Telling {
             terms: Some(terms.clone()),
             ..Default::default()
         };
-        let asking = Asking { now: self.rules.now, key_kind: KeyKind::Admin };
+        let asking = Asking::new(self.rules.now, KeyKind::Admin);
         let rules = request.read(&asking).unwrap().0.rules;
         let simulated = self.rules.simulated(first, rules);
         let number_of = |id: AffiliateId| self.affiliates.iter().position(|(other, _)| *other == id).unwrap();

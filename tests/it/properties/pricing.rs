@@ -29,7 +29,7 @@ use crate::support::dossier::dossier;
 use crate::support::rows;
 
 fn asking() -> Asking {
-    Asking { now: START, key_kind: KeyKind::Admin }
+    Asking::new(START, KeyKind::Admin)
 }
 
 fn program_of(terms: &pb::Terms, currency: &str) -> pb::CreateProgramRequest {

@@ -194,7 +194,7 @@ db_test!(p30_g15_what_is_owed_is_told_by_approval_and_due_date, |database: TestD
     let mut shop = Shop::open(&server, "shop").await;
     let bea = create_affiliate(&mut shop.client, "bea").await;
     assert_eq!(owed(&mut shop.client, pb::GetAmountOwedRequest::default()).await, []);
-    let policy = pb::PayoutPolicy { net_days: 15, approval_above: Vec::new() };
+    let policy = pb::PayoutPolicy { net_days: 15, approval_above: Vec::new(), ..Default::default() };
     let account = set_policy(&mut shop.client, Some(policy.clone())).await;
     assert_eq!(account.payout_policy, Some(policy));
     give_approved(&mut shop.client, "ann", 1_000).await;
@@ -280,7 +280,7 @@ db_test!(g17_above_a_limit_another_key_must_approve, |database: TestDatabase| as
     let server = TestServer::start(&database).await;
     let mut shop = Shop::open(&server, "shop").await;
     let mut other = with_another_key(&mut shop.client, &server).await;
-    let policy = pb::PayoutPolicy { net_days: 0, approval_above: vec![usd(500)] };
+    let policy = pb::PayoutPolicy { net_days: 0, approval_above: vec![usd(500)], ..Default::default() };
     set_policy(&mut shop.client, Some(policy)).await;
     let small = give_approved(&mut shop.client, "ann", 500).await;
     let large = give_approved(&mut shop.client, "ann", 501).await;
@@ -304,7 +304,7 @@ db_test!(g17_above_a_limit_another_key_must_approve, |database: TestDatabase| as
     assert!(approved.approve_time.is_some() && approved.approver_key_id != approved.creator_key_id);
     let paid = confirm(&mut shop.client, &[large, small]).await.unwrap();
     assert_eq!(paid.iter().map(|payout| &payout.id).collect::<Vec<_>>(), [large, small]);
-    let twice = pb::PayoutPolicy { net_days: 0, approval_above: vec![usd(500), usd(501)] };
+    let twice = pb::PayoutPolicy { net_days: 0, approval_above: vec![usd(500), usd(501)], ..Default::default() };
     let request = pb::UpdateAccountRequest {
         account: Some(pb::Account { payout_policy: Some(twice), ..Default::default() }),
         update_mask: Some(prost_types::FieldMask { paths: vec!["payout_policy".to_owned()] }),

@@ -154,7 +154,7 @@ db_test!(g17_a_run_pays_what_its_preview_shows, |database: TestDatabase| async m
         ids.push(create_affiliate(&mut shop.client, ref_id).await);
     }
     let client = &mut shop.client;
-    let policy = pb::PayoutPolicy { net_days: 15, approval_above: vec![usd(2_000)] };
+    let policy = pb::PayoutPolicy { net_days: 15, approval_above: vec![usd(2_000)], ..Default::default() };
     let request = pb::UpdateAccountRequest {
         account: Some(pb::Account { payout_policy: Some(policy), ..Default::default() }),
         update_mask: Some(prost_types::FieldMask { paths: vec!["payout_policy".to_owned()] }),

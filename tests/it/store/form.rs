@@ -29,6 +29,8 @@ use headwater::domain::money::Rounding;
 use headwater::domain::noted::NotedFacts;
 use headwater::domain::offer::Offer;
 use headwater::domain::outcome::Outcome;
+use headwater::domain::payout::{Payout, PayoutPolicy, PayoutProvider};
+use headwater::domain::payout_run::PayoutRun;
 use headwater::domain::pricing::ConditionField;
 use headwater::domain::program::{Commission, EnrollmentBonus, Invitation, Program, ProgramWithTerms, TermsDraft};
 use headwater::domain::reward::{
@@ -453,6 +455,14 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     golden.holds("request_outcome_payout.v1.with_reopenings", &reopened);
     let cancelled = Outcome::PayoutRun(Arc::new(rows::cancelled_payout_run()));
     golden.holds("request_outcome_payout_run.v1.with_cancelled_at", &cancelled);
+    let of_tests = Payout { is_test: true, ..rows::payout() };
+    golden.holds("request_outcome_payout.v1.with_is_test", &Outcome::Payout(Arc::new(of_tests)));
+    let of_provider = PayoutRun { provider: Some(PayoutProvider::PayPal), ..rows::payout_run() };
+    golden.holds("request_outcome_payout_run.v1.with_provider", &Outcome::PayoutRun(Arc::new(of_provider)));
+    let for_tests = Account { is_test: true, ..rows::account(ACCOUNT) };
+    golden.holds("request_outcome_account.v1.with_is_test", &Outcome::Account(Arc::new(for_tests)));
+    let waiting = PayoutPolicy { method_change_hours: 24, ..rows::payout_policy() };
+    golden.holds("account_payout_policy.v1.with_method_change_hours", &waiting);
     let reserved = Reward {
         state: RewardState::InPayout,
         payout_id: Some(rows::payout().id),

@@ -100,7 +100,18 @@ pub(crate) fn settings(database_url: &str, data_dir: &Path, flags: &[&str]) -> S
     // The server does no upkeep during a test, because tests approve due rewards explicitly.
     let upkeep = ["--upkeep-interval-seconds", "86400"];
     let upkeep = if flags.contains(&upkeep[0]) { &[][..] } else { &upkeep[..] };
-    let arguments: Vec<String> = fixed.iter().chain(upkeep).chain(flags).map(|text| (*text).to_owned()).collect();
+    // The servers of a test share the key, as those of one PostgreSQL do. SQLite's key lies beside the database.
+    let key_file = data_dir.join("secrets.key");
+    let with_key = ["--secrets-key-file", key_file.to_str().unwrap()];
+    let names_key = database_url.starts_with("postgres") && !flags.contains(&with_key[0]);
+    if names_key {
+        std::fs::create_dir_all(data_dir).unwrap();
+        std::fs::write(&key_file, "5".repeat(64)).unwrap();
+        std::fs::set_permissions(&key_file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    }
+    let with_key = if names_key { &with_key[..] } else { &[][..] };
+    let arguments: Vec<String> =
+        fixed.iter().chain(with_key).chain(upkeep).chain(flags).map(|text| (*text).to_owned()).collect();
     CommandLine::read(arguments).unwrap().settings
 }
 

@@ -8,7 +8,7 @@ use crate::domain::account::Account;
 use crate::domain::event::{EventImage, EventKind};
 use crate::domain::id::{AccountId, PayoutId};
 use crate::domain::ledger::{LedgerAccount, LedgerReason};
-use crate::domain::payout::{Payout, PayoutState, REOPENINGS_MAX, Reopening};
+use crate::domain::payout::{Payout, PayoutProvider, PayoutState, REOPENINGS_MAX, Reopening};
 use crate::domain::refusal::{Field, Refusal};
 use crate::domain::reward::RewardState;
 use crate::domain::rule::context::{Context, Rule};
@@ -45,6 +45,10 @@ impl Rule for ReopenPayout {
             return Err(Refusal::PayoutState { payout_id: self.id, from: payout.state, to: PayoutState::Ready });
         }
         check_etag(&payout, self.etag.as_ref())?;
+        if payout.provider != PayoutProvider::Manual {
+            let problem = format!("is a payout by {}, which says itself when money comes back", payout.provider);
+            return Err(Refusal::InvalidField { field: Field::PayoutId, problem });
+        }
         if payout.reopenings.len() >= REOPENINGS_MAX {
             let problem = format!(
                 "was reopened {REOPENINGS_MAX} times, which is the most; RecordRefund or a reward by hand corrects what is owed"

@@ -49,6 +49,7 @@ fn steps() -> Vec<Case> {
                 "currency_code": "usd",
                 "reward_ids": ["rwd_1", ""],
                 "minimum": {"amount_minor": -1, "currency_code": "usd"},
+                "provider": 99,
                 "note": long(),
                 "message": long(),
             }))
@@ -113,6 +114,7 @@ fn steps() -> Vec<Case> {
                 "affiliate_ids": ["aff_1", ""],
                 "minimum": {"amount_minor": -1, "currency_code": "usd"},
                 "maximum_total": {"amount_minor": -1, "currency_code": "usd"},
+                "provider": 99,
                 "note": long(),
                 "message": long(),
             }))
@@ -131,6 +133,7 @@ fn steps() -> Vec<Case> {
                 "affiliate_ids": ["aff_1", ""],
                 "minimum": {"amount_minor": -1, "currency_code": "usd"},
                 "maximum_total": {"amount_minor": -1, "currency_code": "usd"},
+                "provider": 99,
             }))
             .wrong(json!({"currency_code": "", "affiliate_ids": []}))
             // The preview is no list, so the tests of lists make no token of it.

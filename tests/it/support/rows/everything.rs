@@ -31,6 +31,8 @@ pub(crate) fn put_everything(set: &mut WorkingSet) {
     set.put(reopened_payout());
     set.put(payout_run());
     set.put(cancelled_payout_run());
+    set.put(payout_method());
+    set.put(payout_connection());
     set.put(offer_claims());
     set.put(bounty());
     set.put(submission());

@@ -13,13 +13,15 @@ use headwater::domain::id::{ClickId, LeadId, RewardId};
 use headwater::domain::lead::{CancellationOutcome, Lead, LeadDetails, LeadOutcome};
 use headwater::domain::link::LinkWithDestination;
 use headwater::domain::outcome::Outcome;
+use headwater::domain::payout_connection::PayoutConnection;
+use headwater::domain::payout_method::{PayoutMethod, Sealed};
 use headwater::domain::program::ProgramWithTerms;
 use smallvec::smallvec;
 
 use super::{
     ACCOUNT, NOW, account, affiliate, affiliate_group, api_key, bounty, coupon, credit, enrollment, inactive_affiliate,
-    item, lead, link, offer, open_payout, payout, payout_run, program, reward, reward_by_hand, sale, submission, terms,
-    tied_coupon, uuid,
+    item, lead, link, offer, open_payout, payout, payout_connection, payout_method, payout_run, program, reward,
+    reward_by_hand, sale, submission, terms, tied_coupon, uuid,
 };
 
 /// The affiliate and the key without their secrets, as a stored answer has them.
@@ -129,6 +131,13 @@ pub(crate) fn outcomes() -> Vec<Outcome> {
         Outcome::Reward(Arc::new(reward_by_hand(3))),
         Outcome::Payouts(vec![Arc::new(open_payout())]),
         Outcome::PayoutRun(Arc::new(payout_run())),
+        Outcome::PayoutMethod(Arc::new(PayoutMethod {
+            current: None,
+            pending: None,
+            override_reason: String::new(),
+            ..payout_method()
+        })),
+        Outcome::PayoutConnection(Arc::new(PayoutConnection { sealed: Sealed::new([]), ..payout_connection() })),
         Outcome::Payout(Arc::new(payout())),
     ]
 }

@@ -2,6 +2,10 @@
 
 use headwater::domain::id::{ApiKeyId, PayoutId, PayoutRunId};
 use headwater::domain::payout::{Payout, PayoutPolicy, PayoutProvider, PayoutState, Reopening};
+use headwater::domain::payout_connection::PayoutConnection;
+use headwater::domain::payout_method::{
+    MethodChoice, PayoutDestination, PayoutMethod, PayoutMethodKind, PendingChoice, Sealed,
+};
 use headwater::domain::payout_run::{PayoutRun, PayoutRunState};
 
 use super::{ACCOUNT, NOW, affiliate, usd, uuid};
@@ -13,6 +17,8 @@ pub(crate) fn payout() -> Payout {
         affiliate_id: affiliate().id,
         amount: usd(1_250),
         provider: PayoutProvider::Manual,
+        destination: None,
+        is_test: false,
         state: PayoutState::Paid,
         reward_count: 2,
         reference: "TRX 17".to_owned(),
@@ -79,7 +85,7 @@ pub(crate) fn cancelled_payout_run() -> PayoutRun {
 }
 
 pub(crate) fn payout_policy() -> PayoutPolicy {
-    PayoutPolicy { net_days: 15, approval_above: vec![usd(50_000)] }
+    PayoutPolicy { net_days: 15, approval_above: vec![usd(50_000)], ..PayoutPolicy::default() }
 }
 
 pub(crate) fn payout_run() -> PayoutRun {
@@ -91,6 +97,7 @@ pub(crate) fn payout_run() -> PayoutRun {
         affiliate_ids: Some(vec![affiliate().id]),
         minimum: Some(usd(1_000)),
         maximum_total: None,
+        provider: None,
         note: "November".to_owned(),
         message: "Thank you".to_owned(),
         cursor: Some(affiliate().id),
@@ -99,6 +106,41 @@ pub(crate) fn payout_run() -> PayoutRun {
         created_by: Some(ApiKeyId::from_uuid(uuid(1))),
         cancelled_by: None,
         cancelled_at: None,
+        created_at: NOW,
+        updated_at: NOW.plus_days(1),
+    }
+}
+
+pub(crate) fn destination() -> PayoutDestination {
+    PayoutDestination { kind: PayoutMethodKind::Iban, hint: "DE…3000".to_owned(), sealed: Sealed::new([1; 60]) }
+}
+
+fn choice() -> MethodChoice {
+    MethodChoice { destination: destination(), fingerprint: [7; 32], set_at: NOW }
+}
+
+/// A method that is changed soon.
+pub(crate) fn payout_method() -> PayoutMethod {
+    PayoutMethod {
+        account_id: ACCOUNT,
+        affiliate_id: affiliate().id,
+        current: Some(choice()),
+        pending: Some(PendingChoice {
+            choice: MethodChoice { fingerprint: [8; 32], ..choice() },
+            effective_at: NOW.plus_days(3),
+        }),
+        override_reason: "asked by phone".to_owned(),
+        created_at: NOW,
+        updated_at: NOW.plus_days(1),
+    }
+}
+
+pub(crate) fn payout_connection() -> PayoutConnection {
+    PayoutConnection {
+        account_id: ACCOUNT,
+        provider: PayoutProvider::Stripe,
+        hint: "…4242".to_owned(),
+        sealed: Sealed::new([2; 60]),
         created_at: NOW,
         updated_at: NOW.plus_days(1),
     }
