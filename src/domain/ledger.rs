@@ -12,6 +12,7 @@
 //! | reserved by a payout | affiliate_payable | payout_in_flight |
 //! | the payout was paid | payout_in_flight | provider_cash |
 //! | the payout was cancelled, failed or came back unpaid | payout_in_flight | affiliate_payable |
+//! | that it was paid was undone | provider_cash | payout_in_flight |
 //! | the payout came back after it was paid | provider_cash | affiliate_payable |
 //! | the provider took a fee, or kept a part of what came back | provider_fee | provider_cash |
 //!
@@ -73,6 +74,8 @@ text_enum! {
         Reserved = "reserved",
         /// A payout ended without payment, or came back. What it had reserved or paid is owed again.
         Returned = "returned",
+        /// A person undid that a payout was paid, and its amount is in flight again.
+        Reopened = "reopened",
         /// An affiliate was paid.
         Paid = "paid",
         /// A provider took a fee for a payout.

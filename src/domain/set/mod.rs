@@ -27,6 +27,7 @@ mod offer;
 mod payout;
 mod payout_attempt;
 mod payout_connection;
+mod payout_export;
 mod payout_method;
 mod payout_run;
 mod program;
