@@ -235,12 +235,6 @@ impl EventKind {
             | Self::RewardReserved
             | Self::RewardReturned
             | Self::RewardPaid => EventSubject::Reward,
-            Self::PayoutCreated
-            | Self::PayoutApproved
-            | Self::PayoutCancelled
-            | Self::PayoutPaid
-            | Self::PayoutExported
-            | Self::PayoutReopened => EventSubject::Payout,
             Self::PayoutRunCreated | Self::PayoutRunFinished | Self::PayoutRunCancelled => EventSubject::PayoutRun,
             Self::PayoutMethodSet | Self::PayoutMethodRemoved => EventSubject::PayoutMethod,
             Self::PayoutConnectionSet | Self::PayoutConnectionRemoved => EventSubject::PayoutConnection,
@@ -254,6 +248,8 @@ impl EventKind {
             | Self::PayoutFailed
             | Self::PayoutReturned
             | Self::PayoutCancelled
+            | Self::PayoutExported
+            | Self::PayoutReopened
             | Self::PayoutPaid => EventSubject::Payout,
             Self::ProgramCreated | Self::ProgramUpdated | Self::ProgramArchived => EventSubject::Program,
             Self::AffiliateCreated

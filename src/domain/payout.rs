@@ -69,8 +69,8 @@ impl PayoutState {
     /// Whether a payout may change from this state to the next: the table above.
     pub fn may_become(self, next: Self) -> bool {
         use PayoutState::{
-            AwaitingFunds, Cancelled, Exported, Failed, NeedsApproval, NeedsAttention, OnHold, Paid, Processing, Ready, Returned,
-            Sending, Unclaimed,
+            AwaitingFunds, Cancelled, Exported, Failed, NeedsApproval, NeedsAttention, OnHold, Paid, Processing, Ready,
+            Returned, Sending, Unclaimed,
         };
         match self {
             NeedsApproval => matches!(next, Ready | Cancelled),

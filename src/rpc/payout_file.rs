@@ -7,7 +7,6 @@ use std::collections::HashMap;
 use std::fmt::Write;
 use std::sync::Arc;
 
-use prost::bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use self::settings::Settings;
@@ -18,16 +17,17 @@ use super::call::parse::Fields;
 use super::call::render::{id_or_empty, money, timestamp};
 use super::call::wire_enum::WireEnum;
 use crate::domain::affiliate::Affiliate;
+use crate::domain::bank::BankAccountKind;
 use crate::domain::id::{AffiliateId, PayoutExportId, PayoutId, PayoutRunId};
 use crate::domain::payout::{Payout, PayoutProvider, PayoutState};
 use crate::domain::payout_export::{PayoutExport, PayoutFileFormat, WrongFileField};
 use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::domain::rule::{ExportPayouts, PayoutFile};
 use crate::error::{Error, FieldPaths};
-use crate::outbound::file::{Account, AccountKind, Line};
+use crate::outbound::file::{Account, AccountKind, Line, WrongField};
 use crate::pb;
 use crate::secrets::Purpose;
-use crate::secrets::details::{BankAccountKind, PayoutDetails};
+use crate::secrets::details::PayoutDetails;
 use crate::store;
 use crate::store::list::Walk;
 use crate::store::payout::PayoutQuery;
@@ -111,7 +111,7 @@ impl Change for pb::ExportPayoutFileRequest {
         _wanted: Wanted,
         _asking: &Asking<'_>,
     ) -> pb::ExportPayoutFileResponse {
-        pb::ExportPayoutFileResponse { payout_export: Some(render(&export)), replayed, content: Bytes::default() }
+        pb::ExportPayoutFileResponse { payout_export: Some(render(&export)), replayed, content: Vec::new() }
     }
 }
 
@@ -137,7 +137,7 @@ pub(super) async fn export(
     let found = found.ok_or_else(|| Refusal::not_found(Resource::PayoutExport, id))?;
     let sealed = found.file.as_ref().ok_or(Refusal::PayoutFileGone { payout_export_id: id })?;
     let opened = call.rpc.secrets.open(Purpose::PayoutFile, call.account_id(), sealed);
-    answer.content = opened.map_err(|error| Error::Internal(format!("the file of {id}: {error}")))?.into();
+    answer.content = opened.map_err(|error| Error::Internal(format!("the file of {id}: {error}")))?;
     answer.payout_export.get_or_insert_with(|| render(&found));
     Ok(answer)
 }
@@ -190,32 +190,35 @@ async fn file(
             }
         }
     }
-    if !wrong.is_empty() {
+    let written = settings.write(call.now(), &lines);
+    let Some(bytes) = written.as_ref().ok().filter(|_| wrong.is_empty()) else {
+        let others = written.err().map(|wrong| wrong.0).unwrap_or_default().into_iter();
+        // Without the lines that are wrong there may be none left.
+        let others = others.filter(|other| lines.len() == payouts.len() || other.field != "lines");
+        wrong.extend(others.map(|other| wrong_field(other, &lines, settings)));
         return Ok(Err(wrong));
-    }
-    let bytes = match settings.write(call.now(), &lines) {
-        Ok(bytes) => bytes,
-        Err(wrong) => {
-            let of_line = |line: usize| lines.get(line.saturating_sub(1)).map(|line| line.payout_id);
-            let wrong = wrong.0.into_iter().map(|wrong| WrongFileField {
-                payout_id: wrong.line.and_then(of_line),
-                field: match wrong.line {
-                    Some(_) => wrong.field.to_owned(),
-                    None => format!("{}.{}", settings.field(), wrong.field),
-                },
-                problem: wrong.problem,
-            });
-            return Ok(Err(wrong.collect()));
-        }
     };
-    let sealed = call.rpc.secrets.seal(Purpose::PayoutFile, call.account_id(), &bytes);
+    let sealed = call.rpc.secrets.seal(Purpose::PayoutFile, call.account_id(), bytes);
     let sealed = sealed.map_err(|_| Error::SecretsKeyMissing)?;
     let mut sha256 = String::with_capacity(64);
-    for byte in Sha256::digest(&bytes) {
+    for byte in Sha256::digest(bytes) {
         // Writing to a text cannot fail.
         let _ = write!(sha256, "{byte:02x}");
     }
     Ok(Ok(PayoutFile { sealed, sha256 }))
+}
+
+/// A wrong field with the payout of its line. A setting has the name that it has in the request.
+fn wrong_field(wrong: WrongField, lines: &[Line], settings: &Settings) -> WrongFileField {
+    let line = wrong.line.and_then(|line| lines.get(line.saturating_sub(1)));
+    WrongFileField {
+        payout_id: line.map(|line| line.payout_id),
+        field: match wrong.line {
+            Some(_) => wrong.field.to_owned(),
+            None => format!("{}.{}", settings.field(), wrong.field),
+        },
+        problem: wrong.problem,
+    }
 }
 
 /// A payout as a line of a file, or the field that is wrong and why.

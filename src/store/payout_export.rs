@@ -1,8 +1,7 @@
 //! Exports of payouts: rows and reads.
 
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
-use uuid::Uuid;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 
 use super::entity::payout_export as table;
 use super::row::{RowName, words};
@@ -17,7 +16,7 @@ use crate::domain::time::Time;
 impl Stored for PayoutExport {
     type Table = table::Entity;
 
-    const GROWS: bool = true;
+    const GROWS: bool = false;
 
     fn to_row(&self) -> Result<table::Model, StoreError> {
         Ok(table::Model {
@@ -70,25 +69,19 @@ pub async fn find(
 /// # Errors
 /// [`StoreError`].
 pub async fn forget_files(transaction: &WriteTransaction, now: Time, limit: u64) -> Result<u64, StoreError> {
-    let before = now.plus_days(FILE_DAYS.saturating_neg());
-    let ids: Vec<Uuid> = table::Entity::find()
+    // A file has the accounts of affiliates, who may be erased.
+    transaction.connection().overwrite_removed().await?;
+    let before = now.plus_days(FILE_DAYS.saturating_neg()).micros();
+    let oldest = table::Entity::find()
         .select_only()
         .column(table::Column::Id)
         .filter(table::Column::File.is_not_null())
-        .filter(table::Column::CreatedAt.lt(before.micros()))
+        .filter(table::Column::CreatedAt.lt(before))
         .order_by_asc(table::Column::CreatedAt)
         .limit(limit)
-        .into_tuple()
-        .all(transaction.connection())
-        .await?;
-    if ids.is_empty() {
-        return Ok(0);
-    }
-    let done = table::Entity::update_many()
+        .into_query();
+    let update = table::Entity::update_many()
         .col_expr(table::Column::File, Expr::value(Option::<Vec<u8>>::None))
-        .filter(table::Column::Id.is_in(ids))
-        .filter(table::Column::CreatedAt.lt(before.micros()))
-        .exec(transaction.connection())
-        .await?;
-    Ok(done.rows_affected)
+        .filter(table::Column::Id.in_subquery(oldest));
+    transaction.connection().execute(&update.into_query()).await
 }

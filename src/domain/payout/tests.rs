@@ -9,8 +9,8 @@ use crate::domain::id::{EnrollmentId, ProgramId};
 #[test]
 fn the_table_of_moves_is_the_one_in_the_head_of_the_file() {
     use PayoutState::{
-        AwaitingFunds, Cancelled, Exported, Failed, NeedsApproval, NeedsAttention, OnHold, Paid, Processing, Ready, Returned,
-        Sending, Unclaimed,
+        AwaitingFunds, Cancelled, Exported, Failed, NeedsApproval, NeedsAttention, OnHold, Paid, Processing, Ready,
+        Returned, Sending, Unclaimed,
     };
     let table: [(PayoutState, &[PayoutState]); 13] = [
         (NeedsApproval, &[Ready, Cancelled]),

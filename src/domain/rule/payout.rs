@@ -2,24 +2,24 @@
 
 mod close;
 mod create;
-mod purse;
-mod record;
-mod send;
-mod wake;
 mod export;
 mod import;
+mod purse;
+mod record;
 mod reopen;
+mod send;
+mod wake;
 
 pub(super) use close::cancel;
 pub use close::{ApprovePayouts, CancelPayout, ConfirmPayouts};
 pub use create::CreatePayout;
 pub(super) use create::{Reservation, check_connected, due, needs_of_routes, reserve, route};
-pub use record::RecordPayoutStep;
-pub use send::BeginPayoutStep;
-pub use wake::{RetryPayout, WakePayouts};
 pub use export::{ExportPayouts, PayoutFile};
 pub use import::{ImportPayoutResults, PayoutResult};
+pub use record::RecordPayoutStep;
 pub use reopen::ReopenPayout;
+pub use send::BeginPayoutStep;
+pub use wake::{RetryPayout, WakePayouts};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -4,8 +4,8 @@ use super::field::Text;
 use crate::domain::id::{AccountId, AffiliateId, ApiKeyId, PayoutExportId, PayoutId, PayoutRunId};
 use crate::domain::money::{Currency, Money};
 use crate::domain::payout::{
-    METHOD_CHANGE_HOURS_DEFAULT, Payout, PayoutPolicy, PayoutProblem, PayoutProvider, PayoutState, ProblemKind, Reopening,
-    Sending,
+    METHOD_CHANGE_HOURS_DEFAULT, Payout, PayoutPolicy, PayoutProblem, PayoutProvider, PayoutState, ProblemKind,
+    Reopening, Sending,
 };
 use crate::domain::payout_purse::{FundsWait, PayoutPurse};
 use crate::domain::time::Time;

@@ -163,7 +163,7 @@ db_test!(g16_all_wrong_fields_of_a_file_are_named_and_then_nothing_is_exported, 
     let request =
         pb::ExportPayoutFileRequest { payout_ids: payout_ids.clone(), settings: nacha(), ..Default::default() };
     let status = export(client, request.clone()).await.unwrap_err();
-    assert_eq!(violations(&status), [format!("{}.destination", payout_ids[2])]);
+    assert_eq!(violations(&status), [format!("{}.destination", payout_ids[2]), format!("{}.account", payout_ids[1])]);
     let two = pb::ExportPayoutFileRequest { payout_ids: payout_ids[..2].to_vec(), ..request.clone() };
     let status = export(client, two.clone()).await.unwrap_err();
     assert_eq!(violations(&status), [format!("{}.account", payout_ids[1])]);
@@ -190,7 +190,7 @@ db_test!(g16_all_wrong_fields_of_a_file_are_named_and_then_nothing_is_exported, 
     // A plain file takes any destination.
     let plain = pb::ExportPayoutFileRequest { settings: Some(Settings::Plain(pb::PlainFileSettings {})), ..two };
     let made = export(client, plain).await.unwrap();
-    let text = String::from_utf8(made.content.to_vec()).unwrap();
+    let text = String::from_utf8(made.content.clone()).unwrap();
     assert!(
         text.contains("us_checking,0001234567,021000021,1.00") && text.contains("email,cem@example.com,,1.00"),
         "{text}"

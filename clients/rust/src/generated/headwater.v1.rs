@@ -14695,7 +14695,7 @@ pub struct NachaFileSettings {
 }
 /// The settings of a PayPal CSV. It has none.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct PaypalFileSettings {}
+pub struct PayPalFileSettings {}
 /// The settings of a Wise CSV.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct WiseFileSettings {
@@ -14769,7 +14769,7 @@ pub mod export_payout_file_request {
         Nacha(super::NachaFileSettings),
         /// A CSV for PayPal.
         #[prost(message, tag = "8")]
-        Paypal(super::PaypalFileSettings),
+        Paypal(super::PayPalFileSettings),
         /// A CSV for Wise.
         #[prost(message, tag = "9")]
         Wise(super::WiseFileSettings),

@@ -21,8 +21,8 @@ use smallvec::smallvec;
 
 use super::{
     ACCOUNT, NOW, account, affiliate, affiliate_group, api_key, bounty, coupon, credit, enrollment, inactive_affiliate,
-    item, lead, link, offer, open_payout, payout, payout_connection, payout_export, payout_method, payout_purse, payout_run, program,
-    reward, reward_by_hand, sale, submission, terms, tied_coupon, uuid,
+    item, lead, link, offer, open_payout, payout, payout_connection, payout_export, payout_method, payout_purse,
+    payout_run, program, reward, reward_by_hand, sale, submission, terms, tied_coupon, uuid,
 };
 
 /// The affiliate and the key without their secrets, as a stored answer has them.
