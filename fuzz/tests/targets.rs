@@ -61,6 +61,7 @@ fn histories_get_far() {
         "/ApprovePayouts",
         "/ConfirmPayouts",
         "/CancelPayout",
+        "/ExportPayoutFile",
         "/ImportPayoutResults",
         "/ReopenPayout",
         "/CancelPayoutRun",

@@ -88,6 +88,8 @@ text_enum! {
         PayoutConnectionSet = "payout_connection_set",
         /// The connection to a payout provider was removed.
         PayoutConnectionRemoved = "payout_connection_removed",
+        /// A payout is in a file.
+        PayoutExported = "payout_exported",
         /// A person undid that an affiliate was paid.
         PayoutReopened = "payout_reopened",
         /// A payout run was created.
@@ -223,6 +225,7 @@ impl EventKind {
             | Self::PayoutApproved
             | Self::PayoutCancelled
             | Self::PayoutPaid
+            | Self::PayoutExported
             | Self::PayoutReopened => EventSubject::Payout,
             Self::PayoutRunCreated | Self::PayoutRunFinished | Self::PayoutRunCancelled => EventSubject::PayoutRun,
             Self::PayoutMethodSet | Self::PayoutMethodRemoved => EventSubject::PayoutMethod,

@@ -151,6 +151,8 @@ typed_ids! {
     RewardId = "rwd";
     /// A payout.
     PayoutId = "pay";
+    /// A file that was made of payouts.
+    PayoutExportId = "pex";
     /// A payout run.
     PayoutRunId = "prn";
     /// An entry of the audit log.

@@ -39,6 +39,7 @@ pub mod outcome;
 pub mod page;
 pub mod payout;
 pub mod payout_connection;
+pub mod payout_export;
 pub mod payout_method;
 pub mod payout_run;
 pub mod period;

@@ -112,6 +112,8 @@ outcomes! {
     PayoutMethod(Arc<super::payout_method::PayoutMethod>): |method| Some(&method.affiliate_id);
     /// SetPayoutConnection, RemovePayoutConnection. Kept without the credentials.
     PayoutConnection(Arc<super::payout_connection::PayoutConnection>): |connection| Some(&connection.account_id);
+    /// ExportPayouts.
+    PayoutExport(Arc<super::payout_export::PayoutExport>): |export| Some(&export.id);
     /// CreatePayoutRun, CancelPayoutRun.
     PayoutRun(Arc<super::payout_run::PayoutRun>): |run| Some(&run.id);
     /// MarkPaid, CreatePayout, CancelPayout, ReopenPayout.

@@ -3,7 +3,8 @@
 //! | from | may become |
 //! |---|---|
 //! | needs approval | ready, cancelled |
-//! | ready | paid, cancelled |
+//! | ready | exported, paid, cancelled |
+//! | exported | paid, cancelled |
 //! | paid | ready, needs approval |
 //! | cancelled | final |
 //!
@@ -12,7 +13,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::id::{AccountId, AffiliateId, ApiKeyId, PayoutId, PayoutRunId, RewardId};
+use super::id::{AccountId, AffiliateId, ApiKeyId, PayoutExportId, PayoutId, PayoutRunId, RewardId};
 use super::money::{Money, Overflow};
 use super::payout_method::PayoutDestination;
 use super::reward::{Reward, RewardState, RewardUnit};
@@ -32,6 +33,8 @@ text_enum! {
         NeedsApproval = "needs_approval",
         /// The owner may pay it.
         Ready = "ready",
+        /// It is in a file that the owner uploads.
+        Exported = "exported",
         /// The affiliate has the money.
         Paid = "paid",
         /// A person cancelled it. Its rewards are approved again.
@@ -45,7 +48,8 @@ impl PayoutState {
         matches!(
             (self, next),
             (Self::NeedsApproval, Self::Ready | Self::Cancelled)
-                | (Self::Ready, Self::Paid | Self::Cancelled)
+                | (Self::Ready, Self::Exported | Self::Paid | Self::Cancelled)
+                | (Self::Exported, Self::Paid | Self::Cancelled)
                 | (Self::Paid, Self::Ready | Self::NeedsApproval)
         )
     }
@@ -56,7 +60,7 @@ impl PayoutState {
     /// Whether the payout has reserved what it will pay.
     pub fn is_open(self) -> bool {
         match self {
-            Self::NeedsApproval | Self::Ready => true,
+            Self::NeedsApproval | Self::Ready | Self::Exported => true,
             Self::Paid | Self::Cancelled => false,
         }
     }
@@ -221,6 +225,8 @@ pub struct Payout {
     pub approved_by: Option<ApiKeyId>,
     pub approved_at: Option<Time>,
     pub cancelled_at: Option<Time>,
+    /// The export that it is in.
+    pub export_id: Option<PayoutExportId>,
     /// The payments that were undone, the oldest first.
     pub reopenings: Vec<Reopening>,
     pub created_at: Time,

@@ -171,7 +171,10 @@ mod tests {
         let fault = Some(MethodFault::OtherMethod);
         assert_eq!(PayoutRunVerdict::of(&due(500, 1), limits, 2_000, fault), PayoutRunVerdict::OtherMethod);
         assert_eq!(PayoutRunVerdict::of(&due(499, 1), limits, 0, fault), PayoutRunVerdict::BelowMinimum);
-        assert_eq!(PayoutRunVerdict::of(&due(500, 1), none, 0, Some(MethodFault::NoMethod)), PayoutRunVerdict::NoMethod);
+        assert_eq!(
+            PayoutRunVerdict::of(&due(500, 1), none, 0, Some(MethodFault::NoMethod)),
+            PayoutRunVerdict::NoMethod
+        );
     }
 
     #[test]

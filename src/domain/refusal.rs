@@ -6,12 +6,13 @@ use super::affiliate_state::AffiliateState;
 use super::bounty::{BountyClosed, BountyKind, SubmissionState};
 use super::customer_reward::CustomerRewardState;
 use super::id::{
-    AffiliateGroupId, AffiliateId, ApiKeyId, BountyId, ConversionId, EnrollmentId, ItemId, LeadId, OfferId, PayoutId,
-    PayoutRunId, ProgramId, RewardId, SubmissionId,
+    AffiliateGroupId, AffiliateId, ApiKeyId, BountyId, ConversionId, EnrollmentId, ItemId, LeadId, OfferId,
+    PayoutExportId, PayoutId, PayoutRunId, ProgramId, RewardId, SubmissionId,
 };
 use super::money::{Currency, Money, Overflow};
 use super::offer::OfferClosed;
 use super::payout::{PayoutState, UnpayableReward};
+use super::payout_export::WrongFileField;
 use super::payout_method::MethodFault;
 use super::payout_run::PayoutRunState;
 use super::program::InvitationFault;
@@ -55,6 +56,8 @@ text_enum! {
         Payout = "payout",
         /// A connection to a payout provider.
         PayoutConnection = "payout_connection",
+        /// A file that was made of payouts.
+        PayoutExport = "payout_export",
         /// A payout run.
         PayoutRun = "payout_run",
     }
@@ -163,6 +166,8 @@ text_enum! {
         Credentials = "credentials",
         /// The payout provider that is named.
         Provider = "provider",
+        /// The export of payouts that is named.
+        PayoutExportId = "payout_export_id",
         /// The payout run that is named.
         PayoutRunId = "payout_run_id",
         /// The amount of a sale or refund.
@@ -199,6 +204,7 @@ impl Resource {
             Self::Reward => Field::RewardIds,
             Self::Payout => Field::PayoutId,
             Self::PayoutConnection => Field::Provider,
+            Self::PayoutExport => Field::PayoutExportId,
             Self::PayoutRun => Field::PayoutRunId,
         }
     }
@@ -590,6 +596,18 @@ pub enum Refusal {
         /// The state that was wanted.
         to: PayoutState,
     },
+    /// No file can be made of payouts, because of these fields.
+    #[error("{}", wrong_fields(.wrong))]
+    PayoutFile {
+        /// Each of them.
+        wrong: Vec<WrongFileField>,
+    },
+    /// The file of an export was kept long enough.
+    #[error("the file of {payout_export_id} is not kept any more")]
+    PayoutFileGone {
+        /// The export.
+        payout_export_id: PayoutExportId,
+    },
     /// The payout run is in a state from which it cannot go there.
     #[error("payout run {payout_run_id} is {from} and cannot become {to}")]
     PayoutRunState {
@@ -668,5 +686,15 @@ fn unpayable(rewards: &[UnpayableReward]) -> String {
     match rewards.len() {
         0 | 1 => first,
         count => format!("{first}; {} other rewards cannot be paid either", count - 1),
+    }
+}
+
+/// The first of the wrong fields in words, and how many others there are.
+fn wrong_fields(wrong: &[WrongFileField]) -> String {
+    match wrong {
+        [] => "the file is missing".to_owned(),
+        [first, others @ ..] => {
+            format!("{}: {}, and {} other fields are wrong", first.field, first.problem, others.len())
+        }
     }
 }

@@ -84,7 +84,7 @@ pub(super) async fn list(call: Call, message: pb::ListPayoutsRequest) -> Result<
         pb::ListPayoutsRequest { page_size: 0, page_token: String::new(), with_total_count: false, ..message.clone() };
     let page = call.page(&filter, shape, &message.page_token).await?;
     let affiliate_id = call.affiliate_id(affiliate.as_ref()).await?;
-    let query = PayoutQuery { affiliate_id, run_id, states, currencies, paid };
+    let query = PayoutQuery { affiliate_id, run_id, provider: None, states, currencies, paid };
     let payouts = store::payout::list(call.store(), call.account_id(), &query, page.walk()).await?;
     call.works_on(payouts.len()).await;
     let (payouts, next_page_token) = page.fill(payouts, |payout| payout.id.uuid(), |payout| render(&payout));
@@ -143,6 +143,7 @@ fn render(payout: &Payout) -> pb::Payout {
         cancel_time: payout.cancelled_at.map(timestamp),
         reopenings: payout.reopenings.iter().map(render_reopening).collect(),
         etag: payout.etag(),
+        payout_export_id: id_or_empty(payout.export_id),
         create_time: Some(timestamp(payout.created_at)),
         update_time: Some(timestamp(payout.updated_at)),
     }

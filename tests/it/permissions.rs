@@ -103,6 +103,7 @@ fn kinds_may_do_what_their_comments_in_the_proto_say() {
         "CancelPayoutRun",
         "ApprovePayouts",
         "ConfirmPayouts",
+        "ExportPayoutFile",
         "ImportPayoutResults",
         "ReopenPayout",
         "CancelPayout",

@@ -43,6 +43,7 @@ mod mrr;
 mod offer;
 mod password;
 mod payout;
+mod payout_file;
 mod payout_method;
 mod payout_owed;
 mod payout_reopened;

@@ -107,6 +107,7 @@ changes! {
     ApprovePayoutsRequest,
     ConfirmPayoutsRequest,
     CancelPayoutRequest,
+    ExportPayoutFileRequest,
     ImportPayoutResultsRequest,
     ReopenPayoutRequest,
     CancelPayoutRunRequest,

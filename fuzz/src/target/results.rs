@@ -25,7 +25,7 @@ pub fn results(input: &[u8]) {
     let whole = rows.join(draw.of(&["\n", "\r\n"])).into_bytes();
     let file = if draw.happens(200) { garbled(&mut draw, whole) } else { whole };
     let csv = String::from_utf8_lossy(&file).into_owned();
-    let asking = Asking { now: Time::from_micros(0), key_kind: KeyKind::Payout };
+    let asking = Asking::new(Time::from_micros(0), KeyKind::Payout);
     let message = pb::ImportPayoutResultsRequest { csv, ..Default::default() };
     let Ok((rule, ())) = message.read(&asking) else { return };
     let ids: BTreeSet<_> = rule.results.iter().map(|result| result.payout_id).collect();

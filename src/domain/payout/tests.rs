@@ -8,11 +8,14 @@ use crate::domain::id::{EnrollmentId, ProgramId};
 
 #[test]
 fn the_table_of_moves_is_the_one_in_the_head_of_the_file() {
-    use PayoutState::{Cancelled, NeedsApproval, Paid, Ready};
+    use PayoutState::{Cancelled, Exported, NeedsApproval, Paid, Ready};
     let allowed = [
         (NeedsApproval, Ready),
         (NeedsApproval, Cancelled),
+        (Ready, Exported),
         (Ready, Paid),
+        (Exported, Paid),
+        (Exported, Cancelled),
         (Ready, Cancelled),
         (Paid, Ready),
         (Paid, NeedsApproval),

@@ -141,6 +141,7 @@ commands! {
     payout::ApprovePayouts(ApprovePayouts),
     payout::ConfirmPayouts(ConfirmPayouts),
     payout::CancelPayout(CancelPayout),
+    payout::ExportPayouts(Box<ExportPayouts>),
     payout::ReopenPayout(ReopenPayout),
     payout::ImportPayoutResults(ImportPayoutResults),
     payout::MarkPaid(Box<MarkPaid>),

@@ -69,7 +69,7 @@ pub use lead::Referrer;
 pub use line::line_skus;
 pub use new_coupon::{CouponValidity, OwnRate, UseLimits};
 pub use newcomer::{CodeHolder, IfMissing};
-pub use payout::PayoutResult;
+pub use payout::{PayoutFile, PayoutResult};
 pub use program::check_currency;
 pub use reward::Recipient;
 pub use simulated_tallies::SimulatedTallies;

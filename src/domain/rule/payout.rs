@@ -2,6 +2,7 @@
 
 mod close;
 mod create;
+mod export;
 mod import;
 mod reopen;
 
@@ -9,6 +10,7 @@ pub(super) use close::cancel;
 pub use close::{ApprovePayouts, CancelPayout, ConfirmPayouts};
 pub use create::CreatePayout;
 pub(super) use create::{Reservation, check_connected, due, needs_of_routes, reserve, route};
+pub use export::{ExportPayouts, PayoutFile};
 pub use import::{ImportPayoutResults, PayoutResult};
 pub use reopen::ReopenPayout;
 
@@ -82,6 +84,7 @@ impl Rule for MarkPaid {
             approved_by: None,
             approved_at: None,
             cancelled_at: None,
+            export_id: None,
             reopenings: Vec::new(),
             created_at: context.now,
             updated_at: context.now,

@@ -26,6 +26,7 @@ mod needs;
 mod offer;
 mod payout;
 mod payout_connection;
+mod payout_export;
 mod payout_method;
 mod payout_run;
 mod program;

@@ -23,6 +23,7 @@ use crate::domain::link::LinkState;
 use crate::domain::money::Rounding;
 use crate::domain::offer::OfferState;
 use crate::domain::payout::{PayoutProvider, PayoutState};
+use crate::domain::payout_export::PayoutFileFormat;
 use crate::domain::payout_method::PayoutMethodKind;
 use crate::domain::payout_run::{PayoutRunState, PayoutRunVerdict};
 use crate::domain::period::Period;
@@ -169,10 +170,11 @@ wire_enums! {
     SubmissionState = SubmissionState { Submitted, Approved, Rejected }
     CouponState = CouponState { Active, Removed }
     RewardState = RewardState { Pending, Approved, Denied, InPayout, Paid, Reversed, Held }
-    PayoutState = PayoutState { NeedsApproval, Ready, Paid, Cancelled }
+    PayoutState = PayoutState { NeedsApproval, Ready, Exported, Paid, Cancelled }
     PayoutProvider = PayoutProvider { Manual, PayPal as Paypal, Stripe, Wise }
     PayoutMethodKind = PayoutMethodKind { PayPal as Paypal, Stripe, Wise, Iban, UnitedStatesBank, Other }
     BankAccountKind = BankAccountKind { Checking, Savings }
+    PayoutFileFormat = PayoutFileFormat { Sepa, Nacha, PaypalCsv, WiseCsv, PlainCsv }
     PayoutRunState = PayoutRunState { Creating, Created, Cancelling, Cancelled }
     PayoutRunVerdict = PayoutRunVerdict { Pays, NothingDue, Negative, BelowMinimum, NoMethod, OtherMethod, AboveMaximumTotal }
     CustomerRewardEvent = CustomerRewardEvent { SignUp, FirstSale }
@@ -207,7 +209,7 @@ wire_enums! {
         ApiKeyUpdated, AccountSuspended, AccountResumed, AccountEmailVerified,
         AffiliateErased, RewardHeld, RewardReleased,
         RewardReserved, RewardReturned, RewardPaid, PayoutCreated, PayoutApproved, PayoutCancelled, PayoutPaid,
-        PayoutReopened, PayoutRunCreated, PayoutRunFinished, PayoutRunCancelled,
+        PayoutExported, PayoutReopened, PayoutRunCreated, PayoutRunFinished, PayoutRunCancelled,
         PayoutMethodSet, PayoutMethodRemoved, PayoutConnectionSet, PayoutConnectionRemoved,
         AffiliateUplineChanged, AffiliateGroupCreated, AffiliateGroupUpdated, AffiliateGroupArchived,
         BountyCreated, BountyUpdated, BountyArchived, ContestDecided, SubmissionCreated, SubmissionApproved,

@@ -28,6 +28,7 @@ service! {
         SetPayoutConnection = write change, ADMINISTRATION;
         RemovePayoutConnection = write change, ADMINISTRATION;
         GetPayoutConnection = read rpc::payout_connection::get, ADMINISTRATION;
+        ExportPayoutFile = write rpc::payout_file::export, PAYING;
         ImportPayoutResults = write change, PAYING;
         ReopenPayout = write change, PAYING;
         GetAmountOwed = read rpc::payout::owed::get, READING_MONEY;

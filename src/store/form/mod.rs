@@ -75,6 +75,7 @@ mod link;
 mod offer;
 mod outcome;
 mod payout;
+mod payout_export;
 mod payout_method;
 mod payout_run;
 mod program;

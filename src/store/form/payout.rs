@@ -1,7 +1,7 @@
 //! Form of payouts.
 
 use super::field::Text;
-use crate::domain::id::{AccountId, AffiliateId, ApiKeyId, PayoutId, PayoutRunId};
+use crate::domain::id::{AccountId, AffiliateId, ApiKeyId, PayoutExportId, PayoutId, PayoutRunId};
 use crate::domain::money::Money;
 use crate::domain::payout::{
     METHOD_CHANGE_HOURS_DEFAULT, Payout, PayoutPolicy, PayoutProvider, PayoutState, Reopening,
@@ -31,6 +31,7 @@ form! {
         approved_by: Option<ApiKeyId>,
         approved_at: Option<Time>,
         cancelled_at: Option<Time>,
+        export_id: Option<PayoutExportId>,
         reopenings: Vec<ReopeningForm<'a>>,
         is_test: bool,
     }

@@ -1417,6 +1417,40 @@ impl Call for pb::CancelPayoutRequest {
     }
 }
 
+impl Call for pb::SetPayoutMethodRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::RemovePayoutMethodRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::GetPayoutMethodRequest {}
+
+impl Call for pb::SetPayoutConnectionRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::RemovePayoutConnectionRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::GetPayoutConnectionRequest {}
+
+impl Call for pb::ExportPayoutFileRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
 impl Call for pb::ImportPayoutResultsRequest {
     fn fill_ids(&mut self) {
         fill(&mut self.request_id);
@@ -1461,9 +1495,10 @@ impl PayoutCalls {
     }
 
     /// Creates a payout: reserves an affiliate's rewards in one currency. They become IN_PAYOUT, so that no other payout takes them, and what is
-    /// owed falls by what they add up to. The merchant pays the amount outside Headwater, and says so with ConfirmPayouts.
-    /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or REWARD_NOT_FOUND; FAILED_PRECONDITION with reason NOTHING_DUE,
-    /// PAYOUT_BELOW_MINIMUM, REWARDS_NOT_PAYABLE, or PAYOUT_ABOVE_OWED when less is owed than the named rewards add up to.
+    /// owed falls by what they add up to. The merchant pays a MANUAL payout outside Headwater, and says so with ConfirmPayouts. The payout keeps
+    /// the affiliate's payout method as it is now.
+    /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND, REWARD_NOT_FOUND or PAYOUT_CONNECTION_NOT_FOUND; FAILED_PRECONDITION with reason
+    /// PAYOUT_METHOD when the affiliate's payout method is not the `provider`'s, NOTHING_DUE, PAYOUT_BELOW_MINIMUM, REWARDS_NOT_PAYABLE, or PAYOUT_ABOVE_OWED when less is owed than the named rewards add up to.
     ///
     /// # Errors
     /// The server refuses the call, or does not answer before the deadline.
@@ -1474,7 +1509,7 @@ impl PayoutCalls {
     }
 
     /// Shows what CreatePayoutRun would do now: which affiliates it pays and how much, and why it does not pay the others. Changes nothing.
-    /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+    /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or PAYOUT_CONNECTION_NOT_FOUND.
     ///
     /// # Errors
     /// The server refuses the call, or does not answer before the deadline.
@@ -1486,7 +1521,7 @@ impl PayoutCalls {
 
     /// Creates payouts of what is due to many affiliates. The call returns at once, and the server creates the payouts as CreatePayout does,
     /// some at a time. What was approved or taken back meanwhile counts. GetPayoutRun shows how far it is.
-    /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+    /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or PAYOUT_CONNECTION_NOT_FOUND.
     ///
     /// # Errors
     /// The server refuses the call, or does not answer before the deadline.
@@ -1553,6 +1588,94 @@ impl PayoutCalls {
     pub async fn cancel_payout(&self, request: pb::CancelPayoutRequest) -> Result<pb::CancelPayoutResponse, Error> {
         self.caller
             .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).cancel_payout(request).await)
+            .await
+    }
+
+    /// Sets where the payouts of an affiliate go. The first method is in effect at once. A change waits `PayoutPolicy.method_change_hours`:
+    /// payouts that are created meanwhile go to the former destination, and the affiliate is told by mail, also at an address that it had in the
+    /// last 30 days. Payouts that were created before keep their destination. The destination that is in effect may be set again: it corrects
+    /// its other details, and gives up a change that waits.
+    /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_ERASED, or SECRETS_KEY_MISSING when the
+    /// server has no key to store the details with.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn set_payout_method(&self, request: pb::SetPayoutMethodRequest) -> Result<pb::SetPayoutMethodResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).set_payout_method(request).await)
+            .await
+    }
+
+    /// Removes the payout method of an affiliate, with a change that waits. It takes effect at once: later payouts are MANUAL and have no
+    /// destination. A method that is set afterwards waits like a change. The affiliate is told by mail.
+    /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_ERASED, or PAYOUT_METHOD when the
+    /// affiliate never had one.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn remove_payout_method(&self, request: pb::RemovePayoutMethodRequest) -> Result<pb::RemovePayoutMethodResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).remove_payout_method(request).await)
+            .await
+    }
+
+    /// Returns the payout method of an affiliate, masked.
+    /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn get_payout_method(&self, request: pb::GetPayoutMethodRequest) -> Result<pb::GetPayoutMethodResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).get_payout_method(request).await)
+            .await
+    }
+
+    /// Connects the account to a payout provider, or replaces the credentials of a connection. Payouts to affiliates whose method is the
+    /// provider's are the provider's from then on. Admin keys only.
+    /// Errors: FAILED_PRECONDITION with reason SECRETS_KEY_MISSING when the server has no key to store the credentials with.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn set_payout_connection(&self, request: pb::SetPayoutConnectionRequest) -> Result<pb::SetPayoutConnectionResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).set_payout_connection(request).await)
+            .await
+    }
+
+    /// Removes the connection to a payout provider, with its credentials. Payouts that the provider has to pay wait until the account is
+    /// connected again. Admin keys only.
+    /// Errors: NOT_FOUND with reason PAYOUT_CONNECTION_NOT_FOUND.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn remove_payout_connection(&self, request: pb::RemovePayoutConnectionRequest) -> Result<pb::RemovePayoutConnectionResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).remove_payout_connection(request).await)
+            .await
+    }
+
+    /// Returns the connection to a payout provider, without its credentials. Admin keys only.
+    /// Errors: NOT_FOUND with reason PAYOUT_CONNECTION_NOT_FOUND.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn get_payout_connection(&self, request: pb::GetPayoutConnectionRequest) -> Result<pb::GetPayoutConnectionResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).get_payout_connection(request).await)
+            .await
+    }
+
+    /// Makes a file of payouts, which the merchant uploads at a bank or a provider: of all of them or none. They become EXPORTED, so that no other file has
+    /// them. What the bank did is told by ConfirmPayouts, ImportPayoutResults or CancelPayout. An earlier export gives the same bytes again, for 30 days.
+    /// Errors: INVALID_ARGUMENT, which names every wrong field of every payout, and then there is no file and nothing is changed; NOT_FOUND with reason
+    /// PAYOUT_NOT_FOUND, PAYOUT_RUN_NOT_FOUND or PAYOUT_EXPORT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not
+    /// READY, PAYOUT_FILE_GONE for an export of more than 30 days ago, or SECRETS_KEY_MISSING.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn export_payout_file(&self, request: pb::ExportPayoutFileRequest) -> Result<pb::ExportPayoutFileResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).export_payout_file(request).await)
             .await
     }
 

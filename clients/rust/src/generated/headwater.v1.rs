@@ -525,6 +525,10 @@ pub struct Account {
     /// How the account pays its affiliates. Not set: what is approved is due at once, and payouts need no approval.
     #[prost(message, optional, tag = "14")]
     pub payout_policy: ::core::option::Option<PayoutPolicy>,
+    /// Whether the account is for tests: its payouts go to the providers' sandboxes and move no money. RegisterAccount sets it, and it never
+    /// changes.
+    #[prost(bool, tag = "15")]
+    pub test: bool,
 }
 /// How an account pays its affiliates.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -539,6 +543,10 @@ pub struct PayoutPolicy {
     /// payouts that are created after it.
     #[prost(message, repeated, tag = "2")]
     pub approval_above: ::prost::alloc::vec::Vec<Money>,
+    /// How many hours a change of an affiliate's payout method waits before it takes effect, 0 to 720. Payouts that are created meanwhile go to
+    /// the former destination. Default 72. A change counts for methods that are set after it.
+    #[prost(int32, optional, tag = "3")]
+    pub method_change_hours: ::core::option::Option<i32>,
 }
 /// The request of RegisterAccount.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -562,6 +570,9 @@ pub struct RegisterAccountRequest {
     /// alone. Empty in the first call, and with an operator key.
     #[prost(string, tag = "5")]
     pub email_token: ::prost::alloc::string::String,
+    /// Whether the account is for tests, see `Account.test`. Default: no.
+    #[prost(bool, tag = "6")]
+    pub test: bool,
 }
 /// The answer of RegisterAccount.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -11115,12 +11126,23 @@ pub enum ErrorReason {
     PayoutBelowMinimum = 82,
     /// \[FAILED_PRECONDITION\] The payout is in a state from which the call cannot change it. Metadata: `payout_id`, `state`.
     PayoutState = 83,
+    /// \[NOT_FOUND\] The account has no such payout export.
+    PayoutExportNotFound = 96,
+    /// \[FAILED_PRECONDITION\] The file of the export is not kept any more. Metadata: `payout_export_id`.
+    PayoutFileGone = 97,
     /// \[FAILED_PRECONDITION\] The payout run is in a state from which the call cannot change it. Metadata: `payout_run_id`, `state`.
     PayoutRunState = 95,
     /// \[FAILED_PRECONDITION\] The payout was created with the key that approves it. Metadata: `payout_id`.
     PayoutOwnApproval = 84,
     /// \[NOT_FOUND\] The account has no such payout run.
     PayoutRunNotFound = 85,
+    /// \[FAILED_PRECONDITION\] The server has no key to store payout details and credentials with. Its operator sets `secrets_key_file`.
+    SecretsKeyMissing = 86,
+    /// \[FAILED_PRECONDITION\] The affiliate has no payout method, or one of another provider than the call asks for. Metadata: `affiliate_id`,
+    /// `fault`, which is no_method or other_method.
+    PayoutMethod = 87,
+    /// \[NOT_FOUND\] The account has no connection to the payout provider.
+    PayoutConnectionNotFound = 88,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -11213,9 +11235,14 @@ impl ErrorReason {
             Self::NothingDue => "ERROR_REASON_NOTHING_DUE",
             Self::PayoutBelowMinimum => "ERROR_REASON_PAYOUT_BELOW_MINIMUM",
             Self::PayoutState => "ERROR_REASON_PAYOUT_STATE",
+            Self::PayoutExportNotFound => "ERROR_REASON_PAYOUT_EXPORT_NOT_FOUND",
+            Self::PayoutFileGone => "ERROR_REASON_PAYOUT_FILE_GONE",
             Self::PayoutRunState => "ERROR_REASON_PAYOUT_RUN_STATE",
             Self::PayoutOwnApproval => "ERROR_REASON_PAYOUT_OWN_APPROVAL",
             Self::PayoutRunNotFound => "ERROR_REASON_PAYOUT_RUN_NOT_FOUND",
+            Self::SecretsKeyMissing => "ERROR_REASON_SECRETS_KEY_MISSING",
+            Self::PayoutMethod => "ERROR_REASON_PAYOUT_METHOD",
+            Self::PayoutConnectionNotFound => "ERROR_REASON_PAYOUT_CONNECTION_NOT_FOUND",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -11311,9 +11338,16 @@ impl ErrorReason {
             "ERROR_REASON_NOTHING_DUE" => Some(Self::NothingDue),
             "ERROR_REASON_PAYOUT_BELOW_MINIMUM" => Some(Self::PayoutBelowMinimum),
             "ERROR_REASON_PAYOUT_STATE" => Some(Self::PayoutState),
+            "ERROR_REASON_PAYOUT_EXPORT_NOT_FOUND" => Some(Self::PayoutExportNotFound),
+            "ERROR_REASON_PAYOUT_FILE_GONE" => Some(Self::PayoutFileGone),
             "ERROR_REASON_PAYOUT_RUN_STATE" => Some(Self::PayoutRunState),
             "ERROR_REASON_PAYOUT_OWN_APPROVAL" => Some(Self::PayoutOwnApproval),
             "ERROR_REASON_PAYOUT_RUN_NOT_FOUND" => Some(Self::PayoutRunNotFound),
+            "ERROR_REASON_SECRETS_KEY_MISSING" => Some(Self::SecretsKeyMissing),
+            "ERROR_REASON_PAYOUT_METHOD" => Some(Self::PayoutMethod),
+            "ERROR_REASON_PAYOUT_CONNECTION_NOT_FOUND" => {
+                Some(Self::PayoutConnectionNotFound)
+            }
             _ => None,
         }
     }
@@ -11372,12 +11406,25 @@ pub struct Payout {
     /// The id of the run that it belongs to. Empty for a payout of its own.
     #[prost(string, tag = "17")]
     pub payout_run_id: ::prost::alloc::string::String,
+    /// The kind of the affiliate's payout method when the payout was created. Later changes of the method do not change it. Not set if the
+    /// affiliate had none, for MarkPaid, and once the affiliate is erased.
+    #[prost(enumeration = "PayoutMethodKind", tag = "18")]
+    pub destination_kind: i32,
+    /// The destination, masked, such as `l…@example.com` or `DE…3000`. Empty if there is none, and in the feed, because it is personal data.
+    #[prost(string, tag = "19")]
+    pub destination_hint: ::prost::alloc::string::String,
+    /// Whether the account is one for tests, see `Account.test`. The payout moves no money then.
+    #[prost(bool, tag = "35")]
+    pub test: bool,
     /// The payments that ReopenPayout undid, the oldest first. At most 20.
     #[prost(message, repeated, tag = "30")]
     pub reopenings: ::prost::alloc::vec::Vec<PayoutReopening>,
     /// Changes with every change of the payout. Send it back so that the call fails if somebody changed the payout meanwhile.
     #[prost(string, tag = "31")]
     pub etag: ::prost::alloc::string::String,
+    /// The id of the export that it is in. Empty if it was never exported.
+    #[prost(string, tag = "32")]
+    pub payout_export_id: ::prost::alloc::string::String,
 }
 /// A payment that ReopenPayout undid.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -11427,6 +11474,10 @@ pub struct CreatePayoutRequest {
     /// Text for the affiliate, up to 2,000 characters. Optional.
     #[prost(string, tag = "7")]
     pub message: ::prost::alloc::string::String,
+    /// The provider that pays. MANUAL: the merchant. Another one: the affiliate's payout method must be the provider's. Default: the provider of
+    /// the affiliate's payout method if the account is connected to it, and MANUAL otherwise.
+    #[prost(enumeration = "PayoutProvider", tag = "20")]
+    pub provider: i32,
 }
 /// The answer of CreatePayout.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -11730,7 +11781,8 @@ pub struct ListPayoutsResponse {
     #[prost(int64, optional, tag = "3")]
     pub total_count: ::core::option::Option<i64>,
 }
-/// The state of a payout. NEEDS_APPROVAL may become READY or CANCELLED. READY may become PAID or CANCELLED. PAID may become READY or
+/// The state of a payout. NEEDS_APPROVAL may become READY or CANCELLED. READY may become PAID, EXPORTED or CANCELLED. EXPORTED may
+/// become PAID or CANCELLED. PAID may become READY or
 /// NEEDS_APPROVAL by ReopenPayout. CANCELLED is final.
 /// A payout that is NEEDS_APPROVAL or READY has reserved its rewards, which are IN_PAYOUT, and its amount, which is in flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -11744,6 +11796,8 @@ pub enum PayoutState {
     NeedsApproval = 2,
     /// The merchant may pay it. ConfirmPayouts says that it was paid.
     Ready = 3,
+    /// In a file that ExportPayoutFile made. ConfirmPayouts and ImportPayoutResults say that it was paid, and CancelPayout that it was not.
+    Exported = 13,
     /// CancelPayout cancelled it. Its rewards are APPROVED again and name it no longer.
     Cancelled = 4,
 }
@@ -11758,6 +11812,7 @@ impl PayoutState {
             Self::Paid => "PAYOUT_STATE_PAID",
             Self::NeedsApproval => "PAYOUT_STATE_NEEDS_APPROVAL",
             Self::Ready => "PAYOUT_STATE_READY",
+            Self::Exported => "PAYOUT_STATE_EXPORTED",
             Self::Cancelled => "PAYOUT_STATE_CANCELLED",
         }
     }
@@ -11768,6 +11823,7 @@ impl PayoutState {
             "PAYOUT_STATE_PAID" => Some(Self::Paid),
             "PAYOUT_STATE_NEEDS_APPROVAL" => Some(Self::NeedsApproval),
             "PAYOUT_STATE_READY" => Some(Self::Ready),
+            "PAYOUT_STATE_EXPORTED" => Some(Self::Exported),
             "PAYOUT_STATE_CANCELLED" => Some(Self::Cancelled),
             _ => None,
         }
@@ -11777,10 +11833,16 @@ impl PayoutState {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum PayoutProvider {
-    /// Not set; never returned.
+    /// Not set. A payout always has a provider.
     Unspecified = 0,
     /// The merchant, outside Headwater. MarkPaid or ConfirmPayouts recorded that it was paid.
     Manual = 1,
+    /// PayPal, by Payouts.
+    Paypal = 2,
+    /// Stripe, by transfers to connected accounts.
+    Stripe = 3,
+    /// Wise.
+    Wise = 4,
 }
 impl PayoutProvider {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -11791,6 +11853,9 @@ impl PayoutProvider {
         match self {
             Self::Unspecified => "PAYOUT_PROVIDER_UNSPECIFIED",
             Self::Manual => "PAYOUT_PROVIDER_MANUAL",
+            Self::Paypal => "PAYOUT_PROVIDER_PAYPAL",
+            Self::Stripe => "PAYOUT_PROVIDER_STRIPE",
+            Self::Wise => "PAYOUT_PROVIDER_WISE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -11798,6 +11863,424 @@ impl PayoutProvider {
         match value {
             "PAYOUT_PROVIDER_UNSPECIFIED" => Some(Self::Unspecified),
             "PAYOUT_PROVIDER_MANUAL" => Some(Self::Manual),
+            "PAYOUT_PROVIDER_PAYPAL" => Some(Self::Paypal),
+            "PAYOUT_PROVIDER_STRIPE" => Some(Self::Stripe),
+            "PAYOUT_PROVIDER_WISE" => Some(Self::Wise),
+            _ => None,
+        }
+    }
+}
+/// The kind of a payout's destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum PayoutMethodKind {
+    /// Not set: there is no destination.
+    Unspecified = 0,
+    /// A PayPal account.
+    Paypal = 1,
+    /// A connected account at Stripe.
+    Stripe = 2,
+    /// A recipient at Wise.
+    Wise = 3,
+    /// A bank account with an IBAN.
+    Iban = 4,
+    /// A bank account in the United States.
+    UnitedStatesBank = 5,
+    /// Something else, in words.
+    Other = 6,
+}
+impl PayoutMethodKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "PAYOUT_METHOD_KIND_UNSPECIFIED",
+            Self::Paypal => "PAYOUT_METHOD_KIND_PAYPAL",
+            Self::Stripe => "PAYOUT_METHOD_KIND_STRIPE",
+            Self::Wise => "PAYOUT_METHOD_KIND_WISE",
+            Self::Iban => "PAYOUT_METHOD_KIND_IBAN",
+            Self::UnitedStatesBank => "PAYOUT_METHOD_KIND_UNITED_STATES_BANK",
+            Self::Other => "PAYOUT_METHOD_KIND_OTHER",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "PAYOUT_METHOD_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "PAYOUT_METHOD_KIND_PAYPAL" => Some(Self::Paypal),
+            "PAYOUT_METHOD_KIND_STRIPE" => Some(Self::Stripe),
+            "PAYOUT_METHOD_KIND_WISE" => Some(Self::Wise),
+            "PAYOUT_METHOD_KIND_IBAN" => Some(Self::Iban),
+            "PAYOUT_METHOD_KIND_UNITED_STATES_BANK" => Some(Self::UnitedStatesBank),
+            "PAYOUT_METHOD_KIND_OTHER" => Some(Self::Other),
+            _ => None,
+        }
+    }
+}
+/// The account's connection to a payout provider. The credentials that were set are stored encrypted and never returned.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PayoutConnection {
+    /// The provider. Never MANUAL.
+    #[prost(enumeration = "PayoutProvider", tag = "1")]
+    pub provider: i32,
+    /// The end of the client id, key or token, such as `…4242`, to tell which one is in use.
+    #[prost(string, tag = "2")]
+    pub hint: ::prost::alloc::string::String,
+    /// When the account was connected.
+    #[prost(message, optional, tag = "3")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the credentials were last set.
+    #[prost(message, optional, tag = "4")]
+    pub update_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// The credentials by which a provider knows the merchant.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ProviderCredentials {
+    /// The provider is the member that is set.
+    #[prost(oneof = "provider_credentials::Credentials", tags = "1, 2, 3")]
+    pub credentials: ::core::option::Option<provider_credentials::Credentials>,
+}
+/// Nested message and enum types in `ProviderCredentials`.
+pub mod provider_credentials {
+    /// The provider is the member that is set.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Credentials {
+        /// An app of PayPal with the feature Payouts.
+        #[prost(message, tag = "1")]
+        Paypal(super::PayPalCredentials),
+        /// A key of Stripe.
+        #[prost(message, tag = "2")]
+        Stripe(super::StripeCredentials),
+        /// A token of Wise.
+        #[prost(message, tag = "3")]
+        Wise(super::WiseCredentials),
+    }
+}
+/// The credentials of an app of PayPal.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PayPalCredentials {
+    /// The client id, up to 200 characters. Required.
+    #[prost(string, tag = "1")]
+    pub client_id: ::prost::alloc::string::String,
+    /// The secret, up to 200 characters. Required.
+    #[prost(string, tag = "2")]
+    pub client_secret: ::prost::alloc::string::String,
+    /// The id of the webhook that tells Headwater of changes. Without it such calls are not taken, and Headwater asks PayPal. Optional.
+    #[prost(string, tag = "3")]
+    pub webhook_id: ::prost::alloc::string::String,
+}
+/// The credentials of Stripe.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StripeCredentials {
+    /// A secret key, `sk_live_...`, or a restricted one, `rk_live_...`. An account for tests takes only keys for tests, `sk_test_...` and
+    /// `rk_test_...`, and other accounts take none of these. Required.
+    #[prost(string, tag = "1")]
+    pub secret_key: ::prost::alloc::string::String,
+    /// The signing secret of the webhook, `whsec_...`. Without it such calls are not taken, and Headwater asks Stripe. Optional.
+    #[prost(string, tag = "2")]
+    pub webhook_secret: ::prost::alloc::string::String,
+}
+/// The credentials of Wise.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WiseCredentials {
+    /// The API token, up to 200 characters. Required.
+    #[prost(string, tag = "1")]
+    pub api_token: ::prost::alloc::string::String,
+    /// The number of the profile that pays. Required.
+    #[prost(int64, tag = "2")]
+    pub profile_number: i64,
+    /// The currency of the balance that payouts are paid from, as an ISO 4217 code. Required.
+    #[prost(string, tag = "3")]
+    pub source_currency_code: ::prost::alloc::string::String,
+}
+/// The request of SetPayoutConnection.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetPayoutConnectionRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH, but other
+    /// secrets of the same provider count as the same content. The id is unique per account and method. Optional, up to 128 characters, such as
+    /// a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The credentials. They replace those of the same provider. Headwater does not try them. Required.
+    #[prost(message, optional, tag = "2")]
+    pub credentials: ::core::option::Option<ProviderCredentials>,
+}
+/// The answer of SetPayoutConnection.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetPayoutConnectionResponse {
+    /// The connection after the change.
+    #[prost(message, optional, tag = "1")]
+    pub payout_connection: ::core::option::Option<PayoutConnection>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of RemovePayoutConnection.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemovePayoutConnectionRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The provider: PAYPAL, STRIPE or WISE. Required.
+    #[prost(enumeration = "PayoutProvider", tag = "2")]
+    pub provider: i32,
+}
+/// The answer of RemovePayoutConnection.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemovePayoutConnectionResponse {
+    /// The connection as it was.
+    #[prost(message, optional, tag = "1")]
+    pub payout_connection: ::core::option::Option<PayoutConnection>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of GetPayoutConnection.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetPayoutConnectionRequest {
+    /// The provider: PAYPAL, STRIPE or WISE. Required.
+    #[prost(enumeration = "PayoutProvider", tag = "1")]
+    pub provider: i32,
+}
+/// The answer of GetPayoutConnection.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetPayoutConnectionResponse {
+    /// The connection.
+    #[prost(message, optional, tag = "1")]
+    pub payout_connection: ::core::option::Option<PayoutConnection>,
+}
+/// The payout method of an affiliate. The details that were set are stored encrypted and never returned.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PayoutMethod {
+    /// The affiliate's id.
+    #[prost(string, tag = "1")]
+    pub affiliate_id: ::prost::alloc::string::String,
+    /// The destination of payouts that are created now. Not set: the affiliate has none, and payouts are MANUAL.
+    #[prost(message, optional, tag = "2")]
+    pub current: ::core::option::Option<PayoutDestination>,
+    /// A change that waits. Not set: none waits.
+    #[prost(message, optional, tag = "3")]
+    pub pending: ::core::option::Option<PayoutDestination>,
+    /// When the change takes effect by itself. Not set: none waits.
+    #[prost(message, optional, tag = "4")]
+    pub pending_effective_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The reason why the current destination did not wait, as the caller gave it. Empty if it waited, and in the feed, because a person wrote
+    /// it.
+    #[prost(string, tag = "5")]
+    pub override_reason: ::prost::alloc::string::String,
+    /// When the affiliate first got a method.
+    #[prost(message, optional, tag = "6")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the method was last set or removed.
+    #[prost(message, optional, tag = "7")]
+    pub update_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// A destination of payouts, masked.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PayoutDestination {
+    /// The kind.
+    #[prost(enumeration = "PayoutMethodKind", tag = "1")]
+    pub kind: i32,
+    /// The destination, masked, such as `l…@example.com` or `DE…3000`. Empty in the feed, because it is personal data.
+    #[prost(string, tag = "2")]
+    pub hint: ::prost::alloc::string::String,
+    /// When it was set.
+    #[prost(message, optional, tag = "3")]
+    pub set_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// All that a payout needs to arrive.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PayoutDetails {
+    /// The kind of destination is the member that is set.
+    #[prost(oneof = "payout_details::Details", tags = "1, 2, 3, 4, 5, 6")]
+    pub details: ::core::option::Option<payout_details::Details>,
+}
+/// Nested message and enum types in `PayoutDetails`.
+pub mod payout_details {
+    /// The kind of destination is the member that is set.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Details {
+        /// A PayPal account.
+        #[prost(message, tag = "1")]
+        Paypal(super::PayPalDetails),
+        /// A connected account at Stripe.
+        #[prost(message, tag = "2")]
+        Stripe(super::StripeDetails),
+        /// A recipient at Wise.
+        #[prost(message, tag = "3")]
+        Wise(super::WiseDetails),
+        /// A bank account with an IBAN.
+        #[prost(message, tag = "4")]
+        Iban(super::IbanDetails),
+        /// A bank account in the United States.
+        #[prost(message, tag = "5")]
+        UnitedStatesBank(super::UnitedStatesBankDetails),
+        /// Something else.
+        #[prost(message, tag = "6")]
+        Other(super::OtherDetails),
+    }
+}
+/// A PayPal account.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PayPalDetails {
+    /// The account's email address, up to 127 bytes. Stored as it is compared. Required.
+    #[prost(string, tag = "1")]
+    pub email: ::prost::alloc::string::String,
+}
+/// A connected account at Stripe.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StripeDetails {
+    /// The id of the connected account, such as `acct_1A2b3C4d5E6f7G8h`. Required.
+    #[prost(string, tag = "1")]
+    pub connected_account_id: ::prost::alloc::string::String,
+}
+/// A recipient at Wise.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WiseDetails {
+    /// The number of the recipient in the merchant's profile at Wise. Required.
+    #[prost(int64, tag = "1")]
+    pub recipient_number: i64,
+}
+/// A bank account with an IBAN.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct IbanDetails {
+    /// The IBAN, with or without spaces. Its check digits must be right. Required.
+    #[prost(string, tag = "1")]
+    pub iban: ::prost::alloc::string::String,
+    /// The BIC of the bank, 8 or 11 characters. Optional.
+    #[prost(string, tag = "2")]
+    pub bic: ::prost::alloc::string::String,
+    /// The owner of the account, up to 140 characters. Required.
+    #[prost(string, tag = "3")]
+    pub holder_name: ::prost::alloc::string::String,
+}
+/// A bank account in the United States.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UnitedStatesBankDetails {
+    /// The bank's nine digits. The last is a check digit, which must be right. Required.
+    #[prost(string, tag = "1")]
+    pub routing_number: ::prost::alloc::string::String,
+    /// The number of the account, 1 to 17 letters, digits and hyphens. Required.
+    #[prost(string, tag = "2")]
+    pub account_number: ::prost::alloc::string::String,
+    /// The use of the account. Required.
+    #[prost(enumeration = "BankAccountKind", tag = "3")]
+    pub account_kind: i32,
+    /// The owner of the account, up to 140 characters. Required.
+    #[prost(string, tag = "4")]
+    pub holder_name: ::prost::alloc::string::String,
+}
+/// Another destination.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OtherDetails {
+    /// The destination in words, up to 2,000 characters. Required.
+    #[prost(string, tag = "1")]
+    pub description: ::prost::alloc::string::String,
+}
+/// The request of SetPayoutMethod.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetPayoutMethodRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The affiliate. Required.
+    #[prost(message, optional, tag = "2")]
+    pub affiliate: ::core::option::Option<AffiliateSelector>,
+    /// The destination. Required.
+    #[prost(message, optional, tag = "3")]
+    pub details: ::core::option::Option<PayoutDetails>,
+    /// Whether a change takes effect at once. Admin keys only, and only with a reason. Default: it waits.
+    #[prost(bool, tag = "4")]
+    pub effective_now: bool,
+    /// The reason why a change does not wait, up to 200 characters, for example how the affiliate was asked. Required with `effective_now`,
+    /// refused without.
+    #[prost(string, tag = "5")]
+    pub override_reason: ::prost::alloc::string::String,
+}
+/// The answer of SetPayoutMethod.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetPayoutMethodResponse {
+    /// The payout method after the change.
+    #[prost(message, optional, tag = "1")]
+    pub payout_method: ::core::option::Option<PayoutMethod>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer. The method is
+    /// the present one then.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of RemovePayoutMethod.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemovePayoutMethodRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The affiliate. Required.
+    #[prost(message, optional, tag = "2")]
+    pub affiliate: ::core::option::Option<AffiliateSelector>,
+}
+/// The answer of RemovePayoutMethod.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemovePayoutMethodResponse {
+    /// The payout method without any destination.
+    #[prost(message, optional, tag = "1")]
+    pub payout_method: ::core::option::Option<PayoutMethod>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer. The method is
+    /// the present one then.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of GetPayoutMethod.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetPayoutMethodRequest {
+    /// The affiliate. Required.
+    #[prost(message, optional, tag = "1")]
+    pub affiliate: ::core::option::Option<AffiliateSelector>,
+}
+/// The answer of GetPayoutMethod.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetPayoutMethodResponse {
+    /// The payout method. Without times and destinations for an affiliate that never had one.
+    #[prost(message, optional, tag = "1")]
+    pub payout_method: ::core::option::Option<PayoutMethod>,
+}
+/// The use of a bank account in the United States.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum BankAccountKind {
+    /// Not set. Refused in requests.
+    Unspecified = 0,
+    /// An account for payments.
+    Checking = 1,
+    /// An account for savings.
+    Savings = 2,
+}
+impl BankAccountKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "BANK_ACCOUNT_KIND_UNSPECIFIED",
+            Self::Checking => "BANK_ACCOUNT_KIND_CHECKING",
+            Self::Savings => "BANK_ACCOUNT_KIND_SAVINGS",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "BANK_ACCOUNT_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "BANK_ACCOUNT_KIND_CHECKING" => Some(Self::Checking),
+            "BANK_ACCOUNT_KIND_SAVINGS" => Some(Self::Savings),
             _ => None,
         }
     }
@@ -11844,6 +12327,9 @@ pub struct PayoutRun {
     /// When it last changed.
     #[prost(message, optional, tag = "13")]
     pub update_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The provider that pays, see `CreatePayoutRunRequest.provider`. Not set: that of each affiliate's payout method.
+    #[prost(enumeration = "PayoutProvider", tag = "20")]
+    pub provider: i32,
     /// The most that its payouts add up to. Not set: no limit.
     #[prost(message, optional, tag = "30")]
     pub maximum_total: ::core::option::Option<Money>,
@@ -11884,6 +12370,10 @@ pub struct CreatePayoutRunRequest {
     /// and the run goes on with those after it. Optional.
     #[prost(message, optional, tag = "8")]
     pub maximum_total: ::core::option::Option<Money>,
+    /// The provider that pays. MANUAL: the merchant pays all. Another one: only the affiliates whose payout method is the provider's get a payout.
+    /// Default: each payout has the provider of the affiliate's payout method if the account is connected to it, and is MANUAL otherwise.
+    #[prost(enumeration = "PayoutProvider", tag = "20")]
+    pub provider: i32,
 }
 /// The answer of CreatePayoutRun.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -11956,6 +12446,9 @@ pub struct PreviewPayoutRunRequest {
     /// See `CreatePayoutRunRequest.maximum_total`. Optional.
     #[prost(message, optional, tag = "7")]
     pub maximum_total: ::core::option::Option<Money>,
+    /// See `CreatePayoutRunRequest.provider`. Optional.
+    #[prost(enumeration = "PayoutProvider", tag = "20")]
+    pub provider: i32,
 }
 /// The fate of one affiliate in a run that would be created now.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -11975,6 +12468,15 @@ pub struct PayoutRunItem {
     /// Whether the payout would need an approval, see `PayoutPolicy.approval_above`.
     #[prost(bool, tag = "5")]
     pub needs_approval: bool,
+    /// The provider that would pay. Not set if the run's provider cannot pay the affiliate.
+    #[prost(enumeration = "PayoutProvider", tag = "20")]
+    pub provider: i32,
+    /// The kind of the affiliate's payout method. Not set if there is none.
+    #[prost(enumeration = "PayoutMethodKind", tag = "21")]
+    pub destination_kind: i32,
+    /// The affiliate's payout method, masked. Empty if there is none.
+    #[prost(string, tag = "22")]
+    pub destination_hint: ::prost::alloc::string::String,
 }
 /// The answer of PreviewPayoutRun.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -12042,6 +12544,10 @@ pub enum PayoutRunVerdict {
     Negative = 3,
     /// Less than the `minimum` is due. It waits for a later run.
     BelowMinimum = 4,
+    /// The run is one of a `provider`, and the affiliate has no payout method.
+    NoMethod = 5,
+    /// The run is one of a `provider`, and the affiliate's payout method is another one's.
+    OtherMethod = 6,
     /// The `maximum_total` has not enough left for it after the affiliates before. It waits for a later run, and affiliates after it who fit are
     /// paid.
     AboveMaximumTotal = 9,
@@ -12058,6 +12564,8 @@ impl PayoutRunVerdict {
             Self::NothingDue => "PAYOUT_RUN_VERDICT_NOTHING_DUE",
             Self::Negative => "PAYOUT_RUN_VERDICT_NEGATIVE",
             Self::BelowMinimum => "PAYOUT_RUN_VERDICT_BELOW_MINIMUM",
+            Self::NoMethod => "PAYOUT_RUN_VERDICT_NO_METHOD",
+            Self::OtherMethod => "PAYOUT_RUN_VERDICT_OTHER_METHOD",
             Self::AboveMaximumTotal => "PAYOUT_RUN_VERDICT_ABOVE_MAXIMUM_TOTAL",
         }
     }
@@ -12069,6 +12577,8 @@ impl PayoutRunVerdict {
             "PAYOUT_RUN_VERDICT_NOTHING_DUE" => Some(Self::NothingDue),
             "PAYOUT_RUN_VERDICT_NEGATIVE" => Some(Self::Negative),
             "PAYOUT_RUN_VERDICT_BELOW_MINIMUM" => Some(Self::BelowMinimum),
+            "PAYOUT_RUN_VERDICT_NO_METHOD" => Some(Self::NoMethod),
+            "PAYOUT_RUN_VERDICT_OTHER_METHOD" => Some(Self::OtherMethod),
             "PAYOUT_RUN_VERDICT_ABOVE_MAXIMUM_TOTAL" => Some(Self::AboveMaximumTotal),
             _ => None,
         }
@@ -12109,7 +12619,7 @@ pub struct Event {
     /// The ids that you choose stay: event_id, request_id, order_id, order_number and refund_id. Put no personal data into them.
     #[prost(
         oneof = "event::Subject",
-        tags = "8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 22, 30, 23, 24"
+        tags = "8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 22, 30, 25, 26, 23, 24"
     )]
     pub subject: ::core::option::Option<event::Subject>,
 }
@@ -12160,12 +12670,18 @@ pub mod event {
         /// A group of affiliates, without note.
         #[prost(message, tag = "20")]
         AffiliateGroup(super::AffiliateGroup),
-        /// A payout, without reference, note and message, and its reopenings without reason and reference.
+        /// A payout, without reference, note, message and destination_hint, and its reopenings without reason and reference.
         #[prost(message, tag = "22")]
         Payout(super::Payout),
         /// A payout run, without note and message.
         #[prost(message, tag = "30")]
         PayoutRun(super::PayoutRun),
+        /// The payout method of an affiliate, without hints and override_reason. Its subject id is the affiliate's.
+        #[prost(message, tag = "25")]
+        PayoutMethod(super::PayoutMethod),
+        /// A connection to a payout provider. Its subject id is the account's.
+        #[prost(message, tag = "26")]
+        PayoutConnection(super::PayoutConnection),
         /// A bounty.
         #[prost(message, tag = "23")]
         Bounty(super::Bounty),
@@ -12186,7 +12702,7 @@ pub struct EventFilter {
     #[prost(string, repeated, tag = "2")]
     pub program_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// Only events about these affiliates, or about something of theirs: enrollments, links, coupons, submissions, leads,
-    /// conversions and rewards. If a lead or conversion moves to another affiliate, both get the event.
+    /// conversions, rewards, payouts and payout methods. If a lead or conversion moves to another affiliate, both get the event.
     #[prost(string, repeated, tag = "3")]
     pub affiliate_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// Only events whose subject has one of these ids.
@@ -12350,6 +12866,8 @@ pub enum EventKind {
     RewardPaid = 64,
     /// \[payout\] An affiliate was paid. The rewards that the payout pays have events of their own, EVENT_KIND_REWARD_PAID.
     PayoutPaid = 65,
+    /// \[payout\] A payout is in a file that ExportPayoutFile made.
+    PayoutExported = 98,
     /// \[payout\] ReopenPayout undid that a payout was paid. EVENT_KIND_REWARD_RESERVED of each of its rewards follows.
     PayoutReopened = 90,
     /// \[payout_run\] A payout run was created. The events of its payouts follow.
@@ -12383,6 +12901,15 @@ pub enum EventKind {
     PayoutApproved = 76,
     /// \[payout\] A payout was cancelled. EVENT_KIND_REWARD_RETURNED of each of its rewards follows.
     PayoutCancelled = 77,
+    /// \[payout_method\] SetPayoutMethod set the payout method of an affiliate. `PayoutMethod.pending` says whether the change waits. No event follows
+    /// when it takes effect by itself.
+    PayoutMethodSet = 78,
+    /// \[payout_method\] The payout method of an affiliate was removed.
+    PayoutMethodRemoved = 79,
+    /// \[payout_connection\] The account was connected to a payout provider, or got other credentials there.
+    PayoutConnectionSet = 80,
+    /// \[payout_connection\] The connection to a payout provider was removed.
+    PayoutConnectionRemoved = 81,
 }
 impl EventKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -12457,6 +12984,7 @@ impl EventKind {
             Self::AffiliateGroupArchived => "EVENT_KIND_AFFILIATE_GROUP_ARCHIVED",
             Self::RewardPaid => "EVENT_KIND_REWARD_PAID",
             Self::PayoutPaid => "EVENT_KIND_PAYOUT_PAID",
+            Self::PayoutExported => "EVENT_KIND_PAYOUT_EXPORTED",
             Self::PayoutReopened => "EVENT_KIND_PAYOUT_REOPENED",
             Self::PayoutRunCreated => "EVENT_KIND_PAYOUT_RUN_CREATED",
             Self::PayoutRunFinished => "EVENT_KIND_PAYOUT_RUN_FINISHED",
@@ -12473,6 +13001,10 @@ impl EventKind {
             Self::PayoutCreated => "EVENT_KIND_PAYOUT_CREATED",
             Self::PayoutApproved => "EVENT_KIND_PAYOUT_APPROVED",
             Self::PayoutCancelled => "EVENT_KIND_PAYOUT_CANCELLED",
+            Self::PayoutMethodSet => "EVENT_KIND_PAYOUT_METHOD_SET",
+            Self::PayoutMethodRemoved => "EVENT_KIND_PAYOUT_METHOD_REMOVED",
+            Self::PayoutConnectionSet => "EVENT_KIND_PAYOUT_CONNECTION_SET",
+            Self::PayoutConnectionRemoved => "EVENT_KIND_PAYOUT_CONNECTION_REMOVED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -12544,6 +13076,7 @@ impl EventKind {
             "EVENT_KIND_AFFILIATE_GROUP_ARCHIVED" => Some(Self::AffiliateGroupArchived),
             "EVENT_KIND_REWARD_PAID" => Some(Self::RewardPaid),
             "EVENT_KIND_PAYOUT_PAID" => Some(Self::PayoutPaid),
+            "EVENT_KIND_PAYOUT_EXPORTED" => Some(Self::PayoutExported),
             "EVENT_KIND_PAYOUT_REOPENED" => Some(Self::PayoutReopened),
             "EVENT_KIND_PAYOUT_RUN_CREATED" => Some(Self::PayoutRunCreated),
             "EVENT_KIND_PAYOUT_RUN_FINISHED" => Some(Self::PayoutRunFinished),
@@ -12560,6 +13093,10 @@ impl EventKind {
             "EVENT_KIND_PAYOUT_CREATED" => Some(Self::PayoutCreated),
             "EVENT_KIND_PAYOUT_APPROVED" => Some(Self::PayoutApproved),
             "EVENT_KIND_PAYOUT_CANCELLED" => Some(Self::PayoutCancelled),
+            "EVENT_KIND_PAYOUT_METHOD_SET" => Some(Self::PayoutMethodSet),
+            "EVENT_KIND_PAYOUT_METHOD_REMOVED" => Some(Self::PayoutMethodRemoved),
+            "EVENT_KIND_PAYOUT_CONNECTION_SET" => Some(Self::PayoutConnectionSet),
+            "EVENT_KIND_PAYOUT_CONNECTION_REMOVED" => Some(Self::PayoutConnectionRemoved),
             _ => None,
         }
     }
@@ -13857,6 +14394,232 @@ pub mod feed_service_client {
         }
     }
 }
+/// The settings of a SEPA file.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SepaFileSettings {
+    /// The owner of the account that is debited, up to 70 characters that banks take. Required.
+    #[prost(string, tag = "1")]
+    pub debtor: ::prost::alloc::string::String,
+    /// The IBAN of the account that is debited. Required.
+    #[prost(string, tag = "2")]
+    pub debtor_iban: ::prost::alloc::string::String,
+    /// The BIC of its bank. Optional.
+    #[prost(string, tag = "3")]
+    pub debtor_bic: ::prost::alloc::string::String,
+    /// The day on which the bank executes the payments, as `2026-12-31`. Not before today in UTC. Required.
+    #[prost(string, tag = "4")]
+    pub execution_date: ::prost::alloc::string::String,
+    /// Whether the account statement shows one debit for all payouts, instead of one for each. Default: no.
+    #[prost(bool, tag = "5")]
+    pub one_debit: bool,
+}
+/// The settings of a NACHA file. Your bank tells you most of them.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct NachaFileSettings {
+    /// The routing number of the bank that takes the file, nine digits. Required.
+    #[prost(string, tag = "1")]
+    pub bank_routing_number: ::prost::alloc::string::String,
+    /// The bank's name. Required.
+    #[prost(string, tag = "2")]
+    pub bank_name: ::prost::alloc::string::String,
+    /// The number that the bank gave you for sending files, up to ten characters. Often a 1 and the EIN. Required.
+    #[prost(string, tag = "3")]
+    pub origin: ::prost::alloc::string::String,
+    /// The name of the company that pays. Required.
+    #[prost(string, tag = "4")]
+    pub company_name: ::prost::alloc::string::String,
+    /// The company's number, up to ten characters. Often the same as `origin`. Required.
+    #[prost(string, tag = "5")]
+    pub company_id: ::prost::alloc::string::String,
+    /// Who is paid. Default: persons.
+    #[prost(enumeration = "NachaEntryClass", tag = "6")]
+    pub entry_class: i32,
+    /// A word that the payees see, up to ten characters, such as `PAYOUT`. Required.
+    #[prost(string, tag = "7")]
+    pub description: ::prost::alloc::string::String,
+    /// The day on which the payees should have the money, as `2026-12-31`. Not before today in UTC. Required.
+    #[prost(string, tag = "8")]
+    pub effective_date: ::prost::alloc::string::String,
+    /// Tells the files of a day apart: a capital letter or a digit. Default: `A`.
+    #[prost(string, tag = "9")]
+    pub modifier: ::prost::alloc::string::String,
+}
+/// The settings of a PayPal CSV. It has none.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PayPalFileSettings {}
+/// The settings of a Wise CSV.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WiseFileSettings {
+    /// The currency of the balance that pays, as an ISO 4217 code. Required.
+    #[prost(string, tag = "1")]
+    pub source_currency_code: ::prost::alloc::string::String,
+}
+/// The settings of a plain CSV. It has none.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PlainFileSettings {}
+/// A file that was made of payouts.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PayoutExport {
+    /// The id, `pex_` and 32 hexadecimal digits.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// The format.
+    #[prost(enumeration = "PayoutFileFormat", tag = "2")]
+    pub format: i32,
+    /// The ids of the payouts, in the order of the file.
+    #[prost(string, repeated, tag = "3")]
+    pub payout_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The sum of the payouts.
+    #[prost(message, optional, tag = "4")]
+    pub total: ::core::option::Option<Money>,
+    /// The SHA-256 of the file, 64 hexadecimal digits.
+    #[prost(string, tag = "5")]
+    pub content_sha256: ::prost::alloc::string::String,
+    /// The id of the API key that made it.
+    #[prost(string, tag = "6")]
+    pub creator_key_id: ::prost::alloc::string::String,
+    /// When it was made. The file is kept for 30 days from then on.
+    #[prost(message, optional, tag = "7")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// The request of ExportPayoutFile. Send `payout_export_id` alone to get an earlier file again. Else send either `payout_ids` or `payout_run_id`, and
+/// the settings of one format.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExportPayoutFileRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The ids of 1 to 1,000 payouts in one currency that are READY and whose provider is MANUAL, each once. All of them are exported, or none.
+    #[prost(string, repeated, tag = "2")]
+    pub payout_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The id of a run: its payouts that are READY and whose provider is MANUAL, the oldest 1,000 of them. Call again for the others.
+    #[prost(string, tag = "3")]
+    pub payout_run_id: ::prost::alloc::string::String,
+    /// The id of an earlier export. The answer has the same bytes, and nothing is changed.
+    #[prost(string, tag = "4")]
+    pub payout_export_id: ::prost::alloc::string::String,
+    /// A text that the payees see, up to 140 characters. Optional. Not in NACHA files if it is empty.
+    #[prost(string, tag = "5")]
+    pub reference: ::prost::alloc::string::String,
+    /// The format, and its settings.
+    #[prost(oneof = "export_payout_file_request::Settings", tags = "6, 7, 8, 9, 10")]
+    pub settings: ::core::option::Option<export_payout_file_request::Settings>,
+}
+/// Nested message and enum types in `ExportPayoutFileRequest`.
+pub mod export_payout_file_request {
+    /// The format, and its settings.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Settings {
+        /// A SEPA file.
+        #[prost(message, tag = "6")]
+        Sepa(super::SepaFileSettings),
+        /// A NACHA file.
+        #[prost(message, tag = "7")]
+        Nacha(super::NachaFileSettings),
+        /// A CSV for PayPal.
+        #[prost(message, tag = "8")]
+        Paypal(super::PayPalFileSettings),
+        /// A CSV for Wise.
+        #[prost(message, tag = "9")]
+        Wise(super::WiseFileSettings),
+        /// A plain CSV.
+        #[prost(message, tag = "10")]
+        Plain(super::PlainFileSettings),
+    }
+}
+/// The answer of ExportPayoutFile. It is below 4 MiB.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExportPayoutFileResponse {
+    /// The export. Its payouts are EXPORTED, unless they went on since.
+    #[prost(message, optional, tag = "1")]
+    pub payout_export: ::core::option::Option<PayoutExport>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+    /// The file. It has names and numbers of accounts, so keep it as safe as the bank's own.
+    #[prost(bytes = "vec", tag = "3")]
+    pub content: ::prost::alloc::vec::Vec<u8>,
+}
+/// The format of a file of payouts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum PayoutFileFormat {
+    /// Not set; never returned.
+    Unspecified = 0,
+    /// SEPA credit transfers: pain.001.001.09 of ISO 20022, in euros.
+    Sepa = 1,
+    /// Credits by ACH in the United States: NACHA, in US dollars.
+    Nacha = 2,
+    /// The CSV of PayPal's page for mass payments.
+    PaypalCsv = 3,
+    /// The CSV of Wise's page for batch payments.
+    WiseCsv = 4,
+    /// A CSV with all that is known, for every other way to pay.
+    PlainCsv = 5,
+}
+impl PayoutFileFormat {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "PAYOUT_FILE_FORMAT_UNSPECIFIED",
+            Self::Sepa => "PAYOUT_FILE_FORMAT_SEPA",
+            Self::Nacha => "PAYOUT_FILE_FORMAT_NACHA",
+            Self::PaypalCsv => "PAYOUT_FILE_FORMAT_PAYPAL_CSV",
+            Self::WiseCsv => "PAYOUT_FILE_FORMAT_WISE_CSV",
+            Self::PlainCsv => "PAYOUT_FILE_FORMAT_PLAIN_CSV",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "PAYOUT_FILE_FORMAT_UNSPECIFIED" => Some(Self::Unspecified),
+            "PAYOUT_FILE_FORMAT_SEPA" => Some(Self::Sepa),
+            "PAYOUT_FILE_FORMAT_NACHA" => Some(Self::Nacha),
+            "PAYOUT_FILE_FORMAT_PAYPAL_CSV" => Some(Self::PaypalCsv),
+            "PAYOUT_FILE_FORMAT_WISE_CSV" => Some(Self::WiseCsv),
+            "PAYOUT_FILE_FORMAT_PLAIN_CSV" => Some(Self::PlainCsv),
+            _ => None,
+        }
+    }
+}
+/// Who is paid by a NACHA file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum NachaEntryClass {
+    /// Not set. Means PERSONS.
+    Unspecified = 0,
+    /// Persons: PPD.
+    Persons = 1,
+    /// Companies: CCD.
+    Companies = 2,
+}
+impl NachaEntryClass {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "NACHA_ENTRY_CLASS_UNSPECIFIED",
+            Self::Persons => "NACHA_ENTRY_CLASS_PERSONS",
+            Self::Companies => "NACHA_ENTRY_CLASS_COMPANIES",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "NACHA_ENTRY_CLASS_UNSPECIFIED" => Some(Self::Unspecified),
+            "NACHA_ENTRY_CLASS_PERSONS" => Some(Self::Persons),
+            "NACHA_ENTRY_CLASS_COMPANIES" => Some(Self::Companies),
+            _ => None,
+        }
+    }
+}
 /// Generated client implementations.
 pub mod payout_service_client {
     #![allow(
@@ -13979,9 +14742,10 @@ pub mod payout_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Creates a payout: reserves an affiliate's rewards in one currency. They become IN_PAYOUT, so that no other payout takes them, and what is
-        /// owed falls by what they add up to. The merchant pays the amount outside Headwater, and says so with ConfirmPayouts.
-        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or REWARD_NOT_FOUND; FAILED_PRECONDITION with reason NOTHING_DUE,
-        /// PAYOUT_BELOW_MINIMUM, REWARDS_NOT_PAYABLE, or PAYOUT_ABOVE_OWED when less is owed than the named rewards add up to.
+        /// owed falls by what they add up to. The merchant pays a MANUAL payout outside Headwater, and says so with ConfirmPayouts. The payout keeps
+        /// the affiliate's payout method as it is now.
+        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND, REWARD_NOT_FOUND or PAYOUT_CONNECTION_NOT_FOUND; FAILED_PRECONDITION with reason
+        /// PAYOUT_METHOD when the affiliate's payout method is not the `provider`'s, NOTHING_DUE, PAYOUT_BELOW_MINIMUM, REWARDS_NOT_PAYABLE, or PAYOUT_ABOVE_OWED when less is owed than the named rewards add up to.
         pub async fn create_payout(
             &mut self,
             request: impl tonic::IntoRequest<super::CreatePayoutRequest>,
@@ -14007,7 +14771,7 @@ pub mod payout_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Shows what CreatePayoutRun would do now: which affiliates it pays and how much, and why it does not pay the others. Changes nothing.
-        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or PAYOUT_CONNECTION_NOT_FOUND.
         pub async fn preview_payout_run(
             &mut self,
             request: impl tonic::IntoRequest<super::PreviewPayoutRunRequest>,
@@ -14036,7 +14800,7 @@ pub mod payout_service_client {
         }
         /// Creates payouts of what is due to many affiliates. The call returns at once, and the server creates the payouts as CreatePayout does,
         /// some at a time. What was approved or taken back meanwhile counts. GetPayoutRun shows how far it is.
-        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or PAYOUT_CONNECTION_NOT_FOUND.
         pub async fn create_payout_run(
             &mut self,
             request: impl tonic::IntoRequest<super::CreatePayoutRunRequest>,
@@ -14198,6 +14962,216 @@ pub mod payout_service_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("headwater.v1.PayoutService", "CancelPayout"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Sets where the payouts of an affiliate go. The first method is in effect at once. A change waits `PayoutPolicy.method_change_hours`:
+        /// payouts that are created meanwhile go to the former destination, and the affiliate is told by mail, also at an address that it had in the
+        /// last 30 days. Payouts that were created before keep their destination. The destination that is in effect may be set again: it corrects
+        /// its other details, and gives up a change that waits.
+        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_ERASED, or SECRETS_KEY_MISSING when the
+        /// server has no key to store the details with.
+        pub async fn set_payout_method(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetPayoutMethodRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetPayoutMethodResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.PayoutService/SetPayoutMethod",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.PayoutService", "SetPayoutMethod"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Removes the payout method of an affiliate, with a change that waits. It takes effect at once: later payouts are MANUAL and have no
+        /// destination. A method that is set afterwards waits like a change. The affiliate is told by mail.
+        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_ERASED, or PAYOUT_METHOD when the
+        /// affiliate never had one.
+        pub async fn remove_payout_method(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RemovePayoutMethodRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RemovePayoutMethodResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.PayoutService/RemovePayoutMethod",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.PayoutService", "RemovePayoutMethod"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns the payout method of an affiliate, masked.
+        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+        pub async fn get_payout_method(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetPayoutMethodRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetPayoutMethodResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.PayoutService/GetPayoutMethod",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.PayoutService", "GetPayoutMethod"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Connects the account to a payout provider, or replaces the credentials of a connection. Payouts to affiliates whose method is the
+        /// provider's are the provider's from then on. Admin keys only.
+        /// Errors: FAILED_PRECONDITION with reason SECRETS_KEY_MISSING when the server has no key to store the credentials with.
+        pub async fn set_payout_connection(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetPayoutConnectionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetPayoutConnectionResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.PayoutService/SetPayoutConnection",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.PayoutService", "SetPayoutConnection"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Removes the connection to a payout provider, with its credentials. Payouts that the provider has to pay wait until the account is
+        /// connected again. Admin keys only.
+        /// Errors: NOT_FOUND with reason PAYOUT_CONNECTION_NOT_FOUND.
+        pub async fn remove_payout_connection(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RemovePayoutConnectionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RemovePayoutConnectionResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.PayoutService/RemovePayoutConnection",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "headwater.v1.PayoutService",
+                        "RemovePayoutConnection",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns the connection to a payout provider, without its credentials. Admin keys only.
+        /// Errors: NOT_FOUND with reason PAYOUT_CONNECTION_NOT_FOUND.
+        pub async fn get_payout_connection(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetPayoutConnectionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetPayoutConnectionResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.PayoutService/GetPayoutConnection",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.PayoutService", "GetPayoutConnection"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Makes a file of payouts, which the merchant uploads at a bank or a provider: of all of them or none. They become EXPORTED, so that no other file has
+        /// them. What the bank did is told by ConfirmPayouts, ImportPayoutResults or CancelPayout. An earlier export gives the same bytes again, for 30 days.
+        /// Errors: INVALID_ARGUMENT, which names every wrong field of every payout, and then there is no file and nothing is changed; NOT_FOUND with reason
+        /// PAYOUT_NOT_FOUND, PAYOUT_RUN_NOT_FOUND or PAYOUT_EXPORT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not
+        /// READY, PAYOUT_FILE_GONE for an export of more than 30 days ago, or SECRETS_KEY_MISSING.
+        pub async fn export_payout_file(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ExportPayoutFileRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ExportPayoutFileResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.PayoutService/ExportPayoutFile",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.PayoutService", "ExportPayoutFile"),
+                );
             self.inner.unary(req, path, codec).await
         }
         /// Records what became of payouts that the merchant paid by a file, from a CSV file: all rows of it or none. A payout that was paid becomes PAID, as by

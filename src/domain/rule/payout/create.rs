@@ -205,6 +205,7 @@ pub(in crate::domain::rule) fn reserve(
         approved_by: None,
         approved_at: None,
         cancelled_at: None,
+        export_id: None,
         reopenings: Vec::new(),
         created_at: context.now,
         updated_at: context.now,

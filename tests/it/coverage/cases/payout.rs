@@ -20,6 +20,17 @@ fn created() -> Json {
     json!({"affiliate": {"id": "${affiliate_id}"}, "currency_code": "USD", "reward_ids": ["${fresh_reward_id}"]})
 }
 
+/// The same, paid by the merchant.
+fn by_hand() -> Json {
+    let mut request = created();
+    request["provider"] = json!(1);
+    request
+}
+
+fn method() -> Json {
+    json!({"affiliate": {"id": "${affiliate_id}"}, "details": {"paypal": {"email": "export@example.com"}}})
+}
+
 /// A run for an affiliate. It pays nothing, because nothing is owed to anybody in this currency.
 fn run() -> Json {
     json!({"affiliate_ids": ["${affiliate_id}"], "currency_code": "CHF"})
@@ -87,6 +98,26 @@ fn steps() -> Vec<Case> {
             .wrong(json!({"request_id": long(), "payout_id": "pay_1"}))
             .wrong(json!({"payout_id": ""}))
             .free(&["etag"]),
+        case("PayoutService/ExportPayoutFile", json!({"payout_ids": ["${open_payout_id}"], "plain": {}}))
+            .prepare("PayoutService/SetPayoutMethod", method(), &[])
+            .prepare("RewardService/CreateReward", given(), REWARD)
+            .prepare("PayoutService/CreatePayout", by_hand(), CREATED)
+            .other(json!({"reference": "another"}))
+            .reference(json!({"payout_ids": ["${payout_id}"]}))
+            // The caller's own payout in the same request is not exported either.
+            .reference(json!({"payout_ids": ["${open_payout_id}", "${payout_id}"]}))
+            .reference(json!({"payout_ids": [], "payout_run_id": "${payout_run_id}"}))
+            .wrong(json!({"request_id": long(), "payout_ids": ["pay_1", ""], "reference": long()}))
+            .wrong(json!({"payout_run_id": "prn_1", "payout_export_id": "pex_1"}))
+            .wrong(json!({"payout_ids": [], "plain": null}))
+            .wrong(
+                json!({"plain": null, "sepa": {"debtor": long(), "debtor_bic": long(), "execution_date": "tomorrow"}}),
+            )
+            .wrong(json!({"plain": null, "nacha": {
+                "bank_name": long(), "entry_class": 99, "effective_date": "x", "modifier": "AB",
+            }}))
+            .wrong(json!({"plain": null, "wise": {"source_currency_code": "usd"}}))
+            .free(&["sepa.one_debit", "paypal"]),
         case("PayoutService/ImportPayoutResults", json!({"csv": "payout_id,result\n${open_payout_id},paid\n"}))
             .prepare("RewardService/CreateReward", given(), REWARD)
             .prepare("PayoutService/CreatePayout", created(), CREATED)

@@ -30,6 +30,7 @@ pub(crate) fn put_everything(set: &mut WorkingSet) {
     set.put(payout());
     set.put(reopened_payout());
     set.put(payout_run());
+    set.put(payout_export());
     set.put(cancelled_payout_run());
     set.put(payout_method());
     set.put(payout_connection());

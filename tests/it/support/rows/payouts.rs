@@ -1,8 +1,9 @@
 //! Payouts.
 
-use headwater::domain::id::{ApiKeyId, PayoutId, PayoutRunId};
+use headwater::domain::id::{ApiKeyId, PayoutExportId, PayoutId, PayoutRunId};
 use headwater::domain::payout::{Payout, PayoutPolicy, PayoutProvider, PayoutState, Reopening};
 use headwater::domain::payout_connection::PayoutConnection;
+use headwater::domain::payout_export::{PayoutExport, PayoutFileFormat};
 use headwater::domain::payout_method::{
     MethodChoice, PayoutDestination, PayoutMethod, PayoutMethodKind, PendingChoice, Sealed,
 };
@@ -30,6 +31,7 @@ pub(crate) fn payout() -> Payout {
         approved_by: None,
         approved_at: None,
         cancelled_at: None,
+        export_id: None,
         reopenings: Vec::new(),
         created_at: NOW.plus_days(1),
         updated_at: NOW.plus_days(1),
@@ -69,7 +71,22 @@ pub(crate) fn reopenings() -> Vec<Reopening> {
 }
 
 pub(crate) fn reopened_payout() -> Payout {
-    Payout { reopenings: reopenings(), ..open_payout() }
+    Payout { export_id: Some(payout_export().id), reopenings: reopenings(), ..open_payout() }
+}
+
+/// A file that is kept.
+pub(crate) fn payout_export() -> PayoutExport {
+    PayoutExport {
+        id: PayoutExportId::from_uuid(uuid(1)),
+        account_id: ACCOUNT,
+        format: PayoutFileFormat::Sepa,
+        payout_ids: vec![open_payout().id, payout().id],
+        total: usd(2_500),
+        sha256: "5a".repeat(32),
+        file: Some(Sealed::new(*b"sealed")),
+        created_by: Some(ApiKeyId::from_uuid(uuid(1))),
+        created_at: NOW,
+    }
 }
 
 /// A run with a maximum that was cancelled.
