@@ -351,6 +351,22 @@ impl<'test> Bench<'test> {
         }
     }
 
+    /// Checks that the last event of each payout shows it as it is now.
+    pub(super) async fn check_images(&mut self) {
+        let request = pb::ReadEventsRequest { start: Some(from_beginning()), page_size: 1_000, ..Default::default() };
+        let events = self.client.feed.read_events(request).await.unwrap().into_inner().events;
+        let images = events.into_iter().filter_map(|event| match event.subject {
+            Some(pb::event::Subject::Payout(payout)) => Some((payout.id.clone(), payout)),
+            _ => None,
+        });
+        let last: HashMap<String, pb::Payout> = images.collect();
+        for payout in self.payouts().await {
+            // The test gives payouts to the provider after their creation.
+            let image = pb::Payout { provider: payout.provider, ..last[&payout.id].clone() };
+            assert_eq!(image, pb::Payout { destination_hint: String::new(), ..payout });
+        }
+    }
+
     /// Checks that each affiliate got what was owed to it by one payment, and that the ledger and the provider's books agree.
     pub(super) async fn check_paid_once(&mut self) {
         let rows = self.get(&format!("ledger/received?provider={}", self.kind.part())).await;

@@ -129,6 +129,7 @@ db_test!(g15_what_comes_back_is_owed_again, |database: TestDatabase| async move 
     assert_eq!(amount, bench.owed[0].amount_minor + bench.owed[1].amount_minor);
     let (paid, _) = bench.books().await;
     assert_eq!(paid, i128::from(bench.owed[2].amount_minor));
+    bench.check_images().await;
     // The next run pays both again.
     bench.post("paypal/receivers", serde_json::json!({"receiver": bench.owed[0].receiver, "status": "SUCCESS"})).await;
     bench.create_run().await;
