@@ -14,6 +14,7 @@ use headwater::domain::id::{
 use headwater::domain::money::{Money, Overflow};
 use headwater::domain::offer::OfferClosed;
 use headwater::domain::payout::{PayoutFault, PayoutProvider, PayoutState, UnpayableReward};
+use headwater::domain::payout_method::MethodFault;
 use headwater::domain::program::InvitationFault;
 use headwater::domain::refusal::{Field, Refusal, Resource};
 use headwater::domain::reward::RewardState;
@@ -127,6 +128,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::RewardInCash { reward_id: RewardId::from_uuid(id()) },
         Refusal::RewardsNotPayable { rewards: unpayable() },
         Refusal::NothingDue { affiliate_id: AffiliateId::from_uuid(id()), due: dollars(-50) },
+        Refusal::PayoutMethod { affiliate_id: AffiliateId::from_uuid(id()), fault: MethodFault::NoMethod },
         Refusal::PayoutBelowMinimum {
             affiliate_id: AffiliateId::from_uuid(id()),
             amount: dollars(499),

@@ -511,9 +511,10 @@ async fn set_and_remove_method(client: &mut Client, affiliate: Option<pb::Affili
     client.payouts.set_payout_method(waits.clone()).await.unwrap();
     let now =
         pb::SetPayoutMethodRequest { effective_now: true, override_reason: "Ann asked by phone".to_owned(), ..waits };
-    client.payouts.set_payout_method(now).await.unwrap();
+    client.payouts.set_payout_method(now.clone()).await.unwrap();
     let request = pb::RemovePayoutMethodRequest { affiliate, ..Default::default() };
     client.payouts.remove_payout_method(request).await.unwrap();
+    client.payouts.set_payout_method(now).await.unwrap();
     let stripe = pb::StripeCredentials {
         secret_key: "sk_live_canary4242".to_owned(),
         webhook_secret: "whsec_canary".to_owned(),
@@ -523,10 +524,11 @@ async fn set_and_remove_method(client: &mut Client, affiliate: Option<pb::Affili
         credentials: Some(pb::ProviderCredentials { credentials: Some(credentials) }),
         ..Default::default()
     };
-    client.payouts.set_payout_connection(request).await.unwrap();
+    client.payouts.set_payout_connection(request.clone()).await.unwrap();
     let provider = pb::PayoutProvider::Stripe.into();
-    let request = pb::RemovePayoutConnectionRequest { provider, ..Default::default() };
-    client.payouts.remove_payout_connection(request).await.unwrap();
+    let removal = pb::RemovePayoutConnectionRequest { provider, ..Default::default() };
+    client.payouts.remove_payout_connection(removal).await.unwrap();
+    client.payouts.set_payout_connection(request).await.unwrap();
 }
 
 /// Creates leads, binds one by hand, merges two and deletes one.

@@ -69,6 +69,7 @@ pub(crate) fn outcomes() -> Vec<Outcome> {
             token_hash: [0; 32],
             upline_id: None,
             group_id: None,
+            former_email: None,
             past_uplines: Vec::new(),
             awaits_welcome: false,
             password: None,
