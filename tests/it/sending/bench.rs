@@ -302,7 +302,7 @@ impl<'test> Bench<'test> {
         self.work().await;
     }
 
-    /// Lets time pass, some minutes at a time, until all payouts have ended.
+    /// Lets time pass, some minutes at a time, until all payouts have ended. What needs the owner's attention is sent again.
     pub(super) async fn finish(&mut self) {
         for _ in 0..200 {
             self.pass(700).await;
@@ -311,6 +311,10 @@ impl<'test> Bench<'test> {
                 |state| matches!(state, pb::PayoutState::Paid | pb::PayoutState::Failed | pb::PayoutState::Returned);
             if payouts.iter().all(|payout| is_over(payout.state())) {
                 return;
+            }
+            for payout in payouts.into_iter().filter(|payout| payout.state() == pb::PayoutState::NeedsAttention) {
+                let request = pb::RetryPayoutRequest { payout_id: payout.id, ..Default::default() };
+                self.client.payouts.retry_payout(request).await.unwrap();
             }
         }
         panic!("payouts do not end: {:?}", self.states().await);
