@@ -1,7 +1,9 @@
 //! The only wiring: takes settings, starts a listening server, and stops it in order.
 
+mod callbacks;
 mod descriptors;
 mod health;
+mod http_listener;
 mod listener;
 mod private;
 mod reload;
@@ -14,6 +16,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::OptionFuture;
 use prost::Message;
 use prost_types::FileDescriptorSet;
 use secrecy::ExposeSecret;
@@ -44,9 +47,10 @@ use crate::rpc::{RegisteredBy, Services};
 use crate::secrets::Secrets;
 use crate::store::{Identity, Store, StoreError, StoreOptions};
 use crate::transport::lane::Lane;
-use crate::transport::serve::{ConnectionLimits, Transport};
+use crate::transport::serve::{ConnectionLimits, Transport, Version};
 use health::{Following, Health};
-use listener::Bound;
+use http_listener::{Http, Needs};
+use listener::{Bound, Wanted};
 pub use reload::Reloads;
 pub use secrets_key::SecretsKeyProblem;
 pub use signals::StopSignals;
@@ -147,6 +151,8 @@ impl From<OperatorKeyError> for ServerError {
 /// A running server.
 pub struct Server {
     address: SocketAddr,
+    /// The address of the listener for HTTP.
+    http_address: Option<SocketAddr>,
     app: Arc<App>,
     writer: JoinHandle<()>,
     serving: JoinHandle<()>,
@@ -155,8 +161,8 @@ pub struct Server {
     draining: CancellationToken,
     /// Cancelled when the connections must end at once.
     cutting: CancellationToken,
-    /// The certificates, which can be replaced. `None` for plaintext.
-    tls: Option<watch::Sender<TlsAcceptor>>,
+    /// The certificates of the listeners, which can be replaced. None for plaintext.
+    tls: Vec<(Version, watch::Sender<TlsAcceptor>)>,
     settings: Settings,
     drain_delay: Duration,
     shutdown_deadline: Duration,
@@ -183,8 +189,10 @@ impl Server {
     ) -> Result<Self, ServerError> {
         // All that can fail without the database comes first. A mistake in a setting must not migrate the database, because the
         // version before could then not be started again.
-        let bound = Bound::bind(settings).await?;
-        let tls = tls::read(settings)?.map(|acceptor| watch::channel(acceptor).0);
+        let wanted = Wanted { setting: "listen_address", address: &settings.listen.listen_address, settings };
+        let bound = Bound::bind(wanted).await?;
+        let tls = tls::read(settings, Version::Http2)?.map(|acceptor| watch::channel(acceptor).0);
+        let http = Http::prepare(settings).await?;
         let (health, health_service) = tonic_health::server::health_reporter();
         let mut routes = Routes::builder();
         routes.add_service(health_service);
@@ -208,7 +216,8 @@ impl Server {
             App::start(Arc::clone(&store), Arc::clone(&clock), &options).map_err(ServerError::Writer)?;
         operator::ensure_first(&app, &settings.database.data_dir).await?;
 
-        let authenticator = Arc::new(Authenticator::new(Arc::clone(&store), clock, Arc::clone(app.key_uses())));
+        let authenticator =
+            Arc::new(Authenticator::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(app.key_uses())));
         let draining = CancellationToken::new();
         let streams =
             FeedStreams::new(Arc::clone(&app), Arc::clone(&authenticator), feed_limits(settings), draining.clone());
@@ -221,7 +230,7 @@ impl Server {
             settings.limits.message_bytes_max,
             Arc::clone(&secrets),
         );
-        services.add_to(&mut routes);
+        services.with_callbacks(http.is_some()).add_to(&mut routes);
         let layers = ServiceBuilder::new()
             .layer(AuthLayer::new(
                 authenticator,
@@ -234,25 +243,44 @@ impl Server {
 
         let cutting = CancellationToken::new();
         let address = bound.address;
+        let tables = descriptors::connections(settings);
         let transport = Transport {
+            version: Version::Http2,
             service: layers.service(routes.routes().prepare()),
             tls: tls.as_ref().map(watch::Sender::subscribe),
-            connections: descriptors::connections(settings),
+            connections: tables.grpc,
             limits: connection_limits(settings),
             draining: draining.clone(),
         };
-        let serving = tokio::spawn(transport.serve(bound.listen(settings)?, cutting.clone()));
-        let health = Health::new(health, service_names).follow(Arc::clone(&app), health_outage(settings)).await;
-        tracing::info!(%address, "serving");
+        let health = Health::new(health, service_names);
+        let needs = Needs {
+            is_serving: health.is_serving(),
+            secrets: Arc::new(callbacks::Connections { store, secrets }),
+            waker: Arc::new(callbacks::Wakes(Arc::clone(&app))),
+            clock,
+            connections: tables.http,
+            draining: draining.clone(),
+            cutting: cutting.clone(),
+        };
+        let http_address = http.as_ref().map(Http::address);
+        let http_tls = http.as_ref().and_then(Http::tls);
+        let http = http.map(|http| http.serve(settings, needs)).transpose()?;
+        let grpc = transport.serve(bound.listen(wanted)?, cutting.clone());
+        // Both end when the server stops, and a panic of one ends the other.
+        let serving = tokio::spawn(async { _ = tokio::join!(grpc, OptionFuture::from(http)) });
+        let health = health.follow(Arc::clone(&app), health_outage(settings)).await;
+        tracing::info!(%address, http_address = http_address.map(tracing::field::display), "serving");
+        let tls = [(Version::Http2, tls), (Version::Http1, http_tls)];
         Ok(Self {
             address,
+            http_address,
             app,
             writer,
             serving,
             health,
             draining,
             cutting,
-            tls,
+            tls: tls.into_iter().filter_map(|(version, tls)| Some((version, tls?))).collect(),
             settings: settings.clone(),
             drain_delay: Duration::from_millis(settings.shutdown.drain_delay_milliseconds.into()),
             shutdown_deadline: seconds(settings.shutdown.shutdown_seconds),
@@ -264,6 +292,11 @@ impl Server {
         self.address
     }
 
+    /// The address on which the server listens for HTTP, if it does.
+    pub fn http_address(&self) -> Option<SocketAddr> {
+        self.http_address
+    }
+
     /// The app that the server runs.
     pub fn app(&self) -> &Arc<App> {
         &self.app
@@ -272,14 +305,15 @@ impl Server {
     /// Reads the certificate and its key again. New connections get them. If they cannot be used, the log says why, and the ones
     /// before stay.
     pub fn reload_certificate(&self) {
-        let Some(current) = &self.tls else { return };
-        match tls::read(&self.settings) {
-            Ok(Some(acceptor)) => {
-                current.send_replace(acceptor);
-                tracing::info!("the certificate was read again; new connections get it");
+        for (version, current) in &self.tls {
+            match tls::read(&self.settings, *version) {
+                Ok(Some(acceptor)) => {
+                    current.send_replace(acceptor);
+                    tracing::info!("the certificate was read again; new connections get it");
+                }
+                Ok(None) => {}
+                Err(error) => tracing::error!(%error, "the certificate was not renewed; the one before stays"),
             }
-            Ok(None) => {}
-            Err(error) => tracing::error!(%error, "the certificate was not renewed; the one before stays"),
         }
     }
 

@@ -8,6 +8,7 @@ use super::{Error, FieldPaths, FieldViolation, LimitedBy};
 use crate::domain::account::KeyKind;
 use crate::domain::money::Overflow;
 use crate::domain::payout::{PayoutState, UnpayableReward};
+use crate::domain::payout_export::{FILE_DAYS, WrongFileField};
 use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::pb::ErrorReason;
 
@@ -606,6 +607,20 @@ fn refused(refusal: &Refusal, paths: FieldPaths, request_id: &str, violation_byt
         )
         .with("payout_id", payout_id)
         .with("state", state),
+        Refusal::PayoutFile { wrong } => Answer::fields(ErrorReason::InvalidFields, &file_fields(wrong), violation_bytes_max),
+        Refusal::PayoutFileGone { payout_export_id } => Answer::precondition(
+            ErrorReason::PayoutFileGone,
+            payout_export_id.to_string(),
+            format!("{}: {text}; files are kept for {FILE_DAYS} days", path(&Field::PayoutExportId)),
+        )
+        .with("payout_export_id", payout_export_id),
+        Refusal::PayoutRunState { payout_run_id, from, to: _ } => Answer::precondition(
+            ErrorReason::PayoutRunState,
+            payout_run_id.to_string(),
+            format!("{}: {text}; GetPayoutRun shows its state", path(&Field::PayoutRunId)),
+        )
+        .with("payout_run_id", payout_run_id)
+        .with("state", from),
         Refusal::PayoutOwnApproval { payout_id } => Answer::precondition(
             ErrorReason::PayoutOwnApproval,
             payout_id.to_string(),
@@ -687,6 +702,7 @@ fn missing(resource: Resource) -> (ErrorReason, &'static str) {
         Resource::Reward => (ErrorReason::RewardNotFound, "headwater.v1.Reward"),
         Resource::Payout => (ErrorReason::PayoutNotFound, "headwater.v1.Payout"),
         Resource::PayoutConnection => (ErrorReason::PayoutConnectionNotFound, "headwater.v1.PayoutConnection"),
+        Resource::PayoutExport => (ErrorReason::PayoutExportNotFound, "headwater.v1.PayoutExport"),
         Resource::PayoutRun => (ErrorReason::PayoutRunNotFound, "headwater.v1.PayoutRun"),
     }
 }
@@ -710,4 +726,13 @@ fn unpayable(rewards: &[UnpayableReward], path: &str, text: &str, violation_byte
         ..Answer::new(ErrorReason::RewardsNotPayable, Code::FailedPrecondition, message)
     }
     .with("reward_count", rewards.len())
+}
+
+/// The wrong fields of a file. A payout's begin with its id.
+fn file_fields(wrong: &[WrongFileField]) -> Vec<FieldViolation> {
+    let violation = |wrong: &WrongFileField| {
+        let field = wrong.payout_id.map_or_else(|| wrong.field.clone(), |id| format!("{id}.{}", wrong.field));
+        FieldViolation { field, description: wrong.problem.clone() }
+    };
+    wrong.iter().map(violation).collect()
 }

@@ -14,6 +14,7 @@ mod answers;
 mod api;
 mod backup;
 mod binary;
+mod callbacks;
 mod check;
 mod clocks;
 mod contract;

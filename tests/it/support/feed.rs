@@ -47,6 +47,7 @@ pub(crate) fn affiliates_of(event: &pb::Event) -> Vec<&str> {
             | Subject::Offer(_)
             | Subject::Bounty(_)
             | Subject::PayoutConnection(_)
+            | Subject::PayoutRun(_)
             | Subject::ApiKey(_)
             | Subject::Account(_),
         )
