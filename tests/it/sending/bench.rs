@@ -193,6 +193,11 @@ impl<'test> Bench<'test> {
         server
     }
 
+    /// Stops the server, so that many benches in one test do not disturb each other.
+    pub(super) async fn stop(self) {
+        self.server.server.stop().await;
+    }
+
     /// Creates an affiliate to whom something is owed.
     async fn owe(&mut self, number: usize) {
         let ref_id = format!("a{number}");

@@ -68,6 +68,7 @@ async fn g14_news_of_money_sends_what_waits_at_once() {
         }
         assert_eq!(bench.states().await, [("PAID", 3)], "{kind:?}");
         bench.check_paid_once().await;
+        bench.stop().await;
     }
 }
 
