@@ -42,7 +42,6 @@ pub(crate) fn affiliates_of(event: &pb::Event) -> Vec<&str> {
         Some(Subject::Submission(row)) => vec![&row.affiliate_id],
         Some(
             Subject::Program(_)
-            | Subject::PayoutConnection(_)
             | Subject::AffiliateGroup(_)
             | Subject::Item(_)
             | Subject::Offer(_)

@@ -289,7 +289,6 @@ pub(crate) fn affiliate() -> Affiliate {
         account_id: ACCOUNT,
         external_id: Some("partner-1".to_owned()),
         email: "ada@partner.test".to_owned(),
-        former_email: None,
         first_name: "Ada".to_owned(),
         last_name: "Lovelace".to_owned(),
         profile: profile(),
