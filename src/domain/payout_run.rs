@@ -6,6 +6,7 @@
 //! | creating | created |
 //! | created | final |
 
+use super::affiliate_state::AffiliateState;
 use super::id::{AccountId, AffiliateId, ApiKeyId, PayoutRunId};
 use super::money::{Currency, Money};
 use super::payout::Payable;
@@ -34,17 +35,23 @@ text_enum! {
         NothingDue = "nothing_due",
         /// Refunds took back as much as is due, or more.
         Negative = "negative",
+        /// The affiliate is not active, and the run does not name it.
+        NotActive = "not_active",
+        /// The affiliate was erased.
+        Erased = "erased",
         /// Less than the run's minimum is due.
         BelowMinimum = "below_minimum",
     }
 }
 
 impl PayoutRunVerdict {
-    /// The verdict of a run with this minimum about an affiliate to whom this is due.
-    pub fn of(due: &Payable, minimum: Option<Money>) -> Self {
+    /// The verdict of a run with this minimum about an affiliate in this state, to whom this is due. `is_named`: the run names its affiliates.
+    pub fn of(due: &Payable, minimum: Option<Money>, state: AffiliateState, is_named: bool) -> Self {
         match due.sum_minor {
             _ if due.rewards.is_empty() => Self::NothingDue,
             sum_minor if sum_minor <= 0 => Self::Negative,
+            _ if state == AffiliateState::Erased => Self::Erased,
+            _ if state != AffiliateState::Active && !is_named => Self::NotActive,
             sum_minor if minimum.is_some_and(|minimum| sum_minor < minimum.amount_minor) => Self::BelowMinimum,
             _ => Self::Pays,
         }
@@ -99,11 +106,25 @@ mod tests {
         let minimum = Some(Money::new(500, "USD".parse().unwrap()));
         let due =
             |sum_minor, count| Payable { rewards: (0..count).map(|_| Arc::new(any_reward(1, 1))).collect(), sum_minor };
-        assert_eq!(PayoutRunVerdict::of(&due(0, 0), minimum), PayoutRunVerdict::NothingDue);
-        assert_eq!(PayoutRunVerdict::of(&due(0, 2), minimum), PayoutRunVerdict::Negative);
-        assert_eq!(PayoutRunVerdict::of(&due(-1, 1), None), PayoutRunVerdict::Negative);
-        assert_eq!(PayoutRunVerdict::of(&due(499, 1), minimum), PayoutRunVerdict::BelowMinimum);
-        assert_eq!(PayoutRunVerdict::of(&due(500, 1), minimum), PayoutRunVerdict::Pays);
-        assert_eq!(PayoutRunVerdict::of(&due(1, 1), None), PayoutRunVerdict::Pays);
+        let of = |due, minimum| PayoutRunVerdict::of(&due, minimum, AffiliateState::Active, false);
+        assert_eq!(of(due(0, 0), minimum), PayoutRunVerdict::NothingDue);
+        assert_eq!(of(due(0, 2), minimum), PayoutRunVerdict::Negative);
+        assert_eq!(of(due(-1, 1), None), PayoutRunVerdict::Negative);
+        assert_eq!(of(due(499, 1), minimum), PayoutRunVerdict::BelowMinimum);
+        assert_eq!(of(due(500, 1), minimum), PayoutRunVerdict::Pays);
+        assert_eq!(of(due(1, 1), None), PayoutRunVerdict::Pays);
+    }
+
+    #[test]
+    fn who_is_not_active_is_paid_by_name_and_who_was_erased_never() {
+        let due = |sum_minor| Payable { rewards: vec![Arc::new(any_reward(1, 1))], sum_minor };
+        let of = |sum_minor, state, is_named| PayoutRunVerdict::of(&due(sum_minor), None, state, is_named);
+        for state in [AffiliateState::Applied, AffiliateState::Inactive, AffiliateState::Rejected] {
+            assert_eq!(of(1, state, false), PayoutRunVerdict::NotActive);
+            assert_eq!(of(1, state, true), PayoutRunVerdict::Pays);
+            assert_eq!(of(0, state, false), PayoutRunVerdict::Negative);
+        }
+        assert_eq!(of(1, AffiliateState::Erased, false), PayoutRunVerdict::Erased);
+        assert_eq!(of(1, AffiliateState::Erased, true), PayoutRunVerdict::Erased);
     }
 }

@@ -1,7 +1,7 @@
 //! Payout runs on the wire.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::call::Call;
@@ -11,6 +11,7 @@ use super::call::page::{self, Shape};
 use super::call::parse::Fields;
 use super::call::render::{id_or_empty, money, timestamp};
 use super::call::wire_enum::WireEnum;
+use crate::domain::affiliate::AffiliateState;
 use crate::domain::id::{AffiliateId, RewardId};
 use crate::domain::ledger::BalanceKey;
 use crate::domain::money::{Currency, Money, Overflow};
@@ -131,20 +132,26 @@ pub(super) async fn preview(
     let page = call.page(&filter, Shape::new(size, ListOrder::OldestFirst), &message.page_token).await?;
     let walk = page.walk();
     let after = walk.after.map(AffiliateId::from_uuid);
-    let affiliates = match selected {
-        Some(selected) => named(&call, &selected, after, walk.limit).await?,
+    let affiliates = match &selected {
+        Some(selected) => named(&call, selected, after, walk.limit).await?,
         None => {
             let (store, account_id) = (call.store(), call.account_id());
             store::payout_run::payees(store, account_id, currency, after, true, walk.limit).await?
         }
     };
+    let rows = store::affiliate::by_ids(call.store(), call.account_id(), &affiliates).await?;
+    let states: HashMap<AffiliateId, AffiliateState> = rows.into_iter().map(|row| (row.id, row.state)).collect();
     let account = store::account::find(call.store(), call.account_id()).await?;
     let policy = account.and_then(|account| account.payout_policy).unwrap_or_default();
     let _long = call.store().long_read(call.account_id()).await;
     let mut items = Vec::with_capacity(affiliates.len());
     for affiliate_id in affiliates {
         let due = due(&call, affiliate_id, currency, &policy).await?;
-        items.push((affiliate_id, item(affiliate_id, &due, currency, minimum, &policy)));
+        let state = states.get(&affiliate_id).copied();
+        let state =
+            state.ok_or_else(|| Error::Internal(format!("affiliate {affiliate_id} has a balance and no row")))?;
+        let verdict = PayoutRunVerdict::of(&due, minimum, state, selected.is_some());
+        items.push((affiliate_id, item(affiliate_id, &due, verdict, currency, &policy)));
     }
     call.works_on(items.len()).await;
     let (items, next_page_token) = page.fill(items, |(id, _)| id.uuid(), |(_, item)| item);
@@ -192,12 +199,11 @@ async fn due(
 fn item(
     affiliate_id: AffiliateId,
     due: &Payable,
+    verdict: PayoutRunVerdict,
     currency: Currency,
-    minimum: Option<Money>,
     policy: &PayoutPolicy,
 ) -> pb::PayoutRunItem {
     let amount = Money::new(due.sum_minor, currency);
-    let verdict = PayoutRunVerdict::of(due, minimum);
     pb::PayoutRunItem {
         affiliate_id: affiliate_id.to_string(),
         verdict: verdict.number(),

@@ -35,6 +35,10 @@ pub(super) fn earn(
     context.set.check_locked(context.account_id)?;
     let nothing = |payment| Earned { payment, reward: None };
     let Some(priced) = price(context, click, enrollment, terms)? else { return Ok(nothing(ClickPayment::NoRule)) };
+    // Such a click was imported. Nobody had agreed with the affiliate on paying for it.
+    if !enrollment.created_at.may_precede(click.occurred_at) {
+        return Ok(nothing(ClickPayment::BeforeEnrollment));
+    }
     let day = tally::day_of(context, click.occurred_at)?;
     if context.set.has_counted(click, day)? {
         return Ok(nothing(ClickPayment::AlreadyCounted));

@@ -99,7 +99,9 @@ impl Rule for ContinuePayoutRun {
         let (mut payout_count, mut total_minor) = (run.payout_count, run.total.amount_minor);
         for affiliate_id in &self.affiliate_ids {
             let due = due(context, *affiliate_id, run.currency, &policy)?;
-            if PayoutRunVerdict::of(&due, run.minimum) != PayoutRunVerdict::Pays {
+            let state = context.get::<Affiliate, _>(*affiliate_id)?.state;
+            let is_named = run.affiliate_ids.is_some();
+            if PayoutRunVerdict::of(&due, run.minimum, state, is_named) != PayoutRunVerdict::Pays {
                 continue;
             }
             let reservation = Reservation {
@@ -131,6 +133,7 @@ impl ContinuePayoutRun {
     fn want_rows(&self, context: &mut Context<'_>, run: &PayoutRun) -> Result<(), Refusal> {
         let mut loaded = Ok(());
         for affiliate_id in &self.affiliate_ids {
+            context.set.wanted().row::<Affiliate>((context.account_id, *affiliate_id));
             let rewards = context.set.payable_of(context.account_id, *affiliate_id, run.currency);
             loaded = loaded.and(rewards.map(|_| ()));
             let balance = context.set.balance(BalanceKey {

@@ -94,7 +94,7 @@ wire_enums! {
     CapScope = CapScope { SingleEvent, Customer, Affiliate, Program }
     Period = Period { Day, Week, Month, Quarter, Year, AllTime }
     CommissionEvent = CommissionEvent { Sale, Lead, Appointment, CustomEvent, Click }
-    ClickPayment = ClickPayment { NoRule, Earned, AlreadyCounted, Capped }
+    ClickPayment = ClickPayment { NoRule, Earned, AlreadyCounted, Capped, BeforeEnrollment }
     ConditionField = ConditionField {
         Amount, Quantity, ItemSku, Plan, Channel, CouponCode, CustomKind, OrderId, CustomerSaleNumber, CustomerAgeDays,
         CustomerAgeMonths,
@@ -160,7 +160,7 @@ wire_enums! {
     PayoutState = PayoutState { NeedsApproval, Ready, Paid, Cancelled }
     PayoutProvider = PayoutProvider { Manual }
     PayoutRunState = PayoutRunState { Creating, Created }
-    PayoutRunVerdict = PayoutRunVerdict { Pays, NothingDue, Negative, BelowMinimum }
+    PayoutRunVerdict = PayoutRunVerdict { Pays, NothingDue, Negative, NotActive, Erased, BelowMinimum }
     CustomerRewardEvent = CustomerRewardEvent { SignUp, FirstSale }
     CustomerRewardState = CustomerRewardState { Granted, Fulfilled, Revoked }
     RewardUnit = RewardUnit { Cash, Points, Credits, FreeMonths, DiscountPercent, DiscountMoney }

@@ -2254,7 +2254,7 @@ pub struct LadderStep {
     #[prost(message, optional, tag = "3")]
     pub commission: ::core::option::Option<Commission>,
 }
-/// What an affiliate gets once in a period when it has sold so many sales or so much in the program. The bonus is a reward of its own, without
+/// A bonus for an affiliate, once in a period when it has sold so many sales or so much in the program. The bonus is a reward of its own, without
 /// a conversion: `Reward.threshold` says how it was reached. It is pending for the `hold_period_days` of the sale that reached it.
 ///
 /// Every sale counts that was credited under terms that have threshold bonuses of the same period, whatever commission it has: if something is
@@ -2371,7 +2371,7 @@ pub struct Terms {
     /// How `commission` rises with what an affiliate sells. Not set: it is the same for all sales.
     #[prost(message, optional, tag = "19")]
     pub ladder: ::core::option::Option<Ladder>,
-    /// What an affiliate gets once in a period for having sold so many sales or so much, up to 20. Empty: nothing.
+    /// The bonuses for having sold so many sales or so much in a period, up to 20. Empty: none.
     #[prost(message, repeated, tag = "20")]
     pub threshold_bonuses: ::prost::alloc::vec::Vec<ThresholdBonus>,
 }
@@ -3239,7 +3239,7 @@ pub enum LadderMode {
     /// All sales of the period. Once the affiliate reaches a step, all its sales of the period earn at this step, also the one that reaches it. The
     /// difference for the earlier ones is a reward of its own, which belongs to the sale that reaches the step.
     Retroactive = 2,
-    /// What is sold from the step on, up to the next one, like brackets of taxes. A sale that passes a step is divided. With `min_amount` the
+    /// Sales from the step on, up to the next one, earn at the step, like brackets of taxes. A sale that passes a step is divided. With `min_amount` the
     /// commissions are percentages of what falls into each bracket. With `min_sale_count` they are flat for each sale in the bracket: those after
     /// `min_sale_count` sales.
     Marginal = 3,
@@ -3413,7 +3413,7 @@ pub struct ThresholdReached {
     /// How many sales the affiliate had in the period then.
     #[prost(int64, tag = "7")]
     pub sale_count: i64,
-    /// What was left of their net amounts then.
+    /// The part of their net amounts that was left then.
     #[prost(message, optional, tag = "8")]
     pub sales_amount: ::core::option::Option<Money>,
     /// The sale by which the threshold was reached. Of a reward that takes the bonus back: the refund, correction or sale by which it was lost.
@@ -3501,7 +3501,7 @@ pub struct RewardCalculation {
     /// the sale begins. Empty in all other cases.
     #[prost(message, repeated, tag = "21")]
     pub brackets: ::prost::alloc::vec::Vec<LadderBracket>,
-    /// What the brackets give together: the commission of the sale, or of those lines that the ladder prices. Not set without brackets. It is the
+    /// The sum of the brackets: the commission of the sale, or of those lines that the ladder prices. Not set without brackets. It is the
     /// difference that the sale makes to the rounded sum, so it may differ by a minor unit from the rounded sum of these brackets.
     #[prost(message, optional, tag = "22")]
     pub brackets_amount: ::core::option::Option<Money>,
@@ -4944,8 +4944,8 @@ pub struct Enrollment {
     /// the clicks are sent to it. Empty in the feed.
     #[prost(string, tag = "6")]
     pub referral_link: ::prost::alloc::string::String,
-    /// The affiliate's own commission in this program. Not set: the commission in the program's terms. A change applies to sales
-    /// that are priced after it.
+    /// The affiliate's own commission in this program. Not set: the commission in the program's terms. A change applies to events that occur after
+    /// it. `dated_commissions` may apply in its place.
     #[prost(message, optional, tag = "7")]
     pub commission_override: ::core::option::Option<Commission>,
     /// The state.
@@ -4982,6 +4982,38 @@ pub struct Enrollment {
         ::prost::alloc::string::String,
         ::prost::alloc::string::String,
     >,
+    /// The commissions of the affiliate's own for a time, in the order in which they were made, with those that are over or withdrawn. The newest
+    /// 100. UpdateEnrollment adds and withdraws them.
+    #[prost(message, repeated, tag = "17")]
+    pub dated_commissions: ::prost::alloc::vec::Vec<DatedCommission>,
+}
+/// A commission of an affiliate's own for a time, such as a promotion for this affiliate alone. An event has the commission of the time at which it
+/// occurred, whenever it is told.
+///
+/// Of the commissions that have started when an event occurs and are not over, the one with the latest start applies. `commission_override` is one of
+/// them: it starts when it is changed, and does not end. So a change of it during a promotion counts from then on, and a promotion that starts later
+/// counts again. Of the same start, the one with dates applies, and the one with the highest number. What applies replaces the commission of coupons,
+/// of rules and of the terms, as `commission_override` does.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DatedCommission {
+    /// The number, counted from 1 in the enrollment. Set by the server, ignored in requests.
+    #[prost(int32, tag = "1")]
+    pub number: i32,
+    /// The commission. Not set: the one in the program's terms, although the enrollment has a `commission_override`.
+    #[prost(message, optional, tag = "2")]
+    pub commission: ::core::option::Option<Commission>,
+    /// When it starts: up to 10 minutes ago counts as now. Not set: now.
+    #[prost(message, optional, tag = "3")]
+    pub start_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The first moment at which it no longer applies. Later than the start. Not set: it does not end by itself.
+    #[prost(message, optional, tag = "4")]
+    pub end_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it was made. Set by the server, ignored in requests.
+    #[prost(message, optional, tag = "5")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it was withdrawn. Events that occurred before keep it. Not set: it was not. Set by the server, ignored in requests.
+    #[prost(message, optional, tag = "6")]
+    pub withdraw_time: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// An affiliate's acceptance of a version of the program's agreement.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -5192,11 +5224,17 @@ pub struct UpdateEnrollmentRequest {
     /// the others. Required.
     #[prost(message, optional, tag = "2")]
     pub enrollment: ::core::option::Option<Enrollment>,
-    /// The fields to change: any of `ref_id`, `landing_url`, `commission_override` and `metadata`. Required. An empty `landing_url` restores
-    /// the program's page. A `commission_override` that is not set restores the commission in the program's terms. `metadata` is replaced as
-    /// a whole.
+    /// The fields to change: any of `ref_id`, `landing_url`, `commission_override` and `metadata`. Required, unless `dated_commission` or
+    /// `withdraw_dated_commission` is sent. An empty `landing_url` restores the program's page. A `commission_override` that is not set restores the
+    /// commission in the program's terms. `metadata` is replaced as a whole.
     #[prost(message, optional, tag = "3")]
     pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
+    /// A commission for a time, which is added to the enrollment's. Up to 20 may run or wait at once. Optional.
+    #[prost(message, optional, tag = "4")]
+    pub dated_commission: ::core::option::Option<DatedCommission>,
+    /// The number of a commission for a time to withdraw. One that runs ends now, and one that has not started never starts. 0: none.
+    #[prost(int32, tag = "5")]
+    pub withdraw_dated_commission: i32,
 }
 /// The answer of UpdateEnrollment.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -5205,7 +5243,7 @@ pub struct UpdateEnrollmentResponse {
     #[prost(message, optional, tag = "1")]
     pub enrollment: ::core::option::Option<Enrollment>,
     /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
-    /// the ref_id, the pages, the acceptances and the metadata are the present ones.
+    /// the ref_id, the pages, the acceptances, the commissions for a time and the metadata are the present ones.
     #[prost(bool, tag = "2")]
     pub replayed: bool,
 }
@@ -9912,6 +9950,9 @@ pub enum ClickPayment {
     AlreadyCounted = 3,
     /// The click counted and earned nothing, because the caps of the terms had no room.
     Capped = 4,
+    /// The click occurred before the affiliate was enrolled in the program. Such a click is history of another system: it may earn a later sale, and
+    /// is not paid for itself.
+    BeforeEnrollment = 5,
 }
 impl ClickPayment {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -9925,6 +9966,7 @@ impl ClickPayment {
             Self::Earned => "CLICK_PAYMENT_EARNED",
             Self::AlreadyCounted => "CLICK_PAYMENT_ALREADY_COUNTED",
             Self::Capped => "CLICK_PAYMENT_CAPPED",
+            Self::BeforeEnrollment => "CLICK_PAYMENT_BEFORE_ENROLLMENT",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -9935,6 +9977,7 @@ impl ClickPayment {
             "CLICK_PAYMENT_EARNED" => Some(Self::Earned),
             "CLICK_PAYMENT_ALREADY_COUNTED" => Some(Self::AlreadyCounted),
             "CLICK_PAYMENT_CAPPED" => Some(Self::Capped),
+            "CLICK_PAYMENT_BEFORE_ENROLLMENT" => Some(Self::BeforeEnrollment),
             _ => None,
         }
     }
@@ -13650,6 +13693,10 @@ pub enum PayoutRunVerdict {
     NothingDue = 2,
     /// Refunds took back as much as is due, or more.
     Negative = 3,
+    /// The affiliate is not ACTIVE, and the run is one for all affiliates. It keeps what it is owed; a run that names it pays it.
+    NotActive = 5,
+    /// The affiliate was erased, so that nobody knows where to send the money. No run pays it. MarkPaid notes what was sent otherwise.
+    Erased = 6,
     /// Less than the `minimum` is due. It waits for a later run.
     BelowMinimum = 4,
 }
@@ -13664,6 +13711,8 @@ impl PayoutRunVerdict {
             Self::Pays => "PAYOUT_RUN_VERDICT_PAYS",
             Self::NothingDue => "PAYOUT_RUN_VERDICT_NOTHING_DUE",
             Self::Negative => "PAYOUT_RUN_VERDICT_NEGATIVE",
+            Self::NotActive => "PAYOUT_RUN_VERDICT_NOT_ACTIVE",
+            Self::Erased => "PAYOUT_RUN_VERDICT_ERASED",
             Self::BelowMinimum => "PAYOUT_RUN_VERDICT_BELOW_MINIMUM",
         }
     }
@@ -13674,6 +13723,8 @@ impl PayoutRunVerdict {
             "PAYOUT_RUN_VERDICT_PAYS" => Some(Self::Pays),
             "PAYOUT_RUN_VERDICT_NOTHING_DUE" => Some(Self::NothingDue),
             "PAYOUT_RUN_VERDICT_NEGATIVE" => Some(Self::Negative),
+            "PAYOUT_RUN_VERDICT_NOT_ACTIVE" => Some(Self::NotActive),
+            "PAYOUT_RUN_VERDICT_ERASED" => Some(Self::Erased),
             "PAYOUT_RUN_VERDICT_BELOW_MINIMUM" => Some(Self::BelowMinimum),
             _ => None,
         }
