@@ -280,6 +280,7 @@ fn programs() -> Vec<TableCreateStatement> {
             .col(json_null("acceptances"))
             .col(count("accepted_version"))
             .col(json_null("metadata"))
+            .col(json_null("dated_commissions"))
             .col(json_null("past"))
             .take(),
         table("link", &["account_id", "id"])

@@ -21,6 +21,7 @@ pub mod conversion;
 pub mod coupon;
 pub mod customer_reward;
 pub mod customer_sale;
+pub mod dated_commission;
 pub mod enrollment;
 pub mod event;
 pub mod explanation;

@@ -8,6 +8,7 @@
 //! | cancelling | cancelled |
 //! | cancelled | final |
 
+use super::affiliate_state::AffiliateState;
 use super::id::{AccountId, AffiliateId, ApiKeyId, PayoutRunId};
 use super::money::{Currency, Money};
 use super::payout::{Payable, PayoutProvider};
@@ -53,6 +54,10 @@ text_enum! {
         NothingDue = "nothing_due",
         /// Refunds took back as much as is due, or more.
         Negative = "negative",
+        /// The affiliate is not active, and the run does not name it.
+        NotActive = "not_active",
+        /// The affiliate was erased.
+        Erased = "erased",
         /// Less than the run's minimum is due.
         BelowMinimum = "below_minimum",
         /// The run is one of a provider, and the affiliate has no payout method.
@@ -73,18 +78,30 @@ pub struct RunLimits {
     pub maximum_total: Option<Money>,
 }
 
+/// An affiliate whom a run may pay.
+#[derive(Debug, Clone, Copy)]
+pub struct Payee {
+    /// The affiliate's state.
+    pub state: AffiliateState,
+    /// Whether the run names its affiliates.
+    pub is_named: bool,
+    /// Why the run's provider cannot pay the affiliate. `None`: it can.
+    pub fault: Option<MethodFault>,
+}
+
 impl PayoutRunVerdict {
-    /// The verdict of a run with these limits about an affiliate to whom this is due, after payouts of this sum, and whom the run's provider cannot
-    /// pay for this reason.
-    pub fn of(due: &Payable, limits: RunLimits, total_minor: i64, fault: Option<MethodFault>) -> Self {
+    /// The verdict of a run with these limits about an affiliate to whom this is due, after payouts of this sum.
+    pub fn of(due: &Payable, limits: RunLimits, total_minor: i64, payee: Payee) -> Self {
         let is_below = |sum_minor| limits.minimum.is_some_and(|minimum| sum_minor < minimum.amount_minor);
         let is_above = |sum_minor| {
             let left_minor = limits.maximum_total.map(|maximum| maximum.amount_minor.saturating_sub(total_minor));
             left_minor.is_some_and(|left_minor| sum_minor > left_minor)
         };
-        match (due.sum_minor, fault) {
+        match (due.sum_minor, payee.fault) {
             _ if due.rewards.is_empty() => Self::NothingDue,
             (sum_minor, _) if sum_minor <= 0 => Self::Negative,
+            _ if payee.state == AffiliateState::Erased => Self::Erased,
+            _ if payee.state != AffiliateState::Active && !payee.is_named => Self::NotActive,
             (sum_minor, _) if is_below(sum_minor) => Self::BelowMinimum,
             (_, Some(MethodFault::NoMethod)) => Self::NoMethod,
             (_, Some(MethodFault::OtherMethod)) => Self::OtherMethod,
@@ -149,6 +166,8 @@ mod tests {
     use super::*;
     use crate::domain::payout::tests::any_reward;
 
+    const ACTIVE: Payee = Payee { state: AffiliateState::Active, is_named: false, fault: None };
+
     #[test]
     fn a_run_pays_what_is_due_within_its_limits() {
         let usd = |minor| Some(Money::new(minor, "USD".parse().unwrap()));
@@ -156,25 +175,23 @@ mod tests {
         let due =
             |sum_minor, count| Payable { rewards: (0..count).map(|_| Arc::new(any_reward(1, 1))).collect(), sum_minor };
         let none = RunLimits::default();
-        assert_eq!(PayoutRunVerdict::of(&due(0, 0), limits, 0, None), PayoutRunVerdict::NothingDue);
-        assert_eq!(PayoutRunVerdict::of(&due(0, 2), limits, 0, None), PayoutRunVerdict::Negative);
-        assert_eq!(PayoutRunVerdict::of(&due(-1, 1), none, 0, None), PayoutRunVerdict::Negative);
-        assert_eq!(PayoutRunVerdict::of(&due(499, 1), limits, 0, None), PayoutRunVerdict::BelowMinimum);
-        assert_eq!(PayoutRunVerdict::of(&due(500, 1), limits, i64::MAX, None), PayoutRunVerdict::Pays);
-        assert_eq!(PayoutRunVerdict::of(&due(1, 1), none, 0, None), PayoutRunVerdict::Pays);
+        assert_eq!(PayoutRunVerdict::of(&due(0, 0), limits, 0, ACTIVE), PayoutRunVerdict::NothingDue);
+        assert_eq!(PayoutRunVerdict::of(&due(0, 2), limits, 0, ACTIVE), PayoutRunVerdict::Negative);
+        assert_eq!(PayoutRunVerdict::of(&due(-1, 1), none, 0, ACTIVE), PayoutRunVerdict::Negative);
+        assert_eq!(PayoutRunVerdict::of(&due(499, 1), limits, 0, ACTIVE), PayoutRunVerdict::BelowMinimum);
+        assert_eq!(PayoutRunVerdict::of(&due(500, 1), limits, i64::MAX, ACTIVE), PayoutRunVerdict::Pays);
+        assert_eq!(PayoutRunVerdict::of(&due(1, 1), none, 0, ACTIVE), PayoutRunVerdict::Pays);
         let limits = RunLimits { minimum: usd(500), maximum_total: usd(2_000) };
-        assert_eq!(PayoutRunVerdict::of(&due(2_000, 1), limits, 0, None), PayoutRunVerdict::Pays);
-        assert_eq!(PayoutRunVerdict::of(&due(2_001, 1), limits, 0, None), PayoutRunVerdict::AboveMaximumTotal);
-        assert_eq!(PayoutRunVerdict::of(&due(600, 1), limits, 1_400, None), PayoutRunVerdict::Pays);
-        assert_eq!(PayoutRunVerdict::of(&due(601, 1), limits, 1_400, None), PayoutRunVerdict::AboveMaximumTotal);
-        assert_eq!(PayoutRunVerdict::of(&due(499, 1), limits, 2_000, None), PayoutRunVerdict::BelowMinimum);
-        let fault = Some(MethodFault::OtherMethod);
-        assert_eq!(PayoutRunVerdict::of(&due(500, 1), limits, 2_000, fault), PayoutRunVerdict::OtherMethod);
-        assert_eq!(PayoutRunVerdict::of(&due(499, 1), limits, 0, fault), PayoutRunVerdict::BelowMinimum);
-        assert_eq!(
-            PayoutRunVerdict::of(&due(500, 1), none, 0, Some(MethodFault::NoMethod)),
-            PayoutRunVerdict::NoMethod
-        );
+        assert_eq!(PayoutRunVerdict::of(&due(2_000, 1), limits, 0, ACTIVE), PayoutRunVerdict::Pays);
+        assert_eq!(PayoutRunVerdict::of(&due(2_001, 1), limits, 0, ACTIVE), PayoutRunVerdict::AboveMaximumTotal);
+        assert_eq!(PayoutRunVerdict::of(&due(600, 1), limits, 1_400, ACTIVE), PayoutRunVerdict::Pays);
+        assert_eq!(PayoutRunVerdict::of(&due(601, 1), limits, 1_400, ACTIVE), PayoutRunVerdict::AboveMaximumTotal);
+        assert_eq!(PayoutRunVerdict::of(&due(499, 1), limits, 2_000, ACTIVE), PayoutRunVerdict::BelowMinimum);
+        let other = Payee { fault: Some(MethodFault::OtherMethod), ..ACTIVE };
+        assert_eq!(PayoutRunVerdict::of(&due(500, 1), limits, 2_000, other), PayoutRunVerdict::OtherMethod);
+        assert_eq!(PayoutRunVerdict::of(&due(499, 1), limits, 0, other), PayoutRunVerdict::BelowMinimum);
+        let without = Payee { fault: Some(MethodFault::NoMethod), ..ACTIVE };
+        assert_eq!(PayoutRunVerdict::of(&due(500, 1), none, 0, without), PayoutRunVerdict::NoMethod);
     }
 
     #[test]
@@ -186,5 +203,20 @@ mod tests {
                 assert_eq!(from.may_become(*to), allowed.contains(&(*from, *to)), "{from} -> {to}");
             }
         }
+    }
+
+    #[test]
+    fn who_is_not_active_is_paid_by_name_and_who_was_erased_never() {
+        let due = |sum_minor| Payable { rewards: vec![Arc::new(any_reward(1, 1))], sum_minor };
+        let of = |sum_minor, state, is_named| {
+            PayoutRunVerdict::of(&due(sum_minor), RunLimits::default(), 0, Payee { state, is_named, fault: None })
+        };
+        for state in [AffiliateState::Applied, AffiliateState::Inactive, AffiliateState::Rejected] {
+            assert_eq!(of(1, state, false), PayoutRunVerdict::NotActive);
+            assert_eq!(of(1, state, true), PayoutRunVerdict::Pays);
+            assert_eq!(of(0, state, false), PayoutRunVerdict::Negative);
+        }
+        assert_eq!(of(1, AffiliateState::Erased, false), PayoutRunVerdict::Erased);
+        assert_eq!(of(1, AffiliateState::Erased, true), PayoutRunVerdict::Erased);
     }
 }

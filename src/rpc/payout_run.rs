@@ -11,12 +11,13 @@ use super::call::page::{self, Shape};
 use super::call::parse::Fields;
 use super::call::render::{id_or_empty, money, timestamp};
 use super::call::wire_enum::WireEnum;
+use crate::domain::affiliate::AffiliateState;
 use crate::domain::id::{AffiliateId, RewardId};
 use crate::domain::ledger::BalanceKey;
 use crate::domain::money::{Currency, Money, Overflow};
 use crate::domain::payout::{Payable, PayoutPolicy, PayoutProvider};
 use crate::domain::payout_method::{PayoutDestination, PayoutMethod, provider_for};
-use crate::domain::payout_run::{PayoutRun, PayoutRunVerdict, RUN_AFFILIATES_MAX, RunLimits};
+use crate::domain::payout_run::{Payee, PayoutRun, PayoutRunVerdict, RUN_AFFILIATES_MAX, RunLimits};
 use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::domain::reward::{RewardState, RewardUnit};
 use crate::domain::rule::{CancelPayoutRun, CreatePayoutRun};
@@ -198,13 +199,15 @@ pub(super) async fn preview(
     let page = call.page(&filter, Shape::new(size, ListOrder::OldestFirst), &message.page_token).await?;
     let walk = page.walk();
     let after = walk.after.map(AffiliateId::from_uuid);
-    let affiliates = match selected {
-        Some(selected) => named(&call, &selected, after, walk.limit).await?,
+    let affiliates = match &selected {
+        Some(selected) => named(&call, selected, after, walk.limit).await?,
         None => {
             let (store, account_id) = (call.store(), call.account_id());
             store::payout_run::payees(store, account_id, currency, after, true, walk.limit).await?
         }
     };
+    let rows = store::affiliate::by_ids(call.store(), call.account_id(), &affiliates).await?;
+    let states: HashMap<AffiliateId, AffiliateState> = rows.into_iter().map(|row| (row.id, row.state)).collect();
     let account = store::account::find(call.store(), call.account_id()).await?;
     let policy = account.and_then(|account| account.payout_policy).unwrap_or_default();
     let _long = call.store().long_read(call.account_id()).await;
@@ -216,8 +219,12 @@ pub(super) async fn preview(
     let mut total_minor = page.sum_minor();
     for affiliate_id in affiliates {
         let due = due(&call, affiliate_id, currency, &preview.policy).await?;
+        let state = states.get(&affiliate_id).copied();
+        let state =
+            state.ok_or_else(|| Error::Internal(format!("affiliate {affiliate_id} has a balance and no row")))?;
         let destination = methods.get(&affiliate_id).and_then(|method| method.destination_at(call.now()));
-        let item = preview.item(affiliate_id, &due, currency, destination, &mut total_minor);
+        let payee = Payee { state, is_named: selected.is_some(), fault: None };
+        let item = preview.item((affiliate_id, payee), &due, currency, destination, &mut total_minor);
         items.push((affiliate_id, total_minor, item));
     }
     call.works_on(items.len()).await;
@@ -238,7 +245,7 @@ impl Preview {
     /// The item of an affiliate. Adds what it pays to the total.
     fn item(
         &self,
-        affiliate_id: AffiliateId,
+        (affiliate_id, payee): (AffiliateId, Payee),
         due: &Payable,
         currency: Currency,
         destination: Option<&PayoutDestination>,
@@ -246,7 +253,8 @@ impl Preview {
     ) -> pb::PayoutRunItem {
         let amount = Money::new(due.sum_minor, currency);
         let route = provider_for(self.provider, destination, |own| self.connected.contains(&own));
-        let verdict = PayoutRunVerdict::of(due, self.limits, *total_minor, route.err());
+        let payee = Payee { fault: route.err(), ..payee };
+        let verdict = PayoutRunVerdict::of(due, self.limits, *total_minor, payee);
         if verdict == PayoutRunVerdict::Pays {
             *total_minor = total_minor.saturating_add(due.sum_minor);
         }

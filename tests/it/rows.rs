@@ -61,6 +61,7 @@ mod reward;
 mod shared_credit;
 mod simulation;
 mod statistic;
+mod terms_fault;
 mod terms_version;
 mod threshold_bonus;
 mod upline_reward;

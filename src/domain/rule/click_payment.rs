@@ -47,6 +47,10 @@ pub(super) fn count(
     terms: &Terms,
 ) -> Result<(ClickPayment, Vec<Arc<Reward>>), Refusal> {
     let Some(priced) = price(context, click, enrollment, terms)? else { return Ok((ClickPayment::NoRule, Vec::new())) };
+    // Such a click was imported. Nobody had agreed with the affiliate on paying for it.
+    if !enrollment.created_at.may_precede(click.occurred_at) {
+        return Ok((ClickPayment::BeforeEnrollment, Vec::new()));
+    }
     let day = tally::day_of(context, click.occurred_at)?;
     if context.set.has_counted(click, day)? {
         return Ok((ClickPayment::AlreadyCounted, Vec::new()));

@@ -18,6 +18,7 @@ mod coupon;
 mod coupon_use;
 mod customer;
 mod customer_reward;
+mod dated_commission;
 mod decide;
 mod earn;
 mod enrollment;
@@ -62,6 +63,7 @@ pub use account_email::{TOKEN_DAYS, WantedEmail, registered_already_letter, regi
 pub use attribution::{Referral, SentRefId};
 pub use command::*;
 pub use context::{Context, Rule};
+pub use dated_commission::NewDatedCommission;
 pub use decide::{Decision, add_needs, decide};
 pub use enrollment::{NewAcceptance, NewEnrollment};
 pub use lead::Referrer;

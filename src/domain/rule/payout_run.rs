@@ -13,7 +13,7 @@ use crate::domain::id::{AccountId, AffiliateId, PayoutId, PayoutRunId};
 use crate::domain::ledger::BalanceKey;
 use crate::domain::money::{Currency, Money, Overflow};
 use crate::domain::payout::{Payout, PayoutProvider, PayoutState};
-use crate::domain::payout_run::{PayoutRun, PayoutRunState, PayoutRunVerdict};
+use crate::domain::payout_run::{Payee, PayoutRun, PayoutRunState, PayoutRunVerdict};
 use crate::domain::refusal::Refusal;
 use crate::domain::reward::RewardUnit;
 use crate::domain::set::Needs;
@@ -115,7 +115,9 @@ impl Rule for ContinuePayoutRun {
             let due = due(context, *affiliate_id, run.currency, &policy)?;
             let route = route(context, *affiliate_id, run.provider)?;
             let Ok(route) = route else { continue };
-            if PayoutRunVerdict::of(&due, run.limits(), total_minor, None) != PayoutRunVerdict::Pays {
+            let state = context.get::<Affiliate, _>(*affiliate_id)?.state;
+            let payee = Payee { state, is_named: run.affiliate_ids.is_some(), fault: None };
+            if PayoutRunVerdict::of(&due, run.limits(), total_minor, payee) != PayoutRunVerdict::Pays {
                 continue;
             }
             let reservation = Reservation {
@@ -152,6 +154,7 @@ impl ContinuePayoutRun {
     fn want_rows(&self, context: &mut Context<'_>, run: &PayoutRun) -> Result<(), Refusal> {
         let mut loaded = Ok(());
         for affiliate_id in &self.affiliate_ids {
+            context.set.wanted().row::<Affiliate>((context.account_id, *affiliate_id));
             let rewards = context.set.payable_of(context.account_id, *affiliate_id, run.currency);
             loaded = loaded.and(rewards.map(|_| ()));
             let balance = context.set.balance(BalanceKey {

@@ -8,7 +8,6 @@ use super::context::Context;
 use super::earn;
 use super::noted;
 use super::reversal::{Cause, Target, take_back, taken_part, tell_settled};
-use super::sales_tally;
 use super::tally_change;
 use crate::domain::attribution::Candidate;
 use crate::domain::conversion::{
@@ -219,16 +218,16 @@ fn reprice(
     for reward in &earlier {
         take_back(context, reward, &Target::whole(reward), &cause, settled)?;
     }
-    tally_change::withdraw(context, sale.id, settled)?;
     // A person decided that the affiliate earns nothing from this sale. This holds even if the sale was another's in between.
     let was_denied = |claim: &&Claim| {
         let is_of_claim = |reward: &&Arc<Reward>| reward.is_of_credit(claim.enrollment.id);
         earlier.iter().filter(is_of_claim).any(|reward| reward.state == RewardState::Denied)
     };
     let (denied, claims): (Vec<Claim>, Vec<Claim>) = claims.iter().cloned().partition(|claim| was_denied(&claim));
+    tally_change::withdraw(context, sale.id, &denied, settled)?;
     // A sale whose reward is denied stays counted.
     for claim in &denied {
-        sales_tally::count(context, sale.id, (&claim.credit, &claim.terms), claim.split.as_ref())?;
+        earn::count(context, sale, claim)?;
     }
     earn_left(context, sale, &claims, settled)
 }

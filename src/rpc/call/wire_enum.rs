@@ -107,7 +107,7 @@ wire_enums! {
     CapScope = CapScope { SingleEvent, Customer, Affiliate, Program }
     Period = Period { Day, Week, Month, Quarter, Year, AllTime }
     CommissionEvent = CommissionEvent { Sale, Lead, Appointment, CustomEvent, Click }
-    ClickPayment = ClickPayment { NoRule, Earned, AlreadyCounted, Capped }
+    ClickPayment = ClickPayment { NoRule, Earned, AlreadyCounted, Capped, BeforeEnrollment }
     ConditionField = ConditionField {
         Amount, Quantity, ItemSku, Plan, Channel, CouponCode, CustomKind, OrderId, CustomerSaleNumber, CustomerAgeDays,
         CustomerAgeMonths,
@@ -179,7 +179,7 @@ wire_enums! {
     WhoMustAct = WhoMustAct { Affiliate, Owner, Review }
     PayoutFileFormat = PayoutFileFormat { Sepa, Nacha, PaypalCsv, WiseCsv, PlainCsv }
     PayoutRunState = PayoutRunState { Creating, Created, Cancelling, Cancelled }
-    PayoutRunVerdict = PayoutRunVerdict { Pays, NothingDue, Negative, BelowMinimum, NoMethod, OtherMethod, AboveMaximumTotal }
+    PayoutRunVerdict = PayoutRunVerdict { Pays, NothingDue, Negative, BelowMinimum, NoMethod, OtherMethod, AboveMaximumTotal, NotActive, Erased }
     CustomerRewardEvent = CustomerRewardEvent { SignUp, FirstSale }
     CustomerRewardState = CustomerRewardState { Granted, Fulfilled, Revoked }
     RewardUnit = RewardUnit { Cash, Points, Credits, FreeMonths, DiscountPercent, DiscountMoney }

@@ -118,6 +118,8 @@ form! {
         credits: Vec<CreditForm>,
         rewards: Vec<RewardSummaryForm>,
         coupon_fault: Option<CandidateResult>,
+        is_known_by_ref_id: bool,
+        is_known_by_tid: bool,
         is_undeclared: bool,
         customer_reward: Option<CustomerRewardForm>,
     }
@@ -130,6 +132,8 @@ form! {
         other_lead_id: Option<LeadId>,
         reward_ids: Vec<RewardId>,
         coupon_fault: Option<CandidateResult>,
+        is_known_by_ref_id: bool,
+        is_known_by_tid: bool,
         is_undeclared: bool,
         customer_reward: Option<CustomerRewardForm>,
     }

@@ -43,6 +43,7 @@ use crate::domain::bounty::BountyReward;
 use crate::domain::calendar::ZoneSince;
 use crate::domain::conversion::{AsRecorded, OrderDetails};
 use crate::domain::coupon::CouponDetails;
+use crate::domain::dated_commission::DatedCommission;
 use crate::domain::enrollment::{Acceptance, Moved, PastStanding};
 use crate::domain::lead::LeadDetails;
 use crate::domain::outcome::Outcome;
@@ -92,7 +93,7 @@ use attribution::CandidateForm;
 use bounty::BountyRewardForm;
 use conversion::{AsRecordedForm, OrderDetailsForm};
 use coupon::CouponDetailsForm;
-use enrollment::{AcceptanceForm, MovedForm, PastStandingForm};
+use enrollment::{AcceptanceForm, DatedCommissionForm, MovedForm, PastStandingForm};
 use field::Text;
 use lead::LeadDetailsForm;
 use outcome::OutcomeForm;
@@ -138,6 +139,8 @@ kept! {
     BTreeMap<String, String>: writes 1 BTreeMap<Text<'_>, Text<'_>>;
     // enrollment.moved
     Moved: writes 1 MovedForm;
+    // enrollment.dated_commissions
+    Vec<DatedCommission>: writes 1 Vec<DatedCommissionForm>;
     // enrollment.past
     Vec<PastStanding>: writes 1 Vec<PastStandingForm>;
     // affiliate.profile

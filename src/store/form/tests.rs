@@ -11,6 +11,7 @@ use crate::domain::bounty::BountyReward;
 use crate::domain::calendar::ZoneSince;
 use crate::domain::conversion::{AsRecorded, OrderDetails};
 use crate::domain::coupon::CouponDetails;
+use crate::domain::dated_commission::DatedCommission;
 use crate::domain::enrollment::{Acceptance, Moved, PastStanding};
 use crate::domain::lead::LeadDetails;
 use crate::domain::money::Rounding;
@@ -70,6 +71,10 @@ fn old_texts_and_those_of_a_later_release_are_read() {
             }
             "enrollment_past" => {
                 read.extend(pass_through!(Vec<PastStanding>, Vec<later::enrollment::PastStandingForm>, &text));
+            }
+            "enrollment_dated_commissions" => {
+                let text = &text;
+                read.extend(pass_through!(Vec<DatedCommission>, Vec<later::enrollment::DatedCommissionForm>, text));
             }
             "enrollment_acceptances" => {
                 read.extend(pass_through!(Vec<Acceptance>, Vec<later::enrollment::AcceptanceForm<'_>>, &text));

@@ -413,3 +413,63 @@ db_test!(g16_of_64_payouts_at_once_exactly_one_takes_a_reward, |database: TestDa
     assert_eq!(owed_in_dollars(&mut shop.client).await[..5], [owed_minor, 0, 0, 0, 0]);
     verify(&mut shop.client).await;
 });
+
+/// Records this many refunded sales of Ann: each earned 20.00, which was approved, and 18.00 of it was taken back.
+async fn refunded_sales(shop: &mut Shop, count: usize) {
+    let numbers: Vec<usize> = (0..count).collect();
+    for part in numbers.chunks(100) {
+        let sold = |number: &usize| pb::RecordSaleRequest {
+            event_id: format!("order-{number}"),
+            ref_id: "ann".to_owned(),
+            amount: Some(usd(10_000)),
+            ..Default::default()
+        };
+        let items = part.iter().map(|number| pb::batch_item::Item::Sale(sold(number)));
+        let items = items.map(|item| pb::BatchItem { item: Some(item) }).collect();
+        let answer = shop.client.tracking.batch_record_events(pb::BatchRecordEventsRequest { items }).await.unwrap();
+        let reward_id = |result: pb::BatchResult| match result.answer {
+            Some(pb::batch_result::Answer::Sale(sale)) => sale.rewards[0].reward_id.clone(),
+            other => panic!("{other:?}"),
+        };
+        let reward_ids = answer.into_inner().results.into_iter().map(reward_id).collect();
+        let request = pb::ApproveRewardsRequest { reward_ids, ..Default::default() };
+        shop.client.rewards.approve_rewards(request).await.unwrap();
+    }
+    // The newest sales first, so that what was taken from the oldest ones comes last.
+    let newest_first: Vec<usize> = numbers.into_iter().rev().collect();
+    for part in newest_first.chunks(100) {
+        let refunded = |number: &usize| pb::RecordRefundRequest {
+            event_id: format!("refund-{number}"),
+            sale_event_id: format!("order-{number}"),
+            amount: Some(usd(9_000)),
+            ..Default::default()
+        };
+        let items = part.iter().map(|number| pb::batch_item::Item::Refund(refunded(number)));
+        let items = items.map(|item| pb::BatchItem { item: Some(item) }).collect();
+        let answer = shop.client.tracking.batch_record_events(pb::BatchRecordEventsRequest { items }).await.unwrap();
+        let is_booked = |result: &pb::BatchResult| matches!(&result.answer, Some(pb::batch_result::Answer::Refund(_)));
+        assert!(answer.into_inner().results.iter().all(is_booked));
+    }
+}
+
+// More is taken back than the oldest thousand, and from the oldest rewards last. Each reward is paid with what takes back from it.
+db_test!(g16_a_payout_takes_what_was_taken_back_however_much_it_is, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let mut shop = Shop::open(&server, "shop").await;
+    refunded_sales(&mut shop, 1_100).await;
+    let mut payouts = Vec::new();
+    loop {
+        match create(&mut shop.client, due_to(&shop.affiliate_id)).await {
+            Ok(payout) => payouts.push(payout),
+            Err(status) => {
+                assert_eq!(reason(&status), "NOTHING_DUE");
+                break;
+            }
+        }
+    }
+    let amounts: Vec<i64> = payouts.iter().map(|payout| payout.amount.as_ref().unwrap().amount_minor).collect();
+    assert_eq!(amounts.iter().sum::<i64>(), 1_100 * 200, "{amounts:?}");
+    assert!(payouts.iter().all(|payout| payout.amount.as_ref().unwrap().amount_minor == 100 * payout.reward_count));
+    let report = shop.client.rewards.verify_ledger(pb::VerifyLedgerRequest {}).await.unwrap().into_inner();
+    assert!(report.ok, "{:?}", report.differences);
+});

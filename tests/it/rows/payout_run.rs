@@ -276,3 +276,75 @@ db_test!(n8_each_affiliate_is_paid_once_whoever_creates_the_payouts, |database: 
     assert_eq!((payout_count, total_minor, paid.len()), (64, 64 * 100 + 63 * 64 / 2, 64));
     verify(&mut client).await;
 });
+
+// Who was deactivated keeps what it earned, and the owner decides. Who was erased has no destination.
+db_test!(g17_a_run_for_all_leaves_out_who_is_not_active_and_names_it, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let mut client = Shop::open(&server, "shop").await.client;
+    let mut ids = Vec::new();
+    for ref_id in ["act", "off", "gone", "poor"] {
+        ids.push(create_affiliate(&mut client, ref_id).await);
+        give(&mut client, ref_id, if ref_id == "poor" { 100 } else { 1_000 }).await;
+    }
+    let selector =
+        |id: &String| Some(pb::AffiliateSelector { selector: Some(pb::affiliate_selector::Selector::Id(id.clone())) });
+    for id in [&ids[1], &ids[3]] {
+        let pending_rewards = pb::PendingRewards::Keep.into();
+        let request = pb::DeactivateAffiliateRequest { affiliate: selector(id), pending_rewards, ..Default::default() };
+        client.affiliates.deactivate_affiliate(request).await.unwrap();
+    }
+    let request = pb::EraseAffiliateRequest { affiliate: selector(&ids[2]), ..Default::default() };
+    client.affiliates.erase_affiliate(request).await.unwrap();
+
+    let all = pb::PreviewPayoutRunRequest {
+        currency_code: "USD".to_owned(),
+        all_affiliates: true,
+        minimum: Some(usd(500)),
+        ..Default::default()
+    };
+    let verdicts = |items: Vec<(String, Verdict, i64, bool)>| {
+        items.into_iter().map(|(id, verdict, minor, _)| (id, verdict, minor)).collect::<Vec<_>>()
+    };
+    let of = |place: usize, verdict, minor| (ids[place].clone(), verdict, minor);
+    let mut expected = vec![
+        of(0, Verdict::Pays, 1_000),
+        of(1, Verdict::NotActive, 1_000),
+        of(2, Verdict::Erased, 1_000),
+        of(3, Verdict::NotActive, 100),
+    ];
+    expected.sort();
+    assert_eq!(verdicts(preview(&mut client, all).await), expected);
+    let run = pb::CreatePayoutRunRequest {
+        currency_code: "USD".to_owned(),
+        all_affiliates: true,
+        minimum: Some(usd(500)),
+        ..Default::default()
+    };
+    let run = start(&mut client, run).await;
+    let run = finished(&mut client, &run.id).await;
+    assert_eq!((run.payout_count, run.total.clone()), (1, Some(usd(1_000))));
+    assert_eq!(payouts_of(&mut client, &run.id).await[0].affiliate_id, ids[0]);
+
+    // A run that names them pays who was deactivated, and nobody who was erased.
+    let named = pb::PreviewPayoutRunRequest {
+        currency_code: "USD".to_owned(),
+        affiliate_ids: ids[1..].to_vec(),
+        minimum: Some(usd(500)),
+        ..Default::default()
+    };
+    let mut expected =
+        vec![of(1, Verdict::Pays, 1_000), of(2, Verdict::Erased, 1_000), of(3, Verdict::BelowMinimum, 100)];
+    expected.sort();
+    assert_eq!(verdicts(preview(&mut client, named).await), expected);
+    let run = pb::CreatePayoutRunRequest {
+        currency_code: "USD".to_owned(),
+        affiliate_ids: ids[1..].to_vec(),
+        minimum: Some(usd(500)),
+        ..Default::default()
+    };
+    let run = start(&mut client, run).await;
+    let run = finished(&mut client, &run.id).await;
+    assert_eq!((run.payout_count, run.total.clone()), (1, Some(usd(1_000))));
+    assert_eq!(payouts_of(&mut client, &run.id).await[0].affiliate_id, ids[1]);
+    verify(&mut client).await;
+});

@@ -18,6 +18,7 @@ use headwater::domain::conversion::{
 };
 use headwater::domain::coupon::{Coupon, CouponDetails, CouponRate, CouponState};
 use headwater::domain::customer_reward::{CustomerRewardEvent, CustomerRewardPromise};
+use headwater::domain::dated_commission::DatedCommission;
 use headwater::domain::enrollment::{
     Enrollment, EnrollmentOutcome, EnrollmentStanding, EnrollmentWithLanding, PastStanding,
 };
@@ -111,6 +112,9 @@ fn stored_forms_are_the_golden_ones() {
     }
     golden.holds("terms_rules.v1", &rows::terms().rules);
     golden.holds("enrollment_commission_override.v1", &rows::enrollment().commission_override.unwrap());
+    golden.holds("enrollment_dated_commissions.v1", &vec![rows::dated_commission()]);
+    let open = DatedCommission { commission: None, ends_at: None, withdrawn_at: None, ..rows::dated_commission() };
+    golden.holds("enrollment_dated_commissions.v1.short", &vec![open]);
     golden.holds("enrollment_past.v1", &vec![rows::past_standing()]);
     golden.holds("program_agreement.v1", &rows::agreement());
     golden.holds("program_welcome_mail.v1", &rows::welcome_mail());
@@ -253,6 +257,8 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
             credits: Default::default(),
             rewards: Vec::new(),
             coupon_fault: None,
+            is_known_by_ref_id: false,
+            is_known_by_tid: false,
             is_undeclared: false,
             customer_reward: None,
         }),
@@ -282,6 +288,8 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
         credits: Default::default(),
         rewards: Vec::new(),
         coupon_fault: None,
+        is_known_by_ref_id: false,
+        is_known_by_tid: false,
         is_undeclared: false,
         customer_reward: None,
     };
@@ -303,6 +311,8 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     golden.holds("request_outcome_sale.v1.with_coupon_fault", &other);
     let kept = Outcome::KeptSale(KeptSale { is_undeclared: true, ..KeptSale::default() });
     golden.holds("request_outcome_kept_sale.v1.with_is_undeclared", &kept);
+    let known = Outcome::KeptSale(KeptSale { is_known_by_ref_id: true, is_known_by_tid: true, ..KeptSale::default() });
+    golden.holds("request_outcome_kept_sale.v1.with_known_customer", &known);
     let mut rules = rows::terms().rules;
     rules.custom_kinds = vec!["demo".to_owned()];
     golden.holds("terms_rules.v1.with_custom_kinds", &rules);

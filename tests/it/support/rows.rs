@@ -32,6 +32,7 @@ use headwater::domain::conversion::{
 };
 use headwater::domain::coupon::{CouponState, CouponUses};
 use headwater::domain::customer_reward::{CustomerReward, CustomerRewardState};
+use headwater::domain::dated_commission::DatedCommission;
 use headwater::domain::enrollment::{
     Acceptance, Enrollment, EnrollmentStanding, EnrollmentState, Moved, MovedLeads, PastStanding,
 };
@@ -329,6 +330,7 @@ pub(crate) fn enrollment() -> Enrollment {
         was_active: false,
         acceptances: Vec::new(),
         metadata: BTreeMap::new(),
+        dated_commissions: Vec::new(),
         past: Vec::new(),
     }
 }
@@ -339,6 +341,17 @@ pub(crate) fn acceptance() -> Acceptance {
 
 pub(crate) fn moved() -> Moved {
     Moved { to: EnrollmentId::from_uuid(uuid(2)), leads: MovedLeads::Stay }
+}
+
+pub(crate) fn dated_commission() -> DatedCommission {
+    DatedCommission {
+        number: 3,
+        commission: Some(Commission::PercentPpm(300_000)),
+        starts_at: NOW.plus_days(1),
+        ends_at: Some(NOW.plus_days(31)),
+        created_at: NOW,
+        withdrawn_at: Some(NOW.plus_days(7)),
+    }
 }
 
 pub(crate) fn past_standing() -> PastStanding {

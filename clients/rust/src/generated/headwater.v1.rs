@@ -2269,7 +2269,7 @@ pub struct LadderStep {
     #[prost(message, optional, tag = "3")]
     pub commission: ::core::option::Option<Commission>,
 }
-/// What an affiliate gets once in a period when it has sold so many sales or so much in the program. The bonus is a reward of its own, without
+/// A bonus for an affiliate, once in a period when it has sold so many sales or so much in the program. The bonus is a reward of its own, without
 /// a conversion: `Reward.threshold` says how it was reached. It is pending for the `hold_period_days` of the sale that reached it.
 ///
 /// Every sale counts that was credited under terms that have threshold bonuses of the same period, whatever commission it has: if something is
@@ -2386,7 +2386,7 @@ pub struct Terms {
     /// How `commission` rises with what an affiliate sells. Not set: it is the same for all sales.
     #[prost(message, optional, tag = "19")]
     pub ladder: ::core::option::Option<Ladder>,
-    /// What an affiliate gets once in a period for having sold so many sales or so much, up to 20. Empty: nothing.
+    /// The bonuses for having sold so many sales or so much in a period, up to 20. Empty: none.
     #[prost(message, repeated, tag = "20")]
     pub threshold_bonuses: ::prost::alloc::vec::Vec<ThresholdBonus>,
 }
@@ -3254,7 +3254,7 @@ pub enum LadderMode {
     /// All sales of the period. Once the affiliate reaches a step, all its sales of the period earn at this step, also the one that reaches it. The
     /// difference for the earlier ones is a reward of its own, which belongs to the sale that reaches the step.
     Retroactive = 2,
-    /// What is sold from the step on, up to the next one, like brackets of taxes. A sale that passes a step is divided. With `min_amount` the
+    /// Sales from the step on, up to the next one, earn at the step, like brackets of taxes. A sale that passes a step is divided. With `min_amount` the
     /// commissions are percentages of what falls into each bracket. With `min_sale_count` they are flat for each sale in the bracket: those after
     /// `min_sale_count` sales.
     Marginal = 3,
@@ -3428,7 +3428,7 @@ pub struct ThresholdReached {
     /// How many sales the affiliate had in the period then.
     #[prost(int64, tag = "7")]
     pub sale_count: i64,
-    /// What was left of their net amounts then.
+    /// The part of their net amounts that was left then.
     #[prost(message, optional, tag = "8")]
     pub sales_amount: ::core::option::Option<Money>,
     /// The sale by which the threshold was reached. Of a reward that takes the bonus back: the refund, correction or sale by which it was lost.
@@ -3516,7 +3516,7 @@ pub struct RewardCalculation {
     /// the sale begins. Empty in all other cases.
     #[prost(message, repeated, tag = "21")]
     pub brackets: ::prost::alloc::vec::Vec<LadderBracket>,
-    /// What the brackets give together: the commission of the sale, or of those lines that the ladder prices. Not set without brackets. It is the
+    /// The sum of the brackets: the commission of the sale, or of those lines that the ladder prices. Not set without brackets. It is the
     /// difference that the sale makes to the rounded sum, so it may differ by a minor unit from the rounded sum of these brackets.
     #[prost(message, optional, tag = "22")]
     pub brackets_amount: ::core::option::Option<Money>,
@@ -4959,8 +4959,8 @@ pub struct Enrollment {
     /// the clicks are sent to it. Empty in the feed.
     #[prost(string, tag = "6")]
     pub referral_link: ::prost::alloc::string::String,
-    /// The affiliate's own commission in this program. Not set: the commission in the program's terms. A change applies to sales
-    /// that are priced after it.
+    /// The affiliate's own commission in this program. Not set: the commission in the program's terms. A change applies to events that occur after
+    /// it. `dated_commissions` may apply in its place.
     #[prost(message, optional, tag = "7")]
     pub commission_override: ::core::option::Option<Commission>,
     /// The state.
@@ -4997,6 +4997,38 @@ pub struct Enrollment {
         ::prost::alloc::string::String,
         ::prost::alloc::string::String,
     >,
+    /// The commissions of the affiliate's own for a time, in the order in which they were made, with those that are over or withdrawn. The newest
+    /// 100. UpdateEnrollment adds and withdraws them.
+    #[prost(message, repeated, tag = "17")]
+    pub dated_commissions: ::prost::alloc::vec::Vec<DatedCommission>,
+}
+/// A commission of an affiliate's own for a time, such as a promotion for this affiliate alone. An event has the commission of the time at which it
+/// occurred, whenever it is told.
+///
+/// Of the commissions that have started when an event occurs and are not over, the one with the latest start applies. `commission_override` is one of
+/// them: it starts when it is changed, and does not end. So a change of it during a promotion counts from then on, and a promotion that starts later
+/// counts again. Of the same start, the one with dates applies, and the one with the highest number. What applies replaces the commission of coupons,
+/// of rules and of the terms, as `commission_override` does.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DatedCommission {
+    /// The number, counted from 1 in the enrollment. Set by the server, ignored in requests.
+    #[prost(int32, tag = "1")]
+    pub number: i32,
+    /// The commission. Not set: the one in the program's terms, although the enrollment has a `commission_override`.
+    #[prost(message, optional, tag = "2")]
+    pub commission: ::core::option::Option<Commission>,
+    /// When it starts: up to 10 minutes ago counts as now. Not set: now.
+    #[prost(message, optional, tag = "3")]
+    pub start_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The first moment at which it no longer applies. Later than the start. Not set: it does not end by itself.
+    #[prost(message, optional, tag = "4")]
+    pub end_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it was made. Set by the server, ignored in requests.
+    #[prost(message, optional, tag = "5")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it was withdrawn. Events that occurred before keep it. Not set: it was not. Set by the server, ignored in requests.
+    #[prost(message, optional, tag = "6")]
+    pub withdraw_time: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// An affiliate's acceptance of a version of the program's agreement.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -5207,11 +5239,17 @@ pub struct UpdateEnrollmentRequest {
     /// the others. Required.
     #[prost(message, optional, tag = "2")]
     pub enrollment: ::core::option::Option<Enrollment>,
-    /// The fields to change: any of `ref_id`, `landing_url`, `commission_override` and `metadata`. Required. An empty `landing_url` restores
-    /// the program's page. A `commission_override` that is not set restores the commission in the program's terms. `metadata` is replaced as
-    /// a whole.
+    /// The fields to change: any of `ref_id`, `landing_url`, `commission_override` and `metadata`. Required, unless `dated_commission` or
+    /// `withdraw_dated_commission` is sent. An empty `landing_url` restores the program's page. A `commission_override` that is not set restores the
+    /// commission in the program's terms. `metadata` is replaced as a whole.
     #[prost(message, optional, tag = "3")]
     pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
+    /// A commission for a time, which is added to the enrollment's. Up to 20 may run or wait at once. Optional.
+    #[prost(message, optional, tag = "4")]
+    pub dated_commission: ::core::option::Option<DatedCommission>,
+    /// The number of a commission for a time to withdraw. One that runs ends now, and one that has not started never starts. 0: none.
+    #[prost(int32, tag = "5")]
+    pub withdraw_dated_commission: i32,
 }
 /// The answer of UpdateEnrollment.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -5220,7 +5258,7 @@ pub struct UpdateEnrollmentResponse {
     #[prost(message, optional, tag = "1")]
     pub enrollment: ::core::option::Option<Enrollment>,
     /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
-    /// the ref_id, the pages, the acceptances and the metadata are the present ones.
+    /// the ref_id, the pages, the acceptances, the commissions for a time and the metadata are the present ones.
     #[prost(bool, tag = "2")]
     pub replayed: bool,
 }
@@ -5602,7 +5640,7 @@ pub enum LedgerReason {
     /// A provider took a fee for a payout, or kept a part of what came back.
     Fee = 12,
     /// ReopenPayout undid that a payout was paid, and its amount is in flight again.
-    Reopened = 16,
+    Reopened = 13,
 }
 impl LedgerReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -9940,6 +9978,9 @@ pub enum ClickPayment {
     AlreadyCounted = 3,
     /// The click counted and earned nothing, because the caps of the terms had no room.
     Capped = 4,
+    /// The click occurred before the affiliate was enrolled in the program. Such a click is history of another system: it may earn a later sale, and
+    /// is not paid for itself.
+    BeforeEnrollment = 5,
 }
 impl ClickPayment {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -9953,6 +9994,7 @@ impl ClickPayment {
             Self::Earned => "CLICK_PAYMENT_EARNED",
             Self::AlreadyCounted => "CLICK_PAYMENT_ALREADY_COUNTED",
             Self::Capped => "CLICK_PAYMENT_CAPPED",
+            Self::BeforeEnrollment => "CLICK_PAYMENT_BEFORE_ENROLLMENT",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -9963,6 +10005,7 @@ impl ClickPayment {
             "CLICK_PAYMENT_EARNED" => Some(Self::Earned),
             "CLICK_PAYMENT_ALREADY_COUNTED" => Some(Self::AlreadyCounted),
             "CLICK_PAYMENT_CAPPED" => Some(Self::Capped),
+            "CLICK_PAYMENT_BEFORE_ENROLLMENT" => Some(Self::BeforeEnrollment),
             _ => None,
         }
     }
@@ -11140,11 +11183,11 @@ pub enum ErrorReason {
     /// \[FAILED_PRECONDITION\] The payout is in a state from which the call cannot change it. Metadata: `payout_id`, `state`.
     PayoutState = 83,
     /// \[NOT_FOUND\] The account has no such payout export.
-    PayoutExportNotFound = 96,
+    PayoutExportNotFound = 90,
     /// \[FAILED_PRECONDITION\] The file of the export is not kept any more. Metadata: `payout_export_id`.
-    PayoutFileGone = 97,
+    PayoutFileGone = 91,
     /// \[FAILED_PRECONDITION\] The payout run is in a state from which the call cannot change it. Metadata: `payout_run_id`, `state`.
-    PayoutRunState = 95,
+    PayoutRunState = 89,
     /// \[FAILED_PRECONDITION\] The payout was created with the key that approves it. Metadata: `payout_id`.
     PayoutOwnApproval = 84,
     /// \[NOT_FOUND\] The account has no such payout run.
@@ -11446,7 +11489,7 @@ pub struct Payout {
     #[prost(string, tag = "19")]
     pub destination_hint: ::prost::alloc::string::String,
     /// Whether the account is one for tests, see `Account.test`. The payout moves no money then.
-    #[prost(bool, tag = "35")]
+    #[prost(bool, tag = "32")]
     pub test: bool,
     /// How many attempts to send it were begun. Each has a key of its own at the provider, `<id>-a<number>`, and is begun only when it is
     /// certain that the one before paid nothing.
@@ -11478,13 +11521,13 @@ pub struct Payout {
     #[prost(message, optional, tag = "28")]
     pub cancel_request_time: ::core::option::Option<::prost_types::Timestamp>,
     /// The payments that ReopenPayout undid, the oldest first. At most 20.
-    #[prost(message, repeated, tag = "30")]
+    #[prost(message, repeated, tag = "29")]
     pub reopenings: ::prost::alloc::vec::Vec<PayoutReopening>,
     /// Changes with every change of the payout. Send it back so that the call fails if somebody changed the payout meanwhile.
-    #[prost(string, tag = "31")]
+    #[prost(string, tag = "30")]
     pub etag: ::prost::alloc::string::String,
     /// The id of the export that it is in. Empty if it was never exported.
-    #[prost(string, tag = "32")]
+    #[prost(string, tag = "31")]
     pub payout_export_id: ::prost::alloc::string::String,
 }
 /// A payment that ReopenPayout undid.
@@ -11537,7 +11580,7 @@ pub struct CreatePayoutRequest {
     pub message: ::prost::alloc::string::String,
     /// The provider that pays. MANUAL: the merchant. Another one: the affiliate's payout method must be the provider's. Default: the provider of
     /// the affiliate's payout method if the account is connected to it, and MANUAL otherwise.
-    #[prost(enumeration = "PayoutProvider", tag = "20")]
+    #[prost(enumeration = "PayoutProvider", tag = "8")]
     pub provider: i32,
 }
 /// The answer of CreatePayout.
@@ -12529,16 +12572,16 @@ pub struct PayoutRun {
     #[prost(message, optional, tag = "13")]
     pub update_time: ::core::option::Option<::prost_types::Timestamp>,
     /// The provider that pays, see `CreatePayoutRunRequest.provider`. Not set: that of each affiliate's payout method.
-    #[prost(enumeration = "PayoutProvider", tag = "20")]
+    #[prost(enumeration = "PayoutProvider", tag = "14")]
     pub provider: i32,
     /// The most that its payouts add up to. Not set: no limit.
-    #[prost(message, optional, tag = "30")]
+    #[prost(message, optional, tag = "15")]
     pub maximum_total: ::core::option::Option<Money>,
     /// The id of the API key that cancelled it. Empty unless it is CANCELLING or CANCELLED.
-    #[prost(string, tag = "31")]
+    #[prost(string, tag = "16")]
     pub canceller_key_id: ::prost::alloc::string::String,
     /// When CancelPayoutRun was called. Not set unless it is CANCELLING or CANCELLED.
-    #[prost(message, optional, tag = "32")]
+    #[prost(message, optional, tag = "17")]
     pub cancel_time: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// The request of CreatePayoutRun.
@@ -12573,7 +12616,7 @@ pub struct CreatePayoutRunRequest {
     pub maximum_total: ::core::option::Option<Money>,
     /// The provider that pays. MANUAL: the merchant pays all. Another one: only the affiliates whose payout method is the provider's get a payout.
     /// Default: each payout has the provider of the affiliate's payout method if the account is connected to it, and is MANUAL otherwise.
-    #[prost(enumeration = "PayoutProvider", tag = "20")]
+    #[prost(enumeration = "PayoutProvider", tag = "9")]
     pub provider: i32,
 }
 /// The answer of CreatePayoutRun.
@@ -12665,7 +12708,7 @@ pub struct PreviewPayoutRunRequest {
     #[prost(message, optional, tag = "7")]
     pub maximum_total: ::core::option::Option<Money>,
     /// See `CreatePayoutRunRequest.provider`. Optional.
-    #[prost(enumeration = "PayoutProvider", tag = "20")]
+    #[prost(enumeration = "PayoutProvider", tag = "8")]
     pub provider: i32,
 }
 /// The fate of one affiliate in a run that would be created now.
@@ -12687,13 +12730,13 @@ pub struct PayoutRunItem {
     #[prost(bool, tag = "5")]
     pub needs_approval: bool,
     /// The provider that would pay. Not set if the run's provider cannot pay the affiliate.
-    #[prost(enumeration = "PayoutProvider", tag = "20")]
+    #[prost(enumeration = "PayoutProvider", tag = "6")]
     pub provider: i32,
     /// The kind of the affiliate's payout method. Not set if there is none.
-    #[prost(enumeration = "PayoutMethodKind", tag = "21")]
+    #[prost(enumeration = "PayoutMethodKind", tag = "7")]
     pub destination_kind: i32,
     /// The affiliate's payout method, masked. Empty if there is none.
-    #[prost(string, tag = "22")]
+    #[prost(string, tag = "8")]
     pub destination_hint: ::prost::alloc::string::String,
 }
 /// The answer of PreviewPayoutRun.
@@ -12760,6 +12803,10 @@ pub enum PayoutRunVerdict {
     NothingDue = 2,
     /// Refunds took back as much as is due, or more.
     Negative = 3,
+    /// The affiliate is not ACTIVE, and the run is one for all affiliates. It keeps what it is owed; a run that names it pays it.
+    NotActive = 8,
+    /// The affiliate was erased, so that nobody knows where to send the money. No run pays it. MarkPaid notes what was sent otherwise.
+    Erased = 9,
     /// Less than the `minimum` is due. It waits for a later run.
     BelowMinimum = 4,
     /// The run is one of a `provider`, and the affiliate has no payout method.
@@ -12768,7 +12815,7 @@ pub enum PayoutRunVerdict {
     OtherMethod = 6,
     /// The `maximum_total` has not enough left for it after the affiliates before. It waits for a later run, and affiliates after it who fit are
     /// paid.
-    AboveMaximumTotal = 9,
+    AboveMaximumTotal = 7,
 }
 impl PayoutRunVerdict {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -12781,6 +12828,8 @@ impl PayoutRunVerdict {
             Self::Pays => "PAYOUT_RUN_VERDICT_PAYS",
             Self::NothingDue => "PAYOUT_RUN_VERDICT_NOTHING_DUE",
             Self::Negative => "PAYOUT_RUN_VERDICT_NEGATIVE",
+            Self::NotActive => "PAYOUT_RUN_VERDICT_NOT_ACTIVE",
+            Self::Erased => "PAYOUT_RUN_VERDICT_ERASED",
             Self::BelowMinimum => "PAYOUT_RUN_VERDICT_BELOW_MINIMUM",
             Self::NoMethod => "PAYOUT_RUN_VERDICT_NO_METHOD",
             Self::OtherMethod => "PAYOUT_RUN_VERDICT_OTHER_METHOD",
@@ -12794,6 +12843,8 @@ impl PayoutRunVerdict {
             "PAYOUT_RUN_VERDICT_PAYS" => Some(Self::Pays),
             "PAYOUT_RUN_VERDICT_NOTHING_DUE" => Some(Self::NothingDue),
             "PAYOUT_RUN_VERDICT_NEGATIVE" => Some(Self::Negative),
+            "PAYOUT_RUN_VERDICT_NOT_ACTIVE" => Some(Self::NotActive),
+            "PAYOUT_RUN_VERDICT_ERASED" => Some(Self::Erased),
             "PAYOUT_RUN_VERDICT_BELOW_MINIMUM" => Some(Self::BelowMinimum),
             "PAYOUT_RUN_VERDICT_NO_METHOD" => Some(Self::NoMethod),
             "PAYOUT_RUN_VERDICT_OTHER_METHOD" => Some(Self::OtherMethod),
@@ -12837,7 +12888,7 @@ pub struct Event {
     /// The ids that you choose stay: event_id, request_id, order_id, order_number and refund_id. Put no personal data into them.
     #[prost(
         oneof = "event::Subject",
-        tags = "8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 22, 30, 25, 26, 23, 24"
+        tags = "8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 22, 27, 25, 26, 23, 24"
     )]
     pub subject: ::core::option::Option<event::Subject>,
 }
@@ -12892,7 +12943,7 @@ pub mod event {
         #[prost(message, tag = "22")]
         Payout(super::Payout),
         /// A payout run, without note and message.
-        #[prost(message, tag = "30")]
+        #[prost(message, tag = "27")]
         PayoutRun(super::PayoutRun),
         /// The payout method of an affiliate, without hints and override_reason. Its subject id is the affiliate's.
         #[prost(message, tag = "25")]
@@ -13085,16 +13136,16 @@ pub enum EventKind {
     /// \[payout\] An affiliate was paid. The rewards that the payout pays have events of their own, EVENT_KIND_REWARD_PAID.
     PayoutPaid = 65,
     /// \[payout\] A payout is in a file that ExportPayoutFile made.
-    PayoutExported = 98,
+    PayoutExported = 93,
     /// \[payout\] ReopenPayout undid that a payout was paid. EVENT_KIND_REWARD_RESERVED of each of its rewards follows.
-    PayoutReopened = 90,
+    PayoutReopened = 89,
     /// \[payout_run\] A payout run was created. The events of its payouts follow.
-    PayoutRunCreated = 91,
+    PayoutRunCreated = 90,
     /// \[payout_run\] A payout run is CREATED or CANCELLED: all of its payouts are created, or all that could be cancelled are. Their events come
     /// before this one.
-    PayoutRunFinished = 92,
+    PayoutRunFinished = 91,
     /// \[payout_run\] CancelPayoutRun cancels a payout run, which is CANCELLING now. The events of its cancelled payouts follow.
-    PayoutRunCancelled = 97,
+    PayoutRunCancelled = 92,
     /// \[bounty\] A bounty or a contest was created.
     BountyCreated = 66,
     /// \[bounty\] A bounty was changed by UpdateBounty. Submissions change its `submission_count` without such an event.
