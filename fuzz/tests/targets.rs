@@ -26,6 +26,7 @@ macro_rules! targets {
 
 targets! {
     answers: 1_000 inputs of up to 256 bytes;
+    callbacks: 1_000 inputs of up to 256 bytes;
     history: 40 inputs of up to 4096 bytes;
     message: 1_000 inputs of up to 512 bytes;
     results: 2_000 inputs of up to 128 bytes;

@@ -76,6 +76,20 @@ text_enum! {
         PayoutCreated = "payout_created",
         /// A payout was approved.
         PayoutApproved = "payout_approved",
+        /// The provider has a payout.
+        PayoutSent = "payout_sent",
+        /// A payout waits for money at the provider.
+        PayoutAwaitingFunds = "payout_awaiting_funds",
+        /// A payout that waited for money goes on.
+        PayoutResumed = "payout_resumed",
+        /// The provider reports another state of a payout that it has.
+        PayoutUpdated = "payout_updated",
+        /// A person must act before a payout goes on.
+        PayoutNeedsAttention = "payout_needs_attention",
+        /// The provider does not pay a payout.
+        PayoutFailed = "payout_failed",
+        /// The money of a payout came back.
+        PayoutReturned = "payout_returned",
         /// A payout was cancelled.
         PayoutCancelled = "payout_cancelled",
         /// An affiliate was paid.
@@ -221,15 +235,22 @@ impl EventKind {
             | Self::RewardReserved
             | Self::RewardReturned
             | Self::RewardPaid => EventSubject::Reward,
-            Self::PayoutCreated
-            | Self::PayoutApproved
-            | Self::PayoutCancelled
-            | Self::PayoutPaid
-            | Self::PayoutExported
-            | Self::PayoutReopened => EventSubject::Payout,
             Self::PayoutRunCreated | Self::PayoutRunFinished | Self::PayoutRunCancelled => EventSubject::PayoutRun,
             Self::PayoutMethodSet | Self::PayoutMethodRemoved => EventSubject::PayoutMethod,
             Self::PayoutConnectionSet | Self::PayoutConnectionRemoved => EventSubject::PayoutConnection,
+            Self::PayoutCreated
+            | Self::PayoutApproved
+            | Self::PayoutSent
+            | Self::PayoutAwaitingFunds
+            | Self::PayoutResumed
+            | Self::PayoutUpdated
+            | Self::PayoutNeedsAttention
+            | Self::PayoutFailed
+            | Self::PayoutReturned
+            | Self::PayoutCancelled
+            | Self::PayoutExported
+            | Self::PayoutReopened
+            | Self::PayoutPaid => EventSubject::Payout,
             Self::ProgramCreated | Self::ProgramUpdated | Self::ProgramArchived => EventSubject::Program,
             Self::AffiliateCreated
             | Self::AffiliateUpdated

@@ -116,7 +116,9 @@ outcomes! {
     PayoutExport(Arc<super::payout_export::PayoutExport>): |export| Some(&export.id);
     /// CreatePayoutRun, CancelPayoutRun.
     PayoutRun(Arc<super::payout_run::PayoutRun>): |run| Some(&run.id);
-    /// MarkPaid, CreatePayout, CancelPayout, ReopenPayout.
+    /// NotifyFundsAdded.
+    PayoutPurse(Arc<super::payout_purse::PayoutPurse>): |_purse| None;
+    /// MarkPaid, CreatePayout, CancelPayout, RetryPayout, ReopenPayout.
     Payout(Arc<super::payout::Payout>): |payout| Some(&payout.id);
 }
 

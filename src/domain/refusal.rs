@@ -11,7 +11,7 @@ use super::id::{
 };
 use super::money::{Currency, Money, Overflow};
 use super::offer::OfferClosed;
-use super::payout::{PayoutState, UnpayableReward};
+use super::payout::{PayoutProvider, PayoutState, UnpayableReward};
 use super::payout_export::WrongFileField;
 use super::payout_method::MethodFault;
 use super::payout_run::PayoutRunState;
@@ -98,8 +98,8 @@ text_enum! {
         ThresholdBonusCurrency = "threshold_bonus_currency",
         /// The start of a new version of the terms.
         TermsStartTime = "terms_start_time",
-        /// The ladder of the terms.
-        TermsLadder = "terms.ladder",
+        /// The terms.
+        Terms = "terms",
         /// The end of a new version of the terms.
         TermsEndTime = "terms_end_time",
         /// The version of the terms that is withdrawn.
@@ -595,6 +595,22 @@ pub enum Refusal {
         from: PayoutState,
         /// The state that was wanted.
         to: PayoutState,
+    },
+    /// The payout may have been made at the provider, so that it must not be given up.
+    #[error("the provider may have made payout {payout_id}, or will")]
+    PayoutMayBeMade {
+        /// The payout.
+        payout_id: PayoutId,
+    },
+    /// The provider cannot cancel the payout in its state.
+    #[error("payout {payout_id} is {state}, and {provider} cannot cancel it")]
+    PayoutNotCancellable {
+        /// The payout.
+        payout_id: PayoutId,
+        /// The provider.
+        provider: PayoutProvider,
+        /// The payout's state.
+        state: PayoutState,
     },
     /// No file can be made of payouts, because of these fields.
     #[error("{}", wrong_fields(.wrong))]

@@ -9,6 +9,7 @@ use tonic::Code;
 use super::{Error, FieldPaths, FieldViolation, LimitedBy};
 use crate::domain::account::KeyKind;
 use crate::domain::money::Overflow;
+use crate::domain::payout::PayoutState;
 use crate::domain::payout_export::FILE_DAYS;
 use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::pb::ErrorReason;
@@ -592,6 +593,23 @@ fn refused(refusal: &Refusal, paths: FieldPaths, request_id: &str, violation_byt
         )
         .with("payout_id", payout_id)
         .with("state", from),
+        Refusal::PayoutMayBeMade { payout_id } => Answer::precondition(
+            ErrorReason::PayoutState,
+            payout_id.to_string(),
+            format!(
+                "{}: {text}; call RetryPayout to look it up, or ConfirmPayouts if the affiliate has the money",
+                path(&Field::PayoutIds)
+            ),
+        )
+        .with("payout_id", payout_id)
+        .with("state", PayoutState::NeedsAttention),
+        Refusal::PayoutNotCancellable { payout_id, provider: _, state } => Answer::precondition(
+            ErrorReason::PayoutState,
+            payout_id.to_string(),
+            format!("{}: {text}; GetPayout shows how it goes on", path(&Field::PayoutIds)),
+        )
+        .with("payout_id", payout_id)
+        .with("state", state),
         Refusal::PayoutFile { wrong } => Answer::fields(ErrorReason::InvalidFields, &file_fields(wrong), violation_bytes_max),
         Refusal::PayoutFileGone { payout_export_id } => Answer::precondition(
             ErrorReason::PayoutFileGone,

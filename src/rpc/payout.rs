@@ -3,6 +3,7 @@
 mod change;
 pub(super) mod owed;
 mod results;
+pub(super) mod sending;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use super::call::parse::{Fields, KEY_LENGTH_MAX};
 use super::call::render::{id_or_empty, money, timestamp};
 use super::call::wire_enum::WireEnum;
 use super::call::{Call, page, selector};
-use crate::domain::payout::{Payout, Reopening};
+use crate::domain::payout::{Payout, PayoutProblem, Reopening};
 use crate::domain::refusal::{Refusal, Resource};
 use crate::domain::rule::MarkPaid;
 use crate::domain::time::Time;
@@ -121,8 +122,28 @@ pub(super) fn image(payout: &Payout) -> pb::Payout {
     image
 }
 
+fn render_problem(problem: &PayoutProblem) -> pb::PayoutProblem {
+    pb::PayoutProblem {
+        code: problem.kind.as_str().to_owned(),
+        who_must_act: problem.kind.who_must_act().number(),
+        text: problem.kind.describe().to_owned(),
+        provider_code: problem.code.clone(),
+        provider_debug_id: problem.debug_id.clone(),
+    }
+}
+
 fn render(payout: &Payout) -> pb::Payout {
+    let sending = payout.sending.as_deref();
     pb::Payout {
+        attempt_count: sending.map_or(0, |sending| sending.attempt_count.into()),
+        provider_payment_id: sending.map(|sending| sending.provider_payment_id.clone()).unwrap_or_default(),
+        fee: sending.and_then(|sending| sending.fee).map(money),
+        problem: sending.and_then(|sending| sending.problem.as_ref()).map(render_problem),
+        wait_start_time: sending.and_then(|sending| sending.awaiting_since).map(timestamp),
+        needed: sending.and_then(|sending| sending.needed).map(money),
+        available: sending.and_then(|sending| sending.available).map(money),
+        returned_amount: sending.and_then(|sending| sending.returned).map(money),
+        cancel_request_time: sending.and_then(|sending| sending.cancel_requested_at).map(timestamp),
         id: payout.id.to_string(),
         affiliate_id: payout.affiliate_id.to_string(),
         amount: Some(money(payout.amount)),

@@ -24,6 +24,7 @@ use crate::error::{Error, FieldPaths};
 use crate::pb;
 use crate::store;
 use crate::store::list::ListOrder;
+use crate::store::payout_run::StateCount;
 
 /// The path of the affiliates in both requests.
 const PATHS: FieldPaths = &[(Field::Affiliate, "affiliate_ids")];
@@ -170,7 +171,15 @@ pub(super) async fn get(call: Call, message: pb::GetPayoutRunRequest) -> Result<
     let id = fields.complete(id)?;
     let found = store::payout_run::find(call.store(), call.account_id(), id).await?;
     let found = found.ok_or_else(|| Refusal::not_found(Resource::PayoutRun, id))?;
-    Ok(pb::GetPayoutRunResponse { payout_run: Some(render(&found)) })
+    let mut counts = store::payout_run::state_counts(call.store(), call.account_id(), id).await?;
+    counts.sort_by_key(|count| count.state.number());
+    let render_count = |count: &StateCount| pb::PayoutStateCount {
+        state: count.state.number(),
+        payout_count: count.payout_count,
+        total: Some(money(Money::new(count.total_minor, found.currency))),
+    };
+    let state_counts = counts.iter().map(render_count).collect();
+    Ok(pb::GetPayoutRunResponse { payout_run: Some(render(&found)), state_counts })
 }
 
 pub(super) async fn preview(

@@ -37,6 +37,7 @@ pub mod mail;
 pub mod metadata;
 pub mod offer;
 pub mod payout;
+pub mod payout_attempt;
 pub mod payout_connection;
 pub mod payout_export;
 pub mod payout_method;

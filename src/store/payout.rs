@@ -3,6 +3,7 @@
 pub mod owed;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Select};
 use uuid::Uuid;
@@ -50,6 +51,7 @@ impl Stored for Payout {
             approved_by: self.approved_by.map(ApiKeyId::uuid),
             approved_at: self.approved_at.map(Time::micros),
             cancelled_at: self.cancelled_at.map(Time::micros),
+            sending: self.sending.as_deref().map(to_json).transpose()?,
             export_id: self.export_id.map(PayoutExportId::uuid),
             reopenings: if self.reopenings.is_empty() { None } else { Some(to_json(&self.reopenings)?) },
             created_at: self.created_at.micros(),
@@ -78,6 +80,7 @@ impl Stored for Payout {
             approved_by: row.approved_by.map(ApiKeyId::from_uuid),
             approved_at: row.approved_at.map(Time::from_micros),
             cancelled_at: row.cancelled_at.map(Time::from_micros),
+            sending: row.sending.as_deref().map(|text| name.json(text)).transpose()?.map(Arc::new),
             export_id: row.export_id.map(PayoutExportId::from_uuid),
             reopenings: row.reopenings.as_deref().map(|text| name.json(text)).transpose()?.unwrap_or_default(),
             created_at: Time::from_micros(row.created_at),

@@ -1,16 +1,18 @@
 //! Payout runs: rows and reads.
 
-use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::sea_query::{Alias, Expr, ExprTrait};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 use uuid::Uuid;
 
 use super::entity::balance as balance_table;
+use super::entity::payout as payout_table;
 use super::entity::payout_run as table;
 use super::row::{RowName, words};
 use super::set::stored::Stored;
 use super::{Store, StoreError};
 use crate::domain::id::{AccountId, AffiliateId, ApiKeyId, PayoutRunId};
 use crate::domain::money::{Currency, Money};
+use crate::domain::payout::PayoutState;
 use crate::domain::payout_run::{PayoutRun, PayoutRunState};
 use crate::domain::reward::RewardUnit;
 use crate::domain::set::Needs;
@@ -98,6 +100,46 @@ pub async fn oldest(
         .one(store.read())
         .await?;
     row.map(PayoutRun::from_row).transpose()
+}
+
+/// The payouts of a run in one state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StateCount {
+    /// The state.
+    pub state: PayoutState,
+    /// How many payouts are in it.
+    pub payout_count: i64,
+    /// What they add up to, in minor units. It fits, because the sum of the whole run does.
+    pub total_minor: i64,
+}
+
+/// The payouts of a run by state, in no order.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn state_counts(
+    store: &Store,
+    account_id: AccountId,
+    id: PayoutRunId,
+) -> Result<Vec<StateCount>, StoreError> {
+    use payout_table::Column;
+    let amount = Expr::col(Column::AmountMinor.as_column_ref());
+    let rows: Vec<(String, i64, i64)> = payout_table::Entity::find()
+        .select_only()
+        .column(Column::State)
+        .expr_as(Expr::col(Column::Id.as_column_ref()).count(), "payout_count")
+        .expr_as(amount.sum().cast_as(Alias::new("bigint")), "total_minor")
+        .filter(Column::AccountId.eq(account_id.uuid()))
+        .filter(Column::RunId.eq(id.uuid()))
+        .group_by(Column::State)
+        .into_tuple()
+        .all(store.read())
+        .await?;
+    let name = RowName::new("payout_run", id.uuid());
+    let count = |(state, payout_count, total_minor): (String, i64, i64)| -> Result<StateCount, StoreError> {
+        Ok(StateCount { state: name.parse(&state)?, payout_count, total_minor })
+    };
+    rows.into_iter().map(count).collect()
 }
 
 /// The affiliates after this one who are owed something in a currency, in the order of their ids. With `with_negative`, also those who owe

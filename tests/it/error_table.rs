@@ -13,8 +13,9 @@ use headwater::domain::id::{
 };
 use headwater::domain::money::{Money, Overflow};
 use headwater::domain::offer::OfferClosed;
-use headwater::domain::payout::{PayoutFault, PayoutState, UnpayableReward};
+use headwater::domain::payout::{PayoutFault, PayoutProvider, PayoutState, UnpayableReward};
 use headwater::domain::payout_export::WrongFileField;
+use headwater::domain::payout_method::MethodFault;
 use headwater::domain::payout_run::PayoutRunState;
 use headwater::domain::program::InvitationFault;
 use headwater::domain::refusal::{Field, Refusal, Resource};
@@ -129,6 +130,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::RewardInCash { reward_id: RewardId::from_uuid(id()) },
         Refusal::RewardsNotPayable { rewards: unpayable() },
         Refusal::NothingDue { affiliate_id: AffiliateId::from_uuid(id()), due: dollars(-50) },
+        Refusal::PayoutMethod { affiliate_id: AffiliateId::from_uuid(id()), fault: MethodFault::NoMethod },
         Refusal::PayoutBelowMinimum {
             affiliate_id: AffiliateId::from_uuid(id()),
             amount: dollars(499),
@@ -138,6 +140,12 @@ fn refusals() -> Vec<Refusal> {
             payout_id: PayoutId::from_uuid(id()),
             from: PayoutState::Cancelled,
             to: PayoutState::Paid,
+        },
+        Refusal::PayoutMayBeMade { payout_id: PayoutId::from_uuid(id()) },
+        Refusal::PayoutNotCancellable {
+            payout_id: PayoutId::from_uuid(id()),
+            provider: PayoutProvider::Stripe,
+            state: PayoutState::Processing,
         },
         Refusal::PayoutFile {
             wrong: vec![WrongFileField {

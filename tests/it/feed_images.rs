@@ -584,9 +584,10 @@ async fn set_and_remove_method(client: &mut Client, affiliate: Option<pb::Affili
     client.payouts.set_payout_method(waits.clone()).await.unwrap();
     let now =
         pb::SetPayoutMethodRequest { effective_now: true, override_reason: "Ann asked by phone".to_owned(), ..waits };
-    client.payouts.set_payout_method(now).await.unwrap();
+    client.payouts.set_payout_method(now.clone()).await.unwrap();
     let request = pb::RemovePayoutMethodRequest { affiliate, ..Default::default() };
     client.payouts.remove_payout_method(request).await.unwrap();
+    client.payouts.set_payout_method(now).await.unwrap();
     let stripe = pb::StripeCredentials {
         secret_key: "sk_live_canary4242".to_owned(),
         webhook_secret: "whsec_canary".to_owned(),
@@ -596,10 +597,11 @@ async fn set_and_remove_method(client: &mut Client, affiliate: Option<pb::Affili
         credentials: Some(pb::ProviderCredentials { credentials: Some(credentials) }),
         ..Default::default()
     };
-    client.payouts.set_payout_connection(request).await.unwrap();
+    client.payouts.set_payout_connection(request.clone()).await.unwrap();
     let provider = pb::PayoutProvider::Stripe.into();
-    let request = pb::RemovePayoutConnectionRequest { provider, ..Default::default() };
-    client.payouts.remove_payout_connection(request).await.unwrap();
+    let removal = pb::RemovePayoutConnectionRequest { provider, ..Default::default() };
+    client.payouts.remove_payout_connection(removal).await.unwrap();
+    client.payouts.set_payout_connection(request).await.unwrap();
 }
 
 /// Creates leads, binds one by hand, merges two and deletes one.
@@ -644,7 +646,10 @@ db_test!(every_event_has_its_subjects_image_and_no_personal_data, |database: Tes
     let mut kinds: Vec<i32> = events.iter().map(|event| event.kind).collect();
     kinds.sort_unstable();
     kinds.dedup();
-    let all: Vec<i32> = (1..200).filter(|kind| pb::EventKind::try_from(*kind).is_ok()).collect();
+    // What a provider says is told in `sending/story.rs`, where there is one.
+    let sent = pb::EventKind::PayoutSent as i32..=pb::EventKind::PayoutReturned as i32;
+    let is_of_story = |kind: &i32| pb::EventKind::try_from(*kind).is_ok() && !sent.contains(kind);
+    let all: Vec<i32> = (1..200).filter(is_of_story).collect();
     assert_eq!(kinds, all, "the story has every kind of event");
 
     let mut last: BTreeMap<String, Subject> = BTreeMap::new();

@@ -107,6 +107,8 @@ fn kinds_may_do_what_their_comments_in_the_proto_say() {
         "ImportPayoutResults",
         "ReopenPayout",
         "CancelPayout",
+        "RetryPayout",
+        "NotifyFundsAdded",
     ];
     assert!(of(KeyKind::Payout).iter().all(|method| reads(method) || pays.contains(method)));
     // A tracking key leaks nothing: it reads only its own data, and what the server is.

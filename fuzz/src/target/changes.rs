@@ -107,6 +107,8 @@ changes! {
     ApprovePayoutsRequest,
     ConfirmPayoutsRequest,
     CancelPayoutRequest,
+    RetryPayoutRequest,
+    NotifyFundsAddedRequest,
     ExportPayoutFileRequest,
     ImportPayoutResultsRequest,
     ReopenPayoutRequest,

@@ -1,6 +1,7 @@
 //! The targets. Each function takes a fuzzer's input and panics if a property does not hold.
 
 mod answers;
+mod callbacks;
 mod changes;
 mod history;
 mod message;
@@ -12,6 +13,7 @@ mod wire;
 mod world;
 
 pub use answers::answers;
+pub use callbacks::callbacks;
 pub use changes::{CHANGES, rules_without_target};
 pub use history::history;
 pub use message::{is_well_formed, message, usual_message};

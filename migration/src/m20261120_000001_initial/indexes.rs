@@ -135,6 +135,18 @@ pub(super) fn all() -> Vec<IndexCreateStatement> {
             Expr::col("state").eq(Expr::Constant("cancelling".into())),
         ),
         partial_index("payout_by_run", "payout", &["account_id", "run_id", "id"], Expr::col("run_id").is_not_null()),
+        partial_index(
+            "payout_attempt_due",
+            "payout_attempt",
+            &["next_at", "payout_id"],
+            Expr::col("next_at").is_not_null(),
+        ),
+        partial_index(
+            "payout_attempt_by_purse",
+            "payout_attempt",
+            &["account_id", "provider", "seen_wake"],
+            Expr::col("next_at").is_not_null(),
+        ),
         index("payout_by_affiliate", "payout", &["account_id", "affiliate_id", "id"]),
         partial_index("request_by_expiry", "request", &["expires_at"], Expr::col("expires_at").is_not_null()),
     ]

@@ -221,6 +221,7 @@ impl Rule for CancelPayoutsOfRun {
     fn needs(&self, account: AccountId, needs: &mut Needs) {
         needs.row::<PayoutRun>((account, self.id));
         needs.payouts.extend(self.payout_ids.iter().map(|id| (account, *id)));
+        needs.payout_attempts.extend(self.payout_ids.iter().map(|id| (account, *id)));
         needs.names.rewards_of_payout.extend(self.payout_ids.iter().map(|id| (account, *id)));
     }
 

@@ -50,6 +50,8 @@ macro_rules! for_all_kinds {
             payout_methods: $crate::domain::payout_method::PayoutMethod,
             payout_connections: $crate::domain::payout_connection::PayoutConnection,
             payouts: $crate::domain::payout::Payout,
+            payout_attempts: $crate::domain::payout_attempt::PayoutAttempt,
+            payout_purses: $crate::domain::payout_purse::PayoutPurse,
             payout_exports: $crate::domain::payout_export::PayoutExport,
             payout_runs: $crate::domain::payout_run::PayoutRun,
             items: $crate::domain::item::Item,

@@ -266,7 +266,7 @@ pub const FORM: EventForm = EventForm { encode_body, write_entry };
 /// ever. A field of these messages must therefore never change its meaning.
 fn encode_body(event: &NewEvent, out: &mut Vec<u8>) {
     let message = pb::Event {
-        id: event.id.to_string(),
+        id: event.id.into(),
         kind: event.kind.number(),
         occur_time: Some(timestamp(event.occurred_at)),
         cause_id: event.cause_id.clone(),

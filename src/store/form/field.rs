@@ -25,7 +25,7 @@ use crate::domain::lead::LeadState;
 use crate::domain::link::LinkState;
 use crate::domain::money::{Currency, Money, Rounding};
 use crate::domain::offer::OfferState;
-use crate::domain::payout::{PayoutProvider, PayoutState};
+use crate::domain::payout::{PayoutProvider, PayoutState, ProblemKind};
 use crate::domain::payout_export::PayoutFileFormat;
 use crate::domain::payout_run::PayoutRunState;
 use crate::domain::period::Period;
@@ -180,6 +180,7 @@ as_they_are!(
     LinkState,
     PayoutProvider,
     PayoutState,
+    ProblemKind,
     PayoutFileFormat,
     PayoutRunState,
     PendingRewards,

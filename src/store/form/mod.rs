@@ -46,7 +46,8 @@ use crate::domain::coupon::CouponDetails;
 use crate::domain::enrollment::{Acceptance, Moved, PastStanding};
 use crate::domain::lead::LeadDetails;
 use crate::domain::outcome::Outcome;
-use crate::domain::payout::{PayoutPolicy, Reopening};
+use crate::domain::payout::{PayoutPolicy, Reopening, Sending};
+use crate::domain::payout_purse::FundsWait;
 use crate::domain::program::{Agreement, Commission, Invitation, Question, TermsDraft};
 use crate::domain::reward::{ByHand, Calculation, RewardClick};
 use crate::domain::tally::Counted;
@@ -95,7 +96,7 @@ use enrollment::{AcceptanceForm, MovedForm, PastStandingForm};
 use field::Text;
 use lead::LeadDetailsForm;
 use outcome::OutcomeForm;
-use payout::{PayoutPolicyForm, ReopeningForm};
+use payout::{FundsWaitForm, PayoutPolicyForm, ReopeningForm, SendingForm};
 use program::{AgreementForm, CommissionForm, InvitationForm, QuestionForm, TermsDraftForm, WelcomeMailForm};
 use reward::{ByHandForm, CalculationForm, RewardClickForm};
 use sales_tally::EarnedBonusForm;
@@ -145,6 +146,10 @@ kept! {
     Vec<ZoneSince>: writes 1 Vec<ZoneSinceForm<'_>>;
     // ladder_tally.step_values
     Vec<i64>: writes 1 Vec<i64>;
+    // payout.sending
+    Sending: writes 1 SendingForm<'_>;
+    // payout_purse.waits
+    Vec<FundsWait>: writes 1 Vec<FundsWaitForm>;
     // payout.reopenings
     Vec<Reopening>: writes 1 Vec<ReopeningForm<'_>>;
     // account.payout_policy

@@ -457,9 +457,7 @@ db_test!(p36_payouts_of_an_account_for_tests_go_to_the_sandbox_alone, |database:
         tokio::select! {
             _ = call => panic!("nobody answers"),
             _ = wrong.accept() => panic!("an account went to the wrong address"),
-            accepted = right.accept() => {
-                accepted.unwrap();
-            }
+            accepted = right.accept() => { accepted.unwrap(); }
         }
         app.submit(envelope(&secrets), None).await.unwrap();
         let changed = connections.provider(account_id, PayoutProvider::Stripe).await.unwrap();

@@ -66,8 +66,8 @@ pub(crate) use coupons::{coupon, coupon_count, coupon_details, coupon_uses, limi
 pub(crate) use leads::lead_details;
 pub(crate) use outcomes::{kept_lead, outcomes, without_secrets};
 pub(crate) use payouts::{
-    cancelled_payout, cancelled_payout_run, destination, open_payout, payout, payout_connection, payout_export,
-    payout_method, payout_policy, payout_run, reopened_payout, reopenings,
+    cancelled_payout, cancelled_payout_run, destination, open_payout, payout, payout_attempt, payout_connection,
+    payout_export, payout_method, payout_policy, payout_purse, payout_run, reopened_payout, reopenings, waiting_payout,
 };
 
 pub(crate) const NOW: Time = Time::from_micros(1_795_000_000_000_000);
@@ -301,6 +301,7 @@ pub(crate) fn affiliate() -> Affiliate {
         email_verified: false,
         upline_id: None,
         group_id: None,
+        former_email: None,
         past_uplines: Vec::new(),
         awaits_welcome: false,
         version: 1,
@@ -498,6 +499,7 @@ pub(crate) fn order_details() -> OrderDetails {
         laddered: Vec::new(),
         tallied: Vec::new(),
         lines: Vec::new(),
+        lines_before: Vec::new(),
         collections: Vec::new(),
         country_code: String::new(),
         noted: Vec::new(),

@@ -1445,6 +1445,18 @@ impl Call for pb::RemovePayoutConnectionRequest {
 
 impl Call for pb::GetPayoutConnectionRequest {}
 
+impl Call for pb::RetryPayoutRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::NotifyFundsAddedRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
 impl Call for pb::ExportPayoutFileRequest {
     fn fill_ids(&mut self) {
         fill(&mut self.request_id);
@@ -1566,9 +1578,10 @@ impl PayoutCalls {
             .await
     }
 
-    /// Records that the merchant has paid payouts outside Headwater: all of them or none. Their rewards become PAID.
-    /// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not READY; ABORTED
-    /// with reason ETAG_MISMATCH.
+    /// Records that the merchant has paid payouts outside Headwater: all of them or none. Their rewards become PAID, and they are not sent any
+    /// more.
+    /// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not READY,
+    /// EXPORTED, AWAITING_FUNDS or NEEDS_ATTENTION; ABORTED with reason ETAG_MISMATCH.
     ///
     /// # Errors
     /// The server refuses the call, or does not answer before the deadline.
@@ -1579,9 +1592,10 @@ impl PayoutCalls {
     }
 
     /// Cancels a payout that was not paid. Its rewards become APPROVED again, and what is owed rises by its amount. A reward that refunds took
-    /// back as a whole meanwhile becomes REVERSED.
-    /// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when it is PAID or CANCELLED; ABORTED with
-    /// reason ETAG_MISMATCH.
+    /// back as a whole meanwhile becomes REVERSED. If the provider has the payout and can cancel it, the provider is asked to, and the payout
+    /// becomes CANCELLED or RETURNED afterwards.
+    /// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when it has ended, when the provider has it
+    /// and cannot cancel it, or when it is not certain that the provider has made nothing; ABORTED with reason ETAG_MISMATCH.
     ///
     /// # Errors
     /// The server refuses the call, or does not answer before the deadline.
@@ -1662,6 +1676,29 @@ impl PayoutCalls {
     pub async fn get_payout_connection(&self, request: pb::GetPayoutConnectionRequest) -> Result<pb::GetPayoutConnectionResponse, Error> {
         self.caller
             .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).get_payout_connection(request).await)
+            .await
+    }
+
+    /// Sends a payout again that is NEEDS_ATTENTION, after what was wrong was mended. If the provider may have made a payment, that one is looked
+    /// up, and no other one is made. Any other open payout that Headwater sends is looked at now instead of later.
+    /// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when the merchant pays it, or when it has
+    /// ended.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn retry_payout(&self, request: pb::RetryPayoutRequest) -> Result<pb::RetryPayoutResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).retry_payout(request).await)
+            .await
+    }
+
+    /// Tells that there is more money at a provider. Payouts that are AWAITING_FUNDS there are sent again now instead of at the next probe.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn notify_funds_added(&self, request: pb::NotifyFundsAddedRequest) -> Result<pb::NotifyFundsAddedResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).notify_funds_added(request).await)
             .await
     }
 

@@ -899,6 +899,8 @@ pub enum ServerFeature {
     SeveralServers = 1,
     /// The server takes requests that are compressed with gzip.
     GzipRequests = 2,
+    /// The server listens for HTTP, and takes callbacks of payout providers there.
+    Callbacks = 3,
 }
 impl ServerFeature {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -910,6 +912,7 @@ impl ServerFeature {
             Self::Unspecified => "SERVER_FEATURE_UNSPECIFIED",
             Self::SeveralServers => "SERVER_FEATURE_SEVERAL_SERVERS",
             Self::GzipRequests => "SERVER_FEATURE_GZIP_REQUESTS",
+            Self::Callbacks => "SERVER_FEATURE_CALLBACKS",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -918,6 +921,7 @@ impl ServerFeature {
             "SERVER_FEATURE_UNSPECIFIED" => Some(Self::Unspecified),
             "SERVER_FEATURE_SEVERAL_SERVERS" => Some(Self::SeveralServers),
             "SERVER_FEATURE_GZIP_REQUESTS" => Some(Self::GzipRequests),
+            "SERVER_FEATURE_CALLBACKS" => Some(Self::Callbacks),
             _ => None,
         }
     }
@@ -2068,7 +2072,7 @@ pub mod commission {
 /// Affiliates and leads have no history of countries, groups and metadata. What a condition asks of them is therefore noted with the event when it
 /// is first credited to the affiliate: what they are when the event is told counts, not what they were when it occurred. Refunds, corrections,
 /// merges and whatever judges the event again use the noted values, so a later change of the affiliate or the lead changes no reward.
-/// SimulateTerms uses noted values too, and present ones where nothing was noted. It judges no history by what the affiliate has sold.
+/// SimulateTerms uses noted values too, and present ones where nothing was noted. What the affiliate has sold is counted anew.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Condition {
     /// Holds if all of these hold. Lists may be nested to depth 3, and a rule has at most 50 comparisons.
@@ -5527,8 +5531,11 @@ pub enum LedgerAccount {
     Fulfilled = 4,
     /// The merchant's money at banks and providers that affiliates were paid from.
     ProviderCash = 5,
-    /// The part of what is owed that payouts have reserved. Each payout has its amount here until it is paid or cancelled.
+    /// The part of what is owed that payouts have reserved. Each payout has its amount here until it ends.
     PayoutInFlight = 6,
+    /// The merchant's cost of paying: what providers took on top of amounts, and what they kept of amounts that came back. No balance of an
+    /// affiliate counts it.
+    ProviderFee = 7,
 }
 impl LedgerAccount {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -5544,6 +5551,7 @@ impl LedgerAccount {
             Self::Fulfilled => "LEDGER_ACCOUNT_FULFILLED",
             Self::ProviderCash => "LEDGER_ACCOUNT_PROVIDER_CASH",
             Self::PayoutInFlight => "LEDGER_ACCOUNT_PAYOUT_IN_FLIGHT",
+            Self::ProviderFee => "LEDGER_ACCOUNT_PROVIDER_FEE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -5556,6 +5564,7 @@ impl LedgerAccount {
             "LEDGER_ACCOUNT_FULFILLED" => Some(Self::Fulfilled),
             "LEDGER_ACCOUNT_PROVIDER_CASH" => Some(Self::ProviderCash),
             "LEDGER_ACCOUNT_PAYOUT_IN_FLIGHT" => Some(Self::PayoutInFlight),
+            "LEDGER_ACCOUNT_PROVIDER_FEE" => Some(Self::ProviderFee),
             _ => None,
         }
     }
@@ -5588,8 +5597,10 @@ pub enum LedgerReason {
     Paid = 9,
     /// A payout reserved what it will pay.
     Reserved = 10,
-    /// A payout was cancelled, and what it had reserved is owed again.
+    /// A payout ended without payment, or its money came back. What it had reserved or paid is owed again.
     Returned = 11,
+    /// A provider took a fee for a payout, or kept a part of what came back.
+    Fee = 12,
     /// ReopenPayout undid that a payout was paid, and its amount is in flight again.
     Reopened = 16,
 }
@@ -5612,6 +5623,7 @@ impl LedgerReason {
             Self::Paid => "LEDGER_REASON_PAID",
             Self::Reserved => "LEDGER_REASON_RESERVED",
             Self::Returned => "LEDGER_REASON_RETURNED",
+            Self::Fee => "LEDGER_REASON_FEE",
             Self::Reopened => "LEDGER_REASON_REOPENED",
         }
     }
@@ -5630,6 +5642,7 @@ impl LedgerReason {
             "LEDGER_REASON_PAID" => Some(Self::Paid),
             "LEDGER_REASON_RESERVED" => Some(Self::Reserved),
             "LEDGER_REASON_RETURNED" => Some(Self::Returned),
+            "LEDGER_REASON_FEE" => Some(Self::Fee),
             "LEDGER_REASON_REOPENED" => Some(Self::Reopened),
             _ => None,
         }
@@ -11352,6 +11365,25 @@ impl ErrorReason {
         }
     }
 }
+/// The reason why a payout does not go on, or ended without payment.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PayoutProblem {
+    /// The kind of problem, such as `receiver_invalid`. Further kinds may be added.
+    #[prost(string, tag = "1")]
+    pub code: ::prost::alloc::string::String,
+    /// The one who can mend it.
+    #[prost(enumeration = "WhoMustAct", tag = "2")]
+    pub who_must_act: i32,
+    /// The problem in words.
+    #[prost(string, tag = "3")]
+    pub text: ::prost::alloc::string::String,
+    /// The provider's own word for it. May be empty.
+    #[prost(string, tag = "4")]
+    pub provider_code: ::prost::alloc::string::String,
+    /// The provider's own name for the call, for its support. May be empty.
+    #[prost(string, tag = "5")]
+    pub provider_debug_id: ::prost::alloc::string::String,
+}
 /// Money that one affiliate gets in one currency, for one or several rewards. ListRewards with `payout_id` lists the rewards.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Payout {
@@ -11416,6 +11448,35 @@ pub struct Payout {
     /// Whether the account is one for tests, see `Account.test`. The payout moves no money then.
     #[prost(bool, tag = "35")]
     pub test: bool,
+    /// How many attempts to send it were begun. Each has a key of its own at the provider, `<id>-a<number>`, and is begun only when it is
+    /// certain that the one before paid nothing.
+    #[prost(int64, tag = "20")]
+    pub attempt_count: i64,
+    /// The provider's name for the payment. Empty if none is known.
+    #[prost(string, tag = "21")]
+    pub provider_payment_id: ::prost::alloc::string::String,
+    /// What the provider took on top of the amount. Not set if it is not known. It may be in another currency.
+    #[prost(message, optional, tag = "22")]
+    pub fee: ::core::option::Option<Money>,
+    /// Why it does not go on, or ended without payment. Not set if nothing is wrong.
+    #[prost(message, optional, tag = "23")]
+    pub problem: ::core::option::Option<PayoutProblem>,
+    /// Since when it waits for money. Not set if it does not. It stays while a probe is SENDING, and at PayPal
+    /// while it is PROCESSING.
+    #[prost(message, optional, tag = "24")]
+    pub wait_start_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The amount with the provider's fees, as far as they are known, when there was too little money. Not set if it does not wait.
+    #[prost(message, optional, tag = "25")]
+    pub needed: ::core::option::Option<Money>,
+    /// The merchant's balance at the provider then. Not set if the provider did not tell it.
+    #[prost(message, optional, tag = "26")]
+    pub available: ::core::option::Option<Money>,
+    /// What came back of the amount. Not set unless it is RETURNED.
+    #[prost(message, optional, tag = "27")]
+    pub returned_amount: ::core::option::Option<Money>,
+    /// When CancelPayout asked the provider to cancel the payment. Not set if it did not, or if the provider refused.
+    #[prost(message, optional, tag = "28")]
+    pub cancel_request_time: ::core::option::Option<::prost_types::Timestamp>,
     /// The payments that ReopenPayout undid, the oldest first. At most 20.
     #[prost(message, repeated, tag = "30")]
     pub reopenings: ::prost::alloc::vec::Vec<PayoutReopening>,
@@ -11522,7 +11583,7 @@ pub struct ConfirmPayoutsRequest {
     /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
     #[prost(string, tag = "1")]
     pub request_id: ::prost::alloc::string::String,
-    /// The ids of 1 to 1,000 payouts that are READY and were paid, each once, with 10,000 rewards at most. All of them are confirmed, or none.
+    /// The ids of 1 to 1,000 payouts that are READY, AWAITING_FUNDS or NEEDS_ATTENTION and that you have paid, each once, with 10,000 rewards at most. All of them are confirmed, or none.
     #[prost(string, repeated, tag = "2")]
     pub payout_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// The name of the transfer at the bank or the provider, up to 128 characters. Each of the payouts gets it. Optional.
@@ -11553,7 +11614,8 @@ pub struct CancelPayoutRequest {
     /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
     #[prost(string, tag = "1")]
     pub request_id: ::prost::alloc::string::String,
-    /// The payout's id. It is NEEDS_APPROVAL or READY. Required.
+    /// The payout's id. It is NEEDS_APPROVAL, READY, AWAITING_FUNDS or NEEDS_ATTENTION, or the provider can cancel it: PayPal what is UNCLAIMED,
+    /// Wise what is PROCESSING or ON_HOLD. Required.
     #[prost(string, tag = "2")]
     pub payout_id: ::prost::alloc::string::String,
     /// The etag that the payout must have. Empty: not compared.
@@ -11563,12 +11625,79 @@ pub struct CancelPayoutRequest {
 /// The answer of CancelPayout.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CancelPayoutResponse {
-    /// The payout. It is CANCELLED.
+    /// The payout. It is CANCELLED, or has `cancel_request_time` if the provider is asked to cancel it.
     #[prost(message, optional, tag = "1")]
     pub payout: ::core::option::Option<Payout>,
     /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
     #[prost(bool, tag = "2")]
     pub replayed: bool,
+}
+/// The request of RetryPayout.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RetryPayoutRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The id of an open payout that Headwater sends. Required.
+    #[prost(string, tag = "2")]
+    pub payout_id: ::prost::alloc::string::String,
+}
+/// The answer of RetryPayout.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RetryPayoutResponse {
+    /// The payout. It is SENDING if it was NEEDS_ATTENTION.
+    #[prost(message, optional, tag = "1")]
+    pub payout: ::core::option::Option<Payout>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of NotifyFundsAdded.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct NotifyFundsAddedRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The provider at which there is more money: PAYPAL, STRIPE or WISE. Required.
+    #[prost(enumeration = "PayoutProvider", tag = "2")]
+    pub provider: i32,
+    /// The currency of the payouts that may go on, as an ISO 4217 code. Default: all currencies.
+    #[prost(string, tag = "3")]
+    pub currency_code: ::prost::alloc::string::String,
+}
+/// The answer of NotifyFundsAdded.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct NotifyFundsAddedResponse {
+    /// The currencies in which payouts wait for money at the provider. One payout is sent in each to see whether there is enough, and the others
+    /// follow it.
+    #[prost(message, repeated, tag = "1")]
+    pub waits: ::prost::alloc::vec::Vec<FundsWait>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// Payouts in one currency wait for money at a provider.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FundsWait {
+    /// The currency, as an ISO 4217 code.
+    #[prost(string, tag = "1")]
+    pub currency_code: ::prost::alloc::string::String,
+    /// Since when they wait.
+    #[prost(message, optional, tag = "2")]
+    pub start_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the next payout is sent to see whether there is money again.
+    #[prost(message, optional, tag = "3")]
+    pub probe_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// What the last payout that found too little money needed, with the provider's fees.
+    #[prost(message, optional, tag = "4")]
+    pub needed: ::core::option::Option<Money>,
+    /// The merchant's balance at the provider then. Not set if the provider did not tell it.
+    #[prost(message, optional, tag = "5")]
+    pub available: ::core::option::Option<Money>,
 }
 /// The request of ImportPayoutResults.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -11668,7 +11797,7 @@ pub struct AmountOwed {
     /// Not approved, and not due yet.
     #[prost(message, optional, tag = "4")]
     pub unapproved_not_due: ::core::option::Option<Money>,
-    /// In payouts that are neither paid nor cancelled. Not in the amounts above.
+    /// In payouts that are open, see `PayoutState`. Not in the amounts above.
     #[prost(message, optional, tag = "5")]
     pub in_flight: ::core::option::Option<Money>,
     /// How many affiliates have an approved amount above zero that is in no payout.
@@ -11781,10 +11910,11 @@ pub struct ListPayoutsResponse {
     #[prost(int64, optional, tag = "3")]
     pub total_count: ::core::option::Option<i64>,
 }
-/// The state of a payout. NEEDS_APPROVAL may become READY or CANCELLED. READY may become PAID, EXPORTED or CANCELLED. EXPORTED may
-/// become PAID or CANCELLED. PAID may become READY or
-/// NEEDS_APPROVAL by ReopenPayout. CANCELLED is final.
-/// A payout that is NEEDS_APPROVAL or READY has reserved its rewards, which are IN_PAYOUT, and its amount, which is in flight.
+/// The state of a payout. NEEDS_APPROVAL may become READY or CANCELLED. A payout that the merchant pays goes from READY to PAID, EXPORTED or
+/// CANCELLED, and from EXPORTED to PAID or CANCELLED. ReopenPayout makes it READY or NEEDS_APPROVAL again when it is PAID and was not paid.
+/// Headwater sends the others to their provider: READY becomes SENDING, and then the state that the provider reports. CANCELLED, FAILED and
+/// RETURNED are final. PAID may become RETURNED. In any other state a payout is open: it has reserved its rewards, which are IN_PAYOUT, and
+/// its amount, which is in flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum PayoutState {
@@ -11800,6 +11930,24 @@ pub enum PayoutState {
     Exported = 13,
     /// CancelPayout cancelled it. Its rewards are APPROVED again and name it no longer.
     Cancelled = 4,
+    /// The provider is asked to pay it, and whether it will is not known yet. If an answer is lost, the payout is looked up, and never sent as
+    /// another payment.
+    Sending = 5,
+    /// The merchant's account at the provider had too little money. Nothing was paid. It is sent again by itself: after NotifyFundsAdded, or
+    /// when a probe finds money, which is tried after 15 minutes, after an hour and then every six hours.
+    AwaitingFunds = 6,
+    /// The provider has it and works on it.
+    Processing = 7,
+    /// The provider waits until the receiver opens an account. After some weeks the money comes back.
+    Unclaimed = 8,
+    /// The provider keeps it until something is done or checked. `Payout.problem` says more if a person must act.
+    OnHold = 9,
+    /// A person must act, see `Payout.problem`. Then RetryPayout sends it again, or CancelPayout cancels it.
+    NeedsAttention = 10,
+    /// The provider does not pay it, see `Payout.problem`. Its rewards are APPROVED again and name it no longer.
+    Failed = 11,
+    /// The money came back. Its rewards are APPROVED again and name it no longer.
+    Returned = 12,
 }
 impl PayoutState {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -11814,6 +11962,14 @@ impl PayoutState {
             Self::Ready => "PAYOUT_STATE_READY",
             Self::Exported => "PAYOUT_STATE_EXPORTED",
             Self::Cancelled => "PAYOUT_STATE_CANCELLED",
+            Self::Sending => "PAYOUT_STATE_SENDING",
+            Self::AwaitingFunds => "PAYOUT_STATE_AWAITING_FUNDS",
+            Self::Processing => "PAYOUT_STATE_PROCESSING",
+            Self::Unclaimed => "PAYOUT_STATE_UNCLAIMED",
+            Self::OnHold => "PAYOUT_STATE_ON_HOLD",
+            Self::NeedsAttention => "PAYOUT_STATE_NEEDS_ATTENTION",
+            Self::Failed => "PAYOUT_STATE_FAILED",
+            Self::Returned => "PAYOUT_STATE_RETURNED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -11825,6 +11981,14 @@ impl PayoutState {
             "PAYOUT_STATE_READY" => Some(Self::Ready),
             "PAYOUT_STATE_EXPORTED" => Some(Self::Exported),
             "PAYOUT_STATE_CANCELLED" => Some(Self::Cancelled),
+            "PAYOUT_STATE_SENDING" => Some(Self::Sending),
+            "PAYOUT_STATE_AWAITING_FUNDS" => Some(Self::AwaitingFunds),
+            "PAYOUT_STATE_PROCESSING" => Some(Self::Processing),
+            "PAYOUT_STATE_UNCLAIMED" => Some(Self::Unclaimed),
+            "PAYOUT_STATE_ON_HOLD" => Some(Self::OnHold),
+            "PAYOUT_STATE_NEEDS_ATTENTION" => Some(Self::NeedsAttention),
+            "PAYOUT_STATE_FAILED" => Some(Self::Failed),
+            "PAYOUT_STATE_RETURNED" => Some(Self::Returned),
             _ => None,
         }
     }
@@ -11915,6 +12079,43 @@ impl PayoutMethodKind {
             "PAYOUT_METHOD_KIND_IBAN" => Some(Self::Iban),
             "PAYOUT_METHOD_KIND_UNITED_STATES_BANK" => Some(Self::UnitedStatesBank),
             "PAYOUT_METHOD_KIND_OTHER" => Some(Self::Other),
+            _ => None,
+        }
+    }
+}
+/// The one who can mend a problem.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum WhoMustAct {
+    /// Not set; never returned.
+    Unspecified = 0,
+    /// The affiliate gives other details, or completes its account at the provider.
+    Affiliate = 1,
+    /// The merchant mends the account at the provider, or its connection.
+    Owner = 2,
+    /// A person must look into it.
+    Review = 3,
+}
+impl WhoMustAct {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "WHO_MUST_ACT_UNSPECIFIED",
+            Self::Affiliate => "WHO_MUST_ACT_AFFILIATE",
+            Self::Owner => "WHO_MUST_ACT_OWNER",
+            Self::Review => "WHO_MUST_ACT_REVIEW",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "WHO_MUST_ACT_UNSPECIFIED" => Some(Self::Unspecified),
+            "WHO_MUST_ACT_AFFILIATE" => Some(Self::Affiliate),
+            "WHO_MUST_ACT_OWNER" => Some(Self::Owner),
+            "WHO_MUST_ACT_REVIEW" => Some(Self::Review),
             _ => None,
         }
     }
@@ -12415,11 +12616,28 @@ pub struct GetPayoutRunRequest {
     pub payout_run_id: ::prost::alloc::string::String,
 }
 /// The answer of GetPayoutRun.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GetPayoutRunResponse {
     /// The run.
     #[prost(message, optional, tag = "1")]
     pub payout_run: ::core::option::Option<PayoutRun>,
+    /// How many of its payouts are in each state, and what they add up to, in the order of the states' numbers. States without a payout are left
+    /// out. The sum of those that are AWAITING_FUNDS is what is missing at the provider, less its fees.
+    #[prost(message, repeated, tag = "2")]
+    pub state_counts: ::prost::alloc::vec::Vec<PayoutStateCount>,
+}
+/// The payouts of a run in one state.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PayoutStateCount {
+    /// The state.
+    #[prost(enumeration = "PayoutState", tag = "1")]
+    pub state: i32,
+    /// How many payouts are in it.
+    #[prost(int64, tag = "2")]
+    pub payout_count: i64,
+    /// What these payouts add up to.
+    #[prost(message, optional, tag = "3")]
+    pub total: ::core::option::Option<Money>,
 }
 /// The request of PreviewPayoutRun.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -12893,7 +13111,7 @@ pub enum EventKind {
     SubmissionRejected = 72,
     /// \[reward\] A payout reserved a reward, or was reopened after it had paid it. The reward is IN_PAYOUT now.
     RewardReserved = 73,
-    /// \[reward\] The payout of a reward was cancelled. The reward is APPROVED again.
+    /// \[reward\] The payout of a reward was cancelled, failed, or its money came back. The reward is APPROVED again.
     RewardReturned = 74,
     /// \[payout\] A payout was created. EVENT_KIND_REWARD_RESERVED of each of its rewards follows.
     PayoutCreated = 75,
@@ -12910,6 +13128,23 @@ pub enum EventKind {
     PayoutConnectionSet = 80,
     /// \[payout_connection\] The connection to a payout provider was removed.
     PayoutConnectionRemoved = 81,
+    /// \[payout\] The provider has a payout: it is PROCESSING, UNCLAIMED or ON_HOLD. A payout that the provider pays at once has
+    /// EVENT_KIND_PAYOUT_PAID alone. That a payout is SENDING is not told.
+    PayoutSent = 82,
+    /// \[payout\] A payout is AWAITING_FUNDS. Further probes that find too little money are not told.
+    PayoutAwaitingFunds = 83,
+    /// \[payout\] A payout that waited for money goes on. An event about its new state follows.
+    PayoutResumed = 84,
+    /// \[payout\] The provider reports another state of a payout: it is PROCESSING, UNCLAIMED or ON_HOLD now.
+    PayoutUpdated = 85,
+    /// \[payout\] A person must act before a payout goes on, see `Payout.problem`. It is NEEDS_ATTENTION, or ON_HOLD if the provider waits for a
+    /// confirmation in its own pages.
+    PayoutNeedsAttention = 86,
+    /// \[payout\] The provider does not pay a payout, see `Payout.problem`. EVENT_KIND_REWARD_RETURNED of each of its rewards follows.
+    PayoutFailed = 87,
+    /// \[payout\] The money of a payout came back, before or after the affiliate had it. EVENT_KIND_REWARD_RETURNED of each of its rewards
+    /// follows.
+    PayoutReturned = 88,
 }
 impl EventKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -13005,6 +13240,13 @@ impl EventKind {
             Self::PayoutMethodRemoved => "EVENT_KIND_PAYOUT_METHOD_REMOVED",
             Self::PayoutConnectionSet => "EVENT_KIND_PAYOUT_CONNECTION_SET",
             Self::PayoutConnectionRemoved => "EVENT_KIND_PAYOUT_CONNECTION_REMOVED",
+            Self::PayoutSent => "EVENT_KIND_PAYOUT_SENT",
+            Self::PayoutAwaitingFunds => "EVENT_KIND_PAYOUT_AWAITING_FUNDS",
+            Self::PayoutResumed => "EVENT_KIND_PAYOUT_RESUMED",
+            Self::PayoutUpdated => "EVENT_KIND_PAYOUT_UPDATED",
+            Self::PayoutNeedsAttention => "EVENT_KIND_PAYOUT_NEEDS_ATTENTION",
+            Self::PayoutFailed => "EVENT_KIND_PAYOUT_FAILED",
+            Self::PayoutReturned => "EVENT_KIND_PAYOUT_RETURNED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -13097,6 +13339,13 @@ impl EventKind {
             "EVENT_KIND_PAYOUT_METHOD_REMOVED" => Some(Self::PayoutMethodRemoved),
             "EVENT_KIND_PAYOUT_CONNECTION_SET" => Some(Self::PayoutConnectionSet),
             "EVENT_KIND_PAYOUT_CONNECTION_REMOVED" => Some(Self::PayoutConnectionRemoved),
+            "EVENT_KIND_PAYOUT_SENT" => Some(Self::PayoutSent),
+            "EVENT_KIND_PAYOUT_AWAITING_FUNDS" => Some(Self::PayoutAwaitingFunds),
+            "EVENT_KIND_PAYOUT_RESUMED" => Some(Self::PayoutResumed),
+            "EVENT_KIND_PAYOUT_UPDATED" => Some(Self::PayoutUpdated),
+            "EVENT_KIND_PAYOUT_NEEDS_ATTENTION" => Some(Self::PayoutNeedsAttention),
+            "EVENT_KIND_PAYOUT_FAILED" => Some(Self::PayoutFailed),
+            "EVENT_KIND_PAYOUT_RETURNED" => Some(Self::PayoutReturned),
             _ => None,
         }
     }
@@ -14909,9 +15158,10 @@ pub mod payout_service_client {
                 .insert(GrpcMethod::new("headwater.v1.PayoutService", "ApprovePayouts"));
             self.inner.unary(req, path, codec).await
         }
-        /// Records that the merchant has paid payouts outside Headwater: all of them or none. Their rewards become PAID.
-        /// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not READY; ABORTED
-        /// with reason ETAG_MISMATCH.
+        /// Records that the merchant has paid payouts outside Headwater: all of them or none. Their rewards become PAID, and they are not sent any
+        /// more.
+        /// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not READY,
+        /// EXPORTED, AWAITING_FUNDS or NEEDS_ATTENTION; ABORTED with reason ETAG_MISMATCH.
         pub async fn confirm_payouts(
             &mut self,
             request: impl tonic::IntoRequest<super::ConfirmPayoutsRequest>,
@@ -14937,9 +15187,10 @@ pub mod payout_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Cancels a payout that was not paid. Its rewards become APPROVED again, and what is owed rises by its amount. A reward that refunds took
-        /// back as a whole meanwhile becomes REVERSED.
-        /// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when it is PAID or CANCELLED; ABORTED with
-        /// reason ETAG_MISMATCH.
+        /// back as a whole meanwhile becomes REVERSED. If the provider has the payout and can cancel it, the provider is asked to, and the payout
+        /// becomes CANCELLED or RETURNED afterwards.
+        /// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when it has ended, when the provider has it
+        /// and cannot cancel it, or when it is not certain that the provider has made nothing; ABORTED with reason ETAG_MISMATCH.
         pub async fn cancel_payout(
             &mut self,
             request: impl tonic::IntoRequest<super::CancelPayoutRequest>,
@@ -15143,6 +15394,61 @@ pub mod payout_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Sends a payout again that is NEEDS_ATTENTION, after what was wrong was mended. If the provider may have made a payment, that one is looked
+        /// up, and no other one is made. Any other open payout that Headwater sends is looked at now instead of later.
+        /// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when the merchant pays it, or when it has
+        /// ended.
+        pub async fn retry_payout(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RetryPayoutRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RetryPayoutResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.PayoutService/RetryPayout",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.PayoutService", "RetryPayout"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Tells that there is more money at a provider. Payouts that are AWAITING_FUNDS there are sent again now instead of at the next probe.
+        pub async fn notify_funds_added(
+            &mut self,
+            request: impl tonic::IntoRequest<super::NotifyFundsAddedRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::NotifyFundsAddedResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.PayoutService/NotifyFundsAdded",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.PayoutService", "NotifyFundsAdded"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         /// Makes a file of payouts, which the merchant uploads at a bank or a provider: of all of them or none. They become EXPORTED, so that no other file has
         /// them. What the bank did is told by ConfirmPayouts, ImportPayoutResults or CancelPayout. An earlier export gives the same bytes again, for 30 days.
         /// Errors: INVALID_ARGUMENT, which names every wrong field of every payout, and then there is no file and nothing is changed; NOT_FOUND with reason
@@ -15320,10 +15626,10 @@ pub struct SimulateTermsRequest {
     /// The program. Empty: the default program.
     #[prost(string, tag = "1")]
     pub program_id: ::prost::alloc::string::String,
-    /// The proposed terms, with the defaults and limits that UpdateProgram has. `version` and `start_time` are not read. Required. Unless there is a
-    /// `sample_sale`, terms are refused if the order in which all events were told decides what their `caps` pay, and so is a program that has such a
-    /// version: several caps of customers and affiliates, a cap of the program, caps with `upline_levels`, with a `ladder` or with rules for clicks, and one
-    /// cap with two maxima. Sales climb a LEVEL_UP `ladder` in the order in which they were told, up to 200,000 times. Clicks are not simulated.
+    /// The proposed terms, with the defaults and limits that UpdateProgram has. `version` and `start_time` are not read. Required. Tallies of
+    /// `caps`, of a `ladder`, of `threshold_bonuses` and of conditions on what the affiliate has sold are counted anew, in the order in which the events
+    /// were told. A history in which events of such terms were credited, refunded and corrected more than 1,000,000 times is refused, unless there is a
+    /// `sample_sale`.
     #[prost(message, optional, tag = "2")]
     pub terms: ::core::option::Option<Terms>,
     /// The proposed terms stand in place of the terms in force from this time on. Not later than now. Not set: from the start of the version
@@ -15379,8 +15685,8 @@ pub struct SimulationProgress {
     #[prost(int64, tag = "2")]
     pub conversion_count: i64,
 }
-/// What an affiliate earns in a currency from the conversions that are credited in the program, or would be: less refunds and with
-/// corrections, in whatever state the rewards are. Denied rewards, and rewards that a person created, are left out.
+/// What an affiliate earns in a currency from the conversions and clicks that are credited in the program, or would be, and its threshold bonuses: less
+/// refunds and with corrections, in whatever state the rewards are. Denied rewards, and rewards that a person created, are left out.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SimulatedAffiliate {
     /// The affiliate's id.
@@ -15395,7 +15701,7 @@ pub struct SimulatedAffiliate {
     /// The proposed amount less the earned one.
     #[prost(message, optional, tag = "4")]
     pub difference_amount: ::core::option::Option<Money>,
-    /// How many conversions would earn the affiliate another amount.
+    /// How many conversions would earn the affiliate another amount. Clicks and threshold bonuses are not among them.
     #[prost(int64, tag = "5")]
     pub changed_conversion_count: i64,
 }

@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::send::enqueue;
 use super::{move_rewards, original_of, post};
 use crate::domain::event::{EventImage, EventKind};
 use crate::domain::id::{AccountId, PayoutId, RewardId};
 use crate::domain::ledger::{LedgerAccount, LedgerReason};
-use crate::domain::payout::{Payout, PayoutState};
+use crate::domain::payout::{Payout, PayoutProvider, PayoutState, Sending};
+use crate::domain::payout_attempt::{NextStep, PayoutAttempt};
 use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::domain::reward::{Reward, RewardState};
 use crate::domain::rule::context::{Context, Rule};
@@ -58,6 +60,7 @@ impl Rule for ApprovePayouts {
                 ..payout.as_ref().clone()
             });
             context.tell(EventKind::PayoutApproved, EventImage::Payout(Arc::clone(&payout)));
+            enqueue(context, &payout);
             approved.push(payout);
         }
         Ok(approved)
@@ -86,6 +89,7 @@ impl Rule for ConfirmPayouts {
 
     fn needs(&self, account: AccountId, needs: &mut Needs) {
         needs.payouts.extend(self.ids.iter().map(|id| (account, *id)));
+        needs.payout_attempts.extend(self.ids.iter().map(|id| (account, *id)));
     }
 
     fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
@@ -94,6 +98,11 @@ impl Rule for ConfirmPayouts {
         let mut paid = Vec::with_capacity(self.ids.len());
         for (index, id) in self.ids.iter().enumerate() {
             let payout = may_become(context, *id, PayoutState::Paid)?;
+            // What the provider may have is confirmed by the provider alone.
+            if payout.state.is_at_provider() {
+                let (from, to) = (payout.state, PayoutState::Paid);
+                return Err(Refusal::PayoutState { payout_id: *id, from, to });
+            }
             check_etag(&payout, self.etags.get(index))?;
             paid.push(pay(context, &payout, &self.reference, self.paid_at)?);
         }
@@ -108,6 +117,7 @@ pub(super) fn pay(
     reference: &str,
     paid_at: Option<Time>,
 ) -> Result<Arc<Payout>, Refusal> {
+    park(context, payout.id)?;
     let payout = context.put(Payout {
         state: PayoutState::Paid,
         reference: reference.to_owned(),
@@ -146,7 +156,8 @@ pub(super) fn want_rewards(context: &mut Context<'_>, ids: &[PayoutId]) -> Resul
     loaded
 }
 
-/// Cancel a payout that was not paid. Its rewards are approved again.
+/// Cancel a payout that was not paid. Its rewards are approved again. If the provider has it, the provider is asked to cancel it, and the
+/// payout is cancelled when that is done.
 #[derive(Debug, Clone)]
 pub struct CancelPayout {
     /// The payout.
@@ -160,33 +171,83 @@ impl Rule for CancelPayout {
 
     fn needs(&self, account: AccountId, needs: &mut Needs) {
         needs.row::<Payout>((account, self.id));
+        needs.row::<PayoutAttempt>((account, self.id));
         needs.names.rewards_of_payout.insert((account, self.id));
     }
 
     fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
         let payout = may_become(context, self.id, PayoutState::Cancelled)?;
         check_etag(&payout, self.etag.as_ref())?;
+        if payout.state.is_at_provider() {
+            return ask_provider(context, &payout);
+        }
+        let attempt = context.set.payout_attempt(context.account_id, self.id)?;
+        if payout.state == PayoutState::NeedsAttention && attempt.is_some_and(|attempt| !attempt.has_made_nothing()) {
+            return Err(Refusal::PayoutMayBeMade { payout_id: self.id });
+        }
         cancel(context, &payout)
     }
 }
 
-/// Cancels a payout that may be cancelled.
+/// Cancels a payout that may be cancelled and that no provider has.
 pub(in crate::domain::rule) fn cancel(context: &mut Context<'_>, payout: &Payout) -> Result<Arc<Payout>, Refusal> {
+    park(context, payout.id)?;
     let payout = context.put(Payout {
         state: PayoutState::Cancelled,
         cancelled_at: Some(context.now),
         updated_at: context.now,
         ..payout.clone()
     });
-    post(context, &payout, LedgerAccount::PayoutInFlight, LedgerAccount::AffiliatePayable, LedgerReason::Returned);
     context.tell(EventKind::PayoutCancelled, EventImage::Payout(Arc::clone(&payout)));
+    release(context, &payout, false)?;
+    Ok(payout)
+}
+
+/// Has the provider asked to take a payment back that its receiver does not have yet.
+fn ask_provider(context: &mut Context<'_>, payout: &Arc<Payout>) -> Result<Arc<Payout>, Refusal> {
+    let can_cancel = match payout.provider {
+        PayoutProvider::PayPal => payout.state == PayoutState::Unclaimed,
+        PayoutProvider::Wise => matches!(payout.state, PayoutState::Processing | PayoutState::OnHold),
+        PayoutProvider::Stripe | PayoutProvider::Manual => false,
+    };
+    let attempt = context.set.payout_attempt(context.account_id, payout.id)?.cloned();
+    let Some(attempt) = attempt.filter(|_| can_cancel) else {
+        return Err(Refusal::PayoutNotCancellable {
+            payout_id: payout.id,
+            provider: payout.provider,
+            state: payout.state,
+        });
+    };
+    // While a step is under way, its record makes the cancellation the next one.
+    if !attempt.is_under_way {
+        let (next_step, next_at) = (NextStep::Cancel, Some(context.now));
+        context.put(PayoutAttempt { next_step, next_at, tries: 0, ..attempt.as_ref().clone() });
+    }
+    let sending = payout.sending.as_deref().cloned().unwrap_or_default();
+    let cancel_requested_at = sending.cancel_requested_at.or(Some(context.now));
+    Ok(context.put(Payout {
+        sending: Some(Arc::new(Sending { cancel_requested_at, ..sending })),
+        updated_at: context.now,
+        ..payout.as_ref().clone()
+    }))
+}
+
+/// Sends a payout no more.
+fn park(context: &mut Context<'_>, id: PayoutId) -> Result<(), Refusal> {
+    if let Some(attempt) = context.set.payout_attempt(context.account_id, id)?.cloned() {
+        context.put(PayoutAttempt { next_at: None, ..attempt.as_ref().clone() });
+    }
+    Ok(())
+}
+
+/// Gives back what a payout had reserved or paid: its rewards are approved again, and its amount is owed again.
+pub(super) fn release(context: &mut Context<'_>, payout: &Payout, was_paid: bool) -> Result<(), Refusal> {
+    let from = if was_paid { LedgerAccount::ProviderCash } else { LedgerAccount::PayoutInFlight };
+    post(context, payout, from, LedgerAccount::AffiliatePayable, LedgerReason::Returned);
     let rewards = context.set.rewards_of_payout(context.account_id, payout.id)?;
     let returned = move_rewards(context, rewards, RewardState::Approved, None)?;
     let families: BTreeSet<RewardId> = returned.values().map(|reward| reward.reverses.unwrap_or(reward.id)).collect();
-    for id in families {
-        settle(context, id)?;
-    }
-    Ok(payout)
+    families.into_iter().try_for_each(|id| settle(context, id))
 }
 
 /// Settles a reward that refunds took back as a whole while a payout had it or one of its reversals.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::close::{cancel, check_size, may_become, pay, want_rewards};
+use super::close::{cancel, check_size, pay, want_rewards};
 use crate::domain::id::{AccountId, PayoutId};
 use crate::domain::payout::{Payout, PayoutState};
 use crate::domain::refusal::Refusal;
@@ -41,6 +41,7 @@ impl Rule for ImportPayoutResults {
 
     fn needs(&self, account: AccountId, needs: &mut Needs) {
         needs.payouts.extend(self.results.iter().map(|result| (account, result.payout_id)));
+        needs.payout_attempts.extend(self.results.iter().map(|result| (account, result.payout_id)));
     }
 
     fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
@@ -63,15 +64,13 @@ impl ImportPayoutResults {
         if result.is_known(&payout) {
             return Ok(payout);
         }
-        if result.is_paid {
-            let payout = may_become(context, payout.id, PayoutState::Paid)?;
-            return pay(context, &payout, &result.reference, self.paid_at);
+        let next = if result.is_paid { PayoutState::Paid } else { PayoutState::Cancelled };
+        // A person pays only what is ready or in a file. The others are not approved, or a provider may have them.
+        if !matches!(payout.state, PayoutState::Ready | PayoutState::Exported) {
+            return Err(Refusal::PayoutState { payout_id: payout.id, from: payout.state, to: next });
         }
-        let payout = may_become(context, payout.id, PayoutState::Cancelled)?;
-        // Nobody can have tried to pay it.
-        if payout.state == PayoutState::NeedsApproval {
-            let (from, to) = (payout.state, PayoutState::Cancelled);
-            return Err(Refusal::PayoutState { payout_id: payout.id, from, to });
+        if result.is_paid {
+            return pay(context, &payout, &result.reference, self.paid_at);
         }
         cancel(context, &Payout { note: result.note(&payout.note), ..payout.as_ref().clone() })
     }

@@ -17,7 +17,37 @@ fn marked() -> Json {
 
 /// A payout of one reward. Requests are filled in before the reward of `given` is created, so each case prepares its own.
 fn created() -> Json {
-    json!({"affiliate": {"id": "${affiliate_id}"}, "currency_code": "USD", "reward_ids": ["${fresh_reward_id}"]})
+    json!({
+        "affiliate": {"id": "${affiliate_id}"},
+        "currency_code": "USD",
+        "reward_ids": ["${fresh_reward_id}"],
+        "provider": "PAYOUT_PROVIDER_MANUAL",
+    })
+}
+
+/// The same through a provider.
+fn sent() -> Json {
+    json!({
+        "affiliate": {"id": "${affiliate_id}"},
+        "currency_code": "USD",
+        "reward_ids": ["${fresh_reward_id}"],
+        "provider": "PAYOUT_PROVIDER_PAYPAL",
+    })
+}
+
+/// A connection to the provider.
+fn connected() -> Json {
+    json!({"credentials": {"paypal": {"client_id": "client", "client_secret": "secret", "webhook_id": "webhook"}}})
+}
+
+/// A payout method at the provider, in effect at once.
+fn method() -> Json {
+    json!({
+        "affiliate": {"id": "${affiliate_id}"},
+        "details": {"paypal": {"email": "first@example.com"}},
+        "effective_now": true,
+        "override_reason": "by phone",
+    })
 }
 
 /// The same, paid by the merchant.
@@ -180,6 +210,19 @@ fn steps() -> Vec<Case> {
             .reference(json!({"payout_run_id": "${payout_run_id}"}))
             .wrong(json!({"payout_run_id": "prn_1"}))
             .wrong(json!({"payout_run_id": ""})),
+        case("PayoutService/RetryPayout", json!({"payout_id": "${open_payout_id}"}))
+            .prepare("PayoutService/SetPayoutConnection", connected(), &[])
+            .prepare("PayoutService/SetPayoutMethod", method(), &[])
+            .prepare("RewardService/CreateReward", given(), REWARD)
+            .prepare("PayoutService/CreatePayout", sent(), CREATED)
+            .other(json!({"payout_id": "${payout_id}"}))
+            .reference(json!({"payout_id": "${payout_id}"}))
+            .wrong(json!({"request_id": long(), "payout_id": "pay_1"}))
+            .wrong(json!({"payout_id": ""})),
+        case("PayoutService/NotifyFundsAdded", json!({"provider": "PAYOUT_PROVIDER_PAYPAL"}))
+            .other(json!({"currency_code": "EUR"}))
+            .wrong(json!({"request_id": long(), "provider": "PAYOUT_PROVIDER_MANUAL", "currency_code": "usd"}))
+            .wrong(json!({"provider": null})),
         case("PayoutService/GetAmountOwed", json!({"affiliate": {"id": "${affiliate_id}"}}))
             .affiliate_reference()
             .reference(json!({"program_id": "${program_id}"}))

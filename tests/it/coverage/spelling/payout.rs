@@ -177,6 +177,8 @@ pub(super) fn spellings() -> Vec<Spelling> {
         ids_only("PayoutService/ApprovePayouts", &["payout_ids", "etags"]),
         confirmed,
         ids_only("PayoutService/CancelPayout", &["payout_id", "etag"]),
+        ids_only("PayoutService/RetryPayout", &["payout_id"]),
+        spelling("PayoutService/NotifyFundsAdded", vec![], &["provider", "currency_code"]),
         exported,
         imported,
         reopened,

@@ -28,6 +28,8 @@ pub(crate) fn put_everything(set: &mut WorkingSet) {
     set.put(item());
     set.put(offer());
     set.put(payout());
+    set.put(payout_attempt());
+    set.put(payout_purse());
     set.put(reopened_payout());
     set.put(payout_run());
     set.put(payout_export());

@@ -1,12 +1,18 @@
 //! Payouts.
 
+use std::sync::Arc;
+
 use headwater::domain::id::{ApiKeyId, PayoutExportId, PayoutId, PayoutRunId};
-use headwater::domain::payout::{Payout, PayoutPolicy, PayoutProvider, PayoutState, Reopening};
+use headwater::domain::payout::{
+    Payout, PayoutPolicy, PayoutProblem, PayoutProvider, PayoutState, ProblemKind, Reopening, Sending,
+};
+use headwater::domain::payout_attempt::{NextStep, PayoutAttempt};
 use headwater::domain::payout_connection::PayoutConnection;
 use headwater::domain::payout_export::{PayoutExport, PayoutFileFormat};
 use headwater::domain::payout_method::{
     MethodChoice, PayoutDestination, PayoutMethod, PayoutMethodKind, PendingChoice, Sealed,
 };
+use headwater::domain::payout_purse::{FundsWait, PayoutPurse};
 use headwater::domain::payout_run::{PayoutRun, PayoutRunState};
 
 use super::{ACCOUNT, NOW, affiliate, usd, uuid};
@@ -31,6 +37,7 @@ pub(crate) fn payout() -> Payout {
         approved_by: None,
         approved_at: None,
         cancelled_at: None,
+        sending: None,
         export_id: None,
         reopenings: Vec::new(),
         created_at: NOW.plus_days(1),
@@ -55,6 +62,51 @@ pub(crate) fn open_payout() -> Payout {
 
 pub(crate) fn cancelled_payout() -> Payout {
     Payout { state: PayoutState::Cancelled, cancelled_at: Some(NOW.plus_days(3)), ..open_payout() }
+}
+
+/// A payout that waits for money, after an attempt that found too little.
+pub(crate) fn waiting_payout() -> Payout {
+    let problem = PayoutProblem::new(ProblemKind::NotAuthorized, "AUTHORIZATION_ERROR", "d1e2b3");
+    Payout {
+        provider: PayoutProvider::PayPal,
+        state: PayoutState::AwaitingFunds,
+        sending: Some(Arc::new(Sending {
+            attempt_count: 2,
+            provider_payment_id: "BATCH7".to_owned(),
+            fee: Some(usd(25)),
+            problem: Some(problem),
+            awaiting_since: Some(NOW.plus_days(4)),
+            needed: Some(usd(1_275)),
+            available: Some(usd(3)),
+            returned: Some(usd(1_200)),
+            cancel_requested_at: Some(NOW.plus_days(5)),
+        })),
+        ..open_payout()
+    }
+}
+
+pub(crate) fn payout_attempt() -> PayoutAttempt {
+    let first = PayoutAttempt::first(ACCOUNT, open_payout().id, PayoutProvider::PayPal, NOW);
+    PayoutAttempt {
+        number: 2,
+        next_step: NextStep::LookUp,
+        first_try_at: Some(NOW),
+        last_try_at: Some(NOW.plus_days(1)),
+        provider_payment_id: "BATCH7".to_owned(),
+        is_probe: true,
+        tries: 3,
+        lease_id: uuid(7),
+        is_under_way: true,
+        seen_wake: 4,
+        doubt_code: "INTERNAL_ERROR".to_owned(),
+        doubt_debug_id: "d1e2b3".to_owned(),
+        ..first
+    }
+}
+
+pub(crate) fn payout_purse() -> PayoutPurse {
+    let wait = FundsWait { probe_count: 2, ..FundsWait::new("USD".parse().unwrap(), usd(1_275), Some(usd(3)), NOW) };
+    PayoutPurse { wake_count: 4, waits: vec![wait], ..PayoutPurse::new(ACCOUNT, PayoutProvider::PayPal) }
 }
 
 /// The payments of [`reopened_payout`] that were undone.
