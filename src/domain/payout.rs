@@ -110,8 +110,8 @@ impl PayoutState {
         matches!(self, Self::Sending | Self::Processing | Self::Unclaimed | Self::OnHold)
     }
 
-    /// The states in which nobody has begun to pay the payout, so that it can be cancelled without asking anybody.
-    pub const UNSENT: [Self; 2] = [Self::NeedsApproval, Self::Ready];
+    /// The states in which nobody has the payout, so that it can be cancelled without asking anybody. One that waits for money was refused.
+    pub const UNSENT: [Self; 3] = [Self::NeedsApproval, Self::Ready, Self::AwaitingFunds];
 
     /// Whether the payout has reserved what it will pay.
     pub fn is_open(self) -> bool {

@@ -38,7 +38,8 @@ fn the_table_of_moves_is_the_one_in_the_head_of_the_file() {
 #[test]
 fn what_nobody_has_begun_to_pay_can_be_cancelled() {
     for state in PayoutState::UNSENT {
-        assert!(state.is_open() && state.may_become(PayoutState::Cancelled), "{state}");
+        let can_be_cancelled = state.is_open() && state.may_become(PayoutState::Cancelled);
+        assert!(can_be_cancelled && !state.is_at_provider(), "{state}");
     }
 }
 

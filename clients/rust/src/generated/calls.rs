@@ -1543,8 +1543,8 @@ impl PayoutCalls {
             .await
     }
 
-    /// Cancels a payout run. It creates no further payouts, and the server cancels those of its payouts that are NEEDS_APPROVAL or READY, as
-    /// CancelPayout does, some at a time. The call returns at once. GetPayoutRun shows when it is CANCELLED. Payouts that are paid stay paid.
+    /// Cancels a payout run. It creates no further payouts, and the server cancels those of its payouts that are NEEDS_APPROVAL, READY or
+    /// AWAITING_FUNDS, as CancelPayout does, some at a time. The call returns at once. GetPayoutRun shows when it is CANCELLED. Payouts that are paid stay paid.
     /// Errors: NOT_FOUND with reason PAYOUT_RUN_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_RUN_STATE when it was cancelled before.
     ///
     /// # Errors

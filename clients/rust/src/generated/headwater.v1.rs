@@ -12760,9 +12760,10 @@ pub enum PayoutRunState {
     Creating = 1,
     /// All payouts are created. Each goes its own way from here on.
     Created = 2,
-    /// No further payout is created. The server cancels those that are NEEDS_APPROVAL or READY, some at a time. It goes on after a restart.
+    /// No further payout is created. The server cancels those that are NEEDS_APPROVAL, READY or AWAITING_FUNDS, some at a time. It goes on after a
+    /// restart.
     Cancelling = 3,
-    /// All payouts that were NEEDS_APPROVAL or READY are cancelled. Those that were paid or sent before go their own way.
+    /// All payouts that were NEEDS_APPROVAL, READY or AWAITING_FUNDS are cancelled. Those that were paid, sent or exported before go their own way.
     Cancelled = 4,
 }
 impl PayoutRunState {
@@ -15127,8 +15128,8 @@ pub mod payout_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Cancels a payout run. It creates no further payouts, and the server cancels those of its payouts that are NEEDS_APPROVAL or READY, as
-        /// CancelPayout does, some at a time. The call returns at once. GetPayoutRun shows when it is CANCELLED. Payouts that are paid stay paid.
+        /// Cancels a payout run. It creates no further payouts, and the server cancels those of its payouts that are NEEDS_APPROVAL, READY or
+        /// AWAITING_FUNDS, as CancelPayout does, some at a time. The call returns at once. GetPayoutRun shows when it is CANCELLED. Payouts that are paid stay paid.
         /// Errors: NOT_FOUND with reason PAYOUT_RUN_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_RUN_STATE when it was cancelled before.
         pub async fn cancel_payout_run(
             &mut self,
