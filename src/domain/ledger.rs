@@ -12,6 +12,7 @@
 //! | reserved by a payout | affiliate_payable | payout_in_flight |
 //! | the payout was paid | payout_in_flight | provider_cash |
 //! | the payout was cancelled, failed or came back unpaid | payout_in_flight | affiliate_payable |
+//! | that it was paid was undone | provider_cash | payout_in_flight |
 //! | the payout came back after it was paid | provider_cash | affiliate_payable |
 //! | the provider took a fee, or kept a part of what came back | provider_fee | provider_cash |
 //!
@@ -73,6 +74,8 @@ text_enum! {
         Reserved = "reserved",
         /// A payout ended without payment, or came back. What it had reserved or paid is owed again.
         Returned = "returned",
+        /// A person undid that a payout was paid, and its amount is in flight again.
+        Reopened = "reopened",
         /// An affiliate was paid.
         Paid = "paid",
         /// A provider took a fee for a payout.
@@ -274,10 +277,23 @@ impl Balance {
     /// # Errors
     /// [`Overflow`] when a sum does not fit into 64 bits.
     pub fn post(&mut self, posting: &Posting) -> Result<(), Overflow> {
-        if posting.is_fee() {
+        self.move_amount(posting.debit, posting.credit, posting.amount_minor)
+    }
+
+    /// Moves an amount from one account to the other, as a posting does. A fee is no affiliate's, and moves nothing.
+    ///
+    /// # Errors
+    /// [`Overflow`] when a sum does not fit into 64 bits.
+    pub fn move_amount(
+        &mut self,
+        debit: LedgerAccount,
+        credit: LedgerAccount,
+        amount_minor: i64,
+    ) -> Result<(), Overflow> {
+        if [debit, credit].contains(&LedgerAccount::ProviderFee) {
             return Ok(());
         }
-        for (account, amount) in [(posting.debit, -posting.amount_minor), (posting.credit, posting.amount_minor)] {
+        for (account, amount) in [(debit, -amount_minor), (credit, amount_minor)] {
             let sum = match account {
                 LedgerAccount::AffiliatePending => &mut self.pending_minor,
                 LedgerAccount::AffiliatePayable => &mut self.owed_minor,
@@ -288,6 +304,20 @@ impl Balance {
             *sum = sum.checked_add(amount).ok_or(Overflow)?;
         }
         Ok(())
+    }
+
+    /// The sum of both, part by part.
+    ///
+    /// # Errors
+    /// [`Overflow`] when a sum does not fit into 64 bits.
+    pub fn plus(self, other: Self) -> Result<Self, Overflow> {
+        let add = |one: i64, other: i64| one.checked_add(other).ok_or(Overflow);
+        Ok(Self {
+            pending_minor: add(self.pending_minor, other.pending_minor)?,
+            owed_minor: add(self.owed_minor, other.owed_minor)?,
+            in_flight_minor: add(self.in_flight_minor, other.in_flight_minor)?,
+            paid_minor: add(self.paid_minor, other.paid_minor)?,
+        })
     }
 }
 

@@ -3,13 +3,14 @@
 //! | from | may become |
 //! |---|---|
 //! | needs approval | ready, cancelled |
-//! | ready | paid, cancelled, sending, awaiting funds |
+//! | ready | exported, paid, cancelled, sending, awaiting funds |
+//! | exported | paid, cancelled |
 //! | sending | processing, unclaimed, on hold, paid, awaiting funds, needs attention, failed, returned |
 //! | awaiting funds | sending, paid, cancelled |
 //! | processing | unclaimed, on hold, paid, awaiting funds, needs attention, failed, returned, cancelled, sending |
 //! | unclaimed, on hold | each other, processing, paid, awaiting funds, needs attention, failed, returned, cancelled, sending |
 //! | needs attention | sending, paid, cancelled |
-//! | paid | returned |
+//! | paid | returned, ready, needs approval |
 //! | cancelled, failed, returned | final |
 //!
 //! A payout is open until it is paid, cancelled, failed or returned. It has reserved its rewards and its amount. Only the sending of
@@ -18,7 +19,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::id::{AccountId, AffiliateId, ApiKeyId, PayoutId, PayoutRunId, RewardId};
+use super::id::{AccountId, AffiliateId, ApiKeyId, PayoutExportId, PayoutId, PayoutRunId, RewardId};
 use super::money::{Money, Overflow};
 use super::payout_method::PayoutDestination;
 pub use super::payout_sending::{PayoutProblem, ProblemKind, Sending, WhoMustAct};
@@ -29,6 +30,9 @@ use super::time::Time;
 /// The most rewards that one payout pays.
 pub const PAYOUT_REWARDS_MAX: usize = 1_000;
 
+/// How often a payout is reopened at most, because it keeps each time.
+pub const REOPENINGS_MAX: usize = 20;
+
 text_enum! {
     /// The state of a payout.
     PayoutState {
@@ -36,6 +40,8 @@ text_enum! {
         NeedsApproval = "needs_approval",
         /// The owner may pay it.
         Ready = "ready",
+        /// It is in a file that the owner uploads.
+        Exported = "exported",
         /// The affiliate has the money.
         Paid = "paid",
         /// A person cancelled it. Its rewards are approved again.
@@ -63,12 +69,13 @@ impl PayoutState {
     /// Whether a payout may change from this state to the next: the table above.
     pub fn may_become(self, next: Self) -> bool {
         use PayoutState::{
-            AwaitingFunds, Cancelled, Failed, NeedsApproval, NeedsAttention, OnHold, Paid, Processing, Ready, Returned,
-            Sending, Unclaimed,
+            AwaitingFunds, Cancelled, Exported, Failed, NeedsApproval, NeedsAttention, OnHold, Paid, Processing, Ready,
+            Returned, Sending, Unclaimed,
         };
         match self {
             NeedsApproval => matches!(next, Ready | Cancelled),
-            Ready => matches!(next, Paid | Cancelled | Sending | AwaitingFunds),
+            Ready => matches!(next, Exported | Paid | Cancelled | Sending | AwaitingFunds),
+            Exported => matches!(next, Paid | Cancelled),
             Sending => matches!(
                 next,
                 Processing | Unclaimed | OnHold | Paid | AwaitingFunds | NeedsAttention | Failed | Returned
@@ -93,7 +100,7 @@ impl PayoutState {
                         | Sending
                 ) && next != self
             }
-            Paid => next == Returned,
+            Paid => matches!(next, Returned | Ready | NeedsApproval),
             Cancelled | Failed | Returned => false,
         }
     }
@@ -102,6 +109,9 @@ impl PayoutState {
     pub fn is_at_provider(self) -> bool {
         matches!(self, Self::Sending | Self::Processing | Self::Unclaimed | Self::OnHold)
     }
+
+    /// The states in which nobody has begun to pay the payout, so that it can be cancelled without asking anybody.
+    pub const UNSENT: [Self; 2] = [Self::NeedsApproval, Self::Ready];
 
     /// Whether the payout has reserved what it will pay.
     pub fn is_open(self) -> bool {
@@ -287,6 +297,10 @@ pub struct Payout {
     pub cancelled_at: Option<Time>,
     /// What is known of its sending. `None` before its first attempt, and for what the owner pays.
     pub sending: Option<Arc<Sending>>,
+    /// The export that it is in.
+    pub export_id: Option<PayoutExportId>,
+    /// The payments that were undone, the oldest first.
+    pub reopenings: Vec<Reopening>,
     pub created_at: Time,
     pub updated_at: Time,
 }
@@ -296,6 +310,25 @@ impl Payout {
     pub fn without_destination(&self) -> Self {
         Self { destination: None, ..self.clone() }
     }
+
+    /// The etag. It is different after every change of the payout, because each commit of an account has a time of its own.
+    pub fn etag(&self) -> String {
+        format!("{}-{}-{}", self.updated_at.micros(), self.state, self.reopenings.len())
+    }
+}
+
+/// A payment that a person undid, because the affiliate did not get the money.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct Reopening {
+    pub reopened_at: Time,
+    /// The key that undid it.
+    pub reopened_by: Option<ApiKeyId>,
+    pub reason: String,
+    /// When the affiliate was said to have got the money.
+    pub paid_at: Option<Time>,
+    /// The name of the transfer. May be empty.
+    pub reference: String,
 }
 
 /// A reward with those that take back from it.

@@ -3,8 +3,10 @@
 //!
 //! | from | may become |
 //! |---|---|
-//! | creating | created |
-//! | created | final |
+//! | creating | created, cancelling |
+//! | created | cancelling |
+//! | cancelling | cancelled |
+//! | cancelled | final |
 
 use super::id::{AccountId, AffiliateId, ApiKeyId, PayoutRunId};
 use super::money::{Currency, Money};
@@ -23,6 +25,22 @@ text_enum! {
         Creating = "creating",
         /// All of its payouts are created.
         Created = "created",
+        /// The worker cancels those of its payouts that nobody has begun to pay.
+        Cancelling = "cancelling",
+        /// These are cancelled.
+        Cancelled = "cancelled",
+    }
+}
+
+impl PayoutRunState {
+    /// Whether a run may change from this state to the next: the table above.
+    pub fn may_become(self, next: Self) -> bool {
+        matches!(
+            (self, next),
+            (Self::Creating, Self::Created | Self::Cancelling)
+                | (Self::Created, Self::Cancelling)
+                | (Self::Cancelling, Self::Cancelled)
+        )
     }
 }
 
@@ -41,21 +59,37 @@ text_enum! {
         NoMethod = "no_method",
         /// The run is one of a provider, and the affiliate's payout method is another one's.
         OtherMethod = "other_method",
+        /// The run's maximum has not enough left.
+        AboveMaximumTotal = "above_maximum_total",
     }
 }
 
+/// The limits of what a run pays, in its currency.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RunLimits {
+    /// The least amount that is worth a payout.
+    pub minimum: Option<Money>,
+    /// The most that all payouts add up to.
+    pub maximum_total: Option<Money>,
+}
+
 impl PayoutRunVerdict {
-    /// The verdict of a run with this minimum about an affiliate to whom this is due, and whom the run's provider cannot pay for this reason.
-    pub fn of(due: &Payable, minimum: Option<Money>, fault: Option<MethodFault>) -> Self {
-        match due.sum_minor {
+    /// The verdict of a run with these limits about an affiliate to whom this is due, after payouts of this sum, and whom the run's provider cannot
+    /// pay for this reason.
+    pub fn of(due: &Payable, limits: RunLimits, total_minor: i64, fault: Option<MethodFault>) -> Self {
+        let is_below = |sum_minor| limits.minimum.is_some_and(|minimum| sum_minor < minimum.amount_minor);
+        let is_above = |sum_minor| {
+            let left_minor = limits.maximum_total.map(|maximum| maximum.amount_minor.saturating_sub(total_minor));
+            left_minor.is_some_and(|left_minor| sum_minor > left_minor)
+        };
+        match (due.sum_minor, fault) {
             _ if due.rewards.is_empty() => Self::NothingDue,
-            sum_minor if sum_minor <= 0 => Self::Negative,
-            sum_minor if minimum.is_some_and(|minimum| sum_minor < minimum.amount_minor) => Self::BelowMinimum,
-            _ => match fault {
-                Some(MethodFault::NoMethod) => Self::NoMethod,
-                Some(MethodFault::OtherMethod) => Self::OtherMethod,
-                None => Self::Pays,
-            },
+            (sum_minor, _) if sum_minor <= 0 => Self::Negative,
+            (sum_minor, _) if is_below(sum_minor) => Self::BelowMinimum,
+            (_, Some(MethodFault::NoMethod)) => Self::NoMethod,
+            (_, Some(MethodFault::OtherMethod)) => Self::OtherMethod,
+            (sum_minor, None) if is_above(sum_minor) => Self::AboveMaximumTotal,
+            (_, None) => Self::Pays,
         }
     }
 }
@@ -74,6 +108,8 @@ pub struct PayoutRun {
     pub minimum: Option<Money>,
     /// Who pays. `None`: the provider of each affiliate's payout method, as far as the account is connected to it.
     pub provider: Option<PayoutProvider>,
+    /// The most that all payouts add up to.
+    pub maximum_total: Option<Money>,
     /// Text for the merchant, which each payout gets. May be empty.
     pub note: String,
     /// Text for the affiliates, which each payout gets. May be empty.
@@ -85,11 +121,19 @@ pub struct PayoutRun {
     pub total: Money,
     /// The key that created it. `None` if the server did.
     pub created_by: Option<ApiKeyId>,
+    /// The key that cancelled it.
+    pub cancelled_by: Option<ApiKeyId>,
+    pub cancelled_at: Option<Time>,
     pub created_at: Time,
     pub updated_at: Time,
 }
 
 impl PayoutRun {
+    /// The limits of what it pays.
+    pub const fn limits(&self) -> RunLimits {
+        RunLimits { minimum: self.minimum, maximum_total: self.maximum_total }
+    }
+
     /// The named affiliates that were not looked at, up to `limit`. `None` if the run is for all affiliates.
     pub fn next_named(&self, limit: usize) -> Option<Vec<AffiliateId>> {
         let ids = self.affiliate_ids.as_ref()?;
@@ -106,19 +150,41 @@ mod tests {
     use crate::domain::payout::tests::any_reward;
 
     #[test]
-    fn a_run_pays_what_is_due_from_its_minimum_on() {
-        let minimum = Some(Money::new(500, "USD".parse().unwrap()));
+    fn a_run_pays_what_is_due_within_its_limits() {
+        let usd = |minor| Some(Money::new(minor, "USD".parse().unwrap()));
+        let limits = RunLimits { minimum: usd(500), maximum_total: None };
         let due =
             |sum_minor, count| Payable { rewards: (0..count).map(|_| Arc::new(any_reward(1, 1))).collect(), sum_minor };
-        assert_eq!(PayoutRunVerdict::of(&due(0, 0), minimum, None), PayoutRunVerdict::NothingDue);
-        assert_eq!(PayoutRunVerdict::of(&due(0, 2), minimum, None), PayoutRunVerdict::Negative);
-        assert_eq!(PayoutRunVerdict::of(&due(-1, 1), None, None), PayoutRunVerdict::Negative);
-        assert_eq!(PayoutRunVerdict::of(&due(499, 1), minimum, None), PayoutRunVerdict::BelowMinimum);
-        assert_eq!(PayoutRunVerdict::of(&due(500, 1), minimum, None), PayoutRunVerdict::Pays);
-        assert_eq!(PayoutRunVerdict::of(&due(1, 1), None, None), PayoutRunVerdict::Pays);
+        let none = RunLimits::default();
+        assert_eq!(PayoutRunVerdict::of(&due(0, 0), limits, 0, None), PayoutRunVerdict::NothingDue);
+        assert_eq!(PayoutRunVerdict::of(&due(0, 2), limits, 0, None), PayoutRunVerdict::Negative);
+        assert_eq!(PayoutRunVerdict::of(&due(-1, 1), none, 0, None), PayoutRunVerdict::Negative);
+        assert_eq!(PayoutRunVerdict::of(&due(499, 1), limits, 0, None), PayoutRunVerdict::BelowMinimum);
+        assert_eq!(PayoutRunVerdict::of(&due(500, 1), limits, i64::MAX, None), PayoutRunVerdict::Pays);
+        assert_eq!(PayoutRunVerdict::of(&due(1, 1), none, 0, None), PayoutRunVerdict::Pays);
+        let limits = RunLimits { minimum: usd(500), maximum_total: usd(2_000) };
+        assert_eq!(PayoutRunVerdict::of(&due(2_000, 1), limits, 0, None), PayoutRunVerdict::Pays);
+        assert_eq!(PayoutRunVerdict::of(&due(2_001, 1), limits, 0, None), PayoutRunVerdict::AboveMaximumTotal);
+        assert_eq!(PayoutRunVerdict::of(&due(600, 1), limits, 1_400, None), PayoutRunVerdict::Pays);
+        assert_eq!(PayoutRunVerdict::of(&due(601, 1), limits, 1_400, None), PayoutRunVerdict::AboveMaximumTotal);
+        assert_eq!(PayoutRunVerdict::of(&due(499, 1), limits, 2_000, None), PayoutRunVerdict::BelowMinimum);
         let fault = Some(MethodFault::OtherMethod);
-        assert_eq!(PayoutRunVerdict::of(&due(500, 1), minimum, fault), PayoutRunVerdict::OtherMethod);
-        assert_eq!(PayoutRunVerdict::of(&due(499, 1), minimum, fault), PayoutRunVerdict::BelowMinimum);
-        assert_eq!(PayoutRunVerdict::of(&due(500, 1), None, Some(MethodFault::NoMethod)), PayoutRunVerdict::NoMethod);
+        assert_eq!(PayoutRunVerdict::of(&due(500, 1), limits, 2_000, fault), PayoutRunVerdict::OtherMethod);
+        assert_eq!(PayoutRunVerdict::of(&due(499, 1), limits, 0, fault), PayoutRunVerdict::BelowMinimum);
+        assert_eq!(
+            PayoutRunVerdict::of(&due(500, 1), none, 0, Some(MethodFault::NoMethod)),
+            PayoutRunVerdict::NoMethod
+        );
+    }
+
+    #[test]
+    fn states_follow_the_table() {
+        use PayoutRunState::{Cancelled, Cancelling, Created, Creating};
+        let allowed = [(Creating, Created), (Creating, Cancelling), (Created, Cancelling), (Cancelling, Cancelled)];
+        for from in PayoutRunState::ALL {
+            for to in PayoutRunState::ALL {
+                assert_eq!(from.may_become(*to), allowed.contains(&(*from, *to)), "{from} -> {to}");
+            }
+        }
     }
 }

@@ -6,7 +6,7 @@
 //! | held | pending, denied, reversed |
 //! | approved | in payout, paid, reversed |
 //! | in payout | approved, paid |
-//! | paid | approved, when the money came back |
+//! | paid | approved, when the money came back; in payout, when the payment was undone |
 //! | denied, reversed | final |
 
 use std::sync::Arc;
@@ -57,7 +57,7 @@ impl RewardState {
                 | (Self::Held, Self::Pending | Self::Denied | Self::Reversed)
                 | (Self::Approved, Self::InPayout | Self::Paid | Self::Reversed)
                 | (Self::InPayout, Self::Approved | Self::Paid)
-                | (Self::Paid, Self::Approved)
+                | (Self::Paid, Self::Approved | Self::InPayout)
         )
     }
 }
@@ -335,6 +335,7 @@ mod tests {
             (InPayout, Approved),
             (InPayout, Paid),
             (Paid, Approved),
+            (Paid, InPayout),
         ];
         for from in RewardState::ALL {
             for to in RewardState::ALL {

@@ -28,6 +28,7 @@ mod link;
 mod offer;
 mod payout;
 mod payout_connection;
+mod payout_file;
 mod payout_method;
 mod payout_run;
 mod program;

@@ -2,6 +2,7 @@
 
 mod change;
 pub(super) mod owed;
+mod results;
 pub(super) mod sending;
 
 use std::borrow::Cow;
@@ -13,7 +14,7 @@ use super::call::parse::{Fields, KEY_LENGTH_MAX};
 use super::call::render::{id_or_empty, money, timestamp};
 use super::call::wire_enum::WireEnum;
 use super::call::{Call, page, selector};
-use crate::domain::payout::{Payout, PayoutProblem};
+use crate::domain::payout::{Payout, PayoutProblem, Reopening};
 use crate::domain::refusal::{Refusal, Resource};
 use crate::domain::rule::MarkPaid;
 use crate::domain::time::Time;
@@ -84,7 +85,7 @@ pub(super) async fn list(call: Call, message: pb::ListPayoutsRequest) -> Result<
         pb::ListPayoutsRequest { page_size: 0, page_token: String::new(), with_total_count: false, ..message.clone() };
     let page = call.page(&filter, shape, &message.page_token).await?;
     let affiliate_id = call.affiliate_id(affiliate.as_ref()).await?;
-    let query = PayoutQuery { affiliate_id, run_id, states, currencies, paid };
+    let query = PayoutQuery { affiliate_id, run_id, provider: None, states, currencies, paid };
     let payouts = store::payout::list(call.store(), call.account_id(), &query, page.walk()).await?;
     call.works_on(payouts.len()).await;
     let (payouts, next_page_token) = page.fill(payouts, |payout| payout.id.uuid(), |payout| render(&payout));
@@ -107,13 +108,18 @@ fn paid_time(fields: &mut Fields, sent: Option<&prost_types::Timestamp>, asking:
 
 /// A payout as stored in the feed, without the texts that a person wrote.
 pub(super) fn image(payout: &Payout) -> pb::Payout {
-    pb::Payout {
+    let mut image = pb::Payout {
         reference: String::new(),
         note: String::new(),
         message: String::new(),
         destination_hint: String::new(),
         ..render(payout)
+    };
+    for reopening in &mut image.reopenings {
+        reopening.reason.clear();
+        reopening.reference.clear();
     }
+    image
 }
 
 fn render_problem(problem: &PayoutProblem) -> pb::PayoutProblem {
@@ -156,7 +162,20 @@ fn render(payout: &Payout) -> pb::Payout {
         approver_key_id: id_or_empty(payout.approved_by),
         approve_time: payout.approved_at.map(timestamp),
         cancel_time: payout.cancelled_at.map(timestamp),
+        reopenings: payout.reopenings.iter().map(render_reopening).collect(),
+        etag: payout.etag(),
+        payout_export_id: id_or_empty(payout.export_id),
         create_time: Some(timestamp(payout.created_at)),
         update_time: Some(timestamp(payout.updated_at)),
+    }
+}
+
+fn render_reopening(reopening: &Reopening) -> pb::PayoutReopening {
+    pb::PayoutReopening {
+        reopen_time: Some(timestamp(reopening.reopened_at)),
+        reopener_key_id: id_or_empty(reopening.reopened_by),
+        reason: reopening.reason.clone(),
+        paid_time: reopening.paid_at.map(timestamp),
+        reference: reopening.reference.clone(),
     }
 }

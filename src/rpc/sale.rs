@@ -106,7 +106,7 @@ impl Change for pb::RecordSaleRequest {
         warn(&sale, "sale", &mut warnings);
         pb::RecordSaleResponse {
             outcome: conversion::outcome_of(&sale.credits).number(),
-            conversion_id: sale.conversion_id.to_string(),
+            conversion_id: sale.conversion_id.into(),
             lead_id: id_or_empty(sale.lead_id),
             credits: conversion::credits(&sale.credits),
             rewards: sale.rewards.iter().map(reward::summary).collect(),

@@ -31,6 +31,7 @@ impl Stored for PayoutRun {
             currency: self.currency.code().to_owned(),
             affiliate_ids: self.affiliate_ids.as_deref().and_then(words),
             minimum_minor: self.minimum.map(|minimum| minimum.amount_minor),
+            maximum_total_minor: self.maximum_total.map(|maximum| maximum.amount_minor),
             provider: self.provider.map(|provider| provider.as_str().to_owned()),
             note: self.note.clone(),
             message: self.message.clone(),
@@ -38,6 +39,8 @@ impl Stored for PayoutRun {
             payout_count: self.payout_count,
             total_minor: self.total.amount_minor,
             created_by: self.created_by.map(ApiKeyId::uuid),
+            cancelled_by: self.cancelled_by.map(ApiKeyId::uuid),
+            cancelled_at: self.cancelled_at.map(Time::micros),
             created_at: self.created_at.micros(),
             updated_at: self.updated_at.micros(),
         })
@@ -53,6 +56,7 @@ impl Stored for PayoutRun {
             currency,
             affiliate_ids: row.affiliate_ids.map(|text| name.words(Some(&text))).transpose()?,
             minimum: row.minimum_minor.map(|minor| Money::new(minor, currency)),
+            maximum_total: row.maximum_total_minor.map(|minor| Money::new(minor, currency)),
             provider: row.provider.map(|provider| name.parse(&provider)).transpose()?,
             note: row.note,
             message: row.message,
@@ -60,6 +64,8 @@ impl Stored for PayoutRun {
             payout_count: row.payout_count,
             total: Money::new(row.total_minor, currency),
             created_by: row.created_by.map(ApiKeyId::from_uuid),
+            cancelled_by: row.cancelled_by.map(ApiKeyId::from_uuid),
+            cancelled_at: row.cancelled_at.map(Time::from_micros),
             created_at: Time::from_micros(row.created_at),
             updated_at: Time::from_micros(row.updated_at),
         })
@@ -77,17 +83,18 @@ pub async fn find(store: &Store, account_id: AccountId, id: PayoutRunId) -> Resu
     row.map(PayoutRun::from_row).transpose()
 }
 
-/// The oldest run whose payouts are not all created, of any account but those in `left_out`. The worker that creates them uses this.
+/// The oldest run in this state, of any account but those in `left_out`. Runs that are being created or cancelled have an index each.
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn unfinished(store: &Store, left_out: &[AccountId]) -> Result<Option<PayoutRun>, StoreError> {
+pub async fn oldest(
+    store: &Store,
+    state: PayoutRunState,
+    left_out: &[AccountId],
+) -> Result<Option<PayoutRun>, StoreError> {
     let row = table::Entity::find()
         // A constant and not a parameter, so that the planner can use the index of such runs.
-        .filter(
-            Expr::col(table::Column::State.as_column_ref())
-                .eq(Expr::Constant(PayoutRunState::Creating.as_str().into())),
-        )
+        .filter(Expr::col(table::Column::State.as_column_ref()).eq(Expr::Constant(state.as_str().into())))
         .filter(table::Column::AccountId.is_not_in(left_out.iter().map(|account_id| account_id.uuid())))
         .order_by_asc(table::Column::Id)
         .one(store.read())

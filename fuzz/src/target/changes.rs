@@ -109,6 +109,10 @@ changes! {
     CancelPayoutRequest,
     RetryPayoutRequest,
     NotifyFundsAddedRequest,
+    ExportPayoutFileRequest,
+    ImportPayoutResultsRequest,
+    ReopenPayoutRequest,
+    CancelPayoutRunRequest,
     MarkPaidRequest,
 }
 

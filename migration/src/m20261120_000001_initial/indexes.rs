@@ -119,12 +119,20 @@ pub(super) fn all() -> Vec<IndexCreateStatement> {
             &["account_id", "payout_id", "id"],
             Expr::col("payout_id").is_not_null(),
         ),
+        // Files are kept for some days.
+        partial_index("payout_export_kept", "payout_export", &["created_at"], Expr::col("file").is_not_null()),
         // Few runs are unfinished at a time.
         partial_index(
             "payout_run_unfinished",
             "payout_run",
             &["id"],
             Expr::col("state").eq(Expr::Constant("creating".into())),
+        ),
+        partial_index(
+            "payout_run_cancelling",
+            "payout_run",
+            &["id"],
+            Expr::col("state").eq(Expr::Constant("cancelling".into())),
         ),
         partial_index("payout_by_run", "payout", &["account_id", "run_id", "id"], Expr::col("run_id").is_not_null()),
         partial_index(

@@ -9,19 +9,20 @@ use crate::domain::id::{EnrollmentId, ProgramId};
 #[test]
 fn the_table_of_moves_is_the_one_in_the_head_of_the_file() {
     use PayoutState::{
-        AwaitingFunds, Cancelled, Failed, NeedsApproval, NeedsAttention, OnHold, Paid, Processing, Ready, Returned,
-        Sending, Unclaimed,
+        AwaitingFunds, Cancelled, Exported, Failed, NeedsApproval, NeedsAttention, OnHold, Paid, Processing, Ready,
+        Returned, Sending, Unclaimed,
     };
-    let table: [(PayoutState, &[PayoutState]); 12] = [
+    let table: [(PayoutState, &[PayoutState]); 13] = [
         (NeedsApproval, &[Ready, Cancelled]),
-        (Ready, &[Paid, Cancelled, Sending, AwaitingFunds]),
+        (Ready, &[Exported, Paid, Cancelled, Sending, AwaitingFunds]),
+        (Exported, &[Paid, Cancelled]),
         (Sending, &[Processing, Unclaimed, OnHold, Paid, AwaitingFunds, NeedsAttention, Failed, Returned]),
         (AwaitingFunds, &[Sending, Paid, Cancelled]),
         (Processing, &[Unclaimed, OnHold, Paid, AwaitingFunds, NeedsAttention, Failed, Returned, Cancelled, Sending]),
         (Unclaimed, &[OnHold, Processing, Paid, AwaitingFunds, NeedsAttention, Failed, Returned, Cancelled, Sending]),
         (OnHold, &[Unclaimed, Processing, Paid, AwaitingFunds, NeedsAttention, Failed, Returned, Cancelled, Sending]),
         (NeedsAttention, &[Sending, Paid, Cancelled]),
-        (Paid, &[Returned]),
+        (Paid, &[Returned, Ready, NeedsApproval]),
         (Cancelled, &[]),
         (Failed, &[]),
         (Returned, &[]),
@@ -31,6 +32,13 @@ fn the_table_of_moves_is_the_one_in_the_head_of_the_file() {
             assert_eq!(from.may_become(*to), allowed.contains(to), "{from} -> {to}");
         }
         assert_eq!(from.is_released(), allowed.is_empty(), "{from}: what is released is final");
+    }
+}
+
+#[test]
+fn what_nobody_has_begun_to_pay_can_be_cancelled() {
+    for state in PayoutState::UNSENT {
+        assert!(state.is_open() && state.may_become(PayoutState::Cancelled), "{state}");
     }
 }
 

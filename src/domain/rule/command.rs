@@ -140,9 +140,14 @@ commands! {
     payout::RecordPayoutStep(Box<RecordPayoutStep>),
     payout::WakePayouts(WakePayouts),
     payout::RetryPayout(RetryPayout),
+    payout_run::CancelPayoutRun(CancelPayoutRun),
+    payout_run::CancelPayoutsOfRun(CancelPayoutsOfRun),
     payout::ApprovePayouts(ApprovePayouts),
     payout::ConfirmPayouts(ConfirmPayouts),
     payout::CancelPayout(CancelPayout),
+    payout::ExportPayouts(Box<ExportPayouts>),
+    payout::ReopenPayout(ReopenPayout),
+    payout::ImportPayoutResults(ImportPayoutResults),
     payout::MarkPaid(Box<MarkPaid>),
 }
 

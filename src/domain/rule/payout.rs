@@ -2,15 +2,22 @@
 
 mod close;
 mod create;
+mod export;
+mod import;
 mod purse;
 mod record;
+mod reopen;
 mod send;
 mod wake;
 
+pub(super) use close::cancel;
 pub use close::{ApprovePayouts, CancelPayout, ConfirmPayouts};
 pub use create::CreatePayout;
 pub(super) use create::{Reservation, check_connected, due, needs_of_routes, reserve, route};
+pub use export::{ExportPayouts, PayoutFile};
+pub use import::{ImportPayoutResults, PayoutResult};
 pub use record::RecordPayoutStep;
+pub use reopen::ReopenPayout;
 pub use send::BeginPayoutStep;
 pub use wake::{RetryPayout, WakePayouts};
 
@@ -85,6 +92,8 @@ impl Rule for MarkPaid {
             approved_at: None,
             cancelled_at: None,
             sending: None,
+            export_id: None,
+            reopenings: Vec::new(),
             created_at: context.now,
             updated_at: context.now,
         };

@@ -52,6 +52,7 @@ macro_rules! for_all_kinds {
             payouts: $crate::domain::payout::Payout,
             payout_attempts: $crate::domain::payout_attempt::PayoutAttempt,
             payout_purses: $crate::domain::payout_purse::PayoutPurse,
+            payout_exports: $crate::domain::payout_export::PayoutExport,
             payout_runs: $crate::domain::payout_run::PayoutRun,
             items: $crate::domain::item::Item,
             conversions: $crate::domain::conversion::Conversion,

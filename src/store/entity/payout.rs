@@ -29,6 +29,8 @@ pub struct Model {
     pub approved_at: Option<i64>,
     pub cancelled_at: Option<i64>,
     pub sending: Option<String>,
+    pub export_id: Option<Uuid>,
+    pub reopenings: Option<String>,
     pub created_at: i64,
     pub updated_at: i64,
 }

@@ -26,6 +26,7 @@ use crate::domain::link::LinkState;
 use crate::domain::money::{Currency, Money, Rounding};
 use crate::domain::offer::OfferState;
 use crate::domain::payout::{PayoutProvider, PayoutState, ProblemKind};
+use crate::domain::payout_export::PayoutFileFormat;
 use crate::domain::payout_run::PayoutRunState;
 use crate::domain::period::Period;
 use crate::domain::pricing::{CommissionEvent, Comparison, ConditionField};
@@ -180,6 +181,7 @@ as_they_are!(
     PayoutProvider,
     PayoutState,
     ProblemKind,
+    PayoutFileFormat,
     PayoutRunState,
     PendingRewards,
     Period,

@@ -46,7 +46,7 @@ use crate::domain::coupon::CouponDetails;
 use crate::domain::enrollment::{Acceptance, Moved, PastStanding};
 use crate::domain::lead::LeadDetails;
 use crate::domain::outcome::Outcome;
-use crate::domain::payout::{PayoutPolicy, Sending};
+use crate::domain::payout::{PayoutPolicy, Reopening, Sending};
 use crate::domain::payout_purse::FundsWait;
 use crate::domain::program::{Agreement, Commission, Invitation, Question, TermsDraft};
 use crate::domain::reward::{ByHand, Calculation, RewardClick};
@@ -76,6 +76,7 @@ mod link;
 mod offer;
 mod outcome;
 mod payout;
+mod payout_export;
 mod payout_method;
 mod payout_run;
 mod program;
@@ -95,7 +96,7 @@ use enrollment::{AcceptanceForm, MovedForm, PastStandingForm};
 use field::Text;
 use lead::LeadDetailsForm;
 use outcome::OutcomeForm;
-use payout::{FundsWaitForm, PayoutPolicyForm, SendingForm};
+use payout::{FundsWaitForm, PayoutPolicyForm, ReopeningForm, SendingForm};
 use program::{AgreementForm, CommissionForm, InvitationForm, QuestionForm, TermsDraftForm, WelcomeMailForm};
 use reward::{ByHandForm, CalculationForm, RewardClickForm};
 use sales_tally::EarnedBonusForm;
@@ -149,6 +150,8 @@ kept! {
     Sending: writes 1 SendingForm<'_>;
     // payout_purse.waits
     Vec<FundsWait>: writes 1 Vec<FundsWaitForm>;
+    // payout.reopenings
+    Vec<Reopening>: writes 1 Vec<ReopeningForm<'_>>;
     // account.payout_policy
     PayoutPolicy: writes 1 PayoutPolicyForm;
     // affiliate.past_uplines

@@ -1,10 +1,11 @@
 //! Form of payouts.
 
 use super::field::Text;
-use crate::domain::id::{AccountId, AffiliateId, ApiKeyId, PayoutId, PayoutRunId};
+use crate::domain::id::{AccountId, AffiliateId, ApiKeyId, PayoutExportId, PayoutId, PayoutRunId};
 use crate::domain::money::{Currency, Money};
 use crate::domain::payout::{
-    METHOD_CHANGE_HOURS_DEFAULT, Payout, PayoutPolicy, PayoutProblem, PayoutProvider, PayoutState, ProblemKind, Sending,
+    METHOD_CHANGE_HOURS_DEFAULT, Payout, PayoutPolicy, PayoutProblem, PayoutProvider, PayoutState, ProblemKind,
+    Reopening, Sending,
 };
 use crate::domain::payout_purse::{FundsWait, PayoutPurse};
 use crate::domain::time::Time;
@@ -32,6 +33,8 @@ form! {
         approved_by: Option<ApiKeyId>,
         approved_at: Option<Time>,
         cancelled_at: Option<Time>,
+        export_id: Option<PayoutExportId>,
+        reopenings: Vec<ReopeningForm<'a>>,
         is_test: bool,
         sending: Option<Box<SendingForm<'a>>>,
     }
@@ -91,6 +94,19 @@ form! {
     unless_empty {
         wake_count: i64,
         waits: Vec<FundsWaitForm>,
+    }
+}
+
+form! {
+    /// A payment that was undone.
+    ReopeningForm<'a> of Reopening {
+        reopened_at: Time,
+        reason: Text<'a>,
+    }
+    unless_empty {
+        reopened_by: Option<ApiKeyId>,
+        paid_at: Option<Time>,
+        reference: Text<'a>,
     }
 }
 

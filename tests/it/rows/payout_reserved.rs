@@ -9,16 +9,16 @@ use crate::support::database::{DatabaseKind, TestDatabase};
 use crate::support::server::{TestServer, reason};
 use crate::support::shop::Shop;
 
-fn usd(amount_minor: i64) -> pb::Money {
+pub(super) fn usd(amount_minor: i64) -> pb::Money {
     pb::Money { amount_minor, currency_code: "USD".to_owned() }
 }
 
-fn selector(affiliate_id: &str) -> Option<pb::AffiliateSelector> {
+pub(super) fn selector(affiliate_id: &str) -> Option<pb::AffiliateSelector> {
     Some(pb::AffiliateSelector { selector: Some(pb::affiliate_selector::Selector::Id(affiliate_id.to_owned())) })
 }
 
 /// Gives an affiliate with this ref_id cash.
-async fn give(client: &mut Client, ref_id: &str, cash: pb::Money, state: pb::RewardState) -> String {
+pub(super) async fn give(client: &mut Client, ref_id: &str, cash: pb::Money, state: pb::RewardState) -> String {
     let selector = Some(pb::enrollment_selector::Selector::RefId(ref_id.to_owned()));
     let request = pb::CreateRewardRequest {
         recipient: Some(pb::create_reward_request::Recipient::Enrollment(pb::EnrollmentSelector { selector })),
@@ -29,19 +29,19 @@ async fn give(client: &mut Client, ref_id: &str, cash: pb::Money, state: pb::Rew
     client.rewards.create_reward(request).await.unwrap().into_inner().reward.unwrap().id
 }
 
-async fn give_approved(client: &mut Client, ref_id: &str, amount_minor: i64) -> String {
+pub(super) async fn give_approved(client: &mut Client, ref_id: &str, amount_minor: i64) -> String {
     give(client, ref_id, usd(amount_minor), pb::RewardState::Approved).await
 }
 
-fn due_to(affiliate_id: &str) -> pb::CreatePayoutRequest {
+pub(super) fn due_to(affiliate_id: &str) -> pb::CreatePayoutRequest {
     pb::CreatePayoutRequest { affiliate: selector(affiliate_id), currency_code: "USD".to_owned(), ..Default::default() }
 }
 
-async fn create(client: &mut Client, request: pb::CreatePayoutRequest) -> Result<pb::Payout, Status> {
+pub(super) async fn create(client: &mut Client, request: pb::CreatePayoutRequest) -> Result<pb::Payout, Status> {
     client.payouts.create_payout(request).await.map(|answer| answer.into_inner().payout.unwrap())
 }
 
-async fn confirm(client: &mut Client, payout_ids: &[&str]) -> Result<Vec<pb::Payout>, Status> {
+pub(super) async fn confirm(client: &mut Client, payout_ids: &[&str]) -> Result<Vec<pb::Payout>, Status> {
     let payout_ids = payout_ids.iter().map(|id| (*id).to_owned()).collect();
     let request = pb::ConfirmPayoutsRequest { payout_ids, ..Default::default() };
     client.payouts.confirm_payouts(request).await.map(|answer| answer.into_inner().payouts)
@@ -58,7 +58,7 @@ async fn cancel(client: &mut Client, payout_id: &str) -> Result<pb::Payout, Stat
     client.payouts.cancel_payout(request).await.map(|answer| answer.into_inner().payout.unwrap())
 }
 
-async fn set_policy(client: &mut Client, payout_policy: Option<pb::PayoutPolicy>) -> pb::Account {
+pub(super) async fn set_policy(client: &mut Client, payout_policy: Option<pb::PayoutPolicy>) -> pb::Account {
     let request = pb::UpdateAccountRequest {
         account: Some(pb::Account { payout_policy, ..Default::default() }),
         update_mask: Some(prost_types::FieldMask { paths: vec!["payout_policy".to_owned()] }),
@@ -68,20 +68,20 @@ async fn set_policy(client: &mut Client, payout_policy: Option<pb::PayoutPolicy>
 }
 
 /// A client with another key of the account.
-async fn with_another_key(client: &mut Client, server: &TestServer) -> Client {
+pub(super) async fn with_another_key(client: &mut Client, server: &TestServer) -> Client {
     let request = pb::CreateApiKeyRequest { kind: pb::ApiKeyKind::Payout.into(), ..Default::default() };
     let made = client.accounts.create_api_key(request).await.unwrap().into_inner();
     Client::connect(&server.address, &made.api_key_text).await.unwrap()
 }
 
-async fn verify(client: &mut Client) {
+pub(super) async fn verify(client: &mut Client) {
     let report = client.rewards.verify_ledger(pb::VerifyLedgerRequest {}).await.unwrap().into_inner();
     assert!(report.ok, "{:?}", report.differences);
 }
 
 /// The owed amounts in US cents: approved and overdue, approved and not due, unapproved and overdue, unapproved and not due, in flight, negative, and
 /// how many affiliates are owed something.
-async fn owed(client: &mut Client, request: pb::GetAmountOwedRequest) -> Vec<(String, [i64; 7])> {
+pub(super) async fn owed(client: &mut Client, request: pb::GetAmountOwedRequest) -> Vec<(String, [i64; 7])> {
     let answer = client.payouts.get_amount_owed(request).await.unwrap().into_inner();
     let parts = |owed: pb::AmountOwed| {
         let amounts = [
@@ -100,13 +100,13 @@ async fn owed(client: &mut Client, request: pb::GetAmountOwedRequest) -> Vec<(St
     answer.amounts.into_iter().map(parts).collect()
 }
 
-async fn owed_in_dollars(client: &mut Client) -> [i64; 7] {
+pub(super) async fn owed_in_dollars(client: &mut Client) -> [i64; 7] {
     let request = pb::GetAmountOwedRequest { currencies: vec!["USD".to_owned()], ..Default::default() };
     owed(client, request).await.pop().map(|(_, parts)| parts).unwrap_or_default()
 }
 
 /// The server, and on PostgreSQL a second one.
-async fn two_servers(database: &TestDatabase) -> (TestServer, Option<TestServer>) {
+pub(super) async fn two_servers(database: &TestDatabase) -> (TestServer, Option<TestServer>) {
     let first = TestServer::start(database).await;
     match database.kind {
         DatabaseKind::Sqlite => (first, None),
@@ -114,7 +114,7 @@ async fn two_servers(database: &TestDatabase) -> (TestServer, Option<TestServer>
     }
 }
 
-async fn create_affiliate(client: &mut Client, ref_id: &str) -> String {
+pub(super) async fn create_affiliate(client: &mut Client, ref_id: &str) -> String {
     let request = pb::CreateAffiliateRequest {
         email: format!("{ref_id}@affiliates.example"),
         ref_id: ref_id.to_owned(),

@@ -193,6 +193,11 @@ impl<'test> Bench<'test> {
         server
     }
 
+    /// Stops the server, so that many benches in one test do not disturb each other.
+    pub(super) async fn stop(self) {
+        self.server.server.stop().await;
+    }
+
     /// Creates an affiliate to whom something is owed.
     async fn owe(&mut self, number: usize) {
         let ref_id = format!("a{number}");
@@ -302,7 +307,7 @@ impl<'test> Bench<'test> {
         self.work().await;
     }
 
-    /// Lets time pass, some minutes at a time, until all payouts have ended.
+    /// Lets time pass, some minutes at a time, until all payouts have ended. What needs the owner's attention is sent again.
     pub(super) async fn finish(&mut self) {
         for _ in 0..200 {
             self.pass(700).await;
@@ -311,6 +316,10 @@ impl<'test> Bench<'test> {
                 |state| matches!(state, pb::PayoutState::Paid | pb::PayoutState::Failed | pb::PayoutState::Returned);
             if payouts.iter().all(|payout| is_over(payout.state())) {
                 return;
+            }
+            for payout in payouts.into_iter().filter(|payout| payout.state() == pb::PayoutState::NeedsAttention) {
+                let request = pb::RetryPayoutRequest { payout_id: payout.id, ..Default::default() };
+                self.client.payouts.retry_payout(request).await.unwrap();
             }
         }
         panic!("payouts do not end: {:?}", self.states().await);
@@ -348,6 +357,22 @@ impl<'test> Bench<'test> {
             }
             let Some(last) = page.events.last() else { return kinds };
             start = crate::support::feed::from_cursor(last.cursor.clone());
+        }
+    }
+
+    /// Checks that the last event of each payout shows it as it is now.
+    pub(super) async fn check_images(&mut self) {
+        let request = pb::ReadEventsRequest { start: Some(from_beginning()), page_size: 1_000, ..Default::default() };
+        let events = self.client.feed.read_events(request).await.unwrap().into_inner().events;
+        let images = events.into_iter().filter_map(|event| match event.subject {
+            Some(pb::event::Subject::Payout(payout)) => Some((payout.id.clone(), payout)),
+            _ => None,
+        });
+        let last: HashMap<String, pb::Payout> = images.collect();
+        for payout in self.payouts().await {
+            // The test gives payouts to the provider after their creation.
+            let image = pb::Payout { provider: payout.provider, ..last[&payout.id].clone() };
+            assert_eq!(image, pb::Payout { destination_hint: String::new(), ..payout });
         }
     }
 

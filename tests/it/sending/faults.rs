@@ -112,6 +112,7 @@ async fn check(database: &TestDatabase, kind: Kind, fault: Option<&Value>, crash
     is_over.store(true, Ordering::SeqCst);
     bench.finish().await;
     bench.check_paid_once().await;
+    bench.stop().await;
 }
 
 async fn check_all(kind: Kind) {

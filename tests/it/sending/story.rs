@@ -68,6 +68,7 @@ async fn g14_news_of_money_sends_what_waits_at_once() {
         }
         assert_eq!(bench.states().await, [("PAID", 3)], "{kind:?}");
         bench.check_paid_once().await;
+        bench.stop().await;
     }
 }
 
@@ -129,6 +130,7 @@ db_test!(g15_what_comes_back_is_owed_again, |database: TestDatabase| async move 
     assert_eq!(amount, bench.owed[0].amount_minor + bench.owed[1].amount_minor);
     let (paid, _) = bench.books().await;
     assert_eq!(paid, i128::from(bench.owed[2].amount_minor));
+    bench.check_images().await;
     // The next run pays both again.
     bench.post("paypal/receivers", serde_json::json!({"receiver": bench.owed[0].receiver, "status": "SUCCESS"})).await;
     bench.create_run().await;

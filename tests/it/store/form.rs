@@ -130,6 +130,7 @@ fn stored_forms_are_the_golden_ones() {
     golden.holds("payout_sending.v1", rows::waiting_payout().sending.as_deref().unwrap());
     golden.holds("payout_purse_waits.v1", &rows::payout_purse().waits);
     golden.holds("account_payout_policy.v1", &rows::payout_policy());
+    golden.holds("payout_reopenings.v1", &rows::reopenings());
     golden.holds("conversion_order_details.v1", &rows::order_details());
     golden.holds("conversion_candidates.v1", &vec![rows::candidate()]);
     golden.holds("conversion_as_recorded.v1", &rows::as_recorded());
@@ -364,6 +365,8 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     let rest = SaleLine { amount_minor: 500, ..SaleLine::default() };
     let lines = OrderDetails { lines: vec![rows::lines::sale_line(), rest], ..OrderDetails::default() };
     golden.holds("conversion_order_details.v1.with_lines", &lines);
+    let corrected = OrderDetails { lines_before: vec![rows::lines::sale_line()], ..OrderDetails::default() };
+    golden.holds("conversion_order_details.v1.with_lines_before", &corrected);
     let lines = Calculation { lines: vec![rows::lines::reward_line()], ..rows::calculation() };
     golden.holds("reward_calculation.v1.with_lines", &lines);
     let split = Split { shares_ppm: vec![333_334, 333_333, 333_333], place: 1 };
@@ -454,6 +457,10 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     golden.holds("request_outcome_payout.v1.with_cancelled_at", &cancelled);
     let sent = Outcome::Payout(Arc::new(rows::waiting_payout()));
     golden.holds("request_outcome_payout.v1.with_sending", &sent);
+    let reopened = Outcome::Payout(Arc::new(rows::reopened_payout()));
+    golden.holds("request_outcome_payout.v1.with_reopenings", &reopened);
+    let cancelled = Outcome::PayoutRun(Arc::new(rows::cancelled_payout_run()));
+    golden.holds("request_outcome_payout_run.v1.with_cancelled_at", &cancelled);
     let of_tests = Payout { is_test: true, ..rows::payout() };
     golden.holds("request_outcome_payout.v1.with_is_test", &Outcome::Payout(Arc::new(of_tests)));
     let of_provider = PayoutRun { provider: Some(PayoutProvider::PayPal), ..rows::payout_run() };

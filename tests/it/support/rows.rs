@@ -66,8 +66,8 @@ pub(crate) use coupons::{coupon, coupon_count, coupon_details, coupon_uses, limi
 pub(crate) use leads::lead_details;
 pub(crate) use outcomes::{kept_lead, outcomes, without_secrets};
 pub(crate) use payouts::{
-    cancelled_payout, destination, open_payout, payout, payout_attempt, payout_connection, payout_method,
-    payout_policy, payout_purse, payout_run, waiting_payout,
+    cancelled_payout, cancelled_payout_run, destination, open_payout, payout, payout_attempt, payout_connection,
+    payout_export, payout_method, payout_policy, payout_purse, payout_run, reopened_payout, reopenings, waiting_payout,
 };
 
 pub(crate) const NOW: Time = Time::from_micros(1_795_000_000_000_000);
@@ -289,7 +289,6 @@ pub(crate) fn affiliate() -> Affiliate {
         account_id: ACCOUNT,
         external_id: Some("partner-1".to_owned()),
         email: "ada@partner.test".to_owned(),
-        former_email: None,
         first_name: "Ada".to_owned(),
         last_name: "Lovelace".to_owned(),
         profile: profile(),
@@ -500,6 +499,7 @@ pub(crate) fn order_details() -> OrderDetails {
         laddered: Vec::new(),
         tallied: Vec::new(),
         lines: Vec::new(),
+        lines_before: Vec::new(),
         collections: Vec::new(),
         country_code: String::new(),
         noted: Vec::new(),

@@ -107,6 +107,8 @@ const PARTS: [Part; 28] = [
             "error",
             "auth",
             "limit",
+            // Files of payouts, which are pure.
+            "outbound",
             "secrets",
             "shares",
             "transport",

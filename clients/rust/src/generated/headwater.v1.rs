@@ -2072,7 +2072,7 @@ pub mod commission {
 /// Affiliates and leads have no history of countries, groups and metadata. What a condition asks of them is therefore noted with the event when it
 /// is first credited to the affiliate: what they are when the event is told counts, not what they were when it occurred. Refunds, corrections,
 /// merges and whatever judges the event again use the noted values, so a later change of the affiliate or the lead changes no reward.
-/// SimulateTerms uses noted values too, and present ones where nothing was noted. It judges no history by what the affiliate has sold.
+/// SimulateTerms uses noted values too, and present ones where nothing was noted. What the affiliate has sold is counted anew.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Condition {
     /// Holds if all of these hold. Lists may be nested to depth 3, and a rule has at most 50 comparisons.
@@ -3943,7 +3943,7 @@ pub enum RewardState {
     Approved = 2,
     /// DenyRewards denied it.
     Denied = 3,
-    /// A payout paid it, or FulfillReward said that the affiliate was given what it is.
+    /// A payout paid it, or FulfillReward said that the affiliate was given what it is. ReopenPayout makes it IN_PAYOUT again.
     Paid = 4,
     /// Refunds took back the whole reward before it was paid. The rewards of those refunds have this state too.
     Reversed = 5,
@@ -5601,6 +5601,8 @@ pub enum LedgerReason {
     Returned = 11,
     /// A provider took a fee for a payout, or kept a part of what came back.
     Fee = 12,
+    /// ReopenPayout undid that a payout was paid, and its amount is in flight again.
+    Reopened = 16,
 }
 impl LedgerReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -5622,6 +5624,7 @@ impl LedgerReason {
             Self::Reserved => "LEDGER_REASON_RESERVED",
             Self::Returned => "LEDGER_REASON_RETURNED",
             Self::Fee => "LEDGER_REASON_FEE",
+            Self::Reopened => "LEDGER_REASON_REOPENED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -5640,6 +5643,7 @@ impl LedgerReason {
             "LEDGER_REASON_RESERVED" => Some(Self::Reserved),
             "LEDGER_REASON_RETURNED" => Some(Self::Returned),
             "LEDGER_REASON_FEE" => Some(Self::Fee),
+            "LEDGER_REASON_REOPENED" => Some(Self::Reopened),
             _ => None,
         }
     }
@@ -11135,6 +11139,12 @@ pub enum ErrorReason {
     PayoutBelowMinimum = 82,
     /// \[FAILED_PRECONDITION\] The payout is in a state from which the call cannot change it. Metadata: `payout_id`, `state`.
     PayoutState = 83,
+    /// \[NOT_FOUND\] The account has no such payout export.
+    PayoutExportNotFound = 96,
+    /// \[FAILED_PRECONDITION\] The file of the export is not kept any more. Metadata: `payout_export_id`.
+    PayoutFileGone = 97,
+    /// \[FAILED_PRECONDITION\] The payout run is in a state from which the call cannot change it. Metadata: `payout_run_id`, `state`.
+    PayoutRunState = 95,
     /// \[FAILED_PRECONDITION\] The payout was created with the key that approves it. Metadata: `payout_id`.
     PayoutOwnApproval = 84,
     /// \[NOT_FOUND\] The account has no such payout run.
@@ -11238,6 +11248,9 @@ impl ErrorReason {
             Self::NothingDue => "ERROR_REASON_NOTHING_DUE",
             Self::PayoutBelowMinimum => "ERROR_REASON_PAYOUT_BELOW_MINIMUM",
             Self::PayoutState => "ERROR_REASON_PAYOUT_STATE",
+            Self::PayoutExportNotFound => "ERROR_REASON_PAYOUT_EXPORT_NOT_FOUND",
+            Self::PayoutFileGone => "ERROR_REASON_PAYOUT_FILE_GONE",
+            Self::PayoutRunState => "ERROR_REASON_PAYOUT_RUN_STATE",
             Self::PayoutOwnApproval => "ERROR_REASON_PAYOUT_OWN_APPROVAL",
             Self::PayoutRunNotFound => "ERROR_REASON_PAYOUT_RUN_NOT_FOUND",
             Self::SecretsKeyMissing => "ERROR_REASON_SECRETS_KEY_MISSING",
@@ -11338,6 +11351,9 @@ impl ErrorReason {
             "ERROR_REASON_NOTHING_DUE" => Some(Self::NothingDue),
             "ERROR_REASON_PAYOUT_BELOW_MINIMUM" => Some(Self::PayoutBelowMinimum),
             "ERROR_REASON_PAYOUT_STATE" => Some(Self::PayoutState),
+            "ERROR_REASON_PAYOUT_EXPORT_NOT_FOUND" => Some(Self::PayoutExportNotFound),
+            "ERROR_REASON_PAYOUT_FILE_GONE" => Some(Self::PayoutFileGone),
+            "ERROR_REASON_PAYOUT_RUN_STATE" => Some(Self::PayoutRunState),
             "ERROR_REASON_PAYOUT_OWN_APPROVAL" => Some(Self::PayoutOwnApproval),
             "ERROR_REASON_PAYOUT_RUN_NOT_FOUND" => Some(Self::PayoutRunNotFound),
             "ERROR_REASON_SECRETS_KEY_MISSING" => Some(Self::SecretsKeyMissing),
@@ -11369,7 +11385,7 @@ pub struct PayoutProblem {
     pub provider_debug_id: ::prost::alloc::string::String,
 }
 /// Money that one affiliate gets in one currency, for one or several rewards. ListRewards with `payout_id` lists the rewards.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Payout {
     /// The id, `pay_` and 32 hexadecimal digits.
     #[prost(string, tag = "1")]
@@ -11461,6 +11477,34 @@ pub struct Payout {
     /// When CancelPayout asked the provider to cancel the payment. Not set if it did not, or if the provider refused.
     #[prost(message, optional, tag = "28")]
     pub cancel_request_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The payments that ReopenPayout undid, the oldest first. At most 20.
+    #[prost(message, repeated, tag = "30")]
+    pub reopenings: ::prost::alloc::vec::Vec<PayoutReopening>,
+    /// Changes with every change of the payout. Send it back so that the call fails if somebody changed the payout meanwhile.
+    #[prost(string, tag = "31")]
+    pub etag: ::prost::alloc::string::String,
+    /// The id of the export that it is in. Empty if it was never exported.
+    #[prost(string, tag = "32")]
+    pub payout_export_id: ::prost::alloc::string::String,
+}
+/// A payment that ReopenPayout undid.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PayoutReopening {
+    /// When it was undone.
+    #[prost(message, optional, tag = "1")]
+    pub reopen_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The id of the API key that undid it.
+    #[prost(string, tag = "2")]
+    pub reopener_key_id: ::prost::alloc::string::String,
+    /// Why it was undone. Empty in the feed, because a person wrote it.
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+    /// The payout's `paid_time` before.
+    #[prost(message, optional, tag = "4")]
+    pub paid_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The payout's `reference` before. May be empty. Empty in the feed, because a person wrote it.
+    #[prost(string, tag = "5")]
+    pub reference: ::prost::alloc::string::String,
 }
 /// The request of CreatePayout.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -11497,7 +11541,7 @@ pub struct CreatePayoutRequest {
     pub provider: i32,
 }
 /// The answer of CreatePayout.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CreatePayoutResponse {
     /// The payout. It is NEEDS_APPROVAL or READY.
     #[prost(message, optional, tag = "1")]
@@ -11517,6 +11561,9 @@ pub struct ApprovePayoutsRequest {
     /// The ids of 1 to 1,000 payouts that are NEEDS_APPROVAL, each once. All of them are approved, or none.
     #[prost(string, repeated, tag = "2")]
     pub payout_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The etags that the payouts must have, in the order of `payout_ids`. An empty one is not compared. Empty: none is compared.
+    #[prost(string, repeated, tag = "3")]
+    pub etags: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// The answer of ApprovePayouts.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -11545,6 +11592,9 @@ pub struct ConfirmPayoutsRequest {
     /// When the affiliates got the money. Not in the future. Default: now.
     #[prost(message, optional, tag = "4")]
     pub paid_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The etags that the payouts must have, in the order of `payout_ids`. An empty one is not compared. Empty: none is compared.
+    #[prost(string, repeated, tag = "5")]
+    pub etags: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// The answer of ConfirmPayouts.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -11568,9 +11618,12 @@ pub struct CancelPayoutRequest {
     /// Wise what is PROCESSING or ON_HOLD. Required.
     #[prost(string, tag = "2")]
     pub payout_id: ::prost::alloc::string::String,
+    /// The etag that the payout must have. Empty: not compared.
+    #[prost(string, tag = "3")]
+    pub etag: ::prost::alloc::string::String,
 }
 /// The answer of CancelPayout.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CancelPayoutResponse {
     /// The payout. It is CANCELLED, or has `cancel_request_time` if the provider is asked to cancel it.
     #[prost(message, optional, tag = "1")]
@@ -11592,7 +11645,7 @@ pub struct RetryPayoutRequest {
     pub payout_id: ::prost::alloc::string::String,
 }
 /// The answer of RetryPayout.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct RetryPayoutResponse {
     /// The payout. It is SENDING if it was NEEDS_ATTENTION.
     #[prost(message, optional, tag = "1")]
@@ -11646,6 +11699,65 @@ pub struct FundsWait {
     #[prost(message, optional, tag = "5")]
     pub available: ::core::option::Option<Money>,
 }
+/// The request of ImportPayoutResults.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ImportPayoutResultsRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// A CSV file in UTF-8 that says what became of 1 to 1,000 payouts, with 10,000 rewards at most. The first row has the names of the columns, in
+    /// any order; other columns are ignored:
+    /// `payout_id`: the id, with `pay_` or without it, as banks report it for pain.001 files;
+    /// `result`: `paid` or `failed`;
+    /// `reference`: the name of the transfer, up to 128 characters; the column may be missing;
+    /// `reason`: why it failed, up to 500 characters, which is added to the payout's note; the column may be missing.
+    /// Columns are separated by commas or by semicolons. Up to 1 MiB. Required.
+    #[prost(string, tag = "2")]
+    pub csv: ::prost::alloc::string::String,
+    /// When the affiliates of the payouts that are `paid` got the money. Not in the future. Default: now.
+    #[prost(message, optional, tag = "3")]
+    pub paid_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// The answer of ImportPayoutResults.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ImportPayoutResultsResponse {
+    /// The payouts in the order of the rows. Those that are `paid` are PAID, and those that are `failed` are CANCELLED.
+    #[prost(message, repeated, tag = "1")]
+    pub payouts: ::prost::alloc::vec::Vec<Payout>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of ReopenPayout.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReopenPayoutRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The payout's id. It is PAID. Required.
+    #[prost(string, tag = "2")]
+    pub payout_id: ::prost::alloc::string::String,
+    /// Why the payment is undone, up to 2,000 characters. Required.
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+    /// The etag that the payout must have. Empty: not compared.
+    #[prost(string, tag = "4")]
+    pub etag: ::prost::alloc::string::String,
+}
+/// The answer of ReopenPayout.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ReopenPayoutResponse {
+    /// The payout. It is READY, or NEEDS_APPROVAL if the policy asks for an approval that it never got.
+    #[prost(message, optional, tag = "1")]
+    pub payout: ::core::option::Option<Payout>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
 /// The request of GetAmountOwed.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetAmountOwedRequest {
@@ -11655,11 +11767,16 @@ pub struct GetAmountOwedRequest {
     /// Only these currencies, as ISO 4217 codes. Empty: all currencies.
     #[prost(string, repeated, tag = "2")]
     pub currencies: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The id of a program: only what is owed for its rewards. Payouts pay for all programs together, so an affiliate may get less than this
+    /// because of what refunds took back in another program. Optional.
+    #[prost(string, tag = "3")]
+    pub program_id: ::prost::alloc::string::String,
 }
 /// The answer of GetAmountOwed.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GetAmountOwedResponse {
-    /// The amounts in each currency, ordered by its code. Currencies of which nothing was ever earned in cash are left out.
+    /// The amounts in each currency, ordered by its code. Currencies of which nothing was ever earned in cash are left out. With a `program_id`,
+    /// so are currencies in which nothing is owed.
     #[prost(message, repeated, tag = "1")]
     pub amounts: ::prost::alloc::vec::Vec<AmountOwed>,
 }
@@ -11725,7 +11842,7 @@ pub struct MarkPaidRequest {
     pub paid_time: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// The answer of MarkPaid.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct MarkPaidResponse {
     /// The payout.
     #[prost(message, optional, tag = "1")]
@@ -11742,7 +11859,7 @@ pub struct GetPayoutRequest {
     pub payout_id: ::prost::alloc::string::String,
 }
 /// The answer of GetPayout.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GetPayoutResponse {
     /// The payout.
     #[prost(message, optional, tag = "1")]
@@ -11793,7 +11910,8 @@ pub struct ListPayoutsResponse {
     #[prost(int64, optional, tag = "3")]
     pub total_count: ::core::option::Option<i64>,
 }
-/// The state of a payout. NEEDS_APPROVAL may become READY or CANCELLED. A payout that the merchant pays goes from READY to PAID or CANCELLED.
+/// The state of a payout. NEEDS_APPROVAL may become READY or CANCELLED. A payout that the merchant pays goes from READY to PAID, EXPORTED or
+/// CANCELLED, and from EXPORTED to PAID or CANCELLED. ReopenPayout makes it READY or NEEDS_APPROVAL again when it is PAID and was not paid.
 /// Headwater sends the others to their provider: READY becomes SENDING, and then the state that the provider reports. CANCELLED, FAILED and
 /// RETURNED are final. PAID may become RETURNED. In any other state a payout is open: it has reserved its rewards, which are IN_PAYOUT, and
 /// its amount, which is in flight.
@@ -11808,6 +11926,8 @@ pub enum PayoutState {
     NeedsApproval = 2,
     /// The merchant may pay it. ConfirmPayouts says that it was paid.
     Ready = 3,
+    /// In a file that ExportPayoutFile made. ConfirmPayouts and ImportPayoutResults say that it was paid, and CancelPayout that it was not.
+    Exported = 13,
     /// CancelPayout cancelled it. Its rewards are APPROVED again and name it no longer.
     Cancelled = 4,
     /// The provider is asked to pay it, and whether it will is not known yet. If an answer is lost, the payout is looked up, and never sent as
@@ -11840,6 +11960,7 @@ impl PayoutState {
             Self::Paid => "PAYOUT_STATE_PAID",
             Self::NeedsApproval => "PAYOUT_STATE_NEEDS_APPROVAL",
             Self::Ready => "PAYOUT_STATE_READY",
+            Self::Exported => "PAYOUT_STATE_EXPORTED",
             Self::Cancelled => "PAYOUT_STATE_CANCELLED",
             Self::Sending => "PAYOUT_STATE_SENDING",
             Self::AwaitingFunds => "PAYOUT_STATE_AWAITING_FUNDS",
@@ -11858,6 +11979,7 @@ impl PayoutState {
             "PAYOUT_STATE_PAID" => Some(Self::Paid),
             "PAYOUT_STATE_NEEDS_APPROVAL" => Some(Self::NeedsApproval),
             "PAYOUT_STATE_READY" => Some(Self::Ready),
+            "PAYOUT_STATE_EXPORTED" => Some(Self::Exported),
             "PAYOUT_STATE_CANCELLED" => Some(Self::Cancelled),
             "PAYOUT_STATE_SENDING" => Some(Self::Sending),
             "PAYOUT_STATE_AWAITING_FUNDS" => Some(Self::AwaitingFunds),
@@ -12364,6 +12486,322 @@ impl BankAccountKind {
         }
     }
 }
+/// Payouts to many affiliates in one currency. ListPayouts with `payout_run_id` lists the payouts.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PayoutRun {
+    /// The id, `prn_` and 32 hexadecimal digits.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// The state.
+    #[prost(enumeration = "PayoutRunState", tag = "2")]
+    pub state: i32,
+    /// The currency of its payouts, an ISO 4217 code.
+    #[prost(string, tag = "3")]
+    pub currency_code: ::prost::alloc::string::String,
+    /// Whether it is for all affiliates.
+    #[prost(bool, tag = "4")]
+    pub all_affiliates: bool,
+    /// How many affiliates were named. 0 if it is for all.
+    #[prost(int64, tag = "5")]
+    pub affiliate_count: i64,
+    /// The least amount that is worth a payout. Not set: any amount above zero.
+    #[prost(message, optional, tag = "6")]
+    pub minimum: ::core::option::Option<Money>,
+    /// The merchant's text, which each payout gets. May be empty. Empty in the feed, because a person wrote it.
+    #[prost(string, tag = "7")]
+    pub note: ::prost::alloc::string::String,
+    /// The text for the affiliates, which each payout gets. May be empty. Empty in the feed, because a person wrote it.
+    #[prost(string, tag = "8")]
+    pub message: ::prost::alloc::string::String,
+    /// How many payouts were created so far.
+    #[prost(int64, tag = "9")]
+    pub payout_count: i64,
+    /// The sum of these payouts when they were created. Those that were cancelled since are counted.
+    #[prost(message, optional, tag = "10")]
+    pub total: ::core::option::Option<Money>,
+    /// The id of the API key that created it.
+    #[prost(string, tag = "11")]
+    pub creator_key_id: ::prost::alloc::string::String,
+    /// When it was created.
+    #[prost(message, optional, tag = "12")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it last changed.
+    #[prost(message, optional, tag = "13")]
+    pub update_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The provider that pays, see `CreatePayoutRunRequest.provider`. Not set: that of each affiliate's payout method.
+    #[prost(enumeration = "PayoutProvider", tag = "20")]
+    pub provider: i32,
+    /// The most that its payouts add up to. Not set: no limit.
+    #[prost(message, optional, tag = "30")]
+    pub maximum_total: ::core::option::Option<Money>,
+    /// The id of the API key that cancelled it. Empty unless it is CANCELLING or CANCELLED.
+    #[prost(string, tag = "31")]
+    pub canceller_key_id: ::prost::alloc::string::String,
+    /// When CancelPayoutRun was called. Not set unless it is CANCELLING or CANCELLED.
+    #[prost(message, optional, tag = "32")]
+    pub cancel_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// The request of CreatePayoutRun.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreatePayoutRunRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The currency of the payouts, as an ISO 4217 code. Required.
+    #[prost(string, tag = "2")]
+    pub currency_code: ::prost::alloc::string::String,
+    /// Whether to pay all affiliates. A request with neither this nor `affiliate_ids` is refused, and so is one with both.
+    #[prost(bool, tag = "3")]
+    pub all_affiliates: bool,
+    /// The ids of the affiliates to pay, 1 to 1,000, each once. An affiliate that does not exist fails the call.
+    #[prost(string, repeated, tag = "4")]
+    pub affiliate_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The least amount that is worth a payout, in the same currency. Affiliates to whom less is due get none. Default: any amount above zero.
+    #[prost(message, optional, tag = "5")]
+    pub minimum: ::core::option::Option<Money>,
+    /// Text about the payouts for the merchant, up to 2,000 characters. Optional.
+    #[prost(string, tag = "6")]
+    pub note: ::prost::alloc::string::String,
+    /// Text for the affiliates, up to 2,000 characters. Optional.
+    #[prost(string, tag = "7")]
+    pub message: ::prost::alloc::string::String,
+    /// The most that the payouts add up to, in the same currency, and not less than `minimum`. An affiliate whose payout would exceed it gets none,
+    /// and the run goes on with those after it. Optional.
+    #[prost(message, optional, tag = "8")]
+    pub maximum_total: ::core::option::Option<Money>,
+    /// The provider that pays. MANUAL: the merchant pays all. Another one: only the affiliates whose payout method is the provider's get a payout.
+    /// Default: each payout has the provider of the affiliate's payout method if the account is connected to it, and is MANUAL otherwise.
+    #[prost(enumeration = "PayoutProvider", tag = "20")]
+    pub provider: i32,
+}
+/// The answer of CreatePayoutRun.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreatePayoutRunResponse {
+    /// The run. It is CREATING, and none of its payouts exists yet.
+    #[prost(message, optional, tag = "1")]
+    pub payout_run: ::core::option::Option<PayoutRun>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of CancelPayoutRun.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CancelPayoutRunRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The run's id. It is CREATING or CREATED. Required.
+    #[prost(string, tag = "2")]
+    pub payout_run_id: ::prost::alloc::string::String,
+}
+/// The answer of CancelPayoutRun.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CancelPayoutRunResponse {
+    /// The run. It is CANCELLING.
+    #[prost(message, optional, tag = "1")]
+    pub payout_run: ::core::option::Option<PayoutRun>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of GetPayoutRun.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetPayoutRunRequest {
+    /// The run's id. Required.
+    #[prost(string, tag = "1")]
+    pub payout_run_id: ::prost::alloc::string::String,
+}
+/// The answer of GetPayoutRun.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetPayoutRunResponse {
+    /// The run.
+    #[prost(message, optional, tag = "1")]
+    pub payout_run: ::core::option::Option<PayoutRun>,
+    /// How many of its payouts are in each state, and what they add up to, in the order of the states' numbers. States without a payout are left
+    /// out. The sum of those that are AWAITING_FUNDS is what is missing at the provider, less its fees.
+    #[prost(message, repeated, tag = "2")]
+    pub state_counts: ::prost::alloc::vec::Vec<PayoutStateCount>,
+}
+/// The payouts of a run in one state.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PayoutStateCount {
+    /// The state.
+    #[prost(enumeration = "PayoutState", tag = "1")]
+    pub state: i32,
+    /// How many payouts are in it.
+    #[prost(int64, tag = "2")]
+    pub payout_count: i64,
+    /// What these payouts add up to.
+    #[prost(message, optional, tag = "3")]
+    pub total: ::core::option::Option<Money>,
+}
+/// The request of PreviewPayoutRun.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PreviewPayoutRunRequest {
+    /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
+    /// holds at most 3 MiB, so it may have fewer entries.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// The `next_page_token` of the previous page, sent with the same fields. Empty: the first page.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+    /// See `CreatePayoutRunRequest.currency_code`. Required.
+    #[prost(string, tag = "3")]
+    pub currency_code: ::prost::alloc::string::String,
+    /// See `CreatePayoutRunRequest.all_affiliates`.
+    #[prost(bool, tag = "4")]
+    pub all_affiliates: bool,
+    /// See `CreatePayoutRunRequest.affiliate_ids`.
+    #[prost(string, repeated, tag = "5")]
+    pub affiliate_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// See `CreatePayoutRunRequest.minimum`. Optional.
+    #[prost(message, optional, tag = "6")]
+    pub minimum: ::core::option::Option<Money>,
+    /// See `CreatePayoutRunRequest.maximum_total`. Optional.
+    #[prost(message, optional, tag = "7")]
+    pub maximum_total: ::core::option::Option<Money>,
+    /// See `CreatePayoutRunRequest.provider`. Optional.
+    #[prost(enumeration = "PayoutProvider", tag = "20")]
+    pub provider: i32,
+}
+/// The fate of one affiliate in a run that would be created now.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PayoutRunItem {
+    /// The affiliate's id.
+    #[prost(string, tag = "1")]
+    pub affiliate_id: ::prost::alloc::string::String,
+    /// Whether the run would pay, and if not, why.
+    #[prost(enumeration = "PayoutRunVerdict", tag = "2")]
+    pub verdict: i32,
+    /// The amount that is due, less what refunds took back. The amount of the payout if there is one. Zero or less: nothing is paid.
+    #[prost(message, optional, tag = "3")]
+    pub amount: ::core::option::Option<Money>,
+    /// How many rewards add up to it: up to 1,000, and those that take back. The others wait for the next run.
+    #[prost(int64, tag = "4")]
+    pub reward_count: i64,
+    /// Whether the payout would need an approval, see `PayoutPolicy.approval_above`.
+    #[prost(bool, tag = "5")]
+    pub needs_approval: bool,
+    /// The provider that would pay. Not set if the run's provider cannot pay the affiliate.
+    #[prost(enumeration = "PayoutProvider", tag = "20")]
+    pub provider: i32,
+    /// The kind of the affiliate's payout method. Not set if there is none.
+    #[prost(enumeration = "PayoutMethodKind", tag = "21")]
+    pub destination_kind: i32,
+    /// The affiliate's payout method, masked. Empty if there is none.
+    #[prost(string, tag = "22")]
+    pub destination_hint: ::prost::alloc::string::String,
+}
+/// The answer of PreviewPayoutRun.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PreviewPayoutRunResponse {
+    /// One page of affiliates, in the order in which they were created: those who are named, or all to whom something is owed in the currency
+    /// and all who owe something in it.
+    #[prost(message, repeated, tag = "1")]
+    pub items: ::prost::alloc::vec::Vec<PayoutRunItem>,
+    /// The `page_token` of the next page. Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// The state of a payout run. CREATING becomes CREATED. Both become CANCELLING by CancelPayoutRun, and CANCELLING becomes CANCELLED.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum PayoutRunState {
+    /// Not set; never returned.
+    Unspecified = 0,
+    /// The server creates the payouts, some at a time, in the order in which the affiliates were created. It goes on after a restart.
+    Creating = 1,
+    /// All payouts are created. Each goes its own way from here on.
+    Created = 2,
+    /// No further payout is created. The server cancels those that are NEEDS_APPROVAL or READY, some at a time. It goes on after a restart.
+    Cancelling = 3,
+    /// All payouts that were NEEDS_APPROVAL or READY are cancelled. Those that were paid or sent before go their own way.
+    Cancelled = 4,
+}
+impl PayoutRunState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "PAYOUT_RUN_STATE_UNSPECIFIED",
+            Self::Creating => "PAYOUT_RUN_STATE_CREATING",
+            Self::Created => "PAYOUT_RUN_STATE_CREATED",
+            Self::Cancelling => "PAYOUT_RUN_STATE_CANCELLING",
+            Self::Cancelled => "PAYOUT_RUN_STATE_CANCELLED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "PAYOUT_RUN_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "PAYOUT_RUN_STATE_CREATING" => Some(Self::Creating),
+            "PAYOUT_RUN_STATE_CREATED" => Some(Self::Created),
+            "PAYOUT_RUN_STATE_CANCELLING" => Some(Self::Cancelling),
+            "PAYOUT_RUN_STATE_CANCELLED" => Some(Self::Cancelled),
+            _ => None,
+        }
+    }
+}
+/// The fate of an affiliate in a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum PayoutRunVerdict {
+    /// Not set; never returned.
+    Unspecified = 0,
+    /// It creates a payout of what is due.
+    Pays = 1,
+    /// Nothing is due to the affiliate in the currency.
+    NothingDue = 2,
+    /// Refunds took back as much as is due, or more.
+    Negative = 3,
+    /// Less than the `minimum` is due. It waits for a later run.
+    BelowMinimum = 4,
+    /// The run is one of a `provider`, and the affiliate has no payout method.
+    NoMethod = 5,
+    /// The run is one of a `provider`, and the affiliate's payout method is another one's.
+    OtherMethod = 6,
+    /// The `maximum_total` has not enough left for it after the affiliates before. It waits for a later run, and affiliates after it who fit are
+    /// paid.
+    AboveMaximumTotal = 9,
+}
+impl PayoutRunVerdict {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "PAYOUT_RUN_VERDICT_UNSPECIFIED",
+            Self::Pays => "PAYOUT_RUN_VERDICT_PAYS",
+            Self::NothingDue => "PAYOUT_RUN_VERDICT_NOTHING_DUE",
+            Self::Negative => "PAYOUT_RUN_VERDICT_NEGATIVE",
+            Self::BelowMinimum => "PAYOUT_RUN_VERDICT_BELOW_MINIMUM",
+            Self::NoMethod => "PAYOUT_RUN_VERDICT_NO_METHOD",
+            Self::OtherMethod => "PAYOUT_RUN_VERDICT_OTHER_METHOD",
+            Self::AboveMaximumTotal => "PAYOUT_RUN_VERDICT_ABOVE_MAXIMUM_TOTAL",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "PAYOUT_RUN_VERDICT_UNSPECIFIED" => Some(Self::Unspecified),
+            "PAYOUT_RUN_VERDICT_PAYS" => Some(Self::Pays),
+            "PAYOUT_RUN_VERDICT_NOTHING_DUE" => Some(Self::NothingDue),
+            "PAYOUT_RUN_VERDICT_NEGATIVE" => Some(Self::Negative),
+            "PAYOUT_RUN_VERDICT_BELOW_MINIMUM" => Some(Self::BelowMinimum),
+            "PAYOUT_RUN_VERDICT_NO_METHOD" => Some(Self::NoMethod),
+            "PAYOUT_RUN_VERDICT_OTHER_METHOD" => Some(Self::OtherMethod),
+            "PAYOUT_RUN_VERDICT_ABOVE_MAXIMUM_TOTAL" => Some(Self::AboveMaximumTotal),
+            _ => None,
+        }
+    }
+}
 /// One committed fact in the account's feed.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Event {
@@ -12399,7 +12837,7 @@ pub struct Event {
     /// The ids that you choose stay: event_id, request_id, order_id, order_number and refund_id. Put no personal data into them.
     #[prost(
         oneof = "event::Subject",
-        tags = "8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 22, 25, 26, 23, 24"
+        tags = "8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 22, 30, 25, 26, 23, 24"
     )]
     pub subject: ::core::option::Option<event::Subject>,
 }
@@ -12450,9 +12888,12 @@ pub mod event {
         /// A group of affiliates, without note.
         #[prost(message, tag = "20")]
         AffiliateGroup(super::AffiliateGroup),
-        /// A payout, without reference, note, message and destination_hint.
+        /// A payout, without reference, note, message and destination_hint, and its reopenings without reason and reference.
         #[prost(message, tag = "22")]
         Payout(super::Payout),
+        /// A payout run, without note and message.
+        #[prost(message, tag = "30")]
+        PayoutRun(super::PayoutRun),
         /// The payout method of an affiliate, without hints and override_reason. Its subject id is the affiliate's.
         #[prost(message, tag = "25")]
         PayoutMethod(super::PayoutMethod),
@@ -12643,6 +13084,17 @@ pub enum EventKind {
     RewardPaid = 64,
     /// \[payout\] An affiliate was paid. The rewards that the payout pays have events of their own, EVENT_KIND_REWARD_PAID.
     PayoutPaid = 65,
+    /// \[payout\] A payout is in a file that ExportPayoutFile made.
+    PayoutExported = 98,
+    /// \[payout\] ReopenPayout undid that a payout was paid. EVENT_KIND_REWARD_RESERVED of each of its rewards follows.
+    PayoutReopened = 90,
+    /// \[payout_run\] A payout run was created. The events of its payouts follow.
+    PayoutRunCreated = 91,
+    /// \[payout_run\] A payout run is CREATED or CANCELLED: all of its payouts are created, or all that could be cancelled are. Their events come
+    /// before this one.
+    PayoutRunFinished = 92,
+    /// \[payout_run\] CancelPayoutRun cancels a payout run, which is CANCELLING now. The events of its cancelled payouts follow.
+    PayoutRunCancelled = 97,
     /// \[bounty\] A bounty or a contest was created.
     BountyCreated = 66,
     /// \[bounty\] A bounty was changed by UpdateBounty. Submissions change its `submission_count` without such an event.
@@ -12657,7 +13109,7 @@ pub enum EventKind {
     SubmissionApproved = 71,
     /// \[submission\] A submission was rejected.
     SubmissionRejected = 72,
-    /// \[reward\] A payout reserved a reward, which is IN_PAYOUT now.
+    /// \[reward\] A payout reserved a reward, or was reopened after it had paid it. The reward is IN_PAYOUT now.
     RewardReserved = 73,
     /// \[reward\] The payout of a reward was cancelled, failed, or its money came back. The reward is APPROVED again.
     RewardReturned = 74,
@@ -12767,6 +13219,11 @@ impl EventKind {
             Self::AffiliateGroupArchived => "EVENT_KIND_AFFILIATE_GROUP_ARCHIVED",
             Self::RewardPaid => "EVENT_KIND_REWARD_PAID",
             Self::PayoutPaid => "EVENT_KIND_PAYOUT_PAID",
+            Self::PayoutExported => "EVENT_KIND_PAYOUT_EXPORTED",
+            Self::PayoutReopened => "EVENT_KIND_PAYOUT_REOPENED",
+            Self::PayoutRunCreated => "EVENT_KIND_PAYOUT_RUN_CREATED",
+            Self::PayoutRunFinished => "EVENT_KIND_PAYOUT_RUN_FINISHED",
+            Self::PayoutRunCancelled => "EVENT_KIND_PAYOUT_RUN_CANCELLED",
             Self::BountyCreated => "EVENT_KIND_BOUNTY_CREATED",
             Self::BountyUpdated => "EVENT_KIND_BOUNTY_UPDATED",
             Self::BountyArchived => "EVENT_KIND_BOUNTY_ARCHIVED",
@@ -12861,6 +13318,11 @@ impl EventKind {
             "EVENT_KIND_AFFILIATE_GROUP_ARCHIVED" => Some(Self::AffiliateGroupArchived),
             "EVENT_KIND_REWARD_PAID" => Some(Self::RewardPaid),
             "EVENT_KIND_PAYOUT_PAID" => Some(Self::PayoutPaid),
+            "EVENT_KIND_PAYOUT_EXPORTED" => Some(Self::PayoutExported),
+            "EVENT_KIND_PAYOUT_REOPENED" => Some(Self::PayoutReopened),
+            "EVENT_KIND_PAYOUT_RUN_CREATED" => Some(Self::PayoutRunCreated),
+            "EVENT_KIND_PAYOUT_RUN_FINISHED" => Some(Self::PayoutRunFinished),
+            "EVENT_KIND_PAYOUT_RUN_CANCELLED" => Some(Self::PayoutRunCancelled),
             "EVENT_KIND_BOUNTY_CREATED" => Some(Self::BountyCreated),
             "EVENT_KIND_BOUNTY_UPDATED" => Some(Self::BountyUpdated),
             "EVENT_KIND_BOUNTY_ARCHIVED" => Some(Self::BountyArchived),
@@ -14181,267 +14643,228 @@ pub mod feed_service_client {
         }
     }
 }
-/// Payouts to many affiliates in one currency. ListPayouts with `payout_run_id` lists the payouts.
+/// The settings of a SEPA file.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct PayoutRun {
-    /// The id, `prn_` and 32 hexadecimal digits.
+pub struct SepaFileSettings {
+    /// The owner of the account that is debited, up to 70 characters that banks take. Required.
+    #[prost(string, tag = "1")]
+    pub debtor: ::prost::alloc::string::String,
+    /// The IBAN of the account that is debited. Required.
+    #[prost(string, tag = "2")]
+    pub debtor_iban: ::prost::alloc::string::String,
+    /// The BIC of its bank. Optional.
+    #[prost(string, tag = "3")]
+    pub debtor_bic: ::prost::alloc::string::String,
+    /// The day on which the bank executes the payments, as `2026-12-31`. Not before today in UTC. Required.
+    #[prost(string, tag = "4")]
+    pub execution_date: ::prost::alloc::string::String,
+    /// Whether the account statement shows one debit for all payouts, instead of one for each. Default: no.
+    #[prost(bool, tag = "5")]
+    pub one_debit: bool,
+}
+/// The settings of a NACHA file. Your bank tells you most of them.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct NachaFileSettings {
+    /// The routing number of the bank that takes the file, nine digits. Required.
+    #[prost(string, tag = "1")]
+    pub bank_routing_number: ::prost::alloc::string::String,
+    /// The bank's name. Required.
+    #[prost(string, tag = "2")]
+    pub bank_name: ::prost::alloc::string::String,
+    /// The number that the bank gave you for sending files, up to ten characters. Often a 1 and the EIN. Required.
+    #[prost(string, tag = "3")]
+    pub origin: ::prost::alloc::string::String,
+    /// The name of the company that pays. Required.
+    #[prost(string, tag = "4")]
+    pub company_name: ::prost::alloc::string::String,
+    /// The company's number, up to ten characters. Often the same as `origin`. Required.
+    #[prost(string, tag = "5")]
+    pub company_id: ::prost::alloc::string::String,
+    /// Who is paid. Default: persons.
+    #[prost(enumeration = "NachaEntryClass", tag = "6")]
+    pub entry_class: i32,
+    /// A word that the payees see, up to ten characters, such as `PAYOUT`. Required.
+    #[prost(string, tag = "7")]
+    pub description: ::prost::alloc::string::String,
+    /// The day on which the payees should have the money, as `2026-12-31`. Not before today in UTC. Required.
+    #[prost(string, tag = "8")]
+    pub effective_date: ::prost::alloc::string::String,
+    /// Tells the files of a day apart: a capital letter or a digit. Default: `A`.
+    #[prost(string, tag = "9")]
+    pub modifier: ::prost::alloc::string::String,
+}
+/// The settings of a PayPal CSV. It has none.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PayPalFileSettings {}
+/// The settings of a Wise CSV.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WiseFileSettings {
+    /// The currency of the balance that pays, as an ISO 4217 code. Required.
+    #[prost(string, tag = "1")]
+    pub source_currency_code: ::prost::alloc::string::String,
+}
+/// The settings of a plain CSV. It has none.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PlainFileSettings {}
+/// A file that was made of payouts.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PayoutExport {
+    /// The id, `pex_` and 32 hexadecimal digits.
     #[prost(string, tag = "1")]
     pub id: ::prost::alloc::string::String,
-    /// The state.
-    #[prost(enumeration = "PayoutRunState", tag = "2")]
-    pub state: i32,
-    /// The currency of its payouts, an ISO 4217 code.
-    #[prost(string, tag = "3")]
-    pub currency_code: ::prost::alloc::string::String,
-    /// Whether it is for all affiliates.
-    #[prost(bool, tag = "4")]
-    pub all_affiliates: bool,
-    /// How many affiliates were named. 0 if it is for all.
-    #[prost(int64, tag = "5")]
-    pub affiliate_count: i64,
-    /// The least amount that is worth a payout. Not set: any amount above zero.
-    #[prost(message, optional, tag = "6")]
-    pub minimum: ::core::option::Option<Money>,
-    /// The merchant's text, which each payout gets. May be empty.
-    #[prost(string, tag = "7")]
-    pub note: ::prost::alloc::string::String,
-    /// The text for the affiliates, which each payout gets. May be empty.
-    #[prost(string, tag = "8")]
-    pub message: ::prost::alloc::string::String,
-    /// How many payouts were created so far.
-    #[prost(int64, tag = "9")]
-    pub payout_count: i64,
-    /// The sum of these payouts when they were created. Those that were cancelled since are counted.
-    #[prost(message, optional, tag = "10")]
+    /// The format.
+    #[prost(enumeration = "PayoutFileFormat", tag = "2")]
+    pub format: i32,
+    /// The ids of the payouts, in the order of the file.
+    #[prost(string, repeated, tag = "3")]
+    pub payout_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The sum of the payouts.
+    #[prost(message, optional, tag = "4")]
     pub total: ::core::option::Option<Money>,
-    /// The id of the API key that created it.
-    #[prost(string, tag = "11")]
+    /// The SHA-256 of the file, 64 hexadecimal digits.
+    #[prost(string, tag = "5")]
+    pub content_sha256: ::prost::alloc::string::String,
+    /// The id of the API key that made it.
+    #[prost(string, tag = "6")]
     pub creator_key_id: ::prost::alloc::string::String,
-    /// When it was created.
-    #[prost(message, optional, tag = "12")]
+    /// When it was made. The file is kept for 30 days from then on.
+    #[prost(message, optional, tag = "7")]
     pub create_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// When it last changed.
-    #[prost(message, optional, tag = "13")]
-    pub update_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// The provider that pays, see `CreatePayoutRunRequest.provider`. Not set: that of each affiliate's payout method.
-    #[prost(enumeration = "PayoutProvider", tag = "20")]
-    pub provider: i32,
 }
-/// The request of CreatePayoutRun.
+/// The request of ExportPayoutFile. Send `payout_export_id` alone to get an earlier file again. Else send either `payout_ids` or `payout_run_id`, and
+/// the settings of one format.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct CreatePayoutRunRequest {
+pub struct ExportPayoutFileRequest {
     /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
     /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
     /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
     #[prost(string, tag = "1")]
     pub request_id: ::prost::alloc::string::String,
-    /// The currency of the payouts, as an ISO 4217 code. Required.
-    #[prost(string, tag = "2")]
-    pub currency_code: ::prost::alloc::string::String,
-    /// Whether to pay all affiliates. A request with neither this nor `affiliate_ids` is refused, and so is one with both.
-    #[prost(bool, tag = "3")]
-    pub all_affiliates: bool,
-    /// The ids of the affiliates to pay, 1 to 1,000, each once. An affiliate that does not exist fails the call.
-    #[prost(string, repeated, tag = "4")]
-    pub affiliate_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// The least amount that is worth a payout, in the same currency. Affiliates to whom less is due get none. Default: any amount above zero.
-    #[prost(message, optional, tag = "5")]
-    pub minimum: ::core::option::Option<Money>,
-    /// Text about the payouts for the merchant, up to 2,000 characters. Optional.
-    #[prost(string, tag = "6")]
-    pub note: ::prost::alloc::string::String,
-    /// Text for the affiliates, up to 2,000 characters. Optional.
-    #[prost(string, tag = "7")]
-    pub message: ::prost::alloc::string::String,
-    /// The provider that pays. MANUAL: the merchant pays all. Another one: only the affiliates whose payout method is the provider's get a payout.
-    /// Default: each payout has the provider of the affiliate's payout method if the account is connected to it, and is MANUAL otherwise.
-    #[prost(enumeration = "PayoutProvider", tag = "20")]
-    pub provider: i32,
+    /// The ids of 1 to 1,000 payouts in one currency that are READY and whose provider is MANUAL, each once. All of them are exported, or none.
+    #[prost(string, repeated, tag = "2")]
+    pub payout_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The id of a run: its payouts that are READY and whose provider is MANUAL, the oldest 1,000 of them. Call again for the others.
+    #[prost(string, tag = "3")]
+    pub payout_run_id: ::prost::alloc::string::String,
+    /// The id of an earlier export. The answer has the same bytes, and nothing is changed.
+    #[prost(string, tag = "4")]
+    pub payout_export_id: ::prost::alloc::string::String,
+    /// A text that the payees see, up to 140 characters. Optional. Not in NACHA files if it is empty.
+    #[prost(string, tag = "5")]
+    pub reference: ::prost::alloc::string::String,
+    /// The format, and its settings.
+    #[prost(oneof = "export_payout_file_request::Settings", tags = "6, 7, 8, 9, 10")]
+    pub settings: ::core::option::Option<export_payout_file_request::Settings>,
 }
-/// The answer of CreatePayoutRun.
+/// Nested message and enum types in `ExportPayoutFileRequest`.
+pub mod export_payout_file_request {
+    /// The format, and its settings.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Settings {
+        /// A SEPA file.
+        #[prost(message, tag = "6")]
+        Sepa(super::SepaFileSettings),
+        /// A NACHA file.
+        #[prost(message, tag = "7")]
+        Nacha(super::NachaFileSettings),
+        /// A CSV for PayPal.
+        #[prost(message, tag = "8")]
+        Paypal(super::PayPalFileSettings),
+        /// A CSV for Wise.
+        #[prost(message, tag = "9")]
+        Wise(super::WiseFileSettings),
+        /// A plain CSV.
+        #[prost(message, tag = "10")]
+        Plain(super::PlainFileSettings),
+    }
+}
+/// The answer of ExportPayoutFile. It is below 4 MiB.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct CreatePayoutRunResponse {
-    /// The run. It is CREATING, and none of its payouts exists yet.
+pub struct ExportPayoutFileResponse {
+    /// The export. Its payouts are EXPORTED, unless they went on since.
     #[prost(message, optional, tag = "1")]
-    pub payout_run: ::core::option::Option<PayoutRun>,
+    pub payout_export: ::core::option::Option<PayoutExport>,
     /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
     #[prost(bool, tag = "2")]
     pub replayed: bool,
+    /// The file. It has names and numbers of accounts, so keep it as safe as the bank's own.
+    #[prost(bytes = "vec", tag = "3")]
+    pub content: ::prost::alloc::vec::Vec<u8>,
 }
-/// The request of GetPayoutRun.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct GetPayoutRunRequest {
-    /// The run's id. Required.
-    #[prost(string, tag = "1")]
-    pub payout_run_id: ::prost::alloc::string::String,
-}
-/// The answer of GetPayoutRun.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct GetPayoutRunResponse {
-    /// The run.
-    #[prost(message, optional, tag = "1")]
-    pub payout_run: ::core::option::Option<PayoutRun>,
-    /// How many of its payouts are in each state, and what they add up to, in the order of the states' numbers. States without a payout are left
-    /// out. The sum of those that are AWAITING_FUNDS is what is missing at the provider, less its fees.
-    #[prost(message, repeated, tag = "2")]
-    pub state_counts: ::prost::alloc::vec::Vec<PayoutStateCount>,
-}
-/// The payouts of a run in one state.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct PayoutStateCount {
-    /// The state.
-    #[prost(enumeration = "PayoutState", tag = "1")]
-    pub state: i32,
-    /// How many payouts are in it.
-    #[prost(int64, tag = "2")]
-    pub payout_count: i64,
-    /// What these payouts add up to.
-    #[prost(message, optional, tag = "3")]
-    pub total: ::core::option::Option<Money>,
-}
-/// The request of PreviewPayoutRun.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct PreviewPayoutRunRequest {
-    /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
-    /// holds at most 3 MiB, so it may have fewer entries.
-    #[prost(int32, tag = "1")]
-    pub page_size: i32,
-    /// The `next_page_token` of the previous page, sent with the same fields. Empty: the first page.
-    #[prost(string, tag = "2")]
-    pub page_token: ::prost::alloc::string::String,
-    /// See `CreatePayoutRunRequest.currency_code`. Required.
-    #[prost(string, tag = "3")]
-    pub currency_code: ::prost::alloc::string::String,
-    /// See `CreatePayoutRunRequest.all_affiliates`.
-    #[prost(bool, tag = "4")]
-    pub all_affiliates: bool,
-    /// See `CreatePayoutRunRequest.affiliate_ids`.
-    #[prost(string, repeated, tag = "5")]
-    pub affiliate_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// See `CreatePayoutRunRequest.minimum`. Optional.
-    #[prost(message, optional, tag = "6")]
-    pub minimum: ::core::option::Option<Money>,
-    /// See `CreatePayoutRunRequest.provider`. Optional.
-    #[prost(enumeration = "PayoutProvider", tag = "20")]
-    pub provider: i32,
-}
-/// The fate of one affiliate in a run that would be created now.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct PayoutRunItem {
-    /// The affiliate's id.
-    #[prost(string, tag = "1")]
-    pub affiliate_id: ::prost::alloc::string::String,
-    /// Whether the run would pay, and if not, why.
-    #[prost(enumeration = "PayoutRunVerdict", tag = "2")]
-    pub verdict: i32,
-    /// The amount that is due, less what refunds took back. The amount of the payout if there is one. Zero or less: nothing is paid.
-    #[prost(message, optional, tag = "3")]
-    pub amount: ::core::option::Option<Money>,
-    /// How many rewards add up to it: up to 1,000, and those that take back. The others wait for the next run.
-    #[prost(int64, tag = "4")]
-    pub reward_count: i64,
-    /// Whether the payout would need an approval, see `PayoutPolicy.approval_above`.
-    #[prost(bool, tag = "5")]
-    pub needs_approval: bool,
-    /// The provider that would pay. Not set if the run's provider cannot pay the affiliate.
-    #[prost(enumeration = "PayoutProvider", tag = "20")]
-    pub provider: i32,
-    /// The kind of the affiliate's payout method. Not set if there is none.
-    #[prost(enumeration = "PayoutMethodKind", tag = "21")]
-    pub destination_kind: i32,
-    /// The affiliate's payout method, masked. Empty if there is none.
-    #[prost(string, tag = "22")]
-    pub destination_hint: ::prost::alloc::string::String,
-}
-/// The answer of PreviewPayoutRun.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct PreviewPayoutRunResponse {
-    /// One page of affiliates, in the order in which they were created: those who are named, or all to whom something is owed in the currency
-    /// and all who owe something in it.
-    #[prost(message, repeated, tag = "1")]
-    pub items: ::prost::alloc::vec::Vec<PayoutRunItem>,
-    /// The `page_token` of the next page. Empty on the last page.
-    #[prost(string, tag = "2")]
-    pub next_page_token: ::prost::alloc::string::String,
-}
-/// The state of a payout run. CREATING becomes CREATED.
+/// The format of a file of payouts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
-pub enum PayoutRunState {
+pub enum PayoutFileFormat {
     /// Not set; never returned.
     Unspecified = 0,
-    /// The server creates the payouts, some at a time, in the order in which the affiliates were created. It goes on after a restart.
-    Creating = 1,
-    /// All payouts are created. Each goes its own way from here on.
-    Created = 2,
+    /// SEPA credit transfers: pain.001.001.09 of ISO 20022, in euros.
+    Sepa = 1,
+    /// Credits by ACH in the United States: NACHA, in US dollars.
+    Nacha = 2,
+    /// The CSV of PayPal's page for mass payments.
+    PaypalCsv = 3,
+    /// The CSV of Wise's page for batch payments.
+    WiseCsv = 4,
+    /// A CSV with all that is known, for every other way to pay.
+    PlainCsv = 5,
 }
-impl PayoutRunState {
+impl PayoutFileFormat {
     /// String value of the enum field names used in the ProtoBuf definition.
     ///
     /// The values are not transformed in any way and thus are considered stable
     /// (if the ProtoBuf definition does not change) and safe for programmatic use.
     pub fn as_str_name(&self) -> &'static str {
         match self {
-            Self::Unspecified => "PAYOUT_RUN_STATE_UNSPECIFIED",
-            Self::Creating => "PAYOUT_RUN_STATE_CREATING",
-            Self::Created => "PAYOUT_RUN_STATE_CREATED",
+            Self::Unspecified => "PAYOUT_FILE_FORMAT_UNSPECIFIED",
+            Self::Sepa => "PAYOUT_FILE_FORMAT_SEPA",
+            Self::Nacha => "PAYOUT_FILE_FORMAT_NACHA",
+            Self::PaypalCsv => "PAYOUT_FILE_FORMAT_PAYPAL_CSV",
+            Self::WiseCsv => "PAYOUT_FILE_FORMAT_WISE_CSV",
+            Self::PlainCsv => "PAYOUT_FILE_FORMAT_PLAIN_CSV",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
     pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
         match value {
-            "PAYOUT_RUN_STATE_UNSPECIFIED" => Some(Self::Unspecified),
-            "PAYOUT_RUN_STATE_CREATING" => Some(Self::Creating),
-            "PAYOUT_RUN_STATE_CREATED" => Some(Self::Created),
+            "PAYOUT_FILE_FORMAT_UNSPECIFIED" => Some(Self::Unspecified),
+            "PAYOUT_FILE_FORMAT_SEPA" => Some(Self::Sepa),
+            "PAYOUT_FILE_FORMAT_NACHA" => Some(Self::Nacha),
+            "PAYOUT_FILE_FORMAT_PAYPAL_CSV" => Some(Self::PaypalCsv),
+            "PAYOUT_FILE_FORMAT_WISE_CSV" => Some(Self::WiseCsv),
+            "PAYOUT_FILE_FORMAT_PLAIN_CSV" => Some(Self::PlainCsv),
             _ => None,
         }
     }
 }
-/// The fate of an affiliate in a run.
+/// Who is paid by a NACHA file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
-pub enum PayoutRunVerdict {
-    /// Not set; never returned.
+pub enum NachaEntryClass {
+    /// Not set. Means PERSONS.
     Unspecified = 0,
-    /// It creates a payout of what is due.
-    Pays = 1,
-    /// Nothing is due to the affiliate in the currency.
-    NothingDue = 2,
-    /// Refunds took back as much as is due, or more.
-    Negative = 3,
-    /// Less than the `minimum` is due. It waits for a later run.
-    BelowMinimum = 4,
-    /// The run is one of a `provider`, and the affiliate has no payout method.
-    NoMethod = 5,
-    /// The run is one of a `provider`, and the affiliate's payout method is another one's.
-    OtherMethod = 6,
+    /// Persons: PPD.
+    Persons = 1,
+    /// Companies: CCD.
+    Companies = 2,
 }
-impl PayoutRunVerdict {
+impl NachaEntryClass {
     /// String value of the enum field names used in the ProtoBuf definition.
     ///
     /// The values are not transformed in any way and thus are considered stable
     /// (if the ProtoBuf definition does not change) and safe for programmatic use.
     pub fn as_str_name(&self) -> &'static str {
         match self {
-            Self::Unspecified => "PAYOUT_RUN_VERDICT_UNSPECIFIED",
-            Self::Pays => "PAYOUT_RUN_VERDICT_PAYS",
-            Self::NothingDue => "PAYOUT_RUN_VERDICT_NOTHING_DUE",
-            Self::Negative => "PAYOUT_RUN_VERDICT_NEGATIVE",
-            Self::BelowMinimum => "PAYOUT_RUN_VERDICT_BELOW_MINIMUM",
-            Self::NoMethod => "PAYOUT_RUN_VERDICT_NO_METHOD",
-            Self::OtherMethod => "PAYOUT_RUN_VERDICT_OTHER_METHOD",
+            Self::Unspecified => "NACHA_ENTRY_CLASS_UNSPECIFIED",
+            Self::Persons => "NACHA_ENTRY_CLASS_PERSONS",
+            Self::Companies => "NACHA_ENTRY_CLASS_COMPANIES",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
     pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
         match value {
-            "PAYOUT_RUN_VERDICT_UNSPECIFIED" => Some(Self::Unspecified),
-            "PAYOUT_RUN_VERDICT_PAYS" => Some(Self::Pays),
-            "PAYOUT_RUN_VERDICT_NOTHING_DUE" => Some(Self::NothingDue),
-            "PAYOUT_RUN_VERDICT_NEGATIVE" => Some(Self::Negative),
-            "PAYOUT_RUN_VERDICT_BELOW_MINIMUM" => Some(Self::BelowMinimum),
-            "PAYOUT_RUN_VERDICT_NO_METHOD" => Some(Self::NoMethod),
-            "PAYOUT_RUN_VERDICT_OTHER_METHOD" => Some(Self::OtherMethod),
+            "NACHA_ENTRY_CLASS_UNSPECIFIED" => Some(Self::Unspecified),
+            "NACHA_ENTRY_CLASS_PERSONS" => Some(Self::Persons),
+            "NACHA_ENTRY_CLASS_COMPANIES" => Some(Self::Companies),
             _ => None,
         }
     }
@@ -14653,6 +15076,35 @@ pub mod payout_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Cancels a payout run. It creates no further payouts, and the server cancels those of its payouts that are NEEDS_APPROVAL or READY, as
+        /// CancelPayout does, some at a time. The call returns at once. GetPayoutRun shows when it is CANCELLED. Payouts that are paid stay paid.
+        /// Errors: NOT_FOUND with reason PAYOUT_RUN_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_RUN_STATE when it was cancelled before.
+        pub async fn cancel_payout_run(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CancelPayoutRunRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CancelPayoutRunResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.PayoutService/CancelPayoutRun",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.PayoutService", "CancelPayoutRun"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         /// Returns a payout run.
         /// Errors: NOT_FOUND with reason PAYOUT_RUN_NOT_FOUND.
         pub async fn get_payout_run(
@@ -14681,7 +15133,7 @@ pub mod payout_service_client {
         }
         /// Approves payouts that need it: all of them or none. The key must be another one than the key that created them.
         /// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not
-        /// NEEDS_APPROVAL, or PAYOUT_OWN_APPROVAL for the first one that the key created.
+        /// NEEDS_APPROVAL, or PAYOUT_OWN_APPROVAL for the first one that the key created; ABORTED with reason ETAG_MISMATCH.
         pub async fn approve_payouts(
             &mut self,
             request: impl tonic::IntoRequest<super::ApprovePayoutsRequest>,
@@ -14709,7 +15161,7 @@ pub mod payout_service_client {
         /// Records that the merchant has paid payouts outside Headwater: all of them or none. Their rewards become PAID, and they are not sent any
         /// more.
         /// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not READY,
-        /// AWAITING_FUNDS or NEEDS_ATTENTION.
+        /// EXPORTED, AWAITING_FUNDS or NEEDS_ATTENTION; ABORTED with reason ETAG_MISMATCH.
         pub async fn confirm_payouts(
             &mut self,
             request: impl tonic::IntoRequest<super::ConfirmPayoutsRequest>,
@@ -14738,7 +15190,7 @@ pub mod payout_service_client {
         /// back as a whole meanwhile becomes REVERSED. If the provider has the payout and can cancel it, the provider is asked to, and the payout
         /// becomes CANCELLED or RETURNED afterwards.
         /// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when it has ended, when the provider has it
-        /// and cannot cancel it, or when it is not certain that the provider has made nothing.
+        /// and cannot cancel it, or when it is not certain that the provider has made nothing; ABORTED with reason ETAG_MISMATCH.
         pub async fn cancel_payout(
             &mut self,
             request: impl tonic::IntoRequest<super::CancelPayoutRequest>,
@@ -14997,8 +15449,99 @@ pub mod payout_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Makes a file of payouts, which the merchant uploads at a bank or a provider: of all of them or none. They become EXPORTED, so that no other file has
+        /// them. What the bank did is told by ConfirmPayouts, ImportPayoutResults or CancelPayout. An earlier export gives the same bytes again, for 30 days.
+        /// Errors: INVALID_ARGUMENT, which names every wrong field of every payout, and then there is no file and nothing is changed; NOT_FOUND with reason
+        /// PAYOUT_NOT_FOUND, PAYOUT_RUN_NOT_FOUND or PAYOUT_EXPORT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not
+        /// READY, PAYOUT_FILE_GONE for an export of more than 30 days ago, or SECRETS_KEY_MISSING.
+        pub async fn export_payout_file(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ExportPayoutFileRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ExportPayoutFileResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.PayoutService/ExportPayoutFile",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.PayoutService", "ExportPayoutFile"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Records what became of payouts that the merchant paid by a file, from a CSV file: all rows of it or none. A payout that was paid becomes PAID, as by
+        /// ConfirmPayouts, and one that failed becomes CANCELLED, as by CancelPayout. Rows that say what is known already change nothing, so the same file
+        /// can be imported again.
+        /// Errors: INVALID_ARGUMENT, which names each wrong row; NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE
+        /// for the first payout that is neither READY nor what its row says.
+        pub async fn import_payout_results(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ImportPayoutResultsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ImportPayoutResultsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.PayoutService/ImportPayoutResults",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.PayoutService", "ImportPayoutResults"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Undoes that a payout was marked as paid, by MarkPaid or ConfirmPayouts, because it was not. The same payout waits for ConfirmPayouts or
+        /// CancelPayout again, its rewards are IN_PAYOUT, and `Payout.reopenings` keeps the payment that was undone. What is owed stays as it is,
+        /// and what is paid falls by the amount.
+        /// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when it is not PAID; ABORTED with reason
+        /// ETAG_MISMATCH.
+        pub async fn reopen_payout(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReopenPayoutRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReopenPayoutResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.PayoutService/ReopenPayout",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.PayoutService", "ReopenPayout"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Returns how much is owed in all, in each currency: approved or not, overdue or not, and what payouts have reserved.
-        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or PROGRAM_NOT_FOUND.
         pub async fn get_amount_owed(
             &mut self,
             request: impl tonic::IntoRequest<super::GetAmountOwedRequest>,
@@ -15083,10 +15626,10 @@ pub struct SimulateTermsRequest {
     /// The program. Empty: the default program.
     #[prost(string, tag = "1")]
     pub program_id: ::prost::alloc::string::String,
-    /// The proposed terms, with the defaults and limits that UpdateProgram has. `version` and `start_time` are not read. Required. Unless there is a
-    /// `sample_sale`, terms are refused if the order in which all events were told decides what their `caps` pay, and so is a program that has such a
-    /// version: several caps of customers and affiliates, a cap of the program, caps with `upline_levels`, with a `ladder` or with rules for clicks, and one
-    /// cap with two maxima. Sales climb a LEVEL_UP `ladder` in the order in which they were told, up to 200,000 times. Clicks are not simulated.
+    /// The proposed terms, with the defaults and limits that UpdateProgram has. `version` and `start_time` are not read. Required. Tallies of
+    /// `caps`, of a `ladder`, of `threshold_bonuses` and of conditions on what the affiliate has sold are counted anew, in the order in which the events
+    /// were told. A history in which events of such terms were credited, refunded and corrected more than 1,000,000 times is refused, unless there is a
+    /// `sample_sale`.
     #[prost(message, optional, tag = "2")]
     pub terms: ::core::option::Option<Terms>,
     /// The proposed terms stand in place of the terms in force from this time on. Not later than now. Not set: from the start of the version
@@ -15142,8 +15685,8 @@ pub struct SimulationProgress {
     #[prost(int64, tag = "2")]
     pub conversion_count: i64,
 }
-/// What an affiliate earns in a currency from the conversions that are credited in the program, or would be: less refunds and with
-/// corrections, in whatever state the rewards are. Denied rewards, and rewards that a person created, are left out.
+/// What an affiliate earns in a currency from the conversions and clicks that are credited in the program, or would be, and its threshold bonuses: less
+/// refunds and with corrections, in whatever state the rewards are. Denied rewards, and rewards that a person created, are left out.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SimulatedAffiliate {
     /// The affiliate's id.
@@ -15158,7 +15701,7 @@ pub struct SimulatedAffiliate {
     /// The proposed amount less the earned one.
     #[prost(message, optional, tag = "4")]
     pub difference_amount: ::core::option::Option<Money>,
-    /// How many conversions would earn the affiliate another amount.
+    /// How many conversions would earn the affiliate another amount. Clicks and threshold bonuses are not among them.
     #[prost(int64, tag = "5")]
     pub changed_conversion_count: i64,
 }

@@ -10,7 +10,7 @@ use crate::domain::id::{AccountId, PayoutId, RewardId};
 use crate::domain::ledger::{LedgerAccount, LedgerReason};
 use crate::domain::payout::{Payout, PayoutProvider, PayoutState, Sending};
 use crate::domain::payout_attempt::{NextStep, PayoutAttempt};
-use crate::domain::refusal::{Field, Refusal};
+use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::domain::reward::{Reward, RewardState};
 use crate::domain::rule::context::{Context, Rule};
 use crate::domain::rule::reversal::{has_paid_reversal, settle_earlier};
@@ -18,7 +18,7 @@ use crate::domain::rule::reward::tell_updated;
 use crate::domain::set::Needs;
 use crate::domain::time::Time;
 
-/// The most rewards of all payouts that one command confirms, so that its transaction stays short. One payout always fits.
+/// The most rewards of all payouts that one command moves, so that its transaction stays short. One payout always fits.
 const REWARDS_PER_CONFIRMATION: i64 = 10_000;
 
 /// Approve payouts: all of them or none.
@@ -26,6 +26,8 @@ const REWARDS_PER_CONFIRMATION: i64 = 10_000;
 pub struct ApprovePayouts {
     /// The payouts, without repeats.
     pub ids: Vec<PayoutId>,
+    /// The etags that they must have, in the same order. Those that were not sent are missing or empty.
+    pub etags: Vec<String>,
 }
 
 impl Rule for ApprovePayouts {
@@ -41,8 +43,12 @@ impl Rule for ApprovePayouts {
 
     fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
         let mut approved = Vec::with_capacity(self.ids.len());
-        for id in &self.ids {
+        for (index, id) in self.ids.iter().enumerate() {
             let payout = may_become(context, *id, PayoutState::Ready)?;
+            if payout.state != PayoutState::NeedsApproval {
+                return Err(Refusal::PayoutState { payout_id: *id, from: payout.state, to: PayoutState::Ready });
+            }
+            check_etag(&payout, self.etags.get(index))?;
             if context.key_id.is_none() || context.key_id == payout.created_by {
                 return Err(Refusal::PayoutOwnApproval { payout_id: *id });
             }
@@ -67,6 +73,8 @@ impl Rule for ApprovePayouts {
 pub struct ConfirmPayouts {
     /// The payouts, without repeats.
     pub ids: Vec<PayoutId>,
+    /// The etags that they must have, in the same order. Those that were not sent are missing or empty.
+    pub etags: Vec<String>,
     pub reference: String,
     /// `None`: now.
     pub paid_at: Option<Time>,
@@ -85,58 +93,67 @@ impl Rule for ConfirmPayouts {
     }
 
     fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
-        self.check_size(context)?;
-        self.want_rewards(context)?;
+        check_size(context, &self.ids)?;
+        want_rewards(context, &self.ids)?;
         let mut paid = Vec::with_capacity(self.ids.len());
-        for id in &self.ids {
+        for (index, id) in self.ids.iter().enumerate() {
             let payout = may_become(context, *id, PayoutState::Paid)?;
             // What the provider may have is confirmed by the provider alone.
             if payout.state.is_at_provider() {
                 let (from, to) = (payout.state, PayoutState::Paid);
                 return Err(Refusal::PayoutState { payout_id: *id, from, to });
             }
-            park(context, *id)?;
-            let paid_at = self.paid_at.unwrap_or(context.now);
-            let payout = context.put(Payout {
-                state: PayoutState::Paid,
-                reference: self.reference.clone(),
-                paid_at: Some(paid_at),
-                updated_at: context.now,
-                ..payout.as_ref().clone()
-            });
-            post(context, &payout, LedgerAccount::PayoutInFlight, LedgerAccount::ProviderCash, LedgerReason::Paid);
-            context.tell(EventKind::PayoutPaid, EventImage::Payout(Arc::clone(&payout)));
-            let rewards = context.set.rewards_of_payout(context.account_id, *id)?;
-            move_rewards(context, rewards, RewardState::Paid, Some(*id))?;
-            paid.push(payout);
+            check_etag(&payout, self.etags.get(index))?;
+            paid.push(pay(context, &payout, &self.reference, self.paid_at)?);
         }
         Ok(paid)
     }
 }
 
-impl ConfirmPayouts {
-    fn check_size(&self, context: &Context<'_>) -> Result<(), Refusal> {
-        let mut reward_count = 0;
-        for id in &self.ids {
-            reward_count += i64::from(context.get::<Payout, _>(*id)?.reward_count);
-        }
-        if reward_count > REWARDS_PER_CONFIRMATION {
-            let problem = format!(
-                "pay {reward_count} rewards, and one call confirms at most {REWARDS_PER_CONFIRMATION}; name fewer payouts"
-            );
-            return Err(Refusal::InvalidField { field: Field::PayoutIds, problem });
-        }
-        Ok(())
-    }
+/// Records that the owner has paid a payout that may become paid.
+pub(super) fn pay(
+    context: &mut Context<'_>,
+    payout: &Payout,
+    reference: &str,
+    paid_at: Option<Time>,
+) -> Result<Arc<Payout>, Refusal> {
+    park(context, payout.id)?;
+    let payout = context.put(Payout {
+        state: PayoutState::Paid,
+        reference: reference.to_owned(),
+        paid_at: Some(paid_at.unwrap_or(context.now)),
+        updated_at: context.now,
+        ..payout.clone()
+    });
+    post(context, &payout, LedgerAccount::PayoutInFlight, LedgerAccount::ProviderCash, LedgerReason::Paid);
+    context.tell(EventKind::PayoutPaid, EventImage::Payout(Arc::clone(&payout)));
+    let rewards = context.set.rewards_of_payout(context.account_id, payout.id)?;
+    move_rewards(context, rewards, RewardState::Paid, Some(payout.id))?;
+    Ok(payout)
+}
 
-    /// Wants the rewards of all payouts at once, so that they are loaded together.
-    fn want_rewards(&self, context: &mut Context<'_>) -> Result<(), Refusal> {
-        let mut loaded = Ok(());
-        for id in &self.ids {
-            loaded = loaded.and(context.set.rewards_of_payout(context.account_id, *id).map(|_| ()));
-        }
-        loaded
+/// Refuses payouts with more rewards than one command moves.
+pub(super) fn check_size(context: &Context<'_>, ids: &[PayoutId]) -> Result<(), Refusal> {
+    let mut reward_count = 0;
+    for id in ids {
+        reward_count += i64::from(context.get::<Payout, _>(*id)?.reward_count);
     }
+    if reward_count > REWARDS_PER_CONFIRMATION {
+        let problem = format!(
+            "pay {reward_count} rewards, and one call takes at most {REWARDS_PER_CONFIRMATION}; name fewer payouts"
+        );
+        return Err(Refusal::InvalidField { field: Field::PayoutIds, problem });
+    }
+    Ok(())
+}
+
+/// Wants the rewards of all payouts at once, so that they are loaded together.
+pub(super) fn want_rewards(context: &mut Context<'_>, ids: &[PayoutId]) -> Result<(), Refusal> {
+    let mut loaded = Ok(());
+    for id in ids {
+        loaded = loaded.and(context.set.rewards_of_payout(context.account_id, *id).map(|_| ()));
+    }
+    loaded
 }
 
 /// Cancel a payout that was not paid. Its rewards are approved again. If the provider has it, the provider is asked to cancel it, and the
@@ -145,6 +162,8 @@ impl ConfirmPayouts {
 pub struct CancelPayout {
     /// The payout.
     pub id: PayoutId,
+    /// The etag that it must have.
+    pub etag: Option<String>,
 }
 
 impl Rule for CancelPayout {
@@ -158,6 +177,7 @@ impl Rule for CancelPayout {
 
     fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
         let payout = may_become(context, self.id, PayoutState::Cancelled)?;
+        check_etag(&payout, self.etag.as_ref())?;
         if payout.state.is_at_provider() {
             return ask_provider(context, &payout);
         }
@@ -165,17 +185,22 @@ impl Rule for CancelPayout {
         if payout.state == PayoutState::NeedsAttention && attempt.is_some_and(|attempt| !attempt.has_made_nothing()) {
             return Err(Refusal::PayoutMayBeMade { payout_id: self.id });
         }
-        park(context, self.id)?;
-        let payout = context.put(Payout {
-            state: PayoutState::Cancelled,
-            cancelled_at: Some(context.now),
-            updated_at: context.now,
-            ..payout.as_ref().clone()
-        });
-        context.tell(EventKind::PayoutCancelled, EventImage::Payout(Arc::clone(&payout)));
-        release(context, &payout, false)?;
-        Ok(payout)
+        cancel(context, &payout)
     }
+}
+
+/// Cancels a payout that may be cancelled and that no provider has.
+pub(in crate::domain::rule) fn cancel(context: &mut Context<'_>, payout: &Payout) -> Result<Arc<Payout>, Refusal> {
+    park(context, payout.id)?;
+    let payout = context.put(Payout {
+        state: PayoutState::Cancelled,
+        cancelled_at: Some(context.now),
+        updated_at: context.now,
+        ..payout.clone()
+    });
+    context.tell(EventKind::PayoutCancelled, EventImage::Payout(Arc::clone(&payout)));
+    release(context, &payout, false)?;
+    Ok(payout)
 }
 
 /// Has the provider asked to take a payment back that its receiver does not have yet.
@@ -256,10 +281,20 @@ fn be_due_together(context: &mut Context<'_>, reward: &Reward) -> Result<(), Ref
 }
 
 /// The payout with this id, if it may change to this state.
-fn may_become(context: &Context<'_>, id: PayoutId, to: PayoutState) -> Result<Arc<Payout>, Refusal> {
+pub(super) fn may_become(context: &Context<'_>, id: PayoutId, to: PayoutState) -> Result<Arc<Payout>, Refusal> {
     let payout = context.get::<Payout, _>(id)?;
     if !payout.state.may_become(to) {
         return Err(Refusal::PayoutState { payout_id: id, from: payout.state, to });
     }
     Ok(Arc::clone(payout))
+}
+
+/// Refuses a payout with another etag than the one that was sent.
+pub(super) fn check_etag(payout: &Payout, etag: Option<&String>) -> Result<(), Refusal> {
+    match etag {
+        Some(etag) if !etag.is_empty() && *etag != payout.etag() => {
+            Err(Refusal::EtagMismatch { resource: Resource::Payout, current_etag: payout.etag() })
+        }
+        _ => Ok(()),
+    }
 }

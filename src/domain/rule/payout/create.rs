@@ -207,6 +207,8 @@ pub(in crate::domain::rule) fn reserve(
         approved_at: None,
         cancelled_at: None,
         sending: None,
+        export_id: None,
+        reopenings: Vec::new(),
         created_at: context.now,
         updated_at: context.now,
     };

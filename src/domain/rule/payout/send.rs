@@ -52,21 +52,27 @@ impl Rule for BeginPayoutStep {
             return Ok(payout);
         }
         let mut attempt = attempt.as_ref().clone();
+        if attempt.next_step == NextStep::Submit && !may_be_sent(payout.state) {
+            // Whatever the attempt says, what was paid, given up or put into a file is never sent.
+            return Err(Refusal::PayoutState { payout_id: payout.id, from: payout.state, to: PayoutState::Sending });
+        }
         let mut purse = context.set.payout_purse(context.account_id, self.provider)?;
         attempt.seen_wake = purse.wake_count;
         if attempt.has_made_nothing() && !may_send(context, &mut purse, &payout, &mut attempt) {
             context.put(attempt);
             return wait_with_others(context, &payout);
         }
-        if attempt.next_step == NextStep::Submit && !payout.state.is_open() {
-            // Whatever the attempt says, what was paid or given up is never sent.
-            return Err(Refusal::PayoutState { payout_id: payout.id, from: payout.state, to: PayoutState::Sending });
-        }
         let sent = Sent { attempt_count: attempt.number, is_submission: attempt.next_step == NextStep::Submit };
         self.lease(context, &mut attempt);
         context.put(attempt);
         Ok(begin(context, &payout, &sent))
     }
+}
+
+/// Whether the provider may be asked to pay a payout in this state.
+fn may_be_sent(state: PayoutState) -> bool {
+    matches!(state, PayoutState::Ready | PayoutState::AwaitingFunds | PayoutState::NeedsAttention)
+        || state.is_at_provider()
 }
 
 /// What a step changes in the payout.

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use headwater::domain::id::{ApiKeyId, PayoutId, PayoutRunId};
+use headwater::domain::id::{ApiKeyId, PayoutExportId, PayoutId, PayoutRunId};
 use headwater::domain::payout::{
-    Payout, PayoutPolicy, PayoutProblem, PayoutProvider, PayoutState, ProblemKind, Sending,
+    Payout, PayoutPolicy, PayoutProblem, PayoutProvider, PayoutState, ProblemKind, Reopening, Sending,
 };
 use headwater::domain::payout_attempt::{NextStep, PayoutAttempt};
 use headwater::domain::payout_connection::PayoutConnection;
+use headwater::domain::payout_export::{PayoutExport, PayoutFileFormat};
 use headwater::domain::payout_method::{
     MethodChoice, PayoutDestination, PayoutMethod, PayoutMethodKind, PendingChoice, Sealed,
 };
@@ -37,6 +38,8 @@ pub(crate) fn payout() -> Payout {
         approved_at: None,
         cancelled_at: None,
         sending: None,
+        export_id: None,
+        reopenings: Vec::new(),
         created_at: NOW.plus_days(1),
         updated_at: NOW.plus_days(1),
     }
@@ -106,6 +109,50 @@ pub(crate) fn payout_purse() -> PayoutPurse {
     PayoutPurse { wake_count: 4, waits: vec![wait], ..PayoutPurse::new(ACCOUNT, PayoutProvider::PayPal) }
 }
 
+/// The payments of [`reopened_payout`] that were undone.
+pub(crate) fn reopenings() -> Vec<Reopening> {
+    let first = Reopening {
+        reopened_at: NOW.plus_days(2),
+        reopened_by: Some(ApiKeyId::from_uuid(uuid(1))),
+        reason: "sent back".to_owned(),
+        paid_at: Some(NOW),
+        reference: "TRX 17".to_owned(),
+    };
+    let second = Reopening { reopened_by: None, paid_at: None, reference: String::new(), ..first.clone() };
+    vec![first, second]
+}
+
+pub(crate) fn reopened_payout() -> Payout {
+    Payout { export_id: Some(payout_export().id), reopenings: reopenings(), ..open_payout() }
+}
+
+/// A file that is kept.
+pub(crate) fn payout_export() -> PayoutExport {
+    PayoutExport {
+        id: PayoutExportId::from_uuid(uuid(1)),
+        account_id: ACCOUNT,
+        format: PayoutFileFormat::Sepa,
+        payout_ids: vec![open_payout().id, payout().id],
+        total: usd(2_500),
+        sha256: "5a".repeat(32),
+        file: Some(Sealed::new(*b"sealed")),
+        created_by: Some(ApiKeyId::from_uuid(uuid(1))),
+        created_at: NOW,
+    }
+}
+
+/// A run with a maximum that was cancelled.
+pub(crate) fn cancelled_payout_run() -> PayoutRun {
+    PayoutRun {
+        id: PayoutRunId::from_uuid(uuid(2)),
+        state: PayoutRunState::Cancelled,
+        maximum_total: Some(usd(2_000)),
+        cancelled_by: Some(ApiKeyId::from_uuid(uuid(2))),
+        cancelled_at: Some(NOW.plus_days(2)),
+        ..payout_run()
+    }
+}
+
 pub(crate) fn payout_policy() -> PayoutPolicy {
     PayoutPolicy { net_days: 15, approval_above: vec![usd(50_000)], ..PayoutPolicy::default() }
 }
@@ -118,6 +165,7 @@ pub(crate) fn payout_run() -> PayoutRun {
         currency: "USD".parse().unwrap(),
         affiliate_ids: Some(vec![affiliate().id]),
         minimum: Some(usd(1_000)),
+        maximum_total: None,
         provider: None,
         note: "November".to_owned(),
         message: "Thank you".to_owned(),
@@ -125,6 +173,8 @@ pub(crate) fn payout_run() -> PayoutRun {
         payout_count: 1,
         total: usd(1_250),
         created_by: Some(ApiKeyId::from_uuid(uuid(1))),
+        cancelled_by: None,
+        cancelled_at: None,
         created_at: NOW,
         updated_at: NOW.plus_days(1),
     }
