@@ -28,7 +28,7 @@ use super::rules::{Rules, START};
 use crate::support::dossier::dossier;
 use crate::support::rows;
 
-fn asking() -> Asking {
+fn asking() -> Asking<'static> {
     Asking::new(START, KeyKind::Admin)
 }
 
