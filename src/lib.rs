@@ -15,6 +15,8 @@ pub mod demo;
 pub mod domain;
 pub mod error;
 pub mod gate;
+pub mod http;
+pub mod inbound;
 pub mod limit;
 pub mod logging;
 pub mod mail;

@@ -20,6 +20,8 @@ text_enum! {
         AlreadyCounted = "already_counted",
         /// It counted, and the caps of the terms had no room.
         Capped = "capped",
+        /// It is from before the affiliate was enrolled.
+        BeforeEnrollment = "before_enrollment",
     }
 }
 

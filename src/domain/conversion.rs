@@ -172,6 +172,8 @@ pub struct OrderDetails {
     pub tallied: Vec<Tallied>,
     /// The lines of a sale or of a refund, if it was told with lines.
     pub lines: Vec<SaleLine>,
+    /// Of a correction: the lines of the sale before it.
+    pub lines_before: Vec<SaleLine>,
     /// The collections that the item is in, in order and without repeats.
     pub collections: Vec<String>,
     /// The ISO 3166-1 code of the customer's country.
@@ -373,6 +375,10 @@ pub struct SaleOutcome {
     pub rewards: Vec<RewardSummary>,
     /// Why the coupon of the request did not credit its affiliate. `None` if it did or could have, and without a coupon.
     pub coupon_fault: Option<CandidateResult>,
+    /// Whether the ref_id of the request credits nobody, because the customer is not new.
+    pub is_known_by_ref_id: bool,
+    /// The same of the tid.
+    pub is_known_by_tid: bool,
     /// Whether nobody is credited with a custom event because the program of who referred it does not declare its kind.
     pub is_undeclared: bool,
     /// What the sale granted the customer.
@@ -387,6 +393,8 @@ impl SaleOutcome {
             other_lead_id: self.other_lead_id,
             reward_ids,
             coupon_fault: self.coupon_fault,
+            is_known_by_ref_id: self.is_known_by_ref_id,
+            is_known_by_tid: self.is_known_by_tid,
             is_undeclared: self.is_undeclared,
             customer_reward: self.customer_reward,
         }
@@ -403,6 +411,10 @@ pub struct KeptSale {
     pub reward_ids: Vec<RewardId>,
     /// See [`SaleOutcome::coupon_fault`].
     pub coupon_fault: Option<CandidateResult>,
+    /// See [`SaleOutcome::is_known_by_ref_id`].
+    pub is_known_by_ref_id: bool,
+    /// See [`SaleOutcome::is_known_by_tid`].
+    pub is_known_by_tid: bool,
     /// See [`SaleOutcome::is_undeclared`].
     pub is_undeclared: bool,
     /// See [`SaleOutcome::customer_reward`].

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::affiliate_state::AffiliateState;
 use super::coupon::Coupon;
+use super::dated_commission::DatedCommission;
 use super::id::{AccountId, AffiliateId, EnrollmentId, ProgramId};
 use super::program::Commission;
 use super::text_enum::text_enum;
@@ -110,6 +111,8 @@ pub struct Enrollment {
     pub acceptances: Vec<Acceptance>,
     /// The merchant's own texts by key. Left out of the answers that are stored for repeated requests.
     pub metadata: BTreeMap<String, String>,
+    /// The commissions for a time, in the order in which they were made. Left out of the answers that are stored for repeated requests.
+    pub dated_commissions: Vec<DatedCommission>,
     /// The standings before the present one, earliest first. Events are judged by the standing at their time.
     pub past: Vec<PastStanding>,
 }
@@ -213,9 +216,10 @@ impl EnrollmentWithLanding {
     /// The enrollment as it is kept in answers, see `Affiliate::without_personal_data`.
     pub fn without_personal_data(&self) -> Self {
         let (ref_id, landing_url) = (String::new(), String::new());
-        let (acceptances, metadata) = (Vec::new(), BTreeMap::new());
+        let (acceptances, metadata, dated_commissions) = (Vec::new(), BTreeMap::new(), Vec::new());
         let kept = self.enrollment.as_ref().clone();
-        let enrollment = Enrollment { ref_id, landing_url, acceptances, metadata, was_active: false, ..kept };
+        let kept = Enrollment { acceptances, metadata, dated_commissions, was_active: false, ..kept };
+        let enrollment = Enrollment { ref_id, landing_url, ..kept };
         Self { enrollment: Arc::new(enrollment), landing_url: String::new(), lacks_newest_agreement: false }
     }
 }

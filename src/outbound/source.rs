@@ -52,3 +52,21 @@ impl ProviderSource for NoConnections {
         std::future::ready(Err(NoProvider::NotConnected)).boxed()
     }
 }
+
+/// No provider can be called, for this reason.
+#[derive(Debug, Clone)]
+pub struct CannotCall(pub String);
+
+impl ProviderSource for CannotCall {
+    fn provider<'a>(
+        &'a self,
+        _account_id: AccountId,
+        _provider: PayoutProvider,
+    ) -> BoxFuture<'a, Result<Arc<dyn Provider>, NoProvider>> {
+        std::future::ready(Err(NoProvider::Later(self.0.clone()))).boxed()
+    }
+
+    fn receiver<'a>(&'a self, _payout: &'a Payout) -> BoxFuture<'a, Result<Receiver, NoProvider>> {
+        std::future::ready(Err(NoProvider::Later(self.0.clone()))).boxed()
+    }
+}

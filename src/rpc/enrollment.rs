@@ -1,6 +1,7 @@
 //! Enrollments on the wire.
 
 mod agreement;
+mod dated_commission;
 mod moving;
 
 use std::borrow::Cow;
@@ -193,6 +194,9 @@ impl Change for pb::UpdateEnrollmentRequest {
         (Field::EnrollmentId, "enrollment.id"),
         (Field::RefId, "enrollment.ref_id"),
         (Field::CommissionCurrency, "enrollment.commission_override.flat.currency_code"),
+        (Field::DatedCommissionCurrency, "dated_commission.commission.flat.currency_code"),
+        (Field::DatedCommissionStartTime, "dated_commission.start_time"),
+        (Field::DatedCommissionEndTime, "dated_commission.end_time"),
     ];
 
     fn repeat_key(&self) -> RepeatKey<'_> {
@@ -205,8 +209,9 @@ impl Change for pb::UpdateEnrollmentRequest {
             pb::UpdateEnrollmentRequest,
             self,
             enrollment: canonical::inside(self.enrollment.as_ref(), |enrollment| canonical_update(enrollment, mask)),
-            update_mask: mask.canonical();
-            as_sent: request_id,
+            update_mask: mask.canonical(),
+            dated_commission: canonical::inside(self.dated_commission.as_ref(), dated_commission::canonical);
+            as_sent: request_id, withdraw_dated_commission,
         )
     }
 
@@ -214,7 +219,14 @@ impl Change for pb::UpdateEnrollmentRequest {
         let mut fields = Fields::default();
         fields.request_id(&self.request_id);
         let known = ["ref_id", "landing_url", "commission_override", "metadata"];
-        let paths = fields.update_mask(self.update_mask.as_ref(), &known);
+        let withdraw_dated_commission =
+            fields.number("withdraw_dated_commission", self.withdraw_dated_commission, 0..=i32::MAX);
+        let dated_commission = self.dated_commission.as_ref().map(|sent| dated_commission::read(&mut fields, sent));
+        let mask = self.update_mask.as_ref().filter(|mask| !mask.paths.is_empty());
+        let paths = match mask {
+            None if withdraw_dated_commission > 0 || dated_commission.is_some() => Vec::new(),
+            mask => fields.update_mask(mask, &known),
+        };
         let Some(values) = fields.required("enrollment", self.enrollment.as_ref()) else {
             return Err(fields.into_error());
         };
@@ -234,7 +246,15 @@ impl Change for pb::UpdateEnrollmentRequest {
                 .contains(&"commission_override")
                 .then(|| optional_commission(fields, "commission_override", values.commission_override.as_ref()));
             let metadata = paths.contains(&"metadata").then(|| fields.metadata("metadata", &values.metadata));
-            Some(UpdateEnrollment { id: id?, ref_id, landing_url, commission_override, metadata })
+            Some(UpdateEnrollment {
+                id: id?,
+                ref_id,
+                landing_url,
+                commission_override,
+                dated_commission,
+                withdraw_dated_commission,
+                metadata,
+            })
         });
         Ok((fields.complete(rule)?, ()))
     }
@@ -268,6 +288,7 @@ fn canonical_update<'message>(sent: &'message pb::Enrollment, mask: Mask<'_>) ->
         moved_to_enrollment_id: canonical::unread(&sent.moved_to_enrollment_id),
         awaits_agreement: canonical::unread(&sent.awaits_agreement),
         lacks_newest_agreement: canonical::unread(&sent.lacks_newest_agreement),
+        dated_commissions: canonical::unread(&sent.dated_commissions),
         acceptances: canonical::unread(&sent.acceptances);
         as_sent: id,
     )
@@ -365,6 +386,7 @@ fn render_row(enrollment: &Enrollment, landing_url: &str) -> pb::Enrollment {
         acceptances: enrollment.acceptances.iter().map(agreement::acceptance).collect(),
         lacks_newest_agreement: false,
         metadata: enrollment.metadata.clone(),
+        dated_commissions: enrollment.dated_commissions.iter().map(dated_commission::render).collect(),
     }
 }
 

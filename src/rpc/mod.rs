@@ -28,6 +28,7 @@ mod link;
 mod offer;
 mod payout;
 mod payout_connection;
+mod payout_file;
 mod payout_method;
 mod payout_run;
 mod program;
@@ -82,8 +83,26 @@ impl Services {
         secrets: Arc<Secrets>,
     ) -> Self {
         let passwords = Passwords::default();
-        let rpc = Rpc { app, authenticator, passwords, secrets, registration, request_timeout, message_bytes_max };
+        let rpc = Rpc {
+            app,
+            authenticator,
+            passwords,
+            secrets,
+            registration,
+            request_timeout,
+            message_bytes_max,
+            takes_callbacks: false,
+        };
         Self { rpc: Arc::new(rpc), streams: Arc::new(streams) }
+    }
+
+    /// The same of a server that takes callbacks of payout providers.
+    #[must_use]
+    pub fn with_callbacks(mut self, takes_callbacks: bool) -> Self {
+        if let Some(rpc) = Arc::get_mut(&mut self.rpc) {
+            rpc.takes_callbacks = takes_callbacks;
+        }
+        self
     }
 
     /// Adds the services to the routes behind the [`crate::auth::layer::AuthLayer`].

@@ -3,6 +3,7 @@
 mod agreement;
 mod caps;
 pub(super) mod condition;
+mod generosity;
 mod invitations;
 mod ladder;
 mod questions;

@@ -106,7 +106,7 @@ impl Change for pb::RecordSaleRequest {
         warn(&sale, "sale", &mut warnings);
         pb::RecordSaleResponse {
             outcome: conversion::outcome_of(&sale.credits).number(),
-            conversion_id: sale.conversion_id.to_string(),
+            conversion_id: sale.conversion_id.into(),
             lead_id: id_or_empty(sale.lead_id),
             credits: conversion::credits(&sale.credits),
             rewards: sale.rewards.iter().map(reward::summary).collect(),
@@ -116,6 +116,10 @@ impl Change for pb::RecordSaleRequest {
         }
     }
 }
+
+/// Why a ref_id or a tid credits nobody.
+const KNOWN_CUSTOMER_TEXT: &str =
+    "credits nobody, because the customer had bought before, and the affiliate's program pays for new customers only";
 
 /// Adds what the rule found to the warnings of a request.
 pub(super) fn warn(outcome: &SaleOutcome, noun: &str, warnings: &mut Warnings) {
@@ -127,6 +131,11 @@ pub(super) fn warn(outcome: &SaleOutcome, noun: &str, warnings: &mut Warnings) {
     if let Some(fault) = outcome.coupon_fault {
         let explanation = coupon::fault_text(fault).to_owned();
         warnings.push(pb::Warning { field: "coupon_code".to_owned(), explanation });
+    }
+    let names = [("ref_id", outcome.is_known_by_ref_id), ("tid", outcome.is_known_by_tid)];
+    for (field, _) in names.into_iter().filter(|(_, is_known)| *is_known) {
+        let explanation = KNOWN_CUSTOMER_TEXT.to_owned();
+        warnings.push(pb::Warning { field: field.to_owned(), explanation });
     }
     if outcome.is_undeclared {
         let explanation = "is not declared in the custom_kinds of the program's terms, so nobody is credited";

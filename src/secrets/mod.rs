@@ -36,6 +36,8 @@ pub enum Purpose {
     PayoutDetails,
     /// The credentials of a connection to a provider.
     ProviderCredentials,
+    /// A file of payouts.
+    PayoutFile,
 }
 
 impl Purpose {
@@ -43,6 +45,7 @@ impl Purpose {
         match self {
             Self::PayoutDetails => "payout details",
             Self::ProviderCredentials => "provider credentials",
+            Self::PayoutFile => "payout file",
         }
     }
 }

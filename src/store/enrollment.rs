@@ -47,6 +47,10 @@ impl Stored for Enrollment {
             accepted_version: self.accepted_version(),
             metadata: metadata::to_text(&self.metadata)?,
             moved: self.moved.as_ref().map(to_json).transpose()?,
+            dated_commissions: match self.dated_commissions.as_slice() {
+                [] => None,
+                _ => Some(to_json(&self.dated_commissions)?),
+            },
             past: if self.past.is_empty() { None } else { Some(to_json(&self.past)?) },
         })
     }
@@ -71,6 +75,12 @@ impl Stored for Enrollment {
             acceptances: row.acceptances.as_deref().map(|text| name.json(text)).transpose()?.unwrap_or_default(),
             moved: row.moved.as_deref().map(|text| name.json(text)).transpose()?,
             metadata: row.metadata.as_deref().map(|text| name.json(text)).transpose()?.unwrap_or_default(),
+            dated_commissions: row
+                .dated_commissions
+                .as_deref()
+                .map(|text| name.json(text))
+                .transpose()?
+                .unwrap_or_default(),
             past: row.past.as_deref().map(|text| name.json(text)).transpose()?.unwrap_or_default(),
         })
     }

@@ -8,6 +8,7 @@ mod book;
 mod long_history;
 mod order;
 mod payout_method;
+mod payout_sending;
 mod pricing;
 mod refund;
 mod request;

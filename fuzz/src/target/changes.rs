@@ -107,6 +107,12 @@ changes! {
     ApprovePayoutsRequest,
     ConfirmPayoutsRequest,
     CancelPayoutRequest,
+    RetryPayoutRequest,
+    NotifyFundsAddedRequest,
+    ExportPayoutFileRequest,
+    ImportPayoutResultsRequest,
+    ReopenPayoutRequest,
+    CancelPayoutRunRequest,
     MarkPaidRequest,
 }
 

@@ -32,10 +32,8 @@ fn explained_one(dossier: &Dossier, credit: &Credit) -> Option<CreditExplanation
     let of_program = || dossier.terms.iter().filter(|terms| terms.program_id == credit.program_id);
     let terms = of_program().find(|terms| terms.version == credit.terms_version)?;
     let facts = pricing::facts_of(event, currency, credit.enrollment_id)?;
-    let own = OwnRates {
-        enrollment: enrollment.standing_at(event.occurred_at).commission_override,
-        coupon: coupon_rate(dossier, credit),
-    };
+    let own =
+        OwnRates { enrollment: enrollment.commission_at(event.occurred_at), coupon: coupon_rate(dossier, credit) };
     let met = event.laddered(credit.enrollment_id).map(|laddered| laddered.met);
     let terms_at_step = pricing::at_step(terms, met.as_ref());
     let pricing = Pricing { event, terms: &terms_at_step, of_program: terms, own, credit, currency, met };

@@ -136,9 +136,18 @@ commands! {
     payout::CreatePayout(CreatePayout),
     payout_run::CreatePayoutRun(CreatePayoutRun),
     payout_run::ContinuePayoutRun(ContinuePayoutRun),
+    payout::BeginPayoutStep(BeginPayoutStep),
+    payout::RecordPayoutStep(Box<RecordPayoutStep>),
+    payout::WakePayouts(WakePayouts),
+    payout::RetryPayout(RetryPayout),
+    payout_run::CancelPayoutRun(CancelPayoutRun),
+    payout_run::CancelPayoutsOfRun(CancelPayoutsOfRun),
     payout::ApprovePayouts(ApprovePayouts),
     payout::ConfirmPayouts(ConfirmPayouts),
     payout::CancelPayout(CancelPayout),
+    payout::ExportPayouts(Box<ExportPayouts>),
+    payout::ReopenPayout(ReopenPayout),
+    payout::ImportPayoutResults(ImportPayoutResults),
     payout::MarkPaid(Box<MarkPaid>),
 }
 

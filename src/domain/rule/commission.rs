@@ -163,7 +163,7 @@ pub(super) fn price_at(
         Some(amount) if !has_rules => amount.currency,
         _ => context.set.program(context.account_id, credit.program_id)?.currency,
     };
-    let own = enrollment.standing_at(event.occurred_at).commission_override;
+    let own = enrollment.commission_at(event.occurred_at);
     let own = OwnRates { enrollment: own, coupon };
     let priced = pricing::price_at_step(terms, event, program_currency, enrollment.id, own, credit.share_ppm, met)?;
     divided(priced, split.as_ref(), terms, met)

@@ -39,6 +39,17 @@ pub(super) fn earn(context: &mut Context<'_>, event: &Conversion, claim: &Claim)
     write_priced(context, event, claim, priced)
 }
 
+/// Counts a credited event whose reward was denied, as [`earn`] does. It earns nothing.
+pub(super) fn count(context: &mut Context<'_>, event: &Conversion, claim: &Claim) -> Result<(), Refusal> {
+    let noted = noted::keep(context, event, (&claim.credit, &claim.terms))?;
+    let event = noted.as_ref().unwrap_or(event);
+    sales_tally::count(context, event.id, (&claim.credit, &claim.terms), claim.split.as_ref())?;
+    if let Some(ladder) = &claim.terms.rules.ladder {
+        ladder::price_and_count(context, event, claim, ladder)?;
+    }
+    Ok(())
+}
+
 /// Does so under terms with a ladder. What the event makes of its tally, beside its own reward, comes last.
 fn earn_on_ladder(
     context: &mut Context<'_>,

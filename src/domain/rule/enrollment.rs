@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::admission;
 use super::context::{Context, Rule};
+use super::dated_commission::{self, NewDatedCommission};
 use super::enrollment_bonus;
 use super::link;
 use super::new_coupon::{self, NewCoupon};
@@ -149,6 +150,7 @@ pub(super) fn make(context: &mut Context<'_>, affiliate: &Affiliate, wanted: &Ne
         was_active: false,
         acceptances: Vec::new(),
         metadata: wanted.metadata.clone(),
+        dated_commissions: Vec::new(),
         past: Vec::new(),
     };
     note_agreement(context, &mut enrollment, wanted.acceptance.as_ref())?;
@@ -216,6 +218,7 @@ fn reopen(context: &mut Context<'_>, ended: &Enrollment, wanted: &NewEnrollment)
         moved: None,
         ..ended.clone()
     };
+    dated_commission::withdraw_all(&mut enrollment, context.now);
     note_agreement(context, &mut enrollment, wanted.acceptance.as_ref())?;
     enrollment.keep_past(ended, context.now);
     check_override(context, &enrollment)?;
@@ -324,6 +327,10 @@ pub struct UpdateEnrollment {
     pub landing_url: Option<String>,
     /// The affiliate's own commission. `Some(None)`: the program's.
     pub commission_override: Option<Option<Commission>>,
+    /// A commission for a time, which is added.
+    pub dated_commission: Option<NewDatedCommission>,
+    /// The number of a commission for a time that is withdrawn. 0: none.
+    pub withdraw_dated_commission: i32,
     /// The merchant's own texts by key.
     pub metadata: Option<BTreeMap<String, String>>,
 }
@@ -350,6 +357,12 @@ impl Rule for UpdateEnrollment {
         if let Some(commission) = self.commission_override {
             enrollment.commission_override = commission;
             check_override(context, &enrollment)?;
+        }
+        if self.withdraw_dated_commission > 0 {
+            dated_commission::withdraw(&mut enrollment, self.withdraw_dated_commission, context.now)?;
+        }
+        if let Some(wanted) = &self.dated_commission {
+            dated_commission::add(context, &mut enrollment, wanted)?;
         }
         if let Some(metadata) = &self.metadata {
             enrollment.metadata.clone_from(metadata);

@@ -13,12 +13,12 @@ use super::tally_booking::{Change, book, left_of, own_left};
 use crate::domain::conversion::Conversion;
 use crate::domain::enrollment::Enrollment;
 use crate::domain::id::{ConversionId, EnrollmentId, ProgramId};
-use crate::domain::ladder::{LadderMode, LadderPart, Laddered};
+use crate::domain::ladder::{Ladder, LadderMode, LadderPart, Laddered};
 use crate::domain::money::Overflow;
 use crate::domain::pricing::{self, Priced};
 use crate::domain::program::{Program, Terms};
 use crate::domain::refusal::Refusal;
-use crate::domain::reward::{Reward, RewardLine};
+use crate::domain::reward::{Reward, RewardLine, RewardState};
 use crate::domain::tally::TallyChange;
 
 /// Follows a refund or a correction of a sale, once its own rewards have.
@@ -55,10 +55,12 @@ pub(super) fn settle_new(
     settle(context, event.id, claim, priced, (event.id, 0), &mut Vec::new())
 }
 
-/// Takes an event out of its tallies, and lets it meet a step anew when it is credited again. Its own rewards were taken back.
+/// Takes an event out of its tallies, and lets it meet a step anew when it is credited again. Its own rewards were taken back. A claim whose reward
+/// was denied stays in its tally, because it earns nothing anew: what the event is worth there changes in [`follow`].
 pub(super) fn withdraw(
     context: &mut Context<'_>,
     event_id: ConversionId,
+    denied: &[Claim],
     settled: &mut Vec<Arc<Reward>>,
 ) -> Result<(), Refusal> {
     let event = Arc::clone(context.set.conversion(context.account_id, event_id)?);
@@ -68,6 +70,11 @@ pub(super) fn withdraw(
     let mut left: Vec<Laddered> = Vec::new();
     for laddered in &event.order.laddered {
         let mut laddered = laddered.clone();
+        if let Some(claim) = denied.iter().find(|claim| is_in_tally_of(&laddered, claim)) {
+            laddered.terms_version = claim.credit.terms_version;
+            left.push(laddered);
+            continue;
+        }
         if !laddered.is_withdrawn {
             let (terms, had_minor) = (ladder::terms_of(context, &laddered)?, had(&laddered));
             ladder::replace(context, &terms, &mut laddered, LadderPart::default())?;
@@ -78,7 +85,8 @@ pub(super) fn withdraw(
             }
         }
         let is_same = |other: &&mut Laddered| {
-            other.enrollment_id == laddered.enrollment_id
+            other.is_withdrawn
+                && other.enrollment_id == laddered.enrollment_id
                 && other.key(event.account_id) == laddered.key(event.account_id)
         };
         match left.iter_mut().find(is_same) {
@@ -89,11 +97,20 @@ pub(super) fn withdraw(
             None => left.push(laddered),
         }
     }
-    left.retain(|laddered| (laddered.paid_minor, laddered.changed_minor) != (0, 0));
+    left.retain(|laddered| !laddered.is_withdrawn || (laddered.paid_minor, laddered.changed_minor) != (0, 0));
     let mut event = context.set.conversion(context.account_id, event_id)?.as_ref().clone();
     event.order.laddered = left;
     context.put(event);
     Ok(())
+}
+
+/// Whether a sale is in the tally that the ladder of a claim counts it in.
+fn is_in_tally_of(laddered: &Laddered, claim: &Claim) -> bool {
+    let counts =
+        |ladder: &Ladder| (ladder.since_version, ladder.period) == (laddered.since_version, laddered.met.period);
+    !laddered.is_withdrawn
+        && laddered.enrollment_id == claim.credit.enrollment_id
+        && claim.terms.rules.ladder.as_ref().is_some_and(counts)
 }
 
 fn pays_for_tally(terms: &Terms) -> bool {
@@ -119,7 +136,13 @@ fn settle(
     let laddered = event.laddered(claim.credit.enrollment_id).filter(|_| pays_for_tally(&claim.terms));
     let Some(mut laddered) = laddered.cloned() else { return Ok(None) };
     let currency = laddered.met.amount_before.currency;
-    let own_minor = own_left(context, &event, laddered.enrollment_id, Some(currency), false)?;
+    let own_minor = match priced.filter(|priced| priced.value.currency == currency) {
+        // A denied reward keeps the value that it was denied with, also if the sale is shared or counted by other terms since.
+        Some(priced) if is_denied(context, &event, laddered.enrollment_id)? => {
+            left_of(&event, priced.value.amount_minor, &priced.calculation.lines, claim.terms.rules.rounding)?
+        }
+        _ => own_left(context, &event, laddered.enrollment_id, Some(currency), false)?,
+    };
     laddered.other_minor = match priced {
         Some(priced) if pricing::laddered_minor(&priced.calculation, &laddered.met)? > 0 => {
             others_left(&event, claim, priced)?
@@ -130,6 +153,13 @@ fn settle(
     let event = Arc::clone(context.set.conversion(context.account_id, event_id)?);
     ladder::keep(context, &event, laddered)?;
     Ok(booked)
+}
+
+/// Whether a person has denied what the sale earned for a credit.
+fn is_denied(context: &Context<'_>, event: &Conversion, enrollment_id: EnrollmentId) -> Result<bool, Refusal> {
+    let rewards = context.set.rewards_of(context.account_id, event.id)?;
+    let is_own = |reward: &&&Arc<Reward>| reward.reverses.is_none() && reward.is_of_credit(enrollment_id);
+    Ok(rewards.iter().filter(is_own).any(|reward| reward.state == RewardState::Denied))
 }
 
 /// What is left of a price, of what the ladder does not give. The values of the steps of a retroactive ladder are those of the whole sale.

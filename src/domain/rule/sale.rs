@@ -105,6 +105,10 @@ impl Rule for RecordSale {
             credits: sale.credits.clone(),
             rewards: rewards.iter().map(|reward| reward.summary()).collect(),
             coupon_fault: coupon_fault(&sale),
+            is_known_by_ref_id: is_known_by(&sale, |evidence| {
+                matches!(evidence, Evidence::Link(_) | Evidence::RefId(_))
+            }),
+            is_known_by_tid: is_known_by(&sale, |evidence| matches!(evidence, Evidence::Click(_) | Evidence::Tid(_))),
             is_undeclared: is_undeclared(&sale),
             customer_reward: None,
         };
@@ -336,6 +340,12 @@ fn coupon_fault(sale: &Conversion) -> Option<CandidateResult> {
     use CandidateResult::{KindNotDeclared, LowerPrecedence, Won};
     let is_good = matches!(coupon.result, Won | LowerPrecedence | KindNotDeclared);
     (!is_good).then_some(coupon.result)
+}
+
+/// Whether evidence of this kind credits nobody with a sale, because its customer is not new.
+fn is_known_by(sale: &Conversion, is_of_kind: impl Fn(&Evidence) -> bool) -> bool {
+    let is_lost = |candidate: &Candidate| candidate.result == CandidateResult::NotANewCustomer;
+    sale.candidates.iter().any(|candidate| is_lost(candidate) && is_of_kind(&candidate.evidence))
 }
 
 /// What a sale has granted its customer.

@@ -10,7 +10,7 @@
 
 use std::sync::Arc;
 
-use super::commission;
+use super::commission::{self, Claim};
 use super::context::Context;
 use super::recount::{self, claim_of};
 use super::sales_tally;
@@ -50,13 +50,14 @@ pub(super) fn follow(
     Ok(())
 }
 
-/// Takes an event out of its tallies, after all of its own rewards were taken back.
+/// Takes an event out of its tallies, after all of its own rewards were taken back. The claims whose rewards were denied stay on their ladders.
 pub(super) fn withdraw(
     context: &mut Context<'_>,
     event_id: ConversionId,
+    denied: &[Claim],
     settled: &mut Vec<Arc<Reward>>,
 ) -> Result<(), Refusal> {
-    recount::withdraw(context, event_id, settled)?;
+    recount::withdraw(context, event_id, denied, settled)?;
     sales_tally::withdraw(context, event_id)?;
     let all = counted_of(context, event_id)?;
     if all.is_empty() {

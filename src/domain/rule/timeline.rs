@@ -207,14 +207,16 @@ pub(super) fn judge_again(
     told: Option<ConversionId>,
 ) -> Result<Arc<Lead>, Refusal> {
     let (events, is_whole) = events_of(context, &lead)?;
+    let first_purchase = first_purchase_in(context, &lead, &events)?;
     let mut verdicts = if is_whole {
-        let (verdicts, binding, asked_at) = judge_in_order(context.set, &lead, &events)?;
+        let (verdicts, binding, asked_at) = judge_in_order(context.set, &lead, &events, first_purchase)?;
         lead.binding = binding;
         lead.details.keep_asked_for_new(asked_at);
         verdicts
     } else {
         // The history is too long to be judged again, so the event is judged by the binding that the lead has.
-        let (verdicts, binding) = judge_alone(context.set, &lead, &events, told)?;
+        let first_purchase = first_purchase.into_iter().chain(lead.first_sale_at).min();
+        let (verdicts, binding) = judge_alone(context.set, &lead, &events, first_purchase, told)?;
         lead.binding = binding.or(lead.binding);
         verdicts
     };
@@ -250,18 +252,20 @@ pub(super) fn events_of(context: &mut Context<'_>, lead: &Lead) -> Result<(Vec<A
     Ok((events, is_whole))
 }
 
-/// The verdicts on all events, the binding after the last one, and the time of the last event for which the customer had to be new.
+/// The verdicts on all events, the binding after the last one, and the time of the last event for which the customer had to be new. The
+/// customer's first purchase may be that of a lead that was merged into this one.
 pub(super) fn judge_in_order(
     set: &WorkingSet,
     lead: &Lead,
     events: &[Arc<Conversion>],
+    first_purchase: Option<Time>,
 ) -> Result<(Verdicts, Option<Binding>, Option<Time>), Refusal> {
     let mut verdicts: Verdicts = Vec::new();
     let mut asked_at = None;
     // The bindings, each with the number of events until it.
     let mut bindings: Vec<(usize, Binding)> = Vec::new();
     let mut by_hand = lead.details.manual_bindings.iter().peekable();
-    let first_purchase = FirstPurchase::At(first_purchase_among(events.iter()));
+    let first_purchase = FirstPurchase::At(first_purchase);
     for event in events {
         while let Some(manual) = by_hand.next_if(|manual| manual.precedes(event.occurred_at, event.created_at)) {
             bindings.push((verdicts.len(), manual.binding.clone()));
@@ -297,11 +301,11 @@ fn judge_alone(
     set: &WorkingSet,
     lead: &Lead,
     events: &[Arc<Conversion>],
+    first_purchase: Option<Time>,
     told: Option<ConversionId>,
 ) -> Result<(Verdicts, Option<Binding>), Refusal> {
     let Some(event) = events.iter().find(|event| Some(event.id) == told) else { return Ok((Vec::new(), None)) };
     let present = lead.binding.clone().filter(|binding| !binding.is_later_than(event.occurred_at));
-    let first_purchase = first_purchase_among(events.iter()).into_iter().chain(lead.first_sale_at).min();
     let probe = Lead { binding: present, ..lead.clone() };
     let Judged { verdict, referred_at, .. } = judge(set, &probe, event, FirstPurchase::At(first_purchase))?;
     let is_late = lead.binding.as_ref().is_some_and(|binding| event.occurred_at < binding.bound_at);
@@ -442,16 +446,41 @@ fn first_purchase_of(
     let names = lead.map(Lead::selectors).unwrap_or_default().into_iter().chain(customer.selectors());
     let wanted = &mut context.set.wanted().names;
     wanted.unmatched_sales.extend(names.map(|name| (account_id, name)));
-    if let Some(lead) = lead {
-        wanted.timelines.insert((account_id, lead.id));
-    }
+    wanted.timelines.extend(lead.into_iter().flat_map(Lead::own_and_merged_ids).map(|id| (account_id, id)));
     let unmatched = context.set.unmatched_sales_of(account_id, lead, customer)?;
     let first = first_purchase_among(unmatched);
     let Some(lead) = lead else { return Ok(first) };
-    let (rows, is_whole) = context.set.timeline_of(account_id, lead.id)?;
+    let (of_leads, are_whole) = first_purchase_of_leads(context, lead.own_and_merged_ids())?;
     // It is the time of the first sale, also of a free one.
-    let first_sale_at = lead.first_sale_at.filter(|_| !is_whole);
-    Ok(first.into_iter().chain(first_purchase_among(rows)).chain(first_sale_at).min())
+    let first_sale_at = lead.first_sale_at.filter(|_| !are_whole);
+    Ok(first.into_iter().chain(of_leads).chain(first_sale_at).min())
+}
+
+/// When the customer of a lead first bought: among its own events, and those of the leads that were merged into it.
+pub(super) fn first_purchase_in(
+    context: &mut Context<'_>,
+    lead: &Lead,
+    events: &[Arc<Conversion>],
+) -> Result<Option<Time>, Refusal> {
+    let merged = &lead.details.merged_ids;
+    context.set.wanted().names.timelines.extend(merged.iter().map(|id| (lead.account_id, *id)));
+    let (of_merged, are_whole) = first_purchase_of_leads(context, merged.iter().copied())?;
+    let first_sale_at = lead.first_sale_at.filter(|_| !are_whole);
+    Ok(first_purchase_among(events.iter()).into_iter().chain(of_merged).chain(first_sale_at).min())
+}
+
+/// When the customer of these leads first bought, and whether all their events are read. Their timelines were asked for.
+fn first_purchase_of_leads(
+    context: &Context<'_>,
+    leads: impl Iterator<Item = LeadId>,
+) -> Result<(Option<Time>, bool), Refusal> {
+    let (mut first, mut are_whole) = (None::<Time>, true);
+    for lead_id in leads {
+        let (rows, is_whole) = context.set.timeline_of(context.account_id, lead_id)?;
+        first = first.into_iter().chain(first_purchase_among(rows)).min();
+        are_whole &= is_whole;
+    }
+    Ok((first, are_whole))
 }
 
 /// When the first sale of more than zero happened.

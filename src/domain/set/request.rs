@@ -66,6 +66,8 @@ impl WorkingSet {
             credits,
             rewards,
             coupon_fault,
+            is_known_by_ref_id: kept.is_known_by_ref_id,
+            is_known_by_tid: kept.is_known_by_tid,
             is_undeclared,
             customer_reward: kept.customer_reward,
         };
@@ -133,8 +135,9 @@ impl WorkingSet {
         let now = self.existing::<Enrollment>(&(kept.account_id, kept.id))?;
         let (ref_id, landing_url) = (now.ref_id.clone(), now.landing_url.clone());
         let (acceptances, metadata) = (now.acceptances.clone(), now.metadata.clone());
-        let enrollment =
-            Enrollment { ref_id, landing_url, acceptances, metadata, was_active: now.was_active, ..kept.clone() };
+        let dated_commissions = now.dated_commissions.clone();
+        let kept = Enrollment { dated_commissions, was_active: now.was_active, ..kept.clone() };
+        let enrollment = Enrollment { ref_id, landing_url, acceptances, metadata, ..kept };
         self.with_landing(Arc::new(enrollment))
     }
 

@@ -70,6 +70,8 @@ pub(in crate::rpc) struct Rpc {
     pub(in crate::rpc) registration: RegisteredBy,
     pub(in crate::rpc) request_timeout: Duration,
     pub(in crate::rpc) message_bytes_max: u32,
+    /// Whether the server listens for callbacks of payout providers.
+    pub(in crate::rpc) takes_callbacks: bool,
 }
 
 impl Rpc {

@@ -22,7 +22,8 @@ use crate::domain::ledger::{LedgerAccount, LedgerReason};
 use crate::domain::link::LinkState;
 use crate::domain::money::Rounding;
 use crate::domain::offer::OfferState;
-use crate::domain::payout::{PayoutProvider, PayoutState};
+use crate::domain::payout::{PayoutProvider, PayoutState, WhoMustAct};
+use crate::domain::payout_export::PayoutFileFormat;
 use crate::domain::payout_method::PayoutMethodKind;
 use crate::domain::payout_run::{PayoutRunState, PayoutRunVerdict};
 use crate::domain::period::Period;
@@ -106,7 +107,7 @@ wire_enums! {
     CapScope = CapScope { SingleEvent, Customer, Affiliate, Program }
     Period = Period { Day, Week, Month, Quarter, Year, AllTime }
     CommissionEvent = CommissionEvent { Sale, Lead, Appointment, CustomEvent, Click }
-    ClickPayment = ClickPayment { NoRule, Earned, AlreadyCounted, Capped }
+    ClickPayment = ClickPayment { NoRule, Earned, AlreadyCounted, Capped, BeforeEnrollment }
     ConditionField = ConditionField {
         Amount, Quantity, ItemSku, Plan, Channel, CouponCode, CustomKind, OrderId, CustomerSaleNumber, CustomerAgeDays,
         CustomerAgeMonths,
@@ -169,21 +170,25 @@ wire_enums! {
     SubmissionState = SubmissionState { Submitted, Approved, Rejected }
     CouponState = CouponState { Active, Removed }
     RewardState = RewardState { Pending, Approved, Denied, InPayout, Paid, Reversed, Held }
-    PayoutState = PayoutState { NeedsApproval, Ready, Paid, Cancelled }
     PayoutProvider = PayoutProvider { Manual, PayPal as Paypal, Stripe, Wise }
     PayoutMethodKind = PayoutMethodKind { PayPal as Paypal, Stripe, Wise, Iban, UnitedStatesBank, Other }
     BankAccountKind = BankAccountKind { Checking, Savings }
-    PayoutRunState = PayoutRunState { Creating, Created }
-    PayoutRunVerdict = PayoutRunVerdict { Pays, NothingDue, Negative, BelowMinimum, NoMethod, OtherMethod }
+    PayoutState = PayoutState {
+        NeedsApproval, Ready, Exported, Paid, Cancelled, Sending, AwaitingFunds, Processing, Unclaimed, OnHold, NeedsAttention, Failed, Returned,
+    }
+    WhoMustAct = WhoMustAct { Affiliate, Owner, Review }
+    PayoutFileFormat = PayoutFileFormat { Sepa, Nacha, PaypalCsv, WiseCsv, PlainCsv }
+    PayoutRunState = PayoutRunState { Creating, Created, Cancelling, Cancelled }
+    PayoutRunVerdict = PayoutRunVerdict { Pays, NothingDue, Negative, BelowMinimum, NoMethod, OtherMethod, AboveMaximumTotal, NotActive, Erased }
     CustomerRewardEvent = CustomerRewardEvent { SignUp, FirstSale }
     CustomerRewardState = CustomerRewardState { Granted, Fulfilled, Revoked }
     RewardUnit = RewardUnit { Cash, Points, Credits, FreeMonths, DiscountPercent, DiscountMoney }
     RewardRule = RewardRule { Program, Enrollment, Reversal, Correction, Adjustment, TermsRule, TallyChange, Coupon }
     LedgerAccount = LedgerAccount {
-        CommissionExpense, AffiliatePending, AffiliatePayable, PayoutInFlight, Fulfilled, ProviderCash,
+        CommissionExpense, AffiliatePending, AffiliatePayable, PayoutInFlight, Fulfilled, ProviderCash, ProviderFee,
     }
     LedgerReason = LedgerReason {
-        Earned, Approved, Denied, Refunded, Reattributed, Fulfilled, Corrected, Adjusted, Reserved, Returned, Paid,
+        Earned, Approved, Denied, Refunded, Reattributed, Fulfilled, Corrected, Adjusted, Reserved, Returned, Reopened, Paid, Fee,
     }
     ConversionKind = ConversionKind { Lead, Sale, Refund, Cancellation, Correction, Appointment, CustomEvent }
     ConversionOutcome = ConversionOutcome { Attributed, NotReferred, Waiting }
@@ -206,8 +211,10 @@ wire_enums! {
         OfferArchived, AppointmentRecorded, CustomEventRecorded, LinkUpdated,
         ApiKeyUpdated, AccountSuspended, AccountResumed, AccountEmailVerified,
         AffiliateErased, RewardHeld, RewardReleased,
-        RewardReserved, RewardReturned, RewardPaid, PayoutCreated, PayoutApproved, PayoutCancelled, PayoutPaid,
+        PayoutExported, PayoutReopened, PayoutRunCreated, PayoutRunFinished, PayoutRunCancelled,
         PayoutMethodSet, PayoutMethodRemoved, PayoutConnectionSet, PayoutConnectionRemoved,
+        RewardReserved, RewardReturned, RewardPaid, PayoutCreated, PayoutApproved, PayoutSent, PayoutAwaitingFunds, PayoutResumed, PayoutUpdated, PayoutNeedsAttention,
+        PayoutFailed, PayoutReturned, PayoutCancelled, PayoutPaid,
         AffiliateUplineChanged, AffiliateGroupCreated, AffiliateGroupUpdated, AffiliateGroupArchived,
         BountyCreated, BountyUpdated, BountyArchived, ContestDecided, SubmissionCreated, SubmissionApproved,
         SubmissionRejected,
@@ -218,5 +225,5 @@ wire_enums! {
     RewardView = RewardView { Basic, Full }
     RewardOrigin = RewardOrigin { Conversion, ByHand, Click }
     Group = StatisticGroup { Day, Program, Affiliate, Link, SubId }
-    ServerFeature = ServerFeature { SeveralServers, GzipRequests }
+    ServerFeature = ServerFeature { SeveralServers, GzipRequests, Callbacks }
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use super::{caps, ladder, rules, thresholds, uplines};
+use super::{caps, generosity, ladder, rules, thresholds, uplines};
 use crate::domain::attribution::AttributionSource;
 use crate::domain::money::{PPM, Rounding};
 use crate::domain::program::{AttributionModel, Commission, EnrollmentBonus, Terms, TermsDraft, TermsReach};
@@ -52,7 +52,7 @@ pub(in crate::rpc) fn read(fields: &mut Fields, field: &str, terms: Option<&pb::
             commission: commission.unwrap_or(Commission::PercentPpm(0)),
         };
         rules.commission_rules = rules::read(fields, &terms.rules, &rules.custom_kinds);
-        uplines::warn(fields, &rules);
+        generosity::warn(fields, &rules);
         rules::warn(fields, &rules);
         ladder::check(fields, &rules);
         commission.map(|_| rules)

@@ -1,7 +1,6 @@
 //! Levels of uplines on the wire.
 
 use crate::domain::money::PPM;
-use crate::domain::program::{Commission, TermsDraft};
 use crate::domain::upline::{PAID_LEVELS_MAX, UplineBasis, UplineLevel};
 use crate::pb;
 use crate::rpc::call::parse::Fields;
@@ -25,28 +24,6 @@ fn read_one(fields: &mut Fields, sent: &pb::UplineLevel) -> UplineLevel {
     }
     let basis = fields.optional_value("basis", sent.basis).unwrap_or(UplineBasis::Commission);
     UplineLevel { basis, percent_ppm: sent.percent_ppm }
-}
-
-/// Warns of terms by which a sale can pay more than its amount.
-pub(super) fn warn(fields: &mut Fields, rules: &TermsDraft) {
-    let of = |basis| -> i64 {
-        let levels = rules.upline_levels.iter().filter(|level| level.basis == basis);
-        levels.map(|level| i64::from(level.percent_ppm)).sum()
-    };
-    let (of_commission, of_amount) = (of(UplineBasis::Commission), of(UplineBasis::SaleAmount));
-    let steps = rules.ladder.iter().flat_map(|ladder| ladder.steps.iter().map(|step| step.commission));
-    let commissions = rules.commission_rules.iter().map(|rule| rule.commission).chain([rules.commission]).chain(steps);
-    let rates = commissions.filter_map(|commission| match commission {
-        Commission::PercentPpm(ppm) => Some(i64::from(ppm)),
-        Commission::Flat(_) => None,
-    });
-    let Some(rate) = rates.max().filter(|rate| *rate > 0) else { return };
-    // Neither factor is more than some millions, so the product is small.
-    let paid = rate + rate * of_commission / PPM + of_amount;
-    if paid > PPM {
-        let explanation = format!("with these levels a sale can pay {paid} ppm of its amount: more than 100 %");
-        fields.warn("upline_levels", explanation);
-    }
 }
 
 /// Levels in the form that all levels of the same meaning have: the one in which they are returned. Levels that are refused stay as they are.

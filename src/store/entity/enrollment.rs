@@ -25,6 +25,7 @@ pub struct Model {
     pub acceptances: Option<String>,
     pub accepted_version: i32,
     pub metadata: Option<String>,
+    pub dated_commissions: Option<String>,
     pub past: Option<String>,
 }
 

@@ -28,6 +28,9 @@ pub struct Model {
     pub approved_by: Option<Uuid>,
     pub approved_at: Option<i64>,
     pub cancelled_at: Option<i64>,
+    pub sending: Option<String>,
+    pub export_id: Option<Uuid>,
+    pub reopenings: Option<String>,
     pub created_at: i64,
     pub updated_at: i64,
 }

@@ -13,6 +13,7 @@ pub struct Model {
     pub currency: String,
     pub affiliate_ids: Option<String>,
     pub minimum_minor: Option<i64>,
+    pub maximum_total_minor: Option<i64>,
     pub provider: Option<String>,
     pub note: String,
     pub message: String,
@@ -20,6 +21,8 @@ pub struct Model {
     pub payout_count: i64,
     pub total_minor: i64,
     pub created_by: Option<Uuid>,
+    pub cancelled_by: Option<Uuid>,
+    pub cancelled_at: Option<i64>,
     pub created_at: i64,
     pub updated_at: i64,
 }

@@ -56,6 +56,7 @@ form! {
         laddered: Vec<LadderedForm>,
         tallied: Vec<TalliedForm>,
         lines: Vec<SaleLineForm<'a>>,
+        lines_before: Vec<SaleLineForm<'a>>,
         collections: Vec<Text<'a>>,
         country_code: Text<'a>,
         noted: Vec<NotedFactsForm<'a>>,
@@ -117,6 +118,8 @@ form! {
         credits: Vec<CreditForm>,
         rewards: Vec<RewardSummaryForm>,
         coupon_fault: Option<CandidateResult>,
+        is_known_by_ref_id: bool,
+        is_known_by_tid: bool,
         is_undeclared: bool,
         customer_reward: Option<CustomerRewardForm>,
     }
@@ -129,6 +132,8 @@ form! {
         other_lead_id: Option<LeadId>,
         reward_ids: Vec<RewardId>,
         coupon_fault: Option<CandidateResult>,
+        is_known_by_ref_id: bool,
+        is_known_by_tid: bool,
         is_undeclared: bool,
         customer_reward: Option<CustomerRewardForm>,
     }

@@ -6,6 +6,7 @@ use super::coupon::CouponForm;
 use super::field::Text;
 use super::program::CommissionForm;
 use crate::domain::affiliate::AffiliateState;
+use crate::domain::dated_commission::DatedCommission;
 use crate::domain::enrollment::{
     Acceptance, Enrollment, EnrollmentOutcome, EnrollmentStanding, EnrollmentState, EnrollmentWithLanding, Moved,
     MovedLeads, PastStanding,
@@ -40,6 +41,7 @@ form! {
         acceptances: Vec::new(),
         metadata: BTreeMap::new(),
         was_active: false,
+        dated_commissions: Vec::new(),
         past: Vec::new(),
     }
 }
@@ -49,6 +51,20 @@ form! {
     PastStandingForm of PastStanding {
         ended_at: Time,
         standing: EnrollmentStandingForm,
+    }
+}
+
+form! {
+    /// A commission of an enrollment for a time.
+    DatedCommissionForm of DatedCommission {
+        number: i32,
+        starts_at: Time,
+        created_at: Time,
+    }
+    unless_empty {
+        commission: Option<CommissionForm>,
+        ends_at: Option<Time>,
+        withdrawn_at: Option<Time>,
     }
 }
 

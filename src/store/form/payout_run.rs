@@ -23,9 +23,12 @@ form! {
         provider: Option<PayoutProvider>,
         affiliate_ids: Option<Vec<AffiliateId>>,
         minimum: Option<Money>,
+        maximum_total: Option<Money>,
         note: Text<'a>,
         message: Text<'a>,
         cursor: Option<AffiliateId>,
         created_by: Option<ApiKeyId>,
+        cancelled_by: Option<ApiKeyId>,
+        cancelled_at: Option<Time>,
     }
 }

@@ -157,6 +157,13 @@ fn add_postings(
     // Each with the number of new rewards for sales.
     let mut changes: BTreeMap<BalanceKey, (Balance, i64)> = BTreeMap::new();
     for posting in &set.postings {
+        if posting.is_fee() {
+            moved.insert(posting.account_id);
+            let entry = head_of(heads, posting.account_id)?.enter(posting.clone());
+            listed.add(posting.account_id, ledger::entry_of(&entry));
+            entries.push(ledger::to_row(&entry));
+            continue;
+        }
         let too_large = |_| StoreError::Unexpected("a balance does not fit into 64 bits".to_owned());
         let (change, sale_reward_count) = changes.entry(posting.balance_key()).or_default();
         change.post(posting).map_err(too_large)?;

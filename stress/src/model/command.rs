@@ -201,6 +201,11 @@ impl Command {
         if let Some(time) = command.occur_time() {
             *time = stamp(origin + micros(time));
         }
+        if let Self::UpdateEnrollment(pb::UpdateEnrollmentRequest { dated_commission: Some(dated), .. }) = &mut command
+        {
+            let times = [&mut dated.start_time, &mut dated.end_time].into_iter().flatten();
+            times.for_each(|time| *time = stamp(origin + micros(time)));
+        }
         command
     }
 

@@ -131,7 +131,7 @@ impl Generator {
     fn command(&mut self, world: &World, elapsed: i64, label: u32) -> Command {
         match self.rng.u32(0..100) {
             0..10 if !self.repeatable.is_empty() => self.repeated(),
-            10..26 => self.owners(world, label),
+            10..26 => self.owners(world, elapsed, label),
             26..30 => self.read(world),
             _ => self.event(world, elapsed, label),
         }

@@ -297,6 +297,11 @@ fn affiliates() -> Vec<Spelling> {
                         "metadata": {"crm": "17"},
                     },
                     "update_mask": {"paths": ["landing_url", "metadata", "ref_id"]},
+                    "dated_commission": {
+                        "commission": {"percent_ppm": 5},
+                        "start_time": {"seconds": 3_900_000_000_i64},
+                        "end_time": {"seconds": 4_000_000_000_i64},
+                    },
                 }),
                 json!({
                     "enrollment": {
@@ -316,11 +321,27 @@ fn affiliates() -> Vec<Spelling> {
                         "lacks_newest_agreement": true,
                         "acceptances": [{}],
                         "metadata": {"crm": " 17"},
+                        "dated_commissions": [{}],
                     },
                     "update_mask": {"paths": ["ref_id", "landing_url", "metadata", "ref_id"]},
+                    "dated_commission": {
+                        "number": 3,
+                        "commission": {"percent_ppm": 5},
+                        "start_time": {"seconds": 3_900_000_000_i64, "nanos": 999},
+                        "end_time": {"seconds": 4_000_000_000_i64, "nanos": 1},
+                        "create_time": {"seconds": 1},
+                        "withdraw_time": {"seconds": 1},
+                    },
                 }),
             )],
-            &["enrollment.id", "enrollment.acceptances", "enrollment.commission_override.flat"],
+            &[
+                "enrollment.id",
+                "enrollment.acceptances",
+                "enrollment.commission_override.flat",
+                "enrollment.dated_commissions",
+                "dated_commission.commission",
+                "withdraw_dated_commission",
+            ],
         ),
         ids_only("AffiliateService/EndEnrollment", &["enrollment_id"]),
         spelling(

@@ -142,6 +142,7 @@ db_test!(p16_who_has_not_accepted_the_newest_version_is_shown, |database: TestDa
         request_id: "update".to_owned(),
         enrollment: Some(pb::Enrollment { id: bea.id.clone(), ref_id: "bee".to_owned(), ..Default::default() }),
         update_mask: mask(&["ref_id"]),
+        ..Default::default()
     };
     let changed = shop.client.affiliates.update_enrollment(request.clone()).await.unwrap().into_inner();
     assert!(changed.enrollment.unwrap().lacks_newest_agreement);

@@ -9,16 +9,16 @@ use crate::support::database::{DatabaseKind, TestDatabase};
 use crate::support::server::{TestServer, reason};
 use crate::support::shop::Shop;
 
-fn usd(amount_minor: i64) -> pb::Money {
+pub(super) fn usd(amount_minor: i64) -> pb::Money {
     pb::Money { amount_minor, currency_code: "USD".to_owned() }
 }
 
-fn selector(affiliate_id: &str) -> Option<pb::AffiliateSelector> {
+pub(super) fn selector(affiliate_id: &str) -> Option<pb::AffiliateSelector> {
     Some(pb::AffiliateSelector { selector: Some(pb::affiliate_selector::Selector::Id(affiliate_id.to_owned())) })
 }
 
 /// Gives an affiliate with this ref_id cash.
-async fn give(client: &mut Client, ref_id: &str, cash: pb::Money, state: pb::RewardState) -> String {
+pub(super) async fn give(client: &mut Client, ref_id: &str, cash: pb::Money, state: pb::RewardState) -> String {
     let selector = Some(pb::enrollment_selector::Selector::RefId(ref_id.to_owned()));
     let request = pb::CreateRewardRequest {
         recipient: Some(pb::create_reward_request::Recipient::Enrollment(pb::EnrollmentSelector { selector })),
@@ -29,19 +29,19 @@ async fn give(client: &mut Client, ref_id: &str, cash: pb::Money, state: pb::Rew
     client.rewards.create_reward(request).await.unwrap().into_inner().reward.unwrap().id
 }
 
-async fn give_approved(client: &mut Client, ref_id: &str, amount_minor: i64) -> String {
+pub(super) async fn give_approved(client: &mut Client, ref_id: &str, amount_minor: i64) -> String {
     give(client, ref_id, usd(amount_minor), pb::RewardState::Approved).await
 }
 
-fn due_to(affiliate_id: &str) -> pb::CreatePayoutRequest {
+pub(super) fn due_to(affiliate_id: &str) -> pb::CreatePayoutRequest {
     pb::CreatePayoutRequest { affiliate: selector(affiliate_id), currency_code: "USD".to_owned(), ..Default::default() }
 }
 
-async fn create(client: &mut Client, request: pb::CreatePayoutRequest) -> Result<pb::Payout, Status> {
+pub(super) async fn create(client: &mut Client, request: pb::CreatePayoutRequest) -> Result<pb::Payout, Status> {
     client.payouts.create_payout(request).await.map(|answer| answer.into_inner().payout.unwrap())
 }
 
-async fn confirm(client: &mut Client, payout_ids: &[&str]) -> Result<Vec<pb::Payout>, Status> {
+pub(super) async fn confirm(client: &mut Client, payout_ids: &[&str]) -> Result<Vec<pb::Payout>, Status> {
     let payout_ids = payout_ids.iter().map(|id| (*id).to_owned()).collect();
     let request = pb::ConfirmPayoutsRequest { payout_ids, ..Default::default() };
     client.payouts.confirm_payouts(request).await.map(|answer| answer.into_inner().payouts)
@@ -58,7 +58,7 @@ async fn cancel(client: &mut Client, payout_id: &str) -> Result<pb::Payout, Stat
     client.payouts.cancel_payout(request).await.map(|answer| answer.into_inner().payout.unwrap())
 }
 
-async fn set_policy(client: &mut Client, payout_policy: Option<pb::PayoutPolicy>) -> pb::Account {
+pub(super) async fn set_policy(client: &mut Client, payout_policy: Option<pb::PayoutPolicy>) -> pb::Account {
     let request = pb::UpdateAccountRequest {
         account: Some(pb::Account { payout_policy, ..Default::default() }),
         update_mask: Some(prost_types::FieldMask { paths: vec!["payout_policy".to_owned()] }),
@@ -68,20 +68,20 @@ async fn set_policy(client: &mut Client, payout_policy: Option<pb::PayoutPolicy>
 }
 
 /// A client with another key of the account.
-async fn with_another_key(client: &mut Client, server: &TestServer) -> Client {
+pub(super) async fn with_another_key(client: &mut Client, server: &TestServer) -> Client {
     let request = pb::CreateApiKeyRequest { kind: pb::ApiKeyKind::Payout.into(), ..Default::default() };
     let made = client.accounts.create_api_key(request).await.unwrap().into_inner();
     Client::connect(&server.address, &made.api_key_text).await.unwrap()
 }
 
-async fn verify(client: &mut Client) {
+pub(super) async fn verify(client: &mut Client) {
     let report = client.rewards.verify_ledger(pb::VerifyLedgerRequest {}).await.unwrap().into_inner();
     assert!(report.ok, "{:?}", report.differences);
 }
 
 /// The owed amounts in US cents: approved and overdue, approved and not due, unapproved and overdue, unapproved and not due, in flight, negative, and
 /// how many affiliates are owed something.
-async fn owed(client: &mut Client, request: pb::GetAmountOwedRequest) -> Vec<(String, [i64; 7])> {
+pub(super) async fn owed(client: &mut Client, request: pb::GetAmountOwedRequest) -> Vec<(String, [i64; 7])> {
     let answer = client.payouts.get_amount_owed(request).await.unwrap().into_inner();
     let parts = |owed: pb::AmountOwed| {
         let amounts = [
@@ -100,13 +100,13 @@ async fn owed(client: &mut Client, request: pb::GetAmountOwedRequest) -> Vec<(St
     answer.amounts.into_iter().map(parts).collect()
 }
 
-async fn owed_in_dollars(client: &mut Client) -> [i64; 7] {
+pub(super) async fn owed_in_dollars(client: &mut Client) -> [i64; 7] {
     let request = pb::GetAmountOwedRequest { currencies: vec!["USD".to_owned()], ..Default::default() };
     owed(client, request).await.pop().map(|(_, parts)| parts).unwrap_or_default()
 }
 
 /// The server, and on PostgreSQL a second one.
-async fn two_servers(database: &TestDatabase) -> (TestServer, Option<TestServer>) {
+pub(super) async fn two_servers(database: &TestDatabase) -> (TestServer, Option<TestServer>) {
     let first = TestServer::start(database).await;
     match database.kind {
         DatabaseKind::Sqlite => (first, None),
@@ -114,7 +114,7 @@ async fn two_servers(database: &TestDatabase) -> (TestServer, Option<TestServer>
     }
 }
 
-async fn create_affiliate(client: &mut Client, ref_id: &str) -> String {
+pub(super) async fn create_affiliate(client: &mut Client, ref_id: &str) -> String {
     let request = pb::CreateAffiliateRequest {
         email: format!("{ref_id}@affiliates.example"),
         ref_id: ref_id.to_owned(),
@@ -412,4 +412,64 @@ db_test!(g16_of_64_payouts_at_once_exactly_one_takes_a_reward, |database: TestDa
     let owed_minor = if done[0] == pb::PayoutState::Cancelled { 800 } else { 0 };
     assert_eq!(owed_in_dollars(&mut shop.client).await[..5], [owed_minor, 0, 0, 0, 0]);
     verify(&mut shop.client).await;
+});
+
+/// Records this many refunded sales of Ann: each earned 20.00, which was approved, and 18.00 of it was taken back.
+async fn refunded_sales(shop: &mut Shop, count: usize) {
+    let numbers: Vec<usize> = (0..count).collect();
+    for part in numbers.chunks(100) {
+        let sold = |number: &usize| pb::RecordSaleRequest {
+            event_id: format!("order-{number}"),
+            ref_id: "ann".to_owned(),
+            amount: Some(usd(10_000)),
+            ..Default::default()
+        };
+        let items = part.iter().map(|number| pb::batch_item::Item::Sale(sold(number)));
+        let items = items.map(|item| pb::BatchItem { item: Some(item) }).collect();
+        let answer = shop.client.tracking.batch_record_events(pb::BatchRecordEventsRequest { items }).await.unwrap();
+        let reward_id = |result: pb::BatchResult| match result.answer {
+            Some(pb::batch_result::Answer::Sale(sale)) => sale.rewards[0].reward_id.clone(),
+            other => panic!("{other:?}"),
+        };
+        let reward_ids = answer.into_inner().results.into_iter().map(reward_id).collect();
+        let request = pb::ApproveRewardsRequest { reward_ids, ..Default::default() };
+        shop.client.rewards.approve_rewards(request).await.unwrap();
+    }
+    // The newest sales first, so that what was taken from the oldest ones comes last.
+    let newest_first: Vec<usize> = numbers.into_iter().rev().collect();
+    for part in newest_first.chunks(100) {
+        let refunded = |number: &usize| pb::RecordRefundRequest {
+            event_id: format!("refund-{number}"),
+            sale_event_id: format!("order-{number}"),
+            amount: Some(usd(9_000)),
+            ..Default::default()
+        };
+        let items = part.iter().map(|number| pb::batch_item::Item::Refund(refunded(number)));
+        let items = items.map(|item| pb::BatchItem { item: Some(item) }).collect();
+        let answer = shop.client.tracking.batch_record_events(pb::BatchRecordEventsRequest { items }).await.unwrap();
+        let is_booked = |result: &pb::BatchResult| matches!(&result.answer, Some(pb::batch_result::Answer::Refund(_)));
+        assert!(answer.into_inner().results.iter().all(is_booked));
+    }
+}
+
+// More is taken back than the oldest thousand, and from the oldest rewards last. Each reward is paid with what takes back from it.
+db_test!(g16_a_payout_takes_what_was_taken_back_however_much_it_is, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let mut shop = Shop::open(&server, "shop").await;
+    refunded_sales(&mut shop, 1_100).await;
+    let mut payouts = Vec::new();
+    loop {
+        match create(&mut shop.client, due_to(&shop.affiliate_id)).await {
+            Ok(payout) => payouts.push(payout),
+            Err(status) => {
+                assert_eq!(reason(&status), "NOTHING_DUE");
+                break;
+            }
+        }
+    }
+    let amounts: Vec<i64> = payouts.iter().map(|payout| payout.amount.as_ref().unwrap().amount_minor).collect();
+    assert_eq!(amounts.iter().sum::<i64>(), 1_100 * 200, "{amounts:?}");
+    assert!(payouts.iter().all(|payout| payout.amount.as_ref().unwrap().amount_minor == 100 * payout.reward_count));
+    let report = shop.client.rewards.verify_ledger(pb::VerifyLedgerRequest {}).await.unwrap().into_inner();
+    assert!(report.ok, "{:?}", report.differences);
 });

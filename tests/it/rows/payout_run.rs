@@ -9,7 +9,7 @@ use crate::support::database::{DatabaseKind, TestDatabase};
 use crate::support::server::{TestServer, reason};
 use crate::support::shop::Shop;
 
-fn usd(amount_minor: i64) -> pb::Money {
+pub(super) fn usd(amount_minor: i64) -> pb::Money {
     pb::Money { amount_minor, currency_code: "USD".to_owned() }
 }
 
@@ -22,7 +22,7 @@ fn by_ref_id(ref_id: &str) -> pb::AffiliateSelector {
     pb::AffiliateSelector { selector: Some(pb::affiliate_selector::Selector::RefId(ref_id.to_owned())) }
 }
 
-async fn create_affiliate(client: &mut Client, ref_id: &str) -> String {
+pub(super) async fn create_affiliate(client: &mut Client, ref_id: &str) -> String {
     let request = pb::CreateAffiliateRequest {
         email: format!("{ref_id}@affiliates.example"),
         ref_id: ref_id.to_owned(),
@@ -31,7 +31,7 @@ async fn create_affiliate(client: &mut Client, ref_id: &str) -> String {
     client.affiliates.create_affiliate(request).await.unwrap().into_inner().affiliate.unwrap().id
 }
 
-async fn give(client: &mut Client, ref_id: &str, amount_minor: i64) -> String {
+pub(super) async fn give(client: &mut Client, ref_id: &str, amount_minor: i64) -> String {
     let selector = Some(pb::enrollment_selector::Selector::RefId(ref_id.to_owned()));
     let request = pb::CreateRewardRequest {
         recipient: Some(pb::create_reward_request::Recipient::Enrollment(pb::EnrollmentSelector { selector })),
@@ -42,7 +42,10 @@ async fn give(client: &mut Client, ref_id: &str, amount_minor: i64) -> String {
 }
 
 /// The items of a preview: affiliate, verdict, amount and whether it needs an approval. Read in pages of two.
-async fn preview(client: &mut Client, request: pb::PreviewPayoutRunRequest) -> Vec<(String, Verdict, i64, bool)> {
+pub(super) async fn preview(
+    client: &mut Client,
+    request: pb::PreviewPayoutRunRequest,
+) -> Vec<(String, Verdict, i64, bool)> {
     let (mut items, mut page_token) = (Vec::new(), String::new());
     loop {
         let request = pb::PreviewPayoutRunRequest { page_size: 2, page_token, ..request.clone() };
@@ -60,16 +63,21 @@ async fn preview(client: &mut Client, request: pb::PreviewPayoutRunRequest) -> V
     items.into_iter().map(facts).collect()
 }
 
-async fn start(client: &mut Client, request: pb::CreatePayoutRunRequest) -> pb::PayoutRun {
+pub(super) async fn start(client: &mut Client, request: pb::CreatePayoutRunRequest) -> pb::PayoutRun {
     client.payouts.create_payout_run(request).await.unwrap().into_inner().payout_run.unwrap()
 }
 
 /// Waits until all payouts of a run are created.
-async fn finished(client: &mut Client, id: &str) -> pb::PayoutRun {
+pub(super) async fn finished(client: &mut Client, id: &str) -> pb::PayoutRun {
+    reaches(client, id, pb::PayoutRunState::Created).await
+}
+
+/// Waits until a run is in this state.
+pub(super) async fn reaches(client: &mut Client, id: &str, state: pb::PayoutRunState) -> pb::PayoutRun {
     for _ in 0..600 {
         let request = pb::GetPayoutRunRequest { payout_run_id: id.to_owned() };
         let run = client.payouts.get_payout_run(request).await.unwrap().into_inner().payout_run.unwrap();
-        if run.state() == pb::PayoutRunState::Created {
+        if run.state() == state {
             return run;
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
@@ -77,12 +85,12 @@ async fn finished(client: &mut Client, id: &str) -> pb::PayoutRun {
     panic!("the run does not end");
 }
 
-async fn payouts_of(client: &mut Client, id: &str) -> Vec<pb::Payout> {
+pub(super) async fn payouts_of(client: &mut Client, id: &str) -> Vec<pb::Payout> {
     let request = pb::ListPayoutsRequest { payout_run_id: id.to_owned(), page_size: 1_000, ..Default::default() };
     client.payouts.list_payouts(request).await.unwrap().into_inner().payouts
 }
 
-async fn verify(client: &mut Client) {
+pub(super) async fn verify(client: &mut Client) {
     let report = client.rewards.verify_ledger(pb::VerifyLedgerRequest {}).await.unwrap().into_inner();
     assert!(report.ok, "{:?}", report.differences);
 }
@@ -231,7 +239,7 @@ db_test!(g17_a_run_pays_what_its_preview_shows, |database: TestDatabase| async m
 });
 
 /// The server, and on PostgreSQL a second one.
-async fn two_servers(database: &TestDatabase) -> (TestServer, Option<TestServer>) {
+pub(super) async fn two_servers(database: &TestDatabase) -> (TestServer, Option<TestServer>) {
     let first = TestServer::start(database).await;
     match database.kind {
         DatabaseKind::Sqlite => (first, None),
@@ -266,5 +274,77 @@ db_test!(n8_each_affiliate_is_paid_once_whoever_creates_the_payouts, |database: 
         assert!(payouts.into_iter().all(|payout| paid.insert(payout.affiliate_id)));
     }
     assert_eq!((payout_count, total_minor, paid.len()), (64, 64 * 100 + 63 * 64 / 2, 64));
+    verify(&mut client).await;
+});
+
+// Who was deactivated keeps what it earned, and the owner decides. Who was erased has no destination.
+db_test!(g17_a_run_for_all_leaves_out_who_is_not_active_and_names_it, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let mut client = Shop::open(&server, "shop").await.client;
+    let mut ids = Vec::new();
+    for ref_id in ["act", "off", "gone", "poor"] {
+        ids.push(create_affiliate(&mut client, ref_id).await);
+        give(&mut client, ref_id, if ref_id == "poor" { 100 } else { 1_000 }).await;
+    }
+    let selector =
+        |id: &String| Some(pb::AffiliateSelector { selector: Some(pb::affiliate_selector::Selector::Id(id.clone())) });
+    for id in [&ids[1], &ids[3]] {
+        let pending_rewards = pb::PendingRewards::Keep.into();
+        let request = pb::DeactivateAffiliateRequest { affiliate: selector(id), pending_rewards, ..Default::default() };
+        client.affiliates.deactivate_affiliate(request).await.unwrap();
+    }
+    let request = pb::EraseAffiliateRequest { affiliate: selector(&ids[2]), ..Default::default() };
+    client.affiliates.erase_affiliate(request).await.unwrap();
+
+    let all = pb::PreviewPayoutRunRequest {
+        currency_code: "USD".to_owned(),
+        all_affiliates: true,
+        minimum: Some(usd(500)),
+        ..Default::default()
+    };
+    let verdicts = |items: Vec<(String, Verdict, i64, bool)>| {
+        items.into_iter().map(|(id, verdict, minor, _)| (id, verdict, minor)).collect::<Vec<_>>()
+    };
+    let of = |place: usize, verdict, minor| (ids[place].clone(), verdict, minor);
+    let mut expected = vec![
+        of(0, Verdict::Pays, 1_000),
+        of(1, Verdict::NotActive, 1_000),
+        of(2, Verdict::Erased, 1_000),
+        of(3, Verdict::NotActive, 100),
+    ];
+    expected.sort();
+    assert_eq!(verdicts(preview(&mut client, all).await), expected);
+    let run = pb::CreatePayoutRunRequest {
+        currency_code: "USD".to_owned(),
+        all_affiliates: true,
+        minimum: Some(usd(500)),
+        ..Default::default()
+    };
+    let run = start(&mut client, run).await;
+    let run = finished(&mut client, &run.id).await;
+    assert_eq!((run.payout_count, run.total.clone()), (1, Some(usd(1_000))));
+    assert_eq!(payouts_of(&mut client, &run.id).await[0].affiliate_id, ids[0]);
+
+    // A run that names them pays who was deactivated, and nobody who was erased.
+    let named = pb::PreviewPayoutRunRequest {
+        currency_code: "USD".to_owned(),
+        affiliate_ids: ids[1..].to_vec(),
+        minimum: Some(usd(500)),
+        ..Default::default()
+    };
+    let mut expected =
+        vec![of(1, Verdict::Pays, 1_000), of(2, Verdict::Erased, 1_000), of(3, Verdict::BelowMinimum, 100)];
+    expected.sort();
+    assert_eq!(verdicts(preview(&mut client, named).await), expected);
+    let run = pb::CreatePayoutRunRequest {
+        currency_code: "USD".to_owned(),
+        affiliate_ids: ids[1..].to_vec(),
+        minimum: Some(usd(500)),
+        ..Default::default()
+    };
+    let run = start(&mut client, run).await;
+    let run = finished(&mut client, &run.id).await;
+    assert_eq!((run.payout_count, run.total.clone()), (1, Some(usd(1_000))));
+    assert_eq!(payouts_of(&mut client, &run.id).await[0].affiliate_id, ids[1]);
     verify(&mut client).await;
 });

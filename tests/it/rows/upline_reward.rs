@@ -6,7 +6,7 @@ use headwater_client::pb;
 use testkit::client::Client;
 use tonic_types::StatusExt;
 
-use crate::support::database::TestDatabase;
+use crate::support::database::{DatabaseKind, TestDatabase};
 use crate::support::feed::cash;
 use crate::support::server::{START_MICROS, TestServer};
 use crate::support::shop::Shop;
@@ -203,8 +203,14 @@ db_test!(n4_each_level_of_uplines_is_explained, |database: TestDatabase| async m
     assert_eq!(results(&explain(&mut client, 5).await.0), [NotActive, Zero, NoRate, EnrollmentEnded, NotEnrolled]);
 });
 
+// On PostgreSQL through two servers. All sales are told twice.
 db_test!(p28_uplines_are_exact_when_64_sales_arrive_at_once, |database: TestDatabase| async move {
     let server = TestServer::start(&database).await;
+    let second = match database.kind {
+        DatabaseKind::Sqlite => None,
+        DatabaseKind::Postgres => Some(TestServer::start(&database).await),
+    };
+    let servers = [&server, second.as_ref().unwrap_or(&server)];
     let levels = vec![level(pb::UplineBasis::Commission, 125_000), level(pb::UplineBasis::SaleAmount, 333)];
     let terms = pb::Terms { upline_levels: levels, ..Default::default() };
     let shop = Shop::furnish_with(server.new_account("shop").await, terms).await;
@@ -213,9 +219,12 @@ db_test!(p28_uplines_are_exact_when_64_sales_arrive_at_once, |database: TestData
     let cy = enrolled(&mut client, "cy").await;
     set_upline(&mut client, &shop.affiliate_id, &bob).await;
     set_upline(&mut client, &bob, &cy).await;
-    let calls = (0..64).map(|number| {
-        let mut client = client.clone();
-        async move { client.tracking.record_sale(sale(number)).await.unwrap().into_inner() }
+    let calls = (0..128).map(|number| {
+        let (address, key) = (servers[number % 2].address.clone(), shop.client.key.clone());
+        async move {
+            let mut client = Client::connect(&address, &key).await.unwrap();
+            client.tracking.record_sale(sale(number / 2)).await.unwrap().into_inner()
+        }
     });
     let answers = futures::future::join_all(calls).await;
     assert!(answers.iter().all(|answer| values(&answer.rewards) == [2_000, 250, 3]), "{answers:?}");

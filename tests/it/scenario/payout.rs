@@ -28,6 +28,9 @@ impl<W: World> Player<'_, W> {
         let sent = step.option("amount").map(|text| money(text, "USD"));
         let request = pb::MarkPaidRequest { affiliate, reward_ids, amount: sent, ..Default::default() };
         let payout = self.world.change(request).await?.payout.unwrap();
+        if let Some(name) = step.option("name") {
+            self.payouts.insert(name.to_owned(), payout.id);
+        }
         let paid = payout.amount.unwrap();
         Ok(format!("paid {}", amount(paid.amount_minor, paid.currency_code.parse().unwrap())))
     }
@@ -116,6 +119,11 @@ impl<W: World> Player<'_, W> {
         let payout = match step.verb.as_str() {
             "cancel-payout" => {
                 self.world.change(pb::CancelPayoutRequest { payout_id, ..Default::default() }).await?.payout.unwrap()
+            }
+            "reopen-payout" => {
+                let reason = "the bank sent it back".to_owned();
+                let request = pb::ReopenPayoutRequest { payout_id, reason, ..Default::default() };
+                self.world.change(request).await?.payout.unwrap()
             }
             "approve-payout" => {
                 let request = pb::ApprovePayoutsRequest { payout_ids, ..Default::default() };

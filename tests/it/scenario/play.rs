@@ -89,7 +89,7 @@ impl<'world, W: World> Player<'world, W> {
             "program" | "terms" | "withdraw-terms" | "archive" => self.program_step(step).await,
             "affiliate" | "enroll" => self.affiliate_step(step).await,
             "accept" | "reject" | "deactivate" | "erase" => self.state_step(step).await,
-            "override" | "ref" | "end" | "move" => self.enrollment_step(step).await,
+            "override" | "dated" | "withdraw-dated" | "ref" | "end" | "move" => self.enrollment_step(step).await,
             "link" | "revoke" | "coupon" | "coupon-rate" | "remove" => self.code_step(step).await,
             "item" | "archive-item" | "offer" | "claim" => self.offer_step(step).await,
             "bounty" | "contest" | "submit" | "approve-submission" | "reject-submission" | "winners" => {
@@ -105,8 +105,8 @@ impl<'world, W: World> Player<'world, W> {
             "correct" => self.correct_step(step).await,
             "give" => self.give_step(step).await,
             "create-lead" | "update-lead" | "merge" | "attribute" | "delete-lead" => self.change_lead_step(step).await,
-            "pay" | "payout" | "cancel-payout" | "confirm-payout" | "approve-payout" | "pay-policy" | "method"
-            | "remove-method" | "connect" | "disconnect" => self.payout_step(step).await,
+            "pay" | "payout" | "cancel-payout" | "confirm-payout" | "reopen-payout" | "approve-payout"
+            | "pay-policy" | "method" | "remove-method" | "connect" | "disconnect" => self.payout_step(step).await,
             "approve" | "deny" | "approve-due" => self.reward_step(step).await,
             _ => Ok(self.read_step(step).await),
         }
@@ -257,12 +257,34 @@ impl<'world, W: World> Player<'world, W> {
 
     async fn enrollment_step(&mut self, step: &Step) -> Result<String, Status> {
         let id = self.enrollment_id(step.word(0), step).await;
+        // `dated AFFILIATE [COMMISSION] [from=DAY] [until=DAY]` and `withdraw-dated AFFILIATE NUMBER`.
         let update = |path: &str, enrollment| pb::UpdateEnrollmentRequest {
             enrollment: Some(enrollment),
             update_mask: Some(prost_types::FieldMask { paths: vec![path.to_owned()] }),
             ..Default::default()
         };
         match step.verb.as_str() {
+            "dated" => {
+                let dated_commission = pb::DatedCommission {
+                    commission: step.words.get(1).map(|text| commission(text, "USD")),
+                    start_time: step.option("from").and_then(day_time),
+                    end_time: step.option("until").and_then(day_time),
+                    ..Default::default()
+                };
+                let enrollment = Some(pb::Enrollment { id, ..Default::default() });
+                let dated_commission = Some(dated_commission);
+                self.world
+                    .change(pb::UpdateEnrollmentRequest { enrollment, dated_commission, ..Default::default() })
+                    .await?;
+            }
+            "withdraw-dated" => {
+                let request = pb::UpdateEnrollmentRequest {
+                    enrollment: Some(pb::Enrollment { id, ..Default::default() }),
+                    withdraw_dated_commission: step.word(1).parse().unwrap(),
+                    ..Default::default()
+                };
+                self.world.change(request).await?;
+            }
             "override" => {
                 let commission_override = Some(commission(step.word(1), "USD"));
                 let enrollment = pb::Enrollment { id, commission_override, ..Default::default() };

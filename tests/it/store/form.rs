@@ -18,6 +18,7 @@ use headwater::domain::conversion::{
 };
 use headwater::domain::coupon::{Coupon, CouponDetails, CouponRate, CouponState};
 use headwater::domain::customer_reward::{CustomerRewardEvent, CustomerRewardPromise};
+use headwater::domain::dated_commission::DatedCommission;
 use headwater::domain::enrollment::{
     Enrollment, EnrollmentOutcome, EnrollmentStanding, EnrollmentWithLanding, PastStanding,
 };
@@ -111,6 +112,9 @@ fn stored_forms_are_the_golden_ones() {
     }
     golden.holds("terms_rules.v1", &rows::terms().rules);
     golden.holds("enrollment_commission_override.v1", &rows::enrollment().commission_override.unwrap());
+    golden.holds("enrollment_dated_commissions.v1", &vec![rows::dated_commission()]);
+    let open = DatedCommission { commission: None, ends_at: None, withdrawn_at: None, ..rows::dated_commission() };
+    golden.holds("enrollment_dated_commissions.v1.short", &vec![open]);
     golden.holds("enrollment_past.v1", &vec![rows::past_standing()]);
     golden.holds("program_agreement.v1", &rows::agreement());
     golden.holds("program_welcome_mail.v1", &rows::welcome_mail());
@@ -127,7 +131,10 @@ fn stored_forms_are_the_golden_ones() {
     golden.holds("coupon_details.v1", &rows::coupon_details());
     golden.holds("lead_details.v1", &rows::lead_details());
     golden.holds("account_time_zones.v1", &rows::time_zones());
+    golden.holds("payout_sending.v1", rows::waiting_payout().sending.as_deref().unwrap());
+    golden.holds("payout_purse_waits.v1", &rows::payout_purse().waits);
     golden.holds("account_payout_policy.v1", &rows::payout_policy());
+    golden.holds("payout_reopenings.v1", &rows::reopenings());
     golden.holds("conversion_order_details.v1", &rows::order_details());
     golden.holds("conversion_candidates.v1", &vec![rows::candidate()]);
     golden.holds("conversion_as_recorded.v1", &rows::as_recorded());
@@ -250,6 +257,8 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
             credits: Default::default(),
             rewards: Vec::new(),
             coupon_fault: None,
+            is_known_by_ref_id: false,
+            is_known_by_tid: false,
             is_undeclared: false,
             customer_reward: None,
         }),
@@ -279,6 +288,8 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
         credits: Default::default(),
         rewards: Vec::new(),
         coupon_fault: None,
+        is_known_by_ref_id: false,
+        is_known_by_tid: false,
         is_undeclared: false,
         customer_reward: None,
     };
@@ -300,6 +311,8 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     golden.holds("request_outcome_sale.v1.with_coupon_fault", &other);
     let kept = Outcome::KeptSale(KeptSale { is_undeclared: true, ..KeptSale::default() });
     golden.holds("request_outcome_kept_sale.v1.with_is_undeclared", &kept);
+    let known = Outcome::KeptSale(KeptSale { is_known_by_ref_id: true, is_known_by_tid: true, ..KeptSale::default() });
+    golden.holds("request_outcome_kept_sale.v1.with_known_customer", &known);
     let mut rules = rows::terms().rules;
     rules.custom_kinds = vec!["demo".to_owned()];
     golden.holds("terms_rules.v1.with_custom_kinds", &rules);
@@ -362,6 +375,8 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     let rest = SaleLine { amount_minor: 500, ..SaleLine::default() };
     let lines = OrderDetails { lines: vec![rows::lines::sale_line(), rest], ..OrderDetails::default() };
     golden.holds("conversion_order_details.v1.with_lines", &lines);
+    let corrected = OrderDetails { lines_before: vec![rows::lines::sale_line()], ..OrderDetails::default() };
+    golden.holds("conversion_order_details.v1.with_lines_before", &corrected);
     let lines = Calculation { lines: vec![rows::lines::reward_line()], ..rows::calculation() };
     golden.holds("reward_calculation.v1.with_lines", &lines);
     let split = Split { shares_ppm: vec![333_334, 333_333, 333_333], place: 1 };
@@ -450,6 +465,12 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     golden.holds("request_outcome_account.v1.with_payout_policy", &Outcome::Account(Arc::new(policy)));
     let cancelled = Outcome::Payout(Arc::new(rows::cancelled_payout()));
     golden.holds("request_outcome_payout.v1.with_cancelled_at", &cancelled);
+    let sent = Outcome::Payout(Arc::new(rows::waiting_payout()));
+    golden.holds("request_outcome_payout.v1.with_sending", &sent);
+    let reopened = Outcome::Payout(Arc::new(rows::reopened_payout()));
+    golden.holds("request_outcome_payout.v1.with_reopenings", &reopened);
+    let cancelled = Outcome::PayoutRun(Arc::new(rows::cancelled_payout_run()));
+    golden.holds("request_outcome_payout_run.v1.with_cancelled_at", &cancelled);
     let of_tests = Payout { is_test: true, ..rows::payout() };
     golden.holds("request_outcome_payout.v1.with_is_test", &Outcome::Payout(Arc::new(of_tests)));
     let of_provider = PayoutRun { provider: Some(PayoutProvider::PayPal), ..rows::payout_run() };

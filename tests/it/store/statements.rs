@@ -135,6 +135,8 @@ fn put_shop(set: &mut WorkingSet) {
         other_lead_id: None,
         reward_ids: vec![reward.id],
         coupon_fault: None,
+        is_known_by_ref_id: false,
+        is_known_by_tid: false,
         is_undeclared: false,
         customer_reward: None,
     };

@@ -42,11 +42,12 @@ pub(crate) fn affiliates_of(event: &pb::Event) -> Vec<&str> {
         Some(Subject::Submission(row)) => vec![&row.affiliate_id],
         Some(
             Subject::Program(_)
-            | Subject::PayoutConnection(_)
             | Subject::AffiliateGroup(_)
             | Subject::Item(_)
             | Subject::Offer(_)
             | Subject::Bounty(_)
+            | Subject::PayoutConnection(_)
+            | Subject::PayoutRun(_)
             | Subject::ApiKey(_)
             | Subject::Account(_),
         )

@@ -32,6 +32,7 @@ use headwater::domain::conversion::{
 };
 use headwater::domain::coupon::{CouponState, CouponUses};
 use headwater::domain::customer_reward::{CustomerReward, CustomerRewardState};
+use headwater::domain::dated_commission::DatedCommission;
 use headwater::domain::enrollment::{
     Acceptance, Enrollment, EnrollmentStanding, EnrollmentState, Moved, MovedLeads, PastStanding,
 };
@@ -66,7 +67,8 @@ pub(crate) use coupons::{coupon, coupon_count, coupon_details, coupon_uses, limi
 pub(crate) use leads::lead_details;
 pub(crate) use outcomes::{kept_lead, outcomes, without_secrets};
 pub(crate) use payouts::{
-    cancelled_payout, destination, open_payout, payout, payout_connection, payout_method, payout_policy, payout_run,
+    cancelled_payout, cancelled_payout_run, destination, open_payout, payout, payout_attempt, payout_connection,
+    payout_export, payout_method, payout_policy, payout_purse, payout_run, reopened_payout, reopenings, waiting_payout,
 };
 
 pub(crate) const NOW: Time = Time::from_micros(1_795_000_000_000_000);
@@ -328,6 +330,7 @@ pub(crate) fn enrollment() -> Enrollment {
         was_active: false,
         acceptances: Vec::new(),
         metadata: BTreeMap::new(),
+        dated_commissions: Vec::new(),
         past: Vec::new(),
     }
 }
@@ -338,6 +341,17 @@ pub(crate) fn acceptance() -> Acceptance {
 
 pub(crate) fn moved() -> Moved {
     Moved { to: EnrollmentId::from_uuid(uuid(2)), leads: MovedLeads::Stay }
+}
+
+pub(crate) fn dated_commission() -> DatedCommission {
+    DatedCommission {
+        number: 3,
+        commission: Some(Commission::PercentPpm(300_000)),
+        starts_at: NOW.plus_days(1),
+        ends_at: Some(NOW.plus_days(31)),
+        created_at: NOW,
+        withdrawn_at: Some(NOW.plus_days(7)),
+    }
 }
 
 pub(crate) fn past_standing() -> PastStanding {
@@ -498,6 +512,7 @@ pub(crate) fn order_details() -> OrderDetails {
         laddered: Vec::new(),
         tallied: Vec::new(),
         lines: Vec::new(),
+        lines_before: Vec::new(),
         collections: Vec::new(),
         country_code: String::new(),
         noted: Vec::new(),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use headwater::app::Providers;
 use headwater::app::worker::send_mail;
 use headwater::clock::ManualClock;
 use headwater::config::{CommandLine, Settings};
@@ -39,12 +40,21 @@ impl TestServer {
         Self::start_with(database, &[]).await
     }
 
+    /// Starts with providers that payouts are sent to.
+    pub(crate) async fn start_paying(database: &TestDatabase, providers: Providers) -> Self {
+        Self::start_any(database, &[], Some(providers)).await
+    }
+
     /// Starts with additional flags.
     pub(crate) async fn start_with(database: &TestDatabase, flags: &[&str]) -> Self {
+        Self::start_any(database, flags, None).await
+    }
+
+    async fn start_any(database: &TestDatabase, flags: &[&str], providers: Option<Providers>) -> Self {
         let data_dir = tempfile::Builder::new().prefix("headwater-data-").tempdir().unwrap();
         let settings = settings(&database.url, data_dir.path(), flags);
         let clock = ManualClock::new(Time::from_micros(START_MICROS));
-        let server = Server::start(&settings, Arc::new(clock.clone())).await.unwrap();
+        let server = Server::start_with(&settings, Arc::new(clock.clone()), providers).await.unwrap();
         let address = format!("http://{}", server.address());
         // A second server on a database makes no operator key, because the first has made one.
         let operator_key = std::fs::read_to_string(data_dir.path().join(OPERATOR_KEY_FILE)).unwrap_or_default();

@@ -1391,6 +1391,12 @@ impl Call for pb::CreatePayoutRunRequest {
     }
 }
 
+impl Call for pb::CancelPayoutRunRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
 impl Call for pb::GetPayoutRunRequest {}
 
 impl Call for pb::ApprovePayoutsRequest {
@@ -1438,6 +1444,36 @@ impl Call for pb::RemovePayoutConnectionRequest {
 }
 
 impl Call for pb::GetPayoutConnectionRequest {}
+
+impl Call for pb::RetryPayoutRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::NotifyFundsAddedRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::ExportPayoutFileRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::ImportPayoutResultsRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::ReopenPayoutRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
 
 impl Call for pb::GetAmountOwedRequest {}
 
@@ -1507,6 +1543,18 @@ impl PayoutCalls {
             .await
     }
 
+    /// Cancels a payout run. It creates no further payouts, and the server cancels those of its payouts that are NEEDS_APPROVAL or READY, as
+    /// CancelPayout does, some at a time. The call returns at once. GetPayoutRun shows when it is CANCELLED. Payouts that are paid stay paid.
+    /// Errors: NOT_FOUND with reason PAYOUT_RUN_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_RUN_STATE when it was cancelled before.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn cancel_payout_run(&self, request: pb::CancelPayoutRunRequest) -> Result<pb::CancelPayoutRunResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).cancel_payout_run(request).await)
+            .await
+    }
+
     /// Returns a payout run.
     /// Errors: NOT_FOUND with reason PAYOUT_RUN_NOT_FOUND.
     ///
@@ -1520,7 +1568,7 @@ impl PayoutCalls {
 
     /// Approves payouts that need it: all of them or none. The key must be another one than the key that created them.
     /// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not
-    /// NEEDS_APPROVAL, or PAYOUT_OWN_APPROVAL for the first one that the key created.
+    /// NEEDS_APPROVAL, or PAYOUT_OWN_APPROVAL for the first one that the key created; ABORTED with reason ETAG_MISMATCH.
     ///
     /// # Errors
     /// The server refuses the call, or does not answer before the deadline.
@@ -1530,8 +1578,10 @@ impl PayoutCalls {
             .await
     }
 
-    /// Records that the merchant has paid payouts outside Headwater: all of them or none. Their rewards become PAID.
-    /// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not READY.
+    /// Records that the merchant has paid payouts outside Headwater: all of them or none. Their rewards become PAID, and they are not sent any
+    /// more.
+    /// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not READY,
+    /// EXPORTED, AWAITING_FUNDS or NEEDS_ATTENTION; ABORTED with reason ETAG_MISMATCH.
     ///
     /// # Errors
     /// The server refuses the call, or does not answer before the deadline.
@@ -1542,8 +1592,10 @@ impl PayoutCalls {
     }
 
     /// Cancels a payout that was not paid. Its rewards become APPROVED again, and what is owed rises by its amount. A reward that refunds took
-    /// back as a whole meanwhile becomes REVERSED.
-    /// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when it is PAID or CANCELLED.
+    /// back as a whole meanwhile becomes REVERSED. If the provider has the payout and can cancel it, the provider is asked to, and the payout
+    /// becomes CANCELLED or RETURNED afterwards.
+    /// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when it has ended, when the provider has it
+    /// and cannot cancel it, or when it is not certain that the provider has made nothing; ABORTED with reason ETAG_MISMATCH.
     ///
     /// # Errors
     /// The server refuses the call, or does not answer before the deadline.
@@ -1627,8 +1679,73 @@ impl PayoutCalls {
             .await
     }
 
+    /// Sends a payout again that is NEEDS_ATTENTION, after what was wrong was mended. If the provider may have made a payment, that one is looked
+    /// up, and no other one is made. Any other open payout that Headwater sends is looked at now instead of later.
+    /// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when the merchant pays it, or when it has
+    /// ended.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn retry_payout(&self, request: pb::RetryPayoutRequest) -> Result<pb::RetryPayoutResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).retry_payout(request).await)
+            .await
+    }
+
+    /// Tells that there is more money at a provider. Payouts that are AWAITING_FUNDS there are sent again now instead of at the next probe.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn notify_funds_added(&self, request: pb::NotifyFundsAddedRequest) -> Result<pb::NotifyFundsAddedResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).notify_funds_added(request).await)
+            .await
+    }
+
+    /// Makes a file of payouts, which the merchant uploads at a bank or a provider: of all of them or none. They become EXPORTED, so that no other file has
+    /// them. What the bank did is told by ConfirmPayouts, ImportPayoutResults or CancelPayout. An earlier export gives the same bytes again, for 30 days.
+    /// Errors: INVALID_ARGUMENT, which names every wrong field of every payout, and then there is no file and nothing is changed; NOT_FOUND with reason
+    /// PAYOUT_NOT_FOUND, PAYOUT_RUN_NOT_FOUND or PAYOUT_EXPORT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not
+    /// READY, PAYOUT_FILE_GONE for an export of more than 30 days ago, or SECRETS_KEY_MISSING.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn export_payout_file(&self, request: pb::ExportPayoutFileRequest) -> Result<pb::ExportPayoutFileResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).export_payout_file(request).await)
+            .await
+    }
+
+    /// Records what became of payouts that the merchant paid by a file, from a CSV file: all rows of it or none. A payout that was paid becomes PAID, as by
+    /// ConfirmPayouts, and one that failed becomes CANCELLED, as by CancelPayout. Rows that say what is known already change nothing, so the same file
+    /// can be imported again.
+    /// Errors: INVALID_ARGUMENT, which names each wrong row; NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE
+    /// for the first payout that is neither READY nor what its row says.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn import_payout_results(&self, request: pb::ImportPayoutResultsRequest) -> Result<pb::ImportPayoutResultsResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).import_payout_results(request).await)
+            .await
+    }
+
+    /// Undoes that a payout was marked as paid, by MarkPaid or ConfirmPayouts, because it was not. The same payout waits for ConfirmPayouts or
+    /// CancelPayout again, its rewards are IN_PAYOUT, and `Payout.reopenings` keeps the payment that was undone. What is owed stays as it is,
+    /// and what is paid falls by the amount.
+    /// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when it is not PAID; ABORTED with reason
+    /// ETAG_MISMATCH.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn reopen_payout(&self, request: pb::ReopenPayoutRequest) -> Result<pb::ReopenPayoutResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).reopen_payout(request).await)
+            .await
+    }
+
     /// Returns how much is owed in all, in each currency: approved or not, overdue or not, and what payouts have reserved.
-    /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+    /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or PROGRAM_NOT_FOUND.
     ///
     /// # Errors
     /// The server refuses the call, or does not answer before the deadline.

@@ -53,7 +53,14 @@ impl Rule for MergeLeads {
         timeline::match_to_lead(context, &mut matched)?;
         // The customer may have bought before it was referred as a new one.
         if matched.details.asked_for_new_at.is_some() {
-            return timeline::judge_again(context, matched, Some(&lead), None);
+            let judged = timeline::judge_again(context, matched, Some(&lead), None)?;
+            if judged.binding.is_some() || duplicate.binding.is_none() {
+                return Ok(judged);
+            }
+            // It turned out to be bound to nobody.
+            let mut unbound = judged.as_ref().clone();
+            take_binding(&mut unbound, &duplicate, context.now);
+            return timeline::judge_again(context, unbound, Some(&judged), None);
         }
         // The sales of both are those of one customer from now on.
         if !known.details.sale_counts.is_empty() || !duplicate.details.sale_counts.is_empty() {
@@ -99,6 +106,11 @@ fn hand_over(lead: &mut Lead, merged: &mut Lead, now: Time) {
             lead.details.metadata.entry(key).or_insert(value);
         }
     }
+    take_binding(lead, merged, now);
+}
+
+/// Binds a lead that is bound to nobody as the merged lead is.
+fn take_binding(lead: &mut Lead, merged: &Lead, now: Time) {
     if lead.binding.is_none()
         && let Some(binding) = &merged.binding
     {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::send::enqueue;
 use super::{check_amount, check_owed, move_rewards, original_of, owed, payable, post};
 use crate::domain::account::Account;
 use crate::domain::affiliate::AffiliateSelector;
@@ -205,6 +206,9 @@ pub(in crate::domain::rule) fn reserve(
         approved_by: None,
         approved_at: None,
         cancelled_at: None,
+        sending: None,
+        export_id: None,
+        reopenings: Vec::new(),
         created_at: context.now,
         updated_at: context.now,
     };
@@ -212,5 +216,6 @@ pub(in crate::domain::rule) fn reserve(
     post(context, &payout, LedgerAccount::AffiliatePayable, LedgerAccount::PayoutInFlight, LedgerReason::Reserved);
     context.tell(EventKind::PayoutCreated, EventImage::Payout(Arc::clone(&payout)));
     move_rewards(context, rewards, RewardState::InPayout, Some(payout.id))?;
+    enqueue(context, &payout);
     Ok(payout)
 }

@@ -17,7 +17,8 @@ pub(super) fn verdicts_on(context: &mut Context<'_>, group: &Group) -> Result<Ve
     let mut verdicts = Verdicts::new();
     for (lead, events, is_whole) in &group.parts {
         if *is_whole {
-            verdicts.extend(timeline::judge_in_order(context.set, lead, events)?.0);
+            let first_purchase = timeline::first_purchase_in(context, lead, events)?;
+            verdicts.extend(timeline::judge_in_order(context.set, lead, events, first_purchase)?.0);
         } else {
             let kept = events.iter().map(|event| Ok((Arc::clone(event), kept_verdict(context, lead, event)?)));
             verdicts.extend(kept.collect::<Result<Vec<_>, Refusal>>()?);

@@ -4,8 +4,8 @@ use headwater_client::pb;
 use pb::affiliate_selector::Selector;
 use prost_types::FieldMask;
 
-use super::{Generator, pick, some_id};
-use crate::model::command::Command;
+use super::{Generator, MICROS_PER_MINUTE, pick, some_id};
+use crate::model::command::{Command, stamp};
 use crate::model::world::World;
 
 pub(super) const PAGES: [&str; 3] = ["https://shop.example/", "https://shop.example/spring", "https://other.example/"];
@@ -15,7 +15,7 @@ fn mask(paths: &[&str]) -> Option<FieldMask> {
 }
 
 impl Generator {
-    pub(super) fn owners(&mut self, world: &World, label: u32) -> Command {
+    pub(super) fn owners(&mut self, world: &World, elapsed: i64, label: u32) -> Command {
         match self.rng.u32(0..129) {
             0..3 => Command::UpdateAccount(self.update_account(label)),
             3..6 => Command::CreateProgram(self.create_program(world, label)),
@@ -23,7 +23,7 @@ impl Generator {
             16..18 => Command::ArchiveProgram(self.archive_program(world, label)),
             18..26 => Command::CreateAffiliate(Box::new(self.create_affiliate(world, label))),
             26..36 => Command::EnrollAffiliate(self.enroll(world, label)),
-            36..43 => Command::UpdateEnrollment(self.update_enrollment(world, label)),
+            36..43 => Command::UpdateEnrollment(self.update_enrollment(world, elapsed, label)),
             43..50 => self.end_enrollment(world, label),
             50..56 => Command::CreateLink(self.create_link(world, label)),
             56..59 => self.revoke_link(world, label),
@@ -185,13 +185,16 @@ impl Generator {
         some_id(&mut self.rng, "enr", world.enrollments.iter().map(|row| &row.id))
     }
 
-    fn update_enrollment(&mut self, world: &World, label: u32) -> pb::UpdateEnrollmentRequest {
+    fn update_enrollment(&mut self, world: &World, elapsed: i64, label: u32) -> pb::UpdateEnrollmentRequest {
         let id = self.enrollment_id(world);
         let program = world.enrollments.iter().find(|row| row.id == id).map(|row| row.program_id.clone());
         let currency = self.currency_of(world, &program.unwrap_or_default());
         let mut enrollment = pb::Enrollment { id, ..Default::default() };
         let mut paths = Vec::new();
-        if self.rng.bool() {
+        let dated_commission = self.maybe(40, |generator| generator.dated_commission(&currency, elapsed));
+        let withdraw_dated_commission = self.maybe(15, |generator| generator.rng.i32(1..=4)).unwrap_or_default();
+        let is_dated = dated_commission.is_some() || withdraw_dated_commission > 0;
+        if !is_dated && self.rng.bool() {
             enrollment.ref_id = self.code();
             paths.push("ref_id");
         }
@@ -199,12 +202,28 @@ impl Generator {
             enrollment.landing_url = self.seldom(60, |_| PAGES[2].to_owned());
             paths.push("landing_url");
         }
-        if paths.is_empty() || self.rng.u32(0..3) == 0 {
+        if (paths.is_empty() && !is_dated) || self.rng.u32(0..3) == 0 {
             enrollment.commission_override = self.own_commission(&currency);
             paths.push("commission_override");
         }
         let request_id = self.request_id(label);
-        pb::UpdateEnrollmentRequest { request_id, enrollment: Some(enrollment), update_mask: mask(&paths) }
+        let (enrollment, update_mask) = (Some(enrollment), mask(&paths));
+        pb::UpdateEnrollmentRequest { request_id, enrollment, update_mask, dated_commission, withdraw_dated_commission }
+    }
+
+    /// A commission for a time, which may start a little in the past.
+    fn dated_commission(&mut self, currency: &str, elapsed: i64) -> pb::DatedCommission {
+        let starts = [0, 1, 60, 3 * 1_440, -9, -11, -1_440, 1_440];
+        let start = self.maybe(70, |generator| elapsed + pick(&mut generator.rng, &starts) * MICROS_PER_MINUTE);
+        let lengths = [1, 1_440, 7 * 1_440, 40 * 1_440];
+        let end = self
+            .maybe(70, |generator| start.unwrap_or(elapsed) + pick(&mut generator.rng, &lengths) * MICROS_PER_MINUTE);
+        pb::DatedCommission {
+            commission: self.own_commission(currency),
+            start_time: start.map(stamp),
+            end_time: end.map(stamp),
+            ..Default::default()
+        }
     }
 
     fn end_enrollment(&mut self, world: &World, label: u32) -> Command {

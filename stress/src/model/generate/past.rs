@@ -40,7 +40,12 @@ impl Generator {
             0..2 => one(world.leads.iter().map(|row| row.bind_time.as_ref()).collect()),
             2 => one(world.leads.iter().map(|row| row.referral_time.as_ref()).collect()),
             3..5 => one(world.conversions.iter().map(|one| one.row.occur_time.as_ref()).collect()),
-            5 => one(world.enrollments.iter().map(|row| row.end_time.as_ref()).collect()),
+            5 => {
+                let dated = world.enrollments.iter().flat_map(|row| &row.dated_commissions);
+                let dates = dated.flat_map(|one| [&one.start_time, &one.end_time, &one.withdraw_time]);
+                let ends = world.enrollments.iter().map(|row| &row.end_time);
+                one(dates.chain(ends).map(Option::as_ref).collect())
+            }
             6 => one(world.coupons.iter().map(|row| row.create_time.as_ref()).collect()),
             7 => one(world.coupons.iter().map(|row| row.remove_time.as_ref()).collect()),
             8 => one(world.links.iter().map(|row| row.revoke_time.as_ref().or(row.create_time.as_ref())).collect()),

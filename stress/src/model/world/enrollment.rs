@@ -201,6 +201,7 @@ impl World {
 
     fn reopen(&mut self, place: usize, wanted: &Wanted<'_>, is_new_code: bool) {
         let now = stamp(self.now);
+        self.withdraw_dates(place);
         let row = &mut self.enrollments[place];
         row.set_state(EnrollmentState::Active);
         row.end_time = None;
@@ -267,6 +268,7 @@ impl World {
             let field = "enrollment.commission_override.flat.currency_code";
             self.check_commission(program, sent.commission_override.as_ref(), field)?;
         }
+        let dated_commissions = self.changed_dates(place, request)?;
         let row = &mut self.enrollments[place];
         if is_masked("landing_url") {
             row.landing_url = sent.landing_url;
@@ -274,6 +276,7 @@ impl World {
         if is_masked("commission_override") {
             row.commission_override = sent.commission_override;
         }
+        row.dated_commissions = dated_commissions;
         self.enrollment_changed(place, EventKind::EnrollmentUpdated);
         if is_masked("ref_id") {
             self.set_ref_id(place, &sent.ref_id, is_new);

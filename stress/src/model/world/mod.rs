@@ -5,6 +5,7 @@
 mod affiliate;
 mod attribution;
 mod code;
+mod dated_commission;
 mod enrollment;
 mod erasure;
 mod faults;

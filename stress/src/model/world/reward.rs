@@ -90,7 +90,7 @@ impl World {
     /// happened takes the place of the program's.
     pub(super) fn earn(&mut self, sale: usize, claim: &Claim) -> Option<usize> {
         let (row, occurred) = (self.conversions[sale].row.clone(), self.conversions[sale].occurred);
-        let own = self.standing(claim.enrollment, occurred).and_then(|standing| standing.commission.clone());
+        let own = self.own_commission(claim.enrollment, occurred);
         let (value, calculation) = self.price(sale, claim, own)?;
         if value.amount_minor == 0 {
             return None;

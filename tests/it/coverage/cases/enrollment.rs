@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::{Case, case, long, wrong_enrollment, wrong_flat};
+use super::{Case, case, long, no_time, wrong_enrollment, wrong_flat};
 
 const FRESH_AFFILIATE: &[(&str, &str)] = &[
     ("fresh_affiliate_id", "/affiliate/id"),
@@ -78,6 +78,18 @@ pub(super) fn cases() -> Vec<Case> {
                 "metadata": {"": "x"},
             },
             "update_mask": {"paths": ["ref_id", "landing_url", "commission_override", "metadata", "nope"]},
+            "dated_commission": {"commission": wrong_flat(), "start_time": no_time(), "end_time": no_time()},
+            "withdraw_dated_commission": -1,
+        }))
+        .wrong(json!({
+            "enrollment": {"id": ""},
+            "update_mask": {"paths": ["nope"]},
+            "dated_commission": {"commission": {"percent_ppm": -1}},
+        }))
+        .wrong(json!({
+            "enrollment": {"id": ""},
+            "update_mask": {"paths": ["nope"]},
+            "dated_commission": {"start_time": {"seconds": 2}, "end_time": {"seconds": 1}},
         }))
         .wrong(json!({
             "enrollment": {"id": "", "ref_id": "", "commission_override": wrong_flat()},
@@ -97,6 +109,10 @@ pub(super) fn cases() -> Vec<Case> {
             "enrollment.awaits_agreement",
             "enrollment.lacks_newest_agreement",
             "enrollment.acceptances",
+            "enrollment.dated_commissions",
+            "dated_commission.number",
+            "dated_commission.create_time",
+            "dated_commission.withdraw_time",
         ])
         .not_references(&["enrollment.affiliate_id", "enrollment.program_id", "enrollment.moved_to_enrollment_id"]),
         case(

@@ -32,12 +32,48 @@ pub(super) fn spellings() -> Vec<Spelling> {
     let run = spelling(
         "PayoutService/CreatePayoutRun",
         vec![(json!({"note": "a", "message": "b"}), json!({"note": "a ", "message": " b"}))],
-        &["currency_code", "all_affiliates", "affiliate_ids", "minimum", "provider"],
+        &["currency_code", "all_affiliates", "affiliate_ids", "minimum", "maximum_total", "provider"],
     );
     let confirmed = spelling(
         "PayoutService/ConfirmPayouts",
         vec![(json!({"reference": "t-1", "paid_time": time}), json!({"reference": " t-1", "paid_time": same_time}))],
-        &["payout_ids"],
+        &["payout_ids", "etags"],
+    );
+    let reopened = spelling(
+        "PayoutService/ReopenPayout",
+        vec![(json!({"reason": "a"}), json!({"reason": " a "}))],
+        &["payout_id", "etag"],
+    );
+    let exported = spelling(
+        "PayoutService/ExportPayoutFile",
+        vec![(json!({"reference": "a"}), json!({"reference": " a"}))],
+        &[
+            "payout_ids",
+            "payout_run_id",
+            "payout_export_id",
+            "sepa.debtor",
+            "sepa.debtor_iban",
+            "sepa.debtor_bic",
+            "sepa.execution_date",
+            "sepa.one_debit",
+            "nacha.bank_routing_number",
+            "nacha.bank_name",
+            "nacha.origin",
+            "nacha.company_name",
+            "nacha.company_id",
+            "nacha.entry_class",
+            "nacha.description",
+            "nacha.effective_date",
+            "nacha.modifier",
+            "paypal",
+            "wise.source_currency_code",
+            "plain",
+        ],
+    );
+    let imported = spelling(
+        "PayoutService/ImportPayoutResults",
+        vec![(json!({"paid_time": time}), json!({"paid_time": same_time}))],
+        &["csv"],
     );
     let marked = spelling(
         "PayoutService/MarkPaid",
@@ -138,9 +174,15 @@ pub(super) fn spellings() -> Vec<Spelling> {
         connection,
         ids_only("PayoutService/RemovePayoutConnection", &["provider"]),
         run,
-        ids_only("PayoutService/ApprovePayouts", &["payout_ids"]),
+        ids_only("PayoutService/ApprovePayouts", &["payout_ids", "etags"]),
         confirmed,
-        ids_only("PayoutService/CancelPayout", &["payout_id"]),
+        ids_only("PayoutService/CancelPayout", &["payout_id", "etag"]),
+        ids_only("PayoutService/RetryPayout", &["payout_id"]),
+        spelling("PayoutService/NotifyFundsAdded", vec![], &["provider", "currency_code"]),
+        exported,
+        imported,
+        reopened,
+        ids_only("PayoutService/CancelPayoutRun", &["payout_run_id"]),
         marked,
     ]
 }

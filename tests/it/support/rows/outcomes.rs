@@ -14,14 +14,15 @@ use headwater::domain::lead::{CancellationOutcome, Lead, LeadDetails, LeadOutcom
 use headwater::domain::link::LinkWithDestination;
 use headwater::domain::outcome::Outcome;
 use headwater::domain::payout_connection::PayoutConnection;
+use headwater::domain::payout_export::PayoutExport;
 use headwater::domain::payout_method::{PayoutMethod, Sealed};
 use headwater::domain::program::ProgramWithTerms;
 use smallvec::smallvec;
 
 use super::{
     ACCOUNT, NOW, account, affiliate, affiliate_group, api_key, bounty, coupon, credit, enrollment, inactive_affiliate,
-    item, lead, link, offer, open_payout, payout, payout_connection, payout_method, payout_run, program, reward,
-    reward_by_hand, sale, submission, terms, tied_coupon, uuid,
+    item, lead, link, offer, open_payout, payout, payout_connection, payout_export, payout_method, payout_purse,
+    payout_run, program, reward, reward_by_hand, sale, submission, terms, tied_coupon, uuid,
 };
 
 /// The affiliate and the key without their secrets, as a stored answer has them.
@@ -107,6 +108,8 @@ pub(crate) fn outcomes() -> Vec<Outcome> {
             credits: smallvec![credit()],
             rewards: vec![reward.summary()],
             coupon_fault: None,
+            is_known_by_ref_id: false,
+            is_known_by_tid: false,
             is_undeclared: false,
             customer_reward: None,
         }),
@@ -114,6 +117,8 @@ pub(crate) fn outcomes() -> Vec<Outcome> {
             other_lead_id: Some(lead().id),
             reward_ids: vec![reward.id],
             coupon_fault: None,
+            is_known_by_ref_id: false,
+            is_known_by_tid: false,
             is_undeclared: false,
             customer_reward: None,
         }),
@@ -131,7 +136,9 @@ pub(crate) fn outcomes() -> Vec<Outcome> {
         Outcome::Rewards(vec![Arc::new(reward)]),
         Outcome::Reward(Arc::new(reward_by_hand(3))),
         Outcome::Payouts(vec![Arc::new(open_payout())]),
+        Outcome::PayoutExport(Arc::new(PayoutExport { file: None, ..payout_export() })),
         Outcome::PayoutRun(Arc::new(payout_run())),
+        Outcome::PayoutPurse(Arc::new(payout_purse())),
         Outcome::PayoutMethod(Arc::new(PayoutMethod {
             current: None,
             pending: None,
