@@ -176,7 +176,7 @@ db_test!(only_an_admin_key_makes_a_change_effective_at_once, |database: TestData
     assert!(server.mails().await.last().unwrap().contains("from now on"));
     let request = pb::ListAuditEntriesRequest::default();
     let entries = client.accounts.list_audit_entries(request).await.unwrap().into_inner().audit_entries;
-    let entry = entries.iter().rev().find(|entry| entry.method.ends_with("SetPayoutMethod")).unwrap();
+    let entry = entries.iter().rev().find(|entry| entry.called_method.ends_with("SetPayoutMethod")).unwrap();
     assert_eq!(entry.subject_id, id);
 });
 
@@ -257,7 +257,7 @@ db_test!(a_run_of_a_provider_pays_its_own_affiliates_alone, |database: TestDatab
     let wanted = pb::PreviewPayoutRunRequest {
         currency_code: "USD".to_owned(),
         all_affiliates: true,
-        provider: pb::PayoutProvider::Paypal.into(),
+        provider: Paypal.into(),
         ..Default::default()
     };
     let status = client.payouts.preview_payout_run(wanted.clone()).await.unwrap_err();
