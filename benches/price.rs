@@ -74,7 +74,7 @@ fn terms(rules: Vec<pb::CommissionRule>) -> Terms {
         }),
         ..Default::default()
     };
-    let asking = Asking { now: NOW, key_kind: KeyKind::Admin };
+    let asking = Asking::new(NOW, KeyKind::Admin);
     let rules = request.read(&asking).unwrap_or_else(|error| panic!("{error:?}")).0.rules;
     Terms {
         account_id: AccountId::SERVER,

@@ -5,10 +5,12 @@ mod database;
 mod environment;
 mod feed;
 mod file;
+mod http;
 mod limits;
 mod listen;
 mod log;
 mod mail;
+mod payouts;
 mod place;
 mod registration;
 mod shutdown;
@@ -23,6 +25,7 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use serde::Serialize;
 
+pub use self::http::{Addresses, HttpSettings};
 pub use database::{DatabaseSettings, DatabaseUrl};
 pub use environment::UnknownVariable;
 pub use feed::FeedSettings;
@@ -31,6 +34,7 @@ pub use limits::LimitSettings;
 pub use listen::{ListenAddress, ListenSettings};
 pub use log::{LogFormat, LogSettings};
 pub use mail::{MailSettings, SmtpUrl};
+pub use payouts::PayoutSettings;
 pub use place::{Place, Places};
 pub use registration::{Registration, RegistrationSettings};
 pub use shutdown::ShutdownSettings;
@@ -103,6 +107,10 @@ pub struct Settings {
     #[command(flatten)]
     #[serde(flatten)]
     pub listen: ListenSettings,
+    /// The listener for HTTP.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub http: HttpSettings,
     /// The database.
     #[command(flatten)]
     #[serde(flatten)]
@@ -127,6 +135,10 @@ pub struct Settings {
     #[command(flatten)]
     #[serde(flatten)]
     pub mail: MailSettings,
+    /// Payouts.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub payouts: PayoutSettings,
     /// The stop.
     #[command(flatten)]
     #[serde(flatten)]
@@ -195,7 +207,7 @@ pub enum ConfigError {
     },
     /// Plaintext on an address that other machines can reach.
     #[error(
-        "{place}: {address} can be reached from other machines and keys would travel in the clear: set tls_certificate_file and \
+        "{place}: {address} can be reached from other machines and all would travel in the clear, keys too: set tls_certificate_file and \
          tls_key_file, listen on 127.0.0.1, or set allow_plaintext when a proxy in front adds TLS"
     )]
     Plaintext {
@@ -258,11 +270,14 @@ impl Settings {
     /// Checks what a single value cannot tell.
     fn check(&self) -> Result<(), ConfigError> {
         self.listen.check_tls(&self.places)?;
-        match self.listen.listen_address.literal() {
-            Some(address) => self.listen.check_plaintext(&[address], &self.places),
-            // A host name is checked when it is resolved.
-            None => Ok(()),
+        let addresses =
+            [("listen_address", Some(&self.listen.listen_address)), ("http_address", self.http.http_address.as_ref())];
+        // A host name is checked when it is resolved.
+        let literals = addresses.into_iter().filter_map(|(setting, address)| Some((setting, address?.literal()?)));
+        for (setting, address) in literals {
+            self.listen.check_plaintext(setting, &[address], &self.places)?;
         }
+        Ok(())
     }
 
     /// The settings in force as a TOML file. The database URL is masked when it holds a password.

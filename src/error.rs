@@ -87,6 +87,8 @@ pub enum Error {
         /// The name that was called.
         method: String,
     },
+    /// The server has no key to seal secrets with.
+    SecretsKeyMissing,
     /// The cursor was not made by Headwater.
     CursorMalformed,
     /// The cursor belongs to another database or account.

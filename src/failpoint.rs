@@ -85,6 +85,10 @@ mod armed {
         BeforeFeedSend,
         /// The upkeep knows the due rewards of an account and is about to approve them.
         BeforeApproval,
+        /// A step of a payout has begun; the provider is about to be called.
+        BeforePayoutCall,
+        /// The provider was called; the result is not recorded.
+        AfterPayoutCall,
         /// The upkeep is about to remove one lot of old rows.
         BeforeRemoval,
         /// Old rows are removed; the removal is not committed.

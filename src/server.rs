@@ -1,10 +1,13 @@
 //! The only wiring: takes settings, starts a listening server, and stops it in order.
 
+mod callbacks;
 mod descriptors;
 mod health;
+mod http_listener;
 mod listener;
 mod private;
 mod reload;
+mod secrets_key;
 mod signals;
 mod tls;
 
@@ -13,6 +16,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::OptionFuture;
 use prost::Message;
 use prost_types::FileDescriptorSet;
 use secrecy::ExposeSecret;
@@ -24,7 +28,9 @@ use tonic::service::Routes;
 use tower::ServiceBuilder;
 use uuid::Uuid;
 
-use crate::app::{App, AppOptions};
+use crate::app::worker::connections::{Connections, ProviderAddresses};
+use crate::app::worker::send_payouts::{CannotCall, NoConnections};
+use crate::app::{App, AppOptions, Providers};
 use crate::auth::Authenticator;
 use crate::auth::layer::AuthLayer;
 pub use crate::auth::operator::OPERATOR_KEY_FILE;
@@ -34,15 +40,19 @@ use crate::clock::{self, Clock};
 use crate::config::{ConfigError, Place, Registration, Settings};
 use crate::limit::{self, LimitLayer, Limits};
 use crate::mail::{Post, PostOptions, PostProblem};
+use crate::outbound::client::{BaseAddress, Client, ClientLimits};
 use crate::pb;
 use crate::rpc::feed::{FeedLimits, FeedStreams};
 use crate::rpc::{RegisteredBy, Services};
+use crate::secrets::Secrets;
 use crate::store::{Identity, Store, StoreError, StoreOptions};
 use crate::transport::lane::Lane;
-use crate::transport::serve::{ConnectionLimits, Transport};
+use crate::transport::serve::{ConnectionLimits, Transport, Version};
 use health::{Following, Health};
-use listener::Bound;
+use http_listener::{Http, Needs};
+use listener::{Bound, Wanted};
 pub use reload::Reloads;
+pub use secrets_key::SecretsKeyProblem;
 pub use signals::StopSignals;
 
 /// The minimum time that the writer and the database get to close on a stop, even when the connections have used up the time
@@ -83,6 +93,9 @@ pub enum ServerError {
         /// The cause.
         problem: String,
     },
+    /// The keys that seal payout details cannot be used.
+    #[error(transparent)]
+    SecretsKey(#[from] SecretsKeyProblem),
     /// The server cannot listen on the address.
     #[error("{place}: cannot listen on {address}: {source}")]
     Listen {
@@ -138,6 +151,8 @@ impl From<OperatorKeyError> for ServerError {
 /// A running server.
 pub struct Server {
     address: SocketAddr,
+    /// The address of the listener for HTTP.
+    http_address: Option<SocketAddr>,
     app: Arc<App>,
     writer: JoinHandle<()>,
     serving: JoinHandle<()>,
@@ -146,8 +161,8 @@ pub struct Server {
     draining: CancellationToken,
     /// Cancelled when the connections must end at once.
     cutting: CancellationToken,
-    /// The certificates, which can be replaced. `None` for plaintext.
-    tls: Option<watch::Sender<TlsAcceptor>>,
+    /// The certificates of the listeners, which can be replaced. None for plaintext.
+    tls: Vec<(Version, watch::Sender<TlsAcceptor>)>,
     settings: Settings,
     drain_delay: Duration,
     shutdown_deadline: Duration,
@@ -160,10 +175,24 @@ impl Server {
     /// # Errors
     /// See [`ServerError`].
     pub async fn start(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, ServerError> {
+        Self::start_with(settings, clock, None).await
+    }
+
+    /// As [`Server::start`], with other providers than those of the settings.
+    ///
+    /// # Errors
+    /// See [`ServerError`].
+    pub async fn start_with(
+        settings: &Settings,
+        clock: Arc<dyn Clock>,
+        providers: Option<Providers>,
+    ) -> Result<Self, ServerError> {
         // All that can fail without the database comes first. A mistake in a setting must not migrate the database, because the
         // version before could then not be started again.
-        let bound = Bound::bind(settings).await?;
-        let tls = tls::read(settings)?.map(|acceptor| watch::channel(acceptor).0);
+        let wanted = Wanted { setting: "listen_address", address: &settings.listen.listen_address, settings };
+        let bound = Bound::bind(wanted).await?;
+        let tls = tls::read(settings, Version::Http2)?.map(|acceptor| watch::channel(acceptor).0);
+        let http = Http::prepare(settings).await?;
         let (health, health_service) = tonic_health::server::health_reporter();
         let mut routes = Routes::builder();
         routes.add_service(health_service);
@@ -176,13 +205,19 @@ impl Server {
         let service_names = service_names()?;
 
         let post = post(settings)?;
+        let secrets = secrets_key::read(settings)?;
+        let addresses = provider_addresses(settings)?;
         let store = Arc::new(open_store(settings).await?);
+        let secrets = Arc::new(secrets_key::of_database(settings, &store, secrets).await?);
         let options = app_options(settings, &store, post).await?;
+        let providers = providers.unwrap_or_else(|| connections(&store, &secrets, addresses));
+        let options = AppOptions { providers, ..options };
         let (app, writer) =
             App::start(Arc::clone(&store), Arc::clone(&clock), &options).map_err(ServerError::Writer)?;
         operator::ensure_first(&app, &settings.database.data_dir).await?;
 
-        let authenticator = Arc::new(Authenticator::new(Arc::clone(&store), clock, Arc::clone(app.key_uses())));
+        let authenticator =
+            Arc::new(Authenticator::new(Arc::clone(&store), Arc::clone(&clock), Arc::clone(app.key_uses())));
         let draining = CancellationToken::new();
         let streams =
             FeedStreams::new(Arc::clone(&app), Arc::clone(&authenticator), feed_limits(settings), draining.clone());
@@ -193,8 +228,9 @@ impl Server {
             registered_by(settings.registration.registration),
             settings.limits.request_timeout(),
             settings.limits.message_bytes_max,
+            Arc::clone(&secrets),
         );
-        services.add_to(&mut routes);
+        services.with_callbacks(http.is_some()).add_to(&mut routes);
         let layers = ServiceBuilder::new()
             .layer(AuthLayer::new(
                 authenticator,
@@ -207,25 +243,44 @@ impl Server {
 
         let cutting = CancellationToken::new();
         let address = bound.address;
+        let tables = descriptors::connections(settings);
         let transport = Transport {
+            version: Version::Http2,
             service: layers.service(routes.routes().prepare()),
             tls: tls.as_ref().map(watch::Sender::subscribe),
-            connections: descriptors::connections(settings),
+            connections: tables.grpc,
             limits: connection_limits(settings),
             draining: draining.clone(),
         };
-        let serving = tokio::spawn(transport.serve(bound.listen(settings)?, cutting.clone()));
-        let health = Health::new(health, service_names).follow(Arc::clone(&app), health_outage(settings)).await;
-        tracing::info!(%address, "serving");
+        let health = Health::new(health, service_names);
+        let needs = Needs {
+            is_serving: health.is_serving(),
+            secrets: Arc::new(callbacks::Connections { store, secrets }),
+            waker: Arc::new(callbacks::Wakes(Arc::clone(&app))),
+            clock,
+            connections: tables.http,
+            draining: draining.clone(),
+            cutting: cutting.clone(),
+        };
+        let http_address = http.as_ref().map(Http::address);
+        let http_tls = http.as_ref().and_then(Http::tls);
+        let http = http.map(|http| http.serve(settings, needs)).transpose()?;
+        let grpc = transport.serve(bound.listen(wanted)?, cutting.clone());
+        // Both end when the server stops, and a panic of one ends the other.
+        let serving = tokio::spawn(async { _ = tokio::join!(grpc, OptionFuture::from(http)) });
+        let health = health.follow(Arc::clone(&app), health_outage(settings)).await;
+        tracing::info!(%address, http_address = http_address.map(tracing::field::display), "serving");
+        let tls = [(Version::Http2, tls), (Version::Http1, http_tls)];
         Ok(Self {
             address,
+            http_address,
             app,
             writer,
             serving,
             health,
             draining,
             cutting,
-            tls,
+            tls: tls.into_iter().filter_map(|(version, tls)| Some((version, tls?))).collect(),
             settings: settings.clone(),
             drain_delay: Duration::from_millis(settings.shutdown.drain_delay_milliseconds.into()),
             shutdown_deadline: seconds(settings.shutdown.shutdown_seconds),
@@ -237,6 +292,11 @@ impl Server {
         self.address
     }
 
+    /// The address on which the server listens for HTTP, if it does.
+    pub fn http_address(&self) -> Option<SocketAddr> {
+        self.http_address
+    }
+
     /// The app that the server runs.
     pub fn app(&self) -> &Arc<App> {
         &self.app
@@ -245,14 +305,15 @@ impl Server {
     /// Reads the certificate and its key again. New connections get them. If they cannot be used, the log says why, and the ones
     /// before stay.
     pub fn reload_certificate(&self) {
-        let Some(current) = &self.tls else { return };
-        match tls::read(&self.settings) {
-            Ok(Some(acceptor)) => {
-                current.send_replace(acceptor);
-                tracing::info!("the certificate was read again; new connections get it");
+        for (version, current) in &self.tls {
+            match tls::read(&self.settings, *version) {
+                Ok(Some(acceptor)) => {
+                    current.send_replace(acceptor);
+                    tracing::info!("the certificate was read again; new connections get it");
+                }
+                Ok(None) => {}
+                Err(error) => tracing::error!(%error, "the certificate was not renewed; the one before stays"),
             }
-            Ok(None) => {}
-            Err(error) => tracing::error!(%error, "the certificate was not renewed; the one before stays"),
         }
     }
 
@@ -415,6 +476,7 @@ pub async fn app_options(settings: &Settings, store: &Store, post: Arc<Post>) ->
         event_retention_days: retention_days(settings),
         event_form: crate::rpc::feed::event::FORM,
         post,
+        providers: Providers(Arc::new(NoConnections)),
     })
 }
 
@@ -434,6 +496,43 @@ pub fn post(settings: &Settings) -> Result<Arc<Post>, ServerError> {
         };
         ConfigError::Value { place: settings.places.of(setting), problem: problem.to_string() }.into()
     })
+}
+
+/// The addresses of the payout providers: those that move money, and those of the sandboxes.
+///
+/// # Errors
+/// A setting is no address.
+pub fn provider_addresses(settings: &Settings) -> Result<[ProviderAddresses; 2], ServerError> {
+    let payouts = &settings.payouts;
+    let address = |setting, text: &str| {
+        BaseAddress::parse(text)
+            .map_err(|problem| ConfigError::Value { place: settings.places.of(setting), problem: problem.to_string() })
+    };
+    let live = ProviderAddresses {
+        paypal: address("paypal_address", &payouts.paypal_address)?,
+        stripe: address("stripe_address", &payouts.stripe_address)?,
+        wise: address("wise_address", &payouts.wise_address)?,
+    };
+    let sandbox = ProviderAddresses {
+        paypal: address("paypal_sandbox_address", &payouts.paypal_sandbox_address)?,
+        stripe: address("stripe_sandbox_address", &payouts.stripe_sandbox_address)?,
+        wise: address("wise_sandbox_address", &payouts.wise_sandbox_address)?,
+    };
+    Ok([live, sandbox])
+}
+
+/// The providers of the accounts' connections.
+fn connections(store: &Arc<Store>, secrets: &Arc<Secrets>, [live, sandbox]: [ProviderAddresses; 2]) -> Providers {
+    match Client::new(ClientLimits::default()) {
+        Ok(client) => {
+            Providers(Arc::new(Connections::new(Arc::clone(store), Arc::clone(secrets), client, live, sandbox)))
+        }
+        Err(error) => {
+            // Everything else works without it, such as on a machine that has no certificates of authorities.
+            tracing::warn!(%error, "payouts cannot be sent to providers");
+            Providers(Arc::new(CannotCall(error.to_string())))
+        }
+    }
 }
 
 fn retention_days(settings: &Settings) -> Option<i32> {

@@ -97,6 +97,7 @@ fn prefix_for(field: &FieldDescriptor) -> Option<&'static str> {
         ("Offer", "ofr"),
         ("offer_id", "ofr"),
         ("payout_id", "pay"),
+        ("payout_export_id", "pex"),
         ("payout_run_id", "prn"),
         ("Bounty", "bnt"),
         ("bounty_id", "bnt"),

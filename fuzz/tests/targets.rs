@@ -26,8 +26,10 @@ macro_rules! targets {
 
 targets! {
     answers: 1_000 inputs of up to 256 bytes;
+    callbacks: 1_000 inputs of up to 256 bytes;
     history: 40 inputs of up to 4096 bytes;
     message: 1_000 inputs of up to 512 bytes;
+    results: 2_000 inputs of up to 128 bytes;
     settings: 500 inputs of up to 256 bytes;
     stored: 1_000 inputs of up to 64 bytes;
     text: 10_000 inputs of up to 64 bytes;
@@ -60,6 +62,10 @@ fn histories_get_far() {
         "/ApprovePayouts",
         "/ConfirmPayouts",
         "/CancelPayout",
+        "/ExportPayoutFile",
+        "/ImportPayoutResults",
+        "/ReopenPayout",
+        "/CancelPayoutRun",
         "/SubmitToBounty",
         "/ApproveSubmission",
         "/RejectSubmission",

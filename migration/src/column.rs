@@ -102,6 +102,11 @@ pub fn bytes(name: &'static str) -> ColumnDef {
     ColumnDef::new(name).blob().not_null().take()
 }
 
+/// Bytes of any length; null if there are none.
+pub fn bytes_null(name: &'static str) -> ColumnDef {
+    ColumnDef::new(name).blob().null().take()
+}
+
 /// The 32 bytes of a hash or a secret.
 pub fn hash(name: &'static str) -> ColumnDef {
     ColumnDef::new(name).blob().not_null().take()

@@ -15,6 +15,7 @@ pub mod verify;
 pub mod worker;
 mod writer;
 
+use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -45,6 +46,7 @@ use queue::{Job, Queue, Work};
 use registration::Mailed;
 use suspects::Suspects;
 pub use worker::approve_due::UpkeepError;
+use worker::send_payouts::ProviderSource;
 use worker::{WorkerStatus, Workers};
 use writer::{Counting, Reply, STATISTICS_FIRST_COMMANDS, Transactions, Upkeep, Writer};
 
@@ -94,6 +96,17 @@ impl From<StoreError> for SubmitError {
     }
 }
 
+/// The providers that payouts are sent to.
+#[derive(Clone)]
+pub struct Providers(pub Arc<dyn ProviderSource>);
+
+/// Prints nothing, because providers have credentials.
+impl fmt::Debug for Providers {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("_")
+    }
+}
+
 /// Options of the app.
 #[derive(Debug, Clone)]
 pub struct AppOptions {
@@ -113,6 +126,8 @@ pub struct AppOptions {
     pub event_form: EventForm,
     /// The way of mail.
     pub post: Arc<Post>,
+    /// The providers that payouts are sent to.
+    pub providers: Providers,
 }
 
 /// How long a caller that was refused for a full queue should wait: a few batches.
@@ -198,7 +213,7 @@ impl App {
         });
         tokio::spawn(feed.poll(options.feed_poll_interval, app.stop.clone()));
         tokio::spawn(outage_watch::watch(Arc::clone(&app), app.stop.clone()));
-        worker::start(&app, options.upkeep_interval, options.event_retention_days, &options.post);
+        worker::start(&app, options.upkeep_interval, options.event_retention_days, &options.post, &options.providers.0);
         Ok((app, handle))
     }
 
@@ -300,6 +315,11 @@ impl App {
         self.wake_worker(worker::create_payouts::NAME);
     }
 
+    /// Makes the worker run that sends payouts.
+    pub fn wake_payouts(&self) {
+        self.wake_worker(worker::send_payouts::NAME);
+    }
+
     /// Makes a worker run at once, or again after its current run. False if no worker has this name.
     pub fn wake_worker(&self, name: &str) -> bool {
         self.workers.wake(name)
@@ -332,6 +352,11 @@ impl App {
     /// The store, to read from.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// The store, for what outlives a call.
+    pub fn shared_store(&self) -> Arc<Store> {
+        Arc::clone(&self.store)
     }
 
     /// The clock.

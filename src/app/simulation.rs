@@ -2,24 +2,27 @@
 //!
 //! A part of the customers is judged at a time, in a snapshot of its own, so that none is held for long: SQLite cannot shorten its log past a
 //! snapshot. Each customer is therefore read as it is at one moment, and different customers at different moments. Nothing is written, and
-//! what the rules write in memory is undone customer by customer. The memory is bounded by the customers of a part and by the affiliates, with
-//! caps by the affiliates and the periods, and with ladders by a fixed number of sales.
+//! what the rules write in memory is undone customer by customer. Events that share tallies are told again once all customers were judged. The
+//! memory is bounded by the customers of a part and by the affiliates and periods, and with tallies by a fixed number of turns.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::App;
 use crate::clock::{self, RandomIds};
+use crate::domain::click::Click;
 use crate::domain::conversion::ConversionImage;
-use crate::domain::id::{AccountId, AffiliateId, ConversionId, LeadId};
+use crate::domain::id::{AccountId, AffiliateId, ClickId, ConversionId, LeadId, RewardId};
 use crate::domain::money::Currency;
 use crate::domain::program::Terms;
 use crate::domain::refusal::Refusal;
-use crate::domain::rule::{Envelope, SimulatedCustomer, SimulatedTallies, add_needs, simulate, simulate_sale};
+use crate::domain::rule::{Envelope, Replay, SimulatedCustomer, add_needs, simulate, simulate_sale};
 use crate::domain::set::{Needs, WorkingSet};
-use crate::domain::simulation::{ProposedTerms, SimulatedConversion};
+use crate::domain::simulation::{Earnings, ProposedTerms, SimulatedEarning, SimulatedSubject};
 use crate::domain::time::{Interval, Time};
+use crate::store::click::ClickQuery;
+use crate::store::list::Walk;
 use crate::store::set::catalogue::Catalogues;
 use crate::store::set::load_to_try;
 use crate::store::{self, Snapshot, StoreError};
@@ -29,6 +32,12 @@ const LEADS_MAX: u64 = 16;
 
 /// How many conversions are looked through for those without a lead in a part.
 const CONVERSIONS_MAX: u64 = 500;
+
+/// How many turns are taken in a part, and how many clicks are told again.
+const TURNS_MAX: usize = 500;
+
+/// How many clicks are read at a time.
+const CLICKS_MAX: u64 = 500;
 
 /// How often rows are loaded for a part before it fails. Each time, all of its customers get what they turned out to need.
 const LOADS_MAX: usize = 32;
@@ -72,30 +81,50 @@ pub struct Results {
 }
 
 impl Results {
-    fn add(&mut self, conversion: &SimulatedConversion) {
-        self.judged_count += i64::from(conversion.is_covered);
-        let keys: Vec<_> = conversion.keys().map(|key| (key, conversion.difference(&key))).collect();
+    fn add(&mut self, earning: &SimulatedEarning) {
+        // Clicks and bonuses are in the sums alone.
+        let is_conversion = matches!(earning.subject, SimulatedSubject::Conversion(_));
+        self.judged_count += i64::from(is_conversion && earning.is_covered);
+        let keys: Vec<_> = earning.keys().map(|key| (key, earning.difference(&key))).collect();
         let is_changed = keys.iter().any(|(_, difference)| *difference != 0);
-        self.changed_count += i64::from(is_changed);
-        if !is_changed && !conversion.is_of_program {
+        self.changed_count += i64::from(is_conversion && is_changed);
+        if !is_changed && !earning.is_of_program {
             return;
         }
-        self.program_count += i64::from(conversion.is_of_program && conversion.is_covered);
+        self.program_count += i64::from(is_conversion && earning.is_of_program && earning.is_covered);
         for (key, difference) in keys {
             let sums = self.sums.entry(key).or_default();
-            sums.earned_minor += i128::from(conversion.recorded.get(&key).copied().unwrap_or_default());
+            sums.earned_minor += i128::from(earning.recorded.get(&key).copied().unwrap_or_default());
             sums.difference_minor += i128::from(difference);
-            sums.changed_count += i64::from(difference != 0);
+            sums.changed_count += i64::from(is_conversion && difference != 0);
+        }
+    }
+
+    /// Adds what affiliates have earned with clicks, whose differences are added click by click.
+    fn add_clicks(&mut self, recorded: &Earnings) {
+        for (key, minor) in recorded {
+            self.sums.entry(*key).or_default().earned_minor += i128::from(*minor);
         }
     }
 }
 
-/// How far the walk over the customers is.
+/// How far the simulation is.
+#[derive(Clone, Copy)]
 enum Place {
     LooseChanges(Option<ConversionId>),
+    LooseRewards(Option<RewardId>),
     Leads(Option<LeadId>),
     Conversions(Option<ConversionId>),
+    Replay,
     End,
+}
+
+/// The clicks that were read and not told again.
+#[derive(Default)]
+struct Clicks {
+    read: VecDeque<Click>,
+    after: Option<ClickId>,
+    are_all_read: bool,
 }
 
 /// A simulation in progress. Between two steps it holds nothing of the database.
@@ -106,7 +135,8 @@ pub struct Simulation {
     now: Time,
     place: Place,
     catalogues: Catalogues,
-    tallies: SimulatedTallies,
+    replay: Replay,
+    clicks: Clicks,
     /// The results so far.
     pub results: Results,
 }
@@ -115,11 +145,16 @@ impl Simulation {
     /// A simulation of terms over the history of an account, which has judged nothing yet. `versions` are those of all programs.
     pub fn new(app: Arc<App>, account_id: AccountId, proposed: ProposedTerms, versions: &[Terms]) -> Self {
         let now = app.clock().now();
-        let tallies = SimulatedTallies::of(&versions.iter().collect::<Vec<_>>(), &proposed);
         let (proposed, catalogues) = (Arc::new(proposed), Catalogues::default());
-        let place = if tallies.wants_loose_changes() { Place::LooseChanges(None) } else { Place::Leads(None) };
+        let replay = Replay::of(&versions.iter().collect::<Vec<_>>(), &proposed);
+        let place = match (replay.has_tallies(), replay.pays_for_clicks()) {
+            (true, _) => Place::LooseChanges(None),
+            (false, true) => Place::LooseRewards(None),
+            (false, false) => Place::Leads(None),
+        };
+        let clicks = Clicks { are_all_read: !replay.pays_for_clicks(), ..Clicks::default() };
         let results = Results::default();
-        Self { app, account_id, proposed, now, place, catalogues, tallies, results }
+        Self { app, account_id, proposed, now, place, catalogues, replay, clicks, results }
     }
 
     /// How many conversions there are to judge.
@@ -150,14 +185,14 @@ impl Simulation {
         let app = Arc::clone(&self.app);
         let turn = app.store().read_turn(self.account_id).await;
         let begun_at = clock::monotonic_now();
-        let snapshot = self.snapshot().await?;
-        let customers = self.next_customers(&snapshot).await?;
-        self.judge(&snapshot, customers).await?;
-        drop((snapshot, turn));
-        if matches!(self.place, Place::End) {
-            let told = self.tallies.finish().map_err(SimulationError::Refused)?;
-            told.iter().for_each(|conversion| self.results.add(conversion));
+        if matches!(self.place, Place::Replay) {
+            self.tell_again().await?;
+        } else {
+            let snapshot = self.snapshot().await?;
+            let customers = self.next_customers(&snapshot).await?;
+            self.judge(&snapshot, customers).await?;
         }
+        drop(turn);
         // Others get at least half of the connection's time, and SQLite's log can be folded in between.
         tokio::time::sleep(begun_at.elapsed().min(PAUSE_MAX)).await;
         Ok(!matches!(self.place, Place::End))
@@ -169,8 +204,17 @@ impl Simulation {
             Place::LooseChanges(after) => {
                 let page = store::simulation::changes_without_lead_after(snapshot, account_id, after, CONVERSIONS_MAX);
                 let changes = page.await?;
-                self.place = changes.last().map_or(Place::Leads(None), |last| Place::LooseChanges(Some(last.id)));
-                changes.into_iter().for_each(|change| self.tallies.add_loose_change(Arc::new(change)));
+                self.place =
+                    changes.last().map_or(Place::LooseRewards(None), |last| Place::LooseChanges(Some(last.id)));
+                changes.into_iter().for_each(|change| self.replay.add_loose_change(Arc::new(change)));
+                Ok(Vec::new())
+            }
+            Place::LooseRewards(after) => {
+                let page =
+                    store::simulation::rewards_without_conversion_after(snapshot, account_id, after, CONVERSIONS_MAX);
+                let rewards = page.await?;
+                self.place = rewards.last().map_or(Place::Leads(None), |last| Place::LooseRewards(Some(last.id)));
+                rewards.iter().for_each(|reward| self.replay.add_loose_reward(reward));
                 Ok(Vec::new())
             }
             Place::Leads(after) => {
@@ -181,10 +225,13 @@ impl Simulation {
             }
             Place::Conversions(after) => {
                 let page = store::simulation::without_lead_after(snapshot, account_id, after, CONVERSIONS_MAX).await?;
-                self.place = page.last.map_or(Place::End, |last| Place::Conversions(Some(last)));
+                self.place = page.last.map_or(Place::Replay, |last| Place::Conversions(Some(last)));
+                if page.last.is_none() {
+                    self.replay.sort();
+                }
                 Ok(page.ids.into_iter().map(SimulatedCustomer::Event).collect())
             }
-            Place::End => Ok(Vec::new()),
+            Place::Replay | Place::End => Ok(Vec::new()),
         }
     }
 
@@ -196,9 +243,9 @@ impl Simulation {
             let mut needs = Needs::default();
             let mut missing = Vec::new();
             for customer in waiting {
-                let Self { account_id, proposed, tallies, now, .. } = &mut *self;
-                match simulate(&mut set, *account_id, customer, proposed, tallies, *now, &mut RandomIds) {
-                    Ok(conversions) => conversions.iter().for_each(|conversion| self.results.add(conversion)),
+                let Self { account_id, proposed, replay, now, .. } = &mut *self;
+                match simulate(&mut set, *account_id, customer, proposed, replay, *now, &mut RandomIds) {
+                    Ok(earnings) => earnings.iter().for_each(|earning| self.results.add(earning)),
                     Err(refusal) => {
                         needs.add(wanted(&mut set, refusal)?);
                         missing.push(customer);
@@ -213,6 +260,69 @@ impl Simulation {
             waiting = missing;
         }
         Err(too_many_loads().into())
+    }
+
+    /// Tells events and clicks again that share tallies, in the order in which they were told. Ends the simulation after the last one.
+    async fn tell_again(&mut self) -> Result<(), SimulationError> {
+        // They are read before there is a snapshot, because one simulation takes one connection at a time.
+        self.read_clicks().await?;
+        if self.replay.is_over() && self.clicks.read.is_empty() {
+            self.place = Place::End;
+            self.results.add_clicks(self.replay.recorded_of_clicks());
+            self.replay.finish().iter().for_each(|earning| self.results.add(earning));
+            return Ok(());
+        }
+        let snapshot = self.snapshot().await?;
+        self.renew_catalogues(&snapshot).await?;
+        let mut set = WorkingSet::default();
+        let needs = self.replay.needs(self.account_id, TURNS_MAX);
+        load_to_try(&snapshot, needs, &mut self.catalogues, &mut set).await?;
+        for _ in 0..TURNS_MAX {
+            if self.clicks.read.is_empty() && (!self.clicks.are_all_read || self.replay.is_over()) {
+                break;
+            }
+            self.tell_next(&snapshot, &mut set).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells the next click or command again.
+    async fn tell_next(&mut self, snapshot: &Snapshot, set: &mut WorkingSet) -> Result<(), SimulationError> {
+        let click = self.clicks.read.pop_front_if(|click| self.replay.is_before_next(click));
+        for _ in 0..LOADS_MAX {
+            let Self { account_id, replay, .. } = &mut *self;
+            let told = match &click {
+                Some(click) => replay.click(set, *account_id, click, &mut RandomIds).map(Vec::from_iter),
+                None => replay.step(set, *account_id, &mut RandomIds),
+            };
+            match told {
+                Ok(earnings) => {
+                    earnings.iter().for_each(|earning| self.results.add(earning));
+                    tokio::task::yield_now().await;
+                    return Ok(());
+                }
+                Err(refusal) => {
+                    let needs = wanted(set, refusal)?;
+                    load_to_try(snapshot, needs, &mut self.catalogues, set).await?;
+                }
+            }
+        }
+        Err(too_many_loads().into())
+    }
+
+    /// Reads further clicks, when those that were read were told.
+    async fn read_clicks(&mut self) -> Result<(), SimulationError> {
+        while self.clicks.read.is_empty() && !self.clicks.are_all_read {
+            let walk = Walk { after: self.clicks.after.map(ClickId::uuid), ..Walk::first(CLICKS_MAX) };
+            let page = store::click::list(self.app.store(), self.account_id, &ClickQuery::default(), walk).await?;
+            let last = page.clicks.last().map(|click| click.id.uuid()).max(page.ended_at);
+            self.clicks.are_all_read = last.is_none();
+            self.clicks.after = last.map(ClickId::from_uuid).or(self.clicks.after);
+            let mut read = page.clicks;
+            read.sort_by_key(|click| (click.created_at, click.id));
+            self.clicks.read.extend(read);
+        }
+        Ok(())
     }
 
     async fn renew_catalogues(&mut self, snapshot: &Snapshot) -> Result<(), StoreError> {
@@ -255,8 +365,7 @@ impl Simulation {
 
     /// How many conversions were judged so far.
     pub fn judged_count(&self) -> i64 {
-        let climbing = i64::try_from(self.tallies.climbing_count()).unwrap_or(i64::MAX);
-        self.results.judged_count.saturating_add(climbing)
+        self.results.judged_count.saturating_add(self.replay.waiting_count())
     }
 
     /// The results for affiliates who earn in one of both ways.

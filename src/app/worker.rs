@@ -3,14 +3,17 @@
 
 pub mod approve_due;
 mod clock_watch;
+pub mod connections;
 pub mod create_payouts;
 mod driver;
 pub mod forget_requests;
 pub mod note_key_uses;
+mod payout_result;
 pub mod prune_events;
 mod removal;
 mod report;
 pub mod send_mail;
+pub mod send_payouts;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,14 +28,22 @@ use note_key_uses::NoteKeyUses;
 use prune_events::PruneEvents;
 pub use report::{Counts, Failure, RunResult, WorkerStatus};
 use send_mail::SendMail;
+use send_payouts::{ProviderSource, SendPayouts};
 
 /// Starts all workers of an app.
-pub(super) fn start(app: &Arc<App>, interval: Duration, event_retention_days: Option<i32>, post: &Arc<Post>) {
+pub(super) fn start(
+    app: &Arc<App>,
+    interval: Duration,
+    event_retention_days: Option<i32>,
+    post: &Arc<Post>,
+    providers: &Arc<dyn ProviderSource>,
+) {
     app.workers.start(ApproveDue(Arc::clone(app)), interval);
     app.workers.start(CreatePayouts(Arc::clone(app)), interval);
     app.workers.start(ForgetRequests(Arc::clone(app)), interval);
     app.workers.start(NoteKeyUses(Arc::clone(app)), interval);
     app.workers.start(SendMail { app: Arc::clone(app), post: Arc::clone(post) }, send_mail::INTERVAL);
+    app.workers.start(SendPayouts { app: Arc::clone(app), providers: Arc::clone(providers) }, send_payouts::INTERVAL);
     if let Some(retention_days) = event_retention_days {
         app.workers.start(PruneEvents { app: Arc::clone(app), retention_days }, interval);
     }

@@ -85,6 +85,8 @@ impl Transactions {
 pub(super) enum Upkeep {
     /// Removes request ids that have expired, at most this many.
     ForgetRequests(u64),
+    /// Removes files of payouts that were kept long enough, at most this many.
+    ForgetPayoutFiles(u64),
     /// Removes segments of events of an account that were committed before a time, at most this many.
     PruneEvents(AccountId, Time, u64),
     /// Writes when keys were last used.
@@ -422,6 +424,9 @@ impl Writer {
         let transaction = self.store.begin_in(self.lane).await?;
         let count = match upkeep {
             Upkeep::ForgetRequests(limit) => store::request::forget(&transaction, self.clock.now(), limit).await?,
+            Upkeep::ForgetPayoutFiles(limit) => {
+                store::payout_export::forget_files(&transaction, self.clock.now(), limit).await?
+            }
             Upkeep::PruneEvents(account_id, before, limit) => {
                 let mut heads = store::account_head::lock_heads(&transaction, &BTreeSet::from([account_id])).await?;
                 match heads.get_mut(&account_id) {

@@ -104,16 +104,17 @@ impl Serialize for Networks {
 }
 
 impl ListenSettings {
-    /// Refuses plaintext where other machines could read it. The addresses are all those that the server will listen on.
+    /// Refuses plaintext where other machines could read it. The addresses are all those that the server will listen on for this
+    /// setting.
     ///
     /// # Errors
     /// [`ConfigError::Plaintext`] with the first address that is not loopback.
-    pub fn check_plaintext(&self, addresses: &[SocketAddr], places: &Places) -> Result<(), ConfigError> {
+    pub fn check_plaintext(&self, setting: &str, addresses: &[SocketAddr], places: &Places) -> Result<(), ConfigError> {
         if self.tls_files().is_some() || self.allow_plaintext {
             return Ok(());
         }
         match addresses.iter().find(|address| !is_loopback(address.ip())) {
-            Some(address) => Err(ConfigError::Plaintext { place: places.of("listen_address"), address: *address }),
+            Some(address) => Err(ConfigError::Plaintext { place: places.of(setting), address: *address }),
             None => Ok(()),
         }
     }

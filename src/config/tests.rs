@@ -99,8 +99,9 @@ fn host_names_are_taken_and_checked_when_they_are_resolved() {
     }
     let settings = read(&["--listen-address", "shop:1"]).unwrap().settings;
     let [near, far] = ["127.0.0.1:1", "10.0.0.1:1"].map(|address| address.parse().unwrap());
-    assert!(settings.listen.check_plaintext(&[near], &settings.places).is_ok());
-    let error = settings.listen.check_plaintext(&[near, far], &settings.places).unwrap_err().to_string();
+    assert!(settings.listen.check_plaintext("listen_address", &[near], &settings.places).is_ok());
+    let error =
+        settings.listen.check_plaintext("listen_address", &[near, far], &settings.places).unwrap_err().to_string();
     assert!(error.starts_with("the flag --listen-address: 10.0.0.1:1 can be reached"), "{error}");
     for wrong in ["localhost", ":50051", "127.1:50051", "localhost:65536", "a b:1", "http://localhost:1", "::1:50051"] {
         let error = error_of(&["--listen-address", wrong]);

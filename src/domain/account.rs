@@ -39,6 +39,8 @@ pub struct Account {
     pub verification: Option<Verification>,
     /// How many calls a minute each key of the account may make. 0: as many as the server's setting says.
     pub calls_per_minute: i32,
+    /// Whether it is for tests: its payouts go to the providers' sandboxes. Never changes.
+    pub is_test: bool,
 }
 
 /// A token that verifies an email address. Only the mail has its text.

@@ -83,6 +83,24 @@ impl PastUpline {
     pub const KEPT_MAX: usize = 100;
 }
 
+/// The email address that an affiliate had until a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct FormerEmail {
+    pub email: String,
+    pub changed_at: Time,
+}
+
+impl FormerEmail {
+    /// For how many days notices about money go to the former address too: as long as a change of a payout method can wait.
+    const COUNTS_DAYS: i32 = 30;
+
+    /// Whether notices about money still go there.
+    pub fn counts_at(&self, now: Time) -> bool {
+        now < self.changed_at.plus_days(Self::COUNTS_DAYS)
+    }
+}
+
 /// The hash of a password, in the PHC form. It is not shown, because weak passwords can be guessed from it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PasswordHash(String);
@@ -140,6 +158,9 @@ pub struct Affiliate {
     pub pending_rewards: Option<PendingRewards>,
     /// Whether the email address is known to be the affiliate's.
     pub email_verified: bool,
+    /// The address before the present one, or an earlier one if it changed again soon. Left out of the answers that are stored for repeated
+    /// requests.
+    pub former_email: Option<FormerEmail>,
     /// Who brought the affiliate. `None`: nobody.
     pub upline_id: Option<AffiliateId>,
     /// The group that the affiliate is in.
@@ -164,6 +185,20 @@ impl Affiliate {
         self.upline_id = upline_id;
     }
 
+    /// Gives the affiliate another email address, and keeps the one that it had.
+    pub fn set_email(&mut self, email: &str, now: Time) {
+        if self.email == email {
+            return;
+        }
+        let former = std::mem::replace(&mut self.email, email.to_owned());
+        self.email_verified = false;
+        // The earliest address of the last days is the one that somebody else has not changed.
+        let counts = self.former_email.as_ref().is_some_and(|former| former.counts_at(now));
+        if !counts && !former.is_empty() {
+            self.former_email = Some(FormerEmail { email: former, changed_at: now });
+        }
+    }
+
     /// The affiliate's upline at a time.
     pub fn upline_at(&self, time: Time) -> Option<AffiliateId> {
         let past = self.past_uplines.iter().find(|past| time < past.ended_at);
@@ -183,7 +218,7 @@ impl Affiliate {
     /// The affiliate as it is kept in answers, so that none of its data is left there when it is erased.
     pub fn without_personal_data(&self) -> Self {
         let affiliate = self.with_personal_data(None, "", ["", ""], &Profile::default(), "");
-        Self { password: None, ..affiliate }
+        Self { password: None, former_email: None, ..affiliate }
     }
 
     /// The affiliate of an answer that was kept without personal data, with the data that the affiliate has now.
@@ -192,7 +227,8 @@ impl Affiliate {
         let past_uplines = now.past_uplines.clone();
         let external_id = now.external_id.as_deref();
         let affiliate = self.with_personal_data(external_id, &now.email, names, &now.profile, &now.state_reason);
-        Self { past_uplines, password: now.password.clone(), ..affiliate }
+        let (password, former_email) = (now.password.clone(), now.former_email.clone());
+        Self { past_uplines, password, former_email, ..affiliate }
     }
 
     fn with_personal_data(

@@ -69,7 +69,8 @@ impl Quarter {
 pub struct Day(pub i32);
 
 impl Day {
-    pub(super) fn date(self) -> Option<Date> {
+    /// The date.
+    pub fn date(self) -> Option<Date> {
         Date::new(1970, 1, 1).ok()?.checked_add(jiff::Span::new().try_days(self.0).ok()?).ok()
     }
 

@@ -172,6 +172,8 @@ pub struct OrderDetails {
     pub tallied: Vec<Tallied>,
     /// The lines of a sale or of a refund, if it was told with lines.
     pub lines: Vec<SaleLine>,
+    /// Of a correction: the lines of the sale before it.
+    pub lines_before: Vec<SaleLine>,
     /// The collections that the item is in, in order and without repeats.
     pub collections: Vec<String>,
     /// The ISO 3166-1 code of the customer's country.

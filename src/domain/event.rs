@@ -66,7 +66,7 @@ text_enum! {
         RewardCreated = "reward_created",
         /// An affiliate was given what is no cash.
         RewardFulfilled = "reward_fulfilled",
-        /// A payout reserved a reward.
+        /// A payout reserved a reward, or was reopened after it had paid it.
         RewardReserved = "reward_reserved",
         /// The payout of a reward was cancelled, and the reward is approved again.
         RewardReturned = "reward_returned",
@@ -76,10 +76,42 @@ text_enum! {
         PayoutCreated = "payout_created",
         /// A payout was approved.
         PayoutApproved = "payout_approved",
+        /// The provider has a payout.
+        PayoutSent = "payout_sent",
+        /// A payout waits for money at the provider.
+        PayoutAwaitingFunds = "payout_awaiting_funds",
+        /// A payout that waited for money goes on.
+        PayoutResumed = "payout_resumed",
+        /// The provider reports another state of a payout that it has.
+        PayoutUpdated = "payout_updated",
+        /// A person must act before a payout goes on.
+        PayoutNeedsAttention = "payout_needs_attention",
+        /// The provider does not pay a payout.
+        PayoutFailed = "payout_failed",
+        /// The money of a payout came back.
+        PayoutReturned = "payout_returned",
         /// A payout was cancelled.
         PayoutCancelled = "payout_cancelled",
         /// An affiliate was paid.
         PayoutPaid = "payout_paid",
+        /// The payout method of an affiliate was set.
+        PayoutMethodSet = "payout_method_set",
+        /// The payout method of an affiliate was removed.
+        PayoutMethodRemoved = "payout_method_removed",
+        /// The account was connected to a payout provider.
+        PayoutConnectionSet = "payout_connection_set",
+        /// The connection to a payout provider was removed.
+        PayoutConnectionRemoved = "payout_connection_removed",
+        /// A payout is in a file.
+        PayoutExported = "payout_exported",
+        /// A person undid that an affiliate was paid.
+        PayoutReopened = "payout_reopened",
+        /// A payout run was created.
+        PayoutRunCreated = "payout_run_created",
+        /// All payouts of a run were created, or all that could be cancelled were.
+        PayoutRunFinished = "payout_run_finished",
+        /// A payout run is being cancelled.
+        PayoutRunCancelled = "payout_run_cancelled",
         /// A program was made.
         ProgramCreated = "program_created",
         /// A program or its terms were changed.
@@ -203,9 +235,22 @@ impl EventKind {
             | Self::RewardReserved
             | Self::RewardReturned
             | Self::RewardPaid => EventSubject::Reward,
-            Self::PayoutCreated | Self::PayoutApproved | Self::PayoutCancelled | Self::PayoutPaid => {
-                EventSubject::Payout
-            }
+            Self::PayoutRunCreated | Self::PayoutRunFinished | Self::PayoutRunCancelled => EventSubject::PayoutRun,
+            Self::PayoutMethodSet | Self::PayoutMethodRemoved => EventSubject::PayoutMethod,
+            Self::PayoutConnectionSet | Self::PayoutConnectionRemoved => EventSubject::PayoutConnection,
+            Self::PayoutCreated
+            | Self::PayoutApproved
+            | Self::PayoutSent
+            | Self::PayoutAwaitingFunds
+            | Self::PayoutResumed
+            | Self::PayoutUpdated
+            | Self::PayoutNeedsAttention
+            | Self::PayoutFailed
+            | Self::PayoutReturned
+            | Self::PayoutCancelled
+            | Self::PayoutExported
+            | Self::PayoutReopened
+            | Self::PayoutPaid => EventSubject::Payout,
             Self::ProgramCreated | Self::ProgramUpdated | Self::ProgramArchived => EventSubject::Program,
             Self::AffiliateCreated
             | Self::AffiliateUpdated
@@ -323,6 +368,12 @@ images! {
     Reward(Arc<super::reward::Reward>): |reward| reward.id, [reward.program_id], [reward.affiliate_id];
     /// A payout.
     Payout(Arc<super::payout::Payout>): |payout| payout.id, [], [payout.affiliate_id];
+    /// A payout run.
+    PayoutRun(Arc<super::payout_run::PayoutRun>): |run| run.id, [], [];
+    /// A payout method, which has the id of its affiliate.
+    PayoutMethod(Arc<super::payout_method::PayoutMethod>): |method| method.affiliate_id, [], [method.affiliate_id];
+    /// A connection to a payout provider, which has the id of its account.
+    PayoutConnection(Arc<super::payout_connection::PayoutConnection>): |connection| connection.account_id, [], [];
     /// A program with its newest terms.
     Program(Arc<super::program::ProgramWithTerms>): |answer| answer.program.id, [answer.program.id], [];
     /// An affiliate.

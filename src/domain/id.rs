@@ -93,6 +93,13 @@ macro_rules! typed_ids {
             }
         }
 
+        /// The same text as [`fmt::Display`] makes, without a formatter: a sale's answer and events have dozens of ids.
+        impl From<$name> for String {
+            fn from(id: $name) -> Self {
+                text($name::PREFIX, id.0, &mut [0; TEXT_LENGTH]).to_owned()
+            }
+        }
+
         impl FromStr for $name {
             type Err = MalformedId;
 
@@ -151,6 +158,8 @@ typed_ids! {
     RewardId = "rwd";
     /// A payout.
     PayoutId = "pay";
+    /// A file that was made of payouts.
+    PayoutExportId = "pex";
     /// A payout run.
     PayoutRunId = "prn";
     /// An entry of the audit log.

@@ -11,7 +11,12 @@
 //! | paid, marked by hand | affiliate_payable | provider_cash |
 //! | reserved by a payout | affiliate_payable | payout_in_flight |
 //! | the payout was paid | payout_in_flight | provider_cash |
-//! | the payout was cancelled | payout_in_flight | affiliate_payable |
+//! | the payout was cancelled, failed or came back unpaid | payout_in_flight | affiliate_payable |
+//! | that it was paid was undone | provider_cash | payout_in_flight |
+//! | the payout came back after it was paid | provider_cash | affiliate_payable |
+//! | the provider took a fee, or kept a part of what came back | provider_fee | provider_cash |
+//!
+//! A fee is the merchant's, so no balance of an affiliate counts it.
 //!
 //! The difference that a correction makes is booked like a refund, or like what is earned if it is positive. It goes to the account that
 //! the reward is in. So does the adjustment of a refund.
@@ -41,6 +46,8 @@ text_enum! {
         Fulfilled = "fulfilled",
         /// Paid to an affiliate, from the merchant's account at a bank or a provider.
         ProviderCash = "provider_cash",
+        /// The merchant's cost of paying: what providers took on top of amounts, and what they kept of amounts that came back.
+        ProviderFee = "provider_fee",
     }
 }
 
@@ -65,10 +72,14 @@ text_enum! {
         Adjusted = "adjusted",
         /// A payout reserved what it will pay.
         Reserved = "reserved",
-        /// A payout was cancelled, and what it had reserved is owed again.
+        /// A payout ended without payment, or came back. What it had reserved or paid is owed again.
         Returned = "returned",
+        /// A person undid that a payout was paid, and its amount is in flight again.
+        Reopened = "reopened",
         /// An affiliate was paid.
         Paid = "paid",
+        /// A provider took a fee for a payout.
+        Fee = "fee",
     }
 }
 
@@ -266,21 +277,56 @@ impl Balance {
     /// # Errors
     /// [`Overflow`] when a sum does not fit into 64 bits.
     pub fn post(&mut self, posting: &Posting) -> Result<(), Overflow> {
-        for (account, amount) in [(posting.debit, -posting.amount_minor), (posting.credit, posting.amount_minor)] {
+        self.move_amount(posting.debit, posting.credit, posting.amount_minor)
+    }
+
+    /// Moves an amount from one account to the other, as a posting does. A fee is no affiliate's, and moves nothing.
+    ///
+    /// # Errors
+    /// [`Overflow`] when a sum does not fit into 64 bits.
+    pub fn move_amount(
+        &mut self,
+        debit: LedgerAccount,
+        credit: LedgerAccount,
+        amount_minor: i64,
+    ) -> Result<(), Overflow> {
+        if [debit, credit].contains(&LedgerAccount::ProviderFee) {
+            return Ok(());
+        }
+        for (account, amount) in [(debit, -amount_minor), (credit, amount_minor)] {
             let sum = match account {
                 LedgerAccount::AffiliatePending => &mut self.pending_minor,
                 LedgerAccount::AffiliatePayable => &mut self.owed_minor,
                 LedgerAccount::PayoutInFlight => &mut self.in_flight_minor,
                 LedgerAccount::Fulfilled | LedgerAccount::ProviderCash => &mut self.paid_minor,
-                LedgerAccount::CommissionExpense => continue,
+                LedgerAccount::CommissionExpense | LedgerAccount::ProviderFee => continue,
             };
             *sum = sum.checked_add(amount).ok_or(Overflow)?;
         }
         Ok(())
     }
+
+    /// The sum of both, part by part.
+    ///
+    /// # Errors
+    /// [`Overflow`] when a sum does not fit into 64 bits.
+    pub fn plus(self, other: Self) -> Result<Self, Overflow> {
+        let add = |one: i64, other: i64| one.checked_add(other).ok_or(Overflow);
+        Ok(Self {
+            pending_minor: add(self.pending_minor, other.pending_minor)?,
+            owed_minor: add(self.owed_minor, other.owed_minor)?,
+            in_flight_minor: add(self.in_flight_minor, other.in_flight_minor)?,
+            paid_minor: add(self.paid_minor, other.paid_minor)?,
+        })
+    }
 }
 
 impl Posting {
+    /// Whether it is the merchant's own cost of paying, which is no part of any affiliate's balance.
+    pub fn is_fee(&self) -> bool {
+        self.debit == LedgerAccount::ProviderFee
+    }
+
     /// The key of the balance that the posting changes.
     pub fn balance_key(&self) -> BalanceKey {
         BalanceKey {

@@ -106,11 +106,19 @@ outcomes! {
     Rewards(Vec<Arc<super::reward::Reward>>): |rewards| rewards.first().map(|reward| &reward.id as &dyn TypedId);
     /// CreateReward, FulfillReward.
     Reward(Arc<super::reward::Reward>): |reward| Some(&reward.id);
-    /// ApprovePayouts, ConfirmPayouts: the payouts in the order asked.
+    /// ApprovePayouts, ConfirmPayouts, ImportPayoutResults: the payouts in the order asked.
     Payouts(Vec<Arc<super::payout::Payout>>): |payouts| payouts.first().map(|payout| &payout.id as &dyn TypedId);
-    /// CreatePayoutRun.
+    /// SetPayoutMethod, RemovePayoutMethod. Kept without the destinations.
+    PayoutMethod(Arc<super::payout_method::PayoutMethod>): |method| Some(&method.affiliate_id);
+    /// SetPayoutConnection, RemovePayoutConnection. Kept without the credentials.
+    PayoutConnection(Arc<super::payout_connection::PayoutConnection>): |connection| Some(&connection.account_id);
+    /// ExportPayouts.
+    PayoutExport(Arc<super::payout_export::PayoutExport>): |export| Some(&export.id);
+    /// CreatePayoutRun, CancelPayoutRun.
     PayoutRun(Arc<super::payout_run::PayoutRun>): |run| Some(&run.id);
-    /// MarkPaid, CreatePayout, CancelPayout.
+    /// NotifyFundsAdded.
+    PayoutPurse(Arc<super::payout_purse::PayoutPurse>): |_purse| None;
+    /// MarkPaid, CreatePayout, CancelPayout, RetryPayout, ReopenPayout.
     Payout(Arc<super::payout::Payout>): |payout| Some(&payout.id);
 }
 
@@ -133,6 +141,10 @@ impl Outcome {
             Self::Claim(claim) => Self::Claim(Arc::new(claim.without_personal_data())),
             Self::Submission(submission) => Self::Submission(Arc::new(submission.without_personal_data())),
             Self::Click(click) => Self::Click(click.without_personal_data()),
+            Self::Payout(payout) => Self::Payout(Arc::new(payout.without_destination())),
+            Self::Payouts(payouts) => {
+                Self::Payouts(payouts.iter().map(|payout| Arc::new(payout.without_destination())).collect())
+            }
             other => other.clone(),
         }
     }

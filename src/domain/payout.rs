@@ -3,22 +3,35 @@
 //! | from | may become |
 //! |---|---|
 //! | needs approval | ready, cancelled |
-//! | ready | paid, cancelled |
-//! | paid, cancelled | final |
+//! | ready | exported, paid, cancelled, sending, awaiting funds |
+//! | exported | paid, cancelled |
+//! | sending | processing, unclaimed, on hold, paid, awaiting funds, needs attention, failed, returned |
+//! | awaiting funds | sending, paid, cancelled |
+//! | processing | unclaimed, on hold, paid, awaiting funds, needs attention, failed, returned, cancelled, sending |
+//! | unclaimed, on hold | each other, processing, paid, awaiting funds, needs attention, failed, returned, cancelled, sending |
+//! | needs attention | sending, paid, cancelled |
+//! | paid | returned, ready, needs approval |
+//! | cancelled, failed, returned | final |
 //!
-//! A payout that is neither paid nor cancelled is open. It has reserved its rewards and its amount.
+//! A payout is open until it is paid, cancelled, failed or returned. It has reserved its rewards and its amount. Only the sending of
+//! payouts (`rule/payout/send.rs`) knows the states from sending on; those of payouts that the owner pays are in the first rows.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::id::{AccountId, AffiliateId, ApiKeyId, PayoutId, PayoutRunId, RewardId};
+use super::id::{AccountId, AffiliateId, ApiKeyId, PayoutExportId, PayoutId, PayoutRunId, RewardId};
 use super::money::{Money, Overflow};
+use super::payout_method::PayoutDestination;
+pub use super::payout_sending::{PayoutProblem, ProblemKind, Sending, WhoMustAct};
 use super::reward::{Reward, RewardState, RewardUnit};
 use super::text_enum::text_enum;
 use super::time::Time;
 
 /// The most rewards that one payout pays.
 pub const PAYOUT_REWARDS_MAX: usize = 1_000;
+
+/// How often a payout is reopened at most, because it keeps each time.
+pub const REOPENINGS_MAX: usize = 20;
 
 text_enum! {
     /// The state of a payout.
@@ -27,38 +40,108 @@ text_enum! {
         NeedsApproval = "needs_approval",
         /// The owner may pay it.
         Ready = "ready",
+        /// It is in a file that the owner uploads.
+        Exported = "exported",
         /// The affiliate has the money.
         Paid = "paid",
         /// A person cancelled it. Its rewards are approved again.
         Cancelled = "cancelled",
+        /// The provider is asked to pay it. Whether it does is not known yet.
+        Sending = "sending",
+        /// The account at the provider had too little money. Nothing was made, and it is sent again by itself.
+        AwaitingFunds = "awaiting_funds",
+        /// The provider has it.
+        Processing = "processing",
+        /// The provider waits for the receiver.
+        Unclaimed = "unclaimed",
+        /// The provider keeps it until something is done or checked.
+        OnHold = "on_hold",
+        /// A person must act before it goes on.
+        NeedsAttention = "needs_attention",
+        /// The provider does not pay it. Its rewards are approved again.
+        Failed = "failed",
+        /// The money came back. Its rewards are approved again.
+        Returned = "returned",
     }
 }
 
 impl PayoutState {
     /// Whether a payout may change from this state to the next: the table above.
     pub fn may_become(self, next: Self) -> bool {
-        matches!(
-            (self, next),
-            (Self::NeedsApproval, Self::Ready | Self::Cancelled) | (Self::Ready, Self::Paid | Self::Cancelled)
-        )
+        use PayoutState::{
+            AwaitingFunds, Cancelled, Exported, Failed, NeedsApproval, NeedsAttention, OnHold, Paid, Processing, Ready,
+            Returned, Sending, Unclaimed,
+        };
+        match self {
+            NeedsApproval => matches!(next, Ready | Cancelled),
+            Ready => matches!(next, Exported | Paid | Cancelled | Sending | AwaitingFunds),
+            Exported => matches!(next, Paid | Cancelled),
+            Sending => matches!(
+                next,
+                Processing | Unclaimed | OnHold | Paid | AwaitingFunds | NeedsAttention | Failed | Returned
+            ),
+            AwaitingFunds | NeedsAttention => matches!(next, Sending | Paid | Cancelled),
+            Processing => matches!(
+                next,
+                Unclaimed | OnHold | Paid | AwaitingFunds | NeedsAttention | Failed | Returned | Cancelled | Sending
+            ),
+            Unclaimed | OnHold => {
+                matches!(
+                    next,
+                    Unclaimed
+                        | OnHold
+                        | Processing
+                        | Paid
+                        | AwaitingFunds
+                        | NeedsAttention
+                        | Failed
+                        | Returned
+                        | Cancelled
+                        | Sending
+                ) && next != self
+            }
+            Paid => matches!(next, Returned | Ready | NeedsApproval),
+            Cancelled | Failed | Returned => false,
+        }
     }
+
+    /// Whether the provider has the payout, or may have it. Then only the provider knows how it ends.
+    pub fn is_at_provider(self) -> bool {
+        matches!(self, Self::Sending | Self::Processing | Self::Unclaimed | Self::OnHold)
+    }
+
+    /// The states in which nobody has the payout, so that it can be cancelled without asking anybody. One that waits for money was refused.
+    pub const UNSENT: [Self; 3] = [Self::NeedsApproval, Self::Ready, Self::AwaitingFunds];
 
     /// Whether the payout has reserved what it will pay.
     pub fn is_open(self) -> bool {
-        match self {
-            Self::NeedsApproval | Self::Ready => true,
-            Self::Paid | Self::Cancelled => false,
-        }
+        self != Self::Paid && !self.is_released()
+    }
+
+    /// Whether the payout ended without payment, and its rewards are owed again.
+    pub fn is_released(self) -> bool {
+        matches!(self, Self::Cancelled | Self::Failed | Self::Returned)
     }
 }
 
+/// How many hours a change of a payout method waits, unless the account says otherwise.
+pub const METHOD_CHANGE_HOURS_DEFAULT: i32 = 72;
+
 /// How an account pays its affiliates.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PayoutPolicy {
     /// How many days after its approval a reward is due.
     pub net_days: i32,
     /// The largest payouts that need no approval, each in another currency. If there are any, payouts in other currencies need one.
     pub approval_above: Vec<Money>,
+    /// How many hours a change of a payout method waits before it takes effect.
+    pub method_change_hours: i32,
+}
+
+impl Default for PayoutPolicy {
+    fn default() -> Self {
+        Self { net_days: 0, approval_above: Vec::new(), method_change_hours: METHOD_CHANGE_HOURS_DEFAULT }
+    }
 }
 
 impl PayoutPolicy {
@@ -85,6 +168,24 @@ text_enum! {
     PayoutProvider {
         /// The owner, outside Headwater.
         Manual = "manual",
+        /// PayPal Payouts.
+        PayPal = "paypal",
+        /// Stripe Connect.
+        Stripe = "stripe",
+        /// Wise.
+        Wise = "wise",
+    }
+}
+
+impl PayoutProvider {
+    /// Whether Headwater sends the payouts itself.
+    pub const fn is_sent(self) -> bool {
+        !matches!(self, Self::Manual)
+    }
+
+    /// Whether a payment that the provider works on has been paid for. PayPal takes a payment first, and looks for the money afterwards.
+    pub const fn takes_funds_first(self) -> bool {
+        matches!(self, Self::Stripe | Self::Wise)
     }
 }
 
@@ -170,6 +271,11 @@ pub struct Payout {
     /// More than zero. What the rewards add up to.
     pub amount: Money,
     pub provider: PayoutProvider,
+    /// Where the money goes, as it was when the payout was created. `None`: the affiliate had no payout method, or was erased. Left out of the
+    /// answers that are stored for repeated requests.
+    pub destination: Option<PayoutDestination>,
+    /// Whether its account is one for tests, whose payouts move no money.
+    pub is_test: bool,
     pub state: PayoutState,
     /// How many rewards it pays, with those that take back. A cancelled payout keeps the number.
     pub reward_count: i32,
@@ -189,8 +295,40 @@ pub struct Payout {
     pub approved_by: Option<ApiKeyId>,
     pub approved_at: Option<Time>,
     pub cancelled_at: Option<Time>,
+    /// What is known of its sending. `None` before its first attempt, and for what the owner pays.
+    pub sending: Option<Arc<Sending>>,
+    /// The export that it is in.
+    pub export_id: Option<PayoutExportId>,
+    /// The payments that were undone, the oldest first.
+    pub reopenings: Vec<Reopening>,
     pub created_at: Time,
     pub updated_at: Time,
+}
+
+impl Payout {
+    /// The payout as it is kept in answers, so that nothing of the affiliate's is left there when it is erased.
+    pub fn without_destination(&self) -> Self {
+        Self { destination: None, ..self.clone() }
+    }
+
+    /// The etag. It is different after every change of the payout, because each commit of an account has a time of its own.
+    pub fn etag(&self) -> String {
+        format!("{}-{}-{}", self.updated_at.micros(), self.state, self.reopenings.len())
+    }
+}
+
+/// A payment that a person undid, because the affiliate did not get the money.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct Reopening {
+    pub reopened_at: Time,
+    /// The key that undid it.
+    pub reopened_by: Option<ApiKeyId>,
+    pub reason: String,
+    /// When the affiliate was said to have got the money.
+    pub paid_at: Option<Time>,
+    /// The name of the transfer. May be empty.
+    pub reference: String,
 }
 
 /// A reward with those that take back from it.

@@ -3,13 +3,16 @@
 //!
 //! | from | may become |
 //! |---|---|
-//! | creating | created |
-//! | created | final |
+//! | creating | created, cancelling |
+//! | created | cancelling |
+//! | cancelling | cancelled |
+//! | cancelled | final |
 
 use super::affiliate_state::AffiliateState;
 use super::id::{AccountId, AffiliateId, ApiKeyId, PayoutRunId};
 use super::money::{Currency, Money};
-use super::payout::Payable;
+use super::payout::{Payable, PayoutProvider};
+use super::payout_method::MethodFault;
 use super::text_enum::text_enum;
 use super::time::Time;
 
@@ -23,6 +26,22 @@ text_enum! {
         Creating = "creating",
         /// All of its payouts are created.
         Created = "created",
+        /// The worker cancels those of its payouts that nobody has begun to pay.
+        Cancelling = "cancelling",
+        /// These are cancelled.
+        Cancelled = "cancelled",
+    }
+}
+
+impl PayoutRunState {
+    /// Whether a run may change from this state to the next: the table above.
+    pub fn may_become(self, next: Self) -> bool {
+        matches!(
+            (self, next),
+            (Self::Creating, Self::Created | Self::Cancelling)
+                | (Self::Created, Self::Cancelling)
+                | (Self::Cancelling, Self::Cancelled)
+        )
     }
 }
 
@@ -41,19 +60,53 @@ text_enum! {
         Erased = "erased",
         /// Less than the run's minimum is due.
         BelowMinimum = "below_minimum",
+        /// The run is one of a provider, and the affiliate has no payout method.
+        NoMethod = "no_method",
+        /// The run is one of a provider, and the affiliate's payout method is another one's.
+        OtherMethod = "other_method",
+        /// The run's maximum has not enough left.
+        AboveMaximumTotal = "above_maximum_total",
     }
 }
 
+/// The limits of what a run pays, in its currency.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RunLimits {
+    /// The least amount that is worth a payout.
+    pub minimum: Option<Money>,
+    /// The most that all payouts add up to.
+    pub maximum_total: Option<Money>,
+}
+
+/// An affiliate whom a run may pay.
+#[derive(Debug, Clone, Copy)]
+pub struct Payee {
+    /// The affiliate's state.
+    pub state: AffiliateState,
+    /// Whether the run names its affiliates.
+    pub is_named: bool,
+    /// Why the run's provider cannot pay the affiliate. `None`: it can.
+    pub fault: Option<MethodFault>,
+}
+
 impl PayoutRunVerdict {
-    /// The verdict of a run with this minimum about an affiliate in this state, to whom this is due. `is_named`: the run names its affiliates.
-    pub fn of(due: &Payable, minimum: Option<Money>, state: AffiliateState, is_named: bool) -> Self {
-        match due.sum_minor {
+    /// The verdict of a run with these limits about an affiliate to whom this is due, after payouts of this sum.
+    pub fn of(due: &Payable, limits: RunLimits, total_minor: i64, payee: Payee) -> Self {
+        let is_below = |sum_minor| limits.minimum.is_some_and(|minimum| sum_minor < minimum.amount_minor);
+        let is_above = |sum_minor| {
+            let left_minor = limits.maximum_total.map(|maximum| maximum.amount_minor.saturating_sub(total_minor));
+            left_minor.is_some_and(|left_minor| sum_minor > left_minor)
+        };
+        match (due.sum_minor, payee.fault) {
             _ if due.rewards.is_empty() => Self::NothingDue,
-            sum_minor if sum_minor <= 0 => Self::Negative,
-            _ if state == AffiliateState::Erased => Self::Erased,
-            _ if state != AffiliateState::Active && !is_named => Self::NotActive,
-            sum_minor if minimum.is_some_and(|minimum| sum_minor < minimum.amount_minor) => Self::BelowMinimum,
-            _ => Self::Pays,
+            (sum_minor, _) if sum_minor <= 0 => Self::Negative,
+            _ if payee.state == AffiliateState::Erased => Self::Erased,
+            _ if payee.state != AffiliateState::Active && !payee.is_named => Self::NotActive,
+            (sum_minor, _) if is_below(sum_minor) => Self::BelowMinimum,
+            (_, Some(MethodFault::NoMethod)) => Self::NoMethod,
+            (_, Some(MethodFault::OtherMethod)) => Self::OtherMethod,
+            (sum_minor, None) if is_above(sum_minor) => Self::AboveMaximumTotal,
+            (_, None) => Self::Pays,
         }
     }
 }
@@ -70,6 +123,10 @@ pub struct PayoutRun {
     pub affiliate_ids: Option<Vec<AffiliateId>>,
     /// The least amount that is worth a payout.
     pub minimum: Option<Money>,
+    /// Who pays. `None`: the provider of each affiliate's payout method, as far as the account is connected to it.
+    pub provider: Option<PayoutProvider>,
+    /// The most that all payouts add up to.
+    pub maximum_total: Option<Money>,
     /// Text for the merchant, which each payout gets. May be empty.
     pub note: String,
     /// Text for the affiliates, which each payout gets. May be empty.
@@ -81,11 +138,19 @@ pub struct PayoutRun {
     pub total: Money,
     /// The key that created it. `None` if the server did.
     pub created_by: Option<ApiKeyId>,
+    /// The key that cancelled it.
+    pub cancelled_by: Option<ApiKeyId>,
+    pub cancelled_at: Option<Time>,
     pub created_at: Time,
     pub updated_at: Time,
 }
 
 impl PayoutRun {
+    /// The limits of what it pays.
+    pub const fn limits(&self) -> RunLimits {
+        RunLimits { minimum: self.minimum, maximum_total: self.maximum_total }
+    }
+
     /// The named affiliates that were not looked at, up to `limit`. `None` if the run is for all affiliates.
     pub fn next_named(&self, limit: usize) -> Option<Vec<AffiliateId>> {
         let ids = self.affiliate_ids.as_ref()?;
@@ -101,24 +166,51 @@ mod tests {
     use super::*;
     use crate::domain::payout::tests::any_reward;
 
+    const ACTIVE: Payee = Payee { state: AffiliateState::Active, is_named: false, fault: None };
+
     #[test]
-    fn a_run_pays_what_is_due_from_its_minimum_on() {
-        let minimum = Some(Money::new(500, "USD".parse().unwrap()));
+    fn a_run_pays_what_is_due_within_its_limits() {
+        let usd = |minor| Some(Money::new(minor, "USD".parse().unwrap()));
+        let limits = RunLimits { minimum: usd(500), maximum_total: None };
         let due =
             |sum_minor, count| Payable { rewards: (0..count).map(|_| Arc::new(any_reward(1, 1))).collect(), sum_minor };
-        let of = |due, minimum| PayoutRunVerdict::of(&due, minimum, AffiliateState::Active, false);
-        assert_eq!(of(due(0, 0), minimum), PayoutRunVerdict::NothingDue);
-        assert_eq!(of(due(0, 2), minimum), PayoutRunVerdict::Negative);
-        assert_eq!(of(due(-1, 1), None), PayoutRunVerdict::Negative);
-        assert_eq!(of(due(499, 1), minimum), PayoutRunVerdict::BelowMinimum);
-        assert_eq!(of(due(500, 1), minimum), PayoutRunVerdict::Pays);
-        assert_eq!(of(due(1, 1), None), PayoutRunVerdict::Pays);
+        let none = RunLimits::default();
+        assert_eq!(PayoutRunVerdict::of(&due(0, 0), limits, 0, ACTIVE), PayoutRunVerdict::NothingDue);
+        assert_eq!(PayoutRunVerdict::of(&due(0, 2), limits, 0, ACTIVE), PayoutRunVerdict::Negative);
+        assert_eq!(PayoutRunVerdict::of(&due(-1, 1), none, 0, ACTIVE), PayoutRunVerdict::Negative);
+        assert_eq!(PayoutRunVerdict::of(&due(499, 1), limits, 0, ACTIVE), PayoutRunVerdict::BelowMinimum);
+        assert_eq!(PayoutRunVerdict::of(&due(500, 1), limits, i64::MAX, ACTIVE), PayoutRunVerdict::Pays);
+        assert_eq!(PayoutRunVerdict::of(&due(1, 1), none, 0, ACTIVE), PayoutRunVerdict::Pays);
+        let limits = RunLimits { minimum: usd(500), maximum_total: usd(2_000) };
+        assert_eq!(PayoutRunVerdict::of(&due(2_000, 1), limits, 0, ACTIVE), PayoutRunVerdict::Pays);
+        assert_eq!(PayoutRunVerdict::of(&due(2_001, 1), limits, 0, ACTIVE), PayoutRunVerdict::AboveMaximumTotal);
+        assert_eq!(PayoutRunVerdict::of(&due(600, 1), limits, 1_400, ACTIVE), PayoutRunVerdict::Pays);
+        assert_eq!(PayoutRunVerdict::of(&due(601, 1), limits, 1_400, ACTIVE), PayoutRunVerdict::AboveMaximumTotal);
+        assert_eq!(PayoutRunVerdict::of(&due(499, 1), limits, 2_000, ACTIVE), PayoutRunVerdict::BelowMinimum);
+        let other = Payee { fault: Some(MethodFault::OtherMethod), ..ACTIVE };
+        assert_eq!(PayoutRunVerdict::of(&due(500, 1), limits, 2_000, other), PayoutRunVerdict::OtherMethod);
+        assert_eq!(PayoutRunVerdict::of(&due(499, 1), limits, 0, other), PayoutRunVerdict::BelowMinimum);
+        let without = Payee { fault: Some(MethodFault::NoMethod), ..ACTIVE };
+        assert_eq!(PayoutRunVerdict::of(&due(500, 1), none, 0, without), PayoutRunVerdict::NoMethod);
+    }
+
+    #[test]
+    fn states_follow_the_table() {
+        use PayoutRunState::{Cancelled, Cancelling, Created, Creating};
+        let allowed = [(Creating, Created), (Creating, Cancelling), (Created, Cancelling), (Cancelling, Cancelled)];
+        for from in PayoutRunState::ALL {
+            for to in PayoutRunState::ALL {
+                assert_eq!(from.may_become(*to), allowed.contains(&(*from, *to)), "{from} -> {to}");
+            }
+        }
     }
 
     #[test]
     fn who_is_not_active_is_paid_by_name_and_who_was_erased_never() {
         let due = |sum_minor| Payable { rewards: vec![Arc::new(any_reward(1, 1))], sum_minor };
-        let of = |sum_minor, state, is_named| PayoutRunVerdict::of(&due(sum_minor), None, state, is_named);
+        let of = |sum_minor, state, is_named| {
+            PayoutRunVerdict::of(&due(sum_minor), RunLimits::default(), 0, Payee { state, is_named, fault: None })
+        };
         for state in [AffiliateState::Applied, AffiliateState::Inactive, AffiliateState::Rejected] {
             assert_eq!(of(1, state, false), PayoutRunVerdict::NotActive);
             assert_eq!(of(1, state, true), PayoutRunVerdict::Pays);

@@ -270,15 +270,6 @@ impl TermsDraft {
         self.ladder.as_ref().is_some_and(|ladder| ladder.mode.pays_for_tally())
     }
 
-    /// Whether these rules credit events as the other ones do.
-    pub fn attributes_as(&self, other: &Self) -> bool {
-        let attribution = |rules: &Self| {
-            let Self { attribution_model, attribution_window_days, precedence, new_customers_only, .. } = rules;
-            (*attribution_model, *attribution_window_days, *precedence, *new_customers_only)
-        };
-        attribution(self) == attribution(other) && self.custom_kinds == other.custom_kinds
-    }
-
     /// The flat commissions that are not in the currency of the program: the place of the rule, or `None` for the commission of the terms,
     /// and the fault.
     pub fn currency_faults(&self, currency: Currency) -> impl Iterator<Item = (Option<usize>, String)> {

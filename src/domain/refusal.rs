@@ -6,12 +6,15 @@ use super::affiliate_state::AffiliateState;
 use super::bounty::{BountyClosed, BountyKind, SubmissionState};
 use super::customer_reward::CustomerRewardState;
 use super::id::{
-    AffiliateGroupId, AffiliateId, ApiKeyId, BountyId, ConversionId, EnrollmentId, ItemId, LeadId, OfferId, PayoutId,
-    ProgramId, RewardId, SubmissionId,
+    AffiliateGroupId, AffiliateId, ApiKeyId, BountyId, ConversionId, EnrollmentId, ItemId, LeadId, OfferId,
+    PayoutExportId, PayoutId, PayoutRunId, ProgramId, RewardId, SubmissionId,
 };
 use super::money::{Currency, Money, Overflow};
 use super::offer::OfferClosed;
-use super::payout::{PayoutState, UnpayableReward};
+use super::payout::{PayoutProvider, PayoutState, UnpayableReward};
+use super::payout_export::WrongFileField;
+use super::payout_method::MethodFault;
+use super::payout_run::PayoutRunState;
 use super::program::InvitationFault;
 use super::reward::RewardState;
 use super::text_enum::text_enum;
@@ -51,6 +54,10 @@ text_enum! {
         Reward = "reward",
         /// A payout.
         Payout = "payout",
+        /// A connection to a payout provider.
+        PayoutConnection = "payout_connection",
+        /// A file that was made of payouts.
+        PayoutExport = "payout_export",
         /// A payout run.
         PayoutRun = "payout_run",
     }
@@ -101,8 +108,8 @@ text_enum! {
         WithdrawDatedCommission = "withdraw_dated_commission",
         /// The start of a new version of the terms.
         TermsStartTime = "terms_start_time",
-        /// The ladder of the terms.
-        TermsLadder = "terms.ladder",
+        /// The terms.
+        Terms = "terms",
         /// The end of a new version of the terms.
         TermsEndTime = "terms_end_time",
         /// The version of the terms that is withdrawn.
@@ -165,6 +172,12 @@ text_enum! {
         PayoutId = "payout_id",
         /// The payouts that are named.
         PayoutIds = "payout_ids",
+        /// The credentials of a connection to a payout provider.
+        Credentials = "credentials",
+        /// The payout provider that is named.
+        Provider = "provider",
+        /// The export of payouts that is named.
+        PayoutExportId = "payout_export_id",
         /// The payout run that is named.
         PayoutRunId = "payout_run_id",
         /// The amount of a sale or refund.
@@ -200,6 +213,8 @@ impl Resource {
             Self::Conversion => Field::Conversion,
             Self::Reward => Field::RewardIds,
             Self::Payout => Field::PayoutId,
+            Self::PayoutConnection => Field::Provider,
+            Self::PayoutExport => Field::PayoutExportId,
             Self::PayoutRun => Field::PayoutRunId,
         }
     }
@@ -573,6 +588,14 @@ pub enum Refusal {
         /// The minimum.
         minimum: Money,
     },
+    /// The affiliate's payout method is not one that the call can use.
+    #[error("affiliate {affiliate_id} has {}", match fault { MethodFault::NoMethod => "no payout method", MethodFault::OtherMethod => "a payout method of another provider" })]
+    PayoutMethod {
+        /// The affiliate.
+        affiliate_id: AffiliateId,
+        /// Why not.
+        fault: MethodFault,
+    },
     /// The payout is in a state from which it cannot go there.
     #[error("payout {payout_id} is {from} and cannot become {to}")]
     PayoutState {
@@ -582,6 +605,44 @@ pub enum Refusal {
         from: PayoutState,
         /// The state that was wanted.
         to: PayoutState,
+    },
+    /// The payout may have been made at the provider, so that it must not be given up.
+    #[error("the provider may have made payout {payout_id}, or will")]
+    PayoutMayBeMade {
+        /// The payout.
+        payout_id: PayoutId,
+    },
+    /// The provider cannot cancel the payout in its state.
+    #[error("payout {payout_id} is {state}, and {provider} cannot cancel it")]
+    PayoutNotCancellable {
+        /// The payout.
+        payout_id: PayoutId,
+        /// The provider.
+        provider: PayoutProvider,
+        /// The payout's state.
+        state: PayoutState,
+    },
+    /// No file can be made of payouts, because of these fields.
+    #[error("{}", wrong_fields(.wrong))]
+    PayoutFile {
+        /// Each of them.
+        wrong: Vec<WrongFileField>,
+    },
+    /// The file of an export was kept long enough.
+    #[error("the file of {payout_export_id} is not kept any more")]
+    PayoutFileGone {
+        /// The export.
+        payout_export_id: PayoutExportId,
+    },
+    /// The payout run is in a state from which it cannot go there.
+    #[error("payout run {payout_run_id} is {from} and cannot become {to}")]
+    PayoutRunState {
+        /// The run.
+        payout_run_id: PayoutRunId,
+        /// Its state.
+        from: PayoutRunState,
+        /// The state that was wanted.
+        to: PayoutRunState,
     },
     /// The key that approves the payout created it.
     #[error("payout {payout_id} was created with the same key")]
@@ -651,5 +712,15 @@ fn unpayable(rewards: &[UnpayableReward]) -> String {
     match rewards.len() {
         0 | 1 => first,
         count => format!("{first}; {} other rewards cannot be paid either", count - 1),
+    }
+}
+
+/// The first of the wrong fields in words, and how many others there are.
+fn wrong_fields(wrong: &[WrongFileField]) -> String {
+    match wrong {
+        [] => "the file is missing".to_owned(),
+        [first, others @ ..] => {
+            format!("{}: {}, and {} other fields are wrong", first.field, first.problem, others.len())
+        }
     }
 }

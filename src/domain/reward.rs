@@ -6,7 +6,8 @@
 //! | held | pending, denied, reversed |
 //! | approved | in payout, paid, reversed |
 //! | in payout | approved, paid |
-//! | denied, paid, reversed | final |
+//! | paid | approved, when the money came back; in payout, when the payment was undone |
+//! | denied, reversed | final |
 
 use std::sync::Arc;
 
@@ -56,6 +57,7 @@ impl RewardState {
                 | (Self::Held, Self::Pending | Self::Denied | Self::Reversed)
                 | (Self::Approved, Self::InPayout | Self::Paid | Self::Reversed)
                 | (Self::InPayout, Self::Approved | Self::Paid)
+                | (Self::Paid, Self::Approved | Self::InPayout)
         )
     }
 }
@@ -332,6 +334,8 @@ mod tests {
             (Approved, Reversed),
             (InPayout, Approved),
             (InPayout, Paid),
+            (Paid, Approved),
+            (Paid, InPayout),
         ];
         for from in RewardState::ALL {
             for to in RewardState::ALL {

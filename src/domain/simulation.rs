@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::id::{AffiliateId, ConversionId, ProgramId};
+use super::id::{AffiliateId, ClickId, ConversionId, ProgramId};
 use super::money::Currency;
 use super::program::{Terms, TermsDraft};
-use super::tally::{Cap, CapScope};
+use super::tally::CapScope;
 use super::terms_period::Occasion;
 use super::time::Time;
 
@@ -18,6 +18,8 @@ pub struct ProposedTerms {
     /// The terms in force apply again to events from this time on.
     pub end_at: Option<Time>,
     replaced: Replaced,
+    /// Other versions of the program that count since other versions than they were published with.
+    others: Vec<Arc<Terms>>,
 }
 
 /// The versions that proposed terms stand in place of.
@@ -45,7 +47,7 @@ impl ProposedTerms {
             None => (terms, Replaced::Version(in_force.version)),
             Some(starts_at) => (Terms { starts_at, ends_at: None, yields_to: Vec::new(), ..terms }, Replaced::Later),
         };
-        Self { terms: Arc::new(terms), end_at, replaced }
+        Self { terms: Arc::new(terms), end_at, replaced, others: Vec::new() }
     }
 
     /// Since when they stand in place of other terms. `None`: in place of the first version, which also applies to events from before its start.
@@ -80,37 +82,40 @@ impl ProposedTerms {
         ranked.max_by_key(|(rank, _)| *rank).map(|(_, terms)| terms)
     }
 
-    /// The terms of the program that apply to some event while these stand in place of others.
-    pub fn with_the_rest<'set>(&'set self, versions: &[&'set Terms]) -> Vec<&'set TermsDraft> {
-        // The versions apply again after the end.
-        let stands = |terms: &&&Terms| self.end_at.is_some() || !self.replaces(terms);
-        let rest = versions.iter().filter(stands).map(|terms| &terms.rules);
-        rest.chain([&self.terms.rules]).collect()
-    }
-
-    /// Since which version each version of the program counts on its ladder, if these had been published in place of the one that they stand in
-    /// place of. Empty if they only stand in place of it for a time.
-    pub fn counting_since(&self, versions: &[&Terms]) -> BTreeMap<i32, i32> {
-        let Replaced::Version(replaced) = self.replaced else { return BTreeMap::new() };
+    /// The same, as if they had been published among these versions: ladders and counts of sales go on with the tallies of the version before, or
+    /// begin new ones. If they only stand for a time, they go on with those of the version in force.
+    #[must_use]
+    pub fn among(self, versions: &[&Terms]) -> Self {
+        let Replaced::Version(replaced) = self.replaced else { return self };
         if self.end_at.is_some() {
-            return BTreeMap::new();
+            return self;
         }
         let mut versions: Vec<_> = versions.iter().filter(|terms| terms.program_id == self.terms.program_id).collect();
         versions.sort_by_key(|terms| terms.version);
-        let mut since = BTreeMap::new();
-        let mut before: Option<(&TermsDraft, i32)> = None;
+        let mut own = Arc::clone(&self.terms);
+        let mut others = Vec::new();
+        let mut before: Option<TermsDraft> = None;
         for terms in versions {
-            let (version, rules) = match terms.version == replaced {
-                true => (Self::VERSION, &self.terms.rules),
-                false => (terms.version, &terms.rules),
-            };
-            before = rules.ladder.as_ref().map(|_| {
-                let goes_on = before.filter(|(before, _)| rules.tallies_since(before).is_some());
-                (rules, goes_on.map_or(terms.version, |(_, since)| since))
-            });
-            since.extend(before.map(|(_, counting_since)| (version, counting_since)));
+            let is_own = terms.version == replaced;
+            let mut rules = if is_own { self.terms.rules.clone() } else { terms.rules.clone() };
+            rules.count_sales(terms.version, before.as_ref());
+            let since_version = before.as_ref().and_then(|before| rules.tallies_since(before));
+            rules.ladder.iter_mut().for_each(|ladder| ladder.since_version = since_version.unwrap_or(terms.version));
+            if terms.withdrawn_at.is_none() {
+                before = Some(rules.clone());
+            }
+            if is_own {
+                own = Arc::new(Terms { rules, ..self.terms.as_ref().clone() });
+            } else if rules != terms.rules {
+                others.push(Arc::new(Terms { rules, ..(*terms).clone() }));
+            }
         }
-        since
+        Self { terms: own, others, ..self }
+    }
+
+    /// The rows of terms that are others while these stand in place of a version.
+    pub fn rows(&self) -> impl Iterator<Item = &Arc<Terms>> {
+        std::iter::once(&self.terms).chain(&self.others)
     }
 
     /// Whether they stand in place of a version.
@@ -123,71 +128,31 @@ impl ProposedTerms {
     }
 }
 
-/// Whether what an event earns by the terms may depend on what other events have earned.
+/// Whether what an event earns by the terms may depend on other events: they have caps with tallies, a ladder, or figures of what was sold.
 pub fn has_tallies(rules: &TermsDraft) -> bool {
-    rules.caps.iter().any(|cap| cap.scope != CapScope::SingleEvent)
-}
-
-/// Why nobody can say what a history earns by some terms without telling it again in the order in which it was told: what events earn then
-/// depends on that order. See ADR 38 for the terms under which it does not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OrderMatters {
-    /// What events give up of several tallies goes to those that are told later.
-    SeveralCaps,
-    /// The same, of the tally of a program.
-    CapOfProgram,
-    /// The step of a ladder decides what a cap limits.
-    LadderAndCap,
-    /// Uplines earn a part of a commission, so it matters whose commission found no room.
-    Uplines,
-    /// Clicks count in the caps too, and no customer has them.
-    Clicks,
-    /// A maximum that is changed pays nothing of before and takes nothing back.
-    OtherMaximum,
-}
-
-impl OrderMatters {
-    /// Why the order matters by these versions of a program's terms, if it does.
-    pub fn by(versions: &[&TermsDraft]) -> Option<Self> {
-        if let Some(reason) = versions.iter().find_map(|rules| Self::by_one(rules)) {
-            return Some(reason);
-        }
-        let any = |holds: fn(&TermsDraft) -> bool| versions.iter().any(|rules| holds(rules));
-        if any(has_tallies) && any(TermsDraft::pays_for_clicks) {
-            return Some(Self::Clicks);
-        }
-        let caps = || versions.iter().flat_map(|rules| &rules.caps).filter(|cap| cap.scope != CapScope::SingleEvent);
-        let is_changed = caps().any(|cap| {
-            let is_same_tally = |other: &&Cap| (other.scope, other.period) == (cap.scope, cap.period);
-            caps().filter(is_same_tally).any(|other| other.maximum != cap.maximum)
-        });
-        is_changed.then_some(Self::OtherMaximum)
-    }
-
-    fn by_one(rules: &TermsDraft) -> Option<Self> {
-        let count = rules.caps.iter().filter(|cap| cap.scope != CapScope::SingleEvent).count();
-        if count > 0 && rules.ladder.is_some() {
-            Some(Self::LadderAndCap)
-        } else if rules.caps.iter().any(|cap| cap.scope == CapScope::Program) {
-            Some(Self::CapOfProgram)
-        } else if count > 1 {
-            Some(Self::SeveralCaps)
-        } else if count > 0 && rules.upline_levels.iter().any(|level| level.percent_ppm > 0) {
-            Some(Self::Uplines)
-        } else {
-            None
-        }
-    }
+    let has_caps = rules.caps.iter().any(|cap| cap.scope != CapScope::SingleEvent);
+    has_caps || rules.ladder.is_some() || !rules.sales_tallies.is_empty()
 }
 
 /// What each affiliate earns, in minor units, less what was taken back.
 pub type Earnings = BTreeMap<(AffiliateId, Currency), i64>;
 
-/// What a conversion has earned, and what it earns when it is judged again.
+/// What earns in a simulation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SimulatedSubject {
+    /// A sign-up, a sale, an appointment or a custom event.
+    Conversion(ConversionId),
+    /// A click.
+    Click(ClickId),
+    /// The threshold bonuses of an affiliate in a program.
+    Bonuses(ProgramId),
+}
+
+/// What a subject has earned, and what it earns when it is judged again.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SimulatedConversion {
-    /// The conversion.
-    pub conversion_id: ConversionId,
+pub struct SimulatedEarning {
+    /// The subject.
+    pub subject: SimulatedSubject,
     /// Whether it occurred while the proposed terms stand. Else only its tallies may change what it earns.
     pub is_covered: bool,
     /// By its rewards. Denied rewards are left out here and below.
@@ -200,7 +165,7 @@ pub struct SimulatedConversion {
     pub is_of_program: bool,
 }
 
-impl SimulatedConversion {
+impl SimulatedEarning {
     /// Whether it is a part of the results: it occurred while the proposed terms stand, or they change what it earns.
     pub fn is_told(&self) -> bool {
         self.is_covered || self.current != self.proposed

@@ -29,6 +29,12 @@ impl Time {
         Self(self.0.saturating_add(micros))
     }
 
+    /// This many hours later; earlier for a negative number. Saturates at the smallest and the largest time.
+    #[must_use]
+    pub const fn plus_hours(self, hours: i32) -> Self {
+        self.plus_micros(hours as i64 * 3_600 * Self::MICROS_PER_SECOND)
+    }
+
     /// This many days of 24 hours later; earlier for a negative number. Saturates at the smallest and the largest time.
     pub const fn plus_days(self, days: i32) -> Self {
         self.plus_micros((days as i64).saturating_mul(Self::MICROS_PER_DAY))

@@ -1,5 +1,7 @@
 //! The table from errors to answers: reason, gRPC code, message and details. `tests/it/golden/errors.txt` is printed from it.
 
+mod payout;
+
 use std::time::Duration;
 
 use tonic::Code;
@@ -7,9 +9,11 @@ use tonic::Code;
 use super::{Error, FieldPaths, FieldViolation, LimitedBy};
 use crate::domain::account::KeyKind;
 use crate::domain::money::Overflow;
-use crate::domain::payout::UnpayableReward;
+use crate::domain::payout::PayoutState;
+use crate::domain::payout_export::FILE_DAYS;
 use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::pb::ErrorReason;
+use payout::{file_fields, unpayable};
 
 /// The retry advice for failures that go away by themselves.
 const RETRY_LATER: Retry = Retry::After(Duration::from_secs(1));
@@ -134,6 +138,11 @@ impl Error {
                 format!("the account is suspended and may only read: {reason}; ask the operator of the server"),
             )
             .with("suspension_reason", reason),
+            Self::SecretsKeyMissing => Answer::precondition(
+                ErrorReason::SecretsKeyMissing,
+                "secrets_key_file",
+                "the server has no key to store this encrypted; its operator sets secrets_key_file, see docs/operations.md",
+            ),
             Self::RegistrationClosed => Answer::new(
                 ErrorReason::RegistrationClosed,
                 Code::PermissionDenied,
@@ -570,12 +579,50 @@ fn refused(refusal: &Refusal, paths: FieldPaths, request_id: &str, violation_byt
         .with("sum_minor", amount.amount_minor)
         .with("minimum_minor", minimum.amount_minor)
         .with("currency_code", minimum.currency),
+        Refusal::PayoutMethod { affiliate_id, fault } => Answer::precondition(
+            ErrorReason::PayoutMethod,
+            affiliate_id.to_string(),
+            format!("{}: {text}; GetPayoutMethod shows it, and SetPayoutMethod sets it", path(&Field::Affiliate)),
+        )
+        .with("affiliate_id", affiliate_id)
+        .with("fault", fault),
         Refusal::PayoutState { payout_id, from, to: _ } => Answer::precondition(
             ErrorReason::PayoutState,
             payout_id.to_string(),
             format!("{}: {text}; GetPayout shows its state", path(&Field::PayoutIds)),
         )
         .with("payout_id", payout_id)
+        .with("state", from),
+        Refusal::PayoutMayBeMade { payout_id } => Answer::precondition(
+            ErrorReason::PayoutState,
+            payout_id.to_string(),
+            format!(
+                "{}: {text}; call RetryPayout to look it up, or ConfirmPayouts if the affiliate has the money",
+                path(&Field::PayoutIds)
+            ),
+        )
+        .with("payout_id", payout_id)
+        .with("state", PayoutState::NeedsAttention),
+        Refusal::PayoutNotCancellable { payout_id, provider: _, state } => Answer::precondition(
+            ErrorReason::PayoutState,
+            payout_id.to_string(),
+            format!("{}: {text}; GetPayout shows how it goes on", path(&Field::PayoutIds)),
+        )
+        .with("payout_id", payout_id)
+        .with("state", state),
+        Refusal::PayoutFile { wrong } => Answer::fields(ErrorReason::InvalidFields, &file_fields(wrong), violation_bytes_max),
+        Refusal::PayoutFileGone { payout_export_id } => Answer::precondition(
+            ErrorReason::PayoutFileGone,
+            payout_export_id.to_string(),
+            format!("{}: {text}; files are kept for {FILE_DAYS} days", path(&Field::PayoutExportId)),
+        )
+        .with("payout_export_id", payout_export_id),
+        Refusal::PayoutRunState { payout_run_id, from, to: _ } => Answer::precondition(
+            ErrorReason::PayoutRunState,
+            payout_run_id.to_string(),
+            format!("{}: {text}; GetPayoutRun shows its state", path(&Field::PayoutRunId)),
+        )
+        .with("payout_run_id", payout_run_id)
         .with("state", from),
         Refusal::PayoutOwnApproval { payout_id } => Answer::precondition(
             ErrorReason::PayoutOwnApproval,
@@ -657,27 +704,8 @@ fn missing(resource: Resource) -> (ErrorReason, &'static str) {
         Resource::Conversion => (ErrorReason::ConversionNotFound, "headwater.v1.Conversion"),
         Resource::Reward => (ErrorReason::RewardNotFound, "headwater.v1.Reward"),
         Resource::Payout => (ErrorReason::PayoutNotFound, "headwater.v1.Payout"),
+        Resource::PayoutConnection => (ErrorReason::PayoutConnectionNotFound, "headwater.v1.PayoutConnection"),
+        Resource::PayoutExport => (ErrorReason::PayoutExportNotFound, "headwater.v1.PayoutExport"),
         Resource::PayoutRun => (ErrorReason::PayoutRunNotFound, "headwater.v1.PayoutRun"),
     }
-}
-
-/// The answer that names each reward that cannot be paid, as far as the details have room.
-fn unpayable(rewards: &[UnpayableReward], path: &str, text: &str, violation_bytes_max: usize) -> Answer {
-    let mut bytes = 0;
-    let described = rewards.iter().map(|reward| (reward.reward_id.to_string(), reward.fault.describe().to_owned()));
-    let fits = |(id, fault): &(String, String)| {
-        bytes += id.len() + fault.len();
-        bytes <= violation_bytes_max
-    };
-    let mut listed: Vec<_> = described.take_while(fits).collect();
-    let rest = rewards.len() - listed.len();
-    if rest > 0 {
-        listed.push(("...".to_owned(), format!("and {rest} more")));
-    }
-    let message = format!("{path}: {text}; nothing was changed");
-    Answer {
-        detail: Detail::Preconditions(listed),
-        ..Answer::new(ErrorReason::RewardsNotPayable, Code::FailedPrecondition, message)
-    }
-    .with("reward_count", rewards.len())
 }

@@ -4,3 +4,5 @@
 pub mod client;
 pub mod file;
 pub mod provider;
+pub mod receiver;
+pub mod source;

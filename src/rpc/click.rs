@@ -165,7 +165,7 @@ mod tests {
     use crate::domain::time::Time;
 
     fn read(message: &pb::RecordClickRequest) -> Result<RecordClick, Error> {
-        let asking = Asking { now: Time::from_micros(1_700_000_000_000_000), key_kind: KeyKind::Admin };
+        let asking = Asking::new(Time::from_micros(1_700_000_000_000_000), KeyKind::Admin);
         message.read(&asking).map(|(rule, _)| rule)
     }
 
@@ -181,7 +181,7 @@ mod tests {
     fn only_a_backend_may_say_when_a_click_was() {
         let occur_time = Some(prost_types::Timestamp { seconds: 1_600_000_000, nanos: 0 });
         let message = pb::RecordClickRequest { ref_id: "jo".to_owned(), occur_time, ..Default::default() };
-        let asking = |key_kind| Asking { now: Time::from_micros(1_700_000_000_000_000), key_kind };
+        let asking = |key_kind| Asking::new(Time::from_micros(1_700_000_000_000_000), key_kind);
         let time = |key_kind| message.read(&asking(key_kind)).unwrap().0.occurred_at;
         assert_eq!(time(KeyKind::Tracking), Some(Time::from_micros(1_600_000_000_000_000)));
         assert_eq!(time(KeyKind::Publishable), None);

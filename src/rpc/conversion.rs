@@ -125,9 +125,9 @@ pub(super) fn outcome_of(credits: &[Credit]) -> ConversionOutcome {
 /// Credits as messages.
 pub(super) fn credits(credits: &[Credit]) -> Vec<pb::Credit> {
     let credit = |credit: &Credit| pb::Credit {
-        affiliate_id: credit.affiliate_id.to_string(),
-        enrollment_id: credit.enrollment_id.to_string(),
-        program_id: credit.program_id.to_string(),
+        affiliate_id: credit.affiliate_id.into(),
+        enrollment_id: credit.enrollment_id.into(),
+        program_id: credit.program_id.into(),
         terms_version: credit.terms_version,
         source: credit.source.number(),
         share_ppm: credit.share_ppm,
@@ -155,7 +155,7 @@ pub(super) fn render(image: &ConversionImage, view: View) -> pb::Conversion {
     let excess = conversion.amount.filter(|_| conversion.excess_minor > 0);
     let excess = excess.map(|amount| Money::new(conversion.excess_minor, amount.currency));
     pb::Conversion {
-        id: conversion.id.to_string(),
+        id: conversion.id.into(),
         kind: conversion.kind.number(),
         event_id: conversion.event_id.clone(),
         outcome: conversion.outcome.number(),
@@ -197,11 +197,11 @@ pub(super) fn candidate(candidate: &Candidate) -> pb::AttributionCandidate {
     pb::AttributionCandidate {
         source: candidate.evidence.source().number(),
         evidence: Some(match &candidate.evidence {
-            Evidence::Lead(id) => pb::attribution_candidate::Evidence::LeadId(id.to_string()),
+            Evidence::Lead(id) => pb::attribution_candidate::Evidence::LeadId((*id).into()),
             Evidence::Coupon(code) => pb::attribution_candidate::Evidence::CouponCode(code.clone()),
-            Evidence::Click(id) => pb::attribution_candidate::Evidence::ClickId(id.to_string()),
+            Evidence::Click(id) => pb::attribution_candidate::Evidence::ClickId((*id).into()),
             Evidence::RefId(ref_id) => pb::attribution_candidate::Evidence::RefId(ref_id.clone()),
-            Evidence::Link(id) => pb::attribution_candidate::Evidence::LinkId(id.to_string()),
+            Evidence::Link(id) => pb::attribution_candidate::Evidence::LinkId((*id).into()),
             Evidence::Tid(tid) => pb::attribution_candidate::Evidence::Tid(tid.clone()),
         }),
         affiliate_id: id_or_empty(candidate.affiliate_id),

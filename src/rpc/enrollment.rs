@@ -55,7 +55,7 @@ pub(super) async fn enroll(
 pub(super) async fn read_enroll(
     call: &Call,
     message: &pb::EnrollAffiliateRequest,
-    asking: &Asking,
+    asking: &Asking<'_>,
 ) -> Result<EnrollAffiliate, Error> {
     let (mut rule, ()) = message.read(asking)?;
     if rule.enrollment.ref_id.is_none() {
@@ -423,7 +423,7 @@ mod tests {
                 }),
                 ..Default::default()
             };
-            let asking = Asking { now: Time::from_micros(0), key_kind: KeyKind::Admin };
+            let asking = Asking::new(Time::from_micros(0), KeyKind::Admin);
             message.read(&asking).map(|(rule, ())| rule)
         };
         assert_eq!(update(None, &["commission_override"]).unwrap().commission_override, Some(None));

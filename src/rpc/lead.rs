@@ -73,7 +73,7 @@ impl Change for pb::RecordLeadRequest {
     fn render(lead: LeadOutcome, replayed: bool, warnings: Warnings, _asking: &Asking) -> pb::RecordLeadResponse {
         pb::RecordLeadResponse {
             outcome: conversion::outcome_of(&lead.credits).number(),
-            lead_id: lead.lead_id.to_string(),
+            lead_id: lead.lead_id.into(),
             conversion_id: id_or_empty(lead.conversion_id),
             credits: conversion::credits(&lead.credits),
             replayed,
@@ -222,7 +222,7 @@ pub(super) fn image(lead: &Lead) -> pb::Lead {
 
 pub(super) fn render(lead: &Lead) -> pb::Lead {
     pb::Lead {
-        id: lead.id.to_string(),
+        id: lead.id.into(),
         email: lead.email.clone().unwrap_or_default(),
         external_id: lead.external_id.clone().unwrap_or_default(),
         first_name: lead.first_name.clone(),

@@ -27,6 +27,9 @@ mod line;
 mod link;
 mod offer;
 mod payout;
+mod payout_connection;
+mod payout_file;
+mod payout_method;
 mod payout_run;
 mod program;
 mod reward;
@@ -53,6 +56,7 @@ use crate::pb::server::feed_service_server::FeedServiceServer;
 use crate::pb::server::payout_service_server::PayoutServiceServer;
 use crate::pb::server::reward_service_server::RewardServiceServer;
 use crate::pb::server::tracking_service_server::TrackingServiceServer;
+use crate::secrets::Secrets;
 pub use call::RegisteredBy;
 use call::Rpc;
 use feed::FeedStreams;
@@ -67,7 +71,8 @@ pub struct Services {
 
 impl Services {
     /// Services that read and write through this app. `registration` says who but operators may register accounts. No call takes longer than
-    /// `request_timeout`, except calls that wait for new events. Messages larger than `message_bytes_max` are refused.
+    /// `request_timeout`, except calls that wait for new events. Messages larger than `message_bytes_max` are refused. `secrets` seals payout
+    /// details and credentials.
     pub fn new(
         app: Arc<App>,
         authenticator: Arc<Authenticator>,
@@ -75,10 +80,29 @@ impl Services {
         registration: RegisteredBy,
         request_timeout: Duration,
         message_bytes_max: u32,
+        secrets: Arc<Secrets>,
     ) -> Self {
         let passwords = Passwords::default();
-        let rpc = Rpc { app, authenticator, passwords, registration, request_timeout, message_bytes_max };
+        let rpc = Rpc {
+            app,
+            authenticator,
+            passwords,
+            secrets,
+            registration,
+            request_timeout,
+            message_bytes_max,
+            takes_callbacks: false,
+        };
         Self { rpc: Arc::new(rpc), streams: Arc::new(streams) }
+    }
+
+    /// The same of a server that takes callbacks of payout providers.
+    #[must_use]
+    pub fn with_callbacks(mut self, takes_callbacks: bool) -> Self {
+        if let Some(rpc) = Arc::get_mut(&mut self.rpc) {
+            rpc.takes_callbacks = takes_callbacks;
+        }
+        self
     }
 
     /// Adds the services to the routes behind the [`crate::auth::layer::AuthLayer`].

@@ -2,6 +2,8 @@
 
 mod change;
 pub(super) mod owed;
+mod results;
+pub(super) mod sending;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -12,7 +14,7 @@ use super::call::parse::{Fields, KEY_LENGTH_MAX};
 use super::call::render::{id_or_empty, money, timestamp};
 use super::call::wire_enum::WireEnum;
 use super::call::{Call, page, selector};
-use crate::domain::payout::Payout;
+use crate::domain::payout::{Payout, PayoutProblem, Reopening};
 use crate::domain::refusal::{Refusal, Resource};
 use crate::domain::rule::MarkPaid;
 use crate::domain::time::Time;
@@ -83,7 +85,7 @@ pub(super) async fn list(call: Call, message: pb::ListPayoutsRequest) -> Result<
         pb::ListPayoutsRequest { page_size: 0, page_token: String::new(), with_total_count: false, ..message.clone() };
     let page = call.page(&filter, shape, &message.page_token).await?;
     let affiliate_id = call.affiliate_id(affiliate.as_ref()).await?;
-    let query = PayoutQuery { affiliate_id, run_id, states, currencies, paid };
+    let query = PayoutQuery { affiliate_id, run_id, provider: None, states, currencies, paid };
     let payouts = store::payout::list(call.store(), call.account_id(), &query, page.walk()).await?;
     call.works_on(payouts.len()).await;
     let (payouts, next_page_token) = page.fill(payouts, |payout| payout.id.uuid(), |payout| render(&payout));
@@ -106,11 +108,42 @@ fn paid_time(fields: &mut Fields, sent: Option<&prost_types::Timestamp>, asking:
 
 /// A payout as stored in the feed, without the texts that a person wrote.
 pub(super) fn image(payout: &Payout) -> pb::Payout {
-    pb::Payout { reference: String::new(), note: String::new(), message: String::new(), ..render(payout) }
+    let mut image = pb::Payout {
+        reference: String::new(),
+        note: String::new(),
+        message: String::new(),
+        destination_hint: String::new(),
+        ..render(payout)
+    };
+    for reopening in &mut image.reopenings {
+        reopening.reason.clear();
+        reopening.reference.clear();
+    }
+    image
+}
+
+fn render_problem(problem: &PayoutProblem) -> pb::PayoutProblem {
+    pb::PayoutProblem {
+        code: problem.kind.as_str().to_owned(),
+        who_must_act: problem.kind.who_must_act().number(),
+        text: problem.kind.describe().to_owned(),
+        provider_code: problem.code.clone(),
+        provider_debug_id: problem.debug_id.clone(),
+    }
 }
 
 fn render(payout: &Payout) -> pb::Payout {
+    let sending = payout.sending.as_deref();
     pb::Payout {
+        attempt_count: sending.map_or(0, |sending| sending.attempt_count.into()),
+        provider_payment_id: sending.map(|sending| sending.provider_payment_id.clone()).unwrap_or_default(),
+        fee: sending.and_then(|sending| sending.fee).map(money),
+        problem: sending.and_then(|sending| sending.problem.as_ref()).map(render_problem),
+        wait_start_time: sending.and_then(|sending| sending.awaiting_since).map(timestamp),
+        needed: sending.and_then(|sending| sending.needed).map(money),
+        available: sending.and_then(|sending| sending.available).map(money),
+        returned_amount: sending.and_then(|sending| sending.returned).map(money),
+        cancel_request_time: sending.and_then(|sending| sending.cancel_requested_at).map(timestamp),
         id: payout.id.to_string(),
         affiliate_id: payout.affiliate_id.to_string(),
         amount: Some(money(payout.amount)),
@@ -122,11 +155,27 @@ fn render(payout: &Payout) -> pb::Payout {
         message: payout.message.clone(),
         paid_time: payout.paid_at.map(timestamp),
         payout_run_id: id_or_empty(payout.run_id),
+        destination_kind: payout.destination.as_ref().map_or(0, |destination| destination.kind.number()),
+        destination_hint: payout.destination.as_ref().map(|destination| destination.hint.clone()).unwrap_or_default(),
+        test: payout.is_test,
         creator_key_id: id_or_empty(payout.created_by),
         approver_key_id: id_or_empty(payout.approved_by),
         approve_time: payout.approved_at.map(timestamp),
         cancel_time: payout.cancelled_at.map(timestamp),
+        reopenings: payout.reopenings.iter().map(render_reopening).collect(),
+        etag: payout.etag(),
+        payout_export_id: id_or_empty(payout.export_id),
         create_time: Some(timestamp(payout.created_at)),
         update_time: Some(timestamp(payout.updated_at)),
+    }
+}
+
+fn render_reopening(reopening: &Reopening) -> pb::PayoutReopening {
+    pb::PayoutReopening {
+        reopen_time: Some(timestamp(reopening.reopened_at)),
+        reopener_key_id: id_or_empty(reopening.reopened_by),
+        reason: reopening.reason.clone(),
+        paid_time: reopening.paid_at.map(timestamp),
+        reference: reopening.reference.clone(),
     }
 }

@@ -433,7 +433,7 @@ mod tests {
     }
 
     fn read(message: &pb::CreateProgramRequest) -> Result<CreateProgram, Error> {
-        let asking = Asking { now: Time::from_micros(0), key_kind: KeyKind::Admin };
+        let asking = Asking::new(Time::from_micros(0), KeyKind::Admin);
         message.read(&asking).map(|(rule, _)| rule)
     }
 

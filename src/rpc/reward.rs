@@ -321,11 +321,11 @@ pub(super) fn image(reward: &Reward) -> pb::Reward {
 pub(super) fn render(reward: &Reward) -> pb::Reward {
     let by_hand = reward.by_hand.as_ref();
     pb::Reward {
-        id: reward.id.to_string(),
+        id: reward.id.into(),
         conversion_id: id_or_empty(reward.conversion_id),
-        affiliate_id: reward.affiliate_id.to_string(),
-        enrollment_id: reward.enrollment_id.to_string(),
-        program_id: reward.program_id.to_string(),
+        affiliate_id: reward.affiliate_id.into(),
+        enrollment_id: reward.enrollment_id.into(),
+        program_id: reward.program_id.into(),
         value: Some(reward_value(reward.unit, reward.value)),
         reversed: Some(reward_value(reward.unit, Money::new(reward.reversed_minor, reward.value.currency))),
         reverses_reward_id: id_or_empty(reward.reverses),
@@ -427,8 +427,8 @@ pub(super) fn cap_applied(applied: &CapApplied) -> pb::CapApplied {
 /// The unchanging part of a reward, as a message.
 pub(super) fn summary(summary: &RewardSummary) -> pb::RewardSummary {
     pb::RewardSummary {
-        reward_id: summary.reward_id.to_string(),
-        affiliate_id: summary.affiliate_id.to_string(),
+        reward_id: summary.reward_id.into(),
+        affiliate_id: summary.affiliate_id.into(),
         value: Some(reward_value(summary.unit, summary.value)),
     }
 }

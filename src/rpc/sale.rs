@@ -106,7 +106,7 @@ impl Change for pb::RecordSaleRequest {
         warn(&sale, "sale", &mut warnings);
         pb::RecordSaleResponse {
             outcome: conversion::outcome_of(&sale.credits).number(),
-            conversion_id: sale.conversion_id.to_string(),
+            conversion_id: sale.conversion_id.into(),
             lead_id: id_or_empty(sale.lead_id),
             credits: conversion::credits(&sale.credits),
             rewards: sale.rewards.iter().map(reward::summary).collect(),
@@ -236,7 +236,7 @@ mod tests {
     const NOW: Time = Time::from_micros(1_700_000_000_000_000);
 
     fn read<M: Change<Kept = Warnings>>(message: &M) -> Result<M::Rule, Error> {
-        message.read(&Asking { now: NOW, key_kind: KeyKind::Admin }).map(|(rule, _)| rule)
+        message.read(&Asking::new(NOW, KeyKind::Admin)).map(|(rule, _)| rule)
     }
 
     fn sale() -> pb::RecordSaleRequest {
@@ -298,7 +298,7 @@ mod tests {
             coupon_code: "LE\u{200b}NA10\n".to_owned(),
             ..sale()
         };
-        let (rule, warnings) = message.read(&Asking { now: NOW, key_kind: KeyKind::Admin }).unwrap();
+        let (rule, warnings) = message.read(&Asking::new(NOW, KeyKind::Admin)).unwrap();
         let told: Vec<_> =
             warnings.iter().map(|warning| format!("{}: {}", warning.field, warning.explanation)).collect();
         let left_out = format!(
@@ -399,7 +399,7 @@ mod tests {
             commission_adjustment,
             ..Default::default()
         };
-        let asking = |key_kind| Asking { now: NOW, key_kind };
+        let asking = |key_kind| Asking::new(NOW, key_kind);
         for (key_kind, adjustment, wrong) in [
             (KeyKind::Admin, money(-800, "USD"), None),
             (KeyKind::Tracking, None, None),

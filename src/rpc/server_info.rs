@@ -15,15 +15,21 @@ pub(super) enum ServerFeature {
     SeveralServers,
     /// Requests may be compressed with gzip.
     GzipRequests,
+    /// The server takes callbacks of payout providers.
+    Callbacks,
 }
 
 impl ServerFeature {
-    pub(super) const ALL: &[Self] = &[Self::SeveralServers, Self::GzipRequests];
+    pub(super) const ALL: &[Self] = &[Self::SeveralServers, Self::GzipRequests, Self::Callbacks];
 }
 
 pub(super) async fn get(call: Call, _: pb::GetServerInfoRequest) -> Result<pb::GetServerInfoResponse, Error> {
     let is_shared = call.store().wants_polling();
-    let has = |feature: &ServerFeature| *feature != ServerFeature::SeveralServers || is_shared;
+    let has = |feature: &ServerFeature| match feature {
+        ServerFeature::SeveralServers => is_shared,
+        ServerFeature::GzipRequests => true,
+        ServerFeature::Callbacks => call.rpc.takes_callbacks,
+    };
     let features = ServerFeature::ALL.iter().copied().filter(has);
     Ok(pb::GetServerInfoResponse {
         version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -1,7 +1,6 @@
 //! SimulateTerms on the wire. The app judges the history part by part, whenever the stream is asked for its next message, so a caller who is
 //! gone leaves nothing open.
 
-use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,12 +23,11 @@ use crate::deadline::Deadline;
 use crate::domain::conversion::ConversionImage;
 use crate::domain::id::{AccountId, AffiliateId};
 use crate::domain::money::{Currency, Money};
-use crate::domain::pricing::CommissionRule;
-use crate::domain::program::{Terms, TermsDraft};
+use crate::domain::program::TermsDraft;
 use crate::domain::refusal::{Refusal, Resource};
 use crate::domain::reward::Reward;
 use crate::domain::rule::{Envelope, RecordSale, check_currency};
-use crate::domain::simulation::{OrderMatters, ProposedTerms};
+use crate::domain::simulation::ProposedTerms;
 use crate::domain::time::Time;
 use crate::error::{CallName, Error};
 use crate::pb::{self, simulate_terms_response::Content};
@@ -110,15 +108,13 @@ async fn begin(call: &Call, message: &pb::SimulateTermsRequest) -> Result<Begun,
     check_currency(&wanted.terms, program.currency)
         .map_err(|refusal| Error::from(refusal).with_paths(<pb::CreateProgramRequest as Change>::PATHS))?;
     let versions = store::simulation::versions(store, account_id).await?;
-    let has_tallies = |terms: &Terms| terms.program_id == program.id && !terms.rules.sales_tallies.is_empty();
-    refuse_sales_tallies(&wanted, versions.iter().any(has_tallies))?;
-    let pays_for_tally = |terms: &Terms| terms.program_id == program.id && terms.rules.pays_for_tally();
-    refuse_ladders_of_tallies(&wanted, versions.iter().any(pays_for_tally))?;
     let in_force = store::program::terms_in_force(store, &program, call.now()).await?;
     let proposed = ProposedTerms::new(&in_force, wanted.terms, wanted.start_at, wanted.end_at);
-    if wanted.sale.is_none() {
-        refuse_unordered(&proposed, &versions)?;
-    }
+    // A sale that is recorded now finds the tallies of the version in force.
+    let proposed = match &wanted.sale {
+        Some(_) => proposed,
+        None => proposed.among(&versions.iter().collect::<Vec<_>>()),
+    };
     let share = call.rpc.app.begin_heavy(account_id)?;
     let mut simulation = Simulation::new(Arc::clone(&call.rpc.app), account_id, proposed, &versions);
     let sale = match wanted.sale {
@@ -131,95 +127,6 @@ async fn begin(call: &Call, message: &pb::SimulateTermsRequest) -> Result<Begun,
         None => None,
     };
     Ok((simulation, wanted.warnings, share, sale))
-}
-
-/// The history is judged customer by customer, so terms are refused by which the order of all customers' events decides.
-fn refuse_unordered(proposed: &ProposedTerms, versions: &[Terms]) -> Result<(), Error> {
-    let mut fields = Fields::default();
-    let (own, others): (Vec<&Terms>, Vec<_>) =
-        versions.iter().partition(|terms| terms.program_id == proposed.terms.program_id);
-    let rules: Vec<_> = own.iter().map(|terms| &terms.rules).collect();
-    if let Some(reason) = OrderMatters::by(&[&proposed.terms.rules]) {
-        fields.wrong("terms.caps", why_unordered(reason));
-    } else if let Some(reason) = OrderMatters::by(&rules) {
-        fields.wrong("program_id", format!("has terms with caps: {}", why_unordered(reason)));
-    } else if let Some(reason) = OrderMatters::by(&proposed.with_the_rest(&own)) {
-        fields.wrong("terms.caps", why_unordered(reason));
-    } else if own.iter().any(|terms| !terms.rules.attributes_as(&proposed.terms.rules)) {
-        // Events may then be credited in another program.
-        let mut programs: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        others.iter().for_each(|terms| programs.entry(terms.program_id).or_default().push(&terms.rules));
-        if let Some((id, reason)) = programs.iter().find_map(|(id, rules)| Some((id, OrderMatters::by(rules)?))) {
-            let reason = why_unordered(reason);
-            let problem = format!("credits other events than before, maybe those of program {id} with caps: {reason}");
-            fields.wrong("terms", problem);
-        }
-    }
-    fields.complete(Some(()))
-}
-
-/// Bonuses and figures of what an affiliate has sold need its sales in the order in which they were told.
-fn refuse_sales_tallies(wanted: &Wanted, has_tallies: bool) -> Result<(), Error> {
-    let mut fields = Fields::default();
-    let rules = &wanted.terms.commission_rules;
-    if wanted.sale.is_none() && !wanted.terms.threshold_bonuses.is_empty() {
-        let problem = "cannot be simulated over the history; leave them out, or send a sample_sale";
-        fields.wrong("terms.threshold_bonuses", problem);
-    }
-    if let Some(place) = rules.iter().position(CommissionRule::looks_at_sales)
-        && wanted.sale.is_none()
-    {
-        let problem = "compares what the affiliate has sold, which cannot be simulated over the history; leave it out, or send a sample_sale";
-        fields.wrong(&format!("terms.rules[{place}].condition"), problem);
-    }
-    if wanted.sale.is_none() && has_tallies {
-        let problem = "has terms that count what an affiliate has sold, which cannot be simulated over the history; send a sample_sale";
-        fields.wrong("program_id", problem);
-    }
-    fields.complete(Some(()))
-}
-
-/// RETROACTIVE and MARGINAL ladders pay for what all customers of an affiliate buy.
-fn refuse_ladders_of_tallies(wanted: &Wanted, pays_for_tally: bool) -> Result<(), Error> {
-    let mut fields = Fields::default();
-    if wanted.sale.is_none() && wanted.terms.pays_for_tally() {
-        let problem = "of this mode cannot be simulated over the history; leave it out, or send a sample_sale";
-        fields.wrong("terms.ladder", problem);
-    }
-    if wanted.sale.is_none() && pays_for_tally {
-        let problem = "has terms with a RETROACTIVE or MARGINAL ladder, which cannot be simulated over the history; send a sample_sale";
-        fields.wrong("program_id", problem);
-    }
-    fields.complete(Some(()))
-}
-
-const fn why_unordered(reason: OrderMatters) -> &'static str {
-    match reason {
-        OrderMatters::SeveralCaps => {
-            "several caps of customers and affiliates cannot be simulated over the history, because what they pay depends on the order in \
-             which all events were told; keep one of them, or send a sample_sale"
-        }
-        OrderMatters::CapOfProgram => {
-            "a cap of the program cannot be simulated over the history, because what it pays to whom depends on the order in which all \
-             events were told; leave it out, or send a sample_sale"
-        }
-        OrderMatters::LadderAndCap => {
-            "a ladder and a cap of customers, affiliates or the program cannot be simulated together over the history, because the step decides \
-             what the cap limits; leave one of both out, or send a sample_sale"
-        }
-        OrderMatters::Uplines => {
-            "caps and upline_levels cannot be simulated together over the history, because uplines earn of those commissions that found \
-             room; leave one of both out, or send a sample_sale"
-        }
-        OrderMatters::Clicks => {
-            "caps and rules for clicks cannot be simulated together over the history, because clicks count in the caps and are not \
-             simulated; leave one of both out, or send a sample_sale"
-        }
-        OrderMatters::OtherMaximum => {
-            "one cap with two maxima in two versions cannot be simulated over the history, because a new maximum pays nothing of before; \
-             keep the maximum, or send a sample_sale"
-        }
-    }
 }
 
 async fn read(call: &Call, mut fields: Fields, message: &pb::SimulateTermsRequest) -> Result<Wanted, Error> {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tonic_health::ServingStatus;
@@ -19,6 +20,8 @@ pub(super) struct Health {
     reporter: HealthReporter,
     /// The service names that the health service knows.
     service_names: Vec<String>,
+    /// The same for HTTP.
+    is_serving: watch::Sender<bool>,
 }
 
 /// A health service that follows the database until it is stopped.
@@ -29,7 +32,12 @@ pub(super) struct Following {
 
 impl Health {
     pub(super) fn new(reporter: HealthReporter, service_names: Vec<String>) -> Self {
-        Self { reporter, service_names }
+        Self { reporter, service_names, is_serving: watch::Sender::new(false) }
+    }
+
+    /// Whether the whole server serves.
+    pub(super) fn is_serving(&self) -> watch::Receiver<bool> {
+        self.is_serving.subscribe()
     }
 
     /// Says SERVING, and NOT_SERVING while the database has failed for at least this long; never with `None`.
@@ -59,6 +67,7 @@ impl Health {
     }
 
     async fn set(&self, status: ServingStatus) {
+        self.is_serving.send_replace(status == ServingStatus::Serving);
         for name in &self.service_names {
             self.reporter.set_service_status(name, status).await;
         }

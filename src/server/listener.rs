@@ -7,10 +7,19 @@ use std::net::SocketAddr;
 use tokio::net::{TcpListener, TcpSocket, lookup_host};
 
 use super::ServerError;
-use crate::config::Settings;
+use crate::config::{ListenAddress, Settings};
 
 /// How many connections may wait to be accepted.
 const BACKLOG: u32 = 1_024;
+
+/// A setting that says where to listen.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    /// Its name.
+    pub(super) setting: &'static str,
+    pub(super) address: &'a ListenAddress,
+    pub(super) settings: &'a Settings,
+}
 
 /// Sockets that have their port and refuse connections until [`Bound::listen`].
 pub(super) struct Bound {
@@ -21,10 +30,10 @@ pub(super) struct Bound {
 
 impl Bound {
     /// Binds every address of the setting, after it has checked that plaintext stays on this machine.
-    pub(super) async fn bind(settings: &Settings) -> Result<Self, ServerError> {
-        let failed = |source| listen_error(settings, source);
-        let addresses = resolve(settings).await.map_err(failed)?;
-        settings.listen.check_plaintext(&addresses, &settings.places)?;
+    pub(super) async fn bind(wanted: Wanted<'_>) -> Result<Self, ServerError> {
+        let failed = |source| wanted.failed(source);
+        let addresses = resolve(wanted.address).await.map_err(failed)?;
+        wanted.settings.listen.check_plaintext(wanted.setting, &addresses, &wanted.settings.places)?;
         let (mut sockets, mut first, mut skipped) = (Vec::new(), None::<SocketAddr>, None);
         for mut address in addresses {
             if address.port() == 0 {
@@ -47,7 +56,7 @@ impl Bound {
         match (first, skipped) {
             (Some(address), skipped) => {
                 if let Some(error) = skipped {
-                    tracing::info!(%error, host = %settings.listen.listen_address, "an address of the host name is not used");
+                    tracing::info!(%error, host = %wanted.address, "an address of the host name is not used");
                 }
                 Ok(Self { sockets, address })
             }
@@ -57,20 +66,21 @@ impl Bound {
     }
 
     /// Begins to take connections.
-    pub(super) fn listen(self, settings: &Settings) -> Result<Vec<TcpListener>, ServerError> {
-        let listen = |socket: TcpSocket| socket.listen(BACKLOG).map_err(|source| listen_error(settings, source));
+    pub(super) fn listen(self, wanted: Wanted<'_>) -> Result<Vec<TcpListener>, ServerError> {
+        let listen = |socket: TcpSocket| socket.listen(BACKLOG).map_err(|source| wanted.failed(source));
         self.sockets.into_iter().map(listen).collect()
     }
 }
 
-fn listen_error(settings: &Settings, source: io::Error) -> ServerError {
-    let place = settings.places.of("listen_address");
-    ServerError::Listen { place, address: settings.listen.listen_address.to_string(), source }
+impl Wanted<'_> {
+    fn failed(self, source: io::Error) -> ServerError {
+        let place = self.settings.places.of(self.setting);
+        ServerError::Listen { place, address: self.address.to_string(), source }
+    }
 }
 
 /// Every address of the setting, without duplicates. IPv4 comes first.
-async fn resolve(settings: &Settings) -> io::Result<Vec<SocketAddr>> {
-    let address = &settings.listen.listen_address;
+async fn resolve(address: &ListenAddress) -> io::Result<Vec<SocketAddr>> {
     if let Some(literal) = address.literal() {
         return Ok(vec![literal]);
     }

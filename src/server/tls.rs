@@ -12,12 +12,18 @@ use tokio_rustls::rustls::{self, ServerConfig};
 use super::ServerError;
 use super::private::is_public;
 use crate::config::Settings;
+use crate::transport::serve::Version;
 
-/// HTTP/2 in the negotiation of the protocol.
-const ALPN_HTTP2: &str = "h2";
+/// The name of a version in the negotiation of the protocol.
+const fn alpn(version: Version) -> &'static str {
+    match version {
+        Version::Http1 => "http/1.1",
+        Version::Http2 => "h2",
+    }
+}
 
-/// The TLS configuration, if the settings name a certificate.
-pub(super) fn read(settings: &Settings) -> Result<Option<TlsAcceptor>, ServerError> {
+/// The TLS configuration of a listener, if the settings name a certificate.
+pub(super) fn read(settings: &Settings, version: Version) -> Result<Option<TlsAcceptor>, ServerError> {
     let Some((certificate, key)) = settings.listen.tls_files() else { return Ok(None) };
     let wrong = |setting: &str, path: &Path, problem: String| {
         let place = settings.places.of(setting);
@@ -42,7 +48,7 @@ pub(super) fn read(settings: &Settings) -> Result<Option<TlsAcceptor>, ServerErr
         );
         return Err(wrong("tls_key_file", key, problem));
     }
-    match acceptor(&certificate_text, &key_text) {
+    match acceptor(&certificate_text, &key_text, version) {
         Ok(acceptor) => Ok(Some(acceptor)),
         Err(error) => {
             let problem = format!("cannot be used with the key {}: {error}", key.display());
@@ -51,7 +57,7 @@ pub(super) fn read(settings: &Settings) -> Result<Option<TlsAcceptor>, ServerErr
     }
 }
 
-fn acceptor(certificate: &[u8], key: &[u8]) -> Result<TlsAcceptor, rustls::Error> {
+fn acceptor(certificate: &[u8], key: &[u8], version: Version) -> Result<TlsAcceptor, rustls::Error> {
     let unreadable = |error: pem::Error| rustls::Error::General(error.to_string());
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(certificate).collect();
     let key = PrivateKeyDer::from_pem_slice(key).map_err(unreadable)?;
@@ -59,7 +65,7 @@ fn acceptor(certificate: &[u8], key: &[u8]) -> Result<TlsAcceptor, rustls::Error
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_single_cert(chain.map_err(unreadable)?, key)?;
-    config.alpn_protocols.push(ALPN_HTTP2.into());
+    config.alpn_protocols.push(alpn(version).into());
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 

@@ -42,6 +42,7 @@ impl Stored for Account {
             verification_hash: verification.map(|verification| verification.token_hash.to_vec()),
             verification_expires_at: verification.map(|verification| verification.expires_at.micros()),
             calls_per_minute: self.calls_per_minute,
+            is_test: self.is_test,
         })
     }
 
@@ -68,6 +69,7 @@ impl Stored for Account {
             email_verified_at: row.email_verified_at.map(Time::from_micros),
             verification,
             calls_per_minute: row.calls_per_minute,
+            is_test: row.is_test,
         })
     }
 

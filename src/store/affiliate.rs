@@ -15,7 +15,7 @@ use super::set::keyed::rows_by;
 use super::set::stored::Stored;
 use super::{Store, StoreError};
 use crate::domain::affiliate::{
-    Affiliate, AffiliateSelector, AffiliateState, Password, PasswordHash, UPLINE_LEVELS_MAX,
+    Affiliate, AffiliateSelector, AffiliateState, FormerEmail, Password, PasswordHash, UPLINE_LEVELS_MAX,
 };
 use crate::domain::coupon::CouponCount;
 use crate::domain::enrollment::Enrollment;
@@ -46,6 +46,8 @@ impl Stored for Affiliate {
             state_changed_at: self.state_changed_at.map(Time::micros),
             pending_rewards: self.pending_rewards.map(|choice| choice.as_str().to_owned()),
             email_verified: self.email_verified,
+            former_email: self.former_email.as_ref().map(|former| former.email.clone()),
+            email_changed_at: self.former_email.as_ref().map(|former| former.changed_at.micros()),
             upline_id: self.upline_id.map(AffiliateId::uuid),
             group_id: self.group_id.map(AffiliateGroupId::uuid),
             past_uplines: if self.past_uplines.is_empty() { None } else { Some(to_json(&self.past_uplines)?) },
@@ -58,6 +60,11 @@ impl Stored for Affiliate {
 
     fn from_row(row: table::Model) -> Result<Self, StoreError> {
         let name = RowName::new("affiliate", row.id);
+        let former_email = match (row.former_email, row.email_changed_at) {
+            (Some(email), Some(changed_at)) => Some(FormerEmail { email, changed_at: Time::from_micros(changed_at) }),
+            (None, None) => None,
+            _ => return Err(name.inconsistent()),
+        };
         Ok(Self {
             id: AffiliateId::from_uuid(row.id),
             account_id: AccountId::from_uuid(row.account_id),
@@ -75,6 +82,7 @@ impl Stored for Affiliate {
             state_changed_at: row.state_changed_at.map(Time::from_micros),
             pending_rewards: row.pending_rewards.as_deref().map(|text| name.parse(text)).transpose()?,
             email_verified: row.email_verified,
+            former_email,
             upline_id: row.upline_id.map(AffiliateId::from_uuid),
             group_id: row.group_id.map(AffiliateGroupId::from_uuid),
             past_uplines: row.past_uplines.as_deref().map(|text| name.json(text)).transpose()?.unwrap_or_default(),

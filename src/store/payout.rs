@@ -3,6 +3,7 @@
 pub mod owed;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Select};
 use uuid::Uuid;
@@ -10,12 +11,13 @@ use uuid::Uuid;
 use super::entity::payout as table;
 use super::entity::reward as reward_table;
 use super::list::{self, Walk};
-use super::row::RowName;
+use super::payout_method::destination;
+use super::row::{RowName, to_json};
 use super::set::stored::Stored;
 use super::{Source, Store, StoreError};
-use crate::domain::id::{AccountId, AffiliateId, ApiKeyId, PayoutId, PayoutRunId};
+use crate::domain::id::{AccountId, AffiliateId, ApiKeyId, PayoutExportId, PayoutId, PayoutRunId};
 use crate::domain::money::Currency;
-use crate::domain::payout::{Payout, PayoutState};
+use crate::domain::payout::{Payout, PayoutProvider, PayoutState};
 use crate::domain::reward::RewardState;
 use crate::domain::set::Needs;
 use crate::domain::time::{Interval, Time};
@@ -26,6 +28,7 @@ impl Stored for Payout {
     const GROWS: bool = true;
 
     fn to_row(&self) -> Result<table::Model, StoreError> {
+        let destination = self.destination.as_ref();
         Ok(table::Model {
             account_id: self.account_id.uuid(),
             id: self.id.uuid(),
@@ -33,6 +36,10 @@ impl Stored for Payout {
             amount_minor: self.amount.amount_minor,
             currency: self.amount.currency.code().to_owned(),
             provider: self.provider.as_str().to_owned(),
+            destination_kind: destination.map(|destination| destination.kind.as_str().to_owned()),
+            destination_hint: destination.map(|destination| destination.hint.clone()),
+            destination_sealed: destination.map(|destination| destination.sealed.bytes().to_vec()),
+            is_test: self.is_test,
             state: self.state.as_str().to_owned(),
             reward_count: self.reward_count,
             reference: self.reference.clone(),
@@ -44,6 +51,9 @@ impl Stored for Payout {
             approved_by: self.approved_by.map(ApiKeyId::uuid),
             approved_at: self.approved_at.map(Time::micros),
             cancelled_at: self.cancelled_at.map(Time::micros),
+            sending: self.sending.as_deref().map(to_json).transpose()?,
+            export_id: self.export_id.map(PayoutExportId::uuid),
+            reopenings: if self.reopenings.is_empty() { None } else { Some(to_json(&self.reopenings)?) },
             created_at: self.created_at.micros(),
             updated_at: self.updated_at.micros(),
         })
@@ -57,6 +67,8 @@ impl Stored for Payout {
             affiliate_id: AffiliateId::from_uuid(row.affiliate_id),
             amount: name.money(row.amount_minor, &row.currency)?,
             provider: name.parse(&row.provider)?,
+            destination: destination(name, row.destination_kind, row.destination_hint, row.destination_sealed)?,
+            is_test: row.is_test,
             state: name.parse(&row.state)?,
             reward_count: row.reward_count,
             reference: row.reference,
@@ -68,6 +80,9 @@ impl Stored for Payout {
             approved_by: row.approved_by.map(ApiKeyId::from_uuid),
             approved_at: row.approved_at.map(Time::from_micros),
             cancelled_at: row.cancelled_at.map(Time::from_micros),
+            sending: row.sending.as_deref().map(|text| name.json(text)).transpose()?.map(Arc::new),
+            export_id: row.export_id.map(PayoutExportId::from_uuid),
+            reopenings: row.reopenings.as_deref().map(|text| name.json(text)).transpose()?.unwrap_or_default(),
             created_at: Time::from_micros(row.created_at),
             updated_at: Time::from_micros(row.updated_at),
         })
@@ -83,6 +98,8 @@ pub struct PayoutQuery {
     pub affiliate_id: Option<AffiliateId>,
     /// Only payouts of this run.
     pub run_id: Option<PayoutRunId>,
+    /// Only payouts that this provider pays.
+    pub provider: Option<PayoutProvider>,
     /// Only payouts in one of these states. Empty: any state.
     pub states: Vec<PayoutState>,
     /// Only payouts in one of these currencies. Empty: any currency.
@@ -124,6 +141,7 @@ pub async fn count(store: &Store, account_id: AccountId, wanted: &PayoutQuery) -
 fn filtered(account_id: AccountId, wanted: &PayoutQuery) -> Select<table::Entity> {
     let query = table::Entity::find()
         .filter(table::Column::AccountId.eq(account_id.uuid()))
+        .apply_if(wanted.provider, |query, provider| query.filter(table::Column::Provider.eq(provider.as_str())))
         .apply_if(wanted.run_id, |query, id| query.filter(table::Column::RunId.eq(id.uuid())))
         .apply_if(wanted.affiliate_id, |query, id| query.filter(table::Column::AffiliateId.eq(id.uuid())))
         .apply_if(wanted.paid.start, |query, start| query.filter(table::Column::PaidAt.gte(start.micros())))

@@ -3,13 +3,14 @@
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 use uuid::Uuid;
 
-use super::entity::{conversion, lead, terms};
+use super::entity::{conversion, lead, reward, terms};
 use super::list::{self, Walk};
 use super::{Snapshot, Source, StoreError};
 use crate::domain::conversion::{Conversion, ConversionKind};
-use crate::domain::id::{AccountId, ConversionId, LeadId};
+use crate::domain::id::{AccountId, ConversionId, LeadId, RewardId};
 use crate::domain::lead::Lead;
 use crate::domain::program::Terms;
+use crate::domain::reward::Reward;
 use crate::domain::time::Interval;
 
 /// The leads after this one, in the order of their ids. Merged and deleted ones too.
@@ -70,6 +71,21 @@ pub async fn changes_without_lead_after(
     let walk = Walk { after: after.map(ConversionId::uuid), ..Walk::first(limit) };
     let query = list::page::<Conversion>(account_id, walk).filter(Column::LeadId.is_null());
     let query = list::one_of(query, Column::Kind, &[ConversionKind::Refund, ConversionKind::Correction]);
+    list::read(query, snapshot.connection()).await
+}
+
+/// The rewards of no conversion after this one, in the order of their ids: those of clicks, bonuses, and those that a person created.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn rewards_without_conversion_after(
+    snapshot: &Snapshot,
+    account_id: AccountId,
+    after: Option<RewardId>,
+    limit: u64,
+) -> Result<Vec<Reward>, StoreError> {
+    let walk = Walk { after: after.map(RewardId::uuid), ..Walk::first(limit) };
+    let query = list::page::<Reward>(account_id, walk).filter(reward::Column::ConversionId.is_null());
     list::read(query, snapshot.connection()).await
 }
 

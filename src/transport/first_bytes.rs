@@ -16,16 +16,17 @@ const FRAME_HEADER_BYTES: usize = 9;
 /// The protocol of a connection.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Protocol {
+    Http1,
     Http2,
     Tls,
 }
 
 impl Protocol {
-    /// Whether these first bytes are enough to begin with: of HTTP/2 the preface and the header of the first frame, of TLS any byte.
-    /// Bytes of another protocol are enough too, because they are refused at once.
+    /// Whether these first bytes are enough to begin with: of HTTP/2 the preface and the header of the first frame, of the others
+    /// any byte. Bytes of another protocol are enough too, because they are refused at once.
     fn may_begin(self, bytes: &[u8]) -> bool {
         match self {
-            Self::Tls => !bytes.is_empty(),
+            Self::Http1 | Self::Tls => !bytes.is_empty(),
             Self::Http2 => {
                 bytes.len() >= PREFACE.len() + FRAME_HEADER_BYTES
                     || bytes.iter().zip(PREFACE).any(|(byte, expected)| byte != expected)
@@ -88,7 +89,7 @@ mod tests {
 
     #[tokio::test]
     async fn another_protocol_is_not_waited_for() {
-        for (protocol, first) in [(Protocol::Http2, &b"GET"[..]), (Protocol::Tls, &[22])] {
+        for (protocol, first) in [(Protocol::Http1, &b"G"[..]), (Protocol::Http2, b"GET"), (Protocol::Tls, &[22])] {
             let (mut there, here) = pair().await;
             there.write_all(first).await.unwrap();
             come(&here, protocol).await.unwrap();

@@ -10,6 +10,7 @@ use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
 use rustix::net::sockopt::set_tcp_user_timeout;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
@@ -20,9 +21,9 @@ use tower::Service;
 use super::connections::{Connection, Connections};
 use super::first_bytes::{self, Protocol};
 use super::gathered::Gathered;
-use super::http2;
 pub use super::http2::ConnectionLimits;
 use super::pace::Paced;
+use super::{http1, http2};
 use crate::clock;
 use crate::sampled::Sampled;
 
@@ -37,8 +38,8 @@ static REFUSED: Sampled = Sampled::new(|connections, last| {
     tracing::warn!(
         connections,
         last,
-        "connections were refused: as many are open as connections_max, connections_per_address_max or the limit of open files \
-         allow"
+        "connections were refused: as many are open as connections_max, http_connections_max, connections_per_address_max or the \
+         limit of open files allow"
     );
 });
 
@@ -46,8 +47,19 @@ static NOT_ACCEPTED: Sampled = Sampled::new(|times, last| {
     tracing::warn!(times, last, "cannot accept connections; raise the limit of open files, or lower connections_max");
 });
 
+/// The version of HTTP that a listener speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2.
+    Http2,
+}
+
 /// Everything that a connection is served with.
 pub struct Transport<S> {
+    /// The version of HTTP.
+    pub version: Version,
     /// The service that answers each request.
     pub service: S,
     /// The current TLS configuration. `None` for plaintext.
@@ -64,7 +76,7 @@ impl<S, B> Transport<S>
 where
     S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + Sync + 'static,
     S::Future: Send + 'static,
-    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send,
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
@@ -129,15 +141,12 @@ where
         let first_request = self.limits.first_request.saturating_sub(begun_at.elapsed());
         let limits = ConnectionLimits { age: clock::jitter(self.limits.age, 10), first_request, ..self.limits.clone() };
         let io = Paced::new(Gathered::new(socket), Arc::clone(connection), self.connections.slowed_count());
-        let service = self.service.clone();
-        let Some(tls) = &self.tls else {
-            return http2::serve(io, service, connection, &limits, &self.draining).await;
-        };
+        let Some(tls) = &self.tls else { return self.serve_http(io, connection, &limits).await };
         let acceptor = tls.borrow().clone();
         let handshake = tokio::time::timeout(limits.handshake, acceptor.accept(io));
         tokio::select! {
             shaken = handshake => match shaken {
-                Ok(Ok(io)) => http2::serve(io, service, connection, &limits, &self.draining).await,
+                Ok(Ok(io)) => self.serve_http(io, connection, &limits).await,
                 Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
                 Err(_) => tracing::debug!("a TLS handshake took too long"),
             },
@@ -145,9 +154,24 @@ where
         }
     }
 
+    async fn serve_http<IO>(&self, io: IO, connection: &Arc<Connection>, limits: &ConnectionLimits)
+    where
+        IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let service = self.service.clone();
+        match self.version {
+            Version::Http1 => http1::serve(io, service, connection, limits, &self.draining).await,
+            Version::Http2 => http2::serve(io, service, connection, limits, &self.draining).await,
+        }
+    }
+
     /// Waits for the first bytes of a connection. False if it ends, if they take too long, or if the server stops.
     async fn first_bytes_come(&self, socket: &TcpStream) -> bool {
-        let protocol = if self.tls.is_some() { Protocol::Tls } else { Protocol::Http2 };
+        let protocol = match (&self.tls, self.version) {
+            (Some(_), _) => Protocol::Tls,
+            (None, Version::Http1) => Protocol::Http1,
+            (None, Version::Http2) => Protocol::Http2,
+        };
         tokio::select! {
             come = tokio::time::timeout(self.limits.first_request, first_bytes::come(socket, protocol)) => {
                 matches!(come, Ok(Ok(())))

@@ -8,12 +8,15 @@ use headwater::domain::affiliate::AffiliateState;
 use headwater::domain::bounty::{BountyClosed, BountyKind, SubmissionState};
 use headwater::domain::customer_reward::CustomerRewardState;
 use headwater::domain::id::{
-    AffiliateGroupId, AffiliateId, ApiKeyId, BountyId, ConversionId, EnrollmentId, ItemId, LeadId, OfferId, PayoutId,
-    ProgramId, RewardId, SubmissionId,
+    AffiliateGroupId, AffiliateId, ApiKeyId, BountyId, ConversionId, EnrollmentId, ItemId, LeadId, OfferId,
+    PayoutExportId, PayoutId, PayoutRunId, ProgramId, RewardId, SubmissionId,
 };
 use headwater::domain::money::{Money, Overflow};
 use headwater::domain::offer::OfferClosed;
-use headwater::domain::payout::{PayoutFault, PayoutState, UnpayableReward};
+use headwater::domain::payout::{PayoutFault, PayoutProvider, PayoutState, UnpayableReward};
+use headwater::domain::payout_export::WrongFileField;
+use headwater::domain::payout_method::MethodFault;
+use headwater::domain::payout_run::PayoutRunState;
 use headwater::domain::program::InvitationFault;
 use headwater::domain::refusal::{Field, Refusal, Resource};
 use headwater::domain::reward::RewardState;
@@ -127,6 +130,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::RewardInCash { reward_id: RewardId::from_uuid(id()) },
         Refusal::RewardsNotPayable { rewards: unpayable() },
         Refusal::NothingDue { affiliate_id: AffiliateId::from_uuid(id()), due: dollars(-50) },
+        Refusal::PayoutMethod { affiliate_id: AffiliateId::from_uuid(id()), fault: MethodFault::NoMethod },
         Refusal::PayoutBelowMinimum {
             affiliate_id: AffiliateId::from_uuid(id()),
             amount: dollars(499),
@@ -136,6 +140,25 @@ fn refusals() -> Vec<Refusal> {
             payout_id: PayoutId::from_uuid(id()),
             from: PayoutState::Cancelled,
             to: PayoutState::Paid,
+        },
+        Refusal::PayoutMayBeMade { payout_id: PayoutId::from_uuid(id()) },
+        Refusal::PayoutNotCancellable {
+            payout_id: PayoutId::from_uuid(id()),
+            provider: PayoutProvider::Stripe,
+            state: PayoutState::Processing,
+        },
+        Refusal::PayoutFile {
+            wrong: vec![WrongFileField {
+                payout_id: Some(PayoutId::from_uuid(id())),
+                field: "account.iban".to_owned(),
+                problem: "must be an account in the SEPA area".to_owned(),
+            }],
+        },
+        Refusal::PayoutFileGone { payout_export_id: PayoutExportId::from_uuid(id()) },
+        Refusal::PayoutRunState {
+            payout_run_id: PayoutRunId::from_uuid(id()),
+            from: PayoutRunState::Cancelled,
+            to: PayoutRunState::Cancelling,
         },
         Refusal::PayoutOwnApproval { payout_id: PayoutId::from_uuid(id()) },
         Refusal::PayoutAmount { sent: dollars(999), sum: dollars(1_000) },
@@ -174,6 +197,7 @@ fn samples() -> Vec<Error> {
         },
         Error::AccountSuspended { reason: "unpaid".into() },
         Error::RegistrationClosed,
+        Error::SecretsKeyMissing,
         Error::MethodUnknown { method: "headwater.v1.TrackingService/Fly".to_owned() },
         Error::CursorMalformed,
         Error::CursorForeign,

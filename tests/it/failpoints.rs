@@ -37,6 +37,8 @@ enum Phase {
         /// Whether the failed call may have been committed, so that a repeat must find it.
         is_after_commit: bool,
     },
+    /// `sending/faults.rs` has the tests: there a provider ends the server before and after its calls.
+    Sending,
     Stopping,
 }
 
@@ -70,6 +72,7 @@ fn phase(point: Point) -> Phase {
         // Each failure is followed by a rest.
         Point::InFold | Point::InStatisticFold => working(1, UNDONE, false),
         Point::AfterFold => working(1, FAILED, false),
+        Point::BeforePayoutCall | Point::AfterPayoutCall => Phase::Sending,
         // Reached once a second.
         Point::BeforeApproval | Point::BeforeRemoval | Point::AfterRemoval => working(1, FAILED, false),
         Point::BeforeClose | Point::BetweenCloses | Point::AfterClose => Phase::Stopping,

@@ -7,6 +7,8 @@ mod audit;
 mod book;
 mod long_history;
 mod order;
+mod payout_method;
+mod payout_sending;
 mod pricing;
 mod refund;
 mod request;

@@ -163,7 +163,7 @@ async fn a_restore_checks_its_copy_and_deletes_nothing() {
         assert!(std::fs::read(&main).unwrap() == original, "{from} changed the database");
         let entries = std::fs::read_dir(folder.path().join("headwater-data")).unwrap();
         let names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        assert_eq!(names.len(), 3, "{from} left something behind: {names:?}");
+        assert_eq!(names.len(), 4, "{from} left something behind: {names:?}");
     }
     // Twice in the same second, and every file of before is kept.
     run_to_end(folder.path(), &["backup", "--to", "copy.sqlite"]).await;

@@ -162,7 +162,7 @@ db_test!(a_new_database_never_gets_a_key_over_that_of_another, empty, |database:
     server.terminate().await.unwrap();
     let data_dir = folder.path().join("headwater-data");
     // As if the volume of the database were not mounted, or with another database.
-    for file in ["headwater.sqlite", "headwater.sqlite.lock"] {
+    for file in ["headwater.sqlite", "headwater.sqlite.lock", "headwater.sqlite.key"] {
         std::fs::rename(data_dir.join(file), folder.path().join(file)).unwrap();
     }
     let flags = ["--listen-address", "127.0.0.1:0", "--database"];
@@ -182,7 +182,7 @@ db_test!(a_new_database_never_gets_a_key_over_that_of_another, empty, |database:
     let output = run_to_end(folder.path(), &flags[..2]).await;
     assert!(stderr(&output).contains("operator key of another database"), "{}", stderr(&output));
 
-    for file in ["headwater.sqlite", "headwater.sqlite.lock"] {
+    for file in ["headwater.sqlite", "headwater.sqlite.lock", "headwater.sqlite.key"] {
         std::fs::rename(folder.path().join(file), data_dir.join(file)).unwrap();
     }
     let server = serve(folder.path(), &[]).await;

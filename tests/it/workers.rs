@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use headwater::app::worker::{
-    WorkerStatus, approve_due, create_payouts, forget_requests, note_key_uses, prune_events, send_mail,
+    WorkerStatus, approve_due, create_payouts, forget_requests, note_key_uses, prune_events, send_mail, send_payouts,
 };
 use headwater::clock::Clock;
 use headwater::pb;
@@ -16,13 +16,14 @@ use crate::support::feed::cash;
 use crate::support::server::TestServer;
 use crate::support::shop::Shop;
 
-const NAMES: [&str; 6] = [
+const NAMES: [&str; 7] = [
     approve_due::NAME,
     create_payouts::NAME,
     forget_requests::NAME,
     note_key_uses::NAME,
     prune_events::NAME,
     send_mail::NAME,
+    send_payouts::NAME,
 ];
 
 fn status(server: &TestServer, name: &str) -> WorkerStatus {

@@ -56,7 +56,7 @@ impl Visitor for Parse {
     type Output = bool;
 
     fn visit<M: Change + PartialEq + Debug>(self, bytes: &[u8]) -> bool {
-        let asking = Asking { now: Time::from_micros(1_767_225_600_000_000), key_kind: KeyKind::Admin };
+        let asking = Asking::new(Time::from_micros(1_767_225_600_000_000), KeyKind::Admin);
         M::decode(bytes).is_ok_and(|message| message.read(&asking).is_ok())
     }
 }
@@ -108,7 +108,7 @@ impl Visitor for Read {
         let canonical = message.canonical().into_owned();
         assert!(*canonical.canonical() == canonical, "the canonical form has another: {message:?}");
         for key_kind in [KeyKind::Admin, KeyKind::Tracking, KeyKind::Publishable] {
-            let asking = Asking { now: Time::from_micros(1_767_225_600_000_000), key_kind };
+            let asking = Asking::new(Time::from_micros(1_767_225_600_000_000), key_kind);
             match (message.read(&asking), message.read(&asking)) {
                 (Ok(_), Ok(_)) => {
                     let again = canonical.read(&asking).err();

@@ -84,7 +84,7 @@ impl World {
         let key = NewApiKey { text_prefix: "hw_admin_test".to_owned(), secret_hash: [0; 32] };
         let (display_name, email) = ("Shop".to_owned(), "owner@shop.example".to_owned());
         let (time_zone, token) = ("UTC".to_owned(), Some("token".to_owned()));
-        let rule = RegisterAccount { display_name, email, time_zone, key, token, invitation: None };
+        let rule = RegisterAccount { display_name, email, time_zone, key, token, invitation: None, is_test: false };
         let envelope = Envelope { account_id: AccountId::SERVER, fingerprint: None, actor: None, command: rule.into() };
         let now = Time::from_micros(START_MICROS);
         let (mut one, mut other) = (Side::new(), Side::new());
@@ -111,7 +111,7 @@ impl World {
     }
 
     fn carry_out<M: Change>(&mut self, message: &M) -> Result<Vec<u8>, Error> {
-        let asking = Asking { now: self.now, key_kind: KeyKind::Admin };
+        let asking = Asking::new(self.now, KeyKind::Admin);
         let (rule, kept) = message.read(&asking)?;
         // Operators make accounts outside of any.
         let account_id = if M::NAME.ends_with("/RegisterAccount") { AccountId::SERVER } else { self.account_id };

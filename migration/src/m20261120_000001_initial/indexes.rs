@@ -119,6 +119,8 @@ pub(super) fn all() -> Vec<IndexCreateStatement> {
             &["account_id", "payout_id", "id"],
             Expr::col("payout_id").is_not_null(),
         ),
+        // Files are kept for some days.
+        partial_index("payout_export_kept", "payout_export", &["created_at"], Expr::col("file").is_not_null()),
         // Few runs are unfinished at a time.
         partial_index(
             "payout_run_unfinished",
@@ -126,7 +128,25 @@ pub(super) fn all() -> Vec<IndexCreateStatement> {
             &["id"],
             Expr::col("state").eq(Expr::Constant("creating".into())),
         ),
+        partial_index(
+            "payout_run_cancelling",
+            "payout_run",
+            &["id"],
+            Expr::col("state").eq(Expr::Constant("cancelling".into())),
+        ),
         partial_index("payout_by_run", "payout", &["account_id", "run_id", "id"], Expr::col("run_id").is_not_null()),
+        partial_index(
+            "payout_attempt_due",
+            "payout_attempt",
+            &["next_at", "payout_id"],
+            Expr::col("next_at").is_not_null(),
+        ),
+        partial_index(
+            "payout_attempt_by_purse",
+            "payout_attempt",
+            &["account_id", "provider", "seen_wake"],
+            Expr::col("next_at").is_not_null(),
+        ),
         index("payout_by_affiliate", "payout", &["account_id", "affiliate_id", "id"]),
         partial_index("request_by_expiry", "request", &["expires_at"], Expr::col("expires_at").is_not_null()),
     ]

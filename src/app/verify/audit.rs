@@ -101,6 +101,7 @@ impl Audit {
             }
             LedgerSubjectKind::Payout => &mut of_payout,
         };
+        let is_fee = posting.is_fee();
         for (account, amount) in [(posting.debit, -posting.amount_minor), (posting.credit, posting.amount_minor)] {
             let total = report.totals.entry((posting.unit, posting.currency, account)).or_default();
             *total += i128::from(amount);
@@ -109,8 +110,10 @@ impl Audit {
                 LedgerAccount::AffiliatePayable => booked.payable = booked.payable.saturating_add(amount),
                 LedgerAccount::PayoutInFlight => booked.in_flight = booked.in_flight.saturating_add(amount),
                 LedgerAccount::Fulfilled => booked.fulfilled = booked.fulfilled.saturating_add(amount),
+                // Fees are not paid to affiliates.
+                LedgerAccount::ProviderCash if is_fee => {}
                 LedgerAccount::ProviderCash => booked.paid = booked.paid.saturating_add(amount),
-                LedgerAccount::CommissionExpense => {}
+                LedgerAccount::CommissionExpense | LedgerAccount::ProviderFee => {}
             }
         }
         if let Some(payout_id) = posting.subject.payout_id() {
@@ -211,7 +214,7 @@ impl Audit {
         let known = self.payouts.entry(payout.id).or_default();
         known.is_met = true;
         let (id, amount_minor) = (payout.id, payout.amount.amount_minor);
-        let has = payout.state != PayoutState::Cancelled;
+        let has = !payout.state.is_released();
         let expected = |has: bool| if has { amount_minor } else { 0 };
         let (in_flight, paid) = (expected(payout.state.is_open()), expected(payout.state == PayoutState::Paid));
         let booked = (known.payable_minor, known.in_flight_minor, known.paid_minor);

@@ -61,6 +61,25 @@ impl Run {
 
     /// Whether to end the run now, because the server stops or the clock jumped. A later run does the rest.
     pub(super) fn is_stopping(&self) -> bool {
+        self.stopping().is_stopping()
+    }
+
+    /// The same for parts of the run that go on beside each other.
+    pub(super) fn stopping(&self) -> Stopping {
+        Stopping { stop: self.stop.clone(), watch: self.watch.clone() }
+    }
+}
+
+/// Says to the parts of a run that go on beside each other whether to end. See [`Run::is_stopping`].
+#[derive(Clone)]
+pub(super) struct Stopping {
+    stop: CancellationToken,
+    watch: Option<Arc<ClockWatch>>,
+}
+
+impl Stopping {
+    /// Whether to end now.
+    pub(super) fn is_stopping(&self) -> bool {
         self.stop.is_cancelled() || self.watch.as_ref().is_some_and(|watch| watch.doubt().is_some())
     }
 }

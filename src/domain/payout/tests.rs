@@ -8,20 +8,45 @@ use crate::domain::id::{EnrollmentId, ProgramId};
 
 #[test]
 fn the_table_of_moves_is_the_one_in_the_head_of_the_file() {
-    use PayoutState::{Cancelled, NeedsApproval, Paid, Ready};
-    let allowed = [(NeedsApproval, Ready), (NeedsApproval, Cancelled), (Ready, Paid), (Ready, Cancelled)];
-    for from in PayoutState::ALL {
+    use PayoutState::{
+        AwaitingFunds, Cancelled, Exported, Failed, NeedsApproval, NeedsAttention, OnHold, Paid, Processing, Ready,
+        Returned, Sending, Unclaimed,
+    };
+    let table: [(PayoutState, &[PayoutState]); 13] = [
+        (NeedsApproval, &[Ready, Cancelled]),
+        (Ready, &[Exported, Paid, Cancelled, Sending, AwaitingFunds]),
+        (Exported, &[Paid, Cancelled]),
+        (Sending, &[Processing, Unclaimed, OnHold, Paid, AwaitingFunds, NeedsAttention, Failed, Returned]),
+        (AwaitingFunds, &[Sending, Paid, Cancelled]),
+        (Processing, &[Unclaimed, OnHold, Paid, AwaitingFunds, NeedsAttention, Failed, Returned, Cancelled, Sending]),
+        (Unclaimed, &[OnHold, Processing, Paid, AwaitingFunds, NeedsAttention, Failed, Returned, Cancelled, Sending]),
+        (OnHold, &[Unclaimed, Processing, Paid, AwaitingFunds, NeedsAttention, Failed, Returned, Cancelled, Sending]),
+        (NeedsAttention, &[Sending, Paid, Cancelled]),
+        (Paid, &[Returned, Ready, NeedsApproval]),
+        (Cancelled, &[]),
+        (Failed, &[]),
+        (Returned, &[]),
+    ];
+    for (from, allowed) in table {
         for to in PayoutState::ALL {
-            assert_eq!(from.may_become(*to), allowed.contains(&(*from, *to)), "{from} -> {to}");
+            assert_eq!(from.may_become(*to), allowed.contains(to), "{from} -> {to}");
         }
-        assert_eq!(from.is_open(), from.may_become(Cancelled), "{from}: what is open can be cancelled");
+        assert_eq!(from.is_released(), allowed.is_empty(), "{from}: what is released is final");
+    }
+}
+
+#[test]
+fn what_nobody_has_begun_to_pay_can_be_cancelled() {
+    for state in PayoutState::UNSENT {
+        let can_be_cancelled = state.is_open() && state.may_become(PayoutState::Cancelled);
+        assert!(can_be_cancelled && !state.is_at_provider(), "{state}");
     }
 }
 
 #[test]
 fn a_payout_above_the_limit_or_in_a_currency_without_one_needs_approval() {
     let money = |minor, code: &str| Money::new(minor, code.parse().unwrap());
-    let policy = PayoutPolicy { net_days: 0, approval_above: vec![money(500, "USD")] };
+    let policy = PayoutPolicy { approval_above: vec![money(500, "USD")], ..PayoutPolicy::default() };
     assert!(!policy.needs_approval(money(500, "USD")));
     assert!(policy.needs_approval(money(501, "USD")));
     assert!(policy.needs_approval(money(1, "EUR")));

@@ -42,6 +42,8 @@ pub struct RegisterAccount {
     pub token: Option<String>,
     /// The invitation that is used up.
     pub invitation: Option<ApiKeyId>,
+    /// Whether it is for tests.
+    pub is_test: bool,
 }
 
 impl Rule for RegisterAccount {
@@ -73,6 +75,7 @@ impl Rule for RegisterAccount {
             email_verified_at: None,
             verification: None,
             calls_per_minute: 0,
+            is_test: self.is_test,
         };
         // The key and the events belong to the new account, not to the server account that the operator's key acts for.
         context.account_id = account.id;

@@ -128,6 +128,7 @@ pub(super) fn make(
         state_changed_at: None,
         pending_rewards: None,
         email_verified: wanted.email_verified,
+        former_email: None,
         upline_id,
         group_id: wanted.group_id,
         past_uplines: Vec::new(),
@@ -209,8 +210,7 @@ impl Rule for UpdateAffiliate {
         }
         let mut affiliate = before.as_ref().clone();
         if let Some(email) = &self.email {
-            affiliate.email_verified &= affiliate.email == *email;
-            affiliate.email.clone_from(email);
+            affiliate.set_email(email, context.now);
         }
         if let Some(external_id) = &self.external_id {
             affiliate.external_id.clone_from(external_id);

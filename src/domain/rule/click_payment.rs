@@ -33,32 +33,42 @@ pub(super) fn earn(
 ) -> Result<Earned, Refusal> {
     // Clicks without such terms make no posting, and are recorded without the lock.
     context.set.check_locked(context.account_id)?;
-    let nothing = |payment| Earned { payment, reward: None };
-    let Some(priced) = price(context, click, enrollment, terms)? else { return Ok(nothing(ClickPayment::NoRule)) };
+    let (payment, rewards) = count(context, click, enrollment, terms)?;
+    let reward = rewards.first().cloned();
+    rewards.into_iter().for_each(|reward| context.tell(EventKind::RewardCreated, EventImage::Reward(reward)));
+    Ok(Earned { payment, reward })
+}
+
+/// Counts a click, and writes its rewards and postings. Nobody is told.
+pub(super) fn count(
+    context: &mut Context<'_>,
+    click: &Click,
+    enrollment: &Arc<Enrollment>,
+    terms: &Terms,
+) -> Result<(ClickPayment, Vec<Arc<Reward>>), Refusal> {
+    let Some(priced) = price(context, click, enrollment, terms)? else { return Ok((ClickPayment::NoRule, Vec::new())) };
     // Such a click was imported. Nobody had agreed with the affiliate on paying for it.
     if !enrollment.created_at.may_precede(click.occurred_at) {
-        return Ok(nothing(ClickPayment::BeforeEnrollment));
+        return Ok((ClickPayment::BeforeEnrollment, Vec::new()));
     }
     let day = tally::day_of(context, click.occurred_at)?;
     if context.set.has_counted(click, day)? {
-        return Ok(nothing(ClickPayment::AlreadyCounted));
+        return Ok((ClickPayment::AlreadyCounted, Vec::new()));
     }
     let (priced, counted) = tally::count_click(context, click, terms, priced)?;
     let earned = with_uplines(context, click, enrollment, terms, priced)?;
     let rewards: Vec<_> =
         earned.into_iter().map(|(enrollment, priced)| write(context, click, &enrollment, terms, priced)).collect();
-    let reward = rewards.first().cloned();
     context.put(CountedClick {
         account_id: click.account_id,
         tid: click.tid,
         affiliate_id: click.affiliate_id,
         day,
         click_id: click.id,
-        reward_id: reward.as_ref().map(|reward| reward.id),
+        reward_id: rewards.first().map(|reward| reward.id),
         counted,
     });
-    rewards.into_iter().for_each(|reward| context.tell(EventKind::RewardCreated, EventImage::Reward(reward)));
-    Ok(Earned { payment: if reward.is_some() { ClickPayment::Earned } else { ClickPayment::Capped }, reward })
+    Ok((if rewards.is_empty() { ClickPayment::Capped } else { ClickPayment::Earned }, rewards))
 }
 
 /// What a click earns without caps. `None` if no rule pays for it.

@@ -71,7 +71,7 @@ impl Rule for CorrectSale {
         corrected.order.lines = lines;
         let changes_count = sale_count::note_left(context, &before, &mut corrected);
         let sale = context.put(corrected);
-        let correction = self.new_correction(context, &sale, difference);
+        let correction = self.new_correction(context, &sale, difference, before.order.lines.clone());
         let correction = context.put(correction);
         let mut settled = Vec::new();
         let rewards = adjust(context, &sale, &correction, difference, &mut settled)?;
@@ -102,7 +102,13 @@ impl CorrectSale {
         context.set.conversion(context.account_id, ConversionId::from_uuid(request.effect)).cloned()
     }
 
-    fn new_correction(&self, context: &mut Context<'_>, sale: &Conversion, difference: Money) -> Conversion {
+    fn new_correction(
+        &self,
+        context: &mut Context<'_>,
+        sale: &Conversion,
+        difference: Money,
+        lines_before: Vec<SaleLine>,
+    ) -> Conversion {
         Conversion {
             id: ConversionId::new(context.ids),
             kind: ConversionKind::Correction,
@@ -122,6 +128,7 @@ impl CorrectSale {
                 tallied: Vec::new(),
                 noted: Vec::new(),
                 lines: Vec::new(),
+                lines_before,
                 ..sale.order.clone()
             },
             candidates: Vec::new(),
@@ -135,7 +142,7 @@ impl CorrectSale {
 }
 
 /// Makes the rewards of a sale what they are with its present amount. Returns the new rewards.
-fn adjust(
+pub(super) fn adjust(
     context: &mut Context<'_>,
     sale: &Conversion,
     correction: &Conversion,

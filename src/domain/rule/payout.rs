@@ -2,16 +2,31 @@
 
 mod close;
 mod create;
+mod export;
+mod import;
+mod purse;
+mod record;
+mod reopen;
+mod send;
+mod wake;
 
+pub(super) use close::cancel;
 pub use close::{ApprovePayouts, CancelPayout, ConfirmPayouts};
 pub use create::CreatePayout;
-pub(super) use create::{Reservation, due, reserve};
+pub(super) use create::{Reservation, check_connected, due, needs_of_routes, reserve, route};
+pub use export::{ExportPayouts, PayoutFile};
+pub use import::{ImportPayoutResults, PayoutResult};
+pub use record::RecordPayoutStep;
+pub use reopen::ReopenPayout;
+pub use send::BeginPayoutStep;
+pub use wake::{RetryPayout, WakePayouts};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::context::{Context, Rule};
 use super::reward::tell_moved;
+use crate::domain::account::Account;
 use crate::domain::affiliate::AffiliateSelector;
 use crate::domain::event::{EventImage, EventKind};
 use crate::domain::id::{AccountId, AffiliateId, PayoutId, RewardId};
@@ -47,6 +62,7 @@ impl Rule for MarkPaid {
     }
 
     fn needs(&self, account: AccountId, needs: &mut Needs) {
+        needs.row::<Account>(account);
         needs.affiliate(account, &self.affiliate);
         needs.rewards.extend(self.reward_ids.iter().map(|id| (account, *id)));
     }
@@ -62,6 +78,8 @@ impl Rule for MarkPaid {
             affiliate_id,
             amount,
             provider: PayoutProvider::Manual,
+            destination: None,
+            is_test: context.set.account(context.account_id)?.is_test,
             state: PayoutState::Paid,
             reward_count: i32::try_from(rewards.len()).unwrap_or(i32::MAX),
             reference: self.reference.clone(),
@@ -73,6 +91,9 @@ impl Rule for MarkPaid {
             approved_by: None,
             approved_at: None,
             cancelled_at: None,
+            sending: None,
+            export_id: None,
+            reopenings: Vec::new(),
             created_at: context.now,
             updated_at: context.now,
         };
@@ -116,6 +137,22 @@ fn post(context: &mut Context<'_>, payout: &Payout, debit: LedgerAccount, credit
         affiliate_id: payout.affiliate_id,
         subject: LedgerSubject::payout(payout.id),
         reason,
+        posted_at: context.now,
+    });
+}
+
+/// Posts what a provider took from the merchant for a payout. It may be in another currency.
+fn post_fee(context: &mut Context<'_>, payout: &Payout, fee: Money) {
+    context.post(Posting {
+        account_id: context.account_id,
+        debit: LedgerAccount::ProviderFee,
+        credit: LedgerAccount::ProviderCash,
+        unit: RewardUnit::Cash,
+        currency: fee.currency,
+        amount_minor: fee.amount_minor,
+        affiliate_id: payout.affiliate_id,
+        subject: LedgerSubject::payout(payout.id),
+        reason: LedgerReason::Fee,
         posted_at: context.now,
     });
 }

@@ -1,16 +1,19 @@
-//! The rules of payout runs: one is created with its selection, and then continued until all affiliates were looked at.
+//! The rules of payout runs: one is created with its selection, and then continued until all affiliates were looked at. A cancelled one goes
+//! on until those of its payouts that nobody has begun to pay are cancelled.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::context::{Context, Rule};
-use super::payout::{Reservation, due, reserve};
+use super::payout::{Reservation, cancel, check_connected, due, needs_of_routes, reserve, route};
 use crate::domain::account::Account;
 use crate::domain::affiliate::Affiliate;
-use crate::domain::id::{AccountId, AffiliateId, PayoutRunId};
+use crate::domain::event::{EventImage, EventKind};
+use crate::domain::id::{AccountId, AffiliateId, PayoutId, PayoutRunId};
 use crate::domain::ledger::BalanceKey;
 use crate::domain::money::{Currency, Money, Overflow};
-use crate::domain::payout_run::{PayoutRun, PayoutRunState, PayoutRunVerdict};
+use crate::domain::payout::{Payout, PayoutProvider, PayoutState};
+use crate::domain::payout_run::{Payee, PayoutRun, PayoutRunState, PayoutRunVerdict};
 use crate::domain::refusal::Refusal;
 use crate::domain::reward::RewardUnit;
 use crate::domain::set::Needs;
@@ -23,6 +26,8 @@ pub struct CreatePayoutRun {
     pub affiliate_ids: Option<Vec<AffiliateId>>,
     pub currency: Currency,
     pub minimum: Option<Money>,
+    pub maximum_total: Option<Money>,
+    pub provider: Option<PayoutProvider>,
     pub note: String,
     pub message: String,
 }
@@ -35,10 +40,12 @@ impl Rule for CreatePayoutRun {
     }
 
     fn needs(&self, account: AccountId, needs: &mut Needs) {
+        needs_of_routes(account, needs);
         needs.affiliates.extend(self.affiliate_ids.iter().flatten().map(|id| (account, *id)));
     }
 
     fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
+        check_connected(context, self.provider)?;
         for id in self.affiliate_ids.iter().flatten() {
             context.get::<Affiliate, _>(*id)?;
         }
@@ -51,16 +58,22 @@ impl Rule for CreatePayoutRun {
             currency: self.currency,
             affiliate_ids: self.affiliate_ids.as_ref().map(in_order),
             minimum: self.minimum,
+            maximum_total: self.maximum_total,
+            provider: self.provider,
             note: self.note.clone(),
             message: self.message.clone(),
             cursor: None,
             payout_count: 0,
             total: Money::new(0, self.currency),
             created_by: context.key_id,
+            cancelled_by: None,
+            cancelled_at: None,
             created_at: context.now,
             updated_at: context.now,
         };
-        Ok(context.put(run))
+        let run = context.put(run);
+        context.tell(EventKind::PayoutRunCreated, EventImage::PayoutRun(Arc::clone(&run)));
+        Ok(run)
     }
 }
 
@@ -87,6 +100,7 @@ impl Rule for ContinuePayoutRun {
     fn needs(&self, account: AccountId, needs: &mut Needs) {
         needs.row::<Account>(account);
         needs.row::<PayoutRun>((account, self.id));
+        needs_of_routes(account, needs);
     }
 
     fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
@@ -99,15 +113,18 @@ impl Rule for ContinuePayoutRun {
         let (mut payout_count, mut total_minor) = (run.payout_count, run.total.amount_minor);
         for affiliate_id in &self.affiliate_ids {
             let due = due(context, *affiliate_id, run.currency, &policy)?;
+            let route = route(context, *affiliate_id, run.provider)?;
+            let Ok(route) = route else { continue };
             let state = context.get::<Affiliate, _>(*affiliate_id)?.state;
-            let is_named = run.affiliate_ids.is_some();
-            if PayoutRunVerdict::of(&due, run.minimum, state, is_named) != PayoutRunVerdict::Pays {
+            let payee = Payee { state, is_named: run.affiliate_ids.is_some(), fault: None };
+            if PayoutRunVerdict::of(&due, run.limits(), total_minor, payee) != PayoutRunVerdict::Pays {
                 continue;
             }
             let reservation = Reservation {
                 affiliate_id: *affiliate_id,
                 amount: Money::new(due.sum_minor, run.currency),
                 rewards: due.rewards,
+                route,
                 note: &run.note,
                 message: &run.message,
                 run_id: Some(run.id),
@@ -117,19 +134,23 @@ impl Rule for ContinuePayoutRun {
             payout_count += 1;
             total_minor = total_minor.checked_add(payout.amount.amount_minor).ok_or(Overflow)?;
         }
-        Ok(context.put(PayoutRun {
+        let run = context.put(PayoutRun {
             state: if self.is_last { PayoutRunState::Created } else { PayoutRunState::Creating },
             cursor: self.affiliate_ids.last().copied().or(run.cursor),
             payout_count,
             total: Money::new(total_minor, run.currency),
             updated_at: context.now,
             ..run.as_ref().clone()
-        }))
+        });
+        if self.is_last {
+            context.tell(EventKind::PayoutRunFinished, EventImage::PayoutRun(Arc::clone(&run)));
+        }
+        Ok(run)
     }
 }
 
 impl ContinuePayoutRun {
-    /// Wants the rewards and the balances of all affiliates at once, so that they are loaded together.
+    /// Wants the rewards, the balances and the payout methods of all affiliates at once, so that they are loaded together.
     fn want_rows(&self, context: &mut Context<'_>, run: &PayoutRun) -> Result<(), Refusal> {
         let mut loaded = Ok(());
         for affiliate_id in &self.affiliate_ids {
@@ -143,7 +164,90 @@ impl ContinuePayoutRun {
                 currency: run.currency,
             });
             loaded = loaded.and(balance.map(|_| ()));
+            let method = context.set.payout_method(context.account_id, *affiliate_id);
+            loaded = loaded.and(method.map(|_| ()));
         }
         loaded
+    }
+}
+
+/// Cancel a run. A worker cancels its payouts.
+#[derive(Debug, Clone)]
+pub struct CancelPayoutRun {
+    /// The run.
+    pub id: PayoutRunId,
+}
+
+impl Rule for CancelPayoutRun {
+    type Answer = Arc<PayoutRun>;
+
+    fn needs(&self, account: AccountId, needs: &mut Needs) {
+        needs.row::<PayoutRun>((account, self.id));
+    }
+
+    fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
+        let run = Arc::clone(context.get::<PayoutRun, _>(self.id)?);
+        let to = PayoutRunState::Cancelling;
+        if !run.state.may_become(to) {
+            return Err(Refusal::PayoutRunState { payout_run_id: self.id, from: run.state, to });
+        }
+        let run = context.put(PayoutRun {
+            state: to,
+            cancelled_by: context.key_id,
+            cancelled_at: Some(context.now),
+            updated_at: context.now,
+            ..run.as_ref().clone()
+        });
+        context.tell(EventKind::PayoutRunCancelled, EventImage::PayoutRun(Arc::clone(&run)));
+        Ok(run)
+    }
+}
+
+/// Cancel some of the payouts of a run that is being cancelled. For the worker. A payout that somebody has begun to pay meanwhile is left alone.
+#[derive(Debug, Clone)]
+pub struct CancelPayoutsOfRun {
+    /// The run.
+    pub id: PayoutRunId,
+    /// The payouts, without repeats.
+    pub payout_ids: Vec<PayoutId>,
+    /// Whether there are no further ones.
+    pub is_last: bool,
+}
+
+impl Rule for CancelPayoutsOfRun {
+    type Answer = Arc<PayoutRun>;
+
+    fn weight(&self) -> usize {
+        self.payout_ids.len().saturating_mul(10).max(1)
+    }
+
+    fn needs(&self, account: AccountId, needs: &mut Needs) {
+        needs.row::<PayoutRun>((account, self.id));
+        needs.payouts.extend(self.payout_ids.iter().map(|id| (account, *id)));
+        needs.payout_attempts.extend(self.payout_ids.iter().map(|id| (account, *id)));
+        needs.names.rewards_of_payout.extend(self.payout_ids.iter().map(|id| (account, *id)));
+    }
+
+    fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
+        let run = Arc::clone(context.get::<PayoutRun, _>(self.id)?);
+        if run.state != PayoutRunState::Cancelling {
+            return Ok(run);
+        }
+        for id in &self.payout_ids {
+            let payout = Arc::clone(context.get::<Payout, _>(*id)?);
+            if payout.run_id == Some(run.id) && PayoutState::UNSENT.contains(&payout.state) {
+                cancel(context, &payout)?;
+            }
+        }
+        if !self.is_last {
+            return Ok(run);
+        }
+        let run = context.put(PayoutRun {
+            state: PayoutRunState::Cancelled,
+            updated_at: context.now,
+            ..run.as_ref().clone()
+        });
+        context.tell(EventKind::PayoutRunFinished, EventImage::PayoutRun(Arc::clone(&run)));
+        Ok(run)
     }
 }

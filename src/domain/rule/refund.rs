@@ -258,25 +258,15 @@ fn book(
             tallied: Vec::new(),
             noted: Vec::new(),
             lines,
+            lines_before: Vec::new(),
             ..sale.order.clone()
         },
         is_told: refund.is_told || sale.is_told,
         ..refund
     });
 
-    let rewards: Vec<_> = context.set.rewards_of(context.account_id, sale.id)?.into_iter().cloned().collect();
     let mut settled = Vec::new();
-    // The part that exceeds the sale takes nothing back.
-    let base_amount =
-        refund.amount.map(|amount| Money::new(amount.amount_minor + refund.excess_minor, amount.currency));
-    let (reason, rule) = (LedgerReason::Refunded, RewardRule::Reversal);
-    let cause = Cause { conversion_id: refund.id, base_amount, reason, rule };
-    for reward in rewards.iter().filter(|reward| !reward.is_tally_change()) {
-        let target = taken_part(context, &sale, reward)?;
-        take_back(context, reward, &target, &cause, &mut settled)?;
-    }
-    tally_change::follow(context, sale.id, refund.id, &mut settled)?;
-    adjust(context, &sale, &refund, &rewards)?;
+    settle(context, &sale, &refund, &mut settled)?;
     // Also what was taken from the changes of tallies.
     let image = context.set.image(context.account_id, refund.id)?;
     let taken_back = image.rewards.clone();
@@ -295,6 +285,27 @@ fn book(
         sale_count::follow(context, &sale)?;
     }
     Ok((refund, taken_back))
+}
+
+/// Makes the rewards of a sale what they are after a refund that was just taken off it. Returns the commission adjustment of the refund.
+pub(super) fn settle(
+    context: &mut Context<'_>,
+    sale: &Conversion,
+    refund: &Conversion,
+    settled: &mut Vec<Arc<Reward>>,
+) -> Result<Option<Arc<Reward>>, Refusal> {
+    let rewards: Vec<_> = context.set.rewards_of(context.account_id, sale.id)?.into_iter().cloned().collect();
+    // The part that exceeds the sale takes nothing back.
+    let base_amount =
+        refund.amount.map(|amount| Money::new(amount.amount_minor + refund.excess_minor, amount.currency));
+    let (reason, rule) = (LedgerReason::Refunded, RewardRule::Reversal);
+    let cause = Cause { conversion_id: refund.id, base_amount, reason, rule };
+    for reward in rewards.iter().filter(|reward| !reward.is_tally_change()) {
+        let target = taken_part(context, sale, reward)?;
+        take_back(context, reward, &target, &cause, settled)?;
+    }
+    tally_change::follow(context, sale.id, refund.id, settled)?;
+    adjust(context, sale, refund, &rewards)
 }
 
 /// Gives the affiliate of a refund's sale the commission adjustment of the refund, less what the excess takes back. `None` if the refund

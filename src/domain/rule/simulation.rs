@@ -1,34 +1,35 @@
 //! Judges events of the past again as if other terms had been in force. The same code judges and prices them as when they are told; what it
-//! writes is undone. Knows no order of customers.
+//! writes is undone. Knows no order of customers: events that share tallies with those of others only note their turns, see
+//! [`replay`](super::replay).
 //!
 //! All events of a customer are judged twice, by the terms in force and by the proposed ones, so that the difference is that of the terms
 //! alone. A reward that a person denied earns nothing by either.
 
+mod as_of;
 mod earning;
 mod group;
-mod ladder;
 mod meeting;
+mod turns;
 mod verdicts;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use earning::{Earned, Recorded, earn, leave_nothing};
 use group::{Group, group_of_event, group_of_lead};
 use verdicts::verdicts_on;
 
-use super::climb::Climbs;
 use super::command::Envelope;
 use super::context::Context;
 use super::decide::decide;
-use super::simulated_tallies::{self, Counted, SimulatedTallies, begin_missing};
-use crate::domain::conversion::{Conversion, ConversionImage};
+use super::replay::{EventDraft, Replay, TurnDraft};
+use crate::domain::conversion::{Conversion, ConversionImage, ConversionKind};
 use crate::domain::id::{AccountId, ConversionId, IdSource, LeadId};
 use crate::domain::outcome::Outcome;
 use crate::domain::program::Terms;
 use crate::domain::refusal::Refusal;
 use crate::domain::set::WorkingSet;
-use crate::domain::simulation::{Earnings, ProposedTerms, SimulatedConversion};
+use crate::domain::simulation::{Earnings, ProposedTerms, SimulatedEarning, SimulatedSubject};
 use crate::domain::time::Time;
 
 /// Whose events are judged again.
@@ -40,8 +41,8 @@ pub enum SimulatedCustomer {
     Event(ConversionId),
 }
 
-/// Judges the events of a customer again. Returns those that occurred while the proposed terms stand, and those that the tallies change. The
-/// set is left as it was, and the tallies have those of the customer in them.
+/// Judges the events of a customer again. Returns those that occurred while the proposed terms stand and share no tallies, and the replay has the
+/// turns of the others. The set is left as it was.
 ///
 /// # Errors
 /// [`Refusal::NotLoaded`] when rows must be loaded first, and the refusals of amounts that are too large.
@@ -50,20 +51,14 @@ pub fn simulate(
     account_id: AccountId,
     customer: SimulatedCustomer,
     proposed: &Arc<ProposedTerms>,
-    tallies: &mut SimulatedTallies,
+    replay: &mut Replay,
     now: Time,
     ids: &mut dyn IdSource,
-) -> Result<Vec<SimulatedConversion>, Refusal> {
+) -> Result<Vec<SimulatedEarning>, Refusal> {
     let mut context = Context { set, account_id, now, ids, cause_id: String::new(), key_id: None, touched: Vec::new() };
-    let simulated = loop {
-        let simulated = compare(&mut context, customer, proposed, tallies);
-        context.set.roll_back();
-        context.set.proposed = None;
-        match &simulated {
-            Err(refusal) if begin_missing(context.set, refusal) => {}
-            _ => break simulated,
-        }
-    };
+    let simulated = compare(&mut context, customer, proposed, replay);
+    context.set.roll_back();
+    context.set.proposed = None;
     if !matches!(simulated, Err(Refusal::NotLoaded(_))) {
         _ = context.set.take_wanted();
     }
@@ -100,13 +95,13 @@ fn compare(
     context: &mut Context<'_>,
     customer: SimulatedCustomer,
     proposed: &Arc<ProposedTerms>,
-    tallies: &mut SimulatedTallies,
-) -> Result<Vec<SimulatedConversion>, Refusal> {
+    replay: &mut Replay,
+) -> Result<Vec<SimulatedEarning>, Refusal> {
     context.set.begin();
     // Events that share tallies are judged too.
-    let count_all = tallies.count_all;
-    let is_wanted = |event: &Conversion| count_all || proposed.covers(event.occurred_at);
-    let changes = &tallies.loose_changes;
+    let has_tallies = replay.has_tallies();
+    let is_wanted = |event: &Conversion| has_tallies || proposed.covers(event.occurred_at);
+    let changes = &replay.loose_changes;
     let group = match customer {
         SimulatedCustomer::Lead(id) => group_of_lead(context, id, &is_wanted, changes)?,
         SimulatedCustomer::Event(id) => group_of_event(context, id, &is_wanted, changes)?,
@@ -114,34 +109,54 @@ fn compare(
     let Some(group) = group else { return Ok(Vec::new()) };
     let recorded = Recorded::of(context, &group)?;
     context.set.roll_back();
-    let has_ladders = tallies.has_ladders;
+    let judging = Judging { group: &group, recorded: &recorded, is_wanted: &is_wanted, has_tallies };
+    let mut current = pass(context, &judging, None)?;
+    let mut changed = pass(context, &judging, Some(proposed))?;
     let program_id = proposed.terms.program_id;
-    let judging = Judging { group: &group, recorded: &recorded, is_wanted: &is_wanted, has_ladders };
-    let (current, of_current) = pass(context, &judging, None, &tallies.current)?;
-    let (changed, of_proposed) = pass(context, &judging, Some(proposed), &tallies.proposed)?;
-    tallies.current.extend(of_current);
-    tallies.proposed.extend(of_proposed);
-    let climbing: BTreeSet<_> = current.climbs.sales().chain(changed.climbs.sales()).collect();
-    tallies.current_climbs.append(current.climbs)?;
-    tallies.proposed_climbs.append(changed.climbs.counted_since(program_id, &tallies.counting_since))?;
-    let (current, changed) = (current.earned, changed.earned);
-    let simulated = group.events().map(|event| {
+    let (mut simulated, mut drafts) = (Vec::new(), Vec::new());
+    for event in group.events() {
         let is_covered = proposed.covers(event.occurred_at);
-        let of = |earned: &BTreeMap<ConversionId, Earned>| earned.get(&event.id).cloned().unwrap_or_default();
-        let (recorded, current, proposed) = (of(&recorded.earned), of(&current), of(&changed));
-        let is_of_program = [&recorded, &current, &proposed].iter().any(|each| each.programs.contains(&program_id));
-        SimulatedConversion {
-            conversion_id: event.id,
+        let of = |judged: &mut Judged| judged.remove(&event.id).unwrap_or_default();
+        let (current, changed) = (of(&mut current), of(&mut changed));
+        let recorded_of_event = recorded.earned.get(&event.id).cloned().unwrap_or_default();
+        let all = [&recorded_of_event, &current.earned, &changed.earned];
+        let is_of_program = all.iter().any(|each| each.programs.contains(&program_id));
+        let earning = SimulatedEarning {
+            subject: SimulatedSubject::Conversion(event.id),
             is_covered,
-            recorded: if is_covered { recorded.sums } else { Earnings::new() },
-            current: current.sums,
-            proposed: proposed.sums,
+            recorded: if is_covered { recorded_of_event.sums } else { Earnings::new() },
+            current: current.earned.sums,
+            proposed: changed.earned.sums,
             is_of_program,
+        };
+        let turns = [current.turns, changed.turns];
+        if turns.iter().all(Vec::is_empty) {
+            simulated.push(earning);
+        } else {
+            drafts.push(draft(&judging, event, earning, turns)?);
         }
-    });
-    let (climbing, simulated): (Vec<_>, Vec<_>) = simulated.partition(|event| climbing.contains(&event.conversion_id));
-    tallies.climbing.extend(climbing);
-    Ok(simulated.into_iter().filter(SimulatedConversion::is_told).collect())
+    }
+    replay.note(drafts)?;
+    Ok(simulated.into_iter().filter(SimulatedEarning::is_told).collect())
+}
+
+fn draft(
+    judging: &Judging<'_>,
+    event: &Conversion,
+    earning: SimulatedEarning,
+    turns: [Vec<TurnDraft>; 2],
+) -> Result<EventDraft, Refusal> {
+    let Judging { group, recorded, .. } = judging;
+    let corrections = group.changes_of(event).iter().filter(|change| change.kind == ConversionKind::Correction);
+    Ok(EventDraft {
+        earning,
+        id: event.id,
+        lead_id: event.lead_id.or(group.lead.as_ref().map(|lead| lead.id)),
+        told_minor: turns::told_minor(group, event)?,
+        corrections: corrections.map(|correction| correction.id).collect(),
+        denied: recorded.denied_of(group, event),
+        turns,
+    })
 }
 
 /// The events that are judged by the terms in force and by the proposed ones.
@@ -149,24 +164,25 @@ struct Judging<'events> {
     group: &'events Group,
     recorded: &'events Recorded,
     is_wanted: &'events dyn Fn(&Conversion) -> bool,
-    /// Whether any terms have a ladder.
-    has_ladders: bool,
+    /// Whether any terms have tallies.
+    has_tallies: bool,
 }
 
-/// The earnings of the events by the same terms, at step 0 of their ladders.
+/// What an event earns, or the turns at which it will.
 #[derive(Default)]
-struct Judged {
-    earned: BTreeMap<ConversionId, Earned>,
-    climbs: Climbs,
+struct JudgedEvent {
+    earned: Earned,
+    turns: Vec<TurnDraft>,
 }
+
+type Judged = BTreeMap<ConversionId, JudgedEvent>;
 
 /// Judges the events by the terms in force, or by those that stand in place of them. What is written is undone.
 fn pass(
     context: &mut Context<'_>,
     judging: &Judging<'_>,
     terms: Option<&Arc<ProposedTerms>>,
-    tallies: &Counted,
-) -> Result<(Judged, Counted), Refusal> {
+) -> Result<Judged, Refusal> {
     // What the events turned out to need may not be loaded yet.
     let wanted = context.set.take_wanted();
     context.set.begin();
@@ -174,33 +190,31 @@ fn pass(
         context.set.wanted().add(wanted);
     }
     context.set.proposed = terms.cloned();
-    if let Some(proposed) = terms {
-        // Refunds look the terms up by their version.
-        context.put::<Terms>(Arc::clone(&proposed.terms));
+    // Refunds look the terms up by their version.
+    for terms in terms.into_iter().flat_map(|proposed| proposed.rows()) {
+        context.put::<Terms>(Arc::clone(terms));
     }
-    simulated_tallies::enter(context.set, tallies);
     let judged = judge(context, judging)?;
-    let left = simulated_tallies::left(context.set);
     context.set.roll_back();
-    Ok((judged, left))
+    Ok(judged)
 }
 
 /// Judges the events and earns their rewards anew.
 fn judge(context: &mut Context<'_>, judging: &Judging<'_>) -> Result<Judged, Refusal> {
-    let Judging { group, recorded, is_wanted, has_ladders } = *judging;
+    let Judging { group, recorded, is_wanted, has_tallies } = *judging;
     // Nothing stands of the rewards that were earned before.
     recorded.rewards.iter().for_each(|reward| leave_nothing(context, reward));
-    let mut judged = Judged::default();
+    let mut judged = Judged::new();
     let verdicts = verdicts_on(context, group)?;
-    let meetings = if has_ladders { meeting::meetings(context, group, &verdicts)? } else { BTreeMap::new() };
+    let mut meetings = if has_tallies { meeting::meetings(context, group, &verdicts)? } else { BTreeMap::new() };
     for (event, verdict) in verdicts {
         if is_wanted(&event) {
-            let of_event = earn(context, group, recorded, &event, &verdict)?;
-            judged.earned.insert(event.id, of_event);
-            if let Some(meetings) = meetings.get(&event.id) {
-                let worths = ladder::worths(context, group, recorded, &event, &verdict)?;
-                judged.climbs.append(ladder::note(context, group, &event, meetings, worths)?)?;
-            }
+            let turns = turns::turns(group, &event, meetings.remove(&event.id));
+            let earned = match turns.is_empty() {
+                true => earn(context, group, recorded, &event, &verdict)?,
+                false => Earned::nothing_of(&verdict),
+            };
+            judged.insert(event.id, JudgedEvent { earned, turns });
         }
     }
     Ok(judged)

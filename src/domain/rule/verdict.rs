@@ -48,9 +48,7 @@ pub(super) fn settle(
     let lead_id = lead.map(|lead| lead.id).or(event.lead_id);
     let is_same_place = event.order.customer_sale == verdict.customer_sale;
     let order = OrderDetails { customer_sale: verdict.customer_sale, ..event.order.clone() };
-    let is_same_reward = has_same_terms(&event.credits, &credits)
-        && !changes_earning(context, event, &verdict)?
-        && (is_same_place || !changes_price(context, event, &order, &verdict)?);
+    let is_same_reward = is_same_reward(context, event, &verdict, (&credits, &order))?;
     if is_same_credit && is_same_reward && is_explained && lead_id == event.lead_id && !is_told {
         // Only figures show the way by which the customer came, and nothing shows the number of a sale, so readers need no event either.
         if credits != event.credits || !is_same_place {
@@ -89,6 +87,33 @@ pub(super) fn settle(
         context.tell_conversion_moved(kind, changed.occurred_at, image, &event.credits);
     }
     tell_settled(context, settled, changed.id)
+}
+
+/// Writes a verdict on an event that is told again in a simulation: the credits, and what is earned and taken back.
+pub(super) fn settle_again(context: &mut Context<'_>, event: &Conversion, verdict: &Verdict) -> Result<(), Refusal> {
+    let credits = commission::credits_of(&verdict.claims);
+    let order = OrderDetails { customer_sale: verdict.customer_sale, ..event.order.clone() };
+    let is_same_reward = is_same_reward(context, event, verdict, (&credits, &order))?;
+    let outcome = if credits.is_empty() { ConversionOutcome::NotReferred } else { ConversionOutcome::Attributed };
+    let changed = context.put(Conversion { outcome, credits, order, ..event.clone() });
+    if is_same_reward {
+        return Ok(());
+    }
+    let claims = if verdict.may_earn { verdict.claims.as_slice() } else { &[] };
+    reprice(context, &changed, claims, &mut Vec::new())
+}
+
+/// Whether a verdict leads to the reward that the event has.
+fn is_same_reward(
+    context: &mut Context<'_>,
+    event: &Conversion,
+    verdict: &Verdict,
+    (credits, order): (&Credits, &OrderDetails),
+) -> Result<bool, Refusal> {
+    let is_same_place = event.order.customer_sale == verdict.customer_sale;
+    Ok(has_same_terms(&event.credits, credits)
+        && !changes_earning(context, event, verdict)?
+        && (is_same_place || !changes_price(context, event, order, verdict)?))
 }
 
 /// The event of the feed that says that a credited event was recorded.

@@ -25,12 +25,17 @@ mod needed_names;
 mod needs;
 mod offer;
 mod payout;
+mod payout_attempt;
+mod payout_connection;
+mod payout_export;
+mod payout_method;
 mod payout_run;
 mod program;
 mod request;
 mod reward;
 mod rows;
 mod sales_tally;
+mod simulated;
 mod statistic;
 mod tally;
 mod undo;
@@ -41,6 +46,7 @@ pub use kind::{Key, Kind, Named};
 pub use names::{Index, Lists, Names};
 pub use needed_names::NeededNames;
 pub use rows::Rows;
+pub use simulated::SimulatedTallies;
 pub use working_set::{InSet, Needs, WorkingSet};
 
 /// How many keys that manage an account's keys are loaded to find out whether one of them is the last. One of the two may be the key

@@ -15,6 +15,8 @@ use crate::domain::id::{AccountId, ConversionId, RewardId};
 use crate::domain::lead::Lead;
 use crate::domain::link::{Link, LinkWithDestination};
 use crate::domain::outcome::Outcome;
+use crate::domain::payout::Payout;
+use crate::domain::payout_method::PayoutMethod;
 use crate::domain::refusal::Refusal;
 use crate::domain::request::{Request, RequestKey};
 use crate::domain::reward::Reward;
@@ -105,8 +107,22 @@ impl WorkingSet {
                 let coupon = self.present_coupon(&kept.coupon)?;
                 Outcome::Claim(Arc::new(ClaimOutcome { offer: Arc::clone(&kept.offer), coupon }))
             }
+            Outcome::PayoutMethod(kept) => {
+                let now = self.find::<PayoutMethod>(&kept.key())?;
+                Outcome::PayoutMethod(Arc::clone(now.unwrap_or(kept)))
+            }
+            Outcome::Payout(kept) => Outcome::Payout(self.present_payout(kept)?),
+            Outcome::Payouts(kept) => {
+                Outcome::Payouts(kept.iter().map(|payout| self.present_payout(payout)).collect::<Result<_, _>>()?)
+            }
             other => other.clone(),
         })
+    }
+
+    /// A payout of an answer, with its destination, which the answer was kept without.
+    fn present_payout(&self, kept: &Payout) -> Result<Arc<Payout>, Refusal> {
+        let now = self.existing::<Payout>(&(kept.account_id, kept.id))?;
+        Ok(Arc::new(Payout { destination: now.destination.clone(), ..kept.clone() }))
     }
 
     fn present_affiliate(&self, kept: &Affiliate) -> Result<Arc<Affiliate>, Refusal> {

@@ -88,16 +88,6 @@ impl<K: Kind> Rows<K> {
         self.find(key).flatten()
     }
 
-    /// The keys that were looked up or written, in no order. In a complete set only those with a row.
-    pub(in crate::domain) fn keys(&self) -> impl Iterator<Item = &K::Key> {
-        self.slots.keys()
-    }
-
-    /// Whether a missing row counts as absent.
-    pub(in crate::domain) const fn is_complete(&self) -> bool {
-        self.is_complete
-    }
-
     /// All rows, in no order.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<K>> {
         self.slots.values().flatten().filter(|entry| entry.mark != Mark::Removed).map(|entry| &entry.row)

@@ -50,6 +50,8 @@ pub enum Account {
     Email(String),
     /// A provider's own id of the payee.
     ProviderId(String),
+    /// Something else, in words.
+    Other(String),
 }
 
 /// The kinds of accounts in the United States.

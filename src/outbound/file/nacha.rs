@@ -2,6 +2,7 @@
 
 use super::latin::{ascii, cut};
 use super::{Account, AccountKind, Checks, Line, WrongFields, positive, utc};
+use crate::domain::bank::{account_number, routing_number};
 use crate::domain::time::Time;
 
 /// The length of each line, without its end.
@@ -218,31 +219,6 @@ fn entry(line: &Line, checks: &mut Checks) -> Option<Entry> {
 
 fn date(date: jiff::civil::Date) -> String {
     format!("{:02}{:02}{:02}", date.year().rem_euclid(100), date.month(), date.day())
-}
-
-/// Nine digits, of which the last is a check digit.
-fn routing_number(text: &str) -> Result<String, &'static str> {
-    let digits: Vec<u32> = text.chars().filter_map(|c| c.to_digit(10)).collect();
-    let is_nine = digits.len() == 9 && text.len() == 9;
-    let sum: u32 = digits.iter().zip([3, 7, 1].iter().cycle()).map(|(digit, weight)| digit * weight).sum();
-    // The districts of the Federal Reserve, thrift institutions, electronic ones, and traveller's cheques.
-    let is_district = text
-        .get(..2)
-        .and_then(|district| district.parse::<u32>().ok())
-        .is_some_and(|district| matches!(district, 1..=12 | 21..=32 | 61..=72 | 80));
-    if is_nine && is_district && sum.is_multiple_of(10) {
-        Ok(text.to_owned())
-    } else {
-        Err("must be a routing number of nine digits with the right check digit, such as 021000021")
-    }
-}
-
-fn account_number(text: &str) -> Result<String, &'static str> {
-    let number: String = text.chars().filter(|c| *c != ' ').collect();
-    let is_right = (1..=17).contains(&number.len())
-        && number.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-        && number.bytes().any(|byte| byte.is_ascii_digit());
-    if is_right { Ok(number) } else { Err("must have 1 to 17 letters, digits and hyphens") }
 }
 
 fn name(text: &str, length_max: usize) -> Result<String, &'static str> {

@@ -3,13 +3,14 @@
 
 use std::io;
 
-use iban::{Iban, IbanLike};
+use iban::IbanLike;
 use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event};
 use uuid::Uuid;
 
 use super::latin::{cut, sepa};
 use super::{Account, Checks, Line, WrongFields, positive, utc};
+use crate::domain::bank;
 use crate::domain::time::Time;
 use crate::outbound::provider::decimal;
 
@@ -193,10 +194,9 @@ fn name_of(name: &str) -> Result<String, &'static str> {
     Ok(cut(&name, NAME_LENGTH_MAX).to_owned())
 }
 
+/// An IBAN of the SEPA area.
 fn iban_of(text: &str) -> Result<String, &'static str> {
-    let text: String = text.chars().filter(|c| *c != ' ').collect::<String>().to_ascii_uppercase();
-    let iban: Iban =
-        text.parse().map_err(|_| "must be an IBAN with the right check digits, such as DE89 3704 0044 0532 0130 00")?;
+    let iban = bank::iban(text)?;
     if !COUNTRIES.contains(&iban.country_code()) {
         return Err("must be an account in the SEPA area");
     }
@@ -205,16 +205,7 @@ fn iban_of(text: &str) -> Result<String, &'static str> {
 
 /// The BIC, if there is one.
 fn bic_of(text: Option<&str>) -> Result<Option<String>, &'static str> {
-    let Some(text) = text.map(str::trim).filter(|text| !text.is_empty()) else { return Ok(None) };
-    let bic = text.to_ascii_uppercase();
-    let is_right = matches!(bic.len(), 8 | 11)
-        && bic.bytes().all(|byte| byte.is_ascii_alphanumeric())
-        && bic.bytes().skip(4).take(2).all(|byte| byte.is_ascii_uppercase());
-    if is_right {
-        Ok(Some(bic))
-    } else {
-        Err("must be a BIC of 8 or 11 characters, such as COBADEFFXXX, or be left out")
-    }
+    bank::bic(text.unwrap_or_default())
 }
 
 fn parent(

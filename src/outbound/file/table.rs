@@ -38,7 +38,9 @@ pub fn paypal(lines: &[Line]) -> Result<Vec<u8>, WrongFields> {
         let receiver = match &line.account {
             Account::Email(address) => email(address),
             Account::ProviderId(id) => provider_id(id),
-            Account::Iban { .. } | Account::UnitedStates { .. } => Err("must be an email address or an id of PayPal"),
+            Account::Iban { .. } | Account::UnitedStates { .. } | Account::Other(_) => {
+                Err("must be an email address or an id of PayPal")
+            }
         };
         let receiver = checks.value("account", receiver);
         let amount = checks.value("amount", amount_of(line.amount, paypal::exponent(currency)));
@@ -128,6 +130,7 @@ fn account_cells(account: &Account) -> (&'static str, &str, &str) {
         }
         Account::Email(address) => ("email", address, ""),
         Account::ProviderId(id) => ("provider_id", id, ""),
+        Account::Other(text) => ("other", text, ""),
     }
 }
 

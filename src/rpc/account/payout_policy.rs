@@ -1,6 +1,6 @@
 //! How an account pays its affiliates, on the wire.
 
-use crate::domain::payout::PayoutPolicy;
+use crate::domain::payout::{METHOD_CHANGE_HOURS_DEFAULT, PayoutPolicy};
 use crate::pb;
 use crate::rpc::call::parse::Fields;
 use crate::rpc::call::render::money;
@@ -10,6 +10,9 @@ const CURRENCIES_MAX: usize = 50;
 
 /// The longest time until a reward is due, in days.
 const NET_DAYS_MAX: i32 = 366;
+
+/// How long a change of a payout method may wait: up to 30 days.
+const METHOD_CHANGE_HOURS: std::ops::RangeInclusive<i32> = 0..=720;
 
 pub(super) fn read(fields: &mut Fields, sent: Option<&pb::PayoutPolicy>) -> PayoutPolicy {
     let Some(sent) = sent else { return PayoutPolicy::default() };
@@ -28,18 +31,25 @@ pub(super) fn read(fields: &mut Fields, sent: Option<&pb::PayoutPolicy>) -> Payo
             }
             approval_above.push(amount);
         }
-        PayoutPolicy { net_days, approval_above }
+        let method_change_hours = sent.method_change_hours.unwrap_or(METHOD_CHANGE_HOURS_DEFAULT);
+        let method_change_hours = fields.number("method_change_hours", method_change_hours, METHOD_CHANGE_HOURS);
+        PayoutPolicy { net_days, approval_above, method_change_hours }
     })
 }
 
-/// A policy with defaults alone is the same as none.
+/// A policy with defaults alone is the same as none, and a default that is sent the same as one that is left out.
 pub(super) fn canonical(sent: Option<&pb::PayoutPolicy>) -> Option<Option<pb::PayoutPolicy>> {
-    (*sent? == pb::PayoutPolicy::default()).then_some(None)
+    let sent = sent?;
+    let is_usual = sent.method_change_hours == Some(METHOD_CHANGE_HOURS_DEFAULT);
+    let short =
+        pb::PayoutPolicy { method_change_hours: sent.method_change_hours.filter(|_| !is_usual), ..sent.clone() };
+    if short == pb::PayoutPolicy::default() { Some(None) } else { is_usual.then_some(Some(short)) }
 }
 
 pub(super) fn render(policy: &PayoutPolicy) -> pb::PayoutPolicy {
     pb::PayoutPolicy {
         net_days: policy.net_days,
         approval_above: policy.approval_above.iter().map(|amount| money(*amount)).collect(),
+        method_change_hours: Some(policy.method_change_hours),
     }
 }

@@ -77,7 +77,7 @@ impl Change for pb::RegisterAccountRequest {
             email: canonical::email(&self.email),
             email_token: canonical::trimmed(&self.email_token),
             time_zone: super::time_zone(&self.time_zone);
-            as_sent: request_id,
+            as_sent: request_id, test,
         )
     }
 
@@ -97,7 +97,8 @@ impl Change for pb::RegisterAccountRequest {
         let (text, key) = key::generate(KeyKind::Admin);
         // The address of an operator's account is verified afterwards.
         let token = is_operator.then(key::verification_token);
-        Ok((RegisterAccount { display_name, email, time_zone, key, token, invitation: None }, text))
+        let is_test = self.test;
+        Ok((RegisterAccount { display_name, email, time_zone, key, token, invitation: None, is_test }, text))
     }
 
     fn render(

@@ -75,7 +75,7 @@ async fn finish(
     answer: Answer,
     render: Render,
     reason: Option<&str>,
-    asking: &Asking,
+    asking: &Asking<'_>,
 ) -> Result<ItemResult, Error> {
     if let (Some(reason), Some(affiliate)) = (reason, affiliate_of(&answer)) {
         settle_pending(call, affiliate, reason).await?;
@@ -90,7 +90,7 @@ fn affiliate_of(answer: &Answer) -> Option<&Affiliate> {
     }
 }
 
-async fn read_item(call: &Call, item: Option<&Item>, asking: &Asking) -> Result<ReadItem, Error> {
+async fn read_item(call: &Call, item: Option<&Item>, asking: &Asking<'_>) -> Result<ReadItem, Error> {
     match item {
         Some(Item::Approve(message)) => Ok(read(call, message, message.read(asking)?.0, |answer, asking| {
             result::<pb::ApproveAffiliateRequest>(answer, asking).map(ItemResult::Approve)

@@ -15,14 +15,26 @@ use crate::domain::request::{Fingerprint, RecordedKind, RequestScope};
 use crate::domain::rule::{Command, Envelope, Rule};
 use crate::domain::time::Time;
 use crate::error::{Error, FieldPaths};
+use crate::secrets::Secrets;
 
 /// The circumstances of a call that parsing and answering depend on.
 #[derive(Debug, Clone, Copy)]
-pub struct Asking {
+pub struct Asking<'call> {
     /// When the call arrived.
     pub now: Time,
     /// The kind of the calling key.
     pub key_kind: KeyKind,
+    /// The account of the calling key.
+    pub account_id: AccountId,
+    /// The keys that seal what must not be readable in the database.
+    pub secrets: &'call Secrets,
+}
+
+impl Asking<'static> {
+    /// A call in which nothing is sealed.
+    pub const fn new(now: Time, key_kind: KeyKind) -> Self {
+        Self { now, key_kind, account_id: AccountId::SERVER, secrets: Secrets::NONE }
+    }
 }
 
 /// The key by which a repeated call is recognised. Empty: the call is never taken for a repeated one.

@@ -30,6 +30,7 @@ use crate::domain::rule::{Envelope, Rule};
 use crate::domain::time::Time;
 use crate::error::{CallName, Error};
 use crate::limit::AnswerBytes;
+use crate::secrets::Secrets;
 use crate::store::Store;
 use crate::transport::stream::Stream;
 use change::{Asking, Change};
@@ -65,9 +66,12 @@ pub(in crate::rpc) struct Rpc {
     pub(in crate::rpc) app: Arc<App>,
     pub(in crate::rpc) authenticator: Arc<Authenticator>,
     pub(in crate::rpc) passwords: Passwords,
+    pub(in crate::rpc) secrets: Arc<Secrets>,
     pub(in crate::rpc) registration: RegisteredBy,
     pub(in crate::rpc) request_timeout: Duration,
     pub(in crate::rpc) message_bytes_max: u32,
+    /// Whether the server listens for callbacks of payout providers.
+    pub(in crate::rpc) takes_callbacks: bool,
 }
 
 impl Rpc {
@@ -229,8 +233,9 @@ impl Call {
         self.rpc.app.clock().now()
     }
 
-    pub(in crate::rpc) fn asking(&self) -> Asking {
-        Asking { now: self.now(), key_kind: self.principal.kind }
+    pub(in crate::rpc) fn asking(&self) -> Asking<'_> {
+        let (account_id, secrets) = (self.account_id(), &*self.rpc.secrets);
+        Asking { now: self.now(), key_kind: self.principal.kind, account_id, secrets }
     }
 
     /// The rule of a message, wrapped for the app.

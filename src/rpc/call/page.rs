@@ -22,6 +22,10 @@ const VERSION: u8 = 1;
 const HASH_LENGTH: usize = 12;
 const LENGTH: usize = 1 + 16 + HASH_LENGTH;
 
+/// The version of a token that also has a sum.
+const VERSION_WITH_SUM: u8 = 2;
+const LENGTH_WITH_SUM: usize = LENGTH + 8;
+
 /// A page of this many bytes takes no further row. Well below the 4 MiB that clients accept by default.
 const BYTES_MAX: usize = 3 << 20;
 
@@ -64,6 +68,8 @@ pub(in crate::rpc) struct Page {
     shape: Shape,
     /// Only rows after this id.
     after: Option<Uuid>,
+    /// The sum over the rows before the page, for lists that need it.
+    sum_minor: i64,
     filter_hash: [u8; HASH_LENGTH],
     /// Held by a long page until it is filled.
     long_read: Option<LongRead>,
@@ -82,8 +88,16 @@ impl Page {
         token: &str,
     ) -> Result<Self, Error> {
         let filter_hash = filter_hash(account_id, method, filter);
-        let after = if token.is_empty() { None } else { Some(last_id(token, filter_hash)?) };
-        Ok(Self { shape, after, filter_hash, long_read: None })
+        let (after, sum_minor) = match token {
+            "" => (None, 0),
+            token => last_place(token, filter_hash).map(|(id, sum_minor)| (Some(id), sum_minor))?,
+        };
+        Ok(Self { shape, after, sum_minor, filter_hash, long_read: None })
+    }
+
+    /// The sum over the rows before the page, as `fill_with_sums` of the page before had it. A token is not signed, so it may be any number.
+    pub(in crate::rpc) const fn sum_minor(&self) -> i64 {
+        self.sum_minor
     }
 
     /// The rows to read: one more than the page has, which shows whether there is a next page.
@@ -98,10 +112,20 @@ impl Page {
         id: impl Fn(&Row) -> Uuid,
         render: impl Fn(Row) -> M,
     ) -> (Vec<M>, String) {
+        self.fill_with_sums(rows, |row| (id(row), 0), render)
+    }
+
+    /// Like `fill`, for a list with a sum over all rows up to each one, which the next page goes on from.
+    pub(in crate::rpc) fn fill_with_sums<Row, M: Message>(
+        &self,
+        rows: Vec<Row>,
+        place: impl Fn(&Row) -> (Uuid, i64),
+        render: impl Fn(Row) -> M,
+    ) -> (Vec<M>, String) {
         let size = usize::try_from(self.shape.size).unwrap_or(usize::MAX);
         let (mut messages, mut bytes, mut last) = (Vec::with_capacity(rows.len().min(size)), 0, None);
         for row in rows {
-            let place = id(&row);
+            let place = place(&row);
             let message = render(row);
             bytes += entry_length(&message);
             // The first row always fits.
@@ -126,16 +150,19 @@ impl Page {
     ) -> (Vec<M>, String) {
         let (messages, token) = self.fill(rows, id, render);
         match ended_at {
-            Some(place) if token.is_empty() => (messages, self.token(place)),
+            Some(place) if token.is_empty() => (messages, self.token((place, 0))),
             _ => (messages, token),
         }
     }
 
-    fn token(&self, last_id: Uuid) -> String {
-        let mut bytes = Vec::with_capacity(LENGTH);
-        bytes.push(VERSION);
+    fn token(&self, (last_id, sum_minor): (Uuid, i64)) -> String {
+        let mut bytes = Vec::with_capacity(LENGTH_WITH_SUM);
+        bytes.push(if sum_minor == 0 { VERSION } else { VERSION_WITH_SUM });
         bytes.extend(last_id.as_bytes());
         bytes.extend(self.filter_hash);
+        if sum_minor != 0 {
+            bytes.extend(sum_minor.to_be_bytes());
+        }
         URL_SAFE_NO_PAD.encode(bytes)
     }
 }
@@ -219,14 +246,22 @@ impl Call {
     }
 }
 
-fn last_id(token: &str, filter_hash: [u8; HASH_LENGTH]) -> Result<Uuid, Error> {
+/// The last row of the page before, and the sum up to it.
+fn last_place(token: &str, filter_hash: [u8; HASH_LENGTH]) -> Result<(Uuid, i64), Error> {
     let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| Error::PageTokenInvalid)?;
-    match bytes.as_slice() {
-        [VERSION, rest @ ..] if bytes.len() == LENGTH && rest[16..] == filter_hash => {
-            Uuid::from_slice(&rest[..16]).map_err(|_| Error::PageTokenInvalid)
+    let (rest, sum) = match bytes.as_slice() {
+        [VERSION, rest @ ..] if bytes.len() == LENGTH => (rest, [0; 8]),
+        [VERSION_WITH_SUM, rest @ ..] if bytes.len() == LENGTH_WITH_SUM => {
+            let (rest, sum) = rest.split_at(LENGTH - 1);
+            (rest, sum.try_into().map_err(|_| Error::PageTokenInvalid)?)
         }
-        _ => Err(Error::PageTokenInvalid),
+        _ => return Err(Error::PageTokenInvalid),
+    };
+    if rest[16..] != filter_hash {
+        return Err(Error::PageTokenInvalid);
     }
+    let id = Uuid::from_slice(&rest[..16]).map_err(|_| Error::PageTokenInvalid)?;
+    Ok((id, i64::from_be_bytes(sum)))
 }
 
 fn filter_hash(account_id: AccountId, method: &str, filter: &impl Message) -> [u8; HASH_LENGTH] {
@@ -287,7 +322,7 @@ mod tests {
 
     #[test]
     fn a_token_fits_its_own_list_filter_and_account_alone() {
-        let token = page(account(1), METHOD, 1, "").unwrap().token(Uuid::from_u128(9));
+        let token = page(account(1), METHOD, 1, "").unwrap().token((Uuid::from_u128(9), 0));
         assert!(page(account(1), METHOD, 1, &token).is_ok());
         for other in [
             page(account(1), METHOD, 2, &token),
@@ -299,6 +334,19 @@ mod tests {
         ] {
             assert!(matches!(other, Err(Error::PageTokenInvalid)), "{other:?}");
         }
+    }
+
+    #[test]
+    fn a_page_goes_on_from_the_sum_of_the_one_before() {
+        let first = page(account(1), METHOD, 0, "").unwrap();
+        let render = |_: (Uuid, i64)| pb::Program::default();
+        let rows: Vec<(Uuid, i64)> = vec![(Uuid::from_u128(1), 0), (Uuid::from_u128(2), -7), (Uuid::from_u128(3), 9)];
+        let (messages, token) = first.fill_with_sums(rows, |row| *row, render);
+        assert_eq!((messages.len(), first.sum_minor()), (2, 0));
+        let second = page(account(1), METHOD, 0, &token).unwrap();
+        assert_eq!((second.walk().after, second.sum_minor()), (Some(Uuid::from_u128(2)), -7));
+        assert!(matches!(page(account(2), METHOD, 0, &token), Err(Error::PageTokenInvalid)));
+        assert!(matches!(page(account(1), METHOD, 0, &token[..token.len() - 2]), Err(Error::PageTokenInvalid)));
     }
 
     #[test]

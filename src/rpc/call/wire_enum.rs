@@ -4,6 +4,7 @@ use crate::domain::account::{AccountState, KeyKind};
 use crate::domain::affiliate::{AffiliateState, PendingRewards};
 use crate::domain::affiliate_group::AffiliateGroupState;
 use crate::domain::attribution::{AttributionSource, CandidateResult};
+use crate::domain::bank::BankAccountKind;
 use crate::domain::bounty::{BountyKind, BountyState, SubmissionState};
 use crate::domain::click::ClickPayment;
 use crate::domain::conversion::{ConversionKind, ConversionOutcome, SaleChannel};
@@ -21,7 +22,9 @@ use crate::domain::ledger::{LedgerAccount, LedgerReason};
 use crate::domain::link::LinkState;
 use crate::domain::money::Rounding;
 use crate::domain::offer::OfferState;
-use crate::domain::payout::{PayoutProvider, PayoutState};
+use crate::domain::payout::{PayoutProvider, PayoutState, WhoMustAct};
+use crate::domain::payout_export::PayoutFileFormat;
+use crate::domain::payout_method::PayoutMethodKind;
 use crate::domain::payout_run::{PayoutRunState, PayoutRunVerdict};
 use crate::domain::period::Period;
 use crate::domain::pricing::{CommissionEvent, Comparison, ConditionField, StepResult};
@@ -57,25 +60,35 @@ pub(in crate::rpc) trait WireEnum: Copy + PartialEq + 'static {
     fn from_number(number: i32) -> Option<Self>;
 }
 
+/// A value by its wire name, which is the domain's unless another one is given.
+macro_rules! wire_value {
+    ($wire:ident $value:ident) => {
+        pb::$wire::$value
+    };
+    ($wire:ident $value:ident $sent:ident) => {
+        pb::$wire::$sent
+    };
+}
+
 macro_rules! wire_enums {
-    ($($domain:ident = $wire:ident { $($value:ident),* $(,)? })*) => {$(
+    ($($domain:ident = $wire:ident { $($value:ident $(as $sent:ident)?),* $(,)? })*) => {$(
         impl WireEnum for $domain {
             const VALUES: &'static [Self] = Self::ALL;
 
             const NAME: &'static str = stringify!($wire);
 
             fn number(self) -> i32 {
-                match self { $(Self::$value => pb::$wire::$value,)* }.into()
+                match self { $(Self::$value => wire_value!($wire $value $($sent)?),)* }.into()
             }
 
             fn wire_name(self) -> &'static str {
-                match self { $(Self::$value => pb::$wire::$value,)* }.as_str_name()
+                match self { $(Self::$value => wire_value!($wire $value $($sent)?),)* }.as_str_name()
             }
 
             fn from_number(number: i32) -> Option<Self> {
                 match pb::$wire::try_from(number).ok()? {
                     pb::$wire::Unspecified => None,
-                    $(pb::$wire::$value => Some(Self::$value),)*
+                    $(wire_value!($wire $value $($sent)?) => Some(Self::$value),)*
                 }
             }
         }
@@ -157,19 +170,25 @@ wire_enums! {
     SubmissionState = SubmissionState { Submitted, Approved, Rejected }
     CouponState = CouponState { Active, Removed }
     RewardState = RewardState { Pending, Approved, Denied, InPayout, Paid, Reversed, Held }
-    PayoutState = PayoutState { NeedsApproval, Ready, Paid, Cancelled }
-    PayoutProvider = PayoutProvider { Manual }
-    PayoutRunState = PayoutRunState { Creating, Created }
-    PayoutRunVerdict = PayoutRunVerdict { Pays, NothingDue, Negative, NotActive, Erased, BelowMinimum }
+    PayoutProvider = PayoutProvider { Manual, PayPal as Paypal, Stripe, Wise }
+    PayoutMethodKind = PayoutMethodKind { PayPal as Paypal, Stripe, Wise, Iban, UnitedStatesBank, Other }
+    BankAccountKind = BankAccountKind { Checking, Savings }
+    PayoutState = PayoutState {
+        NeedsApproval, Ready, Exported, Paid, Cancelled, Sending, AwaitingFunds, Processing, Unclaimed, OnHold, NeedsAttention, Failed, Returned,
+    }
+    WhoMustAct = WhoMustAct { Affiliate, Owner, Review }
+    PayoutFileFormat = PayoutFileFormat { Sepa, Nacha, PaypalCsv, WiseCsv, PlainCsv }
+    PayoutRunState = PayoutRunState { Creating, Created, Cancelling, Cancelled }
+    PayoutRunVerdict = PayoutRunVerdict { Pays, NothingDue, Negative, BelowMinimum, NoMethod, OtherMethod, AboveMaximumTotal, NotActive, Erased }
     CustomerRewardEvent = CustomerRewardEvent { SignUp, FirstSale }
     CustomerRewardState = CustomerRewardState { Granted, Fulfilled, Revoked }
     RewardUnit = RewardUnit { Cash, Points, Credits, FreeMonths, DiscountPercent, DiscountMoney }
     RewardRule = RewardRule { Program, Enrollment, Reversal, Correction, Adjustment, TermsRule, TallyChange, Coupon }
     LedgerAccount = LedgerAccount {
-        CommissionExpense, AffiliatePending, AffiliatePayable, PayoutInFlight, Fulfilled, ProviderCash,
+        CommissionExpense, AffiliatePending, AffiliatePayable, PayoutInFlight, Fulfilled, ProviderCash, ProviderFee,
     }
     LedgerReason = LedgerReason {
-        Earned, Approved, Denied, Refunded, Reattributed, Fulfilled, Corrected, Adjusted, Reserved, Returned, Paid,
+        Earned, Approved, Denied, Refunded, Reattributed, Fulfilled, Corrected, Adjusted, Reserved, Returned, Reopened, Paid, Fee,
     }
     ConversionKind = ConversionKind { Lead, Sale, Refund, Cancellation, Correction, Appointment, CustomEvent }
     ConversionOutcome = ConversionOutcome { Attributed, NotReferred, Waiting }
@@ -192,7 +211,10 @@ wire_enums! {
         OfferArchived, AppointmentRecorded, CustomEventRecorded, LinkUpdated,
         ApiKeyUpdated, AccountSuspended, AccountResumed, AccountEmailVerified,
         AffiliateErased, RewardHeld, RewardReleased,
-        RewardReserved, RewardReturned, RewardPaid, PayoutCreated, PayoutApproved, PayoutCancelled, PayoutPaid,
+        PayoutExported, PayoutReopened, PayoutRunCreated, PayoutRunFinished, PayoutRunCancelled,
+        PayoutMethodSet, PayoutMethodRemoved, PayoutConnectionSet, PayoutConnectionRemoved,
+        RewardReserved, RewardReturned, RewardPaid, PayoutCreated, PayoutApproved, PayoutSent, PayoutAwaitingFunds, PayoutResumed, PayoutUpdated, PayoutNeedsAttention,
+        PayoutFailed, PayoutReturned, PayoutCancelled, PayoutPaid,
         AffiliateUplineChanged, AffiliateGroupCreated, AffiliateGroupUpdated, AffiliateGroupArchived,
         BountyCreated, BountyUpdated, BountyArchived, ContestDecided, SubmissionCreated, SubmissionApproved,
         SubmissionRejected,
@@ -203,5 +225,5 @@ wire_enums! {
     RewardView = RewardView { Basic, Full }
     RewardOrigin = RewardOrigin { Conversion, ByHand, Click }
     Group = StatisticGroup { Day, Program, Affiliate, Link, SubId }
-    ServerFeature = ServerFeature { SeveralServers, GzipRequests }
+    ServerFeature = ServerFeature { SeveralServers, GzipRequests, Callbacks }
 }

@@ -11,7 +11,7 @@ use crate::app::feed::EventForm;
 use crate::domain::event::{EventFilter, EventImage, EventKind, NewEvent};
 use crate::domain::id::{
     AccountId, AffiliateGroupId, AffiliateId, ApiKeyId, BountyId, ConversionId, CouponId, EnrollmentId, ItemId, LeadId,
-    LinkId, OfferId, PayoutId, ProgramId, RewardId, SubmissionId,
+    LinkId, OfferId, PayoutId, PayoutRunId, ProgramId, RewardId, SubmissionId,
 };
 use crate::domain::time::Time;
 use crate::error::Error;
@@ -22,7 +22,7 @@ pub(super) use crate::rpc::call::render::timestamp;
 use crate::rpc::call::wire_enum::WireEnum;
 use crate::rpc::{
     account, affiliate, affiliate_group, audit, bounty, conversion, coupon, enrollment, item, lead, link, offer,
-    payout, program, reward, submission,
+    payout, payout_connection, payout_method, payout_run, program, reward, submission,
 };
 
 /// The default number of events in a message of a stream.
@@ -202,6 +202,7 @@ fn subject_id(fields: &mut Fields, field: &str, text: &str) -> Option<Uuid> {
         ItemId,
         OfferId,
         PayoutId,
+        PayoutRunId,
         BountyId,
         SubmissionId,
         LeadId,
@@ -265,7 +266,7 @@ pub const FORM: EventForm = EventForm { encode_body, write_entry };
 /// ever. A field of these messages must therefore never change its meaning.
 fn encode_body(event: &NewEvent, out: &mut Vec<u8>) {
     let message = pb::Event {
-        id: event.id.to_string(),
+        id: event.id.into(),
         kind: event.kind.number(),
         occur_time: Some(timestamp(event.occurred_at)),
         cause_id: event.cause_id.clone(),
@@ -284,6 +285,9 @@ fn subject(image: &EventImage) -> Subject {
         EventImage::Conversion(image) => Subject::Conversion(conversion::image(image)),
         EventImage::Reward(row) => Subject::Reward(reward::image(row)),
         EventImage::Payout(row) => Subject::Payout(payout::image(row)),
+        EventImage::PayoutRun(row) => Subject::PayoutRun(payout_run::image(row)),
+        EventImage::PayoutMethod(row) => Subject::PayoutMethod(payout_method::image(row)),
+        EventImage::PayoutConnection(row) => Subject::PayoutConnection(payout_connection::render(row)),
         EventImage::Program(answer) => Subject::Program(program::image(&answer.program, &answer.terms)),
         EventImage::Affiliate(row) => Subject::Affiliate(affiliate::image(row)),
         EventImage::Enrollment(row) => Subject::Enrollment(enrollment::image(row)),

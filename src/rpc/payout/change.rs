@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::render;
 use crate::domain::payout::Payout;
 use crate::domain::refusal::Field;
-use crate::domain::rule::{ApprovePayouts, CancelPayout, ConfirmPayouts, CreatePayout};
+use crate::domain::rule::{ApprovePayouts, CancelPayout, ConfirmPayouts, CreatePayout, ReopenPayout};
 use crate::error::{Error, FieldPaths};
 use crate::pb;
 use crate::rpc::call::canonical::{self, canonical};
@@ -29,7 +29,7 @@ impl Change for pb::CreatePayoutRequest {
             affiliate: canonical::inside(self.affiliate.as_ref(), selector::canonical_affiliate),
             note: canonical::trimmed(&self.note),
             message: canonical::trimmed(&self.message);
-            as_sent: request_id, currency_code, reward_ids, minimum,
+            as_sent: request_id, currency_code, reward_ids, minimum, provider,
         )
     }
 
@@ -46,10 +46,11 @@ impl Change for pb::CreatePayoutRequest {
         {
             fields.wrong("minimum.currency_code", "must be the payout's currency_code");
         }
+        let provider = fields.optional_value("provider", self.provider);
         let note = fields.paragraph("note", &self.note);
         let message = fields.paragraph("message", &self.message);
         let (affiliate, currency) = fields.complete((affiliate, currency))?;
-        Ok((CreatePayout { affiliate, currency, reward_ids, minimum, note, message }, ()))
+        Ok((CreatePayout { affiliate, currency, reward_ids, minimum, provider, note, message }, ()))
     }
 
     fn render(payout: Arc<Payout>, replayed: bool, (): (), _asking: &Asking) -> pb::CreatePayoutResponse {
@@ -61,22 +62,23 @@ impl Change for pb::ApprovePayoutsRequest {
     type Rule = ApprovePayouts;
     type Kept = ();
 
-    const PATHS: FieldPaths = &[(Field::PayoutId, "payout_ids")];
+    const PATHS: FieldPaths = &[(Field::PayoutId, "payout_ids"), (Field::Etag, "etags")];
 
     fn repeat_key(&self) -> RepeatKey<'_> {
         RepeatKey::Request(&self.request_id)
     }
 
     fn canonical(&self) -> Cow<'_, Self> {
-        canonical!(pb::ApprovePayoutsRequest, self; as_sent: request_id, payout_ids)
+        canonical!(pb::ApprovePayoutsRequest, self; as_sent: request_id, payout_ids, etags)
     }
 
     fn read(&self, _asking: &Asking) -> Result<(ApprovePayouts, ()), Error> {
         let mut fields = Fields::default();
         fields.request_id(&self.request_id);
         let ids = fields.ids("payout_ids", &self.payout_ids);
+        let etags = etags(&mut fields, &self.etags, self.payout_ids.len());
         fields.finish()?;
-        Ok((ApprovePayouts { ids }, ()))
+        Ok((ApprovePayouts { ids, etags }, ()))
     }
 
     fn render(payouts: Vec<Arc<Payout>>, replayed: bool, (): (), _asking: &Asking) -> pb::ApprovePayoutsResponse {
@@ -88,7 +90,7 @@ impl Change for pb::ConfirmPayoutsRequest {
     type Rule = ConfirmPayouts;
     type Kept = ();
 
-    const PATHS: FieldPaths = &[(Field::PayoutId, "payout_ids")];
+    const PATHS: FieldPaths = &[(Field::PayoutId, "payout_ids"), (Field::Etag, "etags")];
 
     fn repeat_key(&self) -> RepeatKey<'_> {
         RepeatKey::Request(&self.request_id)
@@ -100,7 +102,7 @@ impl Change for pb::ConfirmPayoutsRequest {
             self,
             reference: canonical::trimmed(&self.reference),
             paid_time: canonical::time(self.paid_time.as_ref());
-            as_sent: request_id, payout_ids,
+            as_sent: request_id, payout_ids, etags,
         )
     }
 
@@ -108,10 +110,11 @@ impl Change for pb::ConfirmPayoutsRequest {
         let mut fields = Fields::default();
         fields.request_id(&self.request_id);
         let ids = fields.ids("payout_ids", &self.payout_ids);
+        let etags = etags(&mut fields, &self.etags, self.payout_ids.len());
         let reference = fields.line("reference", &self.reference, KEY_LENGTH_MAX);
         let paid_at = super::paid_time(&mut fields, self.paid_time.as_ref(), asking);
         fields.finish()?;
-        Ok((ConfirmPayouts { ids, reference, paid_at }, ()))
+        Ok((ConfirmPayouts { ids, etags, reference, paid_at }, ()))
     }
 
     fn render(payouts: Vec<Arc<Payout>>, replayed: bool, (): (), _asking: &Asking) -> pb::ConfirmPayoutsResponse {
@@ -130,7 +133,7 @@ impl Change for pb::CancelPayoutRequest {
     }
 
     fn canonical(&self) -> Cow<'_, Self> {
-        canonical!(pb::CancelPayoutRequest, self; as_sent: request_id, payout_id)
+        canonical!(pb::CancelPayoutRequest, self; as_sent: request_id, payout_id, etag)
     }
 
     fn read(&self, _asking: &Asking) -> Result<(CancelPayout, ()), Error> {
@@ -138,10 +141,63 @@ impl Change for pb::CancelPayoutRequest {
         fields.request_id(&self.request_id);
         let id = fields.id("payout_id", &self.payout_id);
         let id = fields.complete(id)?;
-        Ok((CancelPayout { id }, ()))
+        Ok((CancelPayout { id, etag: etag(&self.etag) }, ()))
     }
 
     fn render(payout: Arc<Payout>, replayed: bool, (): (), _asking: &Asking) -> pb::CancelPayoutResponse {
         pb::CancelPayoutResponse { payout: Some(render(&payout)), replayed }
     }
+}
+
+impl Change for pb::ReopenPayoutRequest {
+    type Rule = ReopenPayout;
+    type Kept = ();
+
+    const PATHS: FieldPaths = &[(Field::PayoutIds, "payout_id")];
+
+    fn repeat_key(&self) -> RepeatKey<'_> {
+        RepeatKey::Request(&self.request_id)
+    }
+
+    fn canonical(&self) -> Cow<'_, Self> {
+        canonical!(
+            pb::ReopenPayoutRequest,
+            self,
+            reason: canonical::trimmed(&self.reason);
+            as_sent: request_id, payout_id, etag,
+        )
+    }
+
+    fn read(&self, _asking: &Asking) -> Result<(ReopenPayout, ()), Error> {
+        let mut fields = Fields::default();
+        fields.request_id(&self.request_id);
+        let id = fields.id("payout_id", &self.payout_id);
+        let reason = fields.paragraph("reason", &self.reason);
+        if self.reason.trim().is_empty() {
+            fields.wrong("reason", "is required; say why the payment is undone");
+        }
+        let id = fields.complete(id)?;
+        Ok((ReopenPayout { id, etag: etag(&self.etag), reason }, ()))
+    }
+
+    fn render(payout: Arc<Payout>, replayed: bool, (): (), _asking: &Asking) -> pb::ReopenPayoutResponse {
+        pb::ReopenPayoutResponse { payout: Some(render(&payout)), replayed }
+    }
+}
+
+/// The etag that a payout must have.
+fn etag(sent: &str) -> Option<String> {
+    (!sent.is_empty()).then(|| sent.to_owned())
+}
+
+/// The etags that so many payouts must have.
+fn etags(fields: &mut Fields, sent: &[String], payout_count: usize) -> Vec<String> {
+    if !sent.is_empty() && sent.len() != payout_count {
+        let length = sent.len();
+        fields.wrong(
+            "etags",
+            format!("has {length} entries, and payout_ids has {payout_count}; send one for each, or none"),
+        );
+    }
+    sent.to_vec()
 }

@@ -1,6 +1,7 @@
 //! GetAmountOwed on the wire.
 
 use crate::domain::money::{Currency, Money};
+use crate::domain::refusal::{Refusal, Resource};
 use crate::error::Error;
 use crate::pb;
 use crate::rpc::call::parse::Fields;
@@ -16,12 +17,18 @@ pub(in crate::rpc) async fn get(
     let mut fields = Fields::default();
     let affiliate = selector::optional_affiliate(&mut fields, "affiliate", message.affiliate.as_ref());
     let currencies = fields.currencies("currencies", &message.currencies);
+    let program_id = fields.optional_id("program_id", &message.program_id);
     fields.finish()?;
     let affiliate_id = call.affiliate_id(affiliate.as_ref()).await?;
+    if let Some(id) = program_id {
+        let found = store::program::find(call.store(), call.account_id(), id).await?;
+        found.ok_or_else(|| Refusal::not_found(Resource::Program, id))?;
+    }
     let account = store::account::find(call.store(), call.account_id()).await?;
     let policy = account.and_then(|account| account.payout_policy).unwrap_or_default();
     let query = OwedQuery {
         affiliate_id,
+        program_id,
         currencies,
         due_until: policy.due_until(call.now()),
         overdue_until: policy.overdue_until(call.now()),

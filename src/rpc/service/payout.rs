@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::auth::permission::{PAYING, READING_MONEY};
+use crate::auth::permission::{ADMINISTRATION, PAYING, READING_MONEY};
 use crate::rpc;
 use crate::rpc::call::service::service;
 use crate::rpc::call::{Rpc, change};
@@ -17,10 +17,22 @@ service! {
         CreatePayout = write change, PAYING;
         PreviewPayoutRun = read rpc::payout_run::preview, READING_MONEY;
         CreatePayoutRun = write rpc::payout_run::create, PAYING;
+        CancelPayoutRun = write rpc::payout_run::cancel, PAYING;
         GetPayoutRun = read rpc::payout_run::get, READING_MONEY;
         ApprovePayouts = write change, PAYING;
         ConfirmPayouts = write change, PAYING;
         CancelPayout = write change, PAYING;
+        SetPayoutMethod = write change, PAYING;
+        RemovePayoutMethod = write change, PAYING;
+        GetPayoutMethod = read rpc::payout_method::get, READING_MONEY;
+        SetPayoutConnection = write change, ADMINISTRATION;
+        RemovePayoutConnection = write change, ADMINISTRATION;
+        GetPayoutConnection = read rpc::payout_connection::get, ADMINISTRATION;
+        RetryPayout = write rpc::payout::sending::retry, PAYING;
+        NotifyFundsAdded = write rpc::payout::sending::notify, PAYING;
+        ExportPayoutFile = write rpc::payout_file::export, PAYING;
+        ImportPayoutResults = write change, PAYING;
+        ReopenPayout = write change, PAYING;
         GetAmountOwed = read rpc::payout::owed::get, READING_MONEY;
         MarkPaid = write change, PAYING;
         GetPayout = read rpc::payout::get, READING_MONEY;

@@ -277,9 +277,11 @@ impl SqliteWriter {
         let mut found = statement.raw_query();
         let mut rows = Vec::new();
         while let Some(row) = found.next().map_err(failed)? {
-            let values =
-                kinds.iter().enumerate().map(|(place, kind)| value(*kind, row.get_ref(place).map_err(failed)?));
-            rows.push(values.collect::<Result<_, _>>()?);
+            let mut values = Vec::with_capacity(kinds.len());
+            for (place, kind) in kinds.iter().enumerate() {
+                values.push(value(*kind, row.get_ref(place).map_err(failed)?)?);
+            }
+            rows.push(values);
         }
         Ok(rows)
     }

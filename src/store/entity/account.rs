@@ -21,6 +21,7 @@ pub struct Model {
     pub verification_hash: Option<Vec<u8>>,
     pub verification_expires_at: Option<i64>,
     pub calls_per_minute: i32,
+    pub is_test: bool,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

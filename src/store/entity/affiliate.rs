@@ -22,6 +22,8 @@ pub struct Model {
     pub state_changed_at: Option<i64>,
     pub pending_rewards: Option<String>,
     pub email_verified: bool,
+    pub former_email: Option<String>,
+    pub email_changed_at: Option<i64>,
     pub upline_id: Option<Uuid>,
     pub group_id: Option<Uuid>,
     pub past_uplines: Option<String>,

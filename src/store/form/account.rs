@@ -25,6 +25,7 @@ form! {
         email_verified_at: Option<Time>,
         time_zones: Vec<ZoneSinceForm<'a>>,
         calls_per_minute: i32,
+        is_test: bool,
         payout_policy: Option<PayoutPolicyForm>,
     }
     left_out {

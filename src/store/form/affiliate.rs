@@ -39,6 +39,7 @@ form! {
     left_out {
         token_hash: [0; 32],
         password: None,
+        former_email: None,
         past_uplines: Vec::new(),
         awaits_welcome: false,
     }

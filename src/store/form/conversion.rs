@@ -56,6 +56,7 @@ form! {
         laddered: Vec<LadderedForm>,
         tallied: Vec<TalliedForm>,
         lines: Vec<SaleLineForm<'a>>,
+        lines_before: Vec<SaleLineForm<'a>>,
         collections: Vec<Text<'a>>,
         country_code: Text<'a>,
         noted: Vec<NotedFactsForm<'a>>,

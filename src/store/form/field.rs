@@ -25,7 +25,8 @@ use crate::domain::lead::LeadState;
 use crate::domain::link::LinkState;
 use crate::domain::money::{Currency, Money, Rounding};
 use crate::domain::offer::OfferState;
-use crate::domain::payout::{PayoutProvider, PayoutState};
+use crate::domain::payout::{PayoutProvider, PayoutState, ProblemKind};
+use crate::domain::payout_export::PayoutFileFormat;
 use crate::domain::payout_run::PayoutRunState;
 use crate::domain::period::Period;
 use crate::domain::pricing::{CommissionEvent, Comparison, ConditionField};
@@ -179,6 +180,8 @@ as_they_are!(
     LinkState,
     PayoutProvider,
     PayoutState,
+    ProblemKind,
+    PayoutFileFormat,
     PayoutRunState,
     PendingRewards,
     Period,

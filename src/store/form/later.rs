@@ -52,6 +52,8 @@ copies! {
     "offer.rs" offer,
     "outcome.rs" outcome,
     "payout.rs" payout,
+    "payout_method.rs" payout_method,
+    "payout_export.rs" payout_export,
     "payout_run.rs" payout_run,
     "program.rs" program,
     "reward.rs" reward,

@@ -47,7 +47,8 @@ use crate::domain::dated_commission::DatedCommission;
 use crate::domain::enrollment::{Acceptance, Moved, PastStanding};
 use crate::domain::lead::LeadDetails;
 use crate::domain::outcome::Outcome;
-use crate::domain::payout::PayoutPolicy;
+use crate::domain::payout::{PayoutPolicy, Reopening, Sending};
+use crate::domain::payout_purse::FundsWait;
 use crate::domain::program::{Agreement, Commission, Invitation, Question, TermsDraft};
 use crate::domain::reward::{ByHand, Calculation, RewardClick};
 use crate::domain::tally::Counted;
@@ -76,6 +77,8 @@ mod link;
 mod offer;
 mod outcome;
 mod payout;
+mod payout_export;
+mod payout_method;
 mod payout_run;
 mod program;
 mod reward;
@@ -94,7 +97,7 @@ use enrollment::{AcceptanceForm, DatedCommissionForm, MovedForm, PastStandingFor
 use field::Text;
 use lead::LeadDetailsForm;
 use outcome::OutcomeForm;
-use payout::PayoutPolicyForm;
+use payout::{FundsWaitForm, PayoutPolicyForm, ReopeningForm, SendingForm};
 use program::{AgreementForm, CommissionForm, InvitationForm, QuestionForm, TermsDraftForm, WelcomeMailForm};
 use reward::{ByHandForm, CalculationForm, RewardClickForm};
 use sales_tally::EarnedBonusForm;
@@ -146,6 +149,12 @@ kept! {
     Vec<ZoneSince>: writes 1 Vec<ZoneSinceForm<'_>>;
     // ladder_tally.step_values
     Vec<i64>: writes 1 Vec<i64>;
+    // payout.sending
+    Sending: writes 1 SendingForm<'_>;
+    // payout_purse.waits
+    Vec<FundsWait>: writes 1 Vec<FundsWaitForm>;
+    // payout.reopenings
+    Vec<Reopening>: writes 1 Vec<ReopeningForm<'_>>;
     // account.payout_policy
     PayoutPolicy: writes 1 PayoutPolicyForm;
     // affiliate.past_uplines

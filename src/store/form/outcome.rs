@@ -30,7 +30,11 @@ enum_form! {
         Rewards(rewards: Vec<Box<super::reward::RewardForm<'a>>>),
         Reward(reward: Box<super::reward::RewardForm<'a>>),
         Payouts(payouts: Vec<Box<super::payout::PayoutForm<'a>>>),
+        PayoutMethod(method: Box<super::payout_method::PayoutMethodForm>),
+        PayoutConnection(connection: Box<super::payout_method::PayoutConnectionForm<'a>>),
+        PayoutExport(export: Box<super::payout_export::PayoutExportForm<'a>>),
         PayoutRun(run: Box<super::payout_run::PayoutRunForm<'a>>),
+        PayoutPurse(purse: Box<super::payout::PayoutPurseForm>),
         Payout(payout: Box<super::payout::PayoutForm<'a>>),
     }
 }

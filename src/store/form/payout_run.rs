@@ -3,6 +3,7 @@
 use super::field::Text;
 use crate::domain::id::{AccountId, AffiliateId, ApiKeyId, PayoutRunId};
 use crate::domain::money::{Currency, Money};
+use crate::domain::payout::PayoutProvider;
 use crate::domain::payout_run::{PayoutRun, PayoutRunState};
 use crate::domain::time::Time;
 
@@ -19,11 +20,15 @@ form! {
         updated_at: Time,
     }
     unless_empty {
+        provider: Option<PayoutProvider>,
         affiliate_ids: Option<Vec<AffiliateId>>,
         minimum: Option<Money>,
+        maximum_total: Option<Money>,
         note: Text<'a>,
         message: Text<'a>,
         cursor: Option<AffiliateId>,
         created_by: Option<ApiKeyId>,
+        cancelled_by: Option<ApiKeyId>,
+        cancelled_at: Option<Time>,
     }
 }

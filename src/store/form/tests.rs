@@ -16,7 +16,8 @@ use crate::domain::enrollment::{Acceptance, Moved, PastStanding};
 use crate::domain::lead::LeadDetails;
 use crate::domain::money::Rounding;
 use crate::domain::outcome::Outcome;
-use crate::domain::payout::PayoutPolicy;
+use crate::domain::payout::{PayoutPolicy, Sending};
+use crate::domain::payout_purse::FundsWait;
 use crate::domain::program::{Agreement, Commission, Invitation, Question, TermsDraft};
 use crate::domain::reward::{ByHand, Calculation, RewardClick};
 use crate::domain::tally::Counted;
@@ -97,6 +98,10 @@ fn old_texts_and_those_of_a_later_release_are_read() {
             "affiliate_profile" => read.extend(pass_through!(Profile, later::affiliate::ProfileForm<'_>, &text)),
             "account_time_zones" => {
                 read.extend(pass_through!(Vec<ZoneSince>, Vec<later::account::ZoneSinceForm<'_>>, &text));
+            }
+            "payout_sending" => read.extend(pass_through!(Sending, later::payout::SendingForm<'_>, &text)),
+            "payout_purse_waits" => {
+                read.extend(pass_through!(Vec<FundsWait>, Vec<later::payout::FundsWaitForm>, &text));
             }
             "account_payout_policy" => {
                 read.extend(pass_through!(PayoutPolicy, later::payout::PayoutPolicyForm, &text));

@@ -8,15 +8,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sea_orm::sea_query::ValueTuple;
-use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QueryTrait};
+use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Value};
 use uuid::Uuid;
 
 use super::as_of::each_entry;
-use crate::domain::id::AccountId;
-use crate::domain::ledger::{AccountHead, Balance, BalanceKey, LedgerEntry, Posting};
+use crate::domain::id::{AccountId, AffiliateId};
+use crate::domain::ledger::{AccountHead, Balance, BalanceKey, LedgerEntry};
+use crate::domain::money::Overflow;
 use crate::store::backend::bulk::Writes;
+use crate::store::backend::kind::Kind;
+use crate::store::backend::lane::WriteConnection;
 use crate::store::backend::table::Reads;
-use crate::store::entity::balance_checkpoint as table;
+use crate::store::entity::{balance_checkpoint as table, ledger_entry as entry_table};
+use crate::store::row::RowName;
 use crate::store::set::keyed::{chunks, rows_by};
 use crate::store::{Snapshot, Source, StoreError};
 
@@ -121,7 +125,7 @@ pub(super) async fn balances(
 
 /// Queues the rows of the next checkpoint, if there are enough entries after the last one. The caller must have locked the head.
 pub(in crate::store) async fn add_if_due(
-    connection: &impl Reads,
+    connection: &WriteConnection,
     writes: &mut Writes,
     head: &AccountHead,
 ) -> Result<(), StoreError> {
@@ -134,17 +138,66 @@ pub(in crate::store) async fn add_if_due(
     if head.ledger_sequence < next {
         return Ok(());
     }
-    let mut postings = Vec::new();
-    each_entry(connection, account_id, None, last, next, |entry| postings.push(entry.posting)).await?;
-    let keys: BTreeSet<BalanceKey> = postings.iter().map(Posting::balance_key).collect();
+    let changes = changes(connection, account_id, last, next).await?;
+    let keys: BTreeSet<BalanceKey> = changes.keys().copied().collect();
     let mut sums = balances(connection, account_id, &keys, last).await?;
-    for posting in &postings {
-        let too_large = |_| StoreError::Unexpected("a balance does not fit into 64 bits".to_owned());
-        sums.entry(posting.balance_key()).or_default().post(posting).map_err(too_large)?;
+    for (key, change) in changes {
+        let sum = sums.entry(key).or_default();
+        *sum = sum.plus(change).map_err(too_large)?;
     }
     let mut rows = vec![to_row(account_id, key_of(prefix_of_mark(), next), Balance::default())];
     rows.extend(sums.iter().map(|(key, balance)| to_row(account_id, key_of(prefix_of(key), next), *balance)));
     writes.insert::<table::Entity>(rows)
+}
+
+/// The sums of the entries after one sequence and up to another. Reads those columns alone that balances come from, because every entry is
+/// read here once, in the time of its sale's writer.
+async fn changes(
+    connection: &WriteConnection,
+    account_id: AccountId,
+    after: i64,
+    last: i64,
+) -> Result<BTreeMap<BalanceKey, Balance>, StoreError> {
+    use entry_table::Column;
+    let query = entry_table::Entity::find()
+        .select_only()
+        .columns([
+            Column::AffiliateId,
+            Column::Unit,
+            Column::Currency,
+            Column::Debit,
+            Column::Credit,
+            Column::AmountMinor,
+        ])
+        .filter(Column::AccountId.eq(account_id.uuid()))
+        .filter(Column::Sequence.gt(after))
+        .filter(Column::Sequence.lte(last))
+        .into_query();
+    let kinds = [Kind::Uuid, Kind::Text, Kind::Text, Kind::Text, Kind::Text, Kind::BigInteger];
+    let name = RowName::new("ledger_entry", account_id.uuid());
+    let mut sums: BTreeMap<BalanceKey, Balance> = BTreeMap::new();
+    for row in connection.values(&query, &kinds).await? {
+        let [
+            Value::Uuid(Some(affiliate_id)),
+            Value::String(Some(unit)),
+            Value::String(Some(currency)),
+            Value::String(Some(debit)),
+            Value::String(Some(credit)),
+            Value::BigInt(Some(amount_minor)),
+        ] = &row[..]
+        else {
+            return Err(name.inconsistent());
+        };
+        let affiliate_id = AffiliateId::from_uuid(*affiliate_id);
+        let key = BalanceKey { account_id, affiliate_id, unit: name.parse(unit)?, currency: name.parse(currency)? };
+        let sum = sums.entry(key).or_default();
+        sum.move_amount(name.parse(debit)?, name.parse(credit)?, *amount_minor).map_err(too_large)?;
+    }
+    Ok(sums)
+}
+
+fn too_large(_: Overflow) -> StoreError {
+    StoreError::Unexpected("a balance does not fit into 64 bits".to_owned())
 }
 
 /// Compares all checkpoints of an account with its entries. Returns the differences, in words.

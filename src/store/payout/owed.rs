@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Select};
+use uuid::Uuid;
 
 use super::super::entity::{balance as balance_table, reward as reward_table};
 use super::super::row::RowName;
 use super::super::{Source, Store, StoreError};
-use crate::domain::id::{AccountId, AffiliateId};
+use crate::domain::id::{AccountId, AffiliateId, ProgramId};
 use crate::domain::money::Currency;
 use crate::domain::reward::{RewardState, RewardUnit};
 use crate::domain::time::Time;
@@ -20,6 +21,8 @@ use crate::store::reward::is_in_state;
 pub struct OwedQuery {
     /// Only what is owed to this affiliate.
     pub affiliate_id: Option<AffiliateId>,
+    /// Only what is owed for the rewards of this program.
+    pub program_id: Option<ProgramId>,
     /// Only what is owed in one of these currencies. Empty: any currency.
     pub currencies: Vec<Currency>,
     /// Rewards that were approved up to this time are due.
@@ -46,6 +49,21 @@ pub struct AmountOwed {
     pub affiliate_count: i64,
 }
 
+impl AmountOwed {
+    /// Adds what the rewards of one affiliate in a state add up to.
+    fn add(&mut self, state: RewardState, sum: i128) {
+        match state {
+            RewardState::Approved => {
+                self.approved += sum;
+                self.negative += sum.min(0);
+                self.affiliate_count += i64::from(sum > 0);
+            }
+            RewardState::InPayout => self.in_flight += sum,
+            _ => self.unapproved += sum,
+        }
+    }
+}
+
 /// The amounts that are owed in each currency, as of one moment.
 ///
 /// # Errors
@@ -59,16 +77,11 @@ pub async fn sum(
     let name = RowName::new("balance", account_id.uuid());
     let currency = |code: &str| name.parse::<Currency>(code);
     let mut sums = BTreeMap::new();
-    for row in of_balances(&snapshot, account_id, wanted).await? {
-        let (code, owed, negative, pending, in_flight, affiliate_count) = row;
-        let owed = AmountOwed {
-            approved: whole(owed),
-            negative: whole(negative),
-            unapproved: whole(pending),
-            in_flight: whole(in_flight),
-            affiliate_count,
-            ..AmountOwed::default()
-        };
+    let open = match wanted.program_id {
+        None => of_balances(&snapshot, account_id, wanted).await?,
+        Some(program_id) => of_program(&snapshot, account_id, wanted, program_id).await?,
+    };
+    for (code, owed) in open {
         sums.insert(currency(&code)?, owed);
     }
     for (code, high, low) in due(&snapshot, account_id, wanted, RewardState::Approved).await? {
@@ -105,16 +118,13 @@ fn low(value: Expr) -> Expr {
 }
 
 /// Currency, owed, owed below zero, pending, in flight, how many are owed something.
-type OfBalances = (String, Parts, Parts, Parts, Parts, i64);
-
-/// The same as the database gives it.
 type Row = (String, i64, i64, i64, i64, i64, i64, i64, i64, i64);
 
 async fn of_balances(
     source: &impl Source,
     account_id: AccountId,
     wanted: &OwedQuery,
-) -> Result<Vec<OfBalances>, StoreError> {
+) -> Result<Vec<(String, AmountOwed)>, StoreError> {
     use balance_table::Column;
     let column = |column: Column| Expr::col(column.as_column_ref());
     let below_zero: Expr = Expr::case(Column::OwedMinor.lt(0), column(Column::OwedMinor)).finally(0_i64).into();
@@ -133,8 +143,51 @@ async fn of_balances(
     let query = query.expr_as(bigint(one_if_owed.sum()), "affiliate_count").group_by(Column::Currency);
     let query = in_currencies(query, Column::Currency, &wanted.currencies);
     let rows: Vec<Row> = query.into_tuple().all(source.connection()).await?;
-    let parts = |row: Row| (row.0, (row.1, row.2), (row.3, row.4), (row.5, row.6), (row.7, row.8), row.9);
-    Ok(rows.into_iter().map(parts).collect())
+    let sums = |row: Row| {
+        let owed = AmountOwed {
+            approved: whole((row.1, row.2)),
+            negative: whole((row.3, row.4)),
+            unapproved: whole((row.5, row.6)),
+            in_flight: whole((row.7, row.8)),
+            affiliate_count: row.9,
+            ..AmountOwed::default()
+        };
+        (row.0, owed)
+    };
+    Ok(rows.into_iter().map(sums).collect())
+}
+
+/// The same for the rewards of one program. Balances have no program, so the rewards are summed.
+async fn of_program(
+    source: &impl Source,
+    account_id: AccountId,
+    wanted: &OwedQuery,
+    program_id: ProgramId,
+) -> Result<Vec<(String, AmountOwed)>, StoreError> {
+    use reward_table::Column;
+    let mut sums: BTreeMap<String, AmountOwed> = BTreeMap::new();
+    for state in [RewardState::Approved, RewardState::Pending, RewardState::Held, RewardState::InPayout] {
+        let value = Expr::col(Column::ValueMinor.as_column_ref());
+        let query = reward_table::Entity::find()
+            .select_only()
+            .column(Column::Currency)
+            .column(Column::AffiliateId)
+            .expr_as(high(value.clone()), "high")
+            .expr_as(low(value), "low")
+            .filter(Column::AccountId.eq(account_id.uuid()))
+            .filter(Column::ProgramId.eq(program_id.uuid()))
+            .filter(is_in_state(state))
+            .filter(Column::Unit.eq(RewardUnit::Cash.as_str()))
+            .apply_if(wanted.affiliate_id, |query, id| query.filter(Column::AffiliateId.eq(id.uuid())))
+            .group_by(Column::Currency)
+            .group_by(Column::AffiliateId);
+        let query = in_currencies(query, Column::Currency, &wanted.currencies);
+        let rows: Vec<(String, Uuid, i64, i64)> = query.into_tuple().all(source.connection()).await?;
+        for (code, _, high, low) in rows {
+            sums.entry(code).or_default().add(state, whole((high, low)));
+        }
+    }
+    Ok(sums.into_iter().collect())
 }
 
 /// The sums of the due rewards in this state, by currency.
@@ -154,6 +207,7 @@ async fn due(
         .filter(is_in_state(state))
         .filter(Column::Unit.eq(RewardUnit::Cash.as_str()))
         .apply_if(wanted.affiliate_id, |query, id| query.filter(Column::AffiliateId.eq(id.uuid())))
+        .apply_if(wanted.program_id, |query, id| query.filter(Column::ProgramId.eq(id.uuid())))
         .group_by(Column::Currency);
     let until = wanted.overdue_until.micros();
     let query = match state {

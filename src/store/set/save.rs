@@ -15,7 +15,8 @@ use crate::store::backend::bulk::Writes;
 use crate::store::backend::lane::WriteConnection;
 use crate::store::lists::Entries;
 use crate::store::{
-    StoreError, WriteTransaction, account_head, entity, event, ledger, mail, program_mrr, search, statistic,
+    StoreError, WriteTransaction, account_head, entity, event, ledger, mail, payout_method, program_mrr, search,
+    statistic,
 };
 
 /// What the transaction adds to tables that are looked after when it is committed.
@@ -81,6 +82,7 @@ pub async fn save(
     writes.run(connection).await?;
     search::save(connection, set).await?;
     mail::remove_of_erased(connection, set).await?;
+    payout_method::wipe_of_erased(connection, set).await?;
     Ok(Saved { segments, figure_row_count })
 }
 
@@ -93,6 +95,8 @@ async fn overwrite_erased(connection: &WriteConnection, set: &WorkingSet) -> Res
         || has_changed(&set.links)
         || has_changed(&set.coupons)
         || has_changed(&set.submissions)
+        || has_changed(&set.payout_methods)
+        || has_changed(&set.payouts)
     {
         connection.overwrite_removed().await?;
     }
@@ -153,6 +157,13 @@ fn add_postings(
     // Each with the number of new rewards for sales.
     let mut changes: BTreeMap<BalanceKey, (Balance, i64)> = BTreeMap::new();
     for posting in &set.postings {
+        if posting.is_fee() {
+            moved.insert(posting.account_id);
+            let entry = head_of(heads, posting.account_id)?.enter(posting.clone());
+            listed.add(posting.account_id, ledger::entry_of(&entry));
+            entries.push(ledger::to_row(&entry));
+            continue;
+        }
         let too_large = |_| StoreError::Unexpected("a balance does not fit into 64 bits".to_owned());
         let (change, sale_reward_count) = changes.entry(posting.balance_key()).or_default();
         change.post(posting).map_err(too_large)?;

@@ -302,7 +302,7 @@ fn files(contract: &Contract<'_>) -> Vec<String> {
 /// Each call that changes something may be repeated. Its request begins with an id that the caller chooses, and its response says
 /// whether the call was a repeat.
 fn changes(contract: &Contract<'_>) -> Vec<String> {
-    const CHANGES: [&str; 32] = [
+    const CHANGES: [&str; 35] = [
         "Create",
         "Update",
         "Assign",
@@ -332,6 +332,9 @@ fn changes(contract: &Contract<'_>) -> Vec<String> {
         "Accept",
         "Mark",
         "Confirm",
+        "Export",
+        "Import",
+        "Reopen",
         "Cancel",
         "Submit",
         "Name",

@@ -20,6 +20,7 @@ mod ledger;
 mod link;
 mod offer;
 mod payout;
+mod payout_method;
 mod program;
 mod reward;
 mod sale;
@@ -312,6 +313,7 @@ fn by_subject() -> Vec<(&'static str, Vec<Case>)> {
         ("link", link::cases()),
         ("offer", offer::cases()),
         ("payout", payout::cases()),
+        ("payout_method", payout_method::cases()),
         ("program", program::cases()),
         ("reward", reward::cases()),
         ("sale", sale::cases()),

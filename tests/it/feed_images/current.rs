@@ -26,9 +26,42 @@ pub(super) async fn current(client: &mut Client, subject: &Subject) -> Subject {
         }
         Subject::Payout(row) => {
             let request = pb::GetPayoutRequest { payout_id: row.id.clone() };
-            let found = client.payouts.get_payout(request).await.unwrap().into_inner().payout.unwrap();
+            let mut found = client.payouts.get_payout(request).await.unwrap().into_inner().payout.unwrap();
+            for reopening in &mut found.reopenings {
+                assert!(!reopening.reason.is_empty(), "Get has what the feed leaves out");
+                reopening.reason.clear();
+                reopening.reference.clear();
+            }
             let empty = String::new;
-            Subject::Payout(pb::Payout { reference: empty(), note: empty(), message: empty(), ..found })
+            Subject::Payout(pb::Payout {
+                reference: empty(),
+                note: empty(),
+                message: empty(),
+                destination_hint: empty(),
+                ..found
+            })
+        }
+        Subject::PayoutMethod(row) => {
+            let selector = Some(pb::affiliate_selector::Selector::Id(row.affiliate_id.clone()));
+            let request = pb::GetPayoutMethodRequest { affiliate: Some(pb::AffiliateSelector { selector }) };
+            let found = client.payouts.get_payout_method(request).await.unwrap().into_inner().payout_method.unwrap();
+            let masked = |destination| pb::PayoutDestination { hint: String::new(), ..destination };
+            Subject::PayoutMethod(pb::PayoutMethod {
+                current: found.current.map(masked),
+                pending: found.pending.map(masked),
+                override_reason: String::new(),
+                ..found
+            })
+        }
+        Subject::PayoutConnection(row) => {
+            let request = pb::GetPayoutConnectionRequest { provider: row.provider };
+            let found = client.payouts.get_payout_connection(request).await.unwrap().into_inner();
+            Subject::PayoutConnection(found.payout_connection.unwrap())
+        }
+        Subject::PayoutRun(row) => {
+            let request = pb::GetPayoutRunRequest { payout_run_id: row.id.clone() };
+            let found = client.payouts.get_payout_run(request).await.unwrap().into_inner().payout_run.unwrap();
+            Subject::PayoutRun(pb::PayoutRun { note: String::new(), message: String::new(), ..found })
         }
         Subject::Program(row) => {
             let request = pb::GetProgramRequest { program_id: row.id.clone(), terms_version: 0 };
@@ -154,6 +187,10 @@ pub(super) fn id_of(subject: &Subject) -> String {
         Subject::Conversion(row) => row.id.clone(),
         Subject::Reward(row) => row.id.clone(),
         Subject::Payout(row) => row.id.clone(),
+        // Neither has an id of its own.
+        Subject::PayoutMethod(row) => format!("method of {}", row.affiliate_id),
+        Subject::PayoutConnection(row) => format!("connection {}", row.provider),
+        Subject::PayoutRun(row) => row.id.clone(),
         Subject::Program(row) => row.id.clone(),
         Subject::Affiliate(row) => row.id.clone(),
         Subject::Enrollment(row) => row.id.clone(),

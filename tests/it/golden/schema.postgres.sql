@@ -402,6 +402,7 @@ payout.created_by uuid
 payout.approved_by uuid
 payout.approved_at bigint
 payout.cancelled_at bigint
+payout.reopenings text
 payout.created_at bigint NOT NULL
 payout.updated_at bigint NOT NULL
 CREATE INDEX payout_by_affiliate ON public.payout USING btree (account_id, affiliate_id, id)
@@ -413,14 +414,18 @@ payout_run.state character varying(32) NOT NULL
 payout_run.currency character varying(32) NOT NULL
 payout_run.affiliate_ids text
 payout_run.minimum_minor bigint
+payout_run.maximum_total_minor bigint
 payout_run.note text NOT NULL
 payout_run.message text NOT NULL
 payout_run.cursor uuid
 payout_run.payout_count bigint NOT NULL
 payout_run.total_minor bigint NOT NULL
 payout_run.created_by uuid
+payout_run.cancelled_by uuid
+payout_run.cancelled_at bigint
 payout_run.created_at bigint NOT NULL
 payout_run.updated_at bigint NOT NULL
+CREATE INDEX payout_run_cancelling ON public.payout_run USING btree (id) WHERE ((state)::text = 'cancelling'::text)
 CREATE UNIQUE INDEX payout_run_pkey ON public.payout_run USING btree (account_id, id)
 CREATE INDEX payout_run_unfinished ON public.payout_run USING btree (id) WHERE ((state)::text = 'creating'::text)
 program.account_id uuid NOT NULL

@@ -436,6 +436,7 @@ CREATE TABLE "payout" (
   "approved_by" uuid_text NULL,
   "approved_at" integer NULL,
   "cancelled_at" integer NULL,
+  "reopenings" text NULL,
   "created_at" integer NOT NULL,
   "updated_at" integer NOT NULL, PRIMARY KEY ("account_id",
   "id") ) WITHOUT ROWID
@@ -448,15 +449,19 @@ CREATE TABLE "payout_run" (
   "currency" varchar(32) NOT NULL,
   "affiliate_ids" text NULL,
   "minimum_minor" integer NULL,
+  "maximum_total_minor" integer NULL,
   "note" text NOT NULL,
   "message" text NOT NULL,
   "cursor" uuid_text NULL,
   "payout_count" integer NOT NULL,
   "total_minor" integer NOT NULL,
   "created_by" uuid_text NULL,
+  "cancelled_by" uuid_text NULL,
+  "cancelled_at" integer NULL,
   "created_at" integer NOT NULL,
   "updated_at" integer NOT NULL, PRIMARY KEY ("account_id",
   "id") ) WITHOUT ROWID
+CREATE INDEX "payout_run_cancelling" ON "payout_run" ("id") WHERE "state" = 'cancelling'
 CREATE INDEX "payout_run_unfinished" ON "payout_run" ("id") WHERE "state" = 'creating'
 CREATE TABLE "program" (
   "account_id" uuid_text NOT NULL,

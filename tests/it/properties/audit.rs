@@ -114,7 +114,9 @@ impl Audit {
                     LedgerAccount::AffiliatePending => booked.pending += amount,
                     LedgerAccount::AffiliatePayable => booked.payable += amount,
                     LedgerAccount::Fulfilled => booked.fulfilled += amount,
-                    LedgerAccount::PayoutInFlight | LedgerAccount::ProviderCash => panic!("nothing pays cash here"),
+                    LedgerAccount::PayoutInFlight | LedgerAccount::ProviderCash | LedgerAccount::ProviderFee => {
+                        panic!("nothing pays cash here")
+                    }
                     LedgerAccount::CommissionExpense => {}
                 }
             }

@@ -28,8 +28,8 @@ use super::rules::{Rules, START};
 use crate::support::dossier::dossier;
 use crate::support::rows;
 
-fn asking() -> Asking {
-    Asking { now: START, key_kind: KeyKind::Admin }
+fn asking() -> Asking<'static> {
+    Asking::new(START, KeyKind::Admin)
 }
 
 fn program_of(terms: &pb::Terms, currency: &str) -> pb::CreateProgramRequest {

@@ -7,7 +7,7 @@ use headwater::domain::program::TermsDraft;
 use headwater::domain::refusal::Refusal;
 use headwater::domain::rule::Envelope;
 use headwater::domain::set::WorkingSet;
-use headwater::domain::simulation::SimulatedConversion;
+use headwater::domain::simulation::SimulatedEarning;
 use headwater::domain::time::Time;
 use headwater::domain::{Decision, decide};
 use headwater::pb;
@@ -69,12 +69,12 @@ impl Rules {
     }
 
     /// What a simulation with the terms in force changes, and which conversions have other rewards than when they are judged again.
-    pub(super) fn simulated_differences(&mut self) -> (Vec<SimulatedConversion>, Vec<SimulatedConversion>) {
+    pub(super) fn simulated_differences(&mut self) -> (Vec<SimulatedEarning>, Vec<SimulatedEarning>) {
         simulation::differences(&mut self.set, self.account_id, self.now, &mut self.ids)
     }
 
     /// What other rules would change in place of those in force.
-    pub(super) fn simulated(&mut self, program_id: ProgramId, rules: TermsDraft) -> Vec<SimulatedConversion> {
+    pub(super) fn simulated(&mut self, program_id: ProgramId, rules: TermsDraft) -> Vec<SimulatedEarning> {
         let Self { set, now, account_id, ids, .. } = self;
         simulation::simulated(set, *account_id, program_id, Some(rules), (*now, ids))
     }

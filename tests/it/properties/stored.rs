@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use headwater::app::feed::EventForm;
-use headwater::app::{App, AppOptions, SubmitError, verify};
+use headwater::app::worker::send_payouts::NoConnections;
+use headwater::app::{App, AppOptions, Providers, SubmitError, verify};
 use headwater::clock::ManualClock;
 use headwater::domain::Decision;
 use headwater::domain::conversion::ConversionSelector;
@@ -110,6 +111,7 @@ impl Stored {
             newest_commit: None,
             event_retention_days: None,
             post: post(),
+            providers: Providers(Arc::new(NoConnections)),
             // Event bodies are readable, so that they can be compared.
             event_form: EventForm {
                 encode_body: |event, out| out.extend(format!("{event:?}").as_bytes()),

@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 use headwater::domain::conversion::Conversion;
 use headwater::domain::id::EnrollmentId;
 use headwater::domain::ladder::{LadderPart, LadderTally, LadderTallyKey};
-use headwater::domain::program::Terms;
+use headwater::domain::program::{Terms, TermsDraft};
 use headwater::domain::reward::{Reward, RewardState};
 use headwater::domain::set::WorkingSet;
-use headwater::domain::simulation::OrderMatters;
-use headwater::domain::tally::TallyKey;
+use headwater::domain::tally::{CapScope, TallyKey};
 use proptest::test_runner::TestCaseError;
 use proptest::{prop_assert, prop_assert_eq};
 
@@ -74,17 +73,29 @@ pub(super) fn check(set: &WorkingSet) -> Result<(), TestCaseError> {
         prop_assert_eq!(tally.earned_minor, sum, "{:?}", tally);
         let versions: Vec<_> = set.terms.iter().filter(|terms| terms.program_id == tally.key.program_id).collect();
         let rules: Vec<_> = versions.iter().map(|terms| &terms.rules).collect();
-        let is_ordered = matches!(
-            OrderMatters::by(&rules),
-            Some(OrderMatters::SeveralCaps | OrderMatters::CapOfProgram | OrderMatters::OtherMaximum)
-        );
-        if !is_ordered {
+        if is_a_function(&rules) {
             prop_assert_eq!(tally.paid_minor, sum.min(maximum), "{:?}", tally);
         }
     }
     earned.retain(|_, (sum, _)| *sum != 0);
     prop_assert!(earned.is_empty(), "events of tallies that are not there: {:?}", earned);
     check_ladders(set)
+}
+
+/// Whether what is paid of a tally follows from what is earned: each version has one cap with a tally, of an affiliate or a customer, and all that
+/// have the same tally have the same maximum.
+fn is_a_function(versions: &[&TermsDraft]) -> bool {
+    let of = |rules: &&TermsDraft| {
+        rules.caps.iter().filter(|cap| cap.scope != CapScope::SingleEvent).copied().collect::<Vec<_>>()
+    };
+    let caps: Vec<_> = versions.iter().map(of).collect();
+    let all = || caps.iter().flatten();
+    let has_one_maximum = |scope, period, maximum| {
+        let mut of_tally = all().filter(|other| (other.scope, other.period) == (scope, period));
+        of_tally.all(|other| other.maximum == maximum)
+    };
+    caps.iter().all(|caps| caps.len() <= 1)
+        && all().all(|cap| cap.scope != CapScope::Program && has_one_maximum(cap.scope, cap.period, cap.maximum))
 }
 
 /// Checks that tallies of ladders have what their sales have in them, that what is paid is a function of that, and that it is in the books.

@@ -452,11 +452,14 @@ db_test!(p9_n6_ladders_are_simulated_over_the_history, |database: TestDatabase| 
     assert_eq!(simulate(&mut shop, proposed(None)).await, (9_000, 3_000, 4));
     let in_force = pb::Terms { commission: percent(200_000), ..proposed(Some(on_ladder.clone())) };
     assert_eq!(simulate(&mut shop, in_force.clone()).await, (9_000, 9_000, 4));
-    // The step decides what a cap limits.
+    // The step decides what a cap limits: all that is left are the sales on the step of 30 %, up to the cap.
     let caps = vec![pb::Cap { scope: pb::CapScope::Affiliate.into(), maximum: Some(usd(5_000)), ..Default::default() }];
-    let refused = shop.client.rewards.simulate_terms(request(pb::Terms { caps, ..in_force })).await.unwrap_err();
-    let violations = refused.get_details_bad_request().unwrap().field_violations;
-    assert_eq!(violations.iter().map(|fault| fault.field.as_str()).collect::<Vec<_>>(), ["terms.caps"]);
+    assert_eq!(simulate(&mut shop, pb::Terms { caps, ..in_force.clone() }).await, (9_000, 5_000, 4));
+    // Three sales are left.
+    for (mode, expected) in [(pb::LadderMode::Retroactive, 12_000), (pb::LadderMode::Marginal, 6_000)] {
+        let steps = vec![by_amount(20_000, 400_000)];
+        assert_eq!(simulate(&mut shop, proposed(Some(ladder(mode, steps)))).await, (9_000, expected, 4), "{mode:?}");
+    }
     // Of a sample sale, the proposed ladder goes on with what was counted.
     let higher = ladder(pb::LadderMode::LevelUp, vec![by_count(1, 400_000)]);
     let sampled = pb::SimulateTermsRequest { sample_sale: Some(sale(5, 10_000)), ..request(proposed(Some(higher))) };
@@ -495,6 +498,6 @@ db_test!(p9_n6_a_customer_told_far_out_of_order_is_not_simulated, |database: Tes
     };
     let violations = refused.get_details_bad_request().unwrap().field_violations;
     let [violation] = violations.as_slice() else { panic!("{violations:?}") };
-    assert_eq!(violation.field, "terms.ladder");
+    assert_eq!(violation.field, "terms");
     assert!(violation.description.contains("out of order") && violation.description.contains("led_"), "{violation:?}");
 });

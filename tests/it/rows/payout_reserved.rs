@@ -9,16 +9,16 @@ use crate::support::database::{DatabaseKind, TestDatabase};
 use crate::support::server::{TestServer, reason};
 use crate::support::shop::Shop;
 
-fn usd(amount_minor: i64) -> pb::Money {
+pub(super) fn usd(amount_minor: i64) -> pb::Money {
     pb::Money { amount_minor, currency_code: "USD".to_owned() }
 }
 
-fn selector(affiliate_id: &str) -> Option<pb::AffiliateSelector> {
+pub(super) fn selector(affiliate_id: &str) -> Option<pb::AffiliateSelector> {
     Some(pb::AffiliateSelector { selector: Some(pb::affiliate_selector::Selector::Id(affiliate_id.to_owned())) })
 }
 
 /// Gives an affiliate with this ref_id cash.
-async fn give(client: &mut Client, ref_id: &str, cash: pb::Money, state: pb::RewardState) -> String {
+pub(super) async fn give(client: &mut Client, ref_id: &str, cash: pb::Money, state: pb::RewardState) -> String {
     let selector = Some(pb::enrollment_selector::Selector::RefId(ref_id.to_owned()));
     let request = pb::CreateRewardRequest {
         recipient: Some(pb::create_reward_request::Recipient::Enrollment(pb::EnrollmentSelector { selector })),
@@ -29,19 +29,19 @@ async fn give(client: &mut Client, ref_id: &str, cash: pb::Money, state: pb::Rew
     client.rewards.create_reward(request).await.unwrap().into_inner().reward.unwrap().id
 }
 
-async fn give_approved(client: &mut Client, ref_id: &str, amount_minor: i64) -> String {
+pub(super) async fn give_approved(client: &mut Client, ref_id: &str, amount_minor: i64) -> String {
     give(client, ref_id, usd(amount_minor), pb::RewardState::Approved).await
 }
 
-fn due_to(affiliate_id: &str) -> pb::CreatePayoutRequest {
+pub(super) fn due_to(affiliate_id: &str) -> pb::CreatePayoutRequest {
     pb::CreatePayoutRequest { affiliate: selector(affiliate_id), currency_code: "USD".to_owned(), ..Default::default() }
 }
 
-async fn create(client: &mut Client, request: pb::CreatePayoutRequest) -> Result<pb::Payout, Status> {
+pub(super) async fn create(client: &mut Client, request: pb::CreatePayoutRequest) -> Result<pb::Payout, Status> {
     client.payouts.create_payout(request).await.map(|answer| answer.into_inner().payout.unwrap())
 }
 
-async fn confirm(client: &mut Client, payout_ids: &[&str]) -> Result<Vec<pb::Payout>, Status> {
+pub(super) async fn confirm(client: &mut Client, payout_ids: &[&str]) -> Result<Vec<pb::Payout>, Status> {
     let payout_ids = payout_ids.iter().map(|id| (*id).to_owned()).collect();
     let request = pb::ConfirmPayoutsRequest { payout_ids, ..Default::default() };
     client.payouts.confirm_payouts(request).await.map(|answer| answer.into_inner().payouts)
@@ -58,7 +58,7 @@ async fn cancel(client: &mut Client, payout_id: &str) -> Result<pb::Payout, Stat
     client.payouts.cancel_payout(request).await.map(|answer| answer.into_inner().payout.unwrap())
 }
 
-async fn set_policy(client: &mut Client, payout_policy: Option<pb::PayoutPolicy>) -> pb::Account {
+pub(super) async fn set_policy(client: &mut Client, payout_policy: Option<pb::PayoutPolicy>) -> pb::Account {
     let request = pb::UpdateAccountRequest {
         account: Some(pb::Account { payout_policy, ..Default::default() }),
         update_mask: Some(prost_types::FieldMask { paths: vec!["payout_policy".to_owned()] }),
@@ -68,20 +68,20 @@ async fn set_policy(client: &mut Client, payout_policy: Option<pb::PayoutPolicy>
 }
 
 /// A client with another key of the account.
-async fn with_another_key(client: &mut Client, server: &TestServer) -> Client {
+pub(super) async fn with_another_key(client: &mut Client, server: &TestServer) -> Client {
     let request = pb::CreateApiKeyRequest { kind: pb::ApiKeyKind::Payout.into(), ..Default::default() };
     let made = client.accounts.create_api_key(request).await.unwrap().into_inner();
     Client::connect(&server.address, &made.api_key_text).await.unwrap()
 }
 
-async fn verify(client: &mut Client) {
+pub(super) async fn verify(client: &mut Client) {
     let report = client.rewards.verify_ledger(pb::VerifyLedgerRequest {}).await.unwrap().into_inner();
     assert!(report.ok, "{:?}", report.differences);
 }
 
 /// The owed amounts in US cents: approved and overdue, approved and not due, unapproved and overdue, unapproved and not due, in flight, negative, and
 /// how many affiliates are owed something.
-async fn owed(client: &mut Client, request: pb::GetAmountOwedRequest) -> Vec<(String, [i64; 7])> {
+pub(super) async fn owed(client: &mut Client, request: pb::GetAmountOwedRequest) -> Vec<(String, [i64; 7])> {
     let answer = client.payouts.get_amount_owed(request).await.unwrap().into_inner();
     let parts = |owed: pb::AmountOwed| {
         let amounts = [
@@ -100,13 +100,13 @@ async fn owed(client: &mut Client, request: pb::GetAmountOwedRequest) -> Vec<(St
     answer.amounts.into_iter().map(parts).collect()
 }
 
-async fn owed_in_dollars(client: &mut Client) -> [i64; 7] {
+pub(super) async fn owed_in_dollars(client: &mut Client) -> [i64; 7] {
     let request = pb::GetAmountOwedRequest { currencies: vec!["USD".to_owned()], ..Default::default() };
     owed(client, request).await.pop().map(|(_, parts)| parts).unwrap_or_default()
 }
 
 /// The server, and on PostgreSQL a second one.
-async fn two_servers(database: &TestDatabase) -> (TestServer, Option<TestServer>) {
+pub(super) async fn two_servers(database: &TestDatabase) -> (TestServer, Option<TestServer>) {
     let first = TestServer::start(database).await;
     match database.kind {
         DatabaseKind::Sqlite => (first, None),
@@ -114,7 +114,7 @@ async fn two_servers(database: &TestDatabase) -> (TestServer, Option<TestServer>
     }
 }
 
-async fn create_affiliate(client: &mut Client, ref_id: &str) -> String {
+pub(super) async fn create_affiliate(client: &mut Client, ref_id: &str) -> String {
     let request = pb::CreateAffiliateRequest {
         email: format!("{ref_id}@affiliates.example"),
         ref_id: ref_id.to_owned(),
@@ -194,7 +194,7 @@ db_test!(p30_g15_what_is_owed_is_told_by_approval_and_due_date, |database: TestD
     let mut shop = Shop::open(&server, "shop").await;
     let bea = create_affiliate(&mut shop.client, "bea").await;
     assert_eq!(owed(&mut shop.client, pb::GetAmountOwedRequest::default()).await, []);
-    let policy = pb::PayoutPolicy { net_days: 15, approval_above: Vec::new() };
+    let policy = pb::PayoutPolicy { net_days: 15, approval_above: Vec::new(), ..Default::default() };
     let account = set_policy(&mut shop.client, Some(policy.clone())).await;
     assert_eq!(account.payout_policy, Some(policy));
     give_approved(&mut shop.client, "ann", 1_000).await;
@@ -280,7 +280,7 @@ db_test!(g17_above_a_limit_another_key_must_approve, |database: TestDatabase| as
     let server = TestServer::start(&database).await;
     let mut shop = Shop::open(&server, "shop").await;
     let mut other = with_another_key(&mut shop.client, &server).await;
-    let policy = pb::PayoutPolicy { net_days: 0, approval_above: vec![usd(500)] };
+    let policy = pb::PayoutPolicy { net_days: 0, approval_above: vec![usd(500)], ..Default::default() };
     set_policy(&mut shop.client, Some(policy)).await;
     let small = give_approved(&mut shop.client, "ann", 500).await;
     let large = give_approved(&mut shop.client, "ann", 501).await;
@@ -304,7 +304,7 @@ db_test!(g17_above_a_limit_another_key_must_approve, |database: TestDatabase| as
     assert!(approved.approve_time.is_some() && approved.approver_key_id != approved.creator_key_id);
     let paid = confirm(&mut shop.client, &[large, small]).await.unwrap();
     assert_eq!(paid.iter().map(|payout| &payout.id).collect::<Vec<_>>(), [large, small]);
-    let twice = pb::PayoutPolicy { net_days: 0, approval_above: vec![usd(500), usd(501)] };
+    let twice = pb::PayoutPolicy { net_days: 0, approval_above: vec![usd(500), usd(501)], ..Default::default() };
     let request = pb::UpdateAccountRequest {
         account: Some(pb::Account { payout_policy: Some(twice), ..Default::default() }),
         update_mask: Some(prost_types::FieldMask { paths: vec!["payout_policy".to_owned()] }),

@@ -9,7 +9,7 @@ use crate::support::database::{DatabaseKind, TestDatabase};
 use crate::support::server::{TestServer, reason};
 use crate::support::shop::Shop;
 
-fn usd(amount_minor: i64) -> pb::Money {
+pub(super) fn usd(amount_minor: i64) -> pb::Money {
     pb::Money { amount_minor, currency_code: "USD".to_owned() }
 }
 
@@ -22,7 +22,7 @@ fn by_ref_id(ref_id: &str) -> pb::AffiliateSelector {
     pb::AffiliateSelector { selector: Some(pb::affiliate_selector::Selector::RefId(ref_id.to_owned())) }
 }
 
-async fn create_affiliate(client: &mut Client, ref_id: &str) -> String {
+pub(super) async fn create_affiliate(client: &mut Client, ref_id: &str) -> String {
     let request = pb::CreateAffiliateRequest {
         email: format!("{ref_id}@affiliates.example"),
         ref_id: ref_id.to_owned(),
@@ -31,7 +31,7 @@ async fn create_affiliate(client: &mut Client, ref_id: &str) -> String {
     client.affiliates.create_affiliate(request).await.unwrap().into_inner().affiliate.unwrap().id
 }
 
-async fn give(client: &mut Client, ref_id: &str, amount_minor: i64) -> String {
+pub(super) async fn give(client: &mut Client, ref_id: &str, amount_minor: i64) -> String {
     let selector = Some(pb::enrollment_selector::Selector::RefId(ref_id.to_owned()));
     let request = pb::CreateRewardRequest {
         recipient: Some(pb::create_reward_request::Recipient::Enrollment(pb::EnrollmentSelector { selector })),
@@ -42,7 +42,10 @@ async fn give(client: &mut Client, ref_id: &str, amount_minor: i64) -> String {
 }
 
 /// The items of a preview: affiliate, verdict, amount and whether it needs an approval. Read in pages of two.
-async fn preview(client: &mut Client, request: pb::PreviewPayoutRunRequest) -> Vec<(String, Verdict, i64, bool)> {
+pub(super) async fn preview(
+    client: &mut Client,
+    request: pb::PreviewPayoutRunRequest,
+) -> Vec<(String, Verdict, i64, bool)> {
     let (mut items, mut page_token) = (Vec::new(), String::new());
     loop {
         let request = pb::PreviewPayoutRunRequest { page_size: 2, page_token, ..request.clone() };
@@ -60,16 +63,21 @@ async fn preview(client: &mut Client, request: pb::PreviewPayoutRunRequest) -> V
     items.into_iter().map(facts).collect()
 }
 
-async fn start(client: &mut Client, request: pb::CreatePayoutRunRequest) -> pb::PayoutRun {
+pub(super) async fn start(client: &mut Client, request: pb::CreatePayoutRunRequest) -> pb::PayoutRun {
     client.payouts.create_payout_run(request).await.unwrap().into_inner().payout_run.unwrap()
 }
 
 /// Waits until all payouts of a run are created.
-async fn finished(client: &mut Client, id: &str) -> pb::PayoutRun {
+pub(super) async fn finished(client: &mut Client, id: &str) -> pb::PayoutRun {
+    reaches(client, id, pb::PayoutRunState::Created).await
+}
+
+/// Waits until a run is in this state.
+pub(super) async fn reaches(client: &mut Client, id: &str, state: pb::PayoutRunState) -> pb::PayoutRun {
     for _ in 0..600 {
         let request = pb::GetPayoutRunRequest { payout_run_id: id.to_owned() };
         let run = client.payouts.get_payout_run(request).await.unwrap().into_inner().payout_run.unwrap();
-        if run.state() == pb::PayoutRunState::Created {
+        if run.state() == state {
             return run;
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
@@ -77,12 +85,12 @@ async fn finished(client: &mut Client, id: &str) -> pb::PayoutRun {
     panic!("the run does not end");
 }
 
-async fn payouts_of(client: &mut Client, id: &str) -> Vec<pb::Payout> {
+pub(super) async fn payouts_of(client: &mut Client, id: &str) -> Vec<pb::Payout> {
     let request = pb::ListPayoutsRequest { payout_run_id: id.to_owned(), page_size: 1_000, ..Default::default() };
     client.payouts.list_payouts(request).await.unwrap().into_inner().payouts
 }
 
-async fn verify(client: &mut Client) {
+pub(super) async fn verify(client: &mut Client) {
     let report = client.rewards.verify_ledger(pb::VerifyLedgerRequest {}).await.unwrap().into_inner();
     assert!(report.ok, "{:?}", report.differences);
 }
@@ -146,7 +154,7 @@ db_test!(g17_a_run_pays_what_its_preview_shows, |database: TestDatabase| async m
         ids.push(create_affiliate(&mut shop.client, ref_id).await);
     }
     let client = &mut shop.client;
-    let policy = pb::PayoutPolicy { net_days: 15, approval_above: vec![usd(2_000)] };
+    let policy = pb::PayoutPolicy { net_days: 15, approval_above: vec![usd(2_000)], ..Default::default() };
     let request = pb::UpdateAccountRequest {
         account: Some(pb::Account { payout_policy: Some(policy), ..Default::default() }),
         update_mask: Some(prost_types::FieldMask { paths: vec!["payout_policy".to_owned()] }),
@@ -231,7 +239,7 @@ db_test!(g17_a_run_pays_what_its_preview_shows, |database: TestDatabase| async m
 });
 
 /// The server, and on PostgreSQL a second one.
-async fn two_servers(database: &TestDatabase) -> (TestServer, Option<TestServer>) {
+pub(super) async fn two_servers(database: &TestDatabase) -> (TestServer, Option<TestServer>) {
     let first = TestServer::start(database).await;
     match database.kind {
         DatabaseKind::Sqlite => (first, None),

@@ -374,93 +374,92 @@ db_test!(n6_one_cap_is_simulated_over_the_history, |database: TestDatabase| asyn
     assert!(report.ok, "{:?}", report.differences);
 });
 
-db_test!(
-    n6_caps_by_which_the_order_decides_are_simulated_for_a_sample_sale_alone,
-    |database: TestDatabase| async move {
-        use pb::CapScope::{Affiliate, Customer, Program};
-        use pb::Period::AllTime;
-        let server = TestServer::start(&database).await;
-        let mut shop = Shop::open(&server, "shop").await;
-        let level = pb::UplineLevel { basis: pb::UplineBasis::Commission.into(), percent_ppm: 100_000 };
-        let capped = |caps: &[pb::Cap]| pb::Terms { caps: caps.to_vec(), ..terms_with(200_000, 60) };
-        let of_affiliate = cap(Affiliate, AllTime, 500);
-        let faults = |status: tonic::Status| -> Vec<(String, String)> {
-            let violations = status.get_details_bad_request().unwrap().field_violations;
-            violations.into_iter().map(|fault| (fault.field, fault.description)).collect()
-        };
-        let unordered = [
-            (capped(&[cap(Program, AllTime, 500)]), "a cap of the program"),
-            (capped(&[of_affiliate.clone(), cap(Customer, AllTime, 500)]), "several caps"),
-            (
-                pb::Terms { upline_levels: vec![level], ..capped(std::slice::from_ref(&of_affiliate)) },
-                "caps and upline_levels",
-            ),
-        ];
-        for (terms, problem) in &unordered {
-            let request = pb::SimulateTermsRequest { terms: Some(terms.clone()), ..Default::default() };
-            let faults = faults(shop.client.rewards.simulate_terms(request).await.unwrap_err());
-            assert_eq!((faults.len(), faults[0].0.as_str()), (1, "terms.caps"));
-            assert!(faults[0].1.starts_with(problem), "{faults:?}");
-        }
-        let sample =
-            pb::RecordSaleRequest { ref_id: "ann".to_owned(), amount: Some(usd(10_000)), ..Default::default() };
-        let request = pb::SimulateTermsRequest {
-            terms: Some(unordered[0].0.clone()),
-            sample_sale: Some(sample),
-            ..Default::default()
-        };
-        let mut messages = shop.client.rewards.simulate_terms(request).await.unwrap().into_inner();
-        let Some(Content::SampleSale(sale)) = messages.message().await.unwrap().unwrap().content else { panic!() };
-        assert_eq!(sale.proposed.unwrap().rewards[0].value, Some(usd(500)));
-        drop(messages);
-        let update = |client: &mut Client, id: &str, terms: pb::Terms| {
-            let update = pb::UpdateProgramRequest {
-                program: Some(pb::Program { id: id.to_owned(), terms: Some(terms), ..Default::default() }),
-                update_mask: Some(prost_types::FieldMask { paths: vec!["terms".to_owned()] }),
-                ..Default::default()
-            };
-            let mut client = client.clone();
-            async move { client.affiliates.update_program(update).await.map(drop) }
-        };
-        // Another maximum replaces that of the version in force, and not that of an earlier version.
-        let id = shop.program_id.clone();
-        update(&mut shop.client, &id, capped(std::slice::from_ref(&of_affiliate))).await.unwrap();
-        let larger = capped(&[cap(Affiliate, AllTime, 900)]);
-        let request = pb::SimulateTermsRequest { terms: Some(larger.clone()), ..Default::default() };
-        simulate(&mut shop.client, request.clone()).await;
-        let until = pb::SimulateTermsRequest {
-            end_time: Some(prost_types::Timestamp { seconds: START_MICROS / 1_000_000 + 600_000, nanos: 0 }),
-            ..request.clone()
-        };
-        let refused = faults(shop.client.rewards.simulate_terms(until).await.unwrap_err());
-        assert_eq!(refused[0].0, "terms.caps");
-        assert!(refused[0].1.starts_with("one cap with two maxima"), "{refused:?}");
-        server.clock.set(Time::from_micros(START_MICROS).plus_days(1));
-        update(&mut shop.client, &id, larger).await.unwrap();
-        assert_eq!(faults(shop.client.rewards.simulate_terms(request).await.unwrap_err())[0].0, "program_id");
-        // Other programs matter if events may be credited there.
-        let other = pb::CreateProgramRequest {
-            display_name: "Other".to_owned(),
-            currency_code: "USD".to_owned(),
-            landing_url: "https://shop.example/".to_owned(),
-            terms: Some(terms_with(200_000, 60)),
-            ..Default::default()
-        };
-        let other = shop.client.affiliates.create_program(other).await.unwrap().into_inner().program.unwrap().id;
-        server.clock.set(Time::from_micros(START_MICROS).plus_days(2));
-        for (days, is_refused) in [(60, false), (10, true)] {
-            let request = pb::SimulateTermsRequest {
-                program_id: other.clone(),
-                terms: Some(terms_with(100_000, days)),
-                ..Default::default()
-            };
-            match shop.client.rewards.simulate_terms(request).await {
-                Ok(messages) => assert!(!is_refused, "{:?}", messages.into_inner().message().await),
-                Err(status) => assert_eq!((is_refused, faults(status)[0].0.as_str()), (true, "terms")),
-            }
-        }
+fn steps(mode: pb::LadderMode, rates: &[(i64, i32)]) -> Option<pb::Ladder> {
+    let step = |(minimum, percent_ppm): &(i64, i32)| pb::LadderStep {
+        min_amount: Some(usd(*minimum)),
+        commission: percent(*percent_ppm),
+        ..Default::default()
+    };
+    Some(pb::Ladder { mode: mode.into(), steps: rates.iter().map(step).collect(), ..Default::default() })
+}
+
+/// Terms under which what an event earns depends on the events of other customers.
+fn terms_with_tallies() -> Vec<pb::Terms> {
+    use pb::CapScope::{Affiliate, Customer, Program};
+    use pb::Period::{AllTime, Month};
+    let terms = || terms_with(200_000, 10);
+    let upline_levels = vec![pb::UplineLevel { basis: pb::UplineBasis::Commission.into(), percent_ppm: 100_000 }];
+    let rule = |name: &str, commission| pb::CommissionRule { name: name.to_owned(), commission, ..Default::default() };
+    let clicks = pb::CommissionRule {
+        event_kind: pb::CommissionEvent::Click.into(),
+        ..rule("clicks", Some(pb::Commission { rate: Some(Rate::Flat(usd(7))) }))
+    };
+    let condition = pb::Condition {
+        field: pb::ConditionField::AffiliateSalesAmount.into(),
+        comparison: pb::Comparison::More.into(),
+        values: vec!["4000".to_owned()],
+        ..Default::default()
+    };
+    let figures = pb::CommissionRule { condition: Some(condition), ..rule("regular", percent(310_000)) };
+    let bonus = |name: &str, period: pb::Period, min_amount| pb::ThresholdBonus {
+        name: name.to_owned(),
+        period: period.into(),
+        min_amount: Some(usd(min_amount)),
+        bonus: Some(pb::RewardValue { amount: Some(pb::reward_value::Amount::Cash(usd(500))) }),
+        ..Default::default()
+    };
+    let bonuses = vec![bonus("silver", Month, 9_000), bonus("gold", AllTime, 10_000)];
+    let ladder = |mode| steps(mode, &[(4_000, 250_000), (9_000, 330_000)]);
+    let capped = |caps: &[pb::Cap]| pb::Terms { caps: caps.to_vec(), ..terms() };
+    let of_affiliate = cap(Affiliate, Month, 1_300);
+    vec![
+        capped(&[cap(Program, AllTime, 2_000)]),
+        capped(&[cap(Customer, AllTime, 1_400), of_affiliate.clone(), cap(Program, Month, 2_500)]),
+        pb::Terms { upline_levels: upline_levels.clone(), ..capped(std::slice::from_ref(&of_affiliate)) },
+        pb::Terms { ladder: ladder(pb::LadderMode::LevelUp), ..capped(std::slice::from_ref(&of_affiliate)) },
+        pb::Terms { ladder: ladder(pb::LadderMode::Retroactive), upline_levels, ..terms() },
+        pb::Terms { ladder: ladder(pb::LadderMode::Marginal), ..terms() },
+        pb::Terms { threshold_bonuses: bonuses.clone(), ..terms() },
+        pb::Terms { rules: vec![figures.clone()], ..terms() },
+        pb::Terms { rules: vec![clicks.clone()], ..terms() },
+        pb::Terms { rules: vec![clicks, figures], threshold_bonuses: bonuses, ..capped(&[of_affiliate]) },
+    ]
+}
+
+db_test!(n6_any_terms_are_simulated_over_the_history, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let stopped = Time::from_micros(START_MICROS).plus_days(20);
+    let all = terms_with_tallies();
+    let mut played = Vec::new();
+    for (number, terms) in all.iter().enumerate() {
+        let mut chain = chain(&server, &format!("shop-{number}"), terms.clone()).await;
+        play(&server, &mut chain).await;
+        let earned = earned(&mut chain).await;
+        played.push((chain, earned));
     }
-);
+    let after: Vec<[i64; 3]> = played.iter().map(|(_, earned)| *earned).collect();
+    assert!(after.iter().collect::<std::collections::BTreeSet<_>>().len() >= all.len() - 1, "{after:?}");
+    server.clock.set(stopped);
+    for (number, (chain, before)) in played.iter_mut().enumerate() {
+        // The terms in force, and two others.
+        for other in [0, 1, 4].map(|more| (number + more) % all.len()) {
+            let request = pb::SimulateTermsRequest { terms: Some(all[other].clone()), ..Default::default() };
+            let simulated = simulate(&mut chain.shop.client, request).await;
+            for (place, id) in chain.ids.iter().enumerate() {
+                let [was, proposed, difference, changed] = simulated.affiliates.get(id).copied().unwrap_or_default();
+                assert_eq!(
+                    (was, proposed),
+                    (before[place], after[other][place]),
+                    "{number}, {other}, affiliate {place}"
+                );
+                assert!(other != number || (difference, changed) == (0, 0));
+            }
+            assert!(other != number || simulated.summary.changed_conversion_count == 0);
+        }
+        let report = chain.shop.client.rewards.verify_ledger(pb::VerifyLedgerRequest {}).await.unwrap().into_inner();
+        assert!(report.ok, "{:?}", report.differences);
+    }
+});
 
 db_test!(n6_a_caller_who_is_gone_leaves_nothing_open, |database: TestDatabase| async move {
     let server = TestServer::start(&database).await;

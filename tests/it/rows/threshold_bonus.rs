@@ -318,35 +318,39 @@ db_test!(p10_wrong_bonuses_are_refused_with_their_place, |database: TestDatabase
     assert_eq!(bonuses(&mut shop).await.len(), 20);
 });
 
-db_test!(p10_bonuses_and_figures_are_not_simulated_over_the_history, |database: TestDatabase| async move {
+db_test!(p10_n6_bonuses_are_simulated_over_the_history, |database: TestDatabase| async move {
+    use pb::simulate_terms_response::Content;
     let server = TestServer::start(&database).await;
-    let mut shop = open(&server, Vec::new()).await;
-    let rate = Some(pb::Commission { rate: Some(pb::commission::Rate::PercentPpm(1)) });
-    let simulate = async |shop: &mut Shop, terms: pb::Terms| {
-        let terms = Some(pb::Terms { commission: rate.clone(), ..terms });
-        let request = pb::SimulateTermsRequest { terms, ..Default::default() };
-        let mut messages = match shop.client.rewards.simulate_terms(request).await {
-            Ok(messages) => messages.into_inner(),
-            Err(status) => return status.get_error_details().bad_request().unwrap().field_violations[0].field.clone(),
-        };
-        while messages.message().await.unwrap().is_some() {}
-        String::new()
-    };
-    let bonuses = pb::Terms { threshold_bonuses: vec![by_count("one", 1, 100)], ..Default::default() };
-    assert_eq!(simulate(&mut shop, bonuses.clone()).await, "terms.threshold_bonuses");
-    let condition = pb::Condition {
-        field: pb::ConditionField::AffiliateSaleCount.into(),
-        comparison: pb::Comparison::More.into(),
-        values: vec!["3".to_owned()],
-        ..Default::default()
-    };
-    let name = "regular".to_owned();
-    let rule = pb::CommissionRule { name, commission: rate.clone(), condition: Some(condition), ..Default::default() };
-    let figures = pb::Terms { rules: vec![rule], ..Default::default() };
-    assert_eq!(simulate(&mut shop, figures).await, "terms.rules[0].condition");
-    assert_eq!(simulate(&mut shop, pb::Terms::default()).await, "");
-    assert_eq!(update(&mut shop, bonuses).await, Vec::<String>::new());
-    assert_eq!(simulate(&mut shop, pb::Terms::default()).await, "program_id");
+    let mut shop = open(&server, vec![by_count("two", 2, 500)]).await;
+    for number in 1..=3 {
+        record(&mut shop.client, sale(number, 10_000)).await;
+    }
+    let program = pb::GetProgramRequest { program_id: shop.program_id.clone(), ..Default::default() };
+    let program = shop.client.affiliates.get_program(program).await.unwrap().into_inner().program.unwrap();
+    let in_force = program.terms.unwrap();
+    let with = |threshold_bonuses| pb::Terms { threshold_bonuses, ..in_force.clone() };
+    let proposals = [
+        (in_force.clone(), 0),
+        (with(Vec::new()), -500),
+        (with(vec![by_count("two", 2, 800)]), 300),
+        (with(vec![by_count("two", 3, 500), by_count("one", 1, 70)]), 70),
+        (with(vec![by_count("four", 4, 900)]), -500),
+    ];
+    for (terms, expected) in proposals {
+        let request = pb::SimulateTermsRequest { terms: Some(terms), ..Default::default() };
+        let mut messages = shop.client.rewards.simulate_terms(request).await.unwrap().into_inner();
+        let mut last = None;
+        while let Some(message) = messages.message().await.unwrap() {
+            last = message.content;
+        }
+        let Some(Content::Summary(summary)) = last else { panic!("{last:?}") };
+        // A bonus belongs to no conversion.
+        assert_eq!((summary.changed_conversion_count, summary.totals.len()), (0, 1));
+        let minor = |amount: &Option<pb::Money>| amount.as_ref().unwrap().amount_minor;
+        let total = &summary.totals[0];
+        assert_eq!(minor(&total.difference_amount), expected, "{total:?}");
+        assert_eq!(minor(&total.proposed_amount) - minor(&total.earned_amount), expected);
+    }
 });
 
 db_test!(p10_a_tally_that_does_not_add_up_is_found, |database: TestDatabase| async move {

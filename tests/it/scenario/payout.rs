@@ -15,6 +15,8 @@ impl<W: World> Player<'_, W> {
             "pay" => self.pay_step(step).await,
             "payout" => self.create_payout_step(step).await,
             "pay-policy" => self.policy_step(step).await,
+            "method" | "remove-method" => self.method_step(step).await,
+            "connect" | "disconnect" => self.connection_step(step).await,
             _ => self.change_payout_step(step).await,
         }
     }
@@ -26,6 +28,9 @@ impl<W: World> Player<'_, W> {
         let sent = step.option("amount").map(|text| money(text, "USD"));
         let request = pb::MarkPaidRequest { affiliate, reward_ids, amount: sent, ..Default::default() };
         let payout = self.world.change(request).await?.payout.unwrap();
+        if let Some(name) = step.option("name") {
+            self.payouts.insert(name.to_owned(), payout.id);
+        }
         let paid = payout.amount.unwrap();
         Ok(format!("paid {}", amount(paid.amount_minor, paid.currency_code.parse().unwrap())))
     }
@@ -46,12 +51,66 @@ impl<W: World> Player<'_, W> {
             affiliate: self.selector(step.word(1)),
             reward_ids: self.reward_ids(&step.words[3..]).await,
             minimum: step.option("minimum").map(|text| money(text, &currency_code)),
+            provider: step.option("provider").map_or(0, |name| provider(name).into()),
             currency_code,
             ..Default::default()
         };
         let payout = self.world.change(request).await?.payout.unwrap();
         self.payouts.insert(step.word(0).to_owned(), payout.id.clone());
-        Ok(facts(&payout))
+        let by = match payout.provider() {
+            pb::PayoutProvider::Manual => String::new(),
+            other => format!(" by {}", short(other.as_str_name(), "PAYOUT_PROVIDER_")),
+        };
+        let to =
+            if payout.destination_hint.is_empty() { String::new() } else { format!(" to {}", payout.destination_hint) };
+        Ok(format!("{}{by}{to}", facts(&payout)))
+    }
+
+    /// Sets or removes the payout method of an affiliate: the kind, and the account.
+    async fn method_step(&mut self, step: &Step) -> Result<String, Status> {
+        let affiliate = self.selector(step.word(0));
+        if step.verb == "remove-method" {
+            let request = pb::RemovePayoutMethodRequest { affiliate, ..Default::default() };
+            return Ok(method_facts(&self.world.change(request).await?.payout_method.unwrap()));
+        }
+        let override_reason = step.option("now").unwrap_or_default().to_owned();
+        let request = pb::SetPayoutMethodRequest {
+            affiliate,
+            details: Some(details(step.word(1), step.words.get(2).map_or("", String::as_str))),
+            effective_now: !override_reason.is_empty(),
+            override_reason,
+            ..Default::default()
+        };
+        Ok(method_facts(&self.world.change(request).await?.payout_method.unwrap()))
+    }
+
+    /// Connects the account to a provider, or removes the connection.
+    async fn connection_step(&mut self, step: &Step) -> Result<String, Status> {
+        use pb::provider_credentials::Credentials;
+        let provider = provider(step.word(0));
+        if step.verb == "disconnect" {
+            let request = pb::RemovePayoutConnectionRequest { provider: provider.into(), ..Default::default() };
+            return Ok(self.world.change(request).await?.payout_connection.unwrap().hint);
+        }
+        let text = step.word(1).to_owned();
+        let credentials = match provider {
+            pb::PayoutProvider::Paypal => Credentials::Paypal(pb::PayPalCredentials {
+                client_id: text,
+                client_secret: "secret".to_owned(),
+                webhook_id: String::new(),
+            }),
+            pb::PayoutProvider::Stripe => {
+                Credentials::Stripe(pb::StripeCredentials { secret_key: text, webhook_secret: String::new() })
+            }
+            _ => Credentials::Wise(pb::WiseCredentials {
+                api_token: text,
+                profile_number: 1,
+                source_currency_code: "USD".to_owned(),
+            }),
+        };
+        let credentials = Some(pb::ProviderCredentials { credentials: Some(credentials) });
+        let request = pb::SetPayoutConnectionRequest { credentials, ..Default::default() };
+        Ok(self.world.change(request).await?.payout_connection.unwrap().hint)
     }
 
     async fn change_payout_step(&mut self, step: &Step) -> Result<String, Status> {
@@ -60,6 +119,11 @@ impl<W: World> Player<'_, W> {
         let payout = match step.verb.as_str() {
             "cancel-payout" => {
                 self.world.change(pb::CancelPayoutRequest { payout_id, ..Default::default() }).await?.payout.unwrap()
+            }
+            "reopen-payout" => {
+                let reason = "the bank sent it back".to_owned();
+                let request = pb::ReopenPayoutRequest { payout_id, reason, ..Default::default() };
+                self.world.change(request).await?.payout.unwrap()
             }
             "approve-payout" => {
                 let request = pb::ApprovePayoutsRequest { payout_ids, ..Default::default() };
@@ -78,6 +142,7 @@ impl<W: World> Player<'_, W> {
         let policy = pb::PayoutPolicy {
             net_days: step.option("net").map_or(0, |days| days.parse().unwrap()),
             approval_above: step.option("above").map(|text| money(text, "USD")).into_iter().collect(),
+            method_change_hours: step.option("hours").map(|hours| hours.parse().unwrap()),
         };
         let request = pb::UpdateAccountRequest {
             account: Some(pb::Account { payout_policy: Some(policy), ..Default::default() }),
@@ -94,4 +159,41 @@ fn facts(payout: &pb::Payout) -> String {
     let sum = payout.amount.as_ref().unwrap();
     let sum = amount(sum.amount_minor, sum.currency_code.parse().unwrap());
     format!("{} {sum}", short(payout.state().as_str_name(), "PAYOUT_STATE_"))
+}
+
+fn provider(name: &str) -> pb::PayoutProvider {
+    let name = format!("PAYOUT_PROVIDER_{}", name.to_uppercase());
+    pb::PayoutProvider::from_str_name(&name).unwrap_or_else(|| panic!("no provider {name}"))
+}
+
+fn details(kind: &str, account: &str) -> pb::PayoutDetails {
+    use pb::payout_details::Details;
+    let holder_name = "Ann".to_owned();
+    let account = account.to_owned();
+    let details = match kind {
+        "paypal" => Details::Paypal(pb::PayPalDetails { email: account }),
+        "stripe" => Details::Stripe(pb::StripeDetails { connected_account_id: account }),
+        "wise" => Details::Wise(pb::WiseDetails { recipient_number: account.parse().unwrap() }),
+        "iban" => Details::Iban(pb::IbanDetails { iban: account, bic: String::new(), holder_name }),
+        "us-bank" => Details::UnitedStatesBank(pb::UnitedStatesBankDetails {
+            routing_number: "021000021".to_owned(),
+            account_number: account,
+            account_kind: pb::BankAccountKind::Checking.into(),
+            holder_name,
+        }),
+        _ => Details::Other(pb::OtherDetails { description: account }),
+    };
+    pb::PayoutDetails { details: Some(details) }
+}
+
+/// The present destination of a method, and the one that waits.
+fn method_facts(method: &pb::PayoutMethod) -> String {
+    let destination = |destination: &pb::PayoutDestination| {
+        format!("{} {}", short(destination.kind().as_str_name(), "PAYOUT_METHOD_KIND_"), destination.hint)
+    };
+    let current = method.current.as_ref().map_or_else(|| "none".to_owned(), destination);
+    match &method.pending {
+        Some(pending) => format!("{current}, later {}", destination(pending)),
+        None => current,
+    }
 }

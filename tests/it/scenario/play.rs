@@ -105,9 +105,8 @@ impl<'world, W: World> Player<'world, W> {
             "correct" => self.correct_step(step).await,
             "give" => self.give_step(step).await,
             "create-lead" | "update-lead" | "merge" | "attribute" | "delete-lead" => self.change_lead_step(step).await,
-            "pay" | "payout" | "cancel-payout" | "confirm-payout" | "approve-payout" | "pay-policy" => {
-                self.payout_step(step).await
-            }
+            "pay" | "payout" | "cancel-payout" | "confirm-payout" | "reopen-payout" | "approve-payout"
+            | "pay-policy" | "method" | "remove-method" | "connect" | "disconnect" => self.payout_step(step).await,
             "approve" | "deny" | "approve-due" => self.reward_step(step).await,
             _ => Ok(self.read_step(step).await),
         }

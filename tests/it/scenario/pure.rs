@@ -19,6 +19,7 @@ use headwater::domain::time::Time;
 use headwater::domain::{Decision, decide};
 use headwater::error::{CallName, Error};
 use headwater::rpc::call::change::{self, Asking, Change};
+use headwater::secrets::Secrets;
 use sha2::Digest;
 use tonic::Status;
 use uuid::Uuid;
@@ -51,7 +52,7 @@ impl PureWorld {
         let key = NewApiKey { text_prefix: "hw_admin_test".to_owned(), secret_hash: [0; 32] };
         let (display_name, email) = ("Shop".to_owned(), "owner@shop.example".to_owned());
         let (time_zone, token) = ("UTC".to_owned(), Some("token".to_owned()));
-        let rule = RegisterAccount { display_name, email, time_zone, key, token, invitation: None };
+        let rule = RegisterAccount { display_name, email, time_zone, key, token, invitation: None, is_test: false };
         let envelope = Envelope { account_id: AccountId::SERVER, fingerprint: None, actor: None, command: rule.into() };
         let Decision { outcome: Outcome::Registered(registered), .. } =
             decide(&mut set, &envelope, now, &mut ids).unwrap()
@@ -62,7 +63,8 @@ impl PureWorld {
     }
 
     fn try_change<M: Change>(&mut self, request: &M) -> Result<M::Response, Error> {
-        let asking = Asking { now: self.now, key_kind: KeyKind::Admin };
+        let secrets = Secrets::parse(&"5".repeat(64)).unwrap();
+        let asking = Asking { now: self.now, key_kind: KeyKind::Admin, account_id: self.account_id, secrets: &secrets };
         let (rule, kept) = request.read(&asking)?;
         let hash = |scope: &str, content: &[u8]| sha2::Sha256::new().chain_update(scope).chain_update(content);
         let envelope =

@@ -30,6 +30,8 @@ use headwater::domain::money::Rounding;
 use headwater::domain::noted::NotedFacts;
 use headwater::domain::offer::Offer;
 use headwater::domain::outcome::Outcome;
+use headwater::domain::payout::{Payout, PayoutPolicy, PayoutProvider};
+use headwater::domain::payout_run::PayoutRun;
 use headwater::domain::pricing::ConditionField;
 use headwater::domain::program::{Commission, EnrollmentBonus, Invitation, Program, ProgramWithTerms, TermsDraft};
 use headwater::domain::reward::{
@@ -129,7 +131,10 @@ fn stored_forms_are_the_golden_ones() {
     golden.holds("coupon_details.v1", &rows::coupon_details());
     golden.holds("lead_details.v1", &rows::lead_details());
     golden.holds("account_time_zones.v1", &rows::time_zones());
+    golden.holds("payout_sending.v1", rows::waiting_payout().sending.as_deref().unwrap());
+    golden.holds("payout_purse_waits.v1", &rows::payout_purse().waits);
     golden.holds("account_payout_policy.v1", &rows::payout_policy());
+    golden.holds("payout_reopenings.v1", &rows::reopenings());
     golden.holds("conversion_order_details.v1", &rows::order_details());
     golden.holds("conversion_candidates.v1", &vec![rows::candidate()]);
     golden.holds("conversion_as_recorded.v1", &rows::as_recorded());
@@ -370,6 +375,8 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     let rest = SaleLine { amount_minor: 500, ..SaleLine::default() };
     let lines = OrderDetails { lines: vec![rows::lines::sale_line(), rest], ..OrderDetails::default() };
     golden.holds("conversion_order_details.v1.with_lines", &lines);
+    let corrected = OrderDetails { lines_before: vec![rows::lines::sale_line()], ..OrderDetails::default() };
+    golden.holds("conversion_order_details.v1.with_lines_before", &corrected);
     let lines = Calculation { lines: vec![rows::lines::reward_line()], ..rows::calculation() };
     golden.holds("reward_calculation.v1.with_lines", &lines);
     let split = Split { shares_ppm: vec![333_334, 333_333, 333_333], place: 1 };
@@ -458,6 +465,20 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     golden.holds("request_outcome_account.v1.with_payout_policy", &Outcome::Account(Arc::new(policy)));
     let cancelled = Outcome::Payout(Arc::new(rows::cancelled_payout()));
     golden.holds("request_outcome_payout.v1.with_cancelled_at", &cancelled);
+    let sent = Outcome::Payout(Arc::new(rows::waiting_payout()));
+    golden.holds("request_outcome_payout.v1.with_sending", &sent);
+    let reopened = Outcome::Payout(Arc::new(rows::reopened_payout()));
+    golden.holds("request_outcome_payout.v1.with_reopenings", &reopened);
+    let cancelled = Outcome::PayoutRun(Arc::new(rows::cancelled_payout_run()));
+    golden.holds("request_outcome_payout_run.v1.with_cancelled_at", &cancelled);
+    let of_tests = Payout { is_test: true, ..rows::payout() };
+    golden.holds("request_outcome_payout.v1.with_is_test", &Outcome::Payout(Arc::new(of_tests)));
+    let of_provider = PayoutRun { provider: Some(PayoutProvider::PayPal), ..rows::payout_run() };
+    golden.holds("request_outcome_payout_run.v1.with_provider", &Outcome::PayoutRun(Arc::new(of_provider)));
+    let for_tests = Account { is_test: true, ..rows::account(ACCOUNT) };
+    golden.holds("request_outcome_account.v1.with_is_test", &Outcome::Account(Arc::new(for_tests)));
+    let waiting = PayoutPolicy { method_change_hours: 24, ..rows::payout_policy() };
+    golden.holds("account_payout_policy.v1.with_method_change_hours", &waiting);
     let reserved = Reward {
         state: RewardState::InPayout,
         payout_id: Some(rows::payout().id),

@@ -38,6 +38,7 @@ pub(crate) fn affiliates_of(event: &pb::Event) -> Vec<&str> {
         Some(Subject::Link(row)) => vec![&row.affiliate_id],
         Some(Subject::Coupon(row)) => vec![&row.affiliate_id],
         Some(Subject::Payout(row)) => vec![&row.affiliate_id],
+        Some(Subject::PayoutMethod(row)) => vec![&row.affiliate_id],
         Some(Subject::Submission(row)) => vec![&row.affiliate_id],
         Some(
             Subject::Program(_)
@@ -45,6 +46,8 @@ pub(crate) fn affiliates_of(event: &pb::Event) -> Vec<&str> {
             | Subject::Item(_)
             | Subject::Offer(_)
             | Subject::Bounty(_)
+            | Subject::PayoutConnection(_)
+            | Subject::PayoutRun(_)
             | Subject::ApiKey(_)
             | Subject::Account(_),
         )

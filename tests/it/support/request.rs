@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 ///
 /// If the request is not well-formed.
 pub(crate) fn envelope<M: Change>(request: &M, account_id: AccountId, now: Time) -> Envelope {
-    match request.read(&Asking { now, key_kind: KeyKind::Admin }) {
+    match request.read(&Asking::new(now, KeyKind::Admin)) {
         Ok((rule, _)) => change::envelope(request, rule, account_id, content_hash),
         Err(error) => panic!("{}: {error:?}", M::NAME),
     }

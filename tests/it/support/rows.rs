@@ -66,7 +66,10 @@ pub(crate) use clicks::{counted_click, paid_click, reward_click, reward_of_click
 pub(crate) use coupons::{coupon, coupon_count, coupon_details, coupon_uses, limited_coupon, tied_coupon};
 pub(crate) use leads::lead_details;
 pub(crate) use outcomes::{kept_lead, outcomes, without_secrets};
-pub(crate) use payouts::{cancelled_payout, open_payout, payout, payout_policy, payout_run};
+pub(crate) use payouts::{
+    cancelled_payout, cancelled_payout_run, destination, open_payout, payout, payout_attempt, payout_connection,
+    payout_export, payout_method, payout_policy, payout_purse, payout_run, reopened_payout, reopenings, waiting_payout,
+};
 
 pub(crate) const NOW: Time = Time::from_micros(1_795_000_000_000_000);
 
@@ -97,6 +100,7 @@ pub(crate) fn account(id: AccountId) -> Account {
         email_verified_at: None,
         verification: None,
         calls_per_minute: 0,
+        is_test: false,
     }
 }
 
@@ -298,6 +302,7 @@ pub(crate) fn affiliate() -> Affiliate {
         email_verified: false,
         upline_id: None,
         group_id: None,
+        former_email: None,
         past_uplines: Vec::new(),
         awaits_welcome: false,
         version: 1,
@@ -507,6 +512,7 @@ pub(crate) fn order_details() -> OrderDetails {
         laddered: Vec::new(),
         tallied: Vec::new(),
         lines: Vec::new(),
+        lines_before: Vec::new(),
         collections: Vec::new(),
         country_code: String::new(),
         noted: Vec::new(),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use headwater::app::Providers;
 use headwater::app::worker::send_mail;
 use headwater::clock::ManualClock;
 use headwater::config::{CommandLine, Settings};
@@ -39,12 +40,21 @@ impl TestServer {
         Self::start_with(database, &[]).await
     }
 
+    /// Starts with providers that payouts are sent to.
+    pub(crate) async fn start_paying(database: &TestDatabase, providers: Providers) -> Self {
+        Self::start_any(database, &[], Some(providers)).await
+    }
+
     /// Starts with additional flags.
     pub(crate) async fn start_with(database: &TestDatabase, flags: &[&str]) -> Self {
+        Self::start_any(database, flags, None).await
+    }
+
+    async fn start_any(database: &TestDatabase, flags: &[&str], providers: Option<Providers>) -> Self {
         let data_dir = tempfile::Builder::new().prefix("headwater-data-").tempdir().unwrap();
         let settings = settings(&database.url, data_dir.path(), flags);
         let clock = ManualClock::new(Time::from_micros(START_MICROS));
-        let server = Server::start(&settings, Arc::new(clock.clone())).await.unwrap();
+        let server = Server::start_with(&settings, Arc::new(clock.clone()), providers).await.unwrap();
         let address = format!("http://{}", server.address());
         // A second server on a database makes no operator key, because the first has made one.
         let operator_key = std::fs::read_to_string(data_dir.path().join(OPERATOR_KEY_FILE)).unwrap_or_default();
@@ -100,7 +110,18 @@ pub(crate) fn settings(database_url: &str, data_dir: &Path, flags: &[&str]) -> S
     // The server does no upkeep during a test, because tests approve due rewards explicitly.
     let upkeep = ["--upkeep-interval-seconds", "86400"];
     let upkeep = if flags.contains(&upkeep[0]) { &[][..] } else { &upkeep[..] };
-    let arguments: Vec<String> = fixed.iter().chain(upkeep).chain(flags).map(|text| (*text).to_owned()).collect();
+    // The servers of a test share the key, as those of one PostgreSQL do. SQLite's key lies beside the database.
+    let key_file = data_dir.join("secrets.key");
+    let with_key = ["--secrets-key-file", key_file.to_str().unwrap()];
+    let names_key = database_url.starts_with("postgres") && !flags.contains(&with_key[0]);
+    if names_key {
+        std::fs::create_dir_all(data_dir).unwrap();
+        std::fs::write(&key_file, "5".repeat(64)).unwrap();
+        std::fs::set_permissions(&key_file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    }
+    let with_key = if names_key { &with_key[..] } else { &[][..] };
+    let arguments: Vec<String> =
+        fixed.iter().chain(with_key).chain(upkeep).chain(flags).map(|text| (*text).to_owned()).collect();
     CommandLine::read(arguments).unwrap().settings
 }
 

@@ -1391,6 +1391,12 @@ impl Call for pb::CreatePayoutRunRequest {
     }
 }
 
+impl Call for pb::CancelPayoutRunRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
 impl Call for pb::GetPayoutRunRequest {}
 
 impl Call for pb::ApprovePayoutsRequest {
@@ -1406,6 +1412,64 @@ impl Call for pb::ConfirmPayoutsRequest {
 }
 
 impl Call for pb::CancelPayoutRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::SetPayoutMethodRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::RemovePayoutMethodRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::GetPayoutMethodRequest {}
+
+impl Call for pb::SetPayoutConnectionRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::RemovePayoutConnectionRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::GetPayoutConnectionRequest {}
+
+impl Call for pb::RetryPayoutRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::NotifyFundsAddedRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::ExportPayoutFileRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::ImportPayoutResultsRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::ReopenPayoutRequest {
     fn fill_ids(&mut self) {
         fill(&mut self.request_id);
     }
@@ -1443,9 +1507,10 @@ impl PayoutCalls {
     }
 
     /// Creates a payout: reserves an affiliate's rewards in one currency. They become IN_PAYOUT, so that no other payout takes them, and what is
-    /// owed falls by what they add up to. The merchant pays the amount outside Headwater, and says so with ConfirmPayouts.
-    /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or REWARD_NOT_FOUND; FAILED_PRECONDITION with reason NOTHING_DUE,
-    /// PAYOUT_BELOW_MINIMUM, REWARDS_NOT_PAYABLE, or PAYOUT_ABOVE_OWED when less is owed than the named rewards add up to.
+    /// owed falls by what they add up to. The merchant pays a MANUAL payout outside Headwater, and says so with ConfirmPayouts. The payout keeps
+    /// the affiliate's payout method as it is now.
+    /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND, REWARD_NOT_FOUND or PAYOUT_CONNECTION_NOT_FOUND; FAILED_PRECONDITION with reason
+    /// PAYOUT_METHOD when the affiliate's payout method is not the `provider`'s, NOTHING_DUE, PAYOUT_BELOW_MINIMUM, REWARDS_NOT_PAYABLE, or PAYOUT_ABOVE_OWED when less is owed than the named rewards add up to.
     ///
     /// # Errors
     /// The server refuses the call, or does not answer before the deadline.
@@ -1456,7 +1521,7 @@ impl PayoutCalls {
     }
 
     /// Shows what CreatePayoutRun would do now: which affiliates it pays and how much, and why it does not pay the others. Changes nothing.
-    /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+    /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or PAYOUT_CONNECTION_NOT_FOUND.
     ///
     /// # Errors
     /// The server refuses the call, or does not answer before the deadline.
@@ -1468,13 +1533,25 @@ impl PayoutCalls {
 
     /// Creates payouts of what is due to many affiliates. The call returns at once, and the server creates the payouts as CreatePayout does,
     /// some at a time. What was approved or taken back meanwhile counts. GetPayoutRun shows how far it is.
-    /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+    /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or PAYOUT_CONNECTION_NOT_FOUND.
     ///
     /// # Errors
     /// The server refuses the call, or does not answer before the deadline.
     pub async fn create_payout_run(&self, request: pb::CreatePayoutRunRequest) -> Result<pb::CreatePayoutRunResponse, Error> {
         self.caller
             .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).create_payout_run(request).await)
+            .await
+    }
+
+    /// Cancels a payout run. It creates no further payouts, and the server cancels those of its payouts that are NEEDS_APPROVAL, READY or
+    /// AWAITING_FUNDS, as CancelPayout does, some at a time. The call returns at once. GetPayoutRun shows when it is CANCELLED. Payouts that are paid stay paid.
+    /// Errors: NOT_FOUND with reason PAYOUT_RUN_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_RUN_STATE when it was cancelled before.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn cancel_payout_run(&self, request: pb::CancelPayoutRunRequest) -> Result<pb::CancelPayoutRunResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).cancel_payout_run(request).await)
             .await
     }
 
@@ -1491,7 +1568,7 @@ impl PayoutCalls {
 
     /// Approves payouts that need it: all of them or none. The key must be another one than the key that created them.
     /// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not
-    /// NEEDS_APPROVAL, or PAYOUT_OWN_APPROVAL for the first one that the key created.
+    /// NEEDS_APPROVAL, or PAYOUT_OWN_APPROVAL for the first one that the key created; ABORTED with reason ETAG_MISMATCH.
     ///
     /// # Errors
     /// The server refuses the call, or does not answer before the deadline.
@@ -1501,8 +1578,10 @@ impl PayoutCalls {
             .await
     }
 
-    /// Records that the merchant has paid payouts outside Headwater: all of them or none. Their rewards become PAID.
-    /// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not READY.
+    /// Records that the merchant has paid payouts outside Headwater: all of them or none. Their rewards become PAID, and they are not sent any
+    /// more.
+    /// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not READY,
+    /// EXPORTED, AWAITING_FUNDS or NEEDS_ATTENTION; ABORTED with reason ETAG_MISMATCH.
     ///
     /// # Errors
     /// The server refuses the call, or does not answer before the deadline.
@@ -1513,8 +1592,10 @@ impl PayoutCalls {
     }
 
     /// Cancels a payout that was not paid. Its rewards become APPROVED again, and what is owed rises by its amount. A reward that refunds took
-    /// back as a whole meanwhile becomes REVERSED.
-    /// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when it is PAID or CANCELLED.
+    /// back as a whole meanwhile becomes REVERSED. If the provider has the payout and can cancel it, the provider is asked to, and the payout
+    /// becomes CANCELLED or RETURNED afterwards.
+    /// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when it has ended, when the provider has it
+    /// and cannot cancel it, or when it is not certain that the provider has made nothing; ABORTED with reason ETAG_MISMATCH.
     ///
     /// # Errors
     /// The server refuses the call, or does not answer before the deadline.
@@ -1524,8 +1605,147 @@ impl PayoutCalls {
             .await
     }
 
-    /// Returns how much is owed in all, in each currency: approved or not, overdue or not, and what payouts have reserved.
+    /// Sets where the payouts of an affiliate go. The first method is in effect at once. A change waits `PayoutPolicy.method_change_hours`:
+    /// payouts that are created meanwhile go to the former destination, and the affiliate is told by mail, also at an address that it had in the
+    /// last 30 days. Payouts that were created before keep their destination. The destination that is in effect may be set again: it corrects
+    /// its other details, and gives up a change that waits.
+    /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_ERASED, or SECRETS_KEY_MISSING when the
+    /// server has no key to store the details with.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn set_payout_method(&self, request: pb::SetPayoutMethodRequest) -> Result<pb::SetPayoutMethodResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).set_payout_method(request).await)
+            .await
+    }
+
+    /// Removes the payout method of an affiliate, with a change that waits. It takes effect at once: later payouts are MANUAL and have no
+    /// destination. A method that is set afterwards waits like a change. The affiliate is told by mail.
+    /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_ERASED, or PAYOUT_METHOD when the
+    /// affiliate never had one.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn remove_payout_method(&self, request: pb::RemovePayoutMethodRequest) -> Result<pb::RemovePayoutMethodResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).remove_payout_method(request).await)
+            .await
+    }
+
+    /// Returns the payout method of an affiliate, masked.
     /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn get_payout_method(&self, request: pb::GetPayoutMethodRequest) -> Result<pb::GetPayoutMethodResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).get_payout_method(request).await)
+            .await
+    }
+
+    /// Connects the account to a payout provider, or replaces the credentials of a connection. Payouts to affiliates whose method is the
+    /// provider's are the provider's from then on. Admin keys only.
+    /// Errors: FAILED_PRECONDITION with reason SECRETS_KEY_MISSING when the server has no key to store the credentials with.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn set_payout_connection(&self, request: pb::SetPayoutConnectionRequest) -> Result<pb::SetPayoutConnectionResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).set_payout_connection(request).await)
+            .await
+    }
+
+    /// Removes the connection to a payout provider, with its credentials. Payouts that the provider has to pay wait until the account is
+    /// connected again. Admin keys only.
+    /// Errors: NOT_FOUND with reason PAYOUT_CONNECTION_NOT_FOUND.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn remove_payout_connection(&self, request: pb::RemovePayoutConnectionRequest) -> Result<pb::RemovePayoutConnectionResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).remove_payout_connection(request).await)
+            .await
+    }
+
+    /// Returns the connection to a payout provider, without its credentials. Admin keys only.
+    /// Errors: NOT_FOUND with reason PAYOUT_CONNECTION_NOT_FOUND.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn get_payout_connection(&self, request: pb::GetPayoutConnectionRequest) -> Result<pb::GetPayoutConnectionResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).get_payout_connection(request).await)
+            .await
+    }
+
+    /// Sends a payout again that is NEEDS_ATTENTION, after what was wrong was mended. If the provider may have made a payment, that one is looked
+    /// up, and no other one is made. Any other open payout that Headwater sends is looked at now instead of later.
+    /// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when the merchant pays it, or when it has
+    /// ended.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn retry_payout(&self, request: pb::RetryPayoutRequest) -> Result<pb::RetryPayoutResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).retry_payout(request).await)
+            .await
+    }
+
+    /// Tells that there is more money at a provider. Payouts that are AWAITING_FUNDS there are sent again now instead of at the next probe.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn notify_funds_added(&self, request: pb::NotifyFundsAddedRequest) -> Result<pb::NotifyFundsAddedResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).notify_funds_added(request).await)
+            .await
+    }
+
+    /// Makes a file of payouts, which the merchant uploads at a bank or a provider: of all of them or none. They become EXPORTED, so that no other file has
+    /// them. What the bank did is told by ConfirmPayouts, ImportPayoutResults or CancelPayout. An earlier export gives the same bytes again, for 30 days.
+    /// Errors: INVALID_ARGUMENT, which names every wrong field of every payout, and then there is no file and nothing is changed; NOT_FOUND with reason
+    /// PAYOUT_NOT_FOUND, PAYOUT_RUN_NOT_FOUND or PAYOUT_EXPORT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not
+    /// READY, PAYOUT_FILE_GONE for an export of more than 30 days ago, or SECRETS_KEY_MISSING.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn export_payout_file(&self, request: pb::ExportPayoutFileRequest) -> Result<pb::ExportPayoutFileResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).export_payout_file(request).await)
+            .await
+    }
+
+    /// Records what became of payouts that the merchant paid by a file, from a CSV file: all rows of it or none. A payout that was paid becomes PAID, as by
+    /// ConfirmPayouts, and one that failed becomes CANCELLED, as by CancelPayout. Rows that say what is known already change nothing, so the same file
+    /// can be imported again.
+    /// Errors: INVALID_ARGUMENT, which names each wrong row; NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE
+    /// for the first payout that is neither READY nor what its row says.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn import_payout_results(&self, request: pb::ImportPayoutResultsRequest) -> Result<pb::ImportPayoutResultsResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).import_payout_results(request).await)
+            .await
+    }
+
+    /// Undoes that a payout was marked as paid, by MarkPaid or ConfirmPayouts, because it was not. The same payout waits for ConfirmPayouts or
+    /// CancelPayout again, its rewards are IN_PAYOUT, and `Payout.reopenings` keeps the payment that was undone. What is owed stays as it is,
+    /// and what is paid falls by the amount.
+    /// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when it is not PAID; ABORTED with reason
+    /// ETAG_MISMATCH.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn reopen_payout(&self, request: pb::ReopenPayoutRequest) -> Result<pb::ReopenPayoutResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).reopen_payout(request).await)
+            .await
+    }
+
+    /// Returns how much is owed in all, in each currency: approved or not, overdue or not, and what payouts have reserved.
+    /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or PROGRAM_NOT_FOUND.
     ///
     /// # Errors
     /// The server refuses the call, or does not answer before the deadline.

@@ -525,6 +525,10 @@ pub struct Account {
     /// How the account pays its affiliates. Not set: what is approved is due at once, and payouts need no approval.
     #[prost(message, optional, tag = "14")]
     pub payout_policy: ::core::option::Option<PayoutPolicy>,
+    /// Whether the account is for tests: its payouts go to the providers' sandboxes and move no money. RegisterAccount sets it, and it never
+    /// changes.
+    #[prost(bool, tag = "15")]
+    pub test: bool,
 }
 /// How an account pays its affiliates.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -539,6 +543,10 @@ pub struct PayoutPolicy {
     /// payouts that are created after it.
     #[prost(message, repeated, tag = "2")]
     pub approval_above: ::prost::alloc::vec::Vec<Money>,
+    /// How many hours a change of an affiliate's payout method waits before it takes effect, 0 to 720. Payouts that are created meanwhile go to
+    /// the former destination. Default 72. A change counts for methods that are set after it.
+    #[prost(int32, optional, tag = "3")]
+    pub method_change_hours: ::core::option::Option<i32>,
 }
 /// The request of RegisterAccount.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -562,6 +570,9 @@ pub struct RegisterAccountRequest {
     /// alone. Empty in the first call, and with an operator key.
     #[prost(string, tag = "5")]
     pub email_token: ::prost::alloc::string::String,
+    /// Whether the account is for tests, see `Account.test`. Default: no.
+    #[prost(bool, tag = "6")]
+    pub test: bool,
 }
 /// The answer of RegisterAccount.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -888,6 +899,8 @@ pub enum ServerFeature {
     SeveralServers = 1,
     /// The server takes requests that are compressed with gzip.
     GzipRequests = 2,
+    /// The server listens for HTTP, and takes callbacks of payout providers there.
+    Callbacks = 3,
 }
 impl ServerFeature {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -899,6 +912,7 @@ impl ServerFeature {
             Self::Unspecified => "SERVER_FEATURE_UNSPECIFIED",
             Self::SeveralServers => "SERVER_FEATURE_SEVERAL_SERVERS",
             Self::GzipRequests => "SERVER_FEATURE_GZIP_REQUESTS",
+            Self::Callbacks => "SERVER_FEATURE_CALLBACKS",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -907,6 +921,7 @@ impl ServerFeature {
             "SERVER_FEATURE_UNSPECIFIED" => Some(Self::Unspecified),
             "SERVER_FEATURE_SEVERAL_SERVERS" => Some(Self::SeveralServers),
             "SERVER_FEATURE_GZIP_REQUESTS" => Some(Self::GzipRequests),
+            "SERVER_FEATURE_CALLBACKS" => Some(Self::Callbacks),
             _ => None,
         }
     }
@@ -2057,7 +2072,7 @@ pub mod commission {
 /// Affiliates and leads have no history of countries, groups and metadata. What a condition asks of them is therefore noted with the event when it
 /// is first credited to the affiliate: what they are when the event is told counts, not what they were when it occurred. Refunds, corrections,
 /// merges and whatever judges the event again use the noted values, so a later change of the affiliate or the lead changes no reward.
-/// SimulateTerms uses noted values too, and present ones where nothing was noted. It judges no history by what the affiliate has sold.
+/// SimulateTerms uses noted values too, and present ones where nothing was noted. What the affiliate has sold is counted anew.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Condition {
     /// Holds if all of these hold. Lists may be nested to depth 3, and a rule has at most 50 comparisons.
@@ -3928,7 +3943,7 @@ pub enum RewardState {
     Approved = 2,
     /// DenyRewards denied it.
     Denied = 3,
-    /// A payout paid it, or FulfillReward said that the affiliate was given what it is.
+    /// A payout paid it, or FulfillReward said that the affiliate was given what it is. ReopenPayout makes it IN_PAYOUT again.
     Paid = 4,
     /// Refunds took back the whole reward before it was paid. The rewards of those refunds have this state too.
     Reversed = 5,
@@ -5554,8 +5569,11 @@ pub enum LedgerAccount {
     Fulfilled = 4,
     /// The merchant's money at banks and providers that affiliates were paid from.
     ProviderCash = 5,
-    /// The part of what is owed that payouts have reserved. Each payout has its amount here until it is paid or cancelled.
+    /// The part of what is owed that payouts have reserved. Each payout has its amount here until it ends.
     PayoutInFlight = 6,
+    /// The merchant's cost of paying: what providers took on top of amounts, and what they kept of amounts that came back. No balance of an
+    /// affiliate counts it.
+    ProviderFee = 7,
 }
 impl LedgerAccount {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -5571,6 +5589,7 @@ impl LedgerAccount {
             Self::Fulfilled => "LEDGER_ACCOUNT_FULFILLED",
             Self::ProviderCash => "LEDGER_ACCOUNT_PROVIDER_CASH",
             Self::PayoutInFlight => "LEDGER_ACCOUNT_PAYOUT_IN_FLIGHT",
+            Self::ProviderFee => "LEDGER_ACCOUNT_PROVIDER_FEE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -5583,6 +5602,7 @@ impl LedgerAccount {
             "LEDGER_ACCOUNT_FULFILLED" => Some(Self::Fulfilled),
             "LEDGER_ACCOUNT_PROVIDER_CASH" => Some(Self::ProviderCash),
             "LEDGER_ACCOUNT_PAYOUT_IN_FLIGHT" => Some(Self::PayoutInFlight),
+            "LEDGER_ACCOUNT_PROVIDER_FEE" => Some(Self::ProviderFee),
             _ => None,
         }
     }
@@ -5615,8 +5635,12 @@ pub enum LedgerReason {
     Paid = 9,
     /// A payout reserved what it will pay.
     Reserved = 10,
-    /// A payout was cancelled, and what it had reserved is owed again.
+    /// A payout ended without payment, or its money came back. What it had reserved or paid is owed again.
     Returned = 11,
+    /// A provider took a fee for a payout, or kept a part of what came back.
+    Fee = 12,
+    /// ReopenPayout undid that a payout was paid, and its amount is in flight again.
+    Reopened = 13,
 }
 impl LedgerReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -5637,6 +5661,8 @@ impl LedgerReason {
             Self::Paid => "LEDGER_REASON_PAID",
             Self::Reserved => "LEDGER_REASON_RESERVED",
             Self::Returned => "LEDGER_REASON_RETURNED",
+            Self::Fee => "LEDGER_REASON_FEE",
+            Self::Reopened => "LEDGER_REASON_REOPENED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -5654,6 +5680,8 @@ impl LedgerReason {
             "LEDGER_REASON_PAID" => Some(Self::Paid),
             "LEDGER_REASON_RESERVED" => Some(Self::Reserved),
             "LEDGER_REASON_RETURNED" => Some(Self::Returned),
+            "LEDGER_REASON_FEE" => Some(Self::Fee),
+            "LEDGER_REASON_REOPENED" => Some(Self::Reopened),
             _ => None,
         }
     }
@@ -11154,10 +11182,23 @@ pub enum ErrorReason {
     PayoutBelowMinimum = 82,
     /// \[FAILED_PRECONDITION\] The payout is in a state from which the call cannot change it. Metadata: `payout_id`, `state`.
     PayoutState = 83,
+    /// \[NOT_FOUND\] The account has no such payout export.
+    PayoutExportNotFound = 90,
+    /// \[FAILED_PRECONDITION\] The file of the export is not kept any more. Metadata: `payout_export_id`.
+    PayoutFileGone = 91,
+    /// \[FAILED_PRECONDITION\] The payout run is in a state from which the call cannot change it. Metadata: `payout_run_id`, `state`.
+    PayoutRunState = 89,
     /// \[FAILED_PRECONDITION\] The payout was created with the key that approves it. Metadata: `payout_id`.
     PayoutOwnApproval = 84,
     /// \[NOT_FOUND\] The account has no such payout run.
     PayoutRunNotFound = 85,
+    /// \[FAILED_PRECONDITION\] The server has no key to store payout details and credentials with. Its operator sets `secrets_key_file`.
+    SecretsKeyMissing = 86,
+    /// \[FAILED_PRECONDITION\] The affiliate has no payout method, or one of another provider than the call asks for. Metadata: `affiliate_id`,
+    /// `fault`, which is no_method or other_method.
+    PayoutMethod = 87,
+    /// \[NOT_FOUND\] The account has no connection to the payout provider.
+    PayoutConnectionNotFound = 88,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -11250,8 +11291,14 @@ impl ErrorReason {
             Self::NothingDue => "ERROR_REASON_NOTHING_DUE",
             Self::PayoutBelowMinimum => "ERROR_REASON_PAYOUT_BELOW_MINIMUM",
             Self::PayoutState => "ERROR_REASON_PAYOUT_STATE",
+            Self::PayoutExportNotFound => "ERROR_REASON_PAYOUT_EXPORT_NOT_FOUND",
+            Self::PayoutFileGone => "ERROR_REASON_PAYOUT_FILE_GONE",
+            Self::PayoutRunState => "ERROR_REASON_PAYOUT_RUN_STATE",
             Self::PayoutOwnApproval => "ERROR_REASON_PAYOUT_OWN_APPROVAL",
             Self::PayoutRunNotFound => "ERROR_REASON_PAYOUT_RUN_NOT_FOUND",
+            Self::SecretsKeyMissing => "ERROR_REASON_SECRETS_KEY_MISSING",
+            Self::PayoutMethod => "ERROR_REASON_PAYOUT_METHOD",
+            Self::PayoutConnectionNotFound => "ERROR_REASON_PAYOUT_CONNECTION_NOT_FOUND",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -11347,14 +11394,41 @@ impl ErrorReason {
             "ERROR_REASON_NOTHING_DUE" => Some(Self::NothingDue),
             "ERROR_REASON_PAYOUT_BELOW_MINIMUM" => Some(Self::PayoutBelowMinimum),
             "ERROR_REASON_PAYOUT_STATE" => Some(Self::PayoutState),
+            "ERROR_REASON_PAYOUT_EXPORT_NOT_FOUND" => Some(Self::PayoutExportNotFound),
+            "ERROR_REASON_PAYOUT_FILE_GONE" => Some(Self::PayoutFileGone),
+            "ERROR_REASON_PAYOUT_RUN_STATE" => Some(Self::PayoutRunState),
             "ERROR_REASON_PAYOUT_OWN_APPROVAL" => Some(Self::PayoutOwnApproval),
             "ERROR_REASON_PAYOUT_RUN_NOT_FOUND" => Some(Self::PayoutRunNotFound),
+            "ERROR_REASON_SECRETS_KEY_MISSING" => Some(Self::SecretsKeyMissing),
+            "ERROR_REASON_PAYOUT_METHOD" => Some(Self::PayoutMethod),
+            "ERROR_REASON_PAYOUT_CONNECTION_NOT_FOUND" => {
+                Some(Self::PayoutConnectionNotFound)
+            }
             _ => None,
         }
     }
 }
-/// Money that one affiliate gets in one currency, for one or several rewards. ListRewards with `payout_id` lists the rewards.
+/// The reason why a payout does not go on, or ended without payment.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PayoutProblem {
+    /// The kind of problem, such as `receiver_invalid`. Further kinds may be added.
+    #[prost(string, tag = "1")]
+    pub code: ::prost::alloc::string::String,
+    /// The one who can mend it.
+    #[prost(enumeration = "WhoMustAct", tag = "2")]
+    pub who_must_act: i32,
+    /// The problem in words.
+    #[prost(string, tag = "3")]
+    pub text: ::prost::alloc::string::String,
+    /// The provider's own word for it. May be empty.
+    #[prost(string, tag = "4")]
+    pub provider_code: ::prost::alloc::string::String,
+    /// The provider's own name for the call, for its support. May be empty.
+    #[prost(string, tag = "5")]
+    pub provider_debug_id: ::prost::alloc::string::String,
+}
+/// Money that one affiliate gets in one currency, for one or several rewards. ListRewards with `payout_id` lists the rewards.
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Payout {
     /// The id, `pay_` and 32 hexadecimal digits.
     #[prost(string, tag = "1")]
@@ -11407,6 +11481,73 @@ pub struct Payout {
     /// The id of the run that it belongs to. Empty for a payout of its own.
     #[prost(string, tag = "17")]
     pub payout_run_id: ::prost::alloc::string::String,
+    /// The kind of the affiliate's payout method when the payout was created. Later changes of the method do not change it. Not set if the
+    /// affiliate had none, for MarkPaid, and once the affiliate is erased.
+    #[prost(enumeration = "PayoutMethodKind", tag = "18")]
+    pub destination_kind: i32,
+    /// The destination, masked, such as `l…@example.com` or `DE…3000`. Empty if there is none, and in the feed, because it is personal data.
+    #[prost(string, tag = "19")]
+    pub destination_hint: ::prost::alloc::string::String,
+    /// Whether the account is one for tests, see `Account.test`. The payout moves no money then.
+    #[prost(bool, tag = "32")]
+    pub test: bool,
+    /// How many attempts to send it were begun. Each has a key of its own at the provider, `<id>-a<number>`, and is begun only when it is
+    /// certain that the one before paid nothing.
+    #[prost(int64, tag = "20")]
+    pub attempt_count: i64,
+    /// The provider's name for the payment. Empty if none is known.
+    #[prost(string, tag = "21")]
+    pub provider_payment_id: ::prost::alloc::string::String,
+    /// What the provider took on top of the amount. Not set if it is not known. It may be in another currency.
+    #[prost(message, optional, tag = "22")]
+    pub fee: ::core::option::Option<Money>,
+    /// Why it does not go on, or ended without payment. Not set if nothing is wrong.
+    #[prost(message, optional, tag = "23")]
+    pub problem: ::core::option::Option<PayoutProblem>,
+    /// Since when it waits for money. Not set if it does not. It stays while a probe is SENDING, and at PayPal
+    /// while it is PROCESSING.
+    #[prost(message, optional, tag = "24")]
+    pub wait_start_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The amount with the provider's fees, as far as they are known, when there was too little money. Not set if it does not wait.
+    #[prost(message, optional, tag = "25")]
+    pub needed: ::core::option::Option<Money>,
+    /// The merchant's balance at the provider then. Not set if the provider did not tell it.
+    #[prost(message, optional, tag = "26")]
+    pub available: ::core::option::Option<Money>,
+    /// What came back of the amount. Not set unless it is RETURNED.
+    #[prost(message, optional, tag = "27")]
+    pub returned_amount: ::core::option::Option<Money>,
+    /// When CancelPayout asked the provider to cancel the payment. Not set if it did not, or if the provider refused.
+    #[prost(message, optional, tag = "28")]
+    pub cancel_request_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The payments that ReopenPayout undid, the oldest first. At most 20.
+    #[prost(message, repeated, tag = "29")]
+    pub reopenings: ::prost::alloc::vec::Vec<PayoutReopening>,
+    /// Changes with every change of the payout. Send it back so that the call fails if somebody changed the payout meanwhile.
+    #[prost(string, tag = "30")]
+    pub etag: ::prost::alloc::string::String,
+    /// The id of the export that it is in. Empty if it was never exported.
+    #[prost(string, tag = "31")]
+    pub payout_export_id: ::prost::alloc::string::String,
+}
+/// A payment that ReopenPayout undid.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PayoutReopening {
+    /// When it was undone.
+    #[prost(message, optional, tag = "1")]
+    pub reopen_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The id of the API key that undid it.
+    #[prost(string, tag = "2")]
+    pub reopener_key_id: ::prost::alloc::string::String,
+    /// Why it was undone. Empty in the feed, because a person wrote it.
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+    /// The payout's `paid_time` before.
+    #[prost(message, optional, tag = "4")]
+    pub paid_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The payout's `reference` before. May be empty. Empty in the feed, because a person wrote it.
+    #[prost(string, tag = "5")]
+    pub reference: ::prost::alloc::string::String,
 }
 /// The request of CreatePayout.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -11437,9 +11578,13 @@ pub struct CreatePayoutRequest {
     /// Text for the affiliate, up to 2,000 characters. Optional.
     #[prost(string, tag = "7")]
     pub message: ::prost::alloc::string::String,
+    /// The provider that pays. MANUAL: the merchant. Another one: the affiliate's payout method must be the provider's. Default: the provider of
+    /// the affiliate's payout method if the account is connected to it, and MANUAL otherwise.
+    #[prost(enumeration = "PayoutProvider", tag = "8")]
+    pub provider: i32,
 }
 /// The answer of CreatePayout.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CreatePayoutResponse {
     /// The payout. It is NEEDS_APPROVAL or READY.
     #[prost(message, optional, tag = "1")]
@@ -11459,6 +11604,9 @@ pub struct ApprovePayoutsRequest {
     /// The ids of 1 to 1,000 payouts that are NEEDS_APPROVAL, each once. All of them are approved, or none.
     #[prost(string, repeated, tag = "2")]
     pub payout_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The etags that the payouts must have, in the order of `payout_ids`. An empty one is not compared. Empty: none is compared.
+    #[prost(string, repeated, tag = "3")]
+    pub etags: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// The answer of ApprovePayouts.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -11478,7 +11626,7 @@ pub struct ConfirmPayoutsRequest {
     /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
     #[prost(string, tag = "1")]
     pub request_id: ::prost::alloc::string::String,
-    /// The ids of 1 to 1,000 payouts that are READY and were paid, each once, with 10,000 rewards at most. All of them are confirmed, or none.
+    /// The ids of 1 to 1,000 payouts that are READY, AWAITING_FUNDS or NEEDS_ATTENTION and that you have paid, each once, with 10,000 rewards at most. All of them are confirmed, or none.
     #[prost(string, repeated, tag = "2")]
     pub payout_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// The name of the transfer at the bank or the provider, up to 128 characters. Each of the payouts gets it. Optional.
@@ -11487,6 +11635,9 @@ pub struct ConfirmPayoutsRequest {
     /// When the affiliates got the money. Not in the future. Default: now.
     #[prost(message, optional, tag = "4")]
     pub paid_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The etags that the payouts must have, in the order of `payout_ids`. An empty one is not compared. Empty: none is compared.
+    #[prost(string, repeated, tag = "5")]
+    pub etags: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// The answer of ConfirmPayouts.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -11506,14 +11657,144 @@ pub struct CancelPayoutRequest {
     /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
     #[prost(string, tag = "1")]
     pub request_id: ::prost::alloc::string::String,
-    /// The payout's id. It is NEEDS_APPROVAL or READY. Required.
+    /// The payout's id. It is NEEDS_APPROVAL, READY, AWAITING_FUNDS or NEEDS_ATTENTION, or the provider can cancel it: PayPal what is UNCLAIMED,
+    /// Wise what is PROCESSING or ON_HOLD. Required.
+    #[prost(string, tag = "2")]
+    pub payout_id: ::prost::alloc::string::String,
+    /// The etag that the payout must have. Empty: not compared.
+    #[prost(string, tag = "3")]
+    pub etag: ::prost::alloc::string::String,
+}
+/// The answer of CancelPayout.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CancelPayoutResponse {
+    /// The payout. It is CANCELLED, or has `cancel_request_time` if the provider is asked to cancel it.
+    #[prost(message, optional, tag = "1")]
+    pub payout: ::core::option::Option<Payout>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of RetryPayout.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RetryPayoutRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The id of an open payout that Headwater sends. Required.
     #[prost(string, tag = "2")]
     pub payout_id: ::prost::alloc::string::String,
 }
-/// The answer of CancelPayout.
+/// The answer of RetryPayout.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RetryPayoutResponse {
+    /// The payout. It is SENDING if it was NEEDS_ATTENTION.
+    #[prost(message, optional, tag = "1")]
+    pub payout: ::core::option::Option<Payout>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of NotifyFundsAdded.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct CancelPayoutResponse {
-    /// The payout. It is CANCELLED.
+pub struct NotifyFundsAddedRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The provider at which there is more money: PAYPAL, STRIPE or WISE. Required.
+    #[prost(enumeration = "PayoutProvider", tag = "2")]
+    pub provider: i32,
+    /// The currency of the payouts that may go on, as an ISO 4217 code. Default: all currencies.
+    #[prost(string, tag = "3")]
+    pub currency_code: ::prost::alloc::string::String,
+}
+/// The answer of NotifyFundsAdded.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct NotifyFundsAddedResponse {
+    /// The currencies in which payouts wait for money at the provider. One payout is sent in each to see whether there is enough, and the others
+    /// follow it.
+    #[prost(message, repeated, tag = "1")]
+    pub waits: ::prost::alloc::vec::Vec<FundsWait>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// Payouts in one currency wait for money at a provider.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FundsWait {
+    /// The currency, as an ISO 4217 code.
+    #[prost(string, tag = "1")]
+    pub currency_code: ::prost::alloc::string::String,
+    /// Since when they wait.
+    #[prost(message, optional, tag = "2")]
+    pub start_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the next payout is sent to see whether there is money again.
+    #[prost(message, optional, tag = "3")]
+    pub probe_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// What the last payout that found too little money needed, with the provider's fees.
+    #[prost(message, optional, tag = "4")]
+    pub needed: ::core::option::Option<Money>,
+    /// The merchant's balance at the provider then. Not set if the provider did not tell it.
+    #[prost(message, optional, tag = "5")]
+    pub available: ::core::option::Option<Money>,
+}
+/// The request of ImportPayoutResults.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ImportPayoutResultsRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// A CSV file in UTF-8 that says what became of 1 to 1,000 payouts, with 10,000 rewards at most. The first row has the names of the columns, in
+    /// any order; other columns are ignored:
+    /// `payout_id`: the id, with `pay_` or without it, as banks report it for pain.001 files;
+    /// `result`: `paid` or `failed`;
+    /// `reference`: the name of the transfer, up to 128 characters; the column may be missing;
+    /// `reason`: why it failed, up to 500 characters, which is added to the payout's note; the column may be missing.
+    /// Columns are separated by commas or by semicolons. Up to 1 MiB. Required.
+    #[prost(string, tag = "2")]
+    pub csv: ::prost::alloc::string::String,
+    /// When the affiliates of the payouts that are `paid` got the money. Not in the future. Default: now.
+    #[prost(message, optional, tag = "3")]
+    pub paid_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// The answer of ImportPayoutResults.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ImportPayoutResultsResponse {
+    /// The payouts in the order of the rows. Those that are `paid` are PAID, and those that are `failed` are CANCELLED.
+    #[prost(message, repeated, tag = "1")]
+    pub payouts: ::prost::alloc::vec::Vec<Payout>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of ReopenPayout.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReopenPayoutRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The payout's id. It is PAID. Required.
+    #[prost(string, tag = "2")]
+    pub payout_id: ::prost::alloc::string::String,
+    /// Why the payment is undone, up to 2,000 characters. Required.
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+    /// The etag that the payout must have. Empty: not compared.
+    #[prost(string, tag = "4")]
+    pub etag: ::prost::alloc::string::String,
+}
+/// The answer of ReopenPayout.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ReopenPayoutResponse {
+    /// The payout. It is READY, or NEEDS_APPROVAL if the policy asks for an approval that it never got.
     #[prost(message, optional, tag = "1")]
     pub payout: ::core::option::Option<Payout>,
     /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
@@ -11529,11 +11810,16 @@ pub struct GetAmountOwedRequest {
     /// Only these currencies, as ISO 4217 codes. Empty: all currencies.
     #[prost(string, repeated, tag = "2")]
     pub currencies: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The id of a program: only what is owed for its rewards. Payouts pay for all programs together, so an affiliate may get less than this
+    /// because of what refunds took back in another program. Optional.
+    #[prost(string, tag = "3")]
+    pub program_id: ::prost::alloc::string::String,
 }
 /// The answer of GetAmountOwed.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GetAmountOwedResponse {
-    /// The amounts in each currency, ordered by its code. Currencies of which nothing was ever earned in cash are left out.
+    /// The amounts in each currency, ordered by its code. Currencies of which nothing was ever earned in cash are left out. With a `program_id`,
+    /// so are currencies in which nothing is owed.
     #[prost(message, repeated, tag = "1")]
     pub amounts: ::prost::alloc::vec::Vec<AmountOwed>,
 }
@@ -11554,7 +11840,7 @@ pub struct AmountOwed {
     /// Not approved, and not due yet.
     #[prost(message, optional, tag = "4")]
     pub unapproved_not_due: ::core::option::Option<Money>,
-    /// In payouts that are neither paid nor cancelled. Not in the amounts above.
+    /// In payouts that are open, see `PayoutState`. Not in the amounts above.
     #[prost(message, optional, tag = "5")]
     pub in_flight: ::core::option::Option<Money>,
     /// How many affiliates have an approved amount above zero that is in no payout.
@@ -11599,7 +11885,7 @@ pub struct MarkPaidRequest {
     pub paid_time: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// The answer of MarkPaid.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct MarkPaidResponse {
     /// The payout.
     #[prost(message, optional, tag = "1")]
@@ -11616,7 +11902,7 @@ pub struct GetPayoutRequest {
     pub payout_id: ::prost::alloc::string::String,
 }
 /// The answer of GetPayout.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GetPayoutResponse {
     /// The payout.
     #[prost(message, optional, tag = "1")]
@@ -11667,8 +11953,11 @@ pub struct ListPayoutsResponse {
     #[prost(int64, optional, tag = "3")]
     pub total_count: ::core::option::Option<i64>,
 }
-/// The state of a payout. NEEDS_APPROVAL may become READY or CANCELLED. READY may become PAID or CANCELLED. PAID and CANCELLED are final.
-/// A payout that is NEEDS_APPROVAL or READY has reserved its rewards, which are IN_PAYOUT, and its amount, which is in flight.
+/// The state of a payout. NEEDS_APPROVAL may become READY or CANCELLED. A payout that the merchant pays goes from READY to PAID, EXPORTED or
+/// CANCELLED, and from EXPORTED to PAID or CANCELLED. ReopenPayout makes it READY or NEEDS_APPROVAL again when it is PAID and was not paid.
+/// Headwater sends the others to their provider: READY becomes SENDING, and then the state that the provider reports. CANCELLED, FAILED and
+/// RETURNED are final. PAID may become RETURNED. In any other state a payout is open: it has reserved its rewards, which are IN_PAYOUT, and
+/// its amount, which is in flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum PayoutState {
@@ -11680,8 +11969,28 @@ pub enum PayoutState {
     NeedsApproval = 2,
     /// The merchant may pay it. ConfirmPayouts says that it was paid.
     Ready = 3,
+    /// In a file that ExportPayoutFile made. ConfirmPayouts and ImportPayoutResults say that it was paid, and CancelPayout that it was not.
+    Exported = 13,
     /// CancelPayout cancelled it. Its rewards are APPROVED again and name it no longer.
     Cancelled = 4,
+    /// The provider is asked to pay it, and whether it will is not known yet. If an answer is lost, the payout is looked up, and never sent as
+    /// another payment.
+    Sending = 5,
+    /// The merchant's account at the provider had too little money. Nothing was paid. It is sent again by itself: after NotifyFundsAdded, or
+    /// when a probe finds money, which is tried after 15 minutes, after an hour and then every six hours.
+    AwaitingFunds = 6,
+    /// The provider has it and works on it.
+    Processing = 7,
+    /// The provider waits until the receiver opens an account. After some weeks the money comes back.
+    Unclaimed = 8,
+    /// The provider keeps it until something is done or checked. `Payout.problem` says more if a person must act.
+    OnHold = 9,
+    /// A person must act, see `Payout.problem`. Then RetryPayout sends it again, or CancelPayout cancels it.
+    NeedsAttention = 10,
+    /// The provider does not pay it, see `Payout.problem`. Its rewards are APPROVED again and name it no longer.
+    Failed = 11,
+    /// The money came back. Its rewards are APPROVED again and name it no longer.
+    Returned = 12,
 }
 impl PayoutState {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -11694,7 +12003,16 @@ impl PayoutState {
             Self::Paid => "PAYOUT_STATE_PAID",
             Self::NeedsApproval => "PAYOUT_STATE_NEEDS_APPROVAL",
             Self::Ready => "PAYOUT_STATE_READY",
+            Self::Exported => "PAYOUT_STATE_EXPORTED",
             Self::Cancelled => "PAYOUT_STATE_CANCELLED",
+            Self::Sending => "PAYOUT_STATE_SENDING",
+            Self::AwaitingFunds => "PAYOUT_STATE_AWAITING_FUNDS",
+            Self::Processing => "PAYOUT_STATE_PROCESSING",
+            Self::Unclaimed => "PAYOUT_STATE_UNCLAIMED",
+            Self::OnHold => "PAYOUT_STATE_ON_HOLD",
+            Self::NeedsAttention => "PAYOUT_STATE_NEEDS_ATTENTION",
+            Self::Failed => "PAYOUT_STATE_FAILED",
+            Self::Returned => "PAYOUT_STATE_RETURNED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -11704,7 +12022,16 @@ impl PayoutState {
             "PAYOUT_STATE_PAID" => Some(Self::Paid),
             "PAYOUT_STATE_NEEDS_APPROVAL" => Some(Self::NeedsApproval),
             "PAYOUT_STATE_READY" => Some(Self::Ready),
+            "PAYOUT_STATE_EXPORTED" => Some(Self::Exported),
             "PAYOUT_STATE_CANCELLED" => Some(Self::Cancelled),
+            "PAYOUT_STATE_SENDING" => Some(Self::Sending),
+            "PAYOUT_STATE_AWAITING_FUNDS" => Some(Self::AwaitingFunds),
+            "PAYOUT_STATE_PROCESSING" => Some(Self::Processing),
+            "PAYOUT_STATE_UNCLAIMED" => Some(Self::Unclaimed),
+            "PAYOUT_STATE_ON_HOLD" => Some(Self::OnHold),
+            "PAYOUT_STATE_NEEDS_ATTENTION" => Some(Self::NeedsAttention),
+            "PAYOUT_STATE_FAILED" => Some(Self::Failed),
+            "PAYOUT_STATE_RETURNED" => Some(Self::Returned),
             _ => None,
         }
     }
@@ -11713,10 +12040,16 @@ impl PayoutState {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum PayoutProvider {
-    /// Not set; never returned.
+    /// Not set. A payout always has a provider.
     Unspecified = 0,
     /// The merchant, outside Headwater. MarkPaid or ConfirmPayouts recorded that it was paid.
     Manual = 1,
+    /// PayPal, by Payouts.
+    Paypal = 2,
+    /// Stripe, by transfers to connected accounts.
+    Stripe = 3,
+    /// Wise.
+    Wise = 4,
 }
 impl PayoutProvider {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -11727,6 +12060,9 @@ impl PayoutProvider {
         match self {
             Self::Unspecified => "PAYOUT_PROVIDER_UNSPECIFIED",
             Self::Manual => "PAYOUT_PROVIDER_MANUAL",
+            Self::Paypal => "PAYOUT_PROVIDER_PAYPAL",
+            Self::Stripe => "PAYOUT_PROVIDER_STRIPE",
+            Self::Wise => "PAYOUT_PROVIDER_WISE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -11734,6 +12070,786 @@ impl PayoutProvider {
         match value {
             "PAYOUT_PROVIDER_UNSPECIFIED" => Some(Self::Unspecified),
             "PAYOUT_PROVIDER_MANUAL" => Some(Self::Manual),
+            "PAYOUT_PROVIDER_PAYPAL" => Some(Self::Paypal),
+            "PAYOUT_PROVIDER_STRIPE" => Some(Self::Stripe),
+            "PAYOUT_PROVIDER_WISE" => Some(Self::Wise),
+            _ => None,
+        }
+    }
+}
+/// The kind of a payout's destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum PayoutMethodKind {
+    /// Not set: there is no destination.
+    Unspecified = 0,
+    /// A PayPal account.
+    Paypal = 1,
+    /// A connected account at Stripe.
+    Stripe = 2,
+    /// A recipient at Wise.
+    Wise = 3,
+    /// A bank account with an IBAN.
+    Iban = 4,
+    /// A bank account in the United States.
+    UnitedStatesBank = 5,
+    /// Something else, in words.
+    Other = 6,
+}
+impl PayoutMethodKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "PAYOUT_METHOD_KIND_UNSPECIFIED",
+            Self::Paypal => "PAYOUT_METHOD_KIND_PAYPAL",
+            Self::Stripe => "PAYOUT_METHOD_KIND_STRIPE",
+            Self::Wise => "PAYOUT_METHOD_KIND_WISE",
+            Self::Iban => "PAYOUT_METHOD_KIND_IBAN",
+            Self::UnitedStatesBank => "PAYOUT_METHOD_KIND_UNITED_STATES_BANK",
+            Self::Other => "PAYOUT_METHOD_KIND_OTHER",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "PAYOUT_METHOD_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "PAYOUT_METHOD_KIND_PAYPAL" => Some(Self::Paypal),
+            "PAYOUT_METHOD_KIND_STRIPE" => Some(Self::Stripe),
+            "PAYOUT_METHOD_KIND_WISE" => Some(Self::Wise),
+            "PAYOUT_METHOD_KIND_IBAN" => Some(Self::Iban),
+            "PAYOUT_METHOD_KIND_UNITED_STATES_BANK" => Some(Self::UnitedStatesBank),
+            "PAYOUT_METHOD_KIND_OTHER" => Some(Self::Other),
+            _ => None,
+        }
+    }
+}
+/// The one who can mend a problem.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum WhoMustAct {
+    /// Not set; never returned.
+    Unspecified = 0,
+    /// The affiliate gives other details, or completes its account at the provider.
+    Affiliate = 1,
+    /// The merchant mends the account at the provider, or its connection.
+    Owner = 2,
+    /// A person must look into it.
+    Review = 3,
+}
+impl WhoMustAct {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "WHO_MUST_ACT_UNSPECIFIED",
+            Self::Affiliate => "WHO_MUST_ACT_AFFILIATE",
+            Self::Owner => "WHO_MUST_ACT_OWNER",
+            Self::Review => "WHO_MUST_ACT_REVIEW",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "WHO_MUST_ACT_UNSPECIFIED" => Some(Self::Unspecified),
+            "WHO_MUST_ACT_AFFILIATE" => Some(Self::Affiliate),
+            "WHO_MUST_ACT_OWNER" => Some(Self::Owner),
+            "WHO_MUST_ACT_REVIEW" => Some(Self::Review),
+            _ => None,
+        }
+    }
+}
+/// The account's connection to a payout provider. The credentials that were set are stored encrypted and never returned.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PayoutConnection {
+    /// The provider. Never MANUAL.
+    #[prost(enumeration = "PayoutProvider", tag = "1")]
+    pub provider: i32,
+    /// The end of the client id, key or token, such as `…4242`, to tell which one is in use.
+    #[prost(string, tag = "2")]
+    pub hint: ::prost::alloc::string::String,
+    /// When the account was connected.
+    #[prost(message, optional, tag = "3")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the credentials were last set.
+    #[prost(message, optional, tag = "4")]
+    pub update_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// The credentials by which a provider knows the merchant.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ProviderCredentials {
+    /// The provider is the member that is set.
+    #[prost(oneof = "provider_credentials::Credentials", tags = "1, 2, 3")]
+    pub credentials: ::core::option::Option<provider_credentials::Credentials>,
+}
+/// Nested message and enum types in `ProviderCredentials`.
+pub mod provider_credentials {
+    /// The provider is the member that is set.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Credentials {
+        /// An app of PayPal with the feature Payouts.
+        #[prost(message, tag = "1")]
+        Paypal(super::PayPalCredentials),
+        /// A key of Stripe.
+        #[prost(message, tag = "2")]
+        Stripe(super::StripeCredentials),
+        /// A token of Wise.
+        #[prost(message, tag = "3")]
+        Wise(super::WiseCredentials),
+    }
+}
+/// The credentials of an app of PayPal.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PayPalCredentials {
+    /// The client id, up to 200 characters. Required.
+    #[prost(string, tag = "1")]
+    pub client_id: ::prost::alloc::string::String,
+    /// The secret, up to 200 characters. Required.
+    #[prost(string, tag = "2")]
+    pub client_secret: ::prost::alloc::string::String,
+    /// The id of the webhook that tells Headwater of changes. Without it such calls are not taken, and Headwater asks PayPal. Optional.
+    #[prost(string, tag = "3")]
+    pub webhook_id: ::prost::alloc::string::String,
+}
+/// The credentials of Stripe.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StripeCredentials {
+    /// A secret key, `sk_live_...`, or a restricted one, `rk_live_...`. An account for tests takes only keys for tests, `sk_test_...` and
+    /// `rk_test_...`, and other accounts take none of these. Required.
+    #[prost(string, tag = "1")]
+    pub secret_key: ::prost::alloc::string::String,
+    /// The signing secret of the webhook, `whsec_...`. Without it such calls are not taken, and Headwater asks Stripe. Optional.
+    #[prost(string, tag = "2")]
+    pub webhook_secret: ::prost::alloc::string::String,
+}
+/// The credentials of Wise.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WiseCredentials {
+    /// The API token, up to 200 characters. Required.
+    #[prost(string, tag = "1")]
+    pub api_token: ::prost::alloc::string::String,
+    /// The number of the profile that pays. Required.
+    #[prost(int64, tag = "2")]
+    pub profile_number: i64,
+    /// The currency of the balance that payouts are paid from, as an ISO 4217 code. Required.
+    #[prost(string, tag = "3")]
+    pub source_currency_code: ::prost::alloc::string::String,
+}
+/// The request of SetPayoutConnection.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetPayoutConnectionRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH, but other
+    /// secrets of the same provider count as the same content. The id is unique per account and method. Optional, up to 128 characters, such as
+    /// a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The credentials. They replace those of the same provider. Headwater does not try them. Required.
+    #[prost(message, optional, tag = "2")]
+    pub credentials: ::core::option::Option<ProviderCredentials>,
+}
+/// The answer of SetPayoutConnection.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetPayoutConnectionResponse {
+    /// The connection after the change.
+    #[prost(message, optional, tag = "1")]
+    pub payout_connection: ::core::option::Option<PayoutConnection>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of RemovePayoutConnection.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemovePayoutConnectionRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The provider: PAYPAL, STRIPE or WISE. Required.
+    #[prost(enumeration = "PayoutProvider", tag = "2")]
+    pub provider: i32,
+}
+/// The answer of RemovePayoutConnection.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemovePayoutConnectionResponse {
+    /// The connection as it was.
+    #[prost(message, optional, tag = "1")]
+    pub payout_connection: ::core::option::Option<PayoutConnection>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of GetPayoutConnection.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetPayoutConnectionRequest {
+    /// The provider: PAYPAL, STRIPE or WISE. Required.
+    #[prost(enumeration = "PayoutProvider", tag = "1")]
+    pub provider: i32,
+}
+/// The answer of GetPayoutConnection.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetPayoutConnectionResponse {
+    /// The connection.
+    #[prost(message, optional, tag = "1")]
+    pub payout_connection: ::core::option::Option<PayoutConnection>,
+}
+/// The payout method of an affiliate. The details that were set are stored encrypted and never returned.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PayoutMethod {
+    /// The affiliate's id.
+    #[prost(string, tag = "1")]
+    pub affiliate_id: ::prost::alloc::string::String,
+    /// The destination of payouts that are created now. Not set: the affiliate has none, and payouts are MANUAL.
+    #[prost(message, optional, tag = "2")]
+    pub current: ::core::option::Option<PayoutDestination>,
+    /// A change that waits. Not set: none waits.
+    #[prost(message, optional, tag = "3")]
+    pub pending: ::core::option::Option<PayoutDestination>,
+    /// When the change takes effect by itself. Not set: none waits.
+    #[prost(message, optional, tag = "4")]
+    pub pending_effective_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The reason why the current destination did not wait, as the caller gave it. Empty if it waited, and in the feed, because a person wrote
+    /// it.
+    #[prost(string, tag = "5")]
+    pub override_reason: ::prost::alloc::string::String,
+    /// When the affiliate first got a method.
+    #[prost(message, optional, tag = "6")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the method was last set or removed.
+    #[prost(message, optional, tag = "7")]
+    pub update_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// A destination of payouts, masked.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PayoutDestination {
+    /// The kind.
+    #[prost(enumeration = "PayoutMethodKind", tag = "1")]
+    pub kind: i32,
+    /// The destination, masked, such as `l…@example.com` or `DE…3000`. Empty in the feed, because it is personal data.
+    #[prost(string, tag = "2")]
+    pub hint: ::prost::alloc::string::String,
+    /// When it was set.
+    #[prost(message, optional, tag = "3")]
+    pub set_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// All that a payout needs to arrive.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PayoutDetails {
+    /// The kind of destination is the member that is set.
+    #[prost(oneof = "payout_details::Details", tags = "1, 2, 3, 4, 5, 6")]
+    pub details: ::core::option::Option<payout_details::Details>,
+}
+/// Nested message and enum types in `PayoutDetails`.
+pub mod payout_details {
+    /// The kind of destination is the member that is set.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Details {
+        /// A PayPal account.
+        #[prost(message, tag = "1")]
+        Paypal(super::PayPalDetails),
+        /// A connected account at Stripe.
+        #[prost(message, tag = "2")]
+        Stripe(super::StripeDetails),
+        /// A recipient at Wise.
+        #[prost(message, tag = "3")]
+        Wise(super::WiseDetails),
+        /// A bank account with an IBAN.
+        #[prost(message, tag = "4")]
+        Iban(super::IbanDetails),
+        /// A bank account in the United States.
+        #[prost(message, tag = "5")]
+        UnitedStatesBank(super::UnitedStatesBankDetails),
+        /// Something else.
+        #[prost(message, tag = "6")]
+        Other(super::OtherDetails),
+    }
+}
+/// A PayPal account.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PayPalDetails {
+    /// The account's email address, up to 127 bytes. Stored as it is compared. Required.
+    #[prost(string, tag = "1")]
+    pub email: ::prost::alloc::string::String,
+}
+/// A connected account at Stripe.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StripeDetails {
+    /// The id of the connected account, such as `acct_1A2b3C4d5E6f7G8h`. Required.
+    #[prost(string, tag = "1")]
+    pub connected_account_id: ::prost::alloc::string::String,
+}
+/// A recipient at Wise.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WiseDetails {
+    /// The number of the recipient in the merchant's profile at Wise. Required.
+    #[prost(int64, tag = "1")]
+    pub recipient_number: i64,
+}
+/// A bank account with an IBAN.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct IbanDetails {
+    /// The IBAN, with or without spaces. Its check digits must be right. Required.
+    #[prost(string, tag = "1")]
+    pub iban: ::prost::alloc::string::String,
+    /// The BIC of the bank, 8 or 11 characters. Optional.
+    #[prost(string, tag = "2")]
+    pub bic: ::prost::alloc::string::String,
+    /// The owner of the account, up to 140 characters. Required.
+    #[prost(string, tag = "3")]
+    pub holder_name: ::prost::alloc::string::String,
+}
+/// A bank account in the United States.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UnitedStatesBankDetails {
+    /// The bank's nine digits. The last is a check digit, which must be right. Required.
+    #[prost(string, tag = "1")]
+    pub routing_number: ::prost::alloc::string::String,
+    /// The number of the account, 1 to 17 letters, digits and hyphens. Required.
+    #[prost(string, tag = "2")]
+    pub account_number: ::prost::alloc::string::String,
+    /// The use of the account. Required.
+    #[prost(enumeration = "BankAccountKind", tag = "3")]
+    pub account_kind: i32,
+    /// The owner of the account, up to 140 characters. Required.
+    #[prost(string, tag = "4")]
+    pub holder_name: ::prost::alloc::string::String,
+}
+/// Another destination.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OtherDetails {
+    /// The destination in words, up to 2,000 characters. Required.
+    #[prost(string, tag = "1")]
+    pub description: ::prost::alloc::string::String,
+}
+/// The request of SetPayoutMethod.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetPayoutMethodRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The affiliate. Required.
+    #[prost(message, optional, tag = "2")]
+    pub affiliate: ::core::option::Option<AffiliateSelector>,
+    /// The destination. Required.
+    #[prost(message, optional, tag = "3")]
+    pub details: ::core::option::Option<PayoutDetails>,
+    /// Whether a change takes effect at once. Admin keys only, and only with a reason. Default: it waits.
+    #[prost(bool, tag = "4")]
+    pub effective_now: bool,
+    /// The reason why a change does not wait, up to 200 characters, for example how the affiliate was asked. Required with `effective_now`,
+    /// refused without.
+    #[prost(string, tag = "5")]
+    pub override_reason: ::prost::alloc::string::String,
+}
+/// The answer of SetPayoutMethod.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetPayoutMethodResponse {
+    /// The payout method after the change.
+    #[prost(message, optional, tag = "1")]
+    pub payout_method: ::core::option::Option<PayoutMethod>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer. The method is
+    /// the present one then.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of RemovePayoutMethod.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemovePayoutMethodRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The affiliate. Required.
+    #[prost(message, optional, tag = "2")]
+    pub affiliate: ::core::option::Option<AffiliateSelector>,
+}
+/// The answer of RemovePayoutMethod.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemovePayoutMethodResponse {
+    /// The payout method without any destination.
+    #[prost(message, optional, tag = "1")]
+    pub payout_method: ::core::option::Option<PayoutMethod>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer. The method is
+    /// the present one then.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of GetPayoutMethod.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetPayoutMethodRequest {
+    /// The affiliate. Required.
+    #[prost(message, optional, tag = "1")]
+    pub affiliate: ::core::option::Option<AffiliateSelector>,
+}
+/// The answer of GetPayoutMethod.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetPayoutMethodResponse {
+    /// The payout method. Without times and destinations for an affiliate that never had one.
+    #[prost(message, optional, tag = "1")]
+    pub payout_method: ::core::option::Option<PayoutMethod>,
+}
+/// The use of a bank account in the United States.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum BankAccountKind {
+    /// Not set. Refused in requests.
+    Unspecified = 0,
+    /// An account for payments.
+    Checking = 1,
+    /// An account for savings.
+    Savings = 2,
+}
+impl BankAccountKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "BANK_ACCOUNT_KIND_UNSPECIFIED",
+            Self::Checking => "BANK_ACCOUNT_KIND_CHECKING",
+            Self::Savings => "BANK_ACCOUNT_KIND_SAVINGS",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "BANK_ACCOUNT_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "BANK_ACCOUNT_KIND_CHECKING" => Some(Self::Checking),
+            "BANK_ACCOUNT_KIND_SAVINGS" => Some(Self::Savings),
+            _ => None,
+        }
+    }
+}
+/// Payouts to many affiliates in one currency. ListPayouts with `payout_run_id` lists the payouts.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PayoutRun {
+    /// The id, `prn_` and 32 hexadecimal digits.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// The state.
+    #[prost(enumeration = "PayoutRunState", tag = "2")]
+    pub state: i32,
+    /// The currency of its payouts, an ISO 4217 code.
+    #[prost(string, tag = "3")]
+    pub currency_code: ::prost::alloc::string::String,
+    /// Whether it is for all affiliates.
+    #[prost(bool, tag = "4")]
+    pub all_affiliates: bool,
+    /// How many affiliates were named. 0 if it is for all.
+    #[prost(int64, tag = "5")]
+    pub affiliate_count: i64,
+    /// The least amount that is worth a payout. Not set: any amount above zero.
+    #[prost(message, optional, tag = "6")]
+    pub minimum: ::core::option::Option<Money>,
+    /// The merchant's text, which each payout gets. May be empty. Empty in the feed, because a person wrote it.
+    #[prost(string, tag = "7")]
+    pub note: ::prost::alloc::string::String,
+    /// The text for the affiliates, which each payout gets. May be empty. Empty in the feed, because a person wrote it.
+    #[prost(string, tag = "8")]
+    pub message: ::prost::alloc::string::String,
+    /// How many payouts were created so far.
+    #[prost(int64, tag = "9")]
+    pub payout_count: i64,
+    /// The sum of these payouts when they were created. Those that were cancelled since are counted.
+    #[prost(message, optional, tag = "10")]
+    pub total: ::core::option::Option<Money>,
+    /// The id of the API key that created it.
+    #[prost(string, tag = "11")]
+    pub creator_key_id: ::prost::alloc::string::String,
+    /// When it was created.
+    #[prost(message, optional, tag = "12")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it last changed.
+    #[prost(message, optional, tag = "13")]
+    pub update_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The provider that pays, see `CreatePayoutRunRequest.provider`. Not set: that of each affiliate's payout method.
+    #[prost(enumeration = "PayoutProvider", tag = "14")]
+    pub provider: i32,
+    /// The most that its payouts add up to. Not set: no limit.
+    #[prost(message, optional, tag = "15")]
+    pub maximum_total: ::core::option::Option<Money>,
+    /// The id of the API key that cancelled it. Empty unless it is CANCELLING or CANCELLED.
+    #[prost(string, tag = "16")]
+    pub canceller_key_id: ::prost::alloc::string::String,
+    /// When CancelPayoutRun was called. Not set unless it is CANCELLING or CANCELLED.
+    #[prost(message, optional, tag = "17")]
+    pub cancel_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// The request of CreatePayoutRun.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreatePayoutRunRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The currency of the payouts, as an ISO 4217 code. Required.
+    #[prost(string, tag = "2")]
+    pub currency_code: ::prost::alloc::string::String,
+    /// Whether to pay all affiliates. A request with neither this nor `affiliate_ids` is refused, and so is one with both.
+    #[prost(bool, tag = "3")]
+    pub all_affiliates: bool,
+    /// The ids of the affiliates to pay, 1 to 1,000, each once. An affiliate that does not exist fails the call.
+    #[prost(string, repeated, tag = "4")]
+    pub affiliate_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The least amount that is worth a payout, in the same currency. Affiliates to whom less is due get none. Default: any amount above zero.
+    #[prost(message, optional, tag = "5")]
+    pub minimum: ::core::option::Option<Money>,
+    /// Text about the payouts for the merchant, up to 2,000 characters. Optional.
+    #[prost(string, tag = "6")]
+    pub note: ::prost::alloc::string::String,
+    /// Text for the affiliates, up to 2,000 characters. Optional.
+    #[prost(string, tag = "7")]
+    pub message: ::prost::alloc::string::String,
+    /// The most that the payouts add up to, in the same currency, and not less than `minimum`. An affiliate whose payout would exceed it gets none,
+    /// and the run goes on with those after it. Optional.
+    #[prost(message, optional, tag = "8")]
+    pub maximum_total: ::core::option::Option<Money>,
+    /// The provider that pays. MANUAL: the merchant pays all. Another one: only the affiliates whose payout method is the provider's get a payout.
+    /// Default: each payout has the provider of the affiliate's payout method if the account is connected to it, and is MANUAL otherwise.
+    #[prost(enumeration = "PayoutProvider", tag = "9")]
+    pub provider: i32,
+}
+/// The answer of CreatePayoutRun.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreatePayoutRunResponse {
+    /// The run. It is CREATING, and none of its payouts exists yet.
+    #[prost(message, optional, tag = "1")]
+    pub payout_run: ::core::option::Option<PayoutRun>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of CancelPayoutRun.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CancelPayoutRunRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The run's id. It is CREATING or CREATED. Required.
+    #[prost(string, tag = "2")]
+    pub payout_run_id: ::prost::alloc::string::String,
+}
+/// The answer of CancelPayoutRun.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CancelPayoutRunResponse {
+    /// The run. It is CANCELLING.
+    #[prost(message, optional, tag = "1")]
+    pub payout_run: ::core::option::Option<PayoutRun>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of GetPayoutRun.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetPayoutRunRequest {
+    /// The run's id. Required.
+    #[prost(string, tag = "1")]
+    pub payout_run_id: ::prost::alloc::string::String,
+}
+/// The answer of GetPayoutRun.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetPayoutRunResponse {
+    /// The run.
+    #[prost(message, optional, tag = "1")]
+    pub payout_run: ::core::option::Option<PayoutRun>,
+    /// How many of its payouts are in each state, and what they add up to, in the order of the states' numbers. States without a payout are left
+    /// out. The sum of those that are AWAITING_FUNDS is what is missing at the provider, less its fees.
+    #[prost(message, repeated, tag = "2")]
+    pub state_counts: ::prost::alloc::vec::Vec<PayoutStateCount>,
+}
+/// The payouts of a run in one state.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PayoutStateCount {
+    /// The state.
+    #[prost(enumeration = "PayoutState", tag = "1")]
+    pub state: i32,
+    /// How many payouts are in it.
+    #[prost(int64, tag = "2")]
+    pub payout_count: i64,
+    /// What these payouts add up to.
+    #[prost(message, optional, tag = "3")]
+    pub total: ::core::option::Option<Money>,
+}
+/// The request of PreviewPayoutRun.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PreviewPayoutRunRequest {
+    /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
+    /// holds at most 3 MiB, so it may have fewer entries.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// The `next_page_token` of the previous page, sent with the same fields. Empty: the first page.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+    /// See `CreatePayoutRunRequest.currency_code`. Required.
+    #[prost(string, tag = "3")]
+    pub currency_code: ::prost::alloc::string::String,
+    /// See `CreatePayoutRunRequest.all_affiliates`.
+    #[prost(bool, tag = "4")]
+    pub all_affiliates: bool,
+    /// See `CreatePayoutRunRequest.affiliate_ids`.
+    #[prost(string, repeated, tag = "5")]
+    pub affiliate_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// See `CreatePayoutRunRequest.minimum`. Optional.
+    #[prost(message, optional, tag = "6")]
+    pub minimum: ::core::option::Option<Money>,
+    /// See `CreatePayoutRunRequest.maximum_total`. Optional.
+    #[prost(message, optional, tag = "7")]
+    pub maximum_total: ::core::option::Option<Money>,
+    /// See `CreatePayoutRunRequest.provider`. Optional.
+    #[prost(enumeration = "PayoutProvider", tag = "8")]
+    pub provider: i32,
+}
+/// The fate of one affiliate in a run that would be created now.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PayoutRunItem {
+    /// The affiliate's id.
+    #[prost(string, tag = "1")]
+    pub affiliate_id: ::prost::alloc::string::String,
+    /// Whether the run would pay, and if not, why.
+    #[prost(enumeration = "PayoutRunVerdict", tag = "2")]
+    pub verdict: i32,
+    /// The amount that is due, less what refunds took back. The amount of the payout if there is one. Zero or less: nothing is paid.
+    #[prost(message, optional, tag = "3")]
+    pub amount: ::core::option::Option<Money>,
+    /// How many rewards add up to it: up to 1,000, and those that take back. The others wait for the next run.
+    #[prost(int64, tag = "4")]
+    pub reward_count: i64,
+    /// Whether the payout would need an approval, see `PayoutPolicy.approval_above`.
+    #[prost(bool, tag = "5")]
+    pub needs_approval: bool,
+    /// The provider that would pay. Not set if the run's provider cannot pay the affiliate.
+    #[prost(enumeration = "PayoutProvider", tag = "6")]
+    pub provider: i32,
+    /// The kind of the affiliate's payout method. Not set if there is none.
+    #[prost(enumeration = "PayoutMethodKind", tag = "7")]
+    pub destination_kind: i32,
+    /// The affiliate's payout method, masked. Empty if there is none.
+    #[prost(string, tag = "8")]
+    pub destination_hint: ::prost::alloc::string::String,
+}
+/// The answer of PreviewPayoutRun.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PreviewPayoutRunResponse {
+    /// One page of affiliates, in the order in which they were created: those who are named, or all to whom something is owed in the currency
+    /// and all who owe something in it.
+    #[prost(message, repeated, tag = "1")]
+    pub items: ::prost::alloc::vec::Vec<PayoutRunItem>,
+    /// The `page_token` of the next page. Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// The state of a payout run. CREATING becomes CREATED. Both become CANCELLING by CancelPayoutRun, and CANCELLING becomes CANCELLED.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum PayoutRunState {
+    /// Not set; never returned.
+    Unspecified = 0,
+    /// The server creates the payouts, some at a time, in the order in which the affiliates were created. It goes on after a restart.
+    Creating = 1,
+    /// All payouts are created. Each goes its own way from here on.
+    Created = 2,
+    /// No further payout is created. The server cancels those that are NEEDS_APPROVAL, READY or AWAITING_FUNDS, some at a time. It goes on after a
+    /// restart.
+    Cancelling = 3,
+    /// All payouts that were NEEDS_APPROVAL, READY or AWAITING_FUNDS are cancelled. Those that were paid, sent or exported before go their own way.
+    Cancelled = 4,
+}
+impl PayoutRunState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "PAYOUT_RUN_STATE_UNSPECIFIED",
+            Self::Creating => "PAYOUT_RUN_STATE_CREATING",
+            Self::Created => "PAYOUT_RUN_STATE_CREATED",
+            Self::Cancelling => "PAYOUT_RUN_STATE_CANCELLING",
+            Self::Cancelled => "PAYOUT_RUN_STATE_CANCELLED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "PAYOUT_RUN_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "PAYOUT_RUN_STATE_CREATING" => Some(Self::Creating),
+            "PAYOUT_RUN_STATE_CREATED" => Some(Self::Created),
+            "PAYOUT_RUN_STATE_CANCELLING" => Some(Self::Cancelling),
+            "PAYOUT_RUN_STATE_CANCELLED" => Some(Self::Cancelled),
+            _ => None,
+        }
+    }
+}
+/// The fate of an affiliate in a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum PayoutRunVerdict {
+    /// Not set; never returned.
+    Unspecified = 0,
+    /// It creates a payout of what is due.
+    Pays = 1,
+    /// Nothing is due to the affiliate in the currency.
+    NothingDue = 2,
+    /// Refunds took back as much as is due, or more.
+    Negative = 3,
+    /// Less than the `minimum` is due. It waits for a later run.
+    BelowMinimum = 4,
+    /// The run is one of a `provider`, and the affiliate has no payout method.
+    NoMethod = 5,
+    /// The run is one of a `provider`, and the affiliate's payout method is another one's.
+    OtherMethod = 6,
+    /// The `maximum_total` has not enough left for it after the affiliates before. It waits for a later run, and affiliates after it who fit are
+    /// paid.
+    AboveMaximumTotal = 7,
+    /// The affiliate is not ACTIVE, and the run is one for all affiliates. It keeps what it is owed; a run that names it pays it.
+    NotActive = 8,
+    /// The affiliate was erased, so that nobody knows where to send the money. No run pays it. MarkPaid notes what was sent otherwise.
+    Erased = 9,
+}
+impl PayoutRunVerdict {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "PAYOUT_RUN_VERDICT_UNSPECIFIED",
+            Self::Pays => "PAYOUT_RUN_VERDICT_PAYS",
+            Self::NothingDue => "PAYOUT_RUN_VERDICT_NOTHING_DUE",
+            Self::Negative => "PAYOUT_RUN_VERDICT_NEGATIVE",
+            Self::BelowMinimum => "PAYOUT_RUN_VERDICT_BELOW_MINIMUM",
+            Self::NoMethod => "PAYOUT_RUN_VERDICT_NO_METHOD",
+            Self::OtherMethod => "PAYOUT_RUN_VERDICT_OTHER_METHOD",
+            Self::AboveMaximumTotal => "PAYOUT_RUN_VERDICT_ABOVE_MAXIMUM_TOTAL",
+            Self::NotActive => "PAYOUT_RUN_VERDICT_NOT_ACTIVE",
+            Self::Erased => "PAYOUT_RUN_VERDICT_ERASED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "PAYOUT_RUN_VERDICT_UNSPECIFIED" => Some(Self::Unspecified),
+            "PAYOUT_RUN_VERDICT_PAYS" => Some(Self::Pays),
+            "PAYOUT_RUN_VERDICT_NOTHING_DUE" => Some(Self::NothingDue),
+            "PAYOUT_RUN_VERDICT_NEGATIVE" => Some(Self::Negative),
+            "PAYOUT_RUN_VERDICT_BELOW_MINIMUM" => Some(Self::BelowMinimum),
+            "PAYOUT_RUN_VERDICT_NO_METHOD" => Some(Self::NoMethod),
+            "PAYOUT_RUN_VERDICT_OTHER_METHOD" => Some(Self::OtherMethod),
+            "PAYOUT_RUN_VERDICT_ABOVE_MAXIMUM_TOTAL" => Some(Self::AboveMaximumTotal),
+            "PAYOUT_RUN_VERDICT_NOT_ACTIVE" => Some(Self::NotActive),
+            "PAYOUT_RUN_VERDICT_ERASED" => Some(Self::Erased),
             _ => None,
         }
     }
@@ -11773,7 +12889,7 @@ pub struct Event {
     /// The ids that you choose stay: event_id, request_id, order_id, order_number and refund_id. Put no personal data into them.
     #[prost(
         oneof = "event::Subject",
-        tags = "8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 22, 23, 24"
+        tags = "8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 22, 27, 25, 26, 23, 24"
     )]
     pub subject: ::core::option::Option<event::Subject>,
 }
@@ -11824,9 +12940,18 @@ pub mod event {
         /// A group of affiliates, without note.
         #[prost(message, tag = "20")]
         AffiliateGroup(super::AffiliateGroup),
-        /// A payout, without reference, note and message.
+        /// A payout, without reference, note, message and destination_hint, and its reopenings without reason and reference.
         #[prost(message, tag = "22")]
         Payout(super::Payout),
+        /// A payout run, without note and message.
+        #[prost(message, tag = "27")]
+        PayoutRun(super::PayoutRun),
+        /// The payout method of an affiliate, without hints and override_reason. Its subject id is the affiliate's.
+        #[prost(message, tag = "25")]
+        PayoutMethod(super::PayoutMethod),
+        /// A connection to a payout provider. Its subject id is the account's.
+        #[prost(message, tag = "26")]
+        PayoutConnection(super::PayoutConnection),
         /// A bounty.
         #[prost(message, tag = "23")]
         Bounty(super::Bounty),
@@ -11847,7 +12972,7 @@ pub struct EventFilter {
     #[prost(string, repeated, tag = "2")]
     pub program_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// Only events about these affiliates, or about something of theirs: enrollments, links, coupons, submissions, leads,
-    /// conversions and rewards. If a lead or conversion moves to another affiliate, both get the event.
+    /// conversions, rewards, payouts and payout methods. If a lead or conversion moves to another affiliate, both get the event.
     #[prost(string, repeated, tag = "3")]
     pub affiliate_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// Only events whose subject has one of these ids.
@@ -12011,6 +13136,17 @@ pub enum EventKind {
     RewardPaid = 64,
     /// \[payout\] An affiliate was paid. The rewards that the payout pays have events of their own, EVENT_KIND_REWARD_PAID.
     PayoutPaid = 65,
+    /// \[payout\] A payout is in a file that ExportPayoutFile made.
+    PayoutExported = 93,
+    /// \[payout\] ReopenPayout undid that a payout was paid. EVENT_KIND_REWARD_RESERVED of each of its rewards follows.
+    PayoutReopened = 89,
+    /// \[payout_run\] A payout run was created. The events of its payouts follow.
+    PayoutRunCreated = 90,
+    /// \[payout_run\] A payout run is CREATED or CANCELLED: all of its payouts are created, or all that could be cancelled are. Their events come
+    /// before this one.
+    PayoutRunFinished = 91,
+    /// \[payout_run\] CancelPayoutRun cancels a payout run, which is CANCELLING now. The events of its cancelled payouts follow.
+    PayoutRunCancelled = 92,
     /// \[bounty\] A bounty or a contest was created.
     BountyCreated = 66,
     /// \[bounty\] A bounty was changed by UpdateBounty. Submissions change its `submission_count` without such an event.
@@ -12025,9 +13161,9 @@ pub enum EventKind {
     SubmissionApproved = 71,
     /// \[submission\] A submission was rejected.
     SubmissionRejected = 72,
-    /// \[reward\] A payout reserved a reward, which is IN_PAYOUT now.
+    /// \[reward\] A payout reserved a reward, or was reopened after it had paid it. The reward is IN_PAYOUT now.
     RewardReserved = 73,
-    /// \[reward\] The payout of a reward was cancelled. The reward is APPROVED again.
+    /// \[reward\] The payout of a reward was cancelled, failed, or its money came back. The reward is APPROVED again.
     RewardReturned = 74,
     /// \[payout\] A payout was created. EVENT_KIND_REWARD_RESERVED of each of its rewards follows.
     PayoutCreated = 75,
@@ -12035,6 +13171,32 @@ pub enum EventKind {
     PayoutApproved = 76,
     /// \[payout\] A payout was cancelled. EVENT_KIND_REWARD_RETURNED of each of its rewards follows.
     PayoutCancelled = 77,
+    /// \[payout_method\] SetPayoutMethod set the payout method of an affiliate. `PayoutMethod.pending` says whether the change waits. No event follows
+    /// when it takes effect by itself.
+    PayoutMethodSet = 78,
+    /// \[payout_method\] The payout method of an affiliate was removed.
+    PayoutMethodRemoved = 79,
+    /// \[payout_connection\] The account was connected to a payout provider, or got other credentials there.
+    PayoutConnectionSet = 80,
+    /// \[payout_connection\] The connection to a payout provider was removed.
+    PayoutConnectionRemoved = 81,
+    /// \[payout\] The provider has a payout: it is PROCESSING, UNCLAIMED or ON_HOLD. A payout that the provider pays at once has
+    /// EVENT_KIND_PAYOUT_PAID alone. That a payout is SENDING is not told.
+    PayoutSent = 82,
+    /// \[payout\] A payout is AWAITING_FUNDS. Further probes that find too little money are not told.
+    PayoutAwaitingFunds = 83,
+    /// \[payout\] A payout that waited for money goes on. An event about its new state follows.
+    PayoutResumed = 84,
+    /// \[payout\] The provider reports another state of a payout: it is PROCESSING, UNCLAIMED or ON_HOLD now.
+    PayoutUpdated = 85,
+    /// \[payout\] A person must act before a payout goes on, see `Payout.problem`. It is NEEDS_ATTENTION, or ON_HOLD if the provider waits for a
+    /// confirmation in its own pages.
+    PayoutNeedsAttention = 86,
+    /// \[payout\] The provider does not pay a payout, see `Payout.problem`. EVENT_KIND_REWARD_RETURNED of each of its rewards follows.
+    PayoutFailed = 87,
+    /// \[payout\] The money of a payout came back, before or after the affiliate had it. EVENT_KIND_REWARD_RETURNED of each of its rewards
+    /// follows.
+    PayoutReturned = 88,
 }
 impl EventKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -12109,6 +13271,11 @@ impl EventKind {
             Self::AffiliateGroupArchived => "EVENT_KIND_AFFILIATE_GROUP_ARCHIVED",
             Self::RewardPaid => "EVENT_KIND_REWARD_PAID",
             Self::PayoutPaid => "EVENT_KIND_PAYOUT_PAID",
+            Self::PayoutExported => "EVENT_KIND_PAYOUT_EXPORTED",
+            Self::PayoutReopened => "EVENT_KIND_PAYOUT_REOPENED",
+            Self::PayoutRunCreated => "EVENT_KIND_PAYOUT_RUN_CREATED",
+            Self::PayoutRunFinished => "EVENT_KIND_PAYOUT_RUN_FINISHED",
+            Self::PayoutRunCancelled => "EVENT_KIND_PAYOUT_RUN_CANCELLED",
             Self::BountyCreated => "EVENT_KIND_BOUNTY_CREATED",
             Self::BountyUpdated => "EVENT_KIND_BOUNTY_UPDATED",
             Self::BountyArchived => "EVENT_KIND_BOUNTY_ARCHIVED",
@@ -12121,6 +13288,17 @@ impl EventKind {
             Self::PayoutCreated => "EVENT_KIND_PAYOUT_CREATED",
             Self::PayoutApproved => "EVENT_KIND_PAYOUT_APPROVED",
             Self::PayoutCancelled => "EVENT_KIND_PAYOUT_CANCELLED",
+            Self::PayoutMethodSet => "EVENT_KIND_PAYOUT_METHOD_SET",
+            Self::PayoutMethodRemoved => "EVENT_KIND_PAYOUT_METHOD_REMOVED",
+            Self::PayoutConnectionSet => "EVENT_KIND_PAYOUT_CONNECTION_SET",
+            Self::PayoutConnectionRemoved => "EVENT_KIND_PAYOUT_CONNECTION_REMOVED",
+            Self::PayoutSent => "EVENT_KIND_PAYOUT_SENT",
+            Self::PayoutAwaitingFunds => "EVENT_KIND_PAYOUT_AWAITING_FUNDS",
+            Self::PayoutResumed => "EVENT_KIND_PAYOUT_RESUMED",
+            Self::PayoutUpdated => "EVENT_KIND_PAYOUT_UPDATED",
+            Self::PayoutNeedsAttention => "EVENT_KIND_PAYOUT_NEEDS_ATTENTION",
+            Self::PayoutFailed => "EVENT_KIND_PAYOUT_FAILED",
+            Self::PayoutReturned => "EVENT_KIND_PAYOUT_RETURNED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -12192,6 +13370,11 @@ impl EventKind {
             "EVENT_KIND_AFFILIATE_GROUP_ARCHIVED" => Some(Self::AffiliateGroupArchived),
             "EVENT_KIND_REWARD_PAID" => Some(Self::RewardPaid),
             "EVENT_KIND_PAYOUT_PAID" => Some(Self::PayoutPaid),
+            "EVENT_KIND_PAYOUT_EXPORTED" => Some(Self::PayoutExported),
+            "EVENT_KIND_PAYOUT_REOPENED" => Some(Self::PayoutReopened),
+            "EVENT_KIND_PAYOUT_RUN_CREATED" => Some(Self::PayoutRunCreated),
+            "EVENT_KIND_PAYOUT_RUN_FINISHED" => Some(Self::PayoutRunFinished),
+            "EVENT_KIND_PAYOUT_RUN_CANCELLED" => Some(Self::PayoutRunCancelled),
             "EVENT_KIND_BOUNTY_CREATED" => Some(Self::BountyCreated),
             "EVENT_KIND_BOUNTY_UPDATED" => Some(Self::BountyUpdated),
             "EVENT_KIND_BOUNTY_ARCHIVED" => Some(Self::BountyArchived),
@@ -12204,6 +13387,17 @@ impl EventKind {
             "EVENT_KIND_PAYOUT_CREATED" => Some(Self::PayoutCreated),
             "EVENT_KIND_PAYOUT_APPROVED" => Some(Self::PayoutApproved),
             "EVENT_KIND_PAYOUT_CANCELLED" => Some(Self::PayoutCancelled),
+            "EVENT_KIND_PAYOUT_METHOD_SET" => Some(Self::PayoutMethodSet),
+            "EVENT_KIND_PAYOUT_METHOD_REMOVED" => Some(Self::PayoutMethodRemoved),
+            "EVENT_KIND_PAYOUT_CONNECTION_SET" => Some(Self::PayoutConnectionSet),
+            "EVENT_KIND_PAYOUT_CONNECTION_REMOVED" => Some(Self::PayoutConnectionRemoved),
+            "EVENT_KIND_PAYOUT_SENT" => Some(Self::PayoutSent),
+            "EVENT_KIND_PAYOUT_AWAITING_FUNDS" => Some(Self::PayoutAwaitingFunds),
+            "EVENT_KIND_PAYOUT_RESUMED" => Some(Self::PayoutResumed),
+            "EVENT_KIND_PAYOUT_UPDATED" => Some(Self::PayoutUpdated),
+            "EVENT_KIND_PAYOUT_NEEDS_ATTENTION" => Some(Self::PayoutNeedsAttention),
+            "EVENT_KIND_PAYOUT_FAILED" => Some(Self::PayoutFailed),
+            "EVENT_KIND_PAYOUT_RETURNED" => Some(Self::PayoutReturned),
             _ => None,
         }
     }
@@ -13501,231 +14695,228 @@ pub mod feed_service_client {
         }
     }
 }
-/// Payouts to many affiliates in one currency. ListPayouts with `payout_run_id` lists the payouts.
+/// The settings of a SEPA file.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct PayoutRun {
-    /// The id, `prn_` and 32 hexadecimal digits.
+pub struct SepaFileSettings {
+    /// The owner of the account that is debited, up to 70 characters that banks take. Required.
+    #[prost(string, tag = "1")]
+    pub debtor: ::prost::alloc::string::String,
+    /// The IBAN of the account that is debited. Required.
+    #[prost(string, tag = "2")]
+    pub debtor_iban: ::prost::alloc::string::String,
+    /// The BIC of its bank. Optional.
+    #[prost(string, tag = "3")]
+    pub debtor_bic: ::prost::alloc::string::String,
+    /// The day on which the bank executes the payments, as `2026-12-31`. Not before today in UTC. Required.
+    #[prost(string, tag = "4")]
+    pub execution_date: ::prost::alloc::string::String,
+    /// Whether the account statement shows one debit for all payouts, instead of one for each. Default: no.
+    #[prost(bool, tag = "5")]
+    pub one_debit: bool,
+}
+/// The settings of a NACHA file. Your bank tells you most of them.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct NachaFileSettings {
+    /// The routing number of the bank that takes the file, nine digits. Required.
+    #[prost(string, tag = "1")]
+    pub bank_routing_number: ::prost::alloc::string::String,
+    /// The bank's name. Required.
+    #[prost(string, tag = "2")]
+    pub bank_name: ::prost::alloc::string::String,
+    /// The number that the bank gave you for sending files, up to ten characters. Often a 1 and the EIN. Required.
+    #[prost(string, tag = "3")]
+    pub origin: ::prost::alloc::string::String,
+    /// The name of the company that pays. Required.
+    #[prost(string, tag = "4")]
+    pub company_name: ::prost::alloc::string::String,
+    /// The company's number, up to ten characters. Often the same as `origin`. Required.
+    #[prost(string, tag = "5")]
+    pub company_id: ::prost::alloc::string::String,
+    /// Who is paid. Default: persons.
+    #[prost(enumeration = "NachaEntryClass", tag = "6")]
+    pub entry_class: i32,
+    /// A word that the payees see, up to ten characters, such as `PAYOUT`. Required.
+    #[prost(string, tag = "7")]
+    pub description: ::prost::alloc::string::String,
+    /// The day on which the payees should have the money, as `2026-12-31`. Not before today in UTC. Required.
+    #[prost(string, tag = "8")]
+    pub effective_date: ::prost::alloc::string::String,
+    /// Tells the files of a day apart: a capital letter or a digit. Default: `A`.
+    #[prost(string, tag = "9")]
+    pub modifier: ::prost::alloc::string::String,
+}
+/// The settings of a PayPal CSV. It has none.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PayPalFileSettings {}
+/// The settings of a Wise CSV.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WiseFileSettings {
+    /// The currency of the balance that pays, as an ISO 4217 code. Required.
+    #[prost(string, tag = "1")]
+    pub source_currency_code: ::prost::alloc::string::String,
+}
+/// The settings of a plain CSV. It has none.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PlainFileSettings {}
+/// A file that was made of payouts.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PayoutExport {
+    /// The id, `pex_` and 32 hexadecimal digits.
     #[prost(string, tag = "1")]
     pub id: ::prost::alloc::string::String,
-    /// The state.
-    #[prost(enumeration = "PayoutRunState", tag = "2")]
-    pub state: i32,
-    /// The currency of its payouts, an ISO 4217 code.
-    #[prost(string, tag = "3")]
-    pub currency_code: ::prost::alloc::string::String,
-    /// Whether it is for all affiliates.
-    #[prost(bool, tag = "4")]
-    pub all_affiliates: bool,
-    /// How many affiliates were named. 0 if it is for all.
-    #[prost(int64, tag = "5")]
-    pub affiliate_count: i64,
-    /// The least amount that is worth a payout. Not set: any amount above zero.
-    #[prost(message, optional, tag = "6")]
-    pub minimum: ::core::option::Option<Money>,
-    /// The merchant's text, which each payout gets. May be empty.
-    #[prost(string, tag = "7")]
-    pub note: ::prost::alloc::string::String,
-    /// The text for the affiliates, which each payout gets. May be empty.
-    #[prost(string, tag = "8")]
-    pub message: ::prost::alloc::string::String,
-    /// How many payouts were created so far.
-    #[prost(int64, tag = "9")]
-    pub payout_count: i64,
-    /// The sum of these payouts when they were created. Those that were cancelled since are counted.
-    #[prost(message, optional, tag = "10")]
+    /// The format.
+    #[prost(enumeration = "PayoutFileFormat", tag = "2")]
+    pub format: i32,
+    /// The ids of the payouts, in the order of the file.
+    #[prost(string, repeated, tag = "3")]
+    pub payout_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The sum of the payouts.
+    #[prost(message, optional, tag = "4")]
     pub total: ::core::option::Option<Money>,
-    /// The id of the API key that created it.
-    #[prost(string, tag = "11")]
+    /// The SHA-256 of the file, 64 hexadecimal digits.
+    #[prost(string, tag = "5")]
+    pub content_sha256: ::prost::alloc::string::String,
+    /// The id of the API key that made it.
+    #[prost(string, tag = "6")]
     pub creator_key_id: ::prost::alloc::string::String,
-    /// When it was created.
-    #[prost(message, optional, tag = "12")]
+    /// When it was made. The file is kept for 30 days from then on.
+    #[prost(message, optional, tag = "7")]
     pub create_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// When it last changed.
-    #[prost(message, optional, tag = "13")]
-    pub update_time: ::core::option::Option<::prost_types::Timestamp>,
 }
-/// The request of CreatePayoutRun.
+/// The request of ExportPayoutFile. Send `payout_export_id` alone to get an earlier file again. Else send either `payout_ids` or `payout_run_id`, and
+/// the settings of one format.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct CreatePayoutRunRequest {
+pub struct ExportPayoutFileRequest {
     /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
     /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
     /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
     #[prost(string, tag = "1")]
     pub request_id: ::prost::alloc::string::String,
-    /// The currency of the payouts, as an ISO 4217 code. Required.
-    #[prost(string, tag = "2")]
-    pub currency_code: ::prost::alloc::string::String,
-    /// Whether to pay all affiliates. A request with neither this nor `affiliate_ids` is refused, and so is one with both.
-    #[prost(bool, tag = "3")]
-    pub all_affiliates: bool,
-    /// The ids of the affiliates to pay, 1 to 1,000, each once. An affiliate that does not exist fails the call.
-    #[prost(string, repeated, tag = "4")]
-    pub affiliate_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// The least amount that is worth a payout, in the same currency. Affiliates to whom less is due get none. Default: any amount above zero.
-    #[prost(message, optional, tag = "5")]
-    pub minimum: ::core::option::Option<Money>,
-    /// Text about the payouts for the merchant, up to 2,000 characters. Optional.
-    #[prost(string, tag = "6")]
-    pub note: ::prost::alloc::string::String,
-    /// Text for the affiliates, up to 2,000 characters. Optional.
-    #[prost(string, tag = "7")]
-    pub message: ::prost::alloc::string::String,
+    /// The ids of 1 to 1,000 payouts in one currency that are READY and whose provider is MANUAL, each once. All of them are exported, or none.
+    #[prost(string, repeated, tag = "2")]
+    pub payout_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The id of a run: its payouts that are READY and whose provider is MANUAL, the oldest 1,000 of them. Call again for the others.
+    #[prost(string, tag = "3")]
+    pub payout_run_id: ::prost::alloc::string::String,
+    /// The id of an earlier export. The answer has the same bytes, and nothing is changed.
+    #[prost(string, tag = "4")]
+    pub payout_export_id: ::prost::alloc::string::String,
+    /// A text that the payees see, up to 140 characters. Optional. Not in NACHA files if it is empty.
+    #[prost(string, tag = "5")]
+    pub reference: ::prost::alloc::string::String,
+    /// The format, and its settings.
+    #[prost(oneof = "export_payout_file_request::Settings", tags = "6, 7, 8, 9, 10")]
+    pub settings: ::core::option::Option<export_payout_file_request::Settings>,
 }
-/// The answer of CreatePayoutRun.
+/// Nested message and enum types in `ExportPayoutFileRequest`.
+pub mod export_payout_file_request {
+    /// The format, and its settings.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Settings {
+        /// A SEPA file.
+        #[prost(message, tag = "6")]
+        Sepa(super::SepaFileSettings),
+        /// A NACHA file.
+        #[prost(message, tag = "7")]
+        Nacha(super::NachaFileSettings),
+        /// A CSV for PayPal.
+        #[prost(message, tag = "8")]
+        Paypal(super::PayPalFileSettings),
+        /// A CSV for Wise.
+        #[prost(message, tag = "9")]
+        Wise(super::WiseFileSettings),
+        /// A plain CSV.
+        #[prost(message, tag = "10")]
+        Plain(super::PlainFileSettings),
+    }
+}
+/// The answer of ExportPayoutFile. It is below 4 MiB.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct CreatePayoutRunResponse {
-    /// The run. It is CREATING, and none of its payouts exists yet.
+pub struct ExportPayoutFileResponse {
+    /// The export. Its payouts are EXPORTED, unless they went on since.
     #[prost(message, optional, tag = "1")]
-    pub payout_run: ::core::option::Option<PayoutRun>,
+    pub payout_export: ::core::option::Option<PayoutExport>,
     /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
     #[prost(bool, tag = "2")]
     pub replayed: bool,
+    /// The file. It has names and numbers of accounts, so keep it as safe as the bank's own.
+    #[prost(bytes = "vec", tag = "3")]
+    pub content: ::prost::alloc::vec::Vec<u8>,
 }
-/// The request of GetPayoutRun.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct GetPayoutRunRequest {
-    /// The run's id. Required.
-    #[prost(string, tag = "1")]
-    pub payout_run_id: ::prost::alloc::string::String,
-}
-/// The answer of GetPayoutRun.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct GetPayoutRunResponse {
-    /// The run.
-    #[prost(message, optional, tag = "1")]
-    pub payout_run: ::core::option::Option<PayoutRun>,
-}
-/// The request of PreviewPayoutRun.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct PreviewPayoutRunRequest {
-    /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
-    /// holds at most 3 MiB, so it may have fewer entries.
-    #[prost(int32, tag = "1")]
-    pub page_size: i32,
-    /// The `next_page_token` of the previous page, sent with the same fields. Empty: the first page.
-    #[prost(string, tag = "2")]
-    pub page_token: ::prost::alloc::string::String,
-    /// See `CreatePayoutRunRequest.currency_code`. Required.
-    #[prost(string, tag = "3")]
-    pub currency_code: ::prost::alloc::string::String,
-    /// See `CreatePayoutRunRequest.all_affiliates`.
-    #[prost(bool, tag = "4")]
-    pub all_affiliates: bool,
-    /// See `CreatePayoutRunRequest.affiliate_ids`.
-    #[prost(string, repeated, tag = "5")]
-    pub affiliate_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// See `CreatePayoutRunRequest.minimum`. Optional.
-    #[prost(message, optional, tag = "6")]
-    pub minimum: ::core::option::Option<Money>,
-}
-/// The fate of one affiliate in a run that would be created now.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct PayoutRunItem {
-    /// The affiliate's id.
-    #[prost(string, tag = "1")]
-    pub affiliate_id: ::prost::alloc::string::String,
-    /// Whether the run would pay, and if not, why.
-    #[prost(enumeration = "PayoutRunVerdict", tag = "2")]
-    pub verdict: i32,
-    /// The amount that is due, less what refunds took back. The amount of the payout if there is one. Zero or less: nothing is paid.
-    #[prost(message, optional, tag = "3")]
-    pub amount: ::core::option::Option<Money>,
-    /// How many rewards add up to it: up to 1,000, and those that take back. The others wait for the next run.
-    #[prost(int64, tag = "4")]
-    pub reward_count: i64,
-    /// Whether the payout would need an approval, see `PayoutPolicy.approval_above`.
-    #[prost(bool, tag = "5")]
-    pub needs_approval: bool,
-}
-/// The answer of PreviewPayoutRun.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct PreviewPayoutRunResponse {
-    /// One page of affiliates, in the order in which they were created: those who are named, or all to whom something is owed in the currency
-    /// and all who owe something in it.
-    #[prost(message, repeated, tag = "1")]
-    pub items: ::prost::alloc::vec::Vec<PayoutRunItem>,
-    /// The `page_token` of the next page. Empty on the last page.
-    #[prost(string, tag = "2")]
-    pub next_page_token: ::prost::alloc::string::String,
-}
-/// The state of a payout run. CREATING becomes CREATED.
+/// The format of a file of payouts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
-pub enum PayoutRunState {
+pub enum PayoutFileFormat {
     /// Not set; never returned.
     Unspecified = 0,
-    /// The server creates the payouts, some at a time, in the order in which the affiliates were created. It goes on after a restart.
-    Creating = 1,
-    /// All payouts are created. Each goes its own way from here on.
-    Created = 2,
+    /// SEPA credit transfers: pain.001.001.09 of ISO 20022, in euros.
+    Sepa = 1,
+    /// Credits by ACH in the United States: NACHA, in US dollars.
+    Nacha = 2,
+    /// The CSV of PayPal's page for mass payments.
+    PaypalCsv = 3,
+    /// The CSV of Wise's page for batch payments.
+    WiseCsv = 4,
+    /// A CSV with all that is known, for every other way to pay.
+    PlainCsv = 5,
 }
-impl PayoutRunState {
+impl PayoutFileFormat {
     /// String value of the enum field names used in the ProtoBuf definition.
     ///
     /// The values are not transformed in any way and thus are considered stable
     /// (if the ProtoBuf definition does not change) and safe for programmatic use.
     pub fn as_str_name(&self) -> &'static str {
         match self {
-            Self::Unspecified => "PAYOUT_RUN_STATE_UNSPECIFIED",
-            Self::Creating => "PAYOUT_RUN_STATE_CREATING",
-            Self::Created => "PAYOUT_RUN_STATE_CREATED",
+            Self::Unspecified => "PAYOUT_FILE_FORMAT_UNSPECIFIED",
+            Self::Sepa => "PAYOUT_FILE_FORMAT_SEPA",
+            Self::Nacha => "PAYOUT_FILE_FORMAT_NACHA",
+            Self::PaypalCsv => "PAYOUT_FILE_FORMAT_PAYPAL_CSV",
+            Self::WiseCsv => "PAYOUT_FILE_FORMAT_WISE_CSV",
+            Self::PlainCsv => "PAYOUT_FILE_FORMAT_PLAIN_CSV",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
     pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
         match value {
-            "PAYOUT_RUN_STATE_UNSPECIFIED" => Some(Self::Unspecified),
-            "PAYOUT_RUN_STATE_CREATING" => Some(Self::Creating),
-            "PAYOUT_RUN_STATE_CREATED" => Some(Self::Created),
+            "PAYOUT_FILE_FORMAT_UNSPECIFIED" => Some(Self::Unspecified),
+            "PAYOUT_FILE_FORMAT_SEPA" => Some(Self::Sepa),
+            "PAYOUT_FILE_FORMAT_NACHA" => Some(Self::Nacha),
+            "PAYOUT_FILE_FORMAT_PAYPAL_CSV" => Some(Self::PaypalCsv),
+            "PAYOUT_FILE_FORMAT_WISE_CSV" => Some(Self::WiseCsv),
+            "PAYOUT_FILE_FORMAT_PLAIN_CSV" => Some(Self::PlainCsv),
             _ => None,
         }
     }
 }
-/// The fate of an affiliate in a run.
+/// Who is paid by a NACHA file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
-pub enum PayoutRunVerdict {
-    /// Not set; never returned.
+pub enum NachaEntryClass {
+    /// Not set. Means PERSONS.
     Unspecified = 0,
-    /// It creates a payout of what is due.
-    Pays = 1,
-    /// Nothing is due to the affiliate in the currency.
-    NothingDue = 2,
-    /// Refunds took back as much as is due, or more.
-    Negative = 3,
-    /// The affiliate is not ACTIVE, and the run is one for all affiliates. It keeps what it is owed; a run that names it pays it.
-    NotActive = 5,
-    /// The affiliate was erased, so that nobody knows where to send the money. No run pays it. MarkPaid notes what was sent otherwise.
-    Erased = 6,
-    /// Less than the `minimum` is due. It waits for a later run.
-    BelowMinimum = 4,
+    /// Persons: PPD.
+    Persons = 1,
+    /// Companies: CCD.
+    Companies = 2,
 }
-impl PayoutRunVerdict {
+impl NachaEntryClass {
     /// String value of the enum field names used in the ProtoBuf definition.
     ///
     /// The values are not transformed in any way and thus are considered stable
     /// (if the ProtoBuf definition does not change) and safe for programmatic use.
     pub fn as_str_name(&self) -> &'static str {
         match self {
-            Self::Unspecified => "PAYOUT_RUN_VERDICT_UNSPECIFIED",
-            Self::Pays => "PAYOUT_RUN_VERDICT_PAYS",
-            Self::NothingDue => "PAYOUT_RUN_VERDICT_NOTHING_DUE",
-            Self::Negative => "PAYOUT_RUN_VERDICT_NEGATIVE",
-            Self::NotActive => "PAYOUT_RUN_VERDICT_NOT_ACTIVE",
-            Self::Erased => "PAYOUT_RUN_VERDICT_ERASED",
-            Self::BelowMinimum => "PAYOUT_RUN_VERDICT_BELOW_MINIMUM",
+            Self::Unspecified => "NACHA_ENTRY_CLASS_UNSPECIFIED",
+            Self::Persons => "NACHA_ENTRY_CLASS_PERSONS",
+            Self::Companies => "NACHA_ENTRY_CLASS_COMPANIES",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
     pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
         match value {
-            "PAYOUT_RUN_VERDICT_UNSPECIFIED" => Some(Self::Unspecified),
-            "PAYOUT_RUN_VERDICT_PAYS" => Some(Self::Pays),
-            "PAYOUT_RUN_VERDICT_NOTHING_DUE" => Some(Self::NothingDue),
-            "PAYOUT_RUN_VERDICT_NEGATIVE" => Some(Self::Negative),
-            "PAYOUT_RUN_VERDICT_NOT_ACTIVE" => Some(Self::NotActive),
-            "PAYOUT_RUN_VERDICT_ERASED" => Some(Self::Erased),
-            "PAYOUT_RUN_VERDICT_BELOW_MINIMUM" => Some(Self::BelowMinimum),
+            "NACHA_ENTRY_CLASS_UNSPECIFIED" => Some(Self::Unspecified),
+            "NACHA_ENTRY_CLASS_PERSONS" => Some(Self::Persons),
+            "NACHA_ENTRY_CLASS_COMPANIES" => Some(Self::Companies),
             _ => None,
         }
     }
@@ -13852,9 +15043,10 @@ pub mod payout_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Creates a payout: reserves an affiliate's rewards in one currency. They become IN_PAYOUT, so that no other payout takes them, and what is
-        /// owed falls by what they add up to. The merchant pays the amount outside Headwater, and says so with ConfirmPayouts.
-        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or REWARD_NOT_FOUND; FAILED_PRECONDITION with reason NOTHING_DUE,
-        /// PAYOUT_BELOW_MINIMUM, REWARDS_NOT_PAYABLE, or PAYOUT_ABOVE_OWED when less is owed than the named rewards add up to.
+        /// owed falls by what they add up to. The merchant pays a MANUAL payout outside Headwater, and says so with ConfirmPayouts. The payout keeps
+        /// the affiliate's payout method as it is now.
+        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND, REWARD_NOT_FOUND or PAYOUT_CONNECTION_NOT_FOUND; FAILED_PRECONDITION with reason
+        /// PAYOUT_METHOD when the affiliate's payout method is not the `provider`'s, NOTHING_DUE, PAYOUT_BELOW_MINIMUM, REWARDS_NOT_PAYABLE, or PAYOUT_ABOVE_OWED when less is owed than the named rewards add up to.
         pub async fn create_payout(
             &mut self,
             request: impl tonic::IntoRequest<super::CreatePayoutRequest>,
@@ -13880,7 +15072,7 @@ pub mod payout_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Shows what CreatePayoutRun would do now: which affiliates it pays and how much, and why it does not pay the others. Changes nothing.
-        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or PAYOUT_CONNECTION_NOT_FOUND.
         pub async fn preview_payout_run(
             &mut self,
             request: impl tonic::IntoRequest<super::PreviewPayoutRunRequest>,
@@ -13909,7 +15101,7 @@ pub mod payout_service_client {
         }
         /// Creates payouts of what is due to many affiliates. The call returns at once, and the server creates the payouts as CreatePayout does,
         /// some at a time. What was approved or taken back meanwhile counts. GetPayoutRun shows how far it is.
-        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or PAYOUT_CONNECTION_NOT_FOUND.
         pub async fn create_payout_run(
             &mut self,
             request: impl tonic::IntoRequest<super::CreatePayoutRunRequest>,
@@ -13933,6 +15125,35 @@ pub mod payout_service_client {
             req.extensions_mut()
                 .insert(
                     GrpcMethod::new("headwater.v1.PayoutService", "CreatePayoutRun"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Cancels a payout run. It creates no further payouts, and the server cancels those of its payouts that are NEEDS_APPROVAL, READY or
+        /// AWAITING_FUNDS, as CancelPayout does, some at a time. The call returns at once. GetPayoutRun shows when it is CANCELLED. Payouts that are paid stay paid.
+        /// Errors: NOT_FOUND with reason PAYOUT_RUN_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_RUN_STATE when it was cancelled before.
+        pub async fn cancel_payout_run(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CancelPayoutRunRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CancelPayoutRunResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.PayoutService/CancelPayoutRun",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.PayoutService", "CancelPayoutRun"),
                 );
             self.inner.unary(req, path, codec).await
         }
@@ -13964,7 +15185,7 @@ pub mod payout_service_client {
         }
         /// Approves payouts that need it: all of them or none. The key must be another one than the key that created them.
         /// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not
-        /// NEEDS_APPROVAL, or PAYOUT_OWN_APPROVAL for the first one that the key created.
+        /// NEEDS_APPROVAL, or PAYOUT_OWN_APPROVAL for the first one that the key created; ABORTED with reason ETAG_MISMATCH.
         pub async fn approve_payouts(
             &mut self,
             request: impl tonic::IntoRequest<super::ApprovePayoutsRequest>,
@@ -13989,8 +15210,10 @@ pub mod payout_service_client {
                 .insert(GrpcMethod::new("headwater.v1.PayoutService", "ApprovePayouts"));
             self.inner.unary(req, path, codec).await
         }
-        /// Records that the merchant has paid payouts outside Headwater: all of them or none. Their rewards become PAID.
-        /// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not READY.
+        /// Records that the merchant has paid payouts outside Headwater: all of them or none. Their rewards become PAID, and they are not sent any
+        /// more.
+        /// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not READY,
+        /// EXPORTED, AWAITING_FUNDS or NEEDS_ATTENTION; ABORTED with reason ETAG_MISMATCH.
         pub async fn confirm_payouts(
             &mut self,
             request: impl tonic::IntoRequest<super::ConfirmPayoutsRequest>,
@@ -14016,8 +15239,10 @@ pub mod payout_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Cancels a payout that was not paid. Its rewards become APPROVED again, and what is owed rises by its amount. A reward that refunds took
-        /// back as a whole meanwhile becomes REVERSED.
-        /// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when it is PAID or CANCELLED.
+        /// back as a whole meanwhile becomes REVERSED. If the provider has the payout and can cancel it, the provider is asked to, and the payout
+        /// becomes CANCELLED or RETURNED afterwards.
+        /// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when it has ended, when the provider has it
+        /// and cannot cancel it, or when it is not certain that the provider has made nothing; ABORTED with reason ETAG_MISMATCH.
         pub async fn cancel_payout(
             &mut self,
             request: impl tonic::IntoRequest<super::CancelPayoutRequest>,
@@ -14042,8 +15267,333 @@ pub mod payout_service_client {
                 .insert(GrpcMethod::new("headwater.v1.PayoutService", "CancelPayout"));
             self.inner.unary(req, path, codec).await
         }
-        /// Returns how much is owed in all, in each currency: approved or not, overdue or not, and what payouts have reserved.
+        /// Sets where the payouts of an affiliate go. The first method is in effect at once. A change waits `PayoutPolicy.method_change_hours`:
+        /// payouts that are created meanwhile go to the former destination, and the affiliate is told by mail, also at an address that it had in the
+        /// last 30 days. Payouts that were created before keep their destination. The destination that is in effect may be set again: it corrects
+        /// its other details, and gives up a change that waits.
+        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_ERASED, or SECRETS_KEY_MISSING when the
+        /// server has no key to store the details with.
+        pub async fn set_payout_method(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetPayoutMethodRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetPayoutMethodResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.PayoutService/SetPayoutMethod",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.PayoutService", "SetPayoutMethod"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Removes the payout method of an affiliate, with a change that waits. It takes effect at once: later payouts are MANUAL and have no
+        /// destination. A method that is set afterwards waits like a change. The affiliate is told by mail.
+        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_ERASED, or PAYOUT_METHOD when the
+        /// affiliate never had one.
+        pub async fn remove_payout_method(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RemovePayoutMethodRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RemovePayoutMethodResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.PayoutService/RemovePayoutMethod",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.PayoutService", "RemovePayoutMethod"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns the payout method of an affiliate, masked.
         /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+        pub async fn get_payout_method(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetPayoutMethodRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetPayoutMethodResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.PayoutService/GetPayoutMethod",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.PayoutService", "GetPayoutMethod"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Connects the account to a payout provider, or replaces the credentials of a connection. Payouts to affiliates whose method is the
+        /// provider's are the provider's from then on. Admin keys only.
+        /// Errors: FAILED_PRECONDITION with reason SECRETS_KEY_MISSING when the server has no key to store the credentials with.
+        pub async fn set_payout_connection(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetPayoutConnectionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetPayoutConnectionResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.PayoutService/SetPayoutConnection",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.PayoutService", "SetPayoutConnection"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Removes the connection to a payout provider, with its credentials. Payouts that the provider has to pay wait until the account is
+        /// connected again. Admin keys only.
+        /// Errors: NOT_FOUND with reason PAYOUT_CONNECTION_NOT_FOUND.
+        pub async fn remove_payout_connection(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RemovePayoutConnectionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RemovePayoutConnectionResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.PayoutService/RemovePayoutConnection",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "headwater.v1.PayoutService",
+                        "RemovePayoutConnection",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns the connection to a payout provider, without its credentials. Admin keys only.
+        /// Errors: NOT_FOUND with reason PAYOUT_CONNECTION_NOT_FOUND.
+        pub async fn get_payout_connection(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetPayoutConnectionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetPayoutConnectionResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.PayoutService/GetPayoutConnection",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.PayoutService", "GetPayoutConnection"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Sends a payout again that is NEEDS_ATTENTION, after what was wrong was mended. If the provider may have made a payment, that one is looked
+        /// up, and no other one is made. Any other open payout that Headwater sends is looked at now instead of later.
+        /// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when the merchant pays it, or when it has
+        /// ended.
+        pub async fn retry_payout(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RetryPayoutRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RetryPayoutResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.PayoutService/RetryPayout",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.PayoutService", "RetryPayout"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Tells that there is more money at a provider. Payouts that are AWAITING_FUNDS there are sent again now instead of at the next probe.
+        pub async fn notify_funds_added(
+            &mut self,
+            request: impl tonic::IntoRequest<super::NotifyFundsAddedRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::NotifyFundsAddedResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.PayoutService/NotifyFundsAdded",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.PayoutService", "NotifyFundsAdded"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Makes a file of payouts, which the merchant uploads at a bank or a provider: of all of them or none. They become EXPORTED, so that no other file has
+        /// them. What the bank did is told by ConfirmPayouts, ImportPayoutResults or CancelPayout. An earlier export gives the same bytes again, for 30 days.
+        /// Errors: INVALID_ARGUMENT, which names every wrong field of every payout, and then there is no file and nothing is changed; NOT_FOUND with reason
+        /// PAYOUT_NOT_FOUND, PAYOUT_RUN_NOT_FOUND or PAYOUT_EXPORT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not
+        /// READY, PAYOUT_FILE_GONE for an export of more than 30 days ago, or SECRETS_KEY_MISSING.
+        pub async fn export_payout_file(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ExportPayoutFileRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ExportPayoutFileResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.PayoutService/ExportPayoutFile",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.PayoutService", "ExportPayoutFile"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Records what became of payouts that the merchant paid by a file, from a CSV file: all rows of it or none. A payout that was paid becomes PAID, as by
+        /// ConfirmPayouts, and one that failed becomes CANCELLED, as by CancelPayout. Rows that say what is known already change nothing, so the same file
+        /// can be imported again.
+        /// Errors: INVALID_ARGUMENT, which names each wrong row; NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE
+        /// for the first payout that is neither READY nor what its row says.
+        pub async fn import_payout_results(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ImportPayoutResultsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ImportPayoutResultsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.PayoutService/ImportPayoutResults",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.PayoutService", "ImportPayoutResults"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Undoes that a payout was marked as paid, by MarkPaid or ConfirmPayouts, because it was not. The same payout waits for ConfirmPayouts or
+        /// CancelPayout again, its rewards are IN_PAYOUT, and `Payout.reopenings` keeps the payment that was undone. What is owed stays as it is,
+        /// and what is paid falls by the amount.
+        /// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when it is not PAID; ABORTED with reason
+        /// ETAG_MISMATCH.
+        pub async fn reopen_payout(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReopenPayoutRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReopenPayoutResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.PayoutService/ReopenPayout",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.PayoutService", "ReopenPayout"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns how much is owed in all, in each currency: approved or not, overdue or not, and what payouts have reserved.
+        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or PROGRAM_NOT_FOUND.
         pub async fn get_amount_owed(
             &mut self,
             request: impl tonic::IntoRequest<super::GetAmountOwedRequest>,
@@ -14128,10 +15678,10 @@ pub struct SimulateTermsRequest {
     /// The program. Empty: the default program.
     #[prost(string, tag = "1")]
     pub program_id: ::prost::alloc::string::String,
-    /// The proposed terms, with the defaults and limits that UpdateProgram has. `version` and `start_time` are not read. Required. Unless there is a
-    /// `sample_sale`, terms are refused if the order in which all events were told decides what their `caps` pay, and so is a program that has such a
-    /// version: several caps of customers and affiliates, a cap of the program, caps with `upline_levels`, with a `ladder` or with rules for clicks, and one
-    /// cap with two maxima. Sales climb a LEVEL_UP `ladder` in the order in which they were told, up to 200,000 times. Clicks are not simulated.
+    /// The proposed terms, with the defaults and limits that UpdateProgram has. `version` and `start_time` are not read. Required. Tallies of
+    /// `caps`, of a `ladder`, of `threshold_bonuses` and of conditions on what the affiliate has sold are counted anew, in the order in which the events
+    /// were told. A history in which events of such terms were credited, refunded and corrected more than 1,000,000 times is refused, unless there is a
+    /// `sample_sale`.
     #[prost(message, optional, tag = "2")]
     pub terms: ::core::option::Option<Terms>,
     /// The proposed terms stand in place of the terms in force from this time on. Not later than now. Not set: from the start of the version
@@ -14187,8 +15737,8 @@ pub struct SimulationProgress {
     #[prost(int64, tag = "2")]
     pub conversion_count: i64,
 }
-/// What an affiliate earns in a currency from the conversions that are credited in the program, or would be: less refunds and with
-/// corrections, in whatever state the rewards are. Denied rewards, and rewards that a person created, are left out.
+/// What an affiliate earns in a currency from the conversions and clicks that are credited in the program, or would be, and its threshold bonuses: less
+/// refunds and with corrections, in whatever state the rewards are. Denied rewards, and rewards that a person created, are left out.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SimulatedAffiliate {
     /// The affiliate's id.
@@ -14203,7 +15753,7 @@ pub struct SimulatedAffiliate {
     /// The proposed amount less the earned one.
     #[prost(message, optional, tag = "4")]
     pub difference_amount: ::core::option::Option<Money>,
-    /// How many conversions would earn the affiliate another amount.
+    /// How many conversions would earn the affiliate another amount. Clicks and threshold bonuses are not among them.
     #[prost(int64, tag = "5")]
     pub changed_conversion_count: i64,
 }

@@ -12,10 +12,11 @@ use crate::domain::enrollment::{Acceptance, Enrollment, EnrollmentState};
 use crate::domain::event::{EventImage, EventKind};
 use crate::domain::id::{AccountId, LinkId};
 use crate::domain::link::{Link, LinkState};
+use crate::domain::payout_method::PayoutMethod;
 use crate::domain::refusal::Refusal;
 use crate::domain::rule::context::{Context, Rule};
 use crate::domain::rule::{coupon, link};
-use crate::domain::set::Needs;
+use crate::domain::set::{Kind, Needs};
 
 /// Erase an affiliate's personal data.
 #[derive(Debug, Clone)]
@@ -42,6 +43,9 @@ impl Rule for EraseAffiliate {
         if before.state == AffiliateState::Erased {
             return Ok(before);
         }
+        if let Some(method) = context.set.payout_method(context.account_id, before.id)? {
+            context.set.remove::<PayoutMethod>(&method.key());
+        }
         let (links, coupons) = context.set.codes_of(context.account_id, before.id)?;
         for coupon in coupons {
             erase_coupon(context, &coupon)?;
@@ -66,6 +70,7 @@ impl Rule for EraseAffiliate {
             state_changed_at: Some(context.now),
             pending_rewards: None,
             email_verified: false,
+            former_email: None,
             awaits_welcome: false,
             ..before.as_ref().clone()
         };

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::send::enqueue;
 use super::{check_amount, check_owed, move_rewards, original_of, owed, payable, post};
 use crate::domain::account::Account;
 use crate::domain::affiliate::AffiliateSelector;
@@ -11,6 +12,8 @@ use crate::domain::id::{AccountId, AffiliateId, ApiKeyId, PayoutId, PayoutRunId,
 use crate::domain::ledger::{LedgerAccount, LedgerReason};
 use crate::domain::money::{Currency, Money};
 use crate::domain::payout::{Payable, Payout, PayoutPolicy, PayoutProvider, PayoutState};
+use crate::domain::payout_connection::PayoutConnection;
+use crate::domain::payout_method::{MethodFault, PayoutDestination, provider_for};
 use crate::domain::refusal::Refusal;
 use crate::domain::reward::{Reward, RewardState};
 use crate::domain::rule::context::{Context, Rule};
@@ -26,6 +29,8 @@ pub struct CreatePayout {
     pub reward_ids: Vec<RewardId>,
     /// The least amount that is worth a payout. `None`: any amount above zero.
     pub minimum: Option<Money>,
+    /// Who pays. `None`: the provider of the affiliate's payout method, if the account is connected to it.
+    pub provider: Option<PayoutProvider>,
     pub note: String,
     pub message: String,
 }
@@ -41,12 +46,16 @@ impl Rule for CreatePayout {
     fn needs(&self, account: AccountId, needs: &mut Needs) {
         needs.row::<Account>(account);
         needs.affiliate(account, &self.affiliate);
+        needs_of_routes(account, needs);
         needs.rewards.extend(self.reward_ids.iter().map(|id| (account, *id)));
     }
 
     fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
         let policy = context.set.account(context.account_id)?.payout_policy.clone().unwrap_or_default();
         let affiliate_id = context.set.affiliate(context.account_id, &self.affiliate)?.id;
+        check_connected(context, self.provider)?;
+        let route = route(context, affiliate_id, self.provider)?;
+        let route = route.map_err(|fault| Refusal::PayoutMethod { affiliate_id, fault })?;
         let (rewards, amount) = self.rewards(context, affiliate_id, &policy)?;
         if let Some(minimum) = self.minimum.filter(|minimum| amount.amount_minor < minimum.amount_minor) {
             return Err(Refusal::PayoutBelowMinimum { affiliate_id, amount, minimum });
@@ -55,6 +64,7 @@ impl Rule for CreatePayout {
             affiliate_id,
             amount,
             rewards,
+            route,
             note: &self.note,
             message: &self.message,
             run_id: None,
@@ -117,12 +127,51 @@ fn complete_families(context: &Context<'_>, approved: &mut Vec<Arc<Reward>>) -> 
     Ok(())
 }
 
-/// The rewards that a payout reserves, and its texts.
+/// Adds the rows that say which providers the account is connected to.
+pub(in crate::domain::rule) fn needs_of_routes(account: AccountId, needs: &mut Needs) {
+    let providers = PayoutProvider::ALL.iter().filter(|provider| **provider != PayoutProvider::Manual);
+    providers.for_each(|provider| needs.row::<PayoutConnection>((account, *provider)));
+}
+
+/// Refuses a provider that the account is not connected to.
+pub(in crate::domain::rule) fn check_connected(
+    context: &Context<'_>,
+    provider: Option<PayoutProvider>,
+) -> Result<(), Refusal> {
+    if let Some(provider) = provider.filter(|provider| *provider != PayoutProvider::Manual) {
+        context.set.payout_connection(context.account_id, provider)?;
+    }
+    Ok(())
+}
+
+/// Who moves the money of a payout, and where it goes.
+#[derive(Debug)]
+pub(in crate::domain::rule) struct Route {
+    provider: PayoutProvider,
+    destination: Option<PayoutDestination>,
+}
+
+/// The route of a payout that is created now. `Err` inside: the wanted provider cannot pay the affiliate.
+pub(in crate::domain::rule) fn route(
+    context: &mut Context<'_>,
+    affiliate_id: AffiliateId,
+    wanted: Option<PayoutProvider>,
+) -> Result<Result<Route, MethodFault>, Refusal> {
+    let method = context.set.payout_method(context.account_id, affiliate_id)?;
+    let destination = method.and_then(|method| method.destination_at(context.now).cloned());
+    let own = destination.as_ref().map_or(PayoutProvider::Manual, |destination| destination.kind.provider());
+    let is_connected = own != PayoutProvider::Manual && context.set.is_connected(context.account_id, own)?;
+    let provider = provider_for(wanted, destination.as_ref(), |_| is_connected);
+    Ok(provider.map(|provider| Route { provider, destination }))
+}
+
+/// The rewards that a payout reserves, its route and its texts.
 pub(in crate::domain::rule) struct Reservation<'run> {
     pub(in crate::domain::rule) affiliate_id: AffiliateId,
     /// The sum of the rewards.
     pub(in crate::domain::rule) amount: Money,
     pub(in crate::domain::rule) rewards: Vec<Arc<Reward>>,
+    pub(in crate::domain::rule) route: Route,
     pub(in crate::domain::rule) note: &'run str,
     pub(in crate::domain::rule) message: &'run str,
     pub(in crate::domain::rule) run_id: Option<PayoutRunId>,
@@ -135,7 +184,7 @@ pub(in crate::domain::rule) fn reserve(
     policy: &PayoutPolicy,
     reservation: Reservation<'_>,
 ) -> Result<Arc<Payout>, Refusal> {
-    let Reservation { affiliate_id, amount, rewards, note, message, run_id, created_by } = reservation;
+    let Reservation { affiliate_id, amount, rewards, route, note, message, run_id, created_by } = reservation;
     check_owed(context, affiliate_id, amount)?;
     let needs_approval = policy.needs_approval(amount);
     let payout = Payout {
@@ -143,7 +192,9 @@ pub(in crate::domain::rule) fn reserve(
         account_id: context.account_id,
         affiliate_id,
         amount,
-        provider: PayoutProvider::Manual,
+        provider: route.provider,
+        destination: route.destination,
+        is_test: context.set.account(context.account_id)?.is_test,
         state: if needs_approval { PayoutState::NeedsApproval } else { PayoutState::Ready },
         reward_count: i32::try_from(rewards.len()).unwrap_or(i32::MAX),
         reference: String::new(),
@@ -155,6 +206,9 @@ pub(in crate::domain::rule) fn reserve(
         approved_by: None,
         approved_at: None,
         cancelled_at: None,
+        sending: None,
+        export_id: None,
+        reopenings: Vec::new(),
         created_at: context.now,
         updated_at: context.now,
     };
@@ -162,5 +216,6 @@ pub(in crate::domain::rule) fn reserve(
     post(context, &payout, LedgerAccount::AffiliatePayable, LedgerAccount::PayoutInFlight, LedgerReason::Reserved);
     context.tell(EventKind::PayoutCreated, EventImage::Payout(Arc::clone(&payout)));
     move_rewards(context, rewards, RewardState::InPayout, Some(payout.id))?;
+    enqueue(context, &payout);
     Ok(payout)
 }

@@ -1,13 +1,15 @@
 //! The customers of a simulation with their events. Knows no terms.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::as_of;
 use crate::domain::conversion::{Conversion, ConversionKind, CustomerSale, OrderDetails};
 use crate::domain::id::{ConversionId, LeadId};
 use crate::domain::lead::{Customer, Lead, LeadState};
 use crate::domain::refusal::Refusal;
 use crate::domain::rule::context::Context;
+use crate::domain::rule::replay::Changes;
 use crate::domain::rule::{customer, timeline};
 
 /// The events of a customer, in order.
@@ -21,8 +23,6 @@ pub(super) struct Group {
     /// The refunds and corrections of each sale, in the order in which they were told.
     pub(super) changes: Changes,
 }
-
-pub(super) type Changes = BTreeMap<ConversionId, Vec<Arc<Conversion>>>;
 
 impl Group {
     /// Adds the changes of events that have no lead, and puts those of each event in the order in which they were told.
@@ -146,22 +146,11 @@ pub(super) fn group_of_event(
 /// A sale with the time at which refunds and corrections have left nothing of it, if its terms did not ask for that when they were told.
 fn with_void(event: Arc<Conversion>, group: &Group) -> Arc<Conversion> {
     let is_kept = event.order.customer_sale.is_some_and(|place| place.void_at.is_some());
-    let (Some(left), Some(amount)) = (event.left(), event.amount) else { return event };
+    let Some(left) = event.left() else { return event };
     if is_kept || left.amount_minor != 0 {
         return event;
     }
-    let changes = group.changes_of(&event);
-    let corrected = changes.iter().filter(|change| change.kind == ConversionKind::Correction);
-    let corrected: i64 = corrected.filter_map(|change| change.amount).map(|amount| amount.amount_minor).sum();
-    let mut left = amount.amount_minor - corrected;
-    let mut void_at = None;
-    for change in changes {
-        let had_left = left > 0;
-        left += change.amount.map_or(0, |amount| amount.amount_minor) + change.excess_minor;
-        if had_left && left <= 0 {
-            void_at = Some(change.created_at.max(event.created_at));
-        }
-    }
+    let void_at = as_of::void_at(group, &event);
     let Some(void_at) = void_at else { return event };
     let place = event.order.customer_sale.unwrap_or_default();
     let customer_sale = Some(CustomerSale { void_at: Some(void_at), ..place });

@@ -1,5 +1,5 @@
-//! When the sales of a customer are credited, and credited anew, as their events are told one after the other. Ladders need it: a sale has the
-//! step that its affiliate had reached at that moment. Knows no rewards and no tallies.
+//! When the events of a customer are credited, and credited anew, as they are told one after the other. Tallies need it: an event finds what its
+//! affiliate had earned and sold at that moment. Knows no rewards and no tallies.
 //!
 //! The events that were told until a moment are judged as if no others existed. Of most customers nothing else changes by an event that is
 //! told in order, so their events are judged once.
@@ -7,18 +7,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::as_of;
 use super::group::Group;
 use super::verdicts::verdicts_on;
 use crate::domain::attribution::AttributionSource;
 use crate::domain::click::Click;
-use crate::domain::conversion::{Conversion, ConversionKind, CustomerSale, OrderDetails};
+use crate::domain::conversion::{Conversion, ConversionKind, CustomerSale};
 use crate::domain::id::{AccountId, ConversionId};
 use crate::domain::lead::Lead;
 use crate::domain::refusal::{Field, Refusal};
-use crate::domain::rule::climb::{Rank, Told};
-use crate::domain::rule::commission::{self, Claim, Claims};
+use crate::domain::rule::commission::Claims;
 use crate::domain::rule::context::Context;
+use crate::domain::rule::replay::{Rank, Told};
 use crate::domain::rule::sale_count::Verdicts;
+use crate::domain::rule::verdict::Verdict;
 use crate::domain::time::Time;
 
 pub(super) fn told(event: &Conversion) -> Told {
@@ -28,18 +30,19 @@ pub(super) fn told(event: &Conversion) -> Told {
 /// How many judgements of events the moments of one customer may cost.
 const JUDGEMENTS_MAX: usize = 50_000;
 
-/// A sale is credited from now on to these. To nobody: it loses its credits.
+/// An event is credited from now on to these. To nobody: it loses its credits.
 pub(super) struct Meeting {
     pub(super) at: Told,
     pub(super) rank: Rank,
     pub(super) claims: Claims,
     pub(super) customer_sale: Option<CustomerSale>,
+    pub(super) may_earn: bool,
 }
 
-/// The meetings of each sale, in order.
+/// The meetings of each event, in order.
 pub(super) type Meetings = BTreeMap<ConversionId, Vec<Meeting>>;
 
-/// The meetings of the sales of a customer. `last` are the verdicts on all of its events.
+/// The meetings of the events of a customer. `last` are the verdicts on all of its events.
 pub(super) fn meetings(context: &mut Context<'_>, group: &Group, last: &Verdicts) -> Result<Meetings, Refusal> {
     let clicks = late_clicks(context, group)?;
     let mut met = Met { first: first_of(group, &clicks), ..Met::default() };
@@ -50,12 +53,12 @@ pub(super) fn meetings(context: &mut Context<'_>, group: &Group, last: &Verdicts
     }
     for (place, (at, is_turn)) in moments.iter().enumerate() {
         let Some((_, is_next_turn)) = moments.get(place + 1) else {
-            met.add(context, *at, last)?;
+            met.add(*at, last);
             break;
         };
         if *is_turn || *is_next_turn {
             let verdicts = verdicts_until(context, group, &clicks, *at)?;
-            met.add(context, *at, &verdicts)?;
+            met.add(*at, &verdicts);
         }
     }
     Ok(met.meetings)
@@ -64,7 +67,7 @@ pub(super) fn meetings(context: &mut Context<'_>, group: &Group, last: &Verdicts
 fn out_of_order(group: &Group) -> Refusal {
     let name = group.lead.as_ref().map_or_else(String::new, |lead| format!(" of {}", lead.id));
     let problem = format!("cannot be simulated: too many events{name} were told out of order; send a sample_sale");
-    Refusal::InvalidField { field: Field::TermsLadder, problem }
+    Refusal::InvalidField { field: Field::Terms, problem }
 }
 
 /// The moments at which something was told, in order, and whether verdicts on events of before may change by it.
@@ -77,6 +80,7 @@ fn moments(group: &Group, last: &Verdicts, clicks: &[Arc<Click>]) -> Vec<(Told, 
     let by_hand = group.parts.iter().flat_map(|(lead, ..)| &lead.details.manual_bindings);
     others.extend(by_hand.map(|manual| (manual.made_at, ConversionId::from_uuid(AccountId::SERVER.uuid()))));
     let mut is_out_of_order = !others.is_empty();
+    others.extend(group.events().flat_map(|event| as_of::counted_again(group, event)));
     let mut latest = None;
     let mut is_credited = false;
     let mut moments = Vec::with_capacity(events.len() + others.len());
@@ -139,7 +143,8 @@ fn verdicts_until(
         lead
     };
     let of_part = |(lead, events, is_whole): &(Lead, Vec<Arc<Conversion>>, bool)| {
-        (known(lead), events.iter().filter(is_told).cloned().collect(), *is_whole)
+        let events = events.iter().filter(is_told).map(|event| as_of::at(group, event, until));
+        (known(lead), events.collect(), *is_whole)
     };
     let so_far = Group {
         lead: group.lead.as_ref().map(known),
@@ -158,10 +163,34 @@ fn verdicts_until(
     verdicts
 }
 
-/// The claims of a sale, and its number among those of its customer.
-type Standing = (Claims, Option<CustomerSale>);
+/// The claims of an event, the number of a sale among those of its customer, and whether the event earns.
+#[derive(Clone)]
+struct Standing {
+    claims: Claims,
+    customer_sale: Option<CustomerSale>,
+    may_earn: bool,
+}
 
-/// The meetings so far, and the sales as they stand.
+impl Standing {
+    fn of(verdict: &Verdict) -> Self {
+        let Verdict { claims, customer_sale, may_earn, .. } = verdict;
+        Self { claims: claims.clone(), customer_sale: *customer_sale, may_earn: *may_earn }
+    }
+
+    /// Whether it may lead to other rewards than another one. Only terms that ask for the number of a sale price it by that.
+    fn is_unlike(&self, other: &Self) -> bool {
+        let terms = |standing: &Self| -> Vec<_> {
+            let credits = standing.claims.iter().map(|claim| &claim.credit);
+            credits.map(|credit| (credit.enrollment_id, credit.terms_version, credit.share_ppm)).collect()
+        };
+        let is_numbered = self.claims.iter().any(|claim| claim.terms.rules.looks_at_customer());
+        terms(self) != terms(other)
+            || self.may_earn != other.may_earn
+            || (is_numbered && self.customer_sale != other.customer_sale)
+    }
+}
+
+/// The meetings so far, and the events as they stand.
 #[derive(Default)]
 struct Met {
     first: Option<(Time, ConversionId)>,
@@ -172,84 +201,47 @@ struct Met {
 }
 
 impl Met {
-    fn add(&mut self, context: &mut Context<'_>, at: Told, verdicts: &Verdicts) -> Result<(), Refusal> {
+    fn add(&mut self, at: Told, verdicts: &Verdicts) {
         let mut changed = Vec::new();
-        for (sale, verdict) in verdicts.iter().filter(|(event, _)| event.kind == ConversionKind::Sale) {
-            let standing = (verdict.claims.clone(), verdict.customer_sale);
-            match self.standing.get(&sale.id) {
+        for (event, verdict) in verdicts {
+            let standing = Standing::of(verdict);
+            match self.standing.get(&event.id) {
                 None if verdict.claims.is_empty() => {}
-                None => changed.push((told(sale), sale, standing.clone())),
-                Some(before) if is_changed(context, sale, before, &standing)? => {
-                    changed.push((at, sale, standing.clone()));
-                }
+                None => changed.push((told(event), event, standing.clone())),
+                Some(before) if before.is_unlike(&standing) => changed.push((at, event, standing.clone())),
                 Some(_) => {}
             }
-            self.standing.insert(sale.id, standing);
+            self.standing.insert(event.id, standing);
         }
         if !self.is_credited {
-            put_binding_first(context, at, verdicts, &mut changed)?;
+            put_binding_first(at, verdicts, &mut changed);
         }
         changed.sort_by_key(|(at, ..)| *at);
-        for (rank, (at, sale, (claims, customer_sale))) in changed.into_iter().enumerate() {
-            let (first_at, first) = self.first.unwrap_or((at.0, sale.id));
+        for (rank, (at, event, standing)) in changed.into_iter().enumerate() {
+            let Standing { claims, customer_sale, may_earn } = standing;
+            let (first_at, first) = self.first.unwrap_or((at.0, event.id));
             let rank = (first_at, first, u32::try_from(rank).unwrap_or(u32::MAX));
-            self.meetings.entry(sale.id).or_default().push(Meeting { at, rank, claims, customer_sale });
+            self.meetings.entry(event.id).or_default().push(Meeting { at, rank, claims, customer_sale, may_earn });
         }
         self.is_credited |= verdicts.iter().any(|(_, verdict)| !verdict.claims.is_empty());
-        Ok(())
     }
 }
 
-/// The sale that binds a customer is credited first, as the first of the customer, and then those of before that nobody had referred. Only if it
-/// must be numbered among others of a known customer, all are credited in their order.
-fn put_binding_first(
-    context: &mut Context<'_>,
-    at: Told,
-    verdicts: &Verdicts,
-    changed: &mut Vec<(Told, &Arc<Conversion>, Standing)>,
-) -> Result<(), Refusal> {
-    let Some(place) = changed.iter().position(|(_, sale, _)| told(sale) == at) else { return Ok(()) };
-    let (_, sale, standing) = changed[place].clone();
-    let is_numbered = standing.0.iter().any(|claim| claim.terms.rules.looks_at_customer());
+/// The event that binds a customer is credited first, as the first of the customer, and then those of before that nobody had referred. Only if a
+/// sale must be numbered among others of a known customer, all are credited in their order.
+fn put_binding_first(at: Told, verdicts: &Verdicts, changed: &mut Vec<(Told, &Arc<Conversion>, Standing)>) {
+    let Some(place) = changed.iter().position(|(_, event, _)| told(event) == at) else { return };
+    let (_, event, standing) = changed[place].clone();
+    let is_numbered =
+        event.kind == ConversionKind::Sale && standing.claims.iter().any(|claim| claim.terms.rules.looks_at_customer());
     let is_known = verdicts.iter().any(|(event, _)| event.kind == ConversionKind::Lead && told(event) < at);
     if is_numbered && is_known {
-        return Ok(());
+        return;
     }
     let number = |place: CustomerSale| CustomerSale { number: place.number.min(1), ..CustomerSale::default() };
-    let alone = (standing.0.clone(), standing.1.map(number));
-    if !is_changed(context, sale, &alone, &standing)? {
+    let alone = Standing { customer_sale: standing.customer_sale.map(number), ..standing.clone() };
+    if !alone.is_unlike(&standing) {
         changed.remove(place);
     }
-    changed.insert(0, (at, sale, alone));
-    Ok(())
-}
-
-/// Whether the claims and the number after lead to other rewards than those of before.
-fn is_changed(
-    context: &mut Context<'_>,
-    sale: &Conversion,
-    (claims, customer_sale): &Standing,
-    (claims_after, customer_sale_after): &Standing,
-) -> Result<bool, Refusal> {
-    let terms = |claims: &[Claim]| -> Vec<_> {
-        let credits = claims.iter().map(|claim| &claim.credit);
-        credits.map(|credit| (credit.enrollment_id, credit.terms_version, credit.share_ppm)).collect()
-    };
-    if terms(claims) != terms(claims_after) {
-        return Ok(true);
-    }
-    if customer_sale == customer_sale_after {
-        return Ok(false);
-    }
-    let at = |customer_sale| {
-        let order = OrderDetails { customer_sale, laddered: Vec::new(), ..sale.order.clone() };
-        Conversion { order, ..sale.clone() }
-    };
-    let (before, after) = (at(*customer_sale), at(*customer_sale_after));
-    for claim in claims {
-        if commission::price(context, &before, claim)? != commission::price(context, &after, claim)? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    changed.insert(0, (at, event, alone));
 }

@@ -18,7 +18,8 @@ pub(super) fn cases() -> Vec<Case> {
             }))
             .wrong(json!({"request_id": " ", "display_name": long(), "email": "", "email_token": long()}))
             // The email is unique on the whole server, so the error reveals that another account has it.
-            .not_references(&["email", "email_token"]),
+            .not_references(&["email", "email_token"])
+            .free(&["test"]),
         case("AccountService/GetAccount", json!({})),
         case(
             "AccountService/UpdateAccount",
@@ -33,7 +34,7 @@ pub(super) fn cases() -> Vec<Case> {
                 "display_name": "",
                 "email": "owner",
                 "max_active_coupons_per_affiliate": 0,
-                "payout_policy": {"net_days": -1},
+                "payout_policy": {"net_days": -1, "method_change_hours": 721},
                 "time_zone": "+02:00",
             },
             "update_mask": {

@@ -17,7 +17,48 @@ fn marked() -> Json {
 
 /// A payout of one reward. Requests are filled in before the reward of `given` is created, so each case prepares its own.
 fn created() -> Json {
-    json!({"affiliate": {"id": "${affiliate_id}"}, "currency_code": "USD", "reward_ids": ["${fresh_reward_id}"]})
+    json!({
+        "affiliate": {"id": "${affiliate_id}"},
+        "currency_code": "USD",
+        "reward_ids": ["${fresh_reward_id}"],
+        "provider": "PAYOUT_PROVIDER_MANUAL",
+    })
+}
+
+/// The same through a provider.
+fn sent() -> Json {
+    json!({
+        "affiliate": {"id": "${affiliate_id}"},
+        "currency_code": "USD",
+        "reward_ids": ["${fresh_reward_id}"],
+        "provider": "PAYOUT_PROVIDER_PAYPAL",
+    })
+}
+
+/// A connection to the provider.
+fn connected() -> Json {
+    json!({"credentials": {"paypal": {"client_id": "client", "client_secret": "secret", "webhook_id": "webhook"}}})
+}
+
+/// A payout method at the provider, in effect at once.
+fn method() -> Json {
+    json!({
+        "affiliate": {"id": "${affiliate_id}"},
+        "details": {"paypal": {"email": "first@example.com"}},
+        "effective_now": true,
+        "override_reason": "by phone",
+    })
+}
+
+/// The same, paid by the merchant.
+fn by_hand() -> Json {
+    let mut request = created();
+    request["provider"] = json!(1);
+    request
+}
+
+fn method() -> Json {
+    json!({"affiliate": {"id": "${affiliate_id}"}, "details": {"paypal": {"email": "export@example.com"}}})
 }
 
 /// A run for an affiliate. It pays nothing, because nothing is owed to anybody in this currency.
@@ -49,6 +90,7 @@ fn steps() -> Vec<Case> {
                 "currency_code": "usd",
                 "reward_ids": ["rwd_1", ""],
                 "minimum": {"amount_minor": -1, "currency_code": "usd"},
+                "provider": 99,
                 "note": long(),
                 "message": long(),
             }))
@@ -62,7 +104,7 @@ fn steps() -> Vec<Case> {
             .reference(json!({"payout_ids": ["${payout_id}"]}))
             // The caller's own payout in the same request is not approved either.
             .reference(json!({"payout_ids": ["${open_payout_id}", "${payout_id}"]}))
-            .wrong(json!({"request_id": long(), "payout_ids": ["pay_1", ""]}))
+            .wrong(json!({"request_id": long(), "payout_ids": ["pay_1", ""], "etags": [""]}))
             .wrong(json!({"payout_ids": []})),
         case("PayoutService/ConfirmPayouts", json!({"payout_ids": ["${open_payout_id}"]}))
             .prepare("AccountService/UpdateAccount", policy(700), &[])
@@ -71,7 +113,11 @@ fn steps() -> Vec<Case> {
             .other(json!({"reference": "another"}))
             .reference(json!({"payout_ids": ["${payout_id}"]}))
             .wrong(json!({
-                "request_id": long(), "payout_ids": ["pay_1", ""], "reference": long(), "paid_time": no_time(),
+                "request_id": long(),
+                "payout_ids": ["pay_1", ""],
+                "etags": [""],
+                "reference": long(),
+                "paid_time": no_time(),
             }))
             .wrong(json!({"payout_ids": [], "paid_time": {"seconds": 4_000_000_000_i64}})),
         case("PayoutService/CancelPayout", json!({"payout_id": "${open_payout_id}"}))
@@ -80,7 +126,45 @@ fn steps() -> Vec<Case> {
             .other(json!({"payout_id": "${payout_id}"}))
             .reference(json!({"payout_id": "${payout_id}"}))
             .wrong(json!({"request_id": long(), "payout_id": "pay_1"}))
-            .wrong(json!({"payout_id": ""})),
+            .wrong(json!({"payout_id": ""}))
+            .free(&["etag"]),
+        case("PayoutService/ExportPayoutFile", json!({"payout_ids": ["${open_payout_id}"], "plain": {}}))
+            .prepare("PayoutService/SetPayoutMethod", method(), &[])
+            .prepare("RewardService/CreateReward", given(), REWARD)
+            .prepare("PayoutService/CreatePayout", by_hand(), CREATED)
+            .other(json!({"reference": "another"}))
+            .reference(json!({"payout_ids": ["${payout_id}"]}))
+            // The caller's own payout in the same request is not exported either.
+            .reference(json!({"payout_ids": ["${open_payout_id}", "${payout_id}"]}))
+            .reference(json!({"payout_ids": [], "payout_run_id": "${payout_run_id}"}))
+            .wrong(json!({"request_id": long(), "payout_ids": ["pay_1", ""], "reference": long()}))
+            .wrong(json!({"payout_run_id": "prn_1", "payout_export_id": "pex_1"}))
+            .wrong(json!({"payout_ids": [], "plain": null}))
+            .wrong(
+                json!({"plain": null, "sepa": {"debtor": long(), "debtor_bic": long(), "execution_date": "tomorrow"}}),
+            )
+            .wrong(json!({"plain": null, "nacha": {
+                "bank_name": long(), "entry_class": 99, "effective_date": "x", "modifier": "AB",
+            }}))
+            .wrong(json!({"plain": null, "wise": {"source_currency_code": "usd"}}))
+            .free(&["sepa.one_debit", "paypal"]),
+        case("PayoutService/ImportPayoutResults", json!({"csv": "payout_id,result\n${open_payout_id},paid\n"}))
+            .prepare("RewardService/CreateReward", given(), REWARD)
+            .prepare("PayoutService/CreatePayout", created(), CREATED)
+            .other(json!({"csv": "payout_id,result\n${open_payout_id},failed\n"}))
+            .reference(json!({"csv": "payout_id,result\n${payout_id},paid\n"}))
+            // The caller's own payout in the same file is not paid either.
+            .reference(json!({"csv": "payout_id,result\n${open_payout_id},paid\n${payout_id},paid\n"}))
+            .wrong(json!({"request_id": long(), "csv": "payout_id,result\npay_1,paid\n", "paid_time": no_time()}))
+            .wrong(json!({"csv": "", "paid_time": {"seconds": 4_000_000_000_i64}})),
+        case("PayoutService/ReopenPayout", json!({"payout_id": "${paid_payout_id}", "reason": "sent back"}))
+            .prepare("RewardService/CreateReward", given(), REWARD)
+            .prepare("PayoutService/MarkPaid", marked(), &[("paid_payout_id", "/payout/id")])
+            .other(json!({"reason": "another"}))
+            .reference(json!({"payout_id": "${payout_id}"}))
+            .wrong(json!({"request_id": long(), "payout_id": "pay_1", "reason": long()}))
+            .wrong(json!({"payout_id": "", "reason": " "}))
+            .free(&["etag"]),
         case("PayoutService/CreatePayoutRun", run())
             .furnish("PayoutService/CreatePayoutRun", run(), &[("payout_run_id", "/payout_run/id")])
             .other(json!({"note": "by hand"}))
@@ -90,8 +174,14 @@ fn steps() -> Vec<Case> {
                 "currency_code": "usd",
                 "affiliate_ids": ["aff_1", ""],
                 "minimum": {"amount_minor": -1, "currency_code": "usd"},
+                "maximum_total": {"amount_minor": -1, "currency_code": "usd"},
+                "provider": 99,
                 "note": long(),
                 "message": long(),
+            }))
+            .wrong(json!({
+                "minimum": {"amount_minor": 2, "currency_code": "CHF"},
+                "maximum_total": {"amount_minor": 1, "currency_code": "CHF"},
             }))
             // A run for nobody is not one for all.
             .wrong(json!({"currency_code": "", "affiliate_ids": []}))
@@ -103,18 +193,40 @@ fn steps() -> Vec<Case> {
                 "currency_code": "usd",
                 "affiliate_ids": ["aff_1", ""],
                 "minimum": {"amount_minor": -1, "currency_code": "usd"},
+                "maximum_total": {"amount_minor": -1, "currency_code": "usd"},
+                "provider": 99,
             }))
             .wrong(json!({"currency_code": "", "affiliate_ids": []}))
             // The preview is no list, so the tests of lists make no token of it.
             .not_references(&["page_token"])
             .free(&["all_affiliates"]),
+        case("PayoutService/CancelPayoutRun", json!({"payout_run_id": "${fresh_run_id}"}))
+            .prepare("PayoutService/CreatePayoutRun", run(), &[("fresh_run_id", "/payout_run/id")])
+            .other(json!({"payout_run_id": "${payout_run_id}"}))
+            .reference(json!({"payout_run_id": "${payout_run_id}"}))
+            .wrong(json!({"request_id": long(), "payout_run_id": "prn_1"}))
+            .wrong(json!({"payout_run_id": ""})),
         case("PayoutService/GetPayoutRun", json!({"payout_run_id": "${payout_run_id}"}))
             .reference(json!({"payout_run_id": "${payout_run_id}"}))
             .wrong(json!({"payout_run_id": "prn_1"}))
             .wrong(json!({"payout_run_id": ""})),
+        case("PayoutService/RetryPayout", json!({"payout_id": "${open_payout_id}"}))
+            .prepare("PayoutService/SetPayoutConnection", connected(), &[])
+            .prepare("PayoutService/SetPayoutMethod", method(), &[])
+            .prepare("RewardService/CreateReward", given(), REWARD)
+            .prepare("PayoutService/CreatePayout", sent(), CREATED)
+            .other(json!({"payout_id": "${payout_id}"}))
+            .reference(json!({"payout_id": "${payout_id}"}))
+            .wrong(json!({"request_id": long(), "payout_id": "pay_1"}))
+            .wrong(json!({"payout_id": ""})),
+        case("PayoutService/NotifyFundsAdded", json!({"provider": "PAYOUT_PROVIDER_PAYPAL"}))
+            .other(json!({"currency_code": "EUR"}))
+            .wrong(json!({"request_id": long(), "provider": "PAYOUT_PROVIDER_MANUAL", "currency_code": "usd"}))
+            .wrong(json!({"provider": null})),
         case("PayoutService/GetAmountOwed", json!({"affiliate": {"id": "${affiliate_id}"}}))
             .affiliate_reference()
-            .wrong(json!({"affiliate": {"id": "aff_1"}, "currencies": ["usd"]}))
+            .reference(json!({"program_id": "${program_id}"}))
+            .wrong(json!({"affiliate": {"id": "aff_1"}, "currencies": ["usd"], "program_id": "prg_1"}))
             .wrong_affiliates(&json!({})),
     ]
 }

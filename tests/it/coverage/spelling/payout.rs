@@ -19,17 +19,61 @@ pub(super) fn spellings() -> Vec<Spelling> {
                 json!({"affiliate": {"ref_id": " ${affiliate_ref_id}"}}),
             ),
         ],
-        &["affiliate.id", "affiliate.external_id", "affiliate.auth_token", "currency_code", "reward_ids", "minimum"],
+        &[
+            "affiliate.id",
+            "affiliate.external_id",
+            "affiliate.auth_token",
+            "currency_code",
+            "reward_ids",
+            "minimum",
+            "provider",
+        ],
     );
     let run = spelling(
         "PayoutService/CreatePayoutRun",
         vec![(json!({"note": "a", "message": "b"}), json!({"note": "a ", "message": " b"}))],
-        &["currency_code", "all_affiliates", "affiliate_ids", "minimum"],
+        &["currency_code", "all_affiliates", "affiliate_ids", "minimum", "maximum_total", "provider"],
     );
     let confirmed = spelling(
         "PayoutService/ConfirmPayouts",
         vec![(json!({"reference": "t-1", "paid_time": time}), json!({"reference": " t-1", "paid_time": same_time}))],
-        &["payout_ids"],
+        &["payout_ids", "etags"],
+    );
+    let reopened = spelling(
+        "PayoutService/ReopenPayout",
+        vec![(json!({"reason": "a"}), json!({"reason": " a "}))],
+        &["payout_id", "etag"],
+    );
+    let exported = spelling(
+        "PayoutService/ExportPayoutFile",
+        vec![(json!({"reference": "a"}), json!({"reference": " a"}))],
+        &[
+            "payout_ids",
+            "payout_run_id",
+            "payout_export_id",
+            "sepa.debtor",
+            "sepa.debtor_iban",
+            "sepa.debtor_bic",
+            "sepa.execution_date",
+            "sepa.one_debit",
+            "nacha.bank_routing_number",
+            "nacha.bank_name",
+            "nacha.origin",
+            "nacha.company_name",
+            "nacha.company_id",
+            "nacha.entry_class",
+            "nacha.description",
+            "nacha.effective_date",
+            "nacha.modifier",
+            "paypal",
+            "wise.source_currency_code",
+            "plain",
+        ],
+    );
+    let imported = spelling(
+        "PayoutService/ImportPayoutResults",
+        vec![(json!({"paid_time": time}), json!({"paid_time": same_time}))],
+        &["csv"],
     );
     let marked = spelling(
         "PayoutService/MarkPaid",
@@ -49,12 +93,96 @@ pub(super) fn spellings() -> Vec<Spelling> {
         ],
         &["affiliate.id", "affiliate.external_id", "affiliate.auth_token", "reward_ids", "amount"],
     );
+    let by_email = (
+        json!({"affiliate": {"email": "${affiliate_email}"}}),
+        json!({"affiliate": {"email": " ${affiliate_email}."}}),
+    );
+    let by_ref_id = (
+        json!({"affiliate": {"ref_id": "${affiliate_ref_id}"}}),
+        json!({"affiliate": {"ref_id": " ${affiliate_ref_id}"}}),
+    );
+    let bank = |routing_number, account_number, holder_name| {
+        json!({"details": {"united_states_bank": {
+            "routing_number": routing_number, "account_number": account_number, "account_kind": 1, "holder_name": holder_name,
+        }}})
+    };
+    let iban =
+        |iban, bic, holder_name| json!({"details": {"iban": {"iban": iban, "bic": bic, "holder_name": holder_name}}});
+    let method = spelling(
+        "PayoutService/SetPayoutMethod",
+        vec![
+            by_email.clone(),
+            by_ref_id.clone(),
+            (
+                json!({"details": {"paypal": {"email": "ann@example.com"}}}),
+                json!({"details": {"paypal": {"email": " Ann@Example.com"}}}),
+            ),
+            (
+                json!({"details": {"stripe": {"connected_account_id": "acct_1"}}}),
+                json!({"details": {"stripe": {"connected_account_id": " acct_1"}}}),
+            ),
+            (
+                iban("DE89370400440532013000", "COBADEFFXXX", "Ann"),
+                iban("de89 3704 0044 0532 0130 00", " cobadeffxxx", " Ann"),
+            ),
+            (bank("021000021", "1234", "Ann"), bank(" 021000021", "12 34", "Ann ")),
+            (
+                json!({"details": {"other": {"description": "by cheque"}}}),
+                json!({"details": {"other": {"description": " by cheque"}}}),
+            ),
+            (
+                json!({"effective_now": true, "override_reason": "asked"}),
+                json!({"effective_now": true, "override_reason": " asked"}),
+            ),
+        ],
+        &[
+            "affiliate.id",
+            "affiliate.external_id",
+            "affiliate.auth_token",
+            "details.wise.recipient_number",
+            "details.united_states_bank.account_kind",
+            "effective_now",
+        ],
+    );
+    let removed = spelling(
+        "PayoutService/RemovePayoutMethod",
+        vec![by_email, by_ref_id],
+        &["affiliate.id", "affiliate.external_id", "affiliate.auth_token"],
+    );
+    let connection = spelling(
+        "PayoutService/SetPayoutConnection",
+        vec![
+            (
+                json!({"credentials": {"paypal": {"client_id": "a", "client_secret": "b", "webhook_id": "c"}}}),
+                json!({"credentials": {"paypal": {"client_id": " a", "client_secret": "b2", "webhook_id": "c2"}}}),
+            ),
+            (
+                json!({"credentials": {"stripe": {"secret_key": "sk_live_1", "webhook_secret": "whsec_1"}}}),
+                json!({"credentials": {"stripe": {"secret_key": "sk_live_2", "webhook_secret": "whsec_2"}}}),
+            ),
+            (
+                json!({"credentials": {"wise": {"api_token": "a", "profile_number": 1, "source_currency_code": "USD"}}}),
+                json!({"credentials": {"wise": {"api_token": "b", "profile_number": 1, "source_currency_code": "USD"}}}),
+            ),
+        ],
+        &["credentials.wise.profile_number", "credentials.wise.source_currency_code"],
+    );
     vec![
         created,
+        method,
+        removed,
+        connection,
+        ids_only("PayoutService/RemovePayoutConnection", &["provider"]),
         run,
-        ids_only("PayoutService/ApprovePayouts", &["payout_ids"]),
+        ids_only("PayoutService/ApprovePayouts", &["payout_ids", "etags"]),
         confirmed,
-        ids_only("PayoutService/CancelPayout", &["payout_id"]),
+        ids_only("PayoutService/CancelPayout", &["payout_id", "etag"]),
+        ids_only("PayoutService/RetryPayout", &["payout_id"]),
+        spelling("PayoutService/NotifyFundsAdded", vec![], &["provider", "currency_code"]),
+        exported,
+        imported,
+        reopened,
+        ids_only("PayoutService/CancelPayoutRun", &["payout_run_id"]),
         marked,
     ]
 }

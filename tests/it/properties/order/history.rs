@@ -40,6 +40,11 @@ pub(super) enum Event {
         traces: Traces,
         is_named: bool,
     },
+    /// A correction of an earlier sale to so many fifths of its amount, but not below what was refunded.
+    Correction {
+        sale: usize,
+        fifths: i64,
+    },
     /// A part of an earlier sale: all that is left, or the amount divided by this number.
     Refund {
         sale: usize,
@@ -109,7 +114,21 @@ pub(super) struct History {
     pub(super) ladders: [Option<pb::Ladder>; 2],
     /// Whether all versions of each program's terms pay for new customers only.
     pub(super) new_customers_only: [bool; 2],
+    /// What else all versions of each program's terms have.
+    pub(super) extras: [Extras; 2],
+    /// Whether sales have lines.
+    pub(super) has_lines: bool,
+    /// Whether the books are checked after each event that is told late. The audit knows no threshold bonuses.
+    pub(super) is_audited: bool,
     pub(super) items: Vec<Item>,
+}
+
+/// Parts of terms that most histories do not have.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Extras {
+    pub(super) rules: Vec<pb::CommissionRule>,
+    pub(super) threshold_bonuses: Vec<pb::ThresholdBonus>,
+    pub(super) upline_levels: Vec<pb::UplineLevel>,
 }
 
 fn traces() -> impl Strategy<Value = Traces> {
@@ -198,6 +217,9 @@ pub(super) fn history() -> impl Strategy<Value = History> {
             caps: caps.into(),
             ladders: [None, None],
             new_customers_only: new_customers_only.into(),
+            extras: [Extras::default(), Extras::default()],
+            has_lines: false,
+            is_audited: true,
             items,
         },
     )
@@ -233,4 +255,135 @@ pub(super) fn ladder() -> impl Strategy<Value = pb::Ladder> {
         period,
         steps: (1..=count).map(|place| step(place, is_amount)).collect(),
     })
+}
+
+fn usd(amount_minor: i64) -> Option<pb::Money> {
+    Some(pb::Money { amount_minor, currency_code: "USD".to_owned() })
+}
+
+fn rate(percent_ppm: i32) -> Option<pb::Commission> {
+    Some(pb::Commission { rate: Some(pb::commission::Rate::PercentPpm(percent_ppm)) })
+}
+
+/// Caps of all scopes and periods, each once.
+pub(super) fn any_caps() -> impl Strategy<Value = Vec<pb::Cap>> {
+    use pb::CapScope::{Affiliate, Customer, Program};
+    let cap =
+        (select(vec![Affiliate, Customer, Program]), select(values::<pb::Period>()), select(vec![3_i64, 20, 150, 300]));
+    let caps = prop::collection::vec(cap, 0..=3);
+    (caps, option::weighted(0.1, select(vec![2_i64, 100]))).prop_map(|(drawn, of_event)| {
+        let mut caps: Vec<pb::Cap> = Vec::new();
+        for (scope, period, maximum) in drawn {
+            if !caps.iter().any(|cap| (cap.scope, cap.period) == (scope.into(), period)) {
+                caps.push(pb::Cap { scope: scope.into(), period, maximum: usd(maximum) });
+            }
+        }
+        let scope = pb::CapScope::SingleEvent.into();
+        caps.extend(of_event.map(|maximum| pb::Cap { scope, maximum: usd(maximum), ..Default::default() }));
+        caps
+    })
+}
+
+/// Ladders of all modes. A marginal one has amounts, because commissions are percentages.
+pub(super) fn any_ladder() -> impl Strategy<Value = pb::Ladder> {
+    (ladder(), select(values::<pb::LadderMode>())).prop_map(|(ladder, mode)| {
+        let is_marginal = mode == i32::from(pb::LadderMode::Marginal);
+        let steps = (1..).zip(ladder.steps).map(|(place, step)| match is_marginal {
+            true => pb::LadderStep { min_sale_count: 0, min_amount: usd(40 * place * place), ..step },
+            false => step,
+        });
+        pb::Ladder { mode, steps: steps.collect(), ..ladder }
+    })
+}
+
+/// Rules for clicks, sign-ups and items, and for those who have sold enough; bonuses and uplines.
+pub(super) fn extras() -> impl Strategy<Value = Extras> {
+    use pb::{CommissionEvent, ConditionField};
+    let flat =
+        |amount_minor| Some(pb::Commission { rate: Some(pb::commission::Rate::Flat(usd(amount_minor).unwrap())) });
+    let rule = |name: &str, event_kind: CommissionEvent, commission| pb::CommissionRule {
+        name: name.to_owned(),
+        event_kind: event_kind.into(),
+        commission,
+        ..Default::default()
+    };
+    let sold = (any::<bool>(), select(vec![1_i64, 2, 60])).prop_map(move |(is_amount, minimum)| {
+        let field = if is_amount { ConditionField::AffiliateSalesAmount } else { ConditionField::AffiliateSaleCount };
+        let condition = pb::Condition {
+            field: field.into(),
+            comparison: pb::Comparison::MoreOrEqual.into(),
+            values: vec![minimum.to_string()],
+            ..Default::default()
+        };
+        pb::CommissionRule { condition: Some(condition), ..rule("sold", CommissionEvent::Sale, rate(410_000)) }
+    });
+    let items =
+        pb::CommissionRule { item_skus: vec!["MUG".to_owned()], ..rule("mugs", CommissionEvent::Sale, rate(130_000)) };
+    let first = pb::CommissionRule { max_customer_sales: 1, ..rule("first", CommissionEvent::Sale, rate(290_000)) };
+    let rules = (
+        option::weighted(0.3, sold),
+        option::weighted(0.2, Just(items)),
+        option::weighted(0.2, Just(first)),
+        option::weighted(0.3, Just(rule("clicks", CommissionEvent::Click, flat(2)))),
+        option::weighted(0.2, Just(rule("leads", CommissionEvent::Lead, flat(11)))),
+        option::weighted(0.2, Just(rule("talks", CommissionEvent::Appointment, flat(13)))),
+    );
+    let rules = rules.prop_map(|(sold, items, first, clicks, leads, talks)| {
+        [sold, items, first, clicks, leads, talks].into_iter().flatten().collect::<Vec<_>>()
+    });
+    let bonus = (any::<bool>(), select(values::<pb::Period>()), 1..=3_i64);
+    let bonuses = prop::collection::vec(bonus, 0..=2).prop_map(|drawn| {
+        let bonus = |(place, (is_amount, period, minimum)): (i64, (bool, i32, i64))| pb::ThresholdBonus {
+            name: format!("bonus {place}"),
+            period,
+            min_sale_count: if is_amount { 0 } else { minimum },
+            min_amount: usd(40 * minimum).filter(|_| is_amount),
+            bonus: Some(pb::RewardValue { amount: usd(1_000 + place).map(pb::reward_value::Amount::Cash) }),
+        };
+        (0..).zip(drawn).map(bonus).collect::<Vec<_>>()
+    });
+    let level = option::weighted(0.3, select(values::<pb::UplineBasis>()));
+    let levels =
+        level.prop_map(|basis| basis.into_iter().map(|basis| pb::UplineLevel { basis, percent_ppm: 90_000 }).collect());
+    (rules, bonuses, levels).prop_map(|(rules, threshold_bonuses, upline_levels)| Extras {
+        rules,
+        threshold_bonuses,
+        upline_levels,
+    })
+}
+
+fn item_with_corrections() -> impl Strategy<Value = Item> {
+    let correction =
+        (0..4_usize, select(vec![0_i64, 2, 4, 7])).prop_map(|(sale, fifths)| Event::Correction { sale, fifths });
+    (item(), option::weighted(0.1, correction)).prop_map(|(item, correction)| match correction {
+        Some(correction) => Item { what: What::Event(correction), ..item },
+        None => item,
+    })
+}
+
+/// Histories under terms of all kinds, in which sales of many customers share tallies.
+pub(super) fn history_with_tallies() -> impl Strategy<Value = History> {
+    let ladders = || option::weighted(0.5, any_ladder());
+    let parts = || (any_caps(), ladders(), extras());
+    let items = prop::collection::vec(item_with_corrections(), 3..=9);
+    (history(), parts(), parts(), any::<bool>(), items).prop_map(|(history, one, other, has_lines, items)| {
+        let [one, other] = [one, other].map(|(caps, ladder, extras)| (fitting(caps, ladder.as_ref()), ladder, extras));
+        History {
+            caps: [one.0, other.0],
+            ladders: [one.1, other.1],
+            extras: [one.2, other.2],
+            has_lines,
+            is_audited: false,
+            items,
+            ..history
+        }
+    })
+}
+
+/// The caps that terms with a ladder may have.
+pub(super) fn fitting(caps: Vec<pb::Cap>, ladder: Option<&pb::Ladder>) -> Vec<pb::Cap> {
+    match ladder.map(pb::Ladder::mode) {
+        Some(pb::LadderMode::Retroactive | pb::LadderMode::Marginal) => Vec::new(),
+        _ => caps,
+    }
 }

@@ -1,6 +1,8 @@
 //! Affiliates with what few have: past uplines, a password, and the state after a deactivation.
 
-use headwater::domain::affiliate::{Affiliate, AffiliateState, Password, PasswordHash, PastUpline, PendingRewards};
+use headwater::domain::affiliate::{
+    Affiliate, AffiliateState, FormerEmail, Password, PasswordHash, PastUpline, PendingRewards,
+};
 use headwater::domain::id::AffiliateId;
 
 use super::{NOW, affiliate, affiliate_group, profile_with_custom_fields, uuid};
@@ -28,6 +30,7 @@ pub(crate) fn inactive_affiliate() -> Affiliate {
         email_verified: true,
         upline_id: Some(AffiliateId::from_uuid(uuid(40))),
         group_id: Some(affiliate_group().id),
+        former_email: Some(FormerEmail { email: "ada@former.test".to_owned(), changed_at: NOW }),
         past_uplines: past_uplines(),
         awaits_welcome: true,
         password: Some(password()),

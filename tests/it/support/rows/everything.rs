@@ -28,7 +28,14 @@ pub(crate) fn put_everything(set: &mut WorkingSet) {
     set.put(item());
     set.put(offer());
     set.put(payout());
+    set.put(payout_attempt());
+    set.put(payout_purse());
+    set.put(reopened_payout());
     set.put(payout_run());
+    set.put(payout_export());
+    set.put(cancelled_payout_run());
+    set.put(payout_method());
+    set.put(payout_connection());
     set.put(offer_claims());
     set.put(bounty());
     set.put(submission());

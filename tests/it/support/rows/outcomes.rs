@@ -13,13 +13,16 @@ use headwater::domain::id::{ClickId, LeadId, RewardId};
 use headwater::domain::lead::{CancellationOutcome, Lead, LeadDetails, LeadOutcome};
 use headwater::domain::link::LinkWithDestination;
 use headwater::domain::outcome::Outcome;
+use headwater::domain::payout_connection::PayoutConnection;
+use headwater::domain::payout_export::PayoutExport;
+use headwater::domain::payout_method::{PayoutMethod, Sealed};
 use headwater::domain::program::ProgramWithTerms;
 use smallvec::smallvec;
 
 use super::{
     ACCOUNT, NOW, account, affiliate, affiliate_group, api_key, bounty, coupon, credit, enrollment, inactive_affiliate,
-    item, lead, link, offer, open_payout, payout, payout_run, program, reward, reward_by_hand, sale, submission, terms,
-    tied_coupon, uuid,
+    item, lead, link, offer, open_payout, payout, payout_connection, payout_export, payout_method, payout_purse,
+    payout_run, program, reward, reward_by_hand, sale, submission, terms, tied_coupon, uuid,
 };
 
 /// The affiliate and the key without their secrets, as a stored answer has them.
@@ -67,6 +70,7 @@ pub(crate) fn outcomes() -> Vec<Outcome> {
             token_hash: [0; 32],
             upline_id: None,
             group_id: None,
+            former_email: None,
             past_uplines: Vec::new(),
             awaits_welcome: false,
             password: None,
@@ -132,7 +136,16 @@ pub(crate) fn outcomes() -> Vec<Outcome> {
         Outcome::Rewards(vec![Arc::new(reward)]),
         Outcome::Reward(Arc::new(reward_by_hand(3))),
         Outcome::Payouts(vec![Arc::new(open_payout())]),
+        Outcome::PayoutExport(Arc::new(PayoutExport { file: None, ..payout_export() })),
         Outcome::PayoutRun(Arc::new(payout_run())),
+        Outcome::PayoutPurse(Arc::new(payout_purse())),
+        Outcome::PayoutMethod(Arc::new(PayoutMethod {
+            current: None,
+            pending: None,
+            override_reason: String::new(),
+            ..payout_method()
+        })),
+        Outcome::PayoutConnection(Arc::new(PayoutConnection { sealed: Sealed::new([]), ..payout_connection() })),
         Outcome::Payout(Arc::new(payout())),
     ]
 }

@@ -1,7 +1,18 @@
 //! Payouts.
 
-use headwater::domain::id::{ApiKeyId, PayoutId, PayoutRunId};
-use headwater::domain::payout::{Payout, PayoutPolicy, PayoutProvider, PayoutState};
+use std::sync::Arc;
+
+use headwater::domain::id::{ApiKeyId, PayoutExportId, PayoutId, PayoutRunId};
+use headwater::domain::payout::{
+    Payout, PayoutPolicy, PayoutProblem, PayoutProvider, PayoutState, ProblemKind, Reopening, Sending,
+};
+use headwater::domain::payout_attempt::{NextStep, PayoutAttempt};
+use headwater::domain::payout_connection::PayoutConnection;
+use headwater::domain::payout_export::{PayoutExport, PayoutFileFormat};
+use headwater::domain::payout_method::{
+    MethodChoice, PayoutDestination, PayoutMethod, PayoutMethodKind, PendingChoice, Sealed,
+};
+use headwater::domain::payout_purse::{FundsWait, PayoutPurse};
 use headwater::domain::payout_run::{PayoutRun, PayoutRunState};
 
 use super::{ACCOUNT, NOW, affiliate, usd, uuid};
@@ -13,6 +24,8 @@ pub(crate) fn payout() -> Payout {
         affiliate_id: affiliate().id,
         amount: usd(1_250),
         provider: PayoutProvider::Manual,
+        destination: None,
+        is_test: false,
         state: PayoutState::Paid,
         reward_count: 2,
         reference: "TRX 17".to_owned(),
@@ -24,6 +37,9 @@ pub(crate) fn payout() -> Payout {
         approved_by: None,
         approved_at: None,
         cancelled_at: None,
+        sending: None,
+        export_id: None,
+        reopenings: Vec::new(),
         created_at: NOW.plus_days(1),
         updated_at: NOW.plus_days(1),
     }
@@ -48,8 +64,97 @@ pub(crate) fn cancelled_payout() -> Payout {
     Payout { state: PayoutState::Cancelled, cancelled_at: Some(NOW.plus_days(3)), ..open_payout() }
 }
 
+/// A payout that waits for money, after an attempt that found too little.
+pub(crate) fn waiting_payout() -> Payout {
+    let problem = PayoutProblem::new(ProblemKind::NotAuthorized, "AUTHORIZATION_ERROR", "d1e2b3");
+    Payout {
+        provider: PayoutProvider::PayPal,
+        state: PayoutState::AwaitingFunds,
+        sending: Some(Arc::new(Sending {
+            attempt_count: 2,
+            provider_payment_id: "BATCH7".to_owned(),
+            fee: Some(usd(25)),
+            problem: Some(problem),
+            awaiting_since: Some(NOW.plus_days(4)),
+            needed: Some(usd(1_275)),
+            available: Some(usd(3)),
+            returned: Some(usd(1_200)),
+            cancel_requested_at: Some(NOW.plus_days(5)),
+        })),
+        ..open_payout()
+    }
+}
+
+pub(crate) fn payout_attempt() -> PayoutAttempt {
+    let first = PayoutAttempt::first(ACCOUNT, open_payout().id, PayoutProvider::PayPal, NOW);
+    PayoutAttempt {
+        number: 2,
+        next_step: NextStep::LookUp,
+        first_try_at: Some(NOW),
+        last_try_at: Some(NOW.plus_days(1)),
+        provider_payment_id: "BATCH7".to_owned(),
+        is_probe: true,
+        tries: 3,
+        lease_id: uuid(7),
+        is_under_way: true,
+        seen_wake: 4,
+        doubt_code: "INTERNAL_ERROR".to_owned(),
+        doubt_debug_id: "d1e2b3".to_owned(),
+        ..first
+    }
+}
+
+pub(crate) fn payout_purse() -> PayoutPurse {
+    let wait = FundsWait { probe_count: 2, ..FundsWait::new("USD".parse().unwrap(), usd(1_275), Some(usd(3)), NOW) };
+    PayoutPurse { wake_count: 4, waits: vec![wait], ..PayoutPurse::new(ACCOUNT, PayoutProvider::PayPal) }
+}
+
+/// The payments of [`reopened_payout`] that were undone.
+pub(crate) fn reopenings() -> Vec<Reopening> {
+    let first = Reopening {
+        reopened_at: NOW.plus_days(2),
+        reopened_by: Some(ApiKeyId::from_uuid(uuid(1))),
+        reason: "sent back".to_owned(),
+        paid_at: Some(NOW),
+        reference: "TRX 17".to_owned(),
+    };
+    let second = Reopening { reopened_by: None, paid_at: None, reference: String::new(), ..first.clone() };
+    vec![first, second]
+}
+
+pub(crate) fn reopened_payout() -> Payout {
+    Payout { export_id: Some(payout_export().id), reopenings: reopenings(), ..open_payout() }
+}
+
+/// A file that is kept.
+pub(crate) fn payout_export() -> PayoutExport {
+    PayoutExport {
+        id: PayoutExportId::from_uuid(uuid(1)),
+        account_id: ACCOUNT,
+        format: PayoutFileFormat::Sepa,
+        payout_ids: vec![open_payout().id, payout().id],
+        total: usd(2_500),
+        sha256: "5a".repeat(32),
+        file: Some(Sealed::new(*b"sealed")),
+        created_by: Some(ApiKeyId::from_uuid(uuid(1))),
+        created_at: NOW,
+    }
+}
+
+/// A run with a maximum that was cancelled.
+pub(crate) fn cancelled_payout_run() -> PayoutRun {
+    PayoutRun {
+        id: PayoutRunId::from_uuid(uuid(2)),
+        state: PayoutRunState::Cancelled,
+        maximum_total: Some(usd(2_000)),
+        cancelled_by: Some(ApiKeyId::from_uuid(uuid(2))),
+        cancelled_at: Some(NOW.plus_days(2)),
+        ..payout_run()
+    }
+}
+
 pub(crate) fn payout_policy() -> PayoutPolicy {
-    PayoutPolicy { net_days: 15, approval_above: vec![usd(50_000)] }
+    PayoutPolicy { net_days: 15, approval_above: vec![usd(50_000)], ..PayoutPolicy::default() }
 }
 
 pub(crate) fn payout_run() -> PayoutRun {
@@ -60,12 +165,51 @@ pub(crate) fn payout_run() -> PayoutRun {
         currency: "USD".parse().unwrap(),
         affiliate_ids: Some(vec![affiliate().id]),
         minimum: Some(usd(1_000)),
+        maximum_total: None,
+        provider: None,
         note: "November".to_owned(),
         message: "Thank you".to_owned(),
         cursor: Some(affiliate().id),
         payout_count: 1,
         total: usd(1_250),
         created_by: Some(ApiKeyId::from_uuid(uuid(1))),
+        cancelled_by: None,
+        cancelled_at: None,
+        created_at: NOW,
+        updated_at: NOW.plus_days(1),
+    }
+}
+
+pub(crate) fn destination() -> PayoutDestination {
+    PayoutDestination { kind: PayoutMethodKind::Iban, hint: "DE…3000".to_owned(), sealed: Sealed::new([1; 60]) }
+}
+
+fn choice() -> MethodChoice {
+    MethodChoice { destination: destination(), fingerprint: [7; 32], set_at: NOW }
+}
+
+/// A method that is changed soon.
+pub(crate) fn payout_method() -> PayoutMethod {
+    PayoutMethod {
+        account_id: ACCOUNT,
+        affiliate_id: affiliate().id,
+        current: Some(choice()),
+        pending: Some(PendingChoice {
+            choice: MethodChoice { fingerprint: [8; 32], ..choice() },
+            effective_at: NOW.plus_days(3),
+        }),
+        override_reason: "asked by phone".to_owned(),
+        created_at: NOW,
+        updated_at: NOW.plus_days(1),
+    }
+}
+
+pub(crate) fn payout_connection() -> PayoutConnection {
+    PayoutConnection {
+        account_id: ACCOUNT,
+        provider: PayoutProvider::Stripe,
+        hint: "…4242".to_owned(),
+        sealed: Sealed::new([2; 60]),
         created_at: NOW,
         updated_at: NOW.plus_days(1),
     }

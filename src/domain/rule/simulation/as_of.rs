@@ -1,0 +1,86 @@
+//! Sales as they were at a moment, as far as the numbers of their customer's sales depend on it: what was left of them, and since when nothing was.
+
+use std::sync::Arc;
+
+use super::group::Group;
+use super::meeting::told;
+use crate::domain::conversion::{Conversion, ConversionKind, CustomerSale, OrderDetails};
+use crate::domain::rule::replay::Told;
+use crate::domain::time::Time;
+
+/// What was left of a sale after one of its refunds and corrections.
+struct Left {
+    at: Told,
+    minor: i64,
+    /// Since when nothing is left of it.
+    void_at: Option<Time>,
+    is_correction: bool,
+}
+
+/// What was left of a sale after each of its refunds and corrections, in the order in which they were told.
+fn steps(group: &Group, sale: &Conversion) -> (i64, Vec<Left>) {
+    let changes = group.changes_of(sale);
+    let is_correction = |change: &Conversion| change.kind == ConversionKind::Correction;
+    let corrected = changes.iter().filter(|change| is_correction(change)).filter_map(|change| change.amount);
+    let corrected = corrected.map(|amount| amount.amount_minor).fold(0, i64::saturating_add);
+    let told_minor = sale.amount.map_or(0, |amount| amount.amount_minor).saturating_sub(corrected);
+    let (mut minor, mut void_at) = (told_minor, None);
+    let mut steps = Vec::with_capacity(changes.len());
+    for change in changes {
+        let had_left = minor > 0;
+        let changed = change.amount.map_or(0, |amount| amount.amount_minor).saturating_add(change.excess_minor);
+        minor = minor.saturating_add(changed);
+        match (had_left, minor > 0) {
+            (true, false) => void_at = Some(change.created_at.max(sale.created_at)),
+            (_, true) => void_at = None,
+            (false, false) => {}
+        }
+        steps.push(Left { at: told(change), minor, void_at, is_correction: is_correction(change) });
+    }
+    (told_minor, steps)
+}
+
+/// Since when refunds and corrections have left nothing of a sale, if so.
+pub(super) fn void_at(group: &Group, sale: &Conversion) -> Option<Time> {
+    steps(group, sale).1.pop()?.void_at
+}
+
+/// The corrections by which a sale of which nothing was left counts again. All sales of its customer are numbered anew then.
+pub(super) fn counted_again(group: &Group, sale: &Conversion) -> Vec<Told> {
+    if sale.kind != ConversionKind::Sale || !has_corrections(group, sale) {
+        return Vec::new();
+    }
+    let (told_minor, steps) = steps(group, sale);
+    let mut had_left = told_minor > 0;
+    let mut moments = Vec::new();
+    for step in steps {
+        let has_left = step.minor > 0;
+        if step.is_correction && has_left && !had_left && step.at > told(sale) {
+            moments.push(step.at);
+        }
+        had_left = has_left;
+    }
+    moments
+}
+
+fn has_corrections(group: &Group, sale: &Conversion) -> bool {
+    group.changes_of(sale).iter().any(|change| change.kind == ConversionKind::Correction)
+}
+
+/// A sale as it was at a moment. Only corrected ones are others than they are now, because a sale of which nothing is left still has its number.
+pub(super) fn at(group: &Group, sale: &Arc<Conversion>, until: Told) -> Arc<Conversion> {
+    if !has_corrections(group, sale) {
+        return Arc::clone(sale);
+    }
+    let (told_minor, mut steps) = steps(group, sale);
+    steps.retain(|step| step.at <= until.max(told(sale)));
+    let (minor, void_at) = steps.pop().map_or((told_minor, None), |step| (step.minor, step.void_at));
+    let mut amount = sale.amount;
+    if let Some(amount) = &mut amount {
+        amount.amount_minor = minor;
+    }
+    let place = sale.order.customer_sale.unwrap_or_default();
+    let customer_sale = Some(CustomerSale { void_at, ..place });
+    let order = OrderDetails { customer_sale, ..sale.order.clone() };
+    Arc::new(Conversion { amount, refunded_minor: 0, order, ..sale.as_ref().clone() })
+}

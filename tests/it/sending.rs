@@ -1,0 +1,6 @@
+//! Payouts that are sent to a fake provider, whose books say who truly got how much. Whatever goes wrong, a payout is paid once, and none
+//! is forgotten.
+
+mod bench;
+mod faults;
+mod story;
