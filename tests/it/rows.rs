@@ -40,6 +40,7 @@ mod line;
 mod link;
 mod metadata;
 mod mrr;
+mod new_customers;
 mod offer;
 mod password;
 mod payout;

@@ -247,6 +247,7 @@ enrollment.was_active boolean NOT NULL
 enrollment.acceptances text
 enrollment.accepted_version integer NOT NULL
 enrollment.metadata text
+enrollment.dated_commissions text
 enrollment.past text
 CREATE UNIQUE INDEX enrollment_by_pair ON public.enrollment USING btree (account_id, affiliate_id, program_id)
 CREATE INDEX enrollment_by_program ON public.enrollment USING btree (account_id, program_id, affiliate_id)

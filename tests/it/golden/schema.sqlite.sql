@@ -261,6 +261,7 @@ CREATE TABLE "enrollment" (
   "acceptances" text NULL,
   "accepted_version" integer NOT NULL,
   "metadata" text NULL,
+  "dated_commissions" text NULL,
   "past" text NULL, PRIMARY KEY ("account_id",
   "id") ) WITHOUT ROWID
 CREATE UNIQUE INDEX "enrollment_by_pair" ON "enrollment" ("account_id", "affiliate_id", "program_id")

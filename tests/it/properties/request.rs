@@ -252,6 +252,7 @@ impl Asking<'_> {
                         ..pb::Enrollment::default()
                     }),
                     update_mask: mask(&paths),
+                    ..pb::UpdateEnrollmentRequest::default()
                 })
             }
             Step::EndEnrollment { enrollment } => {

@@ -12804,10 +12804,6 @@ pub enum PayoutRunVerdict {
     NothingDue = 2,
     /// Refunds took back as much as is due, or more.
     Negative = 3,
-    /// The affiliate is not ACTIVE, and the run is one for all affiliates. It keeps what it is owed; a run that names it pays it.
-    NotActive = 8,
-    /// The affiliate was erased, so that nobody knows where to send the money. No run pays it. MarkPaid notes what was sent otherwise.
-    Erased = 9,
     /// Less than the `minimum` is due. It waits for a later run.
     BelowMinimum = 4,
     /// The run is one of a `provider`, and the affiliate has no payout method.
@@ -12817,6 +12813,10 @@ pub enum PayoutRunVerdict {
     /// The `maximum_total` has not enough left for it after the affiliates before. It waits for a later run, and affiliates after it who fit are
     /// paid.
     AboveMaximumTotal = 7,
+    /// The affiliate is not ACTIVE, and the run is one for all affiliates. It keeps what it is owed; a run that names it pays it.
+    NotActive = 8,
+    /// The affiliate was erased, so that nobody knows where to send the money. No run pays it. MarkPaid notes what was sent otherwise.
+    Erased = 9,
 }
 impl PayoutRunVerdict {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -12829,12 +12829,12 @@ impl PayoutRunVerdict {
             Self::Pays => "PAYOUT_RUN_VERDICT_PAYS",
             Self::NothingDue => "PAYOUT_RUN_VERDICT_NOTHING_DUE",
             Self::Negative => "PAYOUT_RUN_VERDICT_NEGATIVE",
-            Self::NotActive => "PAYOUT_RUN_VERDICT_NOT_ACTIVE",
-            Self::Erased => "PAYOUT_RUN_VERDICT_ERASED",
             Self::BelowMinimum => "PAYOUT_RUN_VERDICT_BELOW_MINIMUM",
             Self::NoMethod => "PAYOUT_RUN_VERDICT_NO_METHOD",
             Self::OtherMethod => "PAYOUT_RUN_VERDICT_OTHER_METHOD",
             Self::AboveMaximumTotal => "PAYOUT_RUN_VERDICT_ABOVE_MAXIMUM_TOTAL",
+            Self::NotActive => "PAYOUT_RUN_VERDICT_NOT_ACTIVE",
+            Self::Erased => "PAYOUT_RUN_VERDICT_ERASED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -12844,12 +12844,12 @@ impl PayoutRunVerdict {
             "PAYOUT_RUN_VERDICT_PAYS" => Some(Self::Pays),
             "PAYOUT_RUN_VERDICT_NOTHING_DUE" => Some(Self::NothingDue),
             "PAYOUT_RUN_VERDICT_NEGATIVE" => Some(Self::Negative),
-            "PAYOUT_RUN_VERDICT_NOT_ACTIVE" => Some(Self::NotActive),
-            "PAYOUT_RUN_VERDICT_ERASED" => Some(Self::Erased),
             "PAYOUT_RUN_VERDICT_BELOW_MINIMUM" => Some(Self::BelowMinimum),
             "PAYOUT_RUN_VERDICT_NO_METHOD" => Some(Self::NoMethod),
             "PAYOUT_RUN_VERDICT_OTHER_METHOD" => Some(Self::OtherMethod),
             "PAYOUT_RUN_VERDICT_ABOVE_MAXIMUM_TOTAL" => Some(Self::AboveMaximumTotal),
+            "PAYOUT_RUN_VERDICT_NOT_ACTIVE" => Some(Self::NotActive),
+            "PAYOUT_RUN_VERDICT_ERASED" => Some(Self::Erased),
             _ => None,
         }
     }
