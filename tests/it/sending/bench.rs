@@ -390,7 +390,10 @@ impl<'test> Bench<'test> {
         let (paid, fees) = self.books().await;
         let owed: i64 = self.owed.iter().map(|owed| owed.amount_minor).sum();
         assert_eq!(paid, i128::from(owed));
-        assert_eq!(fees, i128::from(self.fees_at_provider().await), "fees");
+        // Wise's transfers do not tell their fees.
+        if self.kind != Kind::Wise {
+            assert_eq!(fees, i128::from(self.fees_at_provider().await), "fees");
+        }
     }
 
     /// What was paid to affiliates and what the fees were, by the ledger, which is verified.
