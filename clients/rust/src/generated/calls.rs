@@ -1544,7 +1544,8 @@ impl PayoutCalls {
     }
 
     /// Cancels a payout run. It creates no further payouts, and the server cancels those of its payouts that are NEEDS_APPROVAL, READY or
-    /// AWAITING_FUNDS, as CancelPayout does, some at a time. The call returns at once. GetPayoutRun shows when it is CANCELLED. Payouts that are paid stay paid.
+    /// AWAITING_FUNDS, as CancelPayout does, some at a time. The call returns at once. GetPayoutRun shows when it is CANCELLED. Payouts that
+    /// are paid stay paid.
     /// Errors: NOT_FOUND with reason PAYOUT_RUN_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_RUN_STATE when it was cancelled before.
     ///
     /// # Errors
@@ -1702,11 +1703,12 @@ impl PayoutCalls {
             .await
     }
 
-    /// Makes a file of payouts, which the merchant uploads at a bank or a provider: of all of them or none. They become EXPORTED, so that no other file has
-    /// them. What the bank did is told by ConfirmPayouts, ImportPayoutResults or CancelPayout. An earlier export gives the same bytes again, for 30 days.
-    /// Errors: INVALID_ARGUMENT, which names every wrong field of every payout, and then there is no file and nothing is changed; NOT_FOUND with reason
-    /// PAYOUT_NOT_FOUND, PAYOUT_RUN_NOT_FOUND or PAYOUT_EXPORT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not
-    /// READY, PAYOUT_FILE_GONE for an export of more than 30 days ago, or SECRETS_KEY_MISSING.
+    /// Makes a file of payouts, which the merchant uploads at a bank or a provider: of all of them or none. They become EXPORTED, so that no
+    /// other file has them. ConfirmPayouts, ImportPayoutResults and CancelPayout tell what the bank did. An earlier export gives the same bytes
+    /// again, for 30 days.
+    /// Errors: INVALID_ARGUMENT, which names every wrong field of every payout, and then there is no file and nothing is changed; NOT_FOUND
+    /// with reason PAYOUT_NOT_FOUND, PAYOUT_RUN_NOT_FOUND or PAYOUT_EXPORT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first
+    /// payout that is not READY, PAYOUT_FILE_GONE for an export of more than 30 days ago, or SECRETS_KEY_MISSING.
     ///
     /// # Errors
     /// The server refuses the call, or does not answer before the deadline.
@@ -1716,11 +1718,11 @@ impl PayoutCalls {
             .await
     }
 
-    /// Records what became of payouts that the merchant paid by a file, from a CSV file: all rows of it or none. A payout that was paid becomes PAID, as by
-    /// ConfirmPayouts, and one that failed becomes CANCELLED, as by CancelPayout. Rows that say what is known already change nothing, so the same file
-    /// can be imported again.
+    /// Records what became of payouts that the merchant paid by a file, from a CSV file: all rows of it or none. A payout that was paid becomes
+    /// PAID, as by ConfirmPayouts, and one that failed becomes CANCELLED, as by CancelPayout. Rows that say what is known already change nothing,
+    /// so the same file can be imported again.
     /// Errors: INVALID_ARGUMENT, which names each wrong row; NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE
-    /// for the first payout that is neither READY nor what its row says.
+    /// for the first payout that is neither READY nor EXPORTED nor what its row says.
     ///
     /// # Errors
     /// The server refuses the call, or does not answer before the deadline.
@@ -1734,7 +1736,7 @@ impl PayoutCalls {
     /// CancelPayout again, its rewards are IN_PAYOUT, and `Payout.reopenings` keeps the payment that was undone. What is owed stays as it is,
     /// and what is paid falls by the amount.
     /// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when it is not PAID; ABORTED with reason
-    /// ETAG_MISMATCH.
+    /// ETAG_MISMATCH; INVALID_ARGUMENT when its provider is not MANUAL.
     ///
     /// # Errors
     /// The server refuses the call, or does not answer before the deadline.

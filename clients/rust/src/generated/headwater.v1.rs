@@ -15129,7 +15129,8 @@ pub mod payout_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Cancels a payout run. It creates no further payouts, and the server cancels those of its payouts that are NEEDS_APPROVAL, READY or
-        /// AWAITING_FUNDS, as CancelPayout does, some at a time. The call returns at once. GetPayoutRun shows when it is CANCELLED. Payouts that are paid stay paid.
+        /// AWAITING_FUNDS, as CancelPayout does, some at a time. The call returns at once. GetPayoutRun shows when it is CANCELLED. Payouts that
+        /// are paid stay paid.
         /// Errors: NOT_FOUND with reason PAYOUT_RUN_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_RUN_STATE when it was cancelled before.
         pub async fn cancel_payout_run(
             &mut self,
@@ -15501,11 +15502,12 @@ pub mod payout_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Makes a file of payouts, which the merchant uploads at a bank or a provider: of all of them or none. They become EXPORTED, so that no other file has
-        /// them. What the bank did is told by ConfirmPayouts, ImportPayoutResults or CancelPayout. An earlier export gives the same bytes again, for 30 days.
-        /// Errors: INVALID_ARGUMENT, which names every wrong field of every payout, and then there is no file and nothing is changed; NOT_FOUND with reason
-        /// PAYOUT_NOT_FOUND, PAYOUT_RUN_NOT_FOUND or PAYOUT_EXPORT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not
-        /// READY, PAYOUT_FILE_GONE for an export of more than 30 days ago, or SECRETS_KEY_MISSING.
+        /// Makes a file of payouts, which the merchant uploads at a bank or a provider: of all of them or none. They become EXPORTED, so that no
+        /// other file has them. ConfirmPayouts, ImportPayoutResults and CancelPayout tell what the bank did. An earlier export gives the same bytes
+        /// again, for 30 days.
+        /// Errors: INVALID_ARGUMENT, which names every wrong field of every payout, and then there is no file and nothing is changed; NOT_FOUND
+        /// with reason PAYOUT_NOT_FOUND, PAYOUT_RUN_NOT_FOUND or PAYOUT_EXPORT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first
+        /// payout that is not READY, PAYOUT_FILE_GONE for an export of more than 30 days ago, or SECRETS_KEY_MISSING.
         pub async fn export_payout_file(
             &mut self,
             request: impl tonic::IntoRequest<super::ExportPayoutFileRequest>,
@@ -15532,11 +15534,11 @@ pub mod payout_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Records what became of payouts that the merchant paid by a file, from a CSV file: all rows of it or none. A payout that was paid becomes PAID, as by
-        /// ConfirmPayouts, and one that failed becomes CANCELLED, as by CancelPayout. Rows that say what is known already change nothing, so the same file
-        /// can be imported again.
+        /// Records what became of payouts that the merchant paid by a file, from a CSV file: all rows of it or none. A payout that was paid becomes
+        /// PAID, as by ConfirmPayouts, and one that failed becomes CANCELLED, as by CancelPayout. Rows that say what is known already change nothing,
+        /// so the same file can be imported again.
         /// Errors: INVALID_ARGUMENT, which names each wrong row; NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE
-        /// for the first payout that is neither READY nor what its row says.
+        /// for the first payout that is neither READY nor EXPORTED nor what its row says.
         pub async fn import_payout_results(
             &mut self,
             request: impl tonic::IntoRequest<super::ImportPayoutResultsRequest>,
@@ -15567,7 +15569,7 @@ pub mod payout_service_client {
         /// CancelPayout again, its rewards are IN_PAYOUT, and `Payout.reopenings` keeps the payment that was undone. What is owed stays as it is,
         /// and what is paid falls by the amount.
         /// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when it is not PAID; ABORTED with reason
-        /// ETAG_MISMATCH.
+        /// ETAG_MISMATCH; INVALID_ARGUMENT when its provider is not MANUAL.
         pub async fn reopen_payout(
             &mut self,
             request: impl tonic::IntoRequest<super::ReopenPayoutRequest>,
