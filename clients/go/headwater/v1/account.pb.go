@@ -113,7 +113,10 @@ type Account struct {
 	// is none, in the feed, and in the answer of a repeated call.
 	PendingEmail string `protobuf:"bytes,13,opt,name=pending_email,json=pendingEmail,proto3" json:"pending_email,omitempty"`
 	// How the account pays its affiliates. Not set: what is approved is due at once, and payouts need no approval.
-	PayoutPolicy  *PayoutPolicy `protobuf:"bytes,14,opt,name=payout_policy,json=payoutPolicy,proto3" json:"payout_policy,omitempty"`
+	PayoutPolicy *PayoutPolicy `protobuf:"bytes,14,opt,name=payout_policy,json=payoutPolicy,proto3" json:"payout_policy,omitempty"`
+	// Whether the account is for tests: its payouts go to the providers' sandboxes and move no money. RegisterAccount sets it, and it never
+	// changes.
+	Test          bool `protobuf:"varint,15,opt,name=test,proto3" json:"test,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -246,6 +249,13 @@ func (x *Account) GetPayoutPolicy() *PayoutPolicy {
 	return nil
 }
 
+func (x *Account) GetTest() bool {
+	if x != nil {
+		return x.Test
+	}
+	return false
+}
+
 // How an account pays its affiliates.
 type PayoutPolicy struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -257,8 +267,11 @@ type PayoutPolicy struct {
 	// too. Each payout is compared by itself. MarkPaid asks for no approval, because it records what was paid elsewhere. A change counts for
 	// payouts that are created after it.
 	ApprovalAbove []*Money `protobuf:"bytes,2,rep,name=approval_above,json=approvalAbove,proto3" json:"approval_above,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// How many hours a change of an affiliate's payout method waits before it takes effect, 0 to 720. Payouts that are created meanwhile go to
+	// the former destination. Default 72. A change counts for methods that are set after it.
+	MethodChangeHours *int32 `protobuf:"varint,3,opt,name=method_change_hours,json=methodChangeHours,proto3,oneof" json:"method_change_hours,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *PayoutPolicy) Reset() {
@@ -305,6 +318,13 @@ func (x *PayoutPolicy) GetApprovalAbove() []*Money {
 	return nil
 }
 
+func (x *PayoutPolicy) GetMethodChangeHours() int32 {
+	if x != nil && x.MethodChangeHours != nil {
+		return *x.MethodChangeHours
+	}
+	return 0
+}
+
 // The request of RegisterAccount.
 type RegisterAccountRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -321,7 +341,9 @@ type RegisterAccountRequest struct {
 	TimeZone string `protobuf:"bytes,4,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
 	// The token that was mailed to `email`, up to 128 characters. Blanks around it are ignored. It works for 3 days, with this address
 	// alone. Empty in the first call, and with an operator key.
-	EmailToken    string `protobuf:"bytes,5,opt,name=email_token,json=emailToken,proto3" json:"email_token,omitempty"`
+	EmailToken string `protobuf:"bytes,5,opt,name=email_token,json=emailToken,proto3" json:"email_token,omitempty"`
+	// Whether the account is for tests, see `Account.test`. Default: no.
+	Test          bool `protobuf:"varint,6,opt,name=test,proto3" json:"test,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -389,6 +411,13 @@ func (x *RegisterAccountRequest) GetEmailToken() string {
 		return x.EmailToken
 	}
 	return ""
+}
+
+func (x *RegisterAccountRequest) GetTest() bool {
+	if x != nil {
+		return x.Test
+	}
+	return false
 }
 
 // The answer of RegisterAccount.
@@ -1278,7 +1307,7 @@ var File_headwater_v1_account_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_account_proto_rawDesc = "" +
 	"\n" +
-	"\x1aheadwater/v1/account.proto\x12\fheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/api_key.proto\x1a\x19headwater/v1/common.proto\x1a\x1bheadwater/v1/selector.proto\"\xa7\x05\n" +
+	"\x1aheadwater/v1/account.proto\x12\fheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/api_key.proto\x1a\x19headwater/v1/common.proto\x1a\x1bheadwater/v1/selector.proto\"\xbb\x05\n" +
 	"\aAccount\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12!\n" +
 	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12\x14\n" +
@@ -1296,10 +1325,13 @@ const file_headwater_v1_account_proto_rawDesc = "" +
 	"\ttime_zone\x18\v \x01(\tR\btimeZone\x12(\n" +
 	"\x10calls_per_minute\x18\f \x01(\x05R\x0ecallsPerMinute\x12#\n" +
 	"\rpending_email\x18\r \x01(\tR\fpendingEmail\x12?\n" +
-	"\rpayout_policy\x18\x0e \x01(\v2\x1a.headwater.v1.PayoutPolicyR\fpayoutPolicy\"e\n" +
+	"\rpayout_policy\x18\x0e \x01(\v2\x1a.headwater.v1.PayoutPolicyR\fpayoutPolicy\x12\x12\n" +
+	"\x04test\x18\x0f \x01(\bR\x04test\"\xb2\x01\n" +
 	"\fPayoutPolicy\x12\x19\n" +
 	"\bnet_days\x18\x01 \x01(\x05R\anetDays\x12:\n" +
-	"\x0eapproval_above\x18\x02 \x03(\v2\x13.headwater.v1.MoneyR\rapprovalAbove\"\xae\x01\n" +
+	"\x0eapproval_above\x18\x02 \x03(\v2\x13.headwater.v1.MoneyR\rapprovalAbove\x123\n" +
+	"\x13method_change_hours\x18\x03 \x01(\x05H\x00R\x11methodChangeHours\x88\x01\x01B\x16\n" +
+	"\x14_method_change_hours\"\xc2\x01\n" +
 	"\x16RegisterAccountRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12!\n" +
@@ -1307,7 +1339,8 @@ const file_headwater_v1_account_proto_rawDesc = "" +
 	"\x05email\x18\x03 \x01(\tR\x05email\x12\x1b\n" +
 	"\ttime_zone\x18\x04 \x01(\tR\btimeZone\x12\x1f\n" +
 	"\vemail_token\x18\x05 \x01(\tR\n" +
-	"emailToken\"\xe5\x01\n" +
+	"emailToken\x12\x12\n" +
+	"\x04test\x18\x06 \x01(\bR\x04test\"\xe5\x01\n" +
 	"\x17RegisterAccountResponse\x12/\n" +
 	"\aaccount\x18\x01 \x01(\v2\x15.headwater.v1.AccountR\aaccount\x12-\n" +
 	"\aapi_key\x18\x02 \x01(\v2\x14.headwater.v1.ApiKeyR\x06apiKey\x12 \n" +
@@ -1452,6 +1485,7 @@ func file_headwater_v1_account_proto_init() {
 	file_headwater_v1_api_key_proto_init()
 	file_headwater_v1_common_proto_init()
 	file_headwater_v1_selector_proto_init()
+	file_headwater_v1_account_proto_msgTypes[1].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

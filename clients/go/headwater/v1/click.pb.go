@@ -38,6 +38,9 @@ const (
 	ClickPayment_CLICK_PAYMENT_ALREADY_COUNTED ClickPayment = 3
 	// The click counted and earned nothing, because the caps of the terms had no room.
 	ClickPayment_CLICK_PAYMENT_CAPPED ClickPayment = 4
+	// The click occurred before the affiliate was enrolled in the program. Such a click is history of another system: it may earn a later sale, and
+	// is not paid for itself.
+	ClickPayment_CLICK_PAYMENT_BEFORE_ENROLLMENT ClickPayment = 5
 )
 
 // Enum value maps for ClickPayment.
@@ -48,13 +51,15 @@ var (
 		2: "CLICK_PAYMENT_EARNED",
 		3: "CLICK_PAYMENT_ALREADY_COUNTED",
 		4: "CLICK_PAYMENT_CAPPED",
+		5: "CLICK_PAYMENT_BEFORE_ENROLLMENT",
 	}
 	ClickPayment_value = map[string]int32{
-		"CLICK_PAYMENT_UNSPECIFIED":     0,
-		"CLICK_PAYMENT_NO_RULE":         1,
-		"CLICK_PAYMENT_EARNED":          2,
-		"CLICK_PAYMENT_ALREADY_COUNTED": 3,
-		"CLICK_PAYMENT_CAPPED":          4,
+		"CLICK_PAYMENT_UNSPECIFIED":       0,
+		"CLICK_PAYMENT_NO_RULE":           1,
+		"CLICK_PAYMENT_EARNED":            2,
+		"CLICK_PAYMENT_ALREADY_COUNTED":   3,
+		"CLICK_PAYMENT_CAPPED":            4,
+		"CLICK_PAYMENT_BEFORE_ENROLLMENT": 5,
 	}
 )
 
@@ -680,13 +685,14 @@ const file_headwater_v1_click_proto_rawDesc = "" +
 	"\x06sub_id\x18\t \x01(\tR\x05subId\"i\n" +
 	"\x12ListClicksResponse\x12+\n" +
 	"\x06clicks\x18\x01 \x03(\v2\x13.headwater.v1.ClickR\x06clicks\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\x9f\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\xc4\x01\n" +
 	"\fClickPayment\x12\x1d\n" +
 	"\x19CLICK_PAYMENT_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15CLICK_PAYMENT_NO_RULE\x10\x01\x12\x18\n" +
 	"\x14CLICK_PAYMENT_EARNED\x10\x02\x12!\n" +
 	"\x1dCLICK_PAYMENT_ALREADY_COUNTED\x10\x03\x12\x18\n" +
-	"\x14CLICK_PAYMENT_CAPPED\x10\x04BL\n" +
+	"\x14CLICK_PAYMENT_CAPPED\x10\x04\x12#\n" +
+	"\x1fCLICK_PAYMENT_BEFORE_ENROLLMENT\x10\x05BL\n" +
 	"\x10dev.headwater.v1B\n" +
 	"ClickProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 

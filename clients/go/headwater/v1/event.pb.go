@@ -181,6 +181,17 @@ const (
 	EventKind_EVENT_KIND_REWARD_PAID EventKind = 64
 	// [payout] An affiliate was paid. The rewards that the payout pays have events of their own, EVENT_KIND_REWARD_PAID.
 	EventKind_EVENT_KIND_PAYOUT_PAID EventKind = 65
+	// [payout] A payout is in a file that ExportPayoutFile made.
+	EventKind_EVENT_KIND_PAYOUT_EXPORTED EventKind = 93
+	// [payout] ReopenPayout undid that a payout was paid. EVENT_KIND_REWARD_RESERVED of each of its rewards follows.
+	EventKind_EVENT_KIND_PAYOUT_REOPENED EventKind = 89
+	// [payout_run] A payout run was created. The events of its payouts follow.
+	EventKind_EVENT_KIND_PAYOUT_RUN_CREATED EventKind = 90
+	// [payout_run] A payout run is CREATED or CANCELLED: all of its payouts are created, or all that could be cancelled are. Their events come
+	// before this one.
+	EventKind_EVENT_KIND_PAYOUT_RUN_FINISHED EventKind = 91
+	// [payout_run] CancelPayoutRun cancels a payout run, which is CANCELLING now. The events of its cancelled payouts follow.
+	EventKind_EVENT_KIND_PAYOUT_RUN_CANCELLED EventKind = 92
 	// [bounty] A bounty or a contest was created.
 	EventKind_EVENT_KIND_BOUNTY_CREATED EventKind = 66
 	// [bounty] A bounty was changed by UpdateBounty. Submissions change its `submission_count` without such an event.
@@ -195,9 +206,9 @@ const (
 	EventKind_EVENT_KIND_SUBMISSION_APPROVED EventKind = 71
 	// [submission] A submission was rejected.
 	EventKind_EVENT_KIND_SUBMISSION_REJECTED EventKind = 72
-	// [reward] A payout reserved a reward, which is IN_PAYOUT now.
+	// [reward] A payout reserved a reward, or was reopened after it had paid it. The reward is IN_PAYOUT now.
 	EventKind_EVENT_KIND_REWARD_RESERVED EventKind = 73
-	// [reward] The payout of a reward was cancelled. The reward is APPROVED again.
+	// [reward] The payout of a reward was cancelled, failed, or its money came back. The reward is APPROVED again.
 	EventKind_EVENT_KIND_REWARD_RETURNED EventKind = 74
 	// [payout] A payout was created. EVENT_KIND_REWARD_RESERVED of each of its rewards follows.
 	EventKind_EVENT_KIND_PAYOUT_CREATED EventKind = 75
@@ -205,6 +216,32 @@ const (
 	EventKind_EVENT_KIND_PAYOUT_APPROVED EventKind = 76
 	// [payout] A payout was cancelled. EVENT_KIND_REWARD_RETURNED of each of its rewards follows.
 	EventKind_EVENT_KIND_PAYOUT_CANCELLED EventKind = 77
+	// [payout_method] SetPayoutMethod set the payout method of an affiliate. `PayoutMethod.pending` says whether the change waits. No event follows
+	// when it takes effect by itself.
+	EventKind_EVENT_KIND_PAYOUT_METHOD_SET EventKind = 78
+	// [payout_method] The payout method of an affiliate was removed.
+	EventKind_EVENT_KIND_PAYOUT_METHOD_REMOVED EventKind = 79
+	// [payout_connection] The account was connected to a payout provider, or got other credentials there.
+	EventKind_EVENT_KIND_PAYOUT_CONNECTION_SET EventKind = 80
+	// [payout_connection] The connection to a payout provider was removed.
+	EventKind_EVENT_KIND_PAYOUT_CONNECTION_REMOVED EventKind = 81
+	// [payout] The provider has a payout: it is PROCESSING, UNCLAIMED or ON_HOLD. A payout that the provider pays at once has
+	// EVENT_KIND_PAYOUT_PAID alone. That a payout is SENDING is not told.
+	EventKind_EVENT_KIND_PAYOUT_SENT EventKind = 82
+	// [payout] A payout is AWAITING_FUNDS. Further probes that find too little money are not told.
+	EventKind_EVENT_KIND_PAYOUT_AWAITING_FUNDS EventKind = 83
+	// [payout] A payout that waited for money goes on. An event about its new state follows.
+	EventKind_EVENT_KIND_PAYOUT_RESUMED EventKind = 84
+	// [payout] The provider reports another state of a payout: it is PROCESSING, UNCLAIMED or ON_HOLD now.
+	EventKind_EVENT_KIND_PAYOUT_UPDATED EventKind = 85
+	// [payout] A person must act before a payout goes on, see `Payout.problem`. It is NEEDS_ATTENTION, or ON_HOLD if the provider waits for a
+	// confirmation in its own pages.
+	EventKind_EVENT_KIND_PAYOUT_NEEDS_ATTENTION EventKind = 86
+	// [payout] The provider does not pay a payout, see `Payout.problem`. EVENT_KIND_REWARD_RETURNED of each of its rewards follows.
+	EventKind_EVENT_KIND_PAYOUT_FAILED EventKind = 87
+	// [payout] The money of a payout came back, before or after the affiliate had it. EVENT_KIND_REWARD_RETURNED of each of its rewards
+	// follows.
+	EventKind_EVENT_KIND_PAYOUT_RETURNED EventKind = 88
 )
 
 // Enum value maps for EventKind.
@@ -276,6 +313,11 @@ var (
 		63: "EVENT_KIND_AFFILIATE_GROUP_ARCHIVED",
 		64: "EVENT_KIND_REWARD_PAID",
 		65: "EVENT_KIND_PAYOUT_PAID",
+		93: "EVENT_KIND_PAYOUT_EXPORTED",
+		89: "EVENT_KIND_PAYOUT_REOPENED",
+		90: "EVENT_KIND_PAYOUT_RUN_CREATED",
+		91: "EVENT_KIND_PAYOUT_RUN_FINISHED",
+		92: "EVENT_KIND_PAYOUT_RUN_CANCELLED",
 		66: "EVENT_KIND_BOUNTY_CREATED",
 		67: "EVENT_KIND_BOUNTY_UPDATED",
 		68: "EVENT_KIND_BOUNTY_ARCHIVED",
@@ -288,86 +330,113 @@ var (
 		75: "EVENT_KIND_PAYOUT_CREATED",
 		76: "EVENT_KIND_PAYOUT_APPROVED",
 		77: "EVENT_KIND_PAYOUT_CANCELLED",
+		78: "EVENT_KIND_PAYOUT_METHOD_SET",
+		79: "EVENT_KIND_PAYOUT_METHOD_REMOVED",
+		80: "EVENT_KIND_PAYOUT_CONNECTION_SET",
+		81: "EVENT_KIND_PAYOUT_CONNECTION_REMOVED",
+		82: "EVENT_KIND_PAYOUT_SENT",
+		83: "EVENT_KIND_PAYOUT_AWAITING_FUNDS",
+		84: "EVENT_KIND_PAYOUT_RESUMED",
+		85: "EVENT_KIND_PAYOUT_UPDATED",
+		86: "EVENT_KIND_PAYOUT_NEEDS_ATTENTION",
+		87: "EVENT_KIND_PAYOUT_FAILED",
+		88: "EVENT_KIND_PAYOUT_RETURNED",
 	}
 	EventKind_value = map[string]int32{
-		"EVENT_KIND_UNSPECIFIED":              0,
-		"EVENT_KIND_LEAD_RECORDED":            1,
-		"EVENT_KIND_SALE_RECORDED":            2,
-		"EVENT_KIND_SALE_ATTRIBUTED":          3,
-		"EVENT_KIND_SALE_REFUNDED":            4,
-		"EVENT_KIND_REFUND_RECORDED":          5,
-		"EVENT_KIND_REFUND_WAITING":           6,
-		"EVENT_KIND_CANCELLATION_RECORDED":    7,
-		"EVENT_KIND_CONVERSION_UPDATED":       8,
-		"EVENT_KIND_LEAD_CREATED":             9,
-		"EVENT_KIND_LEAD_UPDATED":             10,
-		"EVENT_KIND_REWARD_APPROVED":          11,
-		"EVENT_KIND_REWARD_DENIED":            12,
-		"EVENT_KIND_REWARD_REVERSED":          13,
-		"EVENT_KIND_PROGRAM_CREATED":          14,
-		"EVENT_KIND_PROGRAM_UPDATED":          15,
-		"EVENT_KIND_PROGRAM_ARCHIVED":         16,
-		"EVENT_KIND_AFFILIATE_CREATED":        17,
-		"EVENT_KIND_ENROLLMENT_CREATED":       18,
-		"EVENT_KIND_ENROLLMENT_UPDATED":       19,
-		"EVENT_KIND_ENROLLMENT_ENDED":         20,
-		"EVENT_KIND_LINK_CREATED":             21,
-		"EVENT_KIND_LINK_REVOKED":             22,
-		"EVENT_KIND_COUPON_ASSIGNED":          23,
-		"EVENT_KIND_COUPON_REMOVED":           24,
-		"EVENT_KIND_API_KEY_CREATED":          25,
-		"EVENT_KIND_API_KEY_REVOKED":          26,
-		"EVENT_KIND_ACCOUNT_REGISTERED":       27,
-		"EVENT_KIND_ACCOUNT_UPDATED":          28,
-		"EVENT_KIND_REFUND_EXCEEDED_SALE":     29,
-		"EVENT_KIND_REWARD_CREATED":           30,
-		"EVENT_KIND_REWARD_FULFILLED":         31,
-		"EVENT_KIND_CORRECTION_RECORDED":      32,
-		"EVENT_KIND_SALE_CORRECTED":           33,
-		"EVENT_KIND_LEAD_ATTRIBUTED":          34,
-		"EVENT_KIND_LEAD_MERGED":              35,
-		"EVENT_KIND_LEAD_DELETED":             36,
-		"EVENT_KIND_AFFILIATE_UPDATED":        37,
-		"EVENT_KIND_AFFILIATE_APPROVED":       38,
-		"EVENT_KIND_AFFILIATE_REJECTED":       39,
-		"EVENT_KIND_AFFILIATE_DEACTIVATED":    40,
-		"EVENT_KIND_AFFILIATE_TOKEN_ROTATED":  41,
-		"EVENT_KIND_ITEM_CREATED":             42,
-		"EVENT_KIND_ITEM_UPDATED":             43,
-		"EVENT_KIND_ITEM_ARCHIVED":            44,
-		"EVENT_KIND_COUPON_UPDATED":           45,
-		"EVENT_KIND_OFFER_CREATED":            46,
-		"EVENT_KIND_OFFER_UPDATED":            47,
-		"EVENT_KIND_OFFER_CLAIMED":            48,
-		"EVENT_KIND_OFFER_ARCHIVED":           49,
-		"EVENT_KIND_APPOINTMENT_RECORDED":     50,
-		"EVENT_KIND_CUSTOM_EVENT_RECORDED":    51,
-		"EVENT_KIND_LINK_UPDATED":             52,
-		"EVENT_KIND_API_KEY_UPDATED":          53,
-		"EVENT_KIND_ACCOUNT_SUSPENDED":        54,
-		"EVENT_KIND_ACCOUNT_RESUMED":          55,
-		"EVENT_KIND_ACCOUNT_EMAIL_VERIFIED":   56,
-		"EVENT_KIND_AFFILIATE_ERASED":         57,
-		"EVENT_KIND_REWARD_HELD":              58,
-		"EVENT_KIND_REWARD_RELEASED":          59,
-		"EVENT_KIND_AFFILIATE_UPLINE_CHANGED": 60,
-		"EVENT_KIND_AFFILIATE_GROUP_CREATED":  61,
-		"EVENT_KIND_AFFILIATE_GROUP_UPDATED":  62,
-		"EVENT_KIND_AFFILIATE_GROUP_ARCHIVED": 63,
-		"EVENT_KIND_REWARD_PAID":              64,
-		"EVENT_KIND_PAYOUT_PAID":              65,
-		"EVENT_KIND_BOUNTY_CREATED":           66,
-		"EVENT_KIND_BOUNTY_UPDATED":           67,
-		"EVENT_KIND_BOUNTY_ARCHIVED":          68,
-		"EVENT_KIND_CONTEST_DECIDED":          69,
-		"EVENT_KIND_SUBMISSION_CREATED":       70,
-		"EVENT_KIND_SUBMISSION_APPROVED":      71,
-		"EVENT_KIND_SUBMISSION_REJECTED":      72,
-		"EVENT_KIND_REWARD_RESERVED":          73,
-		"EVENT_KIND_REWARD_RETURNED":          74,
-		"EVENT_KIND_PAYOUT_CREATED":           75,
-		"EVENT_KIND_PAYOUT_APPROVED":          76,
-		"EVENT_KIND_PAYOUT_CANCELLED":         77,
+		"EVENT_KIND_UNSPECIFIED":               0,
+		"EVENT_KIND_LEAD_RECORDED":             1,
+		"EVENT_KIND_SALE_RECORDED":             2,
+		"EVENT_KIND_SALE_ATTRIBUTED":           3,
+		"EVENT_KIND_SALE_REFUNDED":             4,
+		"EVENT_KIND_REFUND_RECORDED":           5,
+		"EVENT_KIND_REFUND_WAITING":            6,
+		"EVENT_KIND_CANCELLATION_RECORDED":     7,
+		"EVENT_KIND_CONVERSION_UPDATED":        8,
+		"EVENT_KIND_LEAD_CREATED":              9,
+		"EVENT_KIND_LEAD_UPDATED":              10,
+		"EVENT_KIND_REWARD_APPROVED":           11,
+		"EVENT_KIND_REWARD_DENIED":             12,
+		"EVENT_KIND_REWARD_REVERSED":           13,
+		"EVENT_KIND_PROGRAM_CREATED":           14,
+		"EVENT_KIND_PROGRAM_UPDATED":           15,
+		"EVENT_KIND_PROGRAM_ARCHIVED":          16,
+		"EVENT_KIND_AFFILIATE_CREATED":         17,
+		"EVENT_KIND_ENROLLMENT_CREATED":        18,
+		"EVENT_KIND_ENROLLMENT_UPDATED":        19,
+		"EVENT_KIND_ENROLLMENT_ENDED":          20,
+		"EVENT_KIND_LINK_CREATED":              21,
+		"EVENT_KIND_LINK_REVOKED":              22,
+		"EVENT_KIND_COUPON_ASSIGNED":           23,
+		"EVENT_KIND_COUPON_REMOVED":            24,
+		"EVENT_KIND_API_KEY_CREATED":           25,
+		"EVENT_KIND_API_KEY_REVOKED":           26,
+		"EVENT_KIND_ACCOUNT_REGISTERED":        27,
+		"EVENT_KIND_ACCOUNT_UPDATED":           28,
+		"EVENT_KIND_REFUND_EXCEEDED_SALE":      29,
+		"EVENT_KIND_REWARD_CREATED":            30,
+		"EVENT_KIND_REWARD_FULFILLED":          31,
+		"EVENT_KIND_CORRECTION_RECORDED":       32,
+		"EVENT_KIND_SALE_CORRECTED":            33,
+		"EVENT_KIND_LEAD_ATTRIBUTED":           34,
+		"EVENT_KIND_LEAD_MERGED":               35,
+		"EVENT_KIND_LEAD_DELETED":              36,
+		"EVENT_KIND_AFFILIATE_UPDATED":         37,
+		"EVENT_KIND_AFFILIATE_APPROVED":        38,
+		"EVENT_KIND_AFFILIATE_REJECTED":        39,
+		"EVENT_KIND_AFFILIATE_DEACTIVATED":     40,
+		"EVENT_KIND_AFFILIATE_TOKEN_ROTATED":   41,
+		"EVENT_KIND_ITEM_CREATED":              42,
+		"EVENT_KIND_ITEM_UPDATED":              43,
+		"EVENT_KIND_ITEM_ARCHIVED":             44,
+		"EVENT_KIND_COUPON_UPDATED":            45,
+		"EVENT_KIND_OFFER_CREATED":             46,
+		"EVENT_KIND_OFFER_UPDATED":             47,
+		"EVENT_KIND_OFFER_CLAIMED":             48,
+		"EVENT_KIND_OFFER_ARCHIVED":            49,
+		"EVENT_KIND_APPOINTMENT_RECORDED":      50,
+		"EVENT_KIND_CUSTOM_EVENT_RECORDED":     51,
+		"EVENT_KIND_LINK_UPDATED":              52,
+		"EVENT_KIND_API_KEY_UPDATED":           53,
+		"EVENT_KIND_ACCOUNT_SUSPENDED":         54,
+		"EVENT_KIND_ACCOUNT_RESUMED":           55,
+		"EVENT_KIND_ACCOUNT_EMAIL_VERIFIED":    56,
+		"EVENT_KIND_AFFILIATE_ERASED":          57,
+		"EVENT_KIND_REWARD_HELD":               58,
+		"EVENT_KIND_REWARD_RELEASED":           59,
+		"EVENT_KIND_AFFILIATE_UPLINE_CHANGED":  60,
+		"EVENT_KIND_AFFILIATE_GROUP_CREATED":   61,
+		"EVENT_KIND_AFFILIATE_GROUP_UPDATED":   62,
+		"EVENT_KIND_AFFILIATE_GROUP_ARCHIVED":  63,
+		"EVENT_KIND_REWARD_PAID":               64,
+		"EVENT_KIND_PAYOUT_PAID":               65,
+		"EVENT_KIND_PAYOUT_EXPORTED":           93,
+		"EVENT_KIND_PAYOUT_REOPENED":           89,
+		"EVENT_KIND_PAYOUT_RUN_CREATED":        90,
+		"EVENT_KIND_PAYOUT_RUN_FINISHED":       91,
+		"EVENT_KIND_PAYOUT_RUN_CANCELLED":      92,
+		"EVENT_KIND_BOUNTY_CREATED":            66,
+		"EVENT_KIND_BOUNTY_UPDATED":            67,
+		"EVENT_KIND_BOUNTY_ARCHIVED":           68,
+		"EVENT_KIND_CONTEST_DECIDED":           69,
+		"EVENT_KIND_SUBMISSION_CREATED":        70,
+		"EVENT_KIND_SUBMISSION_APPROVED":       71,
+		"EVENT_KIND_SUBMISSION_REJECTED":       72,
+		"EVENT_KIND_REWARD_RESERVED":           73,
+		"EVENT_KIND_REWARD_RETURNED":           74,
+		"EVENT_KIND_PAYOUT_CREATED":            75,
+		"EVENT_KIND_PAYOUT_APPROVED":           76,
+		"EVENT_KIND_PAYOUT_CANCELLED":          77,
+		"EVENT_KIND_PAYOUT_METHOD_SET":         78,
+		"EVENT_KIND_PAYOUT_METHOD_REMOVED":     79,
+		"EVENT_KIND_PAYOUT_CONNECTION_SET":     80,
+		"EVENT_KIND_PAYOUT_CONNECTION_REMOVED": 81,
+		"EVENT_KIND_PAYOUT_SENT":               82,
+		"EVENT_KIND_PAYOUT_AWAITING_FUNDS":     83,
+		"EVENT_KIND_PAYOUT_RESUMED":            84,
+		"EVENT_KIND_PAYOUT_UPDATED":            85,
+		"EVENT_KIND_PAYOUT_NEEDS_ATTENTION":    86,
+		"EVENT_KIND_PAYOUT_FAILED":             87,
+		"EVENT_KIND_PAYOUT_RETURNED":           88,
 	}
 )
 
@@ -437,6 +506,9 @@ type Event struct {
 	//	*Event_Offer
 	//	*Event_AffiliateGroup
 	//	*Event_Payout
+	//	*Event_PayoutRun
+	//	*Event_PayoutMethod
+	//	*Event_PayoutConnection
 	//	*Event_Bounty
 	//	*Event_Submission
 	Subject isEvent_Subject `protobuf_oneof:"subject"`
@@ -659,6 +731,33 @@ func (x *Event) GetPayout() *Payout {
 	return nil
 }
 
+func (x *Event) GetPayoutRun() *PayoutRun {
+	if x != nil {
+		if x, ok := x.Subject.(*Event_PayoutRun); ok {
+			return x.PayoutRun
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetPayoutMethod() *PayoutMethod {
+	if x != nil {
+		if x, ok := x.Subject.(*Event_PayoutMethod); ok {
+			return x.PayoutMethod
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetPayoutConnection() *PayoutConnection {
+	if x != nil {
+		if x, ok := x.Subject.(*Event_PayoutConnection); ok {
+			return x.PayoutConnection
+		}
+	}
+	return nil
+}
+
 func (x *Event) GetBounty() *Bounty {
 	if x != nil {
 		if x, ok := x.Subject.(*Event_Bounty); ok {
@@ -755,8 +854,23 @@ type Event_AffiliateGroup struct {
 }
 
 type Event_Payout struct {
-	// A payout, without reference, note and message.
+	// A payout, without reference, note, message and destination_hint, and its reopenings without reason and reference.
 	Payout *Payout `protobuf:"bytes,22,opt,name=payout,proto3,oneof"`
+}
+
+type Event_PayoutRun struct {
+	// A payout run, without note and message.
+	PayoutRun *PayoutRun `protobuf:"bytes,27,opt,name=payout_run,json=payoutRun,proto3,oneof"`
+}
+
+type Event_PayoutMethod struct {
+	// The payout method of an affiliate, without hints and override_reason. Its subject id is the affiliate's.
+	PayoutMethod *PayoutMethod `protobuf:"bytes,25,opt,name=payout_method,json=payoutMethod,proto3,oneof"`
+}
+
+type Event_PayoutConnection struct {
+	// A connection to a payout provider. Its subject id is the account's.
+	PayoutConnection *PayoutConnection `protobuf:"bytes,26,opt,name=payout_connection,json=payoutConnection,proto3,oneof"`
 }
 
 type Event_Bounty struct {
@@ -797,6 +911,12 @@ func (*Event_AffiliateGroup) isEvent_Subject() {}
 
 func (*Event_Payout) isEvent_Subject() {}
 
+func (*Event_PayoutRun) isEvent_Subject() {}
+
+func (*Event_PayoutMethod) isEvent_Subject() {}
+
+func (*Event_PayoutConnection) isEvent_Subject() {}
+
 func (*Event_Bounty) isEvent_Subject() {}
 
 func (*Event_Submission) isEvent_Subject() {}
@@ -811,7 +931,7 @@ type EventFilter struct {
 	// leads, conversions and rewards.
 	ProgramIds []string `protobuf:"bytes,2,rep,name=program_ids,json=programIds,proto3" json:"program_ids,omitempty"`
 	// Only events about these affiliates, or about something of theirs: enrollments, links, coupons, submissions, leads,
-	// conversions and rewards. If a lead or conversion moves to another affiliate, both get the event.
+	// conversions, rewards, payouts and payout methods. If a lead or conversion moves to another affiliate, both get the event.
 	AffiliateIds []string `protobuf:"bytes,3,rep,name=affiliate_ids,json=affiliateIds,proto3" json:"affiliate_ids,omitempty"`
 	// Only events whose subject has one of these ids.
 	SubjectIds    []string `protobuf:"bytes,4,rep,name=subject_ids,json=subjectIds,proto3" json:"subject_ids,omitempty"`
@@ -881,7 +1001,8 @@ var File_headwater_v1_event_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_event_proto_rawDesc = "" +
 	"\n" +
-	"\x18headwater/v1/event.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/account.proto\x1a\x1cheadwater/v1/affiliate.proto\x1a\"headwater/v1/affiliate_group.proto\x1a\x1aheadwater/v1/api_key.proto\x1a\x18headwater/v1/audit.proto\x1a\x19headwater/v1/bounty.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x19headwater/v1/coupon.proto\x1a\x1dheadwater/v1/enrollment.proto\x1a\x17headwater/v1/item.proto\x1a\x17headwater/v1/lead.proto\x1a\x17headwater/v1/link.proto\x1a\x18headwater/v1/offer.proto\x1a\x19headwater/v1/payout.proto\x1a\x1aheadwater/v1/program.proto\x1a\x19headwater/v1/reward.proto\x1a\x1dheadwater/v1/submission.proto\"\x89\t\n" +
+	"\x18headwater/v1/event.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/account.proto\x1a\x1cheadwater/v1/affiliate.proto\x1a\"headwater/v1/affiliate_group.proto\x1a\x1aheadwater/v1/api_key.proto\x1a\x18headwater/v1/audit.proto\x1a\x19headwater/v1/bounty.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x19headwater/v1/coupon.proto\x1a\x1dheadwater/v1/enrollment.proto\x1a\x17headwater/v1/item.proto\x1a\x17headwater/v1/lead.proto\x1a\x17headwater/v1/link.proto\x1a\x18headwater/v1/offer.proto\x1a\x19headwater/v1/payout.proto\x1a$headwater/v1/payout_connection.proto\x1a headwater/v1/payout_method.proto\x1a\x1dheadwater/v1/payout_run.proto\x1a\x1aheadwater/v1/program.proto\x1a\x19headwater/v1/reward.proto\x1a\x1dheadwater/v1/submission.proto\"\xd5\n" +
+	"\n" +
 	"\x05Event\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06cursor\x18\x02 \x01(\tR\x06cursor\x12\x1a\n" +
@@ -910,7 +1031,11 @@ const file_headwater_v1_event_proto_rawDesc = "" +
 	"\x04item\x18\x12 \x01(\v2\x12.headwater.v1.ItemH\x00R\x04item\x12+\n" +
 	"\x05offer\x18\x13 \x01(\v2\x13.headwater.v1.OfferH\x00R\x05offer\x12G\n" +
 	"\x0faffiliate_group\x18\x14 \x01(\v2\x1c.headwater.v1.AffiliateGroupH\x00R\x0eaffiliateGroup\x12.\n" +
-	"\x06payout\x18\x16 \x01(\v2\x14.headwater.v1.PayoutH\x00R\x06payout\x12.\n" +
+	"\x06payout\x18\x16 \x01(\v2\x14.headwater.v1.PayoutH\x00R\x06payout\x128\n" +
+	"\n" +
+	"payout_run\x18\x1b \x01(\v2\x17.headwater.v1.PayoutRunH\x00R\tpayoutRun\x12A\n" +
+	"\rpayout_method\x18\x19 \x01(\v2\x1a.headwater.v1.PayoutMethodH\x00R\fpayoutMethod\x12M\n" +
+	"\x11payout_connection\x18\x1a \x01(\v2\x1e.headwater.v1.PayoutConnectionH\x00R\x10payoutConnection\x12.\n" +
 	"\x06bounty\x18\x17 \x01(\v2\x14.headwater.v1.BountyH\x00R\x06bounty\x12:\n" +
 	"\n" +
 	"submission\x18\x18 \x01(\v2\x18.headwater.v1.SubmissionH\x00R\n" +
@@ -924,7 +1049,7 @@ const file_headwater_v1_event_proto_rawDesc = "" +
 	"programIds\x12#\n" +
 	"\raffiliate_ids\x18\x03 \x03(\tR\faffiliateIds\x12\x1f\n" +
 	"\vsubject_ids\x18\x04 \x03(\tR\n" +
-	"subjectIds*\xff\x13\n" +
+	"subjectIds*\xa8\x18\n" +
 	"\tEventKind\x12\x1a\n" +
 	"\x16EVENT_KIND_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18EVENT_KIND_LEAD_RECORDED\x10\x01\x12\x1c\n" +
@@ -992,7 +1117,12 @@ const file_headwater_v1_event_proto_rawDesc = "" +
 	"\"EVENT_KIND_AFFILIATE_GROUP_UPDATED\x10>\x12'\n" +
 	"#EVENT_KIND_AFFILIATE_GROUP_ARCHIVED\x10?\x12\x1a\n" +
 	"\x16EVENT_KIND_REWARD_PAID\x10@\x12\x1a\n" +
-	"\x16EVENT_KIND_PAYOUT_PAID\x10A\x12\x1d\n" +
+	"\x16EVENT_KIND_PAYOUT_PAID\x10A\x12\x1e\n" +
+	"\x1aEVENT_KIND_PAYOUT_EXPORTED\x10]\x12\x1e\n" +
+	"\x1aEVENT_KIND_PAYOUT_REOPENED\x10Y\x12!\n" +
+	"\x1dEVENT_KIND_PAYOUT_RUN_CREATED\x10Z\x12\"\n" +
+	"\x1eEVENT_KIND_PAYOUT_RUN_FINISHED\x10[\x12#\n" +
+	"\x1fEVENT_KIND_PAYOUT_RUN_CANCELLED\x10\\\x12\x1d\n" +
 	"\x19EVENT_KIND_BOUNTY_CREATED\x10B\x12\x1d\n" +
 	"\x19EVENT_KIND_BOUNTY_UPDATED\x10C\x12\x1e\n" +
 	"\x1aEVENT_KIND_BOUNTY_ARCHIVED\x10D\x12\x1e\n" +
@@ -1004,7 +1134,18 @@ const file_headwater_v1_event_proto_rawDesc = "" +
 	"\x1aEVENT_KIND_REWARD_RETURNED\x10J\x12\x1d\n" +
 	"\x19EVENT_KIND_PAYOUT_CREATED\x10K\x12\x1e\n" +
 	"\x1aEVENT_KIND_PAYOUT_APPROVED\x10L\x12\x1f\n" +
-	"\x1bEVENT_KIND_PAYOUT_CANCELLED\x10MBL\n" +
+	"\x1bEVENT_KIND_PAYOUT_CANCELLED\x10M\x12 \n" +
+	"\x1cEVENT_KIND_PAYOUT_METHOD_SET\x10N\x12$\n" +
+	" EVENT_KIND_PAYOUT_METHOD_REMOVED\x10O\x12$\n" +
+	" EVENT_KIND_PAYOUT_CONNECTION_SET\x10P\x12(\n" +
+	"$EVENT_KIND_PAYOUT_CONNECTION_REMOVED\x10Q\x12\x1a\n" +
+	"\x16EVENT_KIND_PAYOUT_SENT\x10R\x12$\n" +
+	" EVENT_KIND_PAYOUT_AWAITING_FUNDS\x10S\x12\x1d\n" +
+	"\x19EVENT_KIND_PAYOUT_RESUMED\x10T\x12\x1d\n" +
+	"\x19EVENT_KIND_PAYOUT_UPDATED\x10U\x12%\n" +
+	"!EVENT_KIND_PAYOUT_NEEDS_ATTENTION\x10V\x12\x1c\n" +
+	"\x18EVENT_KIND_PAYOUT_FAILED\x10W\x12\x1e\n" +
+	"\x1aEVENT_KIND_PAYOUT_RETURNED\x10XBL\n" +
 	"\x10dev.headwater.v1B\n" +
 	"EventProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 
@@ -1041,9 +1182,12 @@ var file_headwater_v1_event_proto_goTypes = []any{
 	(*Offer)(nil),                 // 15: headwater.v1.Offer
 	(*AffiliateGroup)(nil),        // 16: headwater.v1.AffiliateGroup
 	(*Payout)(nil),                // 17: headwater.v1.Payout
-	(*Bounty)(nil),                // 18: headwater.v1.Bounty
-	(*Submission)(nil),            // 19: headwater.v1.Submission
-	(*AuditEntry)(nil),            // 20: headwater.v1.AuditEntry
+	(*PayoutRun)(nil),             // 18: headwater.v1.PayoutRun
+	(*PayoutMethod)(nil),          // 19: headwater.v1.PayoutMethod
+	(*PayoutConnection)(nil),      // 20: headwater.v1.PayoutConnection
+	(*Bounty)(nil),                // 21: headwater.v1.Bounty
+	(*Submission)(nil),            // 22: headwater.v1.Submission
+	(*AuditEntry)(nil),            // 23: headwater.v1.AuditEntry
 }
 var file_headwater_v1_event_proto_depIdxs = []int32{
 	0,  // 0: headwater.v1.Event.kind:type_name -> headwater.v1.EventKind
@@ -1063,15 +1207,18 @@ var file_headwater_v1_event_proto_depIdxs = []int32{
 	15, // 14: headwater.v1.Event.offer:type_name -> headwater.v1.Offer
 	16, // 15: headwater.v1.Event.affiliate_group:type_name -> headwater.v1.AffiliateGroup
 	17, // 16: headwater.v1.Event.payout:type_name -> headwater.v1.Payout
-	18, // 17: headwater.v1.Event.bounty:type_name -> headwater.v1.Bounty
-	19, // 18: headwater.v1.Event.submission:type_name -> headwater.v1.Submission
-	20, // 19: headwater.v1.Event.audit_entry:type_name -> headwater.v1.AuditEntry
-	0,  // 20: headwater.v1.EventFilter.kinds:type_name -> headwater.v1.EventKind
-	21, // [21:21] is the sub-list for method output_type
-	21, // [21:21] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	18, // 17: headwater.v1.Event.payout_run:type_name -> headwater.v1.PayoutRun
+	19, // 18: headwater.v1.Event.payout_method:type_name -> headwater.v1.PayoutMethod
+	20, // 19: headwater.v1.Event.payout_connection:type_name -> headwater.v1.PayoutConnection
+	21, // 20: headwater.v1.Event.bounty:type_name -> headwater.v1.Bounty
+	22, // 21: headwater.v1.Event.submission:type_name -> headwater.v1.Submission
+	23, // 22: headwater.v1.Event.audit_entry:type_name -> headwater.v1.AuditEntry
+	0,  // 23: headwater.v1.EventFilter.kinds:type_name -> headwater.v1.EventKind
+	24, // [24:24] is the sub-list for method output_type
+	24, // [24:24] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_event_proto_init() }
@@ -1093,6 +1240,9 @@ func file_headwater_v1_event_proto_init() {
 	file_headwater_v1_link_proto_init()
 	file_headwater_v1_offer_proto_init()
 	file_headwater_v1_payout_proto_init()
+	file_headwater_v1_payout_connection_proto_init()
+	file_headwater_v1_payout_method_proto_init()
+	file_headwater_v1_payout_run_proto_init()
 	file_headwater_v1_program_proto_init()
 	file_headwater_v1_reward_proto_init()
 	file_headwater_v1_submission_proto_init()
@@ -1111,6 +1261,9 @@ func file_headwater_v1_event_proto_init() {
 		(*Event_Offer)(nil),
 		(*Event_AffiliateGroup)(nil),
 		(*Event_Payout)(nil),
+		(*Event_PayoutRun)(nil),
+		(*Event_PayoutMethod)(nil),
+		(*Event_PayoutConnection)(nil),
 		(*Event_Bounty)(nil),
 		(*Event_Submission)(nil),
 	}

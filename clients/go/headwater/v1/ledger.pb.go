@@ -40,8 +40,11 @@ const (
 	LedgerAccount_LEDGER_ACCOUNT_FULFILLED LedgerAccount = 4
 	// The merchant's money at banks and providers that affiliates were paid from.
 	LedgerAccount_LEDGER_ACCOUNT_PROVIDER_CASH LedgerAccount = 5
-	// The part of what is owed that payouts have reserved. Each payout has its amount here until it is paid or cancelled.
+	// The part of what is owed that payouts have reserved. Each payout has its amount here until it ends.
 	LedgerAccount_LEDGER_ACCOUNT_PAYOUT_IN_FLIGHT LedgerAccount = 6
+	// The merchant's cost of paying: what providers took on top of amounts, and what they kept of amounts that came back. No balance of an
+	// affiliate counts it.
+	LedgerAccount_LEDGER_ACCOUNT_PROVIDER_FEE LedgerAccount = 7
 )
 
 // Enum value maps for LedgerAccount.
@@ -54,6 +57,7 @@ var (
 		4: "LEDGER_ACCOUNT_FULFILLED",
 		5: "LEDGER_ACCOUNT_PROVIDER_CASH",
 		6: "LEDGER_ACCOUNT_PAYOUT_IN_FLIGHT",
+		7: "LEDGER_ACCOUNT_PROVIDER_FEE",
 	}
 	LedgerAccount_value = map[string]int32{
 		"LEDGER_ACCOUNT_UNSPECIFIED":        0,
@@ -63,6 +67,7 @@ var (
 		"LEDGER_ACCOUNT_FULFILLED":          4,
 		"LEDGER_ACCOUNT_PROVIDER_CASH":      5,
 		"LEDGER_ACCOUNT_PAYOUT_IN_FLIGHT":   6,
+		"LEDGER_ACCOUNT_PROVIDER_FEE":       7,
 	}
 )
 
@@ -121,8 +126,12 @@ const (
 	LedgerReason_LEDGER_REASON_PAID LedgerReason = 9
 	// A payout reserved what it will pay.
 	LedgerReason_LEDGER_REASON_RESERVED LedgerReason = 10
-	// A payout was cancelled, and what it had reserved is owed again.
+	// A payout ended without payment, or its money came back. What it had reserved or paid is owed again.
 	LedgerReason_LEDGER_REASON_RETURNED LedgerReason = 11
+	// A provider took a fee for a payout, or kept a part of what came back.
+	LedgerReason_LEDGER_REASON_FEE LedgerReason = 12
+	// ReopenPayout undid that a payout was paid, and its amount is in flight again.
+	LedgerReason_LEDGER_REASON_REOPENED LedgerReason = 13
 )
 
 // Enum value maps for LedgerReason.
@@ -140,6 +149,8 @@ var (
 		9:  "LEDGER_REASON_PAID",
 		10: "LEDGER_REASON_RESERVED",
 		11: "LEDGER_REASON_RETURNED",
+		12: "LEDGER_REASON_FEE",
+		13: "LEDGER_REASON_REOPENED",
 	}
 	LedgerReason_value = map[string]int32{
 		"LEDGER_REASON_UNSPECIFIED":  0,
@@ -154,6 +165,8 @@ var (
 		"LEDGER_REASON_PAID":         9,
 		"LEDGER_REASON_RESERVED":     10,
 		"LEDGER_REASON_RETURNED":     11,
+		"LEDGER_REASON_FEE":          12,
+		"LEDGER_REASON_REOPENED":     13,
 	}
 )
 
@@ -1133,7 +1146,7 @@ const file_headwater_v1_ledger_proto_rawDesc = "" +
 	"\vevent_count\x18\x04 \x01(\x03R\n" +
 	"eventCount\x121\n" +
 	"\x06totals\x18\x05 \x03(\v2\x19.headwater.v1.LedgerTotalR\x06totals\x12 \n" +
-	"\vdifferences\x18\x06 \x03(\tR\vdifferences*\x87\x02\n" +
+	"\vdifferences\x18\x06 \x03(\tR\vdifferences*\xa8\x02\n" +
 	"\rLedgerAccount\x12\x1e\n" +
 	"\x1aLEDGER_ACCOUNT_UNSPECIFIED\x10\x00\x12%\n" +
 	"!LEDGER_ACCOUNT_COMMISSION_EXPENSE\x10\x01\x12$\n" +
@@ -1141,7 +1154,8 @@ const file_headwater_v1_ledger_proto_rawDesc = "" +
 	" LEDGER_ACCOUNT_AFFILIATE_PAYABLE\x10\x03\x12\x1c\n" +
 	"\x18LEDGER_ACCOUNT_FULFILLED\x10\x04\x12 \n" +
 	"\x1cLEDGER_ACCOUNT_PROVIDER_CASH\x10\x05\x12#\n" +
-	"\x1fLEDGER_ACCOUNT_PAYOUT_IN_FLIGHT\x10\x06*\xdf\x02\n" +
+	"\x1fLEDGER_ACCOUNT_PAYOUT_IN_FLIGHT\x10\x06\x12\x1f\n" +
+	"\x1bLEDGER_ACCOUNT_PROVIDER_FEE\x10\a*\x92\x03\n" +
 	"\fLedgerReason\x12\x1d\n" +
 	"\x19LEDGER_REASON_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14LEDGER_REASON_EARNED\x10\x01\x12\x1a\n" +
@@ -1155,7 +1169,9 @@ const file_headwater_v1_ledger_proto_rawDesc = "" +
 	"\x12LEDGER_REASON_PAID\x10\t\x12\x1a\n" +
 	"\x16LEDGER_REASON_RESERVED\x10\n" +
 	"\x12\x1a\n" +
-	"\x16LEDGER_REASON_RETURNED\x10\vBM\n" +
+	"\x16LEDGER_REASON_RETURNED\x10\v\x12\x15\n" +
+	"\x11LEDGER_REASON_FEE\x10\f\x12\x1a\n" +
+	"\x16LEDGER_REASON_REOPENED\x10\rBM\n" +
 	"\x10dev.headwater.v1B\vLedgerProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (

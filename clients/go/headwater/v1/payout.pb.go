@@ -24,8 +24,11 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// The state of a payout. NEEDS_APPROVAL may become READY or CANCELLED. READY may become PAID or CANCELLED. PAID and CANCELLED are final.
-// A payout that is NEEDS_APPROVAL or READY has reserved its rewards, which are IN_PAYOUT, and its amount, which is in flight.
+// The state of a payout. NEEDS_APPROVAL may become READY or CANCELLED. A payout that the merchant pays goes from READY to PAID, EXPORTED or
+// CANCELLED, and from EXPORTED to PAID or CANCELLED. ReopenPayout makes it READY or NEEDS_APPROVAL again when it is PAID and was not paid.
+// Headwater sends the others to their provider: READY becomes SENDING, and then the state that the provider reports. CANCELLED, FAILED and
+// RETURNED are final. PAID may become RETURNED. In any other state a payout is open: it has reserved its rewards, which are IN_PAYOUT, and
+// its amount, which is in flight.
 type PayoutState int32
 
 const (
@@ -37,25 +40,63 @@ const (
 	PayoutState_PAYOUT_STATE_NEEDS_APPROVAL PayoutState = 2
 	// The merchant may pay it. ConfirmPayouts says that it was paid.
 	PayoutState_PAYOUT_STATE_READY PayoutState = 3
+	// In a file that ExportPayoutFile made. ConfirmPayouts and ImportPayoutResults say that it was paid, and CancelPayout that it was not.
+	PayoutState_PAYOUT_STATE_EXPORTED PayoutState = 13
 	// CancelPayout cancelled it. Its rewards are APPROVED again and name it no longer.
 	PayoutState_PAYOUT_STATE_CANCELLED PayoutState = 4
+	// The provider is asked to pay it, and whether it will is not known yet. If an answer is lost, the payout is looked up, and never sent as
+	// another payment.
+	PayoutState_PAYOUT_STATE_SENDING PayoutState = 5
+	// The merchant's account at the provider had too little money. Nothing was paid. It is sent again by itself: after NotifyFundsAdded, or
+	// when a probe finds money, which is tried after 15 minutes, after an hour and then every six hours.
+	PayoutState_PAYOUT_STATE_AWAITING_FUNDS PayoutState = 6
+	// The provider has it and works on it.
+	PayoutState_PAYOUT_STATE_PROCESSING PayoutState = 7
+	// The provider waits until the receiver opens an account. After some weeks the money comes back.
+	PayoutState_PAYOUT_STATE_UNCLAIMED PayoutState = 8
+	// The provider keeps it until something is done or checked. `Payout.problem` says more if a person must act.
+	PayoutState_PAYOUT_STATE_ON_HOLD PayoutState = 9
+	// A person must act, see `Payout.problem`. Then RetryPayout sends it again, or CancelPayout cancels it.
+	PayoutState_PAYOUT_STATE_NEEDS_ATTENTION PayoutState = 10
+	// The provider does not pay it, see `Payout.problem`. Its rewards are APPROVED again and name it no longer.
+	PayoutState_PAYOUT_STATE_FAILED PayoutState = 11
+	// The money came back. Its rewards are APPROVED again and name it no longer.
+	PayoutState_PAYOUT_STATE_RETURNED PayoutState = 12
 )
 
 // Enum value maps for PayoutState.
 var (
 	PayoutState_name = map[int32]string{
-		0: "PAYOUT_STATE_UNSPECIFIED",
-		1: "PAYOUT_STATE_PAID",
-		2: "PAYOUT_STATE_NEEDS_APPROVAL",
-		3: "PAYOUT_STATE_READY",
-		4: "PAYOUT_STATE_CANCELLED",
+		0:  "PAYOUT_STATE_UNSPECIFIED",
+		1:  "PAYOUT_STATE_PAID",
+		2:  "PAYOUT_STATE_NEEDS_APPROVAL",
+		3:  "PAYOUT_STATE_READY",
+		13: "PAYOUT_STATE_EXPORTED",
+		4:  "PAYOUT_STATE_CANCELLED",
+		5:  "PAYOUT_STATE_SENDING",
+		6:  "PAYOUT_STATE_AWAITING_FUNDS",
+		7:  "PAYOUT_STATE_PROCESSING",
+		8:  "PAYOUT_STATE_UNCLAIMED",
+		9:  "PAYOUT_STATE_ON_HOLD",
+		10: "PAYOUT_STATE_NEEDS_ATTENTION",
+		11: "PAYOUT_STATE_FAILED",
+		12: "PAYOUT_STATE_RETURNED",
 	}
 	PayoutState_value = map[string]int32{
-		"PAYOUT_STATE_UNSPECIFIED":    0,
-		"PAYOUT_STATE_PAID":           1,
-		"PAYOUT_STATE_NEEDS_APPROVAL": 2,
-		"PAYOUT_STATE_READY":          3,
-		"PAYOUT_STATE_CANCELLED":      4,
+		"PAYOUT_STATE_UNSPECIFIED":     0,
+		"PAYOUT_STATE_PAID":            1,
+		"PAYOUT_STATE_NEEDS_APPROVAL":  2,
+		"PAYOUT_STATE_READY":           3,
+		"PAYOUT_STATE_EXPORTED":        13,
+		"PAYOUT_STATE_CANCELLED":       4,
+		"PAYOUT_STATE_SENDING":         5,
+		"PAYOUT_STATE_AWAITING_FUNDS":  6,
+		"PAYOUT_STATE_PROCESSING":      7,
+		"PAYOUT_STATE_UNCLAIMED":       8,
+		"PAYOUT_STATE_ON_HOLD":         9,
+		"PAYOUT_STATE_NEEDS_ATTENTION": 10,
+		"PAYOUT_STATE_FAILED":          11,
+		"PAYOUT_STATE_RETURNED":        12,
 	}
 )
 
@@ -90,10 +131,16 @@ func (PayoutState) EnumDescriptor() ([]byte, []int) {
 type PayoutProvider int32
 
 const (
-	// Not set; never returned.
+	// Not set. A payout always has a provider.
 	PayoutProvider_PAYOUT_PROVIDER_UNSPECIFIED PayoutProvider = 0
 	// The merchant, outside Headwater. MarkPaid or ConfirmPayouts recorded that it was paid.
 	PayoutProvider_PAYOUT_PROVIDER_MANUAL PayoutProvider = 1
+	// PayPal, by Payouts.
+	PayoutProvider_PAYOUT_PROVIDER_PAYPAL PayoutProvider = 2
+	// Stripe, by transfers to connected accounts.
+	PayoutProvider_PAYOUT_PROVIDER_STRIPE PayoutProvider = 3
+	// Wise.
+	PayoutProvider_PAYOUT_PROVIDER_WISE PayoutProvider = 4
 )
 
 // Enum value maps for PayoutProvider.
@@ -101,10 +148,16 @@ var (
 	PayoutProvider_name = map[int32]string{
 		0: "PAYOUT_PROVIDER_UNSPECIFIED",
 		1: "PAYOUT_PROVIDER_MANUAL",
+		2: "PAYOUT_PROVIDER_PAYPAL",
+		3: "PAYOUT_PROVIDER_STRIPE",
+		4: "PAYOUT_PROVIDER_WISE",
 	}
 	PayoutProvider_value = map[string]int32{
 		"PAYOUT_PROVIDER_UNSPECIFIED": 0,
 		"PAYOUT_PROVIDER_MANUAL":      1,
+		"PAYOUT_PROVIDER_PAYPAL":      2,
+		"PAYOUT_PROVIDER_STRIPE":      3,
+		"PAYOUT_PROVIDER_WISE":        4,
 	}
 )
 
@@ -133,6 +186,214 @@ func (x PayoutProvider) Number() protoreflect.EnumNumber {
 // Deprecated: Use PayoutProvider.Descriptor instead.
 func (PayoutProvider) EnumDescriptor() ([]byte, []int) {
 	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{1}
+}
+
+// The kind of a payout's destination.
+type PayoutMethodKind int32
+
+const (
+	// Not set: there is no destination.
+	PayoutMethodKind_PAYOUT_METHOD_KIND_UNSPECIFIED PayoutMethodKind = 0
+	// A PayPal account.
+	PayoutMethodKind_PAYOUT_METHOD_KIND_PAYPAL PayoutMethodKind = 1
+	// A connected account at Stripe.
+	PayoutMethodKind_PAYOUT_METHOD_KIND_STRIPE PayoutMethodKind = 2
+	// A recipient at Wise.
+	PayoutMethodKind_PAYOUT_METHOD_KIND_WISE PayoutMethodKind = 3
+	// A bank account with an IBAN.
+	PayoutMethodKind_PAYOUT_METHOD_KIND_IBAN PayoutMethodKind = 4
+	// A bank account in the United States.
+	PayoutMethodKind_PAYOUT_METHOD_KIND_UNITED_STATES_BANK PayoutMethodKind = 5
+	// Something else, in words.
+	PayoutMethodKind_PAYOUT_METHOD_KIND_OTHER PayoutMethodKind = 6
+)
+
+// Enum value maps for PayoutMethodKind.
+var (
+	PayoutMethodKind_name = map[int32]string{
+		0: "PAYOUT_METHOD_KIND_UNSPECIFIED",
+		1: "PAYOUT_METHOD_KIND_PAYPAL",
+		2: "PAYOUT_METHOD_KIND_STRIPE",
+		3: "PAYOUT_METHOD_KIND_WISE",
+		4: "PAYOUT_METHOD_KIND_IBAN",
+		5: "PAYOUT_METHOD_KIND_UNITED_STATES_BANK",
+		6: "PAYOUT_METHOD_KIND_OTHER",
+	}
+	PayoutMethodKind_value = map[string]int32{
+		"PAYOUT_METHOD_KIND_UNSPECIFIED":        0,
+		"PAYOUT_METHOD_KIND_PAYPAL":             1,
+		"PAYOUT_METHOD_KIND_STRIPE":             2,
+		"PAYOUT_METHOD_KIND_WISE":               3,
+		"PAYOUT_METHOD_KIND_IBAN":               4,
+		"PAYOUT_METHOD_KIND_UNITED_STATES_BANK": 5,
+		"PAYOUT_METHOD_KIND_OTHER":              6,
+	}
+)
+
+func (x PayoutMethodKind) Enum() *PayoutMethodKind {
+	p := new(PayoutMethodKind)
+	*p = x
+	return p
+}
+
+func (x PayoutMethodKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (PayoutMethodKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_headwater_v1_payout_proto_enumTypes[2].Descriptor()
+}
+
+func (PayoutMethodKind) Type() protoreflect.EnumType {
+	return &file_headwater_v1_payout_proto_enumTypes[2]
+}
+
+func (x PayoutMethodKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use PayoutMethodKind.Descriptor instead.
+func (PayoutMethodKind) EnumDescriptor() ([]byte, []int) {
+	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{2}
+}
+
+// The one who can mend a problem.
+type WhoMustAct int32
+
+const (
+	// Not set; never returned.
+	WhoMustAct_WHO_MUST_ACT_UNSPECIFIED WhoMustAct = 0
+	// The affiliate gives other details, or completes its account at the provider.
+	WhoMustAct_WHO_MUST_ACT_AFFILIATE WhoMustAct = 1
+	// The merchant mends the account at the provider, or its connection.
+	WhoMustAct_WHO_MUST_ACT_OWNER WhoMustAct = 2
+	// A person must look into it.
+	WhoMustAct_WHO_MUST_ACT_REVIEW WhoMustAct = 3
+)
+
+// Enum value maps for WhoMustAct.
+var (
+	WhoMustAct_name = map[int32]string{
+		0: "WHO_MUST_ACT_UNSPECIFIED",
+		1: "WHO_MUST_ACT_AFFILIATE",
+		2: "WHO_MUST_ACT_OWNER",
+		3: "WHO_MUST_ACT_REVIEW",
+	}
+	WhoMustAct_value = map[string]int32{
+		"WHO_MUST_ACT_UNSPECIFIED": 0,
+		"WHO_MUST_ACT_AFFILIATE":   1,
+		"WHO_MUST_ACT_OWNER":       2,
+		"WHO_MUST_ACT_REVIEW":      3,
+	}
+)
+
+func (x WhoMustAct) Enum() *WhoMustAct {
+	p := new(WhoMustAct)
+	*p = x
+	return p
+}
+
+func (x WhoMustAct) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (WhoMustAct) Descriptor() protoreflect.EnumDescriptor {
+	return file_headwater_v1_payout_proto_enumTypes[3].Descriptor()
+}
+
+func (WhoMustAct) Type() protoreflect.EnumType {
+	return &file_headwater_v1_payout_proto_enumTypes[3]
+}
+
+func (x WhoMustAct) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use WhoMustAct.Descriptor instead.
+func (WhoMustAct) EnumDescriptor() ([]byte, []int) {
+	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{3}
+}
+
+// The reason why a payout does not go on, or ended without payment.
+type PayoutProblem struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The kind of problem, such as `receiver_invalid`. Further kinds may be added.
+	Code string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	// The one who can mend it.
+	WhoMustAct WhoMustAct `protobuf:"varint,2,opt,name=who_must_act,json=whoMustAct,proto3,enum=headwater.v1.WhoMustAct" json:"who_must_act,omitempty"`
+	// The problem in words.
+	Text string `protobuf:"bytes,3,opt,name=text,proto3" json:"text,omitempty"`
+	// The provider's own word for it. May be empty.
+	ProviderCode string `protobuf:"bytes,4,opt,name=provider_code,json=providerCode,proto3" json:"provider_code,omitempty"`
+	// The provider's own name for the call, for its support. May be empty.
+	ProviderDebugId string `protobuf:"bytes,5,opt,name=provider_debug_id,json=providerDebugId,proto3" json:"provider_debug_id,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *PayoutProblem) Reset() {
+	*x = PayoutProblem{}
+	mi := &file_headwater_v1_payout_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PayoutProblem) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PayoutProblem) ProtoMessage() {}
+
+func (x *PayoutProblem) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_payout_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PayoutProblem.ProtoReflect.Descriptor instead.
+func (*PayoutProblem) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *PayoutProblem) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *PayoutProblem) GetWhoMustAct() WhoMustAct {
+	if x != nil {
+		return x.WhoMustAct
+	}
+	return WhoMustAct_WHO_MUST_ACT_UNSPECIFIED
+}
+
+func (x *PayoutProblem) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *PayoutProblem) GetProviderCode() string {
+	if x != nil {
+		return x.ProviderCode
+	}
+	return ""
+}
+
+func (x *PayoutProblem) GetProviderDebugId() string {
+	if x != nil {
+		return x.ProviderDebugId
+	}
+	return ""
 }
 
 // Money that one affiliate gets in one currency, for one or several rewards. ListRewards with `payout_id` lists the rewards.
@@ -171,14 +432,47 @@ type Payout struct {
 	// When it was cancelled. Not set unless it is CANCELLED.
 	CancelTime *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=cancel_time,json=cancelTime,proto3" json:"cancel_time,omitempty"`
 	// The id of the run that it belongs to. Empty for a payout of its own.
-	PayoutRunId   string `protobuf:"bytes,17,opt,name=payout_run_id,json=payoutRunId,proto3" json:"payout_run_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	PayoutRunId string `protobuf:"bytes,17,opt,name=payout_run_id,json=payoutRunId,proto3" json:"payout_run_id,omitempty"`
+	// The kind of the affiliate's payout method when the payout was created. Later changes of the method do not change it. Not set if the
+	// affiliate had none, for MarkPaid, and once the affiliate is erased.
+	DestinationKind PayoutMethodKind `protobuf:"varint,18,opt,name=destination_kind,json=destinationKind,proto3,enum=headwater.v1.PayoutMethodKind" json:"destination_kind,omitempty"`
+	// The destination, masked, such as `l…@example.com` or `DE…3000`. Empty if there is none, and in the feed, because it is personal data.
+	DestinationHint string `protobuf:"bytes,19,opt,name=destination_hint,json=destinationHint,proto3" json:"destination_hint,omitempty"`
+	// Whether the account is one for tests, see `Account.test`. The payout moves no money then.
+	Test bool `protobuf:"varint,32,opt,name=test,proto3" json:"test,omitempty"`
+	// How many attempts to send it were begun. Each has a key of its own at the provider, `<id>-a<number>`, and is begun only when it is
+	// certain that the one before paid nothing.
+	AttemptCount int64 `protobuf:"varint,20,opt,name=attempt_count,json=attemptCount,proto3" json:"attempt_count,omitempty"`
+	// The provider's name for the payment. Empty if none is known.
+	ProviderPaymentId string `protobuf:"bytes,21,opt,name=provider_payment_id,json=providerPaymentId,proto3" json:"provider_payment_id,omitempty"`
+	// What the provider took on top of the amount. Not set if it is not known. It may be in another currency.
+	Fee *Money `protobuf:"bytes,22,opt,name=fee,proto3" json:"fee,omitempty"`
+	// Why it does not go on, or ended without payment. Not set if nothing is wrong.
+	Problem *PayoutProblem `protobuf:"bytes,23,opt,name=problem,proto3" json:"problem,omitempty"`
+	// Since when it waits for money. Not set if it does not. It stays while a probe is SENDING, and at PayPal
+	// while it is PROCESSING.
+	WaitStartTime *timestamppb.Timestamp `protobuf:"bytes,24,opt,name=wait_start_time,json=waitStartTime,proto3" json:"wait_start_time,omitempty"`
+	// The amount with the provider's fees, as far as they are known, when there was too little money. Not set if it does not wait.
+	Needed *Money `protobuf:"bytes,25,opt,name=needed,proto3" json:"needed,omitempty"`
+	// The merchant's balance at the provider then. Not set if the provider did not tell it.
+	Available *Money `protobuf:"bytes,26,opt,name=available,proto3" json:"available,omitempty"`
+	// What came back of the amount. Not set unless it is RETURNED.
+	ReturnedAmount *Money `protobuf:"bytes,27,opt,name=returned_amount,json=returnedAmount,proto3" json:"returned_amount,omitempty"`
+	// When CancelPayout asked the provider to cancel the payment. Not set if it did not, or if the provider refused.
+	CancelRequestTime *timestamppb.Timestamp `protobuf:"bytes,28,opt,name=cancel_request_time,json=cancelRequestTime,proto3" json:"cancel_request_time,omitempty"`
+	// The payments that ReopenPayout undid, the oldest first. At most 20.
+	Reopenings []*PayoutReopening `protobuf:"bytes,29,rep,name=reopenings,proto3" json:"reopenings,omitempty"`
+	// Changes with every change of the payout. Send it back so that the call fails if somebody changed the payout meanwhile.
+	Etag string `protobuf:"bytes,30,opt,name=etag,proto3" json:"etag,omitempty"`
+	// The id of the export that it is in. Empty if it was never exported.
+	PayoutExportId string `protobuf:"bytes,31,opt,name=payout_export_id,json=payoutExportId,proto3" json:"payout_export_id,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Payout) Reset() {
 	*x = Payout{}
-	mi := &file_headwater_v1_payout_proto_msgTypes[0]
+	mi := &file_headwater_v1_payout_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -190,7 +484,7 @@ func (x *Payout) String() string {
 func (*Payout) ProtoMessage() {}
 
 func (x *Payout) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_payout_proto_msgTypes[0]
+	mi := &file_headwater_v1_payout_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -203,7 +497,7 @@ func (x *Payout) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Payout.ProtoReflect.Descriptor instead.
 func (*Payout) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{0}
+	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *Payout) GetId() string {
@@ -325,6 +619,193 @@ func (x *Payout) GetPayoutRunId() string {
 	return ""
 }
 
+func (x *Payout) GetDestinationKind() PayoutMethodKind {
+	if x != nil {
+		return x.DestinationKind
+	}
+	return PayoutMethodKind_PAYOUT_METHOD_KIND_UNSPECIFIED
+}
+
+func (x *Payout) GetDestinationHint() string {
+	if x != nil {
+		return x.DestinationHint
+	}
+	return ""
+}
+
+func (x *Payout) GetTest() bool {
+	if x != nil {
+		return x.Test
+	}
+	return false
+}
+
+func (x *Payout) GetAttemptCount() int64 {
+	if x != nil {
+		return x.AttemptCount
+	}
+	return 0
+}
+
+func (x *Payout) GetProviderPaymentId() string {
+	if x != nil {
+		return x.ProviderPaymentId
+	}
+	return ""
+}
+
+func (x *Payout) GetFee() *Money {
+	if x != nil {
+		return x.Fee
+	}
+	return nil
+}
+
+func (x *Payout) GetProblem() *PayoutProblem {
+	if x != nil {
+		return x.Problem
+	}
+	return nil
+}
+
+func (x *Payout) GetWaitStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.WaitStartTime
+	}
+	return nil
+}
+
+func (x *Payout) GetNeeded() *Money {
+	if x != nil {
+		return x.Needed
+	}
+	return nil
+}
+
+func (x *Payout) GetAvailable() *Money {
+	if x != nil {
+		return x.Available
+	}
+	return nil
+}
+
+func (x *Payout) GetReturnedAmount() *Money {
+	if x != nil {
+		return x.ReturnedAmount
+	}
+	return nil
+}
+
+func (x *Payout) GetCancelRequestTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CancelRequestTime
+	}
+	return nil
+}
+
+func (x *Payout) GetReopenings() []*PayoutReopening {
+	if x != nil {
+		return x.Reopenings
+	}
+	return nil
+}
+
+func (x *Payout) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *Payout) GetPayoutExportId() string {
+	if x != nil {
+		return x.PayoutExportId
+	}
+	return ""
+}
+
+// A payment that ReopenPayout undid.
+type PayoutReopening struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When it was undone.
+	ReopenTime *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=reopen_time,json=reopenTime,proto3" json:"reopen_time,omitempty"`
+	// The id of the API key that undid it.
+	ReopenerKeyId string `protobuf:"bytes,2,opt,name=reopener_key_id,json=reopenerKeyId,proto3" json:"reopener_key_id,omitempty"`
+	// Why it was undone. Empty in the feed, because a person wrote it.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// The payout's `paid_time` before.
+	PaidTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=paid_time,json=paidTime,proto3" json:"paid_time,omitempty"`
+	// The payout's `reference` before. May be empty. Empty in the feed, because a person wrote it.
+	Reference     string `protobuf:"bytes,5,opt,name=reference,proto3" json:"reference,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PayoutReopening) Reset() {
+	*x = PayoutReopening{}
+	mi := &file_headwater_v1_payout_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PayoutReopening) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PayoutReopening) ProtoMessage() {}
+
+func (x *PayoutReopening) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_payout_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PayoutReopening.ProtoReflect.Descriptor instead.
+func (*PayoutReopening) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *PayoutReopening) GetReopenTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ReopenTime
+	}
+	return nil
+}
+
+func (x *PayoutReopening) GetReopenerKeyId() string {
+	if x != nil {
+		return x.ReopenerKeyId
+	}
+	return ""
+}
+
+func (x *PayoutReopening) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *PayoutReopening) GetPaidTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.PaidTime
+	}
+	return nil
+}
+
+func (x *PayoutReopening) GetReference() string {
+	if x != nil {
+		return x.Reference
+	}
+	return ""
+}
+
 // The request of CreatePayout.
 type CreatePayoutRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -346,14 +827,17 @@ type CreatePayoutRequest struct {
 	// Text about the payout for the merchant, up to 2,000 characters. Optional.
 	Note string `protobuf:"bytes,6,opt,name=note,proto3" json:"note,omitempty"`
 	// Text for the affiliate, up to 2,000 characters. Optional.
-	Message       string `protobuf:"bytes,7,opt,name=message,proto3" json:"message,omitempty"`
+	Message string `protobuf:"bytes,7,opt,name=message,proto3" json:"message,omitempty"`
+	// The provider that pays. MANUAL: the merchant. Another one: the affiliate's payout method must be the provider's. Default: the provider of
+	// the affiliate's payout method if the account is connected to it, and MANUAL otherwise.
+	Provider      PayoutProvider `protobuf:"varint,8,opt,name=provider,proto3,enum=headwater.v1.PayoutProvider" json:"provider,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CreatePayoutRequest) Reset() {
 	*x = CreatePayoutRequest{}
-	mi := &file_headwater_v1_payout_proto_msgTypes[1]
+	mi := &file_headwater_v1_payout_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -365,7 +849,7 @@ func (x *CreatePayoutRequest) String() string {
 func (*CreatePayoutRequest) ProtoMessage() {}
 
 func (x *CreatePayoutRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_payout_proto_msgTypes[1]
+	mi := &file_headwater_v1_payout_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -378,7 +862,7 @@ func (x *CreatePayoutRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreatePayoutRequest.ProtoReflect.Descriptor instead.
 func (*CreatePayoutRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{1}
+	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *CreatePayoutRequest) GetRequestId() string {
@@ -430,6 +914,13 @@ func (x *CreatePayoutRequest) GetMessage() string {
 	return ""
 }
 
+func (x *CreatePayoutRequest) GetProvider() PayoutProvider {
+	if x != nil {
+		return x.Provider
+	}
+	return PayoutProvider_PAYOUT_PROVIDER_UNSPECIFIED
+}
+
 // The answer of CreatePayout.
 type CreatePayoutResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -443,7 +934,7 @@ type CreatePayoutResponse struct {
 
 func (x *CreatePayoutResponse) Reset() {
 	*x = CreatePayoutResponse{}
-	mi := &file_headwater_v1_payout_proto_msgTypes[2]
+	mi := &file_headwater_v1_payout_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -455,7 +946,7 @@ func (x *CreatePayoutResponse) String() string {
 func (*CreatePayoutResponse) ProtoMessage() {}
 
 func (x *CreatePayoutResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_payout_proto_msgTypes[2]
+	mi := &file_headwater_v1_payout_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -468,7 +959,7 @@ func (x *CreatePayoutResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreatePayoutResponse.ProtoReflect.Descriptor instead.
 func (*CreatePayoutResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{2}
+	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *CreatePayoutResponse) GetPayout() *Payout {
@@ -493,14 +984,16 @@ type ApprovePayoutsRequest struct {
 	// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
 	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// The ids of 1 to 1,000 payouts that are NEEDS_APPROVAL, each once. All of them are approved, or none.
-	PayoutIds     []string `protobuf:"bytes,2,rep,name=payout_ids,json=payoutIds,proto3" json:"payout_ids,omitempty"`
+	PayoutIds []string `protobuf:"bytes,2,rep,name=payout_ids,json=payoutIds,proto3" json:"payout_ids,omitempty"`
+	// The etags that the payouts must have, in the order of `payout_ids`. An empty one is not compared. Empty: none is compared.
+	Etags         []string `protobuf:"bytes,3,rep,name=etags,proto3" json:"etags,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ApprovePayoutsRequest) Reset() {
 	*x = ApprovePayoutsRequest{}
-	mi := &file_headwater_v1_payout_proto_msgTypes[3]
+	mi := &file_headwater_v1_payout_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -512,7 +1005,7 @@ func (x *ApprovePayoutsRequest) String() string {
 func (*ApprovePayoutsRequest) ProtoMessage() {}
 
 func (x *ApprovePayoutsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_payout_proto_msgTypes[3]
+	mi := &file_headwater_v1_payout_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -525,7 +1018,7 @@ func (x *ApprovePayoutsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApprovePayoutsRequest.ProtoReflect.Descriptor instead.
 func (*ApprovePayoutsRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{3}
+	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ApprovePayoutsRequest) GetRequestId() string {
@@ -538,6 +1031,13 @@ func (x *ApprovePayoutsRequest) GetRequestId() string {
 func (x *ApprovePayoutsRequest) GetPayoutIds() []string {
 	if x != nil {
 		return x.PayoutIds
+	}
+	return nil
+}
+
+func (x *ApprovePayoutsRequest) GetEtags() []string {
+	if x != nil {
+		return x.Etags
 	}
 	return nil
 }
@@ -555,7 +1055,7 @@ type ApprovePayoutsResponse struct {
 
 func (x *ApprovePayoutsResponse) Reset() {
 	*x = ApprovePayoutsResponse{}
-	mi := &file_headwater_v1_payout_proto_msgTypes[4]
+	mi := &file_headwater_v1_payout_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -567,7 +1067,7 @@ func (x *ApprovePayoutsResponse) String() string {
 func (*ApprovePayoutsResponse) ProtoMessage() {}
 
 func (x *ApprovePayoutsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_payout_proto_msgTypes[4]
+	mi := &file_headwater_v1_payout_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -580,7 +1080,7 @@ func (x *ApprovePayoutsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApprovePayoutsResponse.ProtoReflect.Descriptor instead.
 func (*ApprovePayoutsResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{4}
+	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ApprovePayoutsResponse) GetPayouts() []*Payout {
@@ -604,19 +1104,21 @@ type ConfirmPayoutsRequest struct {
 	// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
 	// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
 	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// The ids of 1 to 1,000 payouts that are READY and were paid, each once, with 10,000 rewards at most. All of them are confirmed, or none.
+	// The ids of 1 to 1,000 payouts that are READY, AWAITING_FUNDS or NEEDS_ATTENTION and that you have paid, each once, with 10,000 rewards at most. All of them are confirmed, or none.
 	PayoutIds []string `protobuf:"bytes,2,rep,name=payout_ids,json=payoutIds,proto3" json:"payout_ids,omitempty"`
 	// The name of the transfer at the bank or the provider, up to 128 characters. Each of the payouts gets it. Optional.
 	Reference string `protobuf:"bytes,3,opt,name=reference,proto3" json:"reference,omitempty"`
 	// When the affiliates got the money. Not in the future. Default: now.
-	PaidTime      *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=paid_time,json=paidTime,proto3" json:"paid_time,omitempty"`
+	PaidTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=paid_time,json=paidTime,proto3" json:"paid_time,omitempty"`
+	// The etags that the payouts must have, in the order of `payout_ids`. An empty one is not compared. Empty: none is compared.
+	Etags         []string `protobuf:"bytes,5,rep,name=etags,proto3" json:"etags,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ConfirmPayoutsRequest) Reset() {
 	*x = ConfirmPayoutsRequest{}
-	mi := &file_headwater_v1_payout_proto_msgTypes[5]
+	mi := &file_headwater_v1_payout_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -628,7 +1130,7 @@ func (x *ConfirmPayoutsRequest) String() string {
 func (*ConfirmPayoutsRequest) ProtoMessage() {}
 
 func (x *ConfirmPayoutsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_payout_proto_msgTypes[5]
+	mi := &file_headwater_v1_payout_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -641,7 +1143,7 @@ func (x *ConfirmPayoutsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmPayoutsRequest.ProtoReflect.Descriptor instead.
 func (*ConfirmPayoutsRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{5}
+	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ConfirmPayoutsRequest) GetRequestId() string {
@@ -672,6 +1174,13 @@ func (x *ConfirmPayoutsRequest) GetPaidTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *ConfirmPayoutsRequest) GetEtags() []string {
+	if x != nil {
+		return x.Etags
+	}
+	return nil
+}
+
 // The answer of ConfirmPayouts.
 type ConfirmPayoutsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -685,7 +1194,7 @@ type ConfirmPayoutsResponse struct {
 
 func (x *ConfirmPayoutsResponse) Reset() {
 	*x = ConfirmPayoutsResponse{}
-	mi := &file_headwater_v1_payout_proto_msgTypes[6]
+	mi := &file_headwater_v1_payout_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -697,7 +1206,7 @@ func (x *ConfirmPayoutsResponse) String() string {
 func (*ConfirmPayoutsResponse) ProtoMessage() {}
 
 func (x *ConfirmPayoutsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_payout_proto_msgTypes[6]
+	mi := &file_headwater_v1_payout_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -710,7 +1219,7 @@ func (x *ConfirmPayoutsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfirmPayoutsResponse.ProtoReflect.Descriptor instead.
 func (*ConfirmPayoutsResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{6}
+	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ConfirmPayoutsResponse) GetPayouts() []*Payout {
@@ -734,15 +1243,18 @@ type CancelPayoutRequest struct {
 	// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
 	// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
 	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// The payout's id. It is NEEDS_APPROVAL or READY. Required.
-	PayoutId      string `protobuf:"bytes,2,opt,name=payout_id,json=payoutId,proto3" json:"payout_id,omitempty"`
+	// The payout's id. It is NEEDS_APPROVAL, READY, AWAITING_FUNDS or NEEDS_ATTENTION, or the provider can cancel it: PayPal what is UNCLAIMED,
+	// Wise what is PROCESSING or ON_HOLD. Required.
+	PayoutId string `protobuf:"bytes,2,opt,name=payout_id,json=payoutId,proto3" json:"payout_id,omitempty"`
+	// The etag that the payout must have. Empty: not compared.
+	Etag          string `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CancelPayoutRequest) Reset() {
 	*x = CancelPayoutRequest{}
-	mi := &file_headwater_v1_payout_proto_msgTypes[7]
+	mi := &file_headwater_v1_payout_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -754,7 +1266,7 @@ func (x *CancelPayoutRequest) String() string {
 func (*CancelPayoutRequest) ProtoMessage() {}
 
 func (x *CancelPayoutRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_payout_proto_msgTypes[7]
+	mi := &file_headwater_v1_payout_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -767,7 +1279,7 @@ func (x *CancelPayoutRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelPayoutRequest.ProtoReflect.Descriptor instead.
 func (*CancelPayoutRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{7}
+	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *CancelPayoutRequest) GetRequestId() string {
@@ -784,10 +1296,17 @@ func (x *CancelPayoutRequest) GetPayoutId() string {
 	return ""
 }
 
+func (x *CancelPayoutRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
 // The answer of CancelPayout.
 type CancelPayoutResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The payout. It is CANCELLED.
+	// The payout. It is CANCELLED, or has `cancel_request_time` if the provider is asked to cancel it.
 	Payout *Payout `protobuf:"bytes,1,opt,name=payout,proto3" json:"payout,omitempty"`
 	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
 	Replayed      bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
@@ -797,7 +1316,7 @@ type CancelPayoutResponse struct {
 
 func (x *CancelPayoutResponse) Reset() {
 	*x = CancelPayoutResponse{}
-	mi := &file_headwater_v1_payout_proto_msgTypes[8]
+	mi := &file_headwater_v1_payout_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -809,7 +1328,7 @@ func (x *CancelPayoutResponse) String() string {
 func (*CancelPayoutResponse) ProtoMessage() {}
 
 func (x *CancelPayoutResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_payout_proto_msgTypes[8]
+	mi := &file_headwater_v1_payout_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -822,7 +1341,7 @@ func (x *CancelPayoutResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelPayoutResponse.ProtoReflect.Descriptor instead.
 func (*CancelPayoutResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{8}
+	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *CancelPayoutResponse) GetPayout() *Payout {
@@ -839,20 +1358,596 @@ func (x *CancelPayoutResponse) GetReplayed() bool {
 	return false
 }
 
+// The request of RetryPayout.
+type RetryPayoutRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+	// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+	// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// The id of an open payout that Headwater sends. Required.
+	PayoutId      string `protobuf:"bytes,2,opt,name=payout_id,json=payoutId,proto3" json:"payout_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RetryPayoutRequest) Reset() {
+	*x = RetryPayoutRequest{}
+	mi := &file_headwater_v1_payout_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetryPayoutRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetryPayoutRequest) ProtoMessage() {}
+
+func (x *RetryPayoutRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_payout_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetryPayoutRequest.ProtoReflect.Descriptor instead.
+func (*RetryPayoutRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *RetryPayoutRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *RetryPayoutRequest) GetPayoutId() string {
+	if x != nil {
+		return x.PayoutId
+	}
+	return ""
+}
+
+// The answer of RetryPayout.
+type RetryPayoutResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The payout. It is SENDING if it was NEEDS_ATTENTION.
+	Payout *Payout `protobuf:"bytes,1,opt,name=payout,proto3" json:"payout,omitempty"`
+	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+	Replayed      bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RetryPayoutResponse) Reset() {
+	*x = RetryPayoutResponse{}
+	mi := &file_headwater_v1_payout_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetryPayoutResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetryPayoutResponse) ProtoMessage() {}
+
+func (x *RetryPayoutResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_payout_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetryPayoutResponse.ProtoReflect.Descriptor instead.
+func (*RetryPayoutResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *RetryPayoutResponse) GetPayout() *Payout {
+	if x != nil {
+		return x.Payout
+	}
+	return nil
+}
+
+func (x *RetryPayoutResponse) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
+// The request of NotifyFundsAdded.
+type NotifyFundsAddedRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+	// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+	// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// The provider at which there is more money: PAYPAL, STRIPE or WISE. Required.
+	Provider PayoutProvider `protobuf:"varint,2,opt,name=provider,proto3,enum=headwater.v1.PayoutProvider" json:"provider,omitempty"`
+	// The currency of the payouts that may go on, as an ISO 4217 code. Default: all currencies.
+	CurrencyCode  string `protobuf:"bytes,3,opt,name=currency_code,json=currencyCode,proto3" json:"currency_code,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NotifyFundsAddedRequest) Reset() {
+	*x = NotifyFundsAddedRequest{}
+	mi := &file_headwater_v1_payout_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NotifyFundsAddedRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NotifyFundsAddedRequest) ProtoMessage() {}
+
+func (x *NotifyFundsAddedRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_payout_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NotifyFundsAddedRequest.ProtoReflect.Descriptor instead.
+func (*NotifyFundsAddedRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *NotifyFundsAddedRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *NotifyFundsAddedRequest) GetProvider() PayoutProvider {
+	if x != nil {
+		return x.Provider
+	}
+	return PayoutProvider_PAYOUT_PROVIDER_UNSPECIFIED
+}
+
+func (x *NotifyFundsAddedRequest) GetCurrencyCode() string {
+	if x != nil {
+		return x.CurrencyCode
+	}
+	return ""
+}
+
+// The answer of NotifyFundsAdded.
+type NotifyFundsAddedResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The currencies in which payouts wait for money at the provider. One payout is sent in each to see whether there is enough, and the others
+	// follow it.
+	Waits []*FundsWait `protobuf:"bytes,1,rep,name=waits,proto3" json:"waits,omitempty"`
+	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+	Replayed      bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NotifyFundsAddedResponse) Reset() {
+	*x = NotifyFundsAddedResponse{}
+	mi := &file_headwater_v1_payout_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NotifyFundsAddedResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NotifyFundsAddedResponse) ProtoMessage() {}
+
+func (x *NotifyFundsAddedResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_payout_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NotifyFundsAddedResponse.ProtoReflect.Descriptor instead.
+func (*NotifyFundsAddedResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *NotifyFundsAddedResponse) GetWaits() []*FundsWait {
+	if x != nil {
+		return x.Waits
+	}
+	return nil
+}
+
+func (x *NotifyFundsAddedResponse) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
+// Payouts in one currency wait for money at a provider.
+type FundsWait struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The currency, as an ISO 4217 code.
+	CurrencyCode string `protobuf:"bytes,1,opt,name=currency_code,json=currencyCode,proto3" json:"currency_code,omitempty"`
+	// Since when they wait.
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	// When the next payout is sent to see whether there is money again.
+	ProbeTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=probe_time,json=probeTime,proto3" json:"probe_time,omitempty"`
+	// What the last payout that found too little money needed, with the provider's fees.
+	Needed *Money `protobuf:"bytes,4,opt,name=needed,proto3" json:"needed,omitempty"`
+	// The merchant's balance at the provider then. Not set if the provider did not tell it.
+	Available     *Money `protobuf:"bytes,5,opt,name=available,proto3" json:"available,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FundsWait) Reset() {
+	*x = FundsWait{}
+	mi := &file_headwater_v1_payout_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FundsWait) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FundsWait) ProtoMessage() {}
+
+func (x *FundsWait) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_payout_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FundsWait.ProtoReflect.Descriptor instead.
+func (*FundsWait) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *FundsWait) GetCurrencyCode() string {
+	if x != nil {
+		return x.CurrencyCode
+	}
+	return ""
+}
+
+func (x *FundsWait) GetStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTime
+	}
+	return nil
+}
+
+func (x *FundsWait) GetProbeTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ProbeTime
+	}
+	return nil
+}
+
+func (x *FundsWait) GetNeeded() *Money {
+	if x != nil {
+		return x.Needed
+	}
+	return nil
+}
+
+func (x *FundsWait) GetAvailable() *Money {
+	if x != nil {
+		return x.Available
+	}
+	return nil
+}
+
+// The request of ImportPayoutResults.
+type ImportPayoutResultsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+	// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+	// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// A CSV file in UTF-8 that says what became of 1 to 1,000 payouts, with 10,000 rewards at most. The first row has the names of the columns, in
+	// any order; other columns are ignored:
+	// `payout_id`: the id, with `pay_` or without it, as banks report it for pain.001 files;
+	// `result`: `paid` or `failed`;
+	// `reference`: the name of the transfer, up to 128 characters; the column may be missing;
+	// `reason`: why it failed, up to 500 characters, which is added to the payout's note; the column may be missing.
+	// Columns are separated by commas or by semicolons. Up to 1 MiB. Required.
+	Csv string `protobuf:"bytes,2,opt,name=csv,proto3" json:"csv,omitempty"`
+	// When the affiliates of the payouts that are `paid` got the money. Not in the future. Default: now.
+	PaidTime      *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=paid_time,json=paidTime,proto3" json:"paid_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportPayoutResultsRequest) Reset() {
+	*x = ImportPayoutResultsRequest{}
+	mi := &file_headwater_v1_payout_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportPayoutResultsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportPayoutResultsRequest) ProtoMessage() {}
+
+func (x *ImportPayoutResultsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_payout_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportPayoutResultsRequest.ProtoReflect.Descriptor instead.
+func (*ImportPayoutResultsRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ImportPayoutResultsRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *ImportPayoutResultsRequest) GetCsv() string {
+	if x != nil {
+		return x.Csv
+	}
+	return ""
+}
+
+func (x *ImportPayoutResultsRequest) GetPaidTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.PaidTime
+	}
+	return nil
+}
+
+// The answer of ImportPayoutResults.
+type ImportPayoutResultsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The payouts in the order of the rows. Those that are `paid` are PAID, and those that are `failed` are CANCELLED.
+	Payouts []*Payout `protobuf:"bytes,1,rep,name=payouts,proto3" json:"payouts,omitempty"`
+	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+	Replayed      bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportPayoutResultsResponse) Reset() {
+	*x = ImportPayoutResultsResponse{}
+	mi := &file_headwater_v1_payout_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportPayoutResultsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportPayoutResultsResponse) ProtoMessage() {}
+
+func (x *ImportPayoutResultsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_payout_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportPayoutResultsResponse.ProtoReflect.Descriptor instead.
+func (*ImportPayoutResultsResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ImportPayoutResultsResponse) GetPayouts() []*Payout {
+	if x != nil {
+		return x.Payouts
+	}
+	return nil
+}
+
+func (x *ImportPayoutResultsResponse) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
+// The request of ReopenPayout.
+type ReopenPayoutRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+	// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+	// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// The payout's id. It is PAID. Required.
+	PayoutId string `protobuf:"bytes,2,opt,name=payout_id,json=payoutId,proto3" json:"payout_id,omitempty"`
+	// Why the payment is undone, up to 2,000 characters. Required.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// The etag that the payout must have. Empty: not compared.
+	Etag          string `protobuf:"bytes,4,opt,name=etag,proto3" json:"etag,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReopenPayoutRequest) Reset() {
+	*x = ReopenPayoutRequest{}
+	mi := &file_headwater_v1_payout_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReopenPayoutRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReopenPayoutRequest) ProtoMessage() {}
+
+func (x *ReopenPayoutRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_payout_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReopenPayoutRequest.ProtoReflect.Descriptor instead.
+func (*ReopenPayoutRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *ReopenPayoutRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *ReopenPayoutRequest) GetPayoutId() string {
+	if x != nil {
+		return x.PayoutId
+	}
+	return ""
+}
+
+func (x *ReopenPayoutRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *ReopenPayoutRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+// The answer of ReopenPayout.
+type ReopenPayoutResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The payout. It is READY, or NEEDS_APPROVAL if the policy asks for an approval that it never got.
+	Payout *Payout `protobuf:"bytes,1,opt,name=payout,proto3" json:"payout,omitempty"`
+	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+	Replayed      bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReopenPayoutResponse) Reset() {
+	*x = ReopenPayoutResponse{}
+	mi := &file_headwater_v1_payout_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReopenPayoutResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReopenPayoutResponse) ProtoMessage() {}
+
+func (x *ReopenPayoutResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_payout_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReopenPayoutResponse.ProtoReflect.Descriptor instead.
+func (*ReopenPayoutResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *ReopenPayoutResponse) GetPayout() *Payout {
+	if x != nil {
+		return x.Payout
+	}
+	return nil
+}
+
+func (x *ReopenPayoutResponse) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
 // The request of GetAmountOwed.
 type GetAmountOwedRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Only what is owed to this affiliate. Default: to all affiliates.
 	Affiliate *AffiliateSelector `protobuf:"bytes,1,opt,name=affiliate,proto3" json:"affiliate,omitempty"`
 	// Only these currencies, as ISO 4217 codes. Empty: all currencies.
-	Currencies    []string `protobuf:"bytes,2,rep,name=currencies,proto3" json:"currencies,omitempty"`
+	Currencies []string `protobuf:"bytes,2,rep,name=currencies,proto3" json:"currencies,omitempty"`
+	// The id of a program: only what is owed for its rewards. Payouts pay for all programs together, so an affiliate may get less than this
+	// because of what refunds took back in another program. Optional.
+	ProgramId     string `protobuf:"bytes,3,opt,name=program_id,json=programId,proto3" json:"program_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetAmountOwedRequest) Reset() {
 	*x = GetAmountOwedRequest{}
-	mi := &file_headwater_v1_payout_proto_msgTypes[9]
+	mi := &file_headwater_v1_payout_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -864,7 +1959,7 @@ func (x *GetAmountOwedRequest) String() string {
 func (*GetAmountOwedRequest) ProtoMessage() {}
 
 func (x *GetAmountOwedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_payout_proto_msgTypes[9]
+	mi := &file_headwater_v1_payout_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -877,7 +1972,7 @@ func (x *GetAmountOwedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAmountOwedRequest.ProtoReflect.Descriptor instead.
 func (*GetAmountOwedRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{9}
+	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *GetAmountOwedRequest) GetAffiliate() *AffiliateSelector {
@@ -894,10 +1989,18 @@ func (x *GetAmountOwedRequest) GetCurrencies() []string {
 	return nil
 }
 
+func (x *GetAmountOwedRequest) GetProgramId() string {
+	if x != nil {
+		return x.ProgramId
+	}
+	return ""
+}
+
 // The answer of GetAmountOwed.
 type GetAmountOwedResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The amounts in each currency, ordered by its code. Currencies of which nothing was ever earned in cash are left out.
+	// The amounts in each currency, ordered by its code. Currencies of which nothing was ever earned in cash are left out. With a `program_id`,
+	// so are currencies in which nothing is owed.
 	Amounts       []*AmountOwed `protobuf:"bytes,1,rep,name=amounts,proto3" json:"amounts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -905,7 +2008,7 @@ type GetAmountOwedResponse struct {
 
 func (x *GetAmountOwedResponse) Reset() {
 	*x = GetAmountOwedResponse{}
-	mi := &file_headwater_v1_payout_proto_msgTypes[10]
+	mi := &file_headwater_v1_payout_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -917,7 +2020,7 @@ func (x *GetAmountOwedResponse) String() string {
 func (*GetAmountOwedResponse) ProtoMessage() {}
 
 func (x *GetAmountOwedResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_payout_proto_msgTypes[10]
+	mi := &file_headwater_v1_payout_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -930,7 +2033,7 @@ func (x *GetAmountOwedResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAmountOwedResponse.ProtoReflect.Descriptor instead.
 func (*GetAmountOwedResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{10}
+	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *GetAmountOwedResponse) GetAmounts() []*AmountOwed {
@@ -953,7 +2056,7 @@ type AmountOwed struct {
 	UnapprovedOverdue *Money `protobuf:"bytes,3,opt,name=unapproved_overdue,json=unapprovedOverdue,proto3" json:"unapproved_overdue,omitempty"`
 	// Not approved, and not due yet.
 	UnapprovedNotDue *Money `protobuf:"bytes,4,opt,name=unapproved_not_due,json=unapprovedNotDue,proto3" json:"unapproved_not_due,omitempty"`
-	// In payouts that are neither paid nor cancelled. Not in the amounts above.
+	// In payouts that are open, see `PayoutState`. Not in the amounts above.
 	InFlight *Money `protobuf:"bytes,5,opt,name=in_flight,json=inFlight,proto3" json:"in_flight,omitempty"`
 	// How many affiliates have an approved amount above zero that is in no payout.
 	AffiliateCount int64 `protobuf:"varint,6,opt,name=affiliate_count,json=affiliateCount,proto3" json:"affiliate_count,omitempty"`
@@ -966,7 +2069,7 @@ type AmountOwed struct {
 
 func (x *AmountOwed) Reset() {
 	*x = AmountOwed{}
-	mi := &file_headwater_v1_payout_proto_msgTypes[11]
+	mi := &file_headwater_v1_payout_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -978,7 +2081,7 @@ func (x *AmountOwed) String() string {
 func (*AmountOwed) ProtoMessage() {}
 
 func (x *AmountOwed) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_payout_proto_msgTypes[11]
+	mi := &file_headwater_v1_payout_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -991,7 +2094,7 @@ func (x *AmountOwed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AmountOwed.ProtoReflect.Descriptor instead.
 func (*AmountOwed) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{11}
+	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *AmountOwed) GetApprovedOverdue() *Money {
@@ -1073,7 +2176,7 @@ type MarkPaidRequest struct {
 
 func (x *MarkPaidRequest) Reset() {
 	*x = MarkPaidRequest{}
-	mi := &file_headwater_v1_payout_proto_msgTypes[12]
+	mi := &file_headwater_v1_payout_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1085,7 +2188,7 @@ func (x *MarkPaidRequest) String() string {
 func (*MarkPaidRequest) ProtoMessage() {}
 
 func (x *MarkPaidRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_payout_proto_msgTypes[12]
+	mi := &file_headwater_v1_payout_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1098,7 +2201,7 @@ func (x *MarkPaidRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MarkPaidRequest.ProtoReflect.Descriptor instead.
 func (*MarkPaidRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{12}
+	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *MarkPaidRequest) GetRequestId() string {
@@ -1170,7 +2273,7 @@ type MarkPaidResponse struct {
 
 func (x *MarkPaidResponse) Reset() {
 	*x = MarkPaidResponse{}
-	mi := &file_headwater_v1_payout_proto_msgTypes[13]
+	mi := &file_headwater_v1_payout_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1182,7 +2285,7 @@ func (x *MarkPaidResponse) String() string {
 func (*MarkPaidResponse) ProtoMessage() {}
 
 func (x *MarkPaidResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_payout_proto_msgTypes[13]
+	mi := &file_headwater_v1_payout_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1195,7 +2298,7 @@ func (x *MarkPaidResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MarkPaidResponse.ProtoReflect.Descriptor instead.
 func (*MarkPaidResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{13}
+	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *MarkPaidResponse) GetPayout() *Payout {
@@ -1223,7 +2326,7 @@ type GetPayoutRequest struct {
 
 func (x *GetPayoutRequest) Reset() {
 	*x = GetPayoutRequest{}
-	mi := &file_headwater_v1_payout_proto_msgTypes[14]
+	mi := &file_headwater_v1_payout_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1235,7 +2338,7 @@ func (x *GetPayoutRequest) String() string {
 func (*GetPayoutRequest) ProtoMessage() {}
 
 func (x *GetPayoutRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_payout_proto_msgTypes[14]
+	mi := &file_headwater_v1_payout_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1248,7 +2351,7 @@ func (x *GetPayoutRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPayoutRequest.ProtoReflect.Descriptor instead.
 func (*GetPayoutRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{14}
+	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *GetPayoutRequest) GetPayoutId() string {
@@ -1269,7 +2372,7 @@ type GetPayoutResponse struct {
 
 func (x *GetPayoutResponse) Reset() {
 	*x = GetPayoutResponse{}
-	mi := &file_headwater_v1_payout_proto_msgTypes[15]
+	mi := &file_headwater_v1_payout_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1281,7 +2384,7 @@ func (x *GetPayoutResponse) String() string {
 func (*GetPayoutResponse) ProtoMessage() {}
 
 func (x *GetPayoutResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_payout_proto_msgTypes[15]
+	mi := &file_headwater_v1_payout_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1294,7 +2397,7 @@ func (x *GetPayoutResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPayoutResponse.ProtoReflect.Descriptor instead.
 func (*GetPayoutResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{15}
+	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *GetPayoutResponse) GetPayout() *Payout {
@@ -1332,7 +2435,7 @@ type ListPayoutsRequest struct {
 
 func (x *ListPayoutsRequest) Reset() {
 	*x = ListPayoutsRequest{}
-	mi := &file_headwater_v1_payout_proto_msgTypes[16]
+	mi := &file_headwater_v1_payout_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1344,7 +2447,7 @@ func (x *ListPayoutsRequest) String() string {
 func (*ListPayoutsRequest) ProtoMessage() {}
 
 func (x *ListPayoutsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_payout_proto_msgTypes[16]
+	mi := &file_headwater_v1_payout_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1357,7 +2460,7 @@ func (x *ListPayoutsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPayoutsRequest.ProtoReflect.Descriptor instead.
 func (*ListPayoutsRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{16}
+	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ListPayoutsRequest) GetPageSize() int32 {
@@ -1438,7 +2541,7 @@ type ListPayoutsResponse struct {
 
 func (x *ListPayoutsResponse) Reset() {
 	*x = ListPayoutsResponse{}
-	mi := &file_headwater_v1_payout_proto_msgTypes[17]
+	mi := &file_headwater_v1_payout_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1450,7 +2553,7 @@ func (x *ListPayoutsResponse) String() string {
 func (*ListPayoutsResponse) ProtoMessage() {}
 
 func (x *ListPayoutsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_payout_proto_msgTypes[17]
+	mi := &file_headwater_v1_payout_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1463,7 +2566,7 @@ func (x *ListPayoutsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPayoutsResponse.ProtoReflect.Descriptor instead.
 func (*ListPayoutsResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{17}
+	return file_headwater_v1_payout_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ListPayoutsResponse) GetPayouts() []*Payout {
@@ -1491,7 +2594,14 @@ var File_headwater_v1_payout_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_payout_proto_rawDesc = "" +
 	"\n" +
-	"\x19headwater/v1/payout.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x1bheadwater/v1/selector.proto\"\xe3\x05\n" +
+	"\x19headwater/v1/payout.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x1bheadwater/v1/selector.proto\"\xc4\x01\n" +
+	"\rPayoutProblem\x12\x12\n" +
+	"\x04code\x18\x01 \x01(\tR\x04code\x12:\n" +
+	"\fwho_must_act\x18\x02 \x01(\x0e2\x18.headwater.v1.WhoMustActR\n" +
+	"whoMustAct\x12\x12\n" +
+	"\x04text\x18\x03 \x01(\tR\x04text\x12#\n" +
+	"\rprovider_code\x18\x04 \x01(\tR\fproviderCode\x12*\n" +
+	"\x11provider_debug_id\x18\x05 \x01(\tR\x0fproviderDebugId\"\xcb\v\n" +
 	"\x06Payout\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12!\n" +
 	"\faffiliate_id\x18\x02 \x01(\tR\vaffiliateId\x12+\n" +
@@ -1513,7 +2623,31 @@ const file_headwater_v1_payout_proto_rawDesc = "" +
 	"\fapprove_time\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\vapproveTime\x12;\n" +
 	"\vcancel_time\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"cancelTime\x12\"\n" +
-	"\rpayout_run_id\x18\x11 \x01(\tR\vpayoutRunId\"\x94\x02\n" +
+	"\rpayout_run_id\x18\x11 \x01(\tR\vpayoutRunId\x12I\n" +
+	"\x10destination_kind\x18\x12 \x01(\x0e2\x1e.headwater.v1.PayoutMethodKindR\x0fdestinationKind\x12)\n" +
+	"\x10destination_hint\x18\x13 \x01(\tR\x0fdestinationHint\x12\x12\n" +
+	"\x04test\x18  \x01(\bR\x04test\x12#\n" +
+	"\rattempt_count\x18\x14 \x01(\x03R\fattemptCount\x12.\n" +
+	"\x13provider_payment_id\x18\x15 \x01(\tR\x11providerPaymentId\x12%\n" +
+	"\x03fee\x18\x16 \x01(\v2\x13.headwater.v1.MoneyR\x03fee\x125\n" +
+	"\aproblem\x18\x17 \x01(\v2\x1b.headwater.v1.PayoutProblemR\aproblem\x12B\n" +
+	"\x0fwait_start_time\x18\x18 \x01(\v2\x1a.google.protobuf.TimestampR\rwaitStartTime\x12+\n" +
+	"\x06needed\x18\x19 \x01(\v2\x13.headwater.v1.MoneyR\x06needed\x121\n" +
+	"\tavailable\x18\x1a \x01(\v2\x13.headwater.v1.MoneyR\tavailable\x12<\n" +
+	"\x0freturned_amount\x18\x1b \x01(\v2\x13.headwater.v1.MoneyR\x0ereturnedAmount\x12J\n" +
+	"\x13cancel_request_time\x18\x1c \x01(\v2\x1a.google.protobuf.TimestampR\x11cancelRequestTime\x12=\n" +
+	"\n" +
+	"reopenings\x18\x1d \x03(\v2\x1d.headwater.v1.PayoutReopeningR\n" +
+	"reopenings\x12\x12\n" +
+	"\x04etag\x18\x1e \x01(\tR\x04etag\x12(\n" +
+	"\x10payout_export_id\x18\x1f \x01(\tR\x0epayoutExportId\"\xe5\x01\n" +
+	"\x0fPayoutReopening\x12;\n" +
+	"\vreopen_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"reopenTime\x12&\n" +
+	"\x0freopener_key_id\x18\x02 \x01(\tR\rreopenerKeyId\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x127\n" +
+	"\tpaid_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\bpaidTime\x12\x1c\n" +
+	"\treference\x18\x05 \x01(\tR\treference\"\xce\x02\n" +
 	"\x13CreatePayoutRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12=\n" +
@@ -1523,40 +2657,86 @@ const file_headwater_v1_payout_proto_rawDesc = "" +
 	"reward_ids\x18\x04 \x03(\tR\trewardIds\x12-\n" +
 	"\aminimum\x18\x05 \x01(\v2\x13.headwater.v1.MoneyR\aminimum\x12\x12\n" +
 	"\x04note\x18\x06 \x01(\tR\x04note\x12\x18\n" +
-	"\amessage\x18\a \x01(\tR\amessage\"`\n" +
+	"\amessage\x18\a \x01(\tR\amessage\x128\n" +
+	"\bprovider\x18\b \x01(\x0e2\x1c.headwater.v1.PayoutProviderR\bprovider\"`\n" +
 	"\x14CreatePayoutResponse\x12,\n" +
 	"\x06payout\x18\x01 \x01(\v2\x14.headwater.v1.PayoutR\x06payout\x12\x1a\n" +
-	"\breplayed\x18\x02 \x01(\bR\breplayed\"U\n" +
+	"\breplayed\x18\x02 \x01(\bR\breplayed\"k\n" +
 	"\x15ApprovePayoutsRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12\x1d\n" +
 	"\n" +
-	"payout_ids\x18\x02 \x03(\tR\tpayoutIds\"d\n" +
+	"payout_ids\x18\x02 \x03(\tR\tpayoutIds\x12\x14\n" +
+	"\x05etags\x18\x03 \x03(\tR\x05etags\"d\n" +
 	"\x16ApprovePayoutsResponse\x12.\n" +
 	"\apayouts\x18\x01 \x03(\v2\x14.headwater.v1.PayoutR\apayouts\x12\x1a\n" +
-	"\breplayed\x18\x02 \x01(\bR\breplayed\"\xac\x01\n" +
+	"\breplayed\x18\x02 \x01(\bR\breplayed\"\xc2\x01\n" +
 	"\x15ConfirmPayoutsRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12\x1d\n" +
 	"\n" +
 	"payout_ids\x18\x02 \x03(\tR\tpayoutIds\x12\x1c\n" +
 	"\treference\x18\x03 \x01(\tR\treference\x127\n" +
-	"\tpaid_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\bpaidTime\"d\n" +
+	"\tpaid_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\bpaidTime\x12\x14\n" +
+	"\x05etags\x18\x05 \x03(\tR\x05etags\"d\n" +
 	"\x16ConfirmPayoutsResponse\x12.\n" +
 	"\apayouts\x18\x01 \x03(\v2\x14.headwater.v1.PayoutR\apayouts\x12\x1a\n" +
-	"\breplayed\x18\x02 \x01(\bR\breplayed\"Q\n" +
+	"\breplayed\x18\x02 \x01(\bR\breplayed\"e\n" +
 	"\x13CancelPayoutRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12\x1b\n" +
-	"\tpayout_id\x18\x02 \x01(\tR\bpayoutId\"`\n" +
+	"\tpayout_id\x18\x02 \x01(\tR\bpayoutId\x12\x12\n" +
+	"\x04etag\x18\x03 \x01(\tR\x04etag\"`\n" +
 	"\x14CancelPayoutResponse\x12,\n" +
 	"\x06payout\x18\x01 \x01(\v2\x14.headwater.v1.PayoutR\x06payout\x12\x1a\n" +
-	"\breplayed\x18\x02 \x01(\bR\breplayed\"u\n" +
+	"\breplayed\x18\x02 \x01(\bR\breplayed\"P\n" +
+	"\x12RetryPayoutRequest\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x12\x1b\n" +
+	"\tpayout_id\x18\x02 \x01(\tR\bpayoutId\"_\n" +
+	"\x13RetryPayoutResponse\x12,\n" +
+	"\x06payout\x18\x01 \x01(\v2\x14.headwater.v1.PayoutR\x06payout\x12\x1a\n" +
+	"\breplayed\x18\x02 \x01(\bR\breplayed\"\x97\x01\n" +
+	"\x17NotifyFundsAddedRequest\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x128\n" +
+	"\bprovider\x18\x02 \x01(\x0e2\x1c.headwater.v1.PayoutProviderR\bprovider\x12#\n" +
+	"\rcurrency_code\x18\x03 \x01(\tR\fcurrencyCode\"e\n" +
+	"\x18NotifyFundsAddedResponse\x12-\n" +
+	"\x05waits\x18\x01 \x03(\v2\x17.headwater.v1.FundsWaitR\x05waits\x12\x1a\n" +
+	"\breplayed\x18\x02 \x01(\bR\breplayed\"\x86\x02\n" +
+	"\tFundsWait\x12#\n" +
+	"\rcurrency_code\x18\x01 \x01(\tR\fcurrencyCode\x129\n" +
+	"\n" +
+	"start_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x129\n" +
+	"\n" +
+	"probe_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\tprobeTime\x12+\n" +
+	"\x06needed\x18\x04 \x01(\v2\x13.headwater.v1.MoneyR\x06needed\x121\n" +
+	"\tavailable\x18\x05 \x01(\v2\x13.headwater.v1.MoneyR\tavailable\"\x86\x01\n" +
+	"\x1aImportPayoutResultsRequest\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x12\x10\n" +
+	"\x03csv\x18\x02 \x01(\tR\x03csv\x127\n" +
+	"\tpaid_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\bpaidTime\"i\n" +
+	"\x1bImportPayoutResultsResponse\x12.\n" +
+	"\apayouts\x18\x01 \x03(\v2\x14.headwater.v1.PayoutR\apayouts\x12\x1a\n" +
+	"\breplayed\x18\x02 \x01(\bR\breplayed\"}\n" +
+	"\x13ReopenPayoutRequest\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x12\x1b\n" +
+	"\tpayout_id\x18\x02 \x01(\tR\bpayoutId\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x12\n" +
+	"\x04etag\x18\x04 \x01(\tR\x04etag\"`\n" +
+	"\x14ReopenPayoutResponse\x12,\n" +
+	"\x06payout\x18\x01 \x01(\v2\x14.headwater.v1.PayoutR\x06payout\x12\x1a\n" +
+	"\breplayed\x18\x02 \x01(\bR\breplayed\"\x94\x01\n" +
 	"\x14GetAmountOwedRequest\x12=\n" +
 	"\taffiliate\x18\x01 \x01(\v2\x1f.headwater.v1.AffiliateSelectorR\taffiliate\x12\x1e\n" +
 	"\n" +
 	"currencies\x18\x02 \x03(\tR\n" +
-	"currencies\"K\n" +
+	"currencies\x12\x1d\n" +
+	"\n" +
+	"program_id\x18\x03 \x01(\tR\tprogramId\"K\n" +
 	"\x15GetAmountOwedResponse\x122\n" +
 	"\aamounts\x18\x01 \x03(\v2\x18.headwater.v1.AmountOwedR\aamounts\"\x9e\x03\n" +
 	"\n" +
@@ -1604,16 +2784,43 @@ const file_headwater_v1_payout_proto_rawDesc = "" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12$\n" +
 	"\vtotal_count\x18\x03 \x01(\x03H\x00R\n" +
 	"totalCount\x88\x01\x01B\x0e\n" +
-	"\f_total_count*\x97\x01\n" +
+	"\f_total_count*\x96\x03\n" +
 	"\vPayoutState\x12\x1c\n" +
 	"\x18PAYOUT_STATE_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11PAYOUT_STATE_PAID\x10\x01\x12\x1f\n" +
 	"\x1bPAYOUT_STATE_NEEDS_APPROVAL\x10\x02\x12\x16\n" +
-	"\x12PAYOUT_STATE_READY\x10\x03\x12\x1a\n" +
-	"\x16PAYOUT_STATE_CANCELLED\x10\x04*M\n" +
+	"\x12PAYOUT_STATE_READY\x10\x03\x12\x19\n" +
+	"\x15PAYOUT_STATE_EXPORTED\x10\r\x12\x1a\n" +
+	"\x16PAYOUT_STATE_CANCELLED\x10\x04\x12\x18\n" +
+	"\x14PAYOUT_STATE_SENDING\x10\x05\x12\x1f\n" +
+	"\x1bPAYOUT_STATE_AWAITING_FUNDS\x10\x06\x12\x1b\n" +
+	"\x17PAYOUT_STATE_PROCESSING\x10\a\x12\x1a\n" +
+	"\x16PAYOUT_STATE_UNCLAIMED\x10\b\x12\x18\n" +
+	"\x14PAYOUT_STATE_ON_HOLD\x10\t\x12 \n" +
+	"\x1cPAYOUT_STATE_NEEDS_ATTENTION\x10\n" +
+	"\x12\x17\n" +
+	"\x13PAYOUT_STATE_FAILED\x10\v\x12\x19\n" +
+	"\x15PAYOUT_STATE_RETURNED\x10\f*\x9f\x01\n" +
 	"\x0ePayoutProvider\x12\x1f\n" +
 	"\x1bPAYOUT_PROVIDER_UNSPECIFIED\x10\x00\x12\x1a\n" +
-	"\x16PAYOUT_PROVIDER_MANUAL\x10\x01BM\n" +
+	"\x16PAYOUT_PROVIDER_MANUAL\x10\x01\x12\x1a\n" +
+	"\x16PAYOUT_PROVIDER_PAYPAL\x10\x02\x12\x1a\n" +
+	"\x16PAYOUT_PROVIDER_STRIPE\x10\x03\x12\x18\n" +
+	"\x14PAYOUT_PROVIDER_WISE\x10\x04*\xf7\x01\n" +
+	"\x10PayoutMethodKind\x12\"\n" +
+	"\x1ePAYOUT_METHOD_KIND_UNSPECIFIED\x10\x00\x12\x1d\n" +
+	"\x19PAYOUT_METHOD_KIND_PAYPAL\x10\x01\x12\x1d\n" +
+	"\x19PAYOUT_METHOD_KIND_STRIPE\x10\x02\x12\x1b\n" +
+	"\x17PAYOUT_METHOD_KIND_WISE\x10\x03\x12\x1b\n" +
+	"\x17PAYOUT_METHOD_KIND_IBAN\x10\x04\x12)\n" +
+	"%PAYOUT_METHOD_KIND_UNITED_STATES_BANK\x10\x05\x12\x1c\n" +
+	"\x18PAYOUT_METHOD_KIND_OTHER\x10\x06*w\n" +
+	"\n" +
+	"WhoMustAct\x12\x1c\n" +
+	"\x18WHO_MUST_ACT_UNSPECIFIED\x10\x00\x12\x1a\n" +
+	"\x16WHO_MUST_ACT_AFFILIATE\x10\x01\x12\x16\n" +
+	"\x12WHO_MUST_ACT_OWNER\x10\x02\x12\x17\n" +
+	"\x13WHO_MUST_ACT_REVIEW\x10\x03BM\n" +
 	"\x10dev.headwater.v1B\vPayoutProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (
@@ -1628,74 +2835,110 @@ func file_headwater_v1_payout_proto_rawDescGZIP() []byte {
 	return file_headwater_v1_payout_proto_rawDescData
 }
 
-var file_headwater_v1_payout_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_headwater_v1_payout_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_headwater_v1_payout_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_headwater_v1_payout_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_headwater_v1_payout_proto_goTypes = []any{
-	(PayoutState)(0),               // 0: headwater.v1.PayoutState
-	(PayoutProvider)(0),            // 1: headwater.v1.PayoutProvider
-	(*Payout)(nil),                 // 2: headwater.v1.Payout
-	(*CreatePayoutRequest)(nil),    // 3: headwater.v1.CreatePayoutRequest
-	(*CreatePayoutResponse)(nil),   // 4: headwater.v1.CreatePayoutResponse
-	(*ApprovePayoutsRequest)(nil),  // 5: headwater.v1.ApprovePayoutsRequest
-	(*ApprovePayoutsResponse)(nil), // 6: headwater.v1.ApprovePayoutsResponse
-	(*ConfirmPayoutsRequest)(nil),  // 7: headwater.v1.ConfirmPayoutsRequest
-	(*ConfirmPayoutsResponse)(nil), // 8: headwater.v1.ConfirmPayoutsResponse
-	(*CancelPayoutRequest)(nil),    // 9: headwater.v1.CancelPayoutRequest
-	(*CancelPayoutResponse)(nil),   // 10: headwater.v1.CancelPayoutResponse
-	(*GetAmountOwedRequest)(nil),   // 11: headwater.v1.GetAmountOwedRequest
-	(*GetAmountOwedResponse)(nil),  // 12: headwater.v1.GetAmountOwedResponse
-	(*AmountOwed)(nil),             // 13: headwater.v1.AmountOwed
-	(*MarkPaidRequest)(nil),        // 14: headwater.v1.MarkPaidRequest
-	(*MarkPaidResponse)(nil),       // 15: headwater.v1.MarkPaidResponse
-	(*GetPayoutRequest)(nil),       // 16: headwater.v1.GetPayoutRequest
-	(*GetPayoutResponse)(nil),      // 17: headwater.v1.GetPayoutResponse
-	(*ListPayoutsRequest)(nil),     // 18: headwater.v1.ListPayoutsRequest
-	(*ListPayoutsResponse)(nil),    // 19: headwater.v1.ListPayoutsResponse
-	(*Money)(nil),                  // 20: headwater.v1.Money
-	(*timestamppb.Timestamp)(nil),  // 21: google.protobuf.Timestamp
-	(*AffiliateSelector)(nil),      // 22: headwater.v1.AffiliateSelector
-	(ListOrder)(0),                 // 23: headwater.v1.ListOrder
-	(*TimeInterval)(nil),           // 24: headwater.v1.TimeInterval
+	(PayoutState)(0),                    // 0: headwater.v1.PayoutState
+	(PayoutProvider)(0),                 // 1: headwater.v1.PayoutProvider
+	(PayoutMethodKind)(0),               // 2: headwater.v1.PayoutMethodKind
+	(WhoMustAct)(0),                     // 3: headwater.v1.WhoMustAct
+	(*PayoutProblem)(nil),               // 4: headwater.v1.PayoutProblem
+	(*Payout)(nil),                      // 5: headwater.v1.Payout
+	(*PayoutReopening)(nil),             // 6: headwater.v1.PayoutReopening
+	(*CreatePayoutRequest)(nil),         // 7: headwater.v1.CreatePayoutRequest
+	(*CreatePayoutResponse)(nil),        // 8: headwater.v1.CreatePayoutResponse
+	(*ApprovePayoutsRequest)(nil),       // 9: headwater.v1.ApprovePayoutsRequest
+	(*ApprovePayoutsResponse)(nil),      // 10: headwater.v1.ApprovePayoutsResponse
+	(*ConfirmPayoutsRequest)(nil),       // 11: headwater.v1.ConfirmPayoutsRequest
+	(*ConfirmPayoutsResponse)(nil),      // 12: headwater.v1.ConfirmPayoutsResponse
+	(*CancelPayoutRequest)(nil),         // 13: headwater.v1.CancelPayoutRequest
+	(*CancelPayoutResponse)(nil),        // 14: headwater.v1.CancelPayoutResponse
+	(*RetryPayoutRequest)(nil),          // 15: headwater.v1.RetryPayoutRequest
+	(*RetryPayoutResponse)(nil),         // 16: headwater.v1.RetryPayoutResponse
+	(*NotifyFundsAddedRequest)(nil),     // 17: headwater.v1.NotifyFundsAddedRequest
+	(*NotifyFundsAddedResponse)(nil),    // 18: headwater.v1.NotifyFundsAddedResponse
+	(*FundsWait)(nil),                   // 19: headwater.v1.FundsWait
+	(*ImportPayoutResultsRequest)(nil),  // 20: headwater.v1.ImportPayoutResultsRequest
+	(*ImportPayoutResultsResponse)(nil), // 21: headwater.v1.ImportPayoutResultsResponse
+	(*ReopenPayoutRequest)(nil),         // 22: headwater.v1.ReopenPayoutRequest
+	(*ReopenPayoutResponse)(nil),        // 23: headwater.v1.ReopenPayoutResponse
+	(*GetAmountOwedRequest)(nil),        // 24: headwater.v1.GetAmountOwedRequest
+	(*GetAmountOwedResponse)(nil),       // 25: headwater.v1.GetAmountOwedResponse
+	(*AmountOwed)(nil),                  // 26: headwater.v1.AmountOwed
+	(*MarkPaidRequest)(nil),             // 27: headwater.v1.MarkPaidRequest
+	(*MarkPaidResponse)(nil),            // 28: headwater.v1.MarkPaidResponse
+	(*GetPayoutRequest)(nil),            // 29: headwater.v1.GetPayoutRequest
+	(*GetPayoutResponse)(nil),           // 30: headwater.v1.GetPayoutResponse
+	(*ListPayoutsRequest)(nil),          // 31: headwater.v1.ListPayoutsRequest
+	(*ListPayoutsResponse)(nil),         // 32: headwater.v1.ListPayoutsResponse
+	(*Money)(nil),                       // 33: headwater.v1.Money
+	(*timestamppb.Timestamp)(nil),       // 34: google.protobuf.Timestamp
+	(*AffiliateSelector)(nil),           // 35: headwater.v1.AffiliateSelector
+	(ListOrder)(0),                      // 36: headwater.v1.ListOrder
+	(*TimeInterval)(nil),                // 37: headwater.v1.TimeInterval
 }
 var file_headwater_v1_payout_proto_depIdxs = []int32{
-	20, // 0: headwater.v1.Payout.amount:type_name -> headwater.v1.Money
-	1,  // 1: headwater.v1.Payout.provider:type_name -> headwater.v1.PayoutProvider
-	0,  // 2: headwater.v1.Payout.state:type_name -> headwater.v1.PayoutState
-	21, // 3: headwater.v1.Payout.paid_time:type_name -> google.protobuf.Timestamp
-	21, // 4: headwater.v1.Payout.create_time:type_name -> google.protobuf.Timestamp
-	21, // 5: headwater.v1.Payout.update_time:type_name -> google.protobuf.Timestamp
-	21, // 6: headwater.v1.Payout.approve_time:type_name -> google.protobuf.Timestamp
-	21, // 7: headwater.v1.Payout.cancel_time:type_name -> google.protobuf.Timestamp
-	22, // 8: headwater.v1.CreatePayoutRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	20, // 9: headwater.v1.CreatePayoutRequest.minimum:type_name -> headwater.v1.Money
-	2,  // 10: headwater.v1.CreatePayoutResponse.payout:type_name -> headwater.v1.Payout
-	2,  // 11: headwater.v1.ApprovePayoutsResponse.payouts:type_name -> headwater.v1.Payout
-	21, // 12: headwater.v1.ConfirmPayoutsRequest.paid_time:type_name -> google.protobuf.Timestamp
-	2,  // 13: headwater.v1.ConfirmPayoutsResponse.payouts:type_name -> headwater.v1.Payout
-	2,  // 14: headwater.v1.CancelPayoutResponse.payout:type_name -> headwater.v1.Payout
-	22, // 15: headwater.v1.GetAmountOwedRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	13, // 16: headwater.v1.GetAmountOwedResponse.amounts:type_name -> headwater.v1.AmountOwed
-	20, // 17: headwater.v1.AmountOwed.approved_overdue:type_name -> headwater.v1.Money
-	20, // 18: headwater.v1.AmountOwed.approved_not_due:type_name -> headwater.v1.Money
-	20, // 19: headwater.v1.AmountOwed.unapproved_overdue:type_name -> headwater.v1.Money
-	20, // 20: headwater.v1.AmountOwed.unapproved_not_due:type_name -> headwater.v1.Money
-	20, // 21: headwater.v1.AmountOwed.in_flight:type_name -> headwater.v1.Money
-	20, // 22: headwater.v1.AmountOwed.negative:type_name -> headwater.v1.Money
-	22, // 23: headwater.v1.MarkPaidRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	20, // 24: headwater.v1.MarkPaidRequest.amount:type_name -> headwater.v1.Money
-	21, // 25: headwater.v1.MarkPaidRequest.paid_time:type_name -> google.protobuf.Timestamp
-	2,  // 26: headwater.v1.MarkPaidResponse.payout:type_name -> headwater.v1.Payout
-	2,  // 27: headwater.v1.GetPayoutResponse.payout:type_name -> headwater.v1.Payout
-	23, // 28: headwater.v1.ListPayoutsRequest.order:type_name -> headwater.v1.ListOrder
-	22, // 29: headwater.v1.ListPayoutsRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	24, // 30: headwater.v1.ListPayoutsRequest.paid_interval:type_name -> headwater.v1.TimeInterval
-	0,  // 31: headwater.v1.ListPayoutsRequest.states:type_name -> headwater.v1.PayoutState
-	2,  // 32: headwater.v1.ListPayoutsResponse.payouts:type_name -> headwater.v1.Payout
-	33, // [33:33] is the sub-list for method output_type
-	33, // [33:33] is the sub-list for method input_type
-	33, // [33:33] is the sub-list for extension type_name
-	33, // [33:33] is the sub-list for extension extendee
-	0,  // [0:33] is the sub-list for field type_name
+	3,  // 0: headwater.v1.PayoutProblem.who_must_act:type_name -> headwater.v1.WhoMustAct
+	33, // 1: headwater.v1.Payout.amount:type_name -> headwater.v1.Money
+	1,  // 2: headwater.v1.Payout.provider:type_name -> headwater.v1.PayoutProvider
+	0,  // 3: headwater.v1.Payout.state:type_name -> headwater.v1.PayoutState
+	34, // 4: headwater.v1.Payout.paid_time:type_name -> google.protobuf.Timestamp
+	34, // 5: headwater.v1.Payout.create_time:type_name -> google.protobuf.Timestamp
+	34, // 6: headwater.v1.Payout.update_time:type_name -> google.protobuf.Timestamp
+	34, // 7: headwater.v1.Payout.approve_time:type_name -> google.protobuf.Timestamp
+	34, // 8: headwater.v1.Payout.cancel_time:type_name -> google.protobuf.Timestamp
+	2,  // 9: headwater.v1.Payout.destination_kind:type_name -> headwater.v1.PayoutMethodKind
+	33, // 10: headwater.v1.Payout.fee:type_name -> headwater.v1.Money
+	4,  // 11: headwater.v1.Payout.problem:type_name -> headwater.v1.PayoutProblem
+	34, // 12: headwater.v1.Payout.wait_start_time:type_name -> google.protobuf.Timestamp
+	33, // 13: headwater.v1.Payout.needed:type_name -> headwater.v1.Money
+	33, // 14: headwater.v1.Payout.available:type_name -> headwater.v1.Money
+	33, // 15: headwater.v1.Payout.returned_amount:type_name -> headwater.v1.Money
+	34, // 16: headwater.v1.Payout.cancel_request_time:type_name -> google.protobuf.Timestamp
+	6,  // 17: headwater.v1.Payout.reopenings:type_name -> headwater.v1.PayoutReopening
+	34, // 18: headwater.v1.PayoutReopening.reopen_time:type_name -> google.protobuf.Timestamp
+	34, // 19: headwater.v1.PayoutReopening.paid_time:type_name -> google.protobuf.Timestamp
+	35, // 20: headwater.v1.CreatePayoutRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	33, // 21: headwater.v1.CreatePayoutRequest.minimum:type_name -> headwater.v1.Money
+	1,  // 22: headwater.v1.CreatePayoutRequest.provider:type_name -> headwater.v1.PayoutProvider
+	5,  // 23: headwater.v1.CreatePayoutResponse.payout:type_name -> headwater.v1.Payout
+	5,  // 24: headwater.v1.ApprovePayoutsResponse.payouts:type_name -> headwater.v1.Payout
+	34, // 25: headwater.v1.ConfirmPayoutsRequest.paid_time:type_name -> google.protobuf.Timestamp
+	5,  // 26: headwater.v1.ConfirmPayoutsResponse.payouts:type_name -> headwater.v1.Payout
+	5,  // 27: headwater.v1.CancelPayoutResponse.payout:type_name -> headwater.v1.Payout
+	5,  // 28: headwater.v1.RetryPayoutResponse.payout:type_name -> headwater.v1.Payout
+	1,  // 29: headwater.v1.NotifyFundsAddedRequest.provider:type_name -> headwater.v1.PayoutProvider
+	19, // 30: headwater.v1.NotifyFundsAddedResponse.waits:type_name -> headwater.v1.FundsWait
+	34, // 31: headwater.v1.FundsWait.start_time:type_name -> google.protobuf.Timestamp
+	34, // 32: headwater.v1.FundsWait.probe_time:type_name -> google.protobuf.Timestamp
+	33, // 33: headwater.v1.FundsWait.needed:type_name -> headwater.v1.Money
+	33, // 34: headwater.v1.FundsWait.available:type_name -> headwater.v1.Money
+	34, // 35: headwater.v1.ImportPayoutResultsRequest.paid_time:type_name -> google.protobuf.Timestamp
+	5,  // 36: headwater.v1.ImportPayoutResultsResponse.payouts:type_name -> headwater.v1.Payout
+	5,  // 37: headwater.v1.ReopenPayoutResponse.payout:type_name -> headwater.v1.Payout
+	35, // 38: headwater.v1.GetAmountOwedRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	26, // 39: headwater.v1.GetAmountOwedResponse.amounts:type_name -> headwater.v1.AmountOwed
+	33, // 40: headwater.v1.AmountOwed.approved_overdue:type_name -> headwater.v1.Money
+	33, // 41: headwater.v1.AmountOwed.approved_not_due:type_name -> headwater.v1.Money
+	33, // 42: headwater.v1.AmountOwed.unapproved_overdue:type_name -> headwater.v1.Money
+	33, // 43: headwater.v1.AmountOwed.unapproved_not_due:type_name -> headwater.v1.Money
+	33, // 44: headwater.v1.AmountOwed.in_flight:type_name -> headwater.v1.Money
+	33, // 45: headwater.v1.AmountOwed.negative:type_name -> headwater.v1.Money
+	35, // 46: headwater.v1.MarkPaidRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	33, // 47: headwater.v1.MarkPaidRequest.amount:type_name -> headwater.v1.Money
+	34, // 48: headwater.v1.MarkPaidRequest.paid_time:type_name -> google.protobuf.Timestamp
+	5,  // 49: headwater.v1.MarkPaidResponse.payout:type_name -> headwater.v1.Payout
+	5,  // 50: headwater.v1.GetPayoutResponse.payout:type_name -> headwater.v1.Payout
+	36, // 51: headwater.v1.ListPayoutsRequest.order:type_name -> headwater.v1.ListOrder
+	35, // 52: headwater.v1.ListPayoutsRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	37, // 53: headwater.v1.ListPayoutsRequest.paid_interval:type_name -> headwater.v1.TimeInterval
+	0,  // 54: headwater.v1.ListPayoutsRequest.states:type_name -> headwater.v1.PayoutState
+	5,  // 55: headwater.v1.ListPayoutsResponse.payouts:type_name -> headwater.v1.Payout
+	56, // [56:56] is the sub-list for method output_type
+	56, // [56:56] is the sub-list for method input_type
+	56, // [56:56] is the sub-list for extension type_name
+	56, // [56:56] is the sub-list for extension extendee
+	0,  // [0:56] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_payout_proto_init() }
@@ -1705,14 +2948,14 @@ func file_headwater_v1_payout_proto_init() {
 	}
 	file_headwater_v1_common_proto_init()
 	file_headwater_v1_selector_proto_init()
-	file_headwater_v1_payout_proto_msgTypes[17].OneofWrappers = []any{}
+	file_headwater_v1_payout_proto_msgTypes[28].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_payout_proto_rawDesc), len(file_headwater_v1_payout_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   18,
+			NumEnums:      4,
+			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

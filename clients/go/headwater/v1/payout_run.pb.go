@@ -24,7 +24,7 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// The state of a payout run. CREATING becomes CREATED.
+// The state of a payout run. CREATING becomes CREATED. Both become CANCELLING by CancelPayoutRun, and CANCELLING becomes CANCELLED.
 type PayoutRunState int32
 
 const (
@@ -34,6 +34,11 @@ const (
 	PayoutRunState_PAYOUT_RUN_STATE_CREATING PayoutRunState = 1
 	// All payouts are created. Each goes its own way from here on.
 	PayoutRunState_PAYOUT_RUN_STATE_CREATED PayoutRunState = 2
+	// No further payout is created. The server cancels those that are NEEDS_APPROVAL, READY or AWAITING_FUNDS, some at a time. It goes on after a
+	// restart.
+	PayoutRunState_PAYOUT_RUN_STATE_CANCELLING PayoutRunState = 3
+	// All payouts that were NEEDS_APPROVAL, READY or AWAITING_FUNDS are cancelled. Those that were paid, sent or exported before go their own way.
+	PayoutRunState_PAYOUT_RUN_STATE_CANCELLED PayoutRunState = 4
 )
 
 // Enum value maps for PayoutRunState.
@@ -42,11 +47,15 @@ var (
 		0: "PAYOUT_RUN_STATE_UNSPECIFIED",
 		1: "PAYOUT_RUN_STATE_CREATING",
 		2: "PAYOUT_RUN_STATE_CREATED",
+		3: "PAYOUT_RUN_STATE_CANCELLING",
+		4: "PAYOUT_RUN_STATE_CANCELLED",
 	}
 	PayoutRunState_value = map[string]int32{
 		"PAYOUT_RUN_STATE_UNSPECIFIED": 0,
 		"PAYOUT_RUN_STATE_CREATING":    1,
 		"PAYOUT_RUN_STATE_CREATED":     2,
+		"PAYOUT_RUN_STATE_CANCELLING":  3,
+		"PAYOUT_RUN_STATE_CANCELLED":   4,
 	}
 )
 
@@ -91,6 +100,17 @@ const (
 	PayoutRunVerdict_PAYOUT_RUN_VERDICT_NEGATIVE PayoutRunVerdict = 3
 	// Less than the `minimum` is due. It waits for a later run.
 	PayoutRunVerdict_PAYOUT_RUN_VERDICT_BELOW_MINIMUM PayoutRunVerdict = 4
+	// The run is one of a `provider`, and the affiliate has no payout method.
+	PayoutRunVerdict_PAYOUT_RUN_VERDICT_NO_METHOD PayoutRunVerdict = 5
+	// The run is one of a `provider`, and the affiliate's payout method is another one's.
+	PayoutRunVerdict_PAYOUT_RUN_VERDICT_OTHER_METHOD PayoutRunVerdict = 6
+	// The `maximum_total` has not enough left for it after the affiliates before. It waits for a later run, and affiliates after it who fit are
+	// paid.
+	PayoutRunVerdict_PAYOUT_RUN_VERDICT_ABOVE_MAXIMUM_TOTAL PayoutRunVerdict = 7
+	// The affiliate is not ACTIVE, and the run is one for all affiliates. It keeps what it is owed; a run that names it pays it.
+	PayoutRunVerdict_PAYOUT_RUN_VERDICT_NOT_ACTIVE PayoutRunVerdict = 8
+	// The affiliate was erased, so that nobody knows where to send the money. No run pays it. MarkPaid notes what was sent otherwise.
+	PayoutRunVerdict_PAYOUT_RUN_VERDICT_ERASED PayoutRunVerdict = 9
 )
 
 // Enum value maps for PayoutRunVerdict.
@@ -101,13 +121,23 @@ var (
 		2: "PAYOUT_RUN_VERDICT_NOTHING_DUE",
 		3: "PAYOUT_RUN_VERDICT_NEGATIVE",
 		4: "PAYOUT_RUN_VERDICT_BELOW_MINIMUM",
+		5: "PAYOUT_RUN_VERDICT_NO_METHOD",
+		6: "PAYOUT_RUN_VERDICT_OTHER_METHOD",
+		7: "PAYOUT_RUN_VERDICT_ABOVE_MAXIMUM_TOTAL",
+		8: "PAYOUT_RUN_VERDICT_NOT_ACTIVE",
+		9: "PAYOUT_RUN_VERDICT_ERASED",
 	}
 	PayoutRunVerdict_value = map[string]int32{
-		"PAYOUT_RUN_VERDICT_UNSPECIFIED":   0,
-		"PAYOUT_RUN_VERDICT_PAYS":          1,
-		"PAYOUT_RUN_VERDICT_NOTHING_DUE":   2,
-		"PAYOUT_RUN_VERDICT_NEGATIVE":      3,
-		"PAYOUT_RUN_VERDICT_BELOW_MINIMUM": 4,
+		"PAYOUT_RUN_VERDICT_UNSPECIFIED":         0,
+		"PAYOUT_RUN_VERDICT_PAYS":                1,
+		"PAYOUT_RUN_VERDICT_NOTHING_DUE":         2,
+		"PAYOUT_RUN_VERDICT_NEGATIVE":            3,
+		"PAYOUT_RUN_VERDICT_BELOW_MINIMUM":       4,
+		"PAYOUT_RUN_VERDICT_NO_METHOD":           5,
+		"PAYOUT_RUN_VERDICT_OTHER_METHOD":        6,
+		"PAYOUT_RUN_VERDICT_ABOVE_MAXIMUM_TOTAL": 7,
+		"PAYOUT_RUN_VERDICT_NOT_ACTIVE":          8,
+		"PAYOUT_RUN_VERDICT_ERASED":              9,
 	}
 )
 
@@ -153,9 +183,9 @@ type PayoutRun struct {
 	AffiliateCount int64 `protobuf:"varint,5,opt,name=affiliate_count,json=affiliateCount,proto3" json:"affiliate_count,omitempty"`
 	// The least amount that is worth a payout. Not set: any amount above zero.
 	Minimum *Money `protobuf:"bytes,6,opt,name=minimum,proto3" json:"minimum,omitempty"`
-	// The merchant's text, which each payout gets. May be empty.
+	// The merchant's text, which each payout gets. May be empty. Empty in the feed, because a person wrote it.
 	Note string `protobuf:"bytes,7,opt,name=note,proto3" json:"note,omitempty"`
-	// The text for the affiliates, which each payout gets. May be empty.
+	// The text for the affiliates, which each payout gets. May be empty. Empty in the feed, because a person wrote it.
 	Message string `protobuf:"bytes,8,opt,name=message,proto3" json:"message,omitempty"`
 	// How many payouts were created so far.
 	PayoutCount int64 `protobuf:"varint,9,opt,name=payout_count,json=payoutCount,proto3" json:"payout_count,omitempty"`
@@ -166,7 +196,15 @@ type PayoutRun struct {
 	// When it was created.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// When it last changed.
-	UpdateTime    *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	// The provider that pays, see `CreatePayoutRunRequest.provider`. Not set: that of each affiliate's payout method.
+	Provider PayoutProvider `protobuf:"varint,14,opt,name=provider,proto3,enum=headwater.v1.PayoutProvider" json:"provider,omitempty"`
+	// The most that its payouts add up to. Not set: no limit.
+	MaximumTotal *Money `protobuf:"bytes,15,opt,name=maximum_total,json=maximumTotal,proto3" json:"maximum_total,omitempty"`
+	// The id of the API key that cancelled it. Empty unless it is CANCELLING or CANCELLED.
+	CancellerKeyId string `protobuf:"bytes,16,opt,name=canceller_key_id,json=cancellerKeyId,proto3" json:"canceller_key_id,omitempty"`
+	// When CancelPayoutRun was called. Not set unless it is CANCELLING or CANCELLED.
+	CancelTime    *timestamppb.Timestamp `protobuf:"bytes,17,opt,name=cancel_time,json=cancelTime,proto3" json:"cancel_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -292,6 +330,34 @@ func (x *PayoutRun) GetUpdateTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *PayoutRun) GetProvider() PayoutProvider {
+	if x != nil {
+		return x.Provider
+	}
+	return PayoutProvider_PAYOUT_PROVIDER_UNSPECIFIED
+}
+
+func (x *PayoutRun) GetMaximumTotal() *Money {
+	if x != nil {
+		return x.MaximumTotal
+	}
+	return nil
+}
+
+func (x *PayoutRun) GetCancellerKeyId() string {
+	if x != nil {
+		return x.CancellerKeyId
+	}
+	return ""
+}
+
+func (x *PayoutRun) GetCancelTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CancelTime
+	}
+	return nil
+}
+
 // The request of CreatePayoutRun.
 type CreatePayoutRunRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -310,7 +376,13 @@ type CreatePayoutRunRequest struct {
 	// Text about the payouts for the merchant, up to 2,000 characters. Optional.
 	Note string `protobuf:"bytes,6,opt,name=note,proto3" json:"note,omitempty"`
 	// Text for the affiliates, up to 2,000 characters. Optional.
-	Message       string `protobuf:"bytes,7,opt,name=message,proto3" json:"message,omitempty"`
+	Message string `protobuf:"bytes,7,opt,name=message,proto3" json:"message,omitempty"`
+	// The most that the payouts add up to, in the same currency, and not less than `minimum`. An affiliate whose payout would exceed it gets none,
+	// and the run goes on with those after it. Optional.
+	MaximumTotal *Money `protobuf:"bytes,8,opt,name=maximum_total,json=maximumTotal,proto3" json:"maximum_total,omitempty"`
+	// The provider that pays. MANUAL: the merchant pays all. Another one: only the affiliates whose payout method is the provider's get a payout.
+	// Default: each payout has the provider of the affiliate's payout method if the account is connected to it, and is MANUAL otherwise.
+	Provider      PayoutProvider `protobuf:"varint,9,opt,name=provider,proto3,enum=headwater.v1.PayoutProvider" json:"provider,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -394,6 +466,20 @@ func (x *CreatePayoutRunRequest) GetMessage() string {
 	return ""
 }
 
+func (x *CreatePayoutRunRequest) GetMaximumTotal() *Money {
+	if x != nil {
+		return x.MaximumTotal
+	}
+	return nil
+}
+
+func (x *CreatePayoutRunRequest) GetProvider() PayoutProvider {
+	if x != nil {
+		return x.Provider
+	}
+	return PayoutProvider_PAYOUT_PROVIDER_UNSPECIFIED
+}
+
 // The answer of CreatePayoutRun.
 type CreatePayoutRunResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -449,6 +535,118 @@ func (x *CreatePayoutRunResponse) GetReplayed() bool {
 	return false
 }
 
+// The request of CancelPayoutRun.
+type CancelPayoutRunRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+	// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+	// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// The run's id. It is CREATING or CREATED. Required.
+	PayoutRunId   string `protobuf:"bytes,2,opt,name=payout_run_id,json=payoutRunId,proto3" json:"payout_run_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CancelPayoutRunRequest) Reset() {
+	*x = CancelPayoutRunRequest{}
+	mi := &file_headwater_v1_payout_run_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CancelPayoutRunRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CancelPayoutRunRequest) ProtoMessage() {}
+
+func (x *CancelPayoutRunRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_payout_run_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CancelPayoutRunRequest.ProtoReflect.Descriptor instead.
+func (*CancelPayoutRunRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_payout_run_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *CancelPayoutRunRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *CancelPayoutRunRequest) GetPayoutRunId() string {
+	if x != nil {
+		return x.PayoutRunId
+	}
+	return ""
+}
+
+// The answer of CancelPayoutRun.
+type CancelPayoutRunResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The run. It is CANCELLING.
+	PayoutRun *PayoutRun `protobuf:"bytes,1,opt,name=payout_run,json=payoutRun,proto3" json:"payout_run,omitempty"`
+	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+	Replayed      bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CancelPayoutRunResponse) Reset() {
+	*x = CancelPayoutRunResponse{}
+	mi := &file_headwater_v1_payout_run_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CancelPayoutRunResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CancelPayoutRunResponse) ProtoMessage() {}
+
+func (x *CancelPayoutRunResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_payout_run_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CancelPayoutRunResponse.ProtoReflect.Descriptor instead.
+func (*CancelPayoutRunResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_payout_run_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *CancelPayoutRunResponse) GetPayoutRun() *PayoutRun {
+	if x != nil {
+		return x.PayoutRun
+	}
+	return nil
+}
+
+func (x *CancelPayoutRunResponse) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
 // The request of GetPayoutRun.
 type GetPayoutRunRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -460,7 +658,7 @@ type GetPayoutRunRequest struct {
 
 func (x *GetPayoutRunRequest) Reset() {
 	*x = GetPayoutRunRequest{}
-	mi := &file_headwater_v1_payout_run_proto_msgTypes[3]
+	mi := &file_headwater_v1_payout_run_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -472,7 +670,7 @@ func (x *GetPayoutRunRequest) String() string {
 func (*GetPayoutRunRequest) ProtoMessage() {}
 
 func (x *GetPayoutRunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_payout_run_proto_msgTypes[3]
+	mi := &file_headwater_v1_payout_run_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -485,7 +683,7 @@ func (x *GetPayoutRunRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPayoutRunRequest.ProtoReflect.Descriptor instead.
 func (*GetPayoutRunRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_payout_run_proto_rawDescGZIP(), []int{3}
+	return file_headwater_v1_payout_run_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *GetPayoutRunRequest) GetPayoutRunId() string {
@@ -499,14 +697,17 @@ func (x *GetPayoutRunRequest) GetPayoutRunId() string {
 type GetPayoutRunResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The run.
-	PayoutRun     *PayoutRun `protobuf:"bytes,1,opt,name=payout_run,json=payoutRun,proto3" json:"payout_run,omitempty"`
+	PayoutRun *PayoutRun `protobuf:"bytes,1,opt,name=payout_run,json=payoutRun,proto3" json:"payout_run,omitempty"`
+	// How many of its payouts are in each state, and what they add up to, in the order of the states' numbers. States without a payout are left
+	// out. The sum of those that are AWAITING_FUNDS is what is missing at the provider, less its fees.
+	StateCounts   []*PayoutStateCount `protobuf:"bytes,2,rep,name=state_counts,json=stateCounts,proto3" json:"state_counts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GetPayoutRunResponse) Reset() {
 	*x = GetPayoutRunResponse{}
-	mi := &file_headwater_v1_payout_run_proto_msgTypes[4]
+	mi := &file_headwater_v1_payout_run_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -518,7 +719,7 @@ func (x *GetPayoutRunResponse) String() string {
 func (*GetPayoutRunResponse) ProtoMessage() {}
 
 func (x *GetPayoutRunResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_payout_run_proto_msgTypes[4]
+	mi := &file_headwater_v1_payout_run_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -531,12 +732,83 @@ func (x *GetPayoutRunResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPayoutRunResponse.ProtoReflect.Descriptor instead.
 func (*GetPayoutRunResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_payout_run_proto_rawDescGZIP(), []int{4}
+	return file_headwater_v1_payout_run_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *GetPayoutRunResponse) GetPayoutRun() *PayoutRun {
 	if x != nil {
 		return x.PayoutRun
+	}
+	return nil
+}
+
+func (x *GetPayoutRunResponse) GetStateCounts() []*PayoutStateCount {
+	if x != nil {
+		return x.StateCounts
+	}
+	return nil
+}
+
+// The payouts of a run in one state.
+type PayoutStateCount struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The state.
+	State PayoutState `protobuf:"varint,1,opt,name=state,proto3,enum=headwater.v1.PayoutState" json:"state,omitempty"`
+	// How many payouts are in it.
+	PayoutCount int64 `protobuf:"varint,2,opt,name=payout_count,json=payoutCount,proto3" json:"payout_count,omitempty"`
+	// What these payouts add up to.
+	Total         *Money `protobuf:"bytes,3,opt,name=total,proto3" json:"total,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PayoutStateCount) Reset() {
+	*x = PayoutStateCount{}
+	mi := &file_headwater_v1_payout_run_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PayoutStateCount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PayoutStateCount) ProtoMessage() {}
+
+func (x *PayoutStateCount) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_payout_run_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PayoutStateCount.ProtoReflect.Descriptor instead.
+func (*PayoutStateCount) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_payout_run_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *PayoutStateCount) GetState() PayoutState {
+	if x != nil {
+		return x.State
+	}
+	return PayoutState_PAYOUT_STATE_UNSPECIFIED
+}
+
+func (x *PayoutStateCount) GetPayoutCount() int64 {
+	if x != nil {
+		return x.PayoutCount
+	}
+	return 0
+}
+
+func (x *PayoutStateCount) GetTotal() *Money {
+	if x != nil {
+		return x.Total
 	}
 	return nil
 }
@@ -556,14 +828,18 @@ type PreviewPayoutRunRequest struct {
 	// See `CreatePayoutRunRequest.affiliate_ids`.
 	AffiliateIds []string `protobuf:"bytes,5,rep,name=affiliate_ids,json=affiliateIds,proto3" json:"affiliate_ids,omitempty"`
 	// See `CreatePayoutRunRequest.minimum`. Optional.
-	Minimum       *Money `protobuf:"bytes,6,opt,name=minimum,proto3" json:"minimum,omitempty"`
+	Minimum *Money `protobuf:"bytes,6,opt,name=minimum,proto3" json:"minimum,omitempty"`
+	// See `CreatePayoutRunRequest.maximum_total`. Optional.
+	MaximumTotal *Money `protobuf:"bytes,7,opt,name=maximum_total,json=maximumTotal,proto3" json:"maximum_total,omitempty"`
+	// See `CreatePayoutRunRequest.provider`. Optional.
+	Provider      PayoutProvider `protobuf:"varint,8,opt,name=provider,proto3,enum=headwater.v1.PayoutProvider" json:"provider,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PreviewPayoutRunRequest) Reset() {
 	*x = PreviewPayoutRunRequest{}
-	mi := &file_headwater_v1_payout_run_proto_msgTypes[5]
+	mi := &file_headwater_v1_payout_run_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -575,7 +851,7 @@ func (x *PreviewPayoutRunRequest) String() string {
 func (*PreviewPayoutRunRequest) ProtoMessage() {}
 
 func (x *PreviewPayoutRunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_payout_run_proto_msgTypes[5]
+	mi := &file_headwater_v1_payout_run_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -588,7 +864,7 @@ func (x *PreviewPayoutRunRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewPayoutRunRequest.ProtoReflect.Descriptor instead.
 func (*PreviewPayoutRunRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_payout_run_proto_rawDescGZIP(), []int{5}
+	return file_headwater_v1_payout_run_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *PreviewPayoutRunRequest) GetPageSize() int32 {
@@ -633,6 +909,20 @@ func (x *PreviewPayoutRunRequest) GetMinimum() *Money {
 	return nil
 }
 
+func (x *PreviewPayoutRunRequest) GetMaximumTotal() *Money {
+	if x != nil {
+		return x.MaximumTotal
+	}
+	return nil
+}
+
+func (x *PreviewPayoutRunRequest) GetProvider() PayoutProvider {
+	if x != nil {
+		return x.Provider
+	}
+	return PayoutProvider_PAYOUT_PROVIDER_UNSPECIFIED
+}
+
 // The fate of one affiliate in a run that would be created now.
 type PayoutRunItem struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -646,13 +936,19 @@ type PayoutRunItem struct {
 	RewardCount int64 `protobuf:"varint,4,opt,name=reward_count,json=rewardCount,proto3" json:"reward_count,omitempty"`
 	// Whether the payout would need an approval, see `PayoutPolicy.approval_above`.
 	NeedsApproval bool `protobuf:"varint,5,opt,name=needs_approval,json=needsApproval,proto3" json:"needs_approval,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// The provider that would pay. Not set if the run's provider cannot pay the affiliate.
+	Provider PayoutProvider `protobuf:"varint,6,opt,name=provider,proto3,enum=headwater.v1.PayoutProvider" json:"provider,omitempty"`
+	// The kind of the affiliate's payout method. Not set if there is none.
+	DestinationKind PayoutMethodKind `protobuf:"varint,7,opt,name=destination_kind,json=destinationKind,proto3,enum=headwater.v1.PayoutMethodKind" json:"destination_kind,omitempty"`
+	// The affiliate's payout method, masked. Empty if there is none.
+	DestinationHint string `protobuf:"bytes,8,opt,name=destination_hint,json=destinationHint,proto3" json:"destination_hint,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *PayoutRunItem) Reset() {
 	*x = PayoutRunItem{}
-	mi := &file_headwater_v1_payout_run_proto_msgTypes[6]
+	mi := &file_headwater_v1_payout_run_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -664,7 +960,7 @@ func (x *PayoutRunItem) String() string {
 func (*PayoutRunItem) ProtoMessage() {}
 
 func (x *PayoutRunItem) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_payout_run_proto_msgTypes[6]
+	mi := &file_headwater_v1_payout_run_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -677,7 +973,7 @@ func (x *PayoutRunItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PayoutRunItem.ProtoReflect.Descriptor instead.
 func (*PayoutRunItem) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_payout_run_proto_rawDescGZIP(), []int{6}
+	return file_headwater_v1_payout_run_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *PayoutRunItem) GetAffiliateId() string {
@@ -715,6 +1011,27 @@ func (x *PayoutRunItem) GetNeedsApproval() bool {
 	return false
 }
 
+func (x *PayoutRunItem) GetProvider() PayoutProvider {
+	if x != nil {
+		return x.Provider
+	}
+	return PayoutProvider_PAYOUT_PROVIDER_UNSPECIFIED
+}
+
+func (x *PayoutRunItem) GetDestinationKind() PayoutMethodKind {
+	if x != nil {
+		return x.DestinationKind
+	}
+	return PayoutMethodKind_PAYOUT_METHOD_KIND_UNSPECIFIED
+}
+
+func (x *PayoutRunItem) GetDestinationHint() string {
+	if x != nil {
+		return x.DestinationHint
+	}
+	return ""
+}
+
 // The answer of PreviewPayoutRun.
 type PreviewPayoutRunResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -729,7 +1046,7 @@ type PreviewPayoutRunResponse struct {
 
 func (x *PreviewPayoutRunResponse) Reset() {
 	*x = PreviewPayoutRunResponse{}
-	mi := &file_headwater_v1_payout_run_proto_msgTypes[7]
+	mi := &file_headwater_v1_payout_run_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -741,7 +1058,7 @@ func (x *PreviewPayoutRunResponse) String() string {
 func (*PreviewPayoutRunResponse) ProtoMessage() {}
 
 func (x *PreviewPayoutRunResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_payout_run_proto_msgTypes[7]
+	mi := &file_headwater_v1_payout_run_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -754,7 +1071,7 @@ func (x *PreviewPayoutRunResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PreviewPayoutRunResponse.ProtoReflect.Descriptor instead.
 func (*PreviewPayoutRunResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_payout_run_proto_rawDescGZIP(), []int{7}
+	return file_headwater_v1_payout_run_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *PreviewPayoutRunResponse) GetItems() []*PayoutRunItem {
@@ -775,7 +1092,7 @@ var File_headwater_v1_payout_run_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_payout_run_proto_rawDesc = "" +
 	"\n" +
-	"\x1dheadwater/v1/payout_run.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\"\x8f\x04\n" +
+	"\x1dheadwater/v1/payout_run.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x19headwater/v1/payout.proto\"\xea\x05\n" +
 	"\tPayoutRun\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x122\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x1c.headwater.v1.PayoutRunStateR\x05state\x12#\n" +
@@ -792,7 +1109,12 @@ const file_headwater_v1_payout_run_proto_rawDesc = "" +
 	"\vcreate_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"updateTime\"\x85\x02\n" +
+	"updateTime\x128\n" +
+	"\bprovider\x18\x0e \x01(\x0e2\x1c.headwater.v1.PayoutProviderR\bprovider\x128\n" +
+	"\rmaximum_total\x18\x0f \x01(\v2\x13.headwater.v1.MoneyR\fmaximumTotal\x12(\n" +
+	"\x10canceller_key_id\x18\x10 \x01(\tR\x0ecancellerKeyId\x12;\n" +
+	"\vcancel_time\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"cancelTime\"\xf9\x02\n" +
 	"\x16CreatePayoutRunRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12#\n" +
@@ -801,16 +1123,31 @@ const file_headwater_v1_payout_run_proto_rawDesc = "" +
 	"\raffiliate_ids\x18\x04 \x03(\tR\faffiliateIds\x12-\n" +
 	"\aminimum\x18\x05 \x01(\v2\x13.headwater.v1.MoneyR\aminimum\x12\x12\n" +
 	"\x04note\x18\x06 \x01(\tR\x04note\x12\x18\n" +
-	"\amessage\x18\a \x01(\tR\amessage\"m\n" +
+	"\amessage\x18\a \x01(\tR\amessage\x128\n" +
+	"\rmaximum_total\x18\b \x01(\v2\x13.headwater.v1.MoneyR\fmaximumTotal\x128\n" +
+	"\bprovider\x18\t \x01(\x0e2\x1c.headwater.v1.PayoutProviderR\bprovider\"m\n" +
 	"\x17CreatePayoutRunResponse\x126\n" +
+	"\n" +
+	"payout_run\x18\x01 \x01(\v2\x17.headwater.v1.PayoutRunR\tpayoutRun\x12\x1a\n" +
+	"\breplayed\x18\x02 \x01(\bR\breplayed\"[\n" +
+	"\x16CancelPayoutRunRequest\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x12\"\n" +
+	"\rpayout_run_id\x18\x02 \x01(\tR\vpayoutRunId\"m\n" +
+	"\x17CancelPayoutRunResponse\x126\n" +
 	"\n" +
 	"payout_run\x18\x01 \x01(\v2\x17.headwater.v1.PayoutRunR\tpayoutRun\x12\x1a\n" +
 	"\breplayed\x18\x02 \x01(\bR\breplayed\"9\n" +
 	"\x13GetPayoutRunRequest\x12\"\n" +
-	"\rpayout_run_id\x18\x01 \x01(\tR\vpayoutRunId\"N\n" +
+	"\rpayout_run_id\x18\x01 \x01(\tR\vpayoutRunId\"\x91\x01\n" +
 	"\x14GetPayoutRunResponse\x126\n" +
 	"\n" +
-	"payout_run\x18\x01 \x01(\v2\x17.headwater.v1.PayoutRunR\tpayoutRun\"\xf5\x01\n" +
+	"payout_run\x18\x01 \x01(\v2\x17.headwater.v1.PayoutRunR\tpayoutRun\x12A\n" +
+	"\fstate_counts\x18\x02 \x03(\v2\x1e.headwater.v1.PayoutStateCountR\vstateCounts\"\x91\x01\n" +
+	"\x10PayoutStateCount\x12/\n" +
+	"\x05state\x18\x01 \x01(\x0e2\x19.headwater.v1.PayoutStateR\x05state\x12!\n" +
+	"\fpayout_count\x18\x02 \x01(\x03R\vpayoutCount\x12)\n" +
+	"\x05total\x18\x03 \x01(\v2\x13.headwater.v1.MoneyR\x05total\"\xe9\x02\n" +
 	"\x17PreviewPayoutRunRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
@@ -818,26 +1155,38 @@ const file_headwater_v1_payout_run_proto_rawDesc = "" +
 	"\rcurrency_code\x18\x03 \x01(\tR\fcurrencyCode\x12%\n" +
 	"\x0eall_affiliates\x18\x04 \x01(\bR\rallAffiliates\x12#\n" +
 	"\raffiliate_ids\x18\x05 \x03(\tR\faffiliateIds\x12-\n" +
-	"\aminimum\x18\x06 \x01(\v2\x13.headwater.v1.MoneyR\aminimum\"\xe3\x01\n" +
+	"\aminimum\x18\x06 \x01(\v2\x13.headwater.v1.MoneyR\aminimum\x128\n" +
+	"\rmaximum_total\x18\a \x01(\v2\x13.headwater.v1.MoneyR\fmaximumTotal\x128\n" +
+	"\bprovider\x18\b \x01(\x0e2\x1c.headwater.v1.PayoutProviderR\bprovider\"\x93\x03\n" +
 	"\rPayoutRunItem\x12!\n" +
 	"\faffiliate_id\x18\x01 \x01(\tR\vaffiliateId\x128\n" +
 	"\averdict\x18\x02 \x01(\x0e2\x1e.headwater.v1.PayoutRunVerdictR\averdict\x12+\n" +
 	"\x06amount\x18\x03 \x01(\v2\x13.headwater.v1.MoneyR\x06amount\x12!\n" +
 	"\freward_count\x18\x04 \x01(\x03R\vrewardCount\x12%\n" +
-	"\x0eneeds_approval\x18\x05 \x01(\bR\rneedsApproval\"u\n" +
+	"\x0eneeds_approval\x18\x05 \x01(\bR\rneedsApproval\x128\n" +
+	"\bprovider\x18\x06 \x01(\x0e2\x1c.headwater.v1.PayoutProviderR\bprovider\x12I\n" +
+	"\x10destination_kind\x18\a \x01(\x0e2\x1e.headwater.v1.PayoutMethodKindR\x0fdestinationKind\x12)\n" +
+	"\x10destination_hint\x18\b \x01(\tR\x0fdestinationHint\"u\n" +
 	"\x18PreviewPayoutRunResponse\x121\n" +
 	"\x05items\x18\x01 \x03(\v2\x1b.headwater.v1.PayoutRunItemR\x05items\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*o\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\xb0\x01\n" +
 	"\x0ePayoutRunState\x12 \n" +
 	"\x1cPAYOUT_RUN_STATE_UNSPECIFIED\x10\x00\x12\x1d\n" +
 	"\x19PAYOUT_RUN_STATE_CREATING\x10\x01\x12\x1c\n" +
-	"\x18PAYOUT_RUN_STATE_CREATED\x10\x02*\xbe\x01\n" +
+	"\x18PAYOUT_RUN_STATE_CREATED\x10\x02\x12\x1f\n" +
+	"\x1bPAYOUT_RUN_STATE_CANCELLING\x10\x03\x12\x1e\n" +
+	"\x1aPAYOUT_RUN_STATE_CANCELLED\x10\x04*\xf3\x02\n" +
 	"\x10PayoutRunVerdict\x12\"\n" +
 	"\x1ePAYOUT_RUN_VERDICT_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17PAYOUT_RUN_VERDICT_PAYS\x10\x01\x12\"\n" +
 	"\x1ePAYOUT_RUN_VERDICT_NOTHING_DUE\x10\x02\x12\x1f\n" +
 	"\x1bPAYOUT_RUN_VERDICT_NEGATIVE\x10\x03\x12$\n" +
-	" PAYOUT_RUN_VERDICT_BELOW_MINIMUM\x10\x04BP\n" +
+	" PAYOUT_RUN_VERDICT_BELOW_MINIMUM\x10\x04\x12 \n" +
+	"\x1cPAYOUT_RUN_VERDICT_NO_METHOD\x10\x05\x12#\n" +
+	"\x1fPAYOUT_RUN_VERDICT_OTHER_METHOD\x10\x06\x12*\n" +
+	"&PAYOUT_RUN_VERDICT_ABOVE_MAXIMUM_TOTAL\x10\a\x12!\n" +
+	"\x1dPAYOUT_RUN_VERDICT_NOT_ACTIVE\x10\b\x12\x1d\n" +
+	"\x19PAYOUT_RUN_VERDICT_ERASED\x10\tBP\n" +
 	"\x10dev.headwater.v1B\x0ePayoutRunProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (
@@ -853,39 +1202,58 @@ func file_headwater_v1_payout_run_proto_rawDescGZIP() []byte {
 }
 
 var file_headwater_v1_payout_run_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_headwater_v1_payout_run_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_headwater_v1_payout_run_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_headwater_v1_payout_run_proto_goTypes = []any{
 	(PayoutRunState)(0),              // 0: headwater.v1.PayoutRunState
 	(PayoutRunVerdict)(0),            // 1: headwater.v1.PayoutRunVerdict
 	(*PayoutRun)(nil),                // 2: headwater.v1.PayoutRun
 	(*CreatePayoutRunRequest)(nil),   // 3: headwater.v1.CreatePayoutRunRequest
 	(*CreatePayoutRunResponse)(nil),  // 4: headwater.v1.CreatePayoutRunResponse
-	(*GetPayoutRunRequest)(nil),      // 5: headwater.v1.GetPayoutRunRequest
-	(*GetPayoutRunResponse)(nil),     // 6: headwater.v1.GetPayoutRunResponse
-	(*PreviewPayoutRunRequest)(nil),  // 7: headwater.v1.PreviewPayoutRunRequest
-	(*PayoutRunItem)(nil),            // 8: headwater.v1.PayoutRunItem
-	(*PreviewPayoutRunResponse)(nil), // 9: headwater.v1.PreviewPayoutRunResponse
-	(*Money)(nil),                    // 10: headwater.v1.Money
-	(*timestamppb.Timestamp)(nil),    // 11: google.protobuf.Timestamp
+	(*CancelPayoutRunRequest)(nil),   // 5: headwater.v1.CancelPayoutRunRequest
+	(*CancelPayoutRunResponse)(nil),  // 6: headwater.v1.CancelPayoutRunResponse
+	(*GetPayoutRunRequest)(nil),      // 7: headwater.v1.GetPayoutRunRequest
+	(*GetPayoutRunResponse)(nil),     // 8: headwater.v1.GetPayoutRunResponse
+	(*PayoutStateCount)(nil),         // 9: headwater.v1.PayoutStateCount
+	(*PreviewPayoutRunRequest)(nil),  // 10: headwater.v1.PreviewPayoutRunRequest
+	(*PayoutRunItem)(nil),            // 11: headwater.v1.PayoutRunItem
+	(*PreviewPayoutRunResponse)(nil), // 12: headwater.v1.PreviewPayoutRunResponse
+	(*Money)(nil),                    // 13: headwater.v1.Money
+	(*timestamppb.Timestamp)(nil),    // 14: google.protobuf.Timestamp
+	(PayoutProvider)(0),              // 15: headwater.v1.PayoutProvider
+	(PayoutState)(0),                 // 16: headwater.v1.PayoutState
+	(PayoutMethodKind)(0),            // 17: headwater.v1.PayoutMethodKind
 }
 var file_headwater_v1_payout_run_proto_depIdxs = []int32{
 	0,  // 0: headwater.v1.PayoutRun.state:type_name -> headwater.v1.PayoutRunState
-	10, // 1: headwater.v1.PayoutRun.minimum:type_name -> headwater.v1.Money
-	10, // 2: headwater.v1.PayoutRun.total:type_name -> headwater.v1.Money
-	11, // 3: headwater.v1.PayoutRun.create_time:type_name -> google.protobuf.Timestamp
-	11, // 4: headwater.v1.PayoutRun.update_time:type_name -> google.protobuf.Timestamp
-	10, // 5: headwater.v1.CreatePayoutRunRequest.minimum:type_name -> headwater.v1.Money
-	2,  // 6: headwater.v1.CreatePayoutRunResponse.payout_run:type_name -> headwater.v1.PayoutRun
-	2,  // 7: headwater.v1.GetPayoutRunResponse.payout_run:type_name -> headwater.v1.PayoutRun
-	10, // 8: headwater.v1.PreviewPayoutRunRequest.minimum:type_name -> headwater.v1.Money
-	1,  // 9: headwater.v1.PayoutRunItem.verdict:type_name -> headwater.v1.PayoutRunVerdict
-	10, // 10: headwater.v1.PayoutRunItem.amount:type_name -> headwater.v1.Money
-	8,  // 11: headwater.v1.PreviewPayoutRunResponse.items:type_name -> headwater.v1.PayoutRunItem
-	12, // [12:12] is the sub-list for method output_type
-	12, // [12:12] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	13, // 1: headwater.v1.PayoutRun.minimum:type_name -> headwater.v1.Money
+	13, // 2: headwater.v1.PayoutRun.total:type_name -> headwater.v1.Money
+	14, // 3: headwater.v1.PayoutRun.create_time:type_name -> google.protobuf.Timestamp
+	14, // 4: headwater.v1.PayoutRun.update_time:type_name -> google.protobuf.Timestamp
+	15, // 5: headwater.v1.PayoutRun.provider:type_name -> headwater.v1.PayoutProvider
+	13, // 6: headwater.v1.PayoutRun.maximum_total:type_name -> headwater.v1.Money
+	14, // 7: headwater.v1.PayoutRun.cancel_time:type_name -> google.protobuf.Timestamp
+	13, // 8: headwater.v1.CreatePayoutRunRequest.minimum:type_name -> headwater.v1.Money
+	13, // 9: headwater.v1.CreatePayoutRunRequest.maximum_total:type_name -> headwater.v1.Money
+	15, // 10: headwater.v1.CreatePayoutRunRequest.provider:type_name -> headwater.v1.PayoutProvider
+	2,  // 11: headwater.v1.CreatePayoutRunResponse.payout_run:type_name -> headwater.v1.PayoutRun
+	2,  // 12: headwater.v1.CancelPayoutRunResponse.payout_run:type_name -> headwater.v1.PayoutRun
+	2,  // 13: headwater.v1.GetPayoutRunResponse.payout_run:type_name -> headwater.v1.PayoutRun
+	9,  // 14: headwater.v1.GetPayoutRunResponse.state_counts:type_name -> headwater.v1.PayoutStateCount
+	16, // 15: headwater.v1.PayoutStateCount.state:type_name -> headwater.v1.PayoutState
+	13, // 16: headwater.v1.PayoutStateCount.total:type_name -> headwater.v1.Money
+	13, // 17: headwater.v1.PreviewPayoutRunRequest.minimum:type_name -> headwater.v1.Money
+	13, // 18: headwater.v1.PreviewPayoutRunRequest.maximum_total:type_name -> headwater.v1.Money
+	15, // 19: headwater.v1.PreviewPayoutRunRequest.provider:type_name -> headwater.v1.PayoutProvider
+	1,  // 20: headwater.v1.PayoutRunItem.verdict:type_name -> headwater.v1.PayoutRunVerdict
+	13, // 21: headwater.v1.PayoutRunItem.amount:type_name -> headwater.v1.Money
+	15, // 22: headwater.v1.PayoutRunItem.provider:type_name -> headwater.v1.PayoutProvider
+	17, // 23: headwater.v1.PayoutRunItem.destination_kind:type_name -> headwater.v1.PayoutMethodKind
+	11, // 24: headwater.v1.PreviewPayoutRunResponse.items:type_name -> headwater.v1.PayoutRunItem
+	25, // [25:25] is the sub-list for method output_type
+	25, // [25:25] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_payout_run_proto_init() }
@@ -894,13 +1262,14 @@ func file_headwater_v1_payout_run_proto_init() {
 		return
 	}
 	file_headwater_v1_common_proto_init()
+	file_headwater_v1_payout_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_payout_run_proto_rawDesc), len(file_headwater_v1_payout_run_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   8,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

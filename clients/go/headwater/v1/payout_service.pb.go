@@ -26,70 +26,130 @@ var File_headwater_v1_payout_service_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_payout_service_proto_rawDesc = "" +
 	"\n" +
-	"!headwater/v1/payout_service.proto\x12\fheadwater.v1\x1a\x19headwater/v1/payout.proto\x1a\x1dheadwater/v1/payout_run.proto2\xd8\a\n" +
+	"!headwater/v1/payout_service.proto\x12\fheadwater.v1\x1a\x19headwater/v1/payout.proto\x1a$headwater/v1/payout_connection.proto\x1a\x1eheadwater/v1/payout_file.proto\x1a headwater/v1/payout_method.proto\x1a\x1dheadwater/v1/payout_run.proto2\x8b\x11\n" +
 	"\rPayoutService\x12I\n" +
 	"\bMarkPaid\x12\x1d.headwater.v1.MarkPaidRequest\x1a\x1e.headwater.v1.MarkPaidResponse\x12U\n" +
 	"\fCreatePayout\x12!.headwater.v1.CreatePayoutRequest\x1a\".headwater.v1.CreatePayoutResponse\x12a\n" +
 	"\x10PreviewPayoutRun\x12%.headwater.v1.PreviewPayoutRunRequest\x1a&.headwater.v1.PreviewPayoutRunResponse\x12^\n" +
-	"\x0fCreatePayoutRun\x12$.headwater.v1.CreatePayoutRunRequest\x1a%.headwater.v1.CreatePayoutRunResponse\x12U\n" +
+	"\x0fCreatePayoutRun\x12$.headwater.v1.CreatePayoutRunRequest\x1a%.headwater.v1.CreatePayoutRunResponse\x12^\n" +
+	"\x0fCancelPayoutRun\x12$.headwater.v1.CancelPayoutRunRequest\x1a%.headwater.v1.CancelPayoutRunResponse\x12U\n" +
 	"\fGetPayoutRun\x12!.headwater.v1.GetPayoutRunRequest\x1a\".headwater.v1.GetPayoutRunResponse\x12[\n" +
 	"\x0eApprovePayouts\x12#.headwater.v1.ApprovePayoutsRequest\x1a$.headwater.v1.ApprovePayoutsResponse\x12[\n" +
 	"\x0eConfirmPayouts\x12#.headwater.v1.ConfirmPayoutsRequest\x1a$.headwater.v1.ConfirmPayoutsResponse\x12U\n" +
-	"\fCancelPayout\x12!.headwater.v1.CancelPayoutRequest\x1a\".headwater.v1.CancelPayoutResponse\x12X\n" +
+	"\fCancelPayout\x12!.headwater.v1.CancelPayoutRequest\x1a\".headwater.v1.CancelPayoutResponse\x12^\n" +
+	"\x0fSetPayoutMethod\x12$.headwater.v1.SetPayoutMethodRequest\x1a%.headwater.v1.SetPayoutMethodResponse\x12g\n" +
+	"\x12RemovePayoutMethod\x12'.headwater.v1.RemovePayoutMethodRequest\x1a(.headwater.v1.RemovePayoutMethodResponse\x12^\n" +
+	"\x0fGetPayoutMethod\x12$.headwater.v1.GetPayoutMethodRequest\x1a%.headwater.v1.GetPayoutMethodResponse\x12j\n" +
+	"\x13SetPayoutConnection\x12(.headwater.v1.SetPayoutConnectionRequest\x1a).headwater.v1.SetPayoutConnectionResponse\x12s\n" +
+	"\x16RemovePayoutConnection\x12+.headwater.v1.RemovePayoutConnectionRequest\x1a,.headwater.v1.RemovePayoutConnectionResponse\x12j\n" +
+	"\x13GetPayoutConnection\x12(.headwater.v1.GetPayoutConnectionRequest\x1a).headwater.v1.GetPayoutConnectionResponse\x12R\n" +
+	"\vRetryPayout\x12 .headwater.v1.RetryPayoutRequest\x1a!.headwater.v1.RetryPayoutResponse\x12a\n" +
+	"\x10NotifyFundsAdded\x12%.headwater.v1.NotifyFundsAddedRequest\x1a&.headwater.v1.NotifyFundsAddedResponse\x12a\n" +
+	"\x10ExportPayoutFile\x12%.headwater.v1.ExportPayoutFileRequest\x1a&.headwater.v1.ExportPayoutFileResponse\x12j\n" +
+	"\x13ImportPayoutResults\x12(.headwater.v1.ImportPayoutResultsRequest\x1a).headwater.v1.ImportPayoutResultsResponse\x12U\n" +
+	"\fReopenPayout\x12!.headwater.v1.ReopenPayoutRequest\x1a\".headwater.v1.ReopenPayoutResponse\x12X\n" +
 	"\rGetAmountOwed\x12\".headwater.v1.GetAmountOwedRequest\x1a#.headwater.v1.GetAmountOwedResponse\x12L\n" +
 	"\tGetPayout\x12\x1e.headwater.v1.GetPayoutRequest\x1a\x1f.headwater.v1.GetPayoutResponse\x12R\n" +
 	"\vListPayouts\x12 .headwater.v1.ListPayoutsRequest\x1a!.headwater.v1.ListPayoutsResponseBT\n" +
 	"\x10dev.headwater.v1B\x12PayoutServiceProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var file_headwater_v1_payout_service_proto_goTypes = []any{
-	(*MarkPaidRequest)(nil),          // 0: headwater.v1.MarkPaidRequest
-	(*CreatePayoutRequest)(nil),      // 1: headwater.v1.CreatePayoutRequest
-	(*PreviewPayoutRunRequest)(nil),  // 2: headwater.v1.PreviewPayoutRunRequest
-	(*CreatePayoutRunRequest)(nil),   // 3: headwater.v1.CreatePayoutRunRequest
-	(*GetPayoutRunRequest)(nil),      // 4: headwater.v1.GetPayoutRunRequest
-	(*ApprovePayoutsRequest)(nil),    // 5: headwater.v1.ApprovePayoutsRequest
-	(*ConfirmPayoutsRequest)(nil),    // 6: headwater.v1.ConfirmPayoutsRequest
-	(*CancelPayoutRequest)(nil),      // 7: headwater.v1.CancelPayoutRequest
-	(*GetAmountOwedRequest)(nil),     // 8: headwater.v1.GetAmountOwedRequest
-	(*GetPayoutRequest)(nil),         // 9: headwater.v1.GetPayoutRequest
-	(*ListPayoutsRequest)(nil),       // 10: headwater.v1.ListPayoutsRequest
-	(*MarkPaidResponse)(nil),         // 11: headwater.v1.MarkPaidResponse
-	(*CreatePayoutResponse)(nil),     // 12: headwater.v1.CreatePayoutResponse
-	(*PreviewPayoutRunResponse)(nil), // 13: headwater.v1.PreviewPayoutRunResponse
-	(*CreatePayoutRunResponse)(nil),  // 14: headwater.v1.CreatePayoutRunResponse
-	(*GetPayoutRunResponse)(nil),     // 15: headwater.v1.GetPayoutRunResponse
-	(*ApprovePayoutsResponse)(nil),   // 16: headwater.v1.ApprovePayoutsResponse
-	(*ConfirmPayoutsResponse)(nil),   // 17: headwater.v1.ConfirmPayoutsResponse
-	(*CancelPayoutResponse)(nil),     // 18: headwater.v1.CancelPayoutResponse
-	(*GetAmountOwedResponse)(nil),    // 19: headwater.v1.GetAmountOwedResponse
-	(*GetPayoutResponse)(nil),        // 20: headwater.v1.GetPayoutResponse
-	(*ListPayoutsResponse)(nil),      // 21: headwater.v1.ListPayoutsResponse
+	(*MarkPaidRequest)(nil),                // 0: headwater.v1.MarkPaidRequest
+	(*CreatePayoutRequest)(nil),            // 1: headwater.v1.CreatePayoutRequest
+	(*PreviewPayoutRunRequest)(nil),        // 2: headwater.v1.PreviewPayoutRunRequest
+	(*CreatePayoutRunRequest)(nil),         // 3: headwater.v1.CreatePayoutRunRequest
+	(*CancelPayoutRunRequest)(nil),         // 4: headwater.v1.CancelPayoutRunRequest
+	(*GetPayoutRunRequest)(nil),            // 5: headwater.v1.GetPayoutRunRequest
+	(*ApprovePayoutsRequest)(nil),          // 6: headwater.v1.ApprovePayoutsRequest
+	(*ConfirmPayoutsRequest)(nil),          // 7: headwater.v1.ConfirmPayoutsRequest
+	(*CancelPayoutRequest)(nil),            // 8: headwater.v1.CancelPayoutRequest
+	(*SetPayoutMethodRequest)(nil),         // 9: headwater.v1.SetPayoutMethodRequest
+	(*RemovePayoutMethodRequest)(nil),      // 10: headwater.v1.RemovePayoutMethodRequest
+	(*GetPayoutMethodRequest)(nil),         // 11: headwater.v1.GetPayoutMethodRequest
+	(*SetPayoutConnectionRequest)(nil),     // 12: headwater.v1.SetPayoutConnectionRequest
+	(*RemovePayoutConnectionRequest)(nil),  // 13: headwater.v1.RemovePayoutConnectionRequest
+	(*GetPayoutConnectionRequest)(nil),     // 14: headwater.v1.GetPayoutConnectionRequest
+	(*RetryPayoutRequest)(nil),             // 15: headwater.v1.RetryPayoutRequest
+	(*NotifyFundsAddedRequest)(nil),        // 16: headwater.v1.NotifyFundsAddedRequest
+	(*ExportPayoutFileRequest)(nil),        // 17: headwater.v1.ExportPayoutFileRequest
+	(*ImportPayoutResultsRequest)(nil),     // 18: headwater.v1.ImportPayoutResultsRequest
+	(*ReopenPayoutRequest)(nil),            // 19: headwater.v1.ReopenPayoutRequest
+	(*GetAmountOwedRequest)(nil),           // 20: headwater.v1.GetAmountOwedRequest
+	(*GetPayoutRequest)(nil),               // 21: headwater.v1.GetPayoutRequest
+	(*ListPayoutsRequest)(nil),             // 22: headwater.v1.ListPayoutsRequest
+	(*MarkPaidResponse)(nil),               // 23: headwater.v1.MarkPaidResponse
+	(*CreatePayoutResponse)(nil),           // 24: headwater.v1.CreatePayoutResponse
+	(*PreviewPayoutRunResponse)(nil),       // 25: headwater.v1.PreviewPayoutRunResponse
+	(*CreatePayoutRunResponse)(nil),        // 26: headwater.v1.CreatePayoutRunResponse
+	(*CancelPayoutRunResponse)(nil),        // 27: headwater.v1.CancelPayoutRunResponse
+	(*GetPayoutRunResponse)(nil),           // 28: headwater.v1.GetPayoutRunResponse
+	(*ApprovePayoutsResponse)(nil),         // 29: headwater.v1.ApprovePayoutsResponse
+	(*ConfirmPayoutsResponse)(nil),         // 30: headwater.v1.ConfirmPayoutsResponse
+	(*CancelPayoutResponse)(nil),           // 31: headwater.v1.CancelPayoutResponse
+	(*SetPayoutMethodResponse)(nil),        // 32: headwater.v1.SetPayoutMethodResponse
+	(*RemovePayoutMethodResponse)(nil),     // 33: headwater.v1.RemovePayoutMethodResponse
+	(*GetPayoutMethodResponse)(nil),        // 34: headwater.v1.GetPayoutMethodResponse
+	(*SetPayoutConnectionResponse)(nil),    // 35: headwater.v1.SetPayoutConnectionResponse
+	(*RemovePayoutConnectionResponse)(nil), // 36: headwater.v1.RemovePayoutConnectionResponse
+	(*GetPayoutConnectionResponse)(nil),    // 37: headwater.v1.GetPayoutConnectionResponse
+	(*RetryPayoutResponse)(nil),            // 38: headwater.v1.RetryPayoutResponse
+	(*NotifyFundsAddedResponse)(nil),       // 39: headwater.v1.NotifyFundsAddedResponse
+	(*ExportPayoutFileResponse)(nil),       // 40: headwater.v1.ExportPayoutFileResponse
+	(*ImportPayoutResultsResponse)(nil),    // 41: headwater.v1.ImportPayoutResultsResponse
+	(*ReopenPayoutResponse)(nil),           // 42: headwater.v1.ReopenPayoutResponse
+	(*GetAmountOwedResponse)(nil),          // 43: headwater.v1.GetAmountOwedResponse
+	(*GetPayoutResponse)(nil),              // 44: headwater.v1.GetPayoutResponse
+	(*ListPayoutsResponse)(nil),            // 45: headwater.v1.ListPayoutsResponse
 }
 var file_headwater_v1_payout_service_proto_depIdxs = []int32{
 	0,  // 0: headwater.v1.PayoutService.MarkPaid:input_type -> headwater.v1.MarkPaidRequest
 	1,  // 1: headwater.v1.PayoutService.CreatePayout:input_type -> headwater.v1.CreatePayoutRequest
 	2,  // 2: headwater.v1.PayoutService.PreviewPayoutRun:input_type -> headwater.v1.PreviewPayoutRunRequest
 	3,  // 3: headwater.v1.PayoutService.CreatePayoutRun:input_type -> headwater.v1.CreatePayoutRunRequest
-	4,  // 4: headwater.v1.PayoutService.GetPayoutRun:input_type -> headwater.v1.GetPayoutRunRequest
-	5,  // 5: headwater.v1.PayoutService.ApprovePayouts:input_type -> headwater.v1.ApprovePayoutsRequest
-	6,  // 6: headwater.v1.PayoutService.ConfirmPayouts:input_type -> headwater.v1.ConfirmPayoutsRequest
-	7,  // 7: headwater.v1.PayoutService.CancelPayout:input_type -> headwater.v1.CancelPayoutRequest
-	8,  // 8: headwater.v1.PayoutService.GetAmountOwed:input_type -> headwater.v1.GetAmountOwedRequest
-	9,  // 9: headwater.v1.PayoutService.GetPayout:input_type -> headwater.v1.GetPayoutRequest
-	10, // 10: headwater.v1.PayoutService.ListPayouts:input_type -> headwater.v1.ListPayoutsRequest
-	11, // 11: headwater.v1.PayoutService.MarkPaid:output_type -> headwater.v1.MarkPaidResponse
-	12, // 12: headwater.v1.PayoutService.CreatePayout:output_type -> headwater.v1.CreatePayoutResponse
-	13, // 13: headwater.v1.PayoutService.PreviewPayoutRun:output_type -> headwater.v1.PreviewPayoutRunResponse
-	14, // 14: headwater.v1.PayoutService.CreatePayoutRun:output_type -> headwater.v1.CreatePayoutRunResponse
-	15, // 15: headwater.v1.PayoutService.GetPayoutRun:output_type -> headwater.v1.GetPayoutRunResponse
-	16, // 16: headwater.v1.PayoutService.ApprovePayouts:output_type -> headwater.v1.ApprovePayoutsResponse
-	17, // 17: headwater.v1.PayoutService.ConfirmPayouts:output_type -> headwater.v1.ConfirmPayoutsResponse
-	18, // 18: headwater.v1.PayoutService.CancelPayout:output_type -> headwater.v1.CancelPayoutResponse
-	19, // 19: headwater.v1.PayoutService.GetAmountOwed:output_type -> headwater.v1.GetAmountOwedResponse
-	20, // 20: headwater.v1.PayoutService.GetPayout:output_type -> headwater.v1.GetPayoutResponse
-	21, // 21: headwater.v1.PayoutService.ListPayouts:output_type -> headwater.v1.ListPayoutsResponse
-	11, // [11:22] is the sub-list for method output_type
-	0,  // [0:11] is the sub-list for method input_type
+	4,  // 4: headwater.v1.PayoutService.CancelPayoutRun:input_type -> headwater.v1.CancelPayoutRunRequest
+	5,  // 5: headwater.v1.PayoutService.GetPayoutRun:input_type -> headwater.v1.GetPayoutRunRequest
+	6,  // 6: headwater.v1.PayoutService.ApprovePayouts:input_type -> headwater.v1.ApprovePayoutsRequest
+	7,  // 7: headwater.v1.PayoutService.ConfirmPayouts:input_type -> headwater.v1.ConfirmPayoutsRequest
+	8,  // 8: headwater.v1.PayoutService.CancelPayout:input_type -> headwater.v1.CancelPayoutRequest
+	9,  // 9: headwater.v1.PayoutService.SetPayoutMethod:input_type -> headwater.v1.SetPayoutMethodRequest
+	10, // 10: headwater.v1.PayoutService.RemovePayoutMethod:input_type -> headwater.v1.RemovePayoutMethodRequest
+	11, // 11: headwater.v1.PayoutService.GetPayoutMethod:input_type -> headwater.v1.GetPayoutMethodRequest
+	12, // 12: headwater.v1.PayoutService.SetPayoutConnection:input_type -> headwater.v1.SetPayoutConnectionRequest
+	13, // 13: headwater.v1.PayoutService.RemovePayoutConnection:input_type -> headwater.v1.RemovePayoutConnectionRequest
+	14, // 14: headwater.v1.PayoutService.GetPayoutConnection:input_type -> headwater.v1.GetPayoutConnectionRequest
+	15, // 15: headwater.v1.PayoutService.RetryPayout:input_type -> headwater.v1.RetryPayoutRequest
+	16, // 16: headwater.v1.PayoutService.NotifyFundsAdded:input_type -> headwater.v1.NotifyFundsAddedRequest
+	17, // 17: headwater.v1.PayoutService.ExportPayoutFile:input_type -> headwater.v1.ExportPayoutFileRequest
+	18, // 18: headwater.v1.PayoutService.ImportPayoutResults:input_type -> headwater.v1.ImportPayoutResultsRequest
+	19, // 19: headwater.v1.PayoutService.ReopenPayout:input_type -> headwater.v1.ReopenPayoutRequest
+	20, // 20: headwater.v1.PayoutService.GetAmountOwed:input_type -> headwater.v1.GetAmountOwedRequest
+	21, // 21: headwater.v1.PayoutService.GetPayout:input_type -> headwater.v1.GetPayoutRequest
+	22, // 22: headwater.v1.PayoutService.ListPayouts:input_type -> headwater.v1.ListPayoutsRequest
+	23, // 23: headwater.v1.PayoutService.MarkPaid:output_type -> headwater.v1.MarkPaidResponse
+	24, // 24: headwater.v1.PayoutService.CreatePayout:output_type -> headwater.v1.CreatePayoutResponse
+	25, // 25: headwater.v1.PayoutService.PreviewPayoutRun:output_type -> headwater.v1.PreviewPayoutRunResponse
+	26, // 26: headwater.v1.PayoutService.CreatePayoutRun:output_type -> headwater.v1.CreatePayoutRunResponse
+	27, // 27: headwater.v1.PayoutService.CancelPayoutRun:output_type -> headwater.v1.CancelPayoutRunResponse
+	28, // 28: headwater.v1.PayoutService.GetPayoutRun:output_type -> headwater.v1.GetPayoutRunResponse
+	29, // 29: headwater.v1.PayoutService.ApprovePayouts:output_type -> headwater.v1.ApprovePayoutsResponse
+	30, // 30: headwater.v1.PayoutService.ConfirmPayouts:output_type -> headwater.v1.ConfirmPayoutsResponse
+	31, // 31: headwater.v1.PayoutService.CancelPayout:output_type -> headwater.v1.CancelPayoutResponse
+	32, // 32: headwater.v1.PayoutService.SetPayoutMethod:output_type -> headwater.v1.SetPayoutMethodResponse
+	33, // 33: headwater.v1.PayoutService.RemovePayoutMethod:output_type -> headwater.v1.RemovePayoutMethodResponse
+	34, // 34: headwater.v1.PayoutService.GetPayoutMethod:output_type -> headwater.v1.GetPayoutMethodResponse
+	35, // 35: headwater.v1.PayoutService.SetPayoutConnection:output_type -> headwater.v1.SetPayoutConnectionResponse
+	36, // 36: headwater.v1.PayoutService.RemovePayoutConnection:output_type -> headwater.v1.RemovePayoutConnectionResponse
+	37, // 37: headwater.v1.PayoutService.GetPayoutConnection:output_type -> headwater.v1.GetPayoutConnectionResponse
+	38, // 38: headwater.v1.PayoutService.RetryPayout:output_type -> headwater.v1.RetryPayoutResponse
+	39, // 39: headwater.v1.PayoutService.NotifyFundsAdded:output_type -> headwater.v1.NotifyFundsAddedResponse
+	40, // 40: headwater.v1.PayoutService.ExportPayoutFile:output_type -> headwater.v1.ExportPayoutFileResponse
+	41, // 41: headwater.v1.PayoutService.ImportPayoutResults:output_type -> headwater.v1.ImportPayoutResultsResponse
+	42, // 42: headwater.v1.PayoutService.ReopenPayout:output_type -> headwater.v1.ReopenPayoutResponse
+	43, // 43: headwater.v1.PayoutService.GetAmountOwed:output_type -> headwater.v1.GetAmountOwedResponse
+	44, // 44: headwater.v1.PayoutService.GetPayout:output_type -> headwater.v1.GetPayoutResponse
+	45, // 45: headwater.v1.PayoutService.ListPayouts:output_type -> headwater.v1.ListPayoutsResponse
+	23, // [23:46] is the sub-list for method output_type
+	0,  // [0:23] is the sub-list for method input_type
 	0,  // [0:0] is the sub-list for extension type_name
 	0,  // [0:0] is the sub-list for extension extendee
 	0,  // [0:0] is the sub-list for field type_name
@@ -101,6 +161,9 @@ func file_headwater_v1_payout_service_proto_init() {
 		return
 	}
 	file_headwater_v1_payout_proto_init()
+	file_headwater_v1_payout_connection_proto_init()
+	file_headwater_v1_payout_file_proto_init()
+	file_headwater_v1_payout_method_proto_init()
 	file_headwater_v1_payout_run_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{

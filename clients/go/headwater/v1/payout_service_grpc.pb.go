@@ -21,17 +21,29 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	PayoutService_MarkPaid_FullMethodName         = "/headwater.v1.PayoutService/MarkPaid"
-	PayoutService_CreatePayout_FullMethodName     = "/headwater.v1.PayoutService/CreatePayout"
-	PayoutService_PreviewPayoutRun_FullMethodName = "/headwater.v1.PayoutService/PreviewPayoutRun"
-	PayoutService_CreatePayoutRun_FullMethodName  = "/headwater.v1.PayoutService/CreatePayoutRun"
-	PayoutService_GetPayoutRun_FullMethodName     = "/headwater.v1.PayoutService/GetPayoutRun"
-	PayoutService_ApprovePayouts_FullMethodName   = "/headwater.v1.PayoutService/ApprovePayouts"
-	PayoutService_ConfirmPayouts_FullMethodName   = "/headwater.v1.PayoutService/ConfirmPayouts"
-	PayoutService_CancelPayout_FullMethodName     = "/headwater.v1.PayoutService/CancelPayout"
-	PayoutService_GetAmountOwed_FullMethodName    = "/headwater.v1.PayoutService/GetAmountOwed"
-	PayoutService_GetPayout_FullMethodName        = "/headwater.v1.PayoutService/GetPayout"
-	PayoutService_ListPayouts_FullMethodName      = "/headwater.v1.PayoutService/ListPayouts"
+	PayoutService_MarkPaid_FullMethodName               = "/headwater.v1.PayoutService/MarkPaid"
+	PayoutService_CreatePayout_FullMethodName           = "/headwater.v1.PayoutService/CreatePayout"
+	PayoutService_PreviewPayoutRun_FullMethodName       = "/headwater.v1.PayoutService/PreviewPayoutRun"
+	PayoutService_CreatePayoutRun_FullMethodName        = "/headwater.v1.PayoutService/CreatePayoutRun"
+	PayoutService_CancelPayoutRun_FullMethodName        = "/headwater.v1.PayoutService/CancelPayoutRun"
+	PayoutService_GetPayoutRun_FullMethodName           = "/headwater.v1.PayoutService/GetPayoutRun"
+	PayoutService_ApprovePayouts_FullMethodName         = "/headwater.v1.PayoutService/ApprovePayouts"
+	PayoutService_ConfirmPayouts_FullMethodName         = "/headwater.v1.PayoutService/ConfirmPayouts"
+	PayoutService_CancelPayout_FullMethodName           = "/headwater.v1.PayoutService/CancelPayout"
+	PayoutService_SetPayoutMethod_FullMethodName        = "/headwater.v1.PayoutService/SetPayoutMethod"
+	PayoutService_RemovePayoutMethod_FullMethodName     = "/headwater.v1.PayoutService/RemovePayoutMethod"
+	PayoutService_GetPayoutMethod_FullMethodName        = "/headwater.v1.PayoutService/GetPayoutMethod"
+	PayoutService_SetPayoutConnection_FullMethodName    = "/headwater.v1.PayoutService/SetPayoutConnection"
+	PayoutService_RemovePayoutConnection_FullMethodName = "/headwater.v1.PayoutService/RemovePayoutConnection"
+	PayoutService_GetPayoutConnection_FullMethodName    = "/headwater.v1.PayoutService/GetPayoutConnection"
+	PayoutService_RetryPayout_FullMethodName            = "/headwater.v1.PayoutService/RetryPayout"
+	PayoutService_NotifyFundsAdded_FullMethodName       = "/headwater.v1.PayoutService/NotifyFundsAdded"
+	PayoutService_ExportPayoutFile_FullMethodName       = "/headwater.v1.PayoutService/ExportPayoutFile"
+	PayoutService_ImportPayoutResults_FullMethodName    = "/headwater.v1.PayoutService/ImportPayoutResults"
+	PayoutService_ReopenPayout_FullMethodName           = "/headwater.v1.PayoutService/ReopenPayout"
+	PayoutService_GetAmountOwed_FullMethodName          = "/headwater.v1.PayoutService/GetAmountOwed"
+	PayoutService_GetPayout_FullMethodName              = "/headwater.v1.PayoutService/GetPayout"
+	PayoutService_ListPayouts_FullMethodName            = "/headwater.v1.PayoutService/ListPayouts"
 )
 
 // PayoutServiceClient is the client API for PayoutService service.
@@ -47,33 +59,95 @@ type PayoutServiceClient interface {
 	// than `amount`; PAYOUT_ABOVE_OWED when less is owed, because of refunds of rewards that were paid before.
 	MarkPaid(ctx context.Context, in *MarkPaidRequest, opts ...grpc.CallOption) (*MarkPaidResponse, error)
 	// Creates a payout: reserves an affiliate's rewards in one currency. They become IN_PAYOUT, so that no other payout takes them, and what is
-	// owed falls by what they add up to. The merchant pays the amount outside Headwater, and says so with ConfirmPayouts.
-	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or REWARD_NOT_FOUND; FAILED_PRECONDITION with reason NOTHING_DUE,
-	// PAYOUT_BELOW_MINIMUM, REWARDS_NOT_PAYABLE, or PAYOUT_ABOVE_OWED when less is owed than the named rewards add up to.
+	// owed falls by what they add up to. The merchant pays a MANUAL payout outside Headwater, and says so with ConfirmPayouts. The payout keeps
+	// the affiliate's payout method as it is now.
+	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND, REWARD_NOT_FOUND or PAYOUT_CONNECTION_NOT_FOUND; FAILED_PRECONDITION with reason
+	// PAYOUT_METHOD when the affiliate's payout method is not the `provider`'s, NOTHING_DUE, PAYOUT_BELOW_MINIMUM, REWARDS_NOT_PAYABLE, or PAYOUT_ABOVE_OWED when less is owed than the named rewards add up to.
 	CreatePayout(ctx context.Context, in *CreatePayoutRequest, opts ...grpc.CallOption) (*CreatePayoutResponse, error)
 	// Shows what CreatePayoutRun would do now: which affiliates it pays and how much, and why it does not pay the others. Changes nothing.
-	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or PAYOUT_CONNECTION_NOT_FOUND.
 	PreviewPayoutRun(ctx context.Context, in *PreviewPayoutRunRequest, opts ...grpc.CallOption) (*PreviewPayoutRunResponse, error)
 	// Creates payouts of what is due to many affiliates. The call returns at once, and the server creates the payouts as CreatePayout does,
 	// some at a time. What was approved or taken back meanwhile counts. GetPayoutRun shows how far it is.
-	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or PAYOUT_CONNECTION_NOT_FOUND.
 	CreatePayoutRun(ctx context.Context, in *CreatePayoutRunRequest, opts ...grpc.CallOption) (*CreatePayoutRunResponse, error)
+	// Cancels a payout run. It creates no further payouts, and the server cancels those of its payouts that are NEEDS_APPROVAL, READY or
+	// AWAITING_FUNDS, as CancelPayout does, some at a time. The call returns at once. GetPayoutRun shows when it is CANCELLED. Payouts that
+	// are paid stay paid.
+	// Errors: NOT_FOUND with reason PAYOUT_RUN_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_RUN_STATE when it was cancelled before.
+	CancelPayoutRun(ctx context.Context, in *CancelPayoutRunRequest, opts ...grpc.CallOption) (*CancelPayoutRunResponse, error)
 	// Returns a payout run.
 	// Errors: NOT_FOUND with reason PAYOUT_RUN_NOT_FOUND.
 	GetPayoutRun(ctx context.Context, in *GetPayoutRunRequest, opts ...grpc.CallOption) (*GetPayoutRunResponse, error)
 	// Approves payouts that need it: all of them or none. The key must be another one than the key that created them.
 	// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not
-	// NEEDS_APPROVAL, or PAYOUT_OWN_APPROVAL for the first one that the key created.
+	// NEEDS_APPROVAL, or PAYOUT_OWN_APPROVAL for the first one that the key created; ABORTED with reason ETAG_MISMATCH.
 	ApprovePayouts(ctx context.Context, in *ApprovePayoutsRequest, opts ...grpc.CallOption) (*ApprovePayoutsResponse, error)
-	// Records that the merchant has paid payouts outside Headwater: all of them or none. Their rewards become PAID.
-	// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not READY.
+	// Records that the merchant has paid payouts outside Headwater: all of them or none. Their rewards become PAID, and they are not sent any
+	// more.
+	// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not READY,
+	// EXPORTED, AWAITING_FUNDS or NEEDS_ATTENTION; ABORTED with reason ETAG_MISMATCH.
 	ConfirmPayouts(ctx context.Context, in *ConfirmPayoutsRequest, opts ...grpc.CallOption) (*ConfirmPayoutsResponse, error)
 	// Cancels a payout that was not paid. Its rewards become APPROVED again, and what is owed rises by its amount. A reward that refunds took
-	// back as a whole meanwhile becomes REVERSED.
-	// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when it is PAID or CANCELLED.
+	// back as a whole meanwhile becomes REVERSED. If the provider has the payout and can cancel it, the provider is asked to, and the payout
+	// becomes CANCELLED or RETURNED afterwards.
+	// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when it has ended, when the provider has it
+	// and cannot cancel it, or when it is not certain that the provider has made nothing; ABORTED with reason ETAG_MISMATCH.
 	CancelPayout(ctx context.Context, in *CancelPayoutRequest, opts ...grpc.CallOption) (*CancelPayoutResponse, error)
-	// Returns how much is owed in all, in each currency: approved or not, overdue or not, and what payouts have reserved.
+	// Sets where the payouts of an affiliate go. The first method is in effect at once. A change waits `PayoutPolicy.method_change_hours`:
+	// payouts that are created meanwhile go to the former destination, and the affiliate is told by mail, also at an address that it had in the
+	// last 30 days. Payouts that were created before keep their destination. The destination that is in effect may be set again: it corrects
+	// its other details, and gives up a change that waits.
+	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_ERASED, or SECRETS_KEY_MISSING when the
+	// server has no key to store the details with.
+	SetPayoutMethod(ctx context.Context, in *SetPayoutMethodRequest, opts ...grpc.CallOption) (*SetPayoutMethodResponse, error)
+	// Removes the payout method of an affiliate, with a change that waits. It takes effect at once: later payouts are MANUAL and have no
+	// destination. A method that is set afterwards waits like a change. The affiliate is told by mail.
+	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_ERASED, or PAYOUT_METHOD when the
+	// affiliate never had one.
+	RemovePayoutMethod(ctx context.Context, in *RemovePayoutMethodRequest, opts ...grpc.CallOption) (*RemovePayoutMethodResponse, error)
+	// Returns the payout method of an affiliate, masked.
 	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+	GetPayoutMethod(ctx context.Context, in *GetPayoutMethodRequest, opts ...grpc.CallOption) (*GetPayoutMethodResponse, error)
+	// Connects the account to a payout provider, or replaces the credentials of a connection. Payouts to affiliates whose method is the
+	// provider's are the provider's from then on. Admin keys only.
+	// Errors: FAILED_PRECONDITION with reason SECRETS_KEY_MISSING when the server has no key to store the credentials with.
+	SetPayoutConnection(ctx context.Context, in *SetPayoutConnectionRequest, opts ...grpc.CallOption) (*SetPayoutConnectionResponse, error)
+	// Removes the connection to a payout provider, with its credentials. Payouts that the provider has to pay wait until the account is
+	// connected again. Admin keys only.
+	// Errors: NOT_FOUND with reason PAYOUT_CONNECTION_NOT_FOUND.
+	RemovePayoutConnection(ctx context.Context, in *RemovePayoutConnectionRequest, opts ...grpc.CallOption) (*RemovePayoutConnectionResponse, error)
+	// Returns the connection to a payout provider, without its credentials. Admin keys only.
+	// Errors: NOT_FOUND with reason PAYOUT_CONNECTION_NOT_FOUND.
+	GetPayoutConnection(ctx context.Context, in *GetPayoutConnectionRequest, opts ...grpc.CallOption) (*GetPayoutConnectionResponse, error)
+	// Sends a payout again that is NEEDS_ATTENTION, after what was wrong was mended. If the provider may have made a payment, that one is looked
+	// up, and no other one is made. Any other open payout that Headwater sends is looked at now instead of later.
+	// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when the merchant pays it, or when it has
+	// ended.
+	RetryPayout(ctx context.Context, in *RetryPayoutRequest, opts ...grpc.CallOption) (*RetryPayoutResponse, error)
+	// Tells that there is more money at a provider. Payouts that are AWAITING_FUNDS there are sent again now instead of at the next probe.
+	NotifyFundsAdded(ctx context.Context, in *NotifyFundsAddedRequest, opts ...grpc.CallOption) (*NotifyFundsAddedResponse, error)
+	// Makes a file of payouts, which the merchant uploads at a bank or a provider: of all of them or none. They become EXPORTED, so that no
+	// other file has them. ConfirmPayouts, ImportPayoutResults and CancelPayout tell what the bank did. An earlier export gives the same bytes
+	// again, for 30 days.
+	// Errors: INVALID_ARGUMENT, which names every wrong field of every payout, and then there is no file and nothing is changed; NOT_FOUND
+	// with reason PAYOUT_NOT_FOUND, PAYOUT_RUN_NOT_FOUND or PAYOUT_EXPORT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first
+	// payout that is not READY, PAYOUT_FILE_GONE for an export of more than 30 days ago, or SECRETS_KEY_MISSING.
+	ExportPayoutFile(ctx context.Context, in *ExportPayoutFileRequest, opts ...grpc.CallOption) (*ExportPayoutFileResponse, error)
+	// Records what became of payouts that the merchant paid by a file, from a CSV file: all rows of it or none. A payout that was paid becomes
+	// PAID, as by ConfirmPayouts, and one that failed becomes CANCELLED, as by CancelPayout. Rows that say what is known already change nothing,
+	// so the same file can be imported again.
+	// Errors: INVALID_ARGUMENT, which names each wrong row; NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE
+	// for the first payout that is neither READY nor EXPORTED nor what its row says.
+	ImportPayoutResults(ctx context.Context, in *ImportPayoutResultsRequest, opts ...grpc.CallOption) (*ImportPayoutResultsResponse, error)
+	// Undoes that a payout was marked as paid, by MarkPaid or ConfirmPayouts, because it was not. The same payout waits for ConfirmPayouts or
+	// CancelPayout again, its rewards are IN_PAYOUT, and `Payout.reopenings` keeps the payment that was undone. What is owed stays as it is,
+	// and what is paid falls by the amount.
+	// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when it is not PAID; ABORTED with reason
+	// ETAG_MISMATCH; INVALID_ARGUMENT when its provider is not MANUAL.
+	ReopenPayout(ctx context.Context, in *ReopenPayoutRequest, opts ...grpc.CallOption) (*ReopenPayoutResponse, error)
+	// Returns how much is owed in all, in each currency: approved or not, overdue or not, and what payouts have reserved.
+	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or PROGRAM_NOT_FOUND.
 	GetAmountOwed(ctx context.Context, in *GetAmountOwedRequest, opts ...grpc.CallOption) (*GetAmountOwedResponse, error)
 	// Returns a payout.
 	// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND.
@@ -131,6 +205,16 @@ func (c *payoutServiceClient) CreatePayoutRun(ctx context.Context, in *CreatePay
 	return out, nil
 }
 
+func (c *payoutServiceClient) CancelPayoutRun(ctx context.Context, in *CancelPayoutRunRequest, opts ...grpc.CallOption) (*CancelPayoutRunResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CancelPayoutRunResponse)
+	err := c.cc.Invoke(ctx, PayoutService_CancelPayoutRun_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *payoutServiceClient) GetPayoutRun(ctx context.Context, in *GetPayoutRunRequest, opts ...grpc.CallOption) (*GetPayoutRunResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetPayoutRunResponse)
@@ -165,6 +249,116 @@ func (c *payoutServiceClient) CancelPayout(ctx context.Context, in *CancelPayout
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(CancelPayoutResponse)
 	err := c.cc.Invoke(ctx, PayoutService_CancelPayout_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *payoutServiceClient) SetPayoutMethod(ctx context.Context, in *SetPayoutMethodRequest, opts ...grpc.CallOption) (*SetPayoutMethodResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SetPayoutMethodResponse)
+	err := c.cc.Invoke(ctx, PayoutService_SetPayoutMethod_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *payoutServiceClient) RemovePayoutMethod(ctx context.Context, in *RemovePayoutMethodRequest, opts ...grpc.CallOption) (*RemovePayoutMethodResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RemovePayoutMethodResponse)
+	err := c.cc.Invoke(ctx, PayoutService_RemovePayoutMethod_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *payoutServiceClient) GetPayoutMethod(ctx context.Context, in *GetPayoutMethodRequest, opts ...grpc.CallOption) (*GetPayoutMethodResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetPayoutMethodResponse)
+	err := c.cc.Invoke(ctx, PayoutService_GetPayoutMethod_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *payoutServiceClient) SetPayoutConnection(ctx context.Context, in *SetPayoutConnectionRequest, opts ...grpc.CallOption) (*SetPayoutConnectionResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SetPayoutConnectionResponse)
+	err := c.cc.Invoke(ctx, PayoutService_SetPayoutConnection_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *payoutServiceClient) RemovePayoutConnection(ctx context.Context, in *RemovePayoutConnectionRequest, opts ...grpc.CallOption) (*RemovePayoutConnectionResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RemovePayoutConnectionResponse)
+	err := c.cc.Invoke(ctx, PayoutService_RemovePayoutConnection_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *payoutServiceClient) GetPayoutConnection(ctx context.Context, in *GetPayoutConnectionRequest, opts ...grpc.CallOption) (*GetPayoutConnectionResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetPayoutConnectionResponse)
+	err := c.cc.Invoke(ctx, PayoutService_GetPayoutConnection_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *payoutServiceClient) RetryPayout(ctx context.Context, in *RetryPayoutRequest, opts ...grpc.CallOption) (*RetryPayoutResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RetryPayoutResponse)
+	err := c.cc.Invoke(ctx, PayoutService_RetryPayout_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *payoutServiceClient) NotifyFundsAdded(ctx context.Context, in *NotifyFundsAddedRequest, opts ...grpc.CallOption) (*NotifyFundsAddedResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(NotifyFundsAddedResponse)
+	err := c.cc.Invoke(ctx, PayoutService_NotifyFundsAdded_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *payoutServiceClient) ExportPayoutFile(ctx context.Context, in *ExportPayoutFileRequest, opts ...grpc.CallOption) (*ExportPayoutFileResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ExportPayoutFileResponse)
+	err := c.cc.Invoke(ctx, PayoutService_ExportPayoutFile_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *payoutServiceClient) ImportPayoutResults(ctx context.Context, in *ImportPayoutResultsRequest, opts ...grpc.CallOption) (*ImportPayoutResultsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ImportPayoutResultsResponse)
+	err := c.cc.Invoke(ctx, PayoutService_ImportPayoutResults_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *payoutServiceClient) ReopenPayout(ctx context.Context, in *ReopenPayoutRequest, opts ...grpc.CallOption) (*ReopenPayoutResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReopenPayoutResponse)
+	err := c.cc.Invoke(ctx, PayoutService_ReopenPayout_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -214,33 +408,95 @@ type PayoutServiceServer interface {
 	// than `amount`; PAYOUT_ABOVE_OWED when less is owed, because of refunds of rewards that were paid before.
 	MarkPaid(context.Context, *MarkPaidRequest) (*MarkPaidResponse, error)
 	// Creates a payout: reserves an affiliate's rewards in one currency. They become IN_PAYOUT, so that no other payout takes them, and what is
-	// owed falls by what they add up to. The merchant pays the amount outside Headwater, and says so with ConfirmPayouts.
-	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or REWARD_NOT_FOUND; FAILED_PRECONDITION with reason NOTHING_DUE,
-	// PAYOUT_BELOW_MINIMUM, REWARDS_NOT_PAYABLE, or PAYOUT_ABOVE_OWED when less is owed than the named rewards add up to.
+	// owed falls by what they add up to. The merchant pays a MANUAL payout outside Headwater, and says so with ConfirmPayouts. The payout keeps
+	// the affiliate's payout method as it is now.
+	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND, REWARD_NOT_FOUND or PAYOUT_CONNECTION_NOT_FOUND; FAILED_PRECONDITION with reason
+	// PAYOUT_METHOD when the affiliate's payout method is not the `provider`'s, NOTHING_DUE, PAYOUT_BELOW_MINIMUM, REWARDS_NOT_PAYABLE, or PAYOUT_ABOVE_OWED when less is owed than the named rewards add up to.
 	CreatePayout(context.Context, *CreatePayoutRequest) (*CreatePayoutResponse, error)
 	// Shows what CreatePayoutRun would do now: which affiliates it pays and how much, and why it does not pay the others. Changes nothing.
-	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or PAYOUT_CONNECTION_NOT_FOUND.
 	PreviewPayoutRun(context.Context, *PreviewPayoutRunRequest) (*PreviewPayoutRunResponse, error)
 	// Creates payouts of what is due to many affiliates. The call returns at once, and the server creates the payouts as CreatePayout does,
 	// some at a time. What was approved or taken back meanwhile counts. GetPayoutRun shows how far it is.
-	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or PAYOUT_CONNECTION_NOT_FOUND.
 	CreatePayoutRun(context.Context, *CreatePayoutRunRequest) (*CreatePayoutRunResponse, error)
+	// Cancels a payout run. It creates no further payouts, and the server cancels those of its payouts that are NEEDS_APPROVAL, READY or
+	// AWAITING_FUNDS, as CancelPayout does, some at a time. The call returns at once. GetPayoutRun shows when it is CANCELLED. Payouts that
+	// are paid stay paid.
+	// Errors: NOT_FOUND with reason PAYOUT_RUN_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_RUN_STATE when it was cancelled before.
+	CancelPayoutRun(context.Context, *CancelPayoutRunRequest) (*CancelPayoutRunResponse, error)
 	// Returns a payout run.
 	// Errors: NOT_FOUND with reason PAYOUT_RUN_NOT_FOUND.
 	GetPayoutRun(context.Context, *GetPayoutRunRequest) (*GetPayoutRunResponse, error)
 	// Approves payouts that need it: all of them or none. The key must be another one than the key that created them.
 	// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not
-	// NEEDS_APPROVAL, or PAYOUT_OWN_APPROVAL for the first one that the key created.
+	// NEEDS_APPROVAL, or PAYOUT_OWN_APPROVAL for the first one that the key created; ABORTED with reason ETAG_MISMATCH.
 	ApprovePayouts(context.Context, *ApprovePayoutsRequest) (*ApprovePayoutsResponse, error)
-	// Records that the merchant has paid payouts outside Headwater: all of them or none. Their rewards become PAID.
-	// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not READY.
+	// Records that the merchant has paid payouts outside Headwater: all of them or none. Their rewards become PAID, and they are not sent any
+	// more.
+	// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not READY,
+	// EXPORTED, AWAITING_FUNDS or NEEDS_ATTENTION; ABORTED with reason ETAG_MISMATCH.
 	ConfirmPayouts(context.Context, *ConfirmPayoutsRequest) (*ConfirmPayoutsResponse, error)
 	// Cancels a payout that was not paid. Its rewards become APPROVED again, and what is owed rises by its amount. A reward that refunds took
-	// back as a whole meanwhile becomes REVERSED.
-	// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when it is PAID or CANCELLED.
+	// back as a whole meanwhile becomes REVERSED. If the provider has the payout and can cancel it, the provider is asked to, and the payout
+	// becomes CANCELLED or RETURNED afterwards.
+	// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when it has ended, when the provider has it
+	// and cannot cancel it, or when it is not certain that the provider has made nothing; ABORTED with reason ETAG_MISMATCH.
 	CancelPayout(context.Context, *CancelPayoutRequest) (*CancelPayoutResponse, error)
-	// Returns how much is owed in all, in each currency: approved or not, overdue or not, and what payouts have reserved.
+	// Sets where the payouts of an affiliate go. The first method is in effect at once. A change waits `PayoutPolicy.method_change_hours`:
+	// payouts that are created meanwhile go to the former destination, and the affiliate is told by mail, also at an address that it had in the
+	// last 30 days. Payouts that were created before keep their destination. The destination that is in effect may be set again: it corrects
+	// its other details, and gives up a change that waits.
+	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_ERASED, or SECRETS_KEY_MISSING when the
+	// server has no key to store the details with.
+	SetPayoutMethod(context.Context, *SetPayoutMethodRequest) (*SetPayoutMethodResponse, error)
+	// Removes the payout method of an affiliate, with a change that waits. It takes effect at once: later payouts are MANUAL and have no
+	// destination. A method that is set afterwards waits like a change. The affiliate is told by mail.
+	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_ERASED, or PAYOUT_METHOD when the
+	// affiliate never had one.
+	RemovePayoutMethod(context.Context, *RemovePayoutMethodRequest) (*RemovePayoutMethodResponse, error)
+	// Returns the payout method of an affiliate, masked.
 	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+	GetPayoutMethod(context.Context, *GetPayoutMethodRequest) (*GetPayoutMethodResponse, error)
+	// Connects the account to a payout provider, or replaces the credentials of a connection. Payouts to affiliates whose method is the
+	// provider's are the provider's from then on. Admin keys only.
+	// Errors: FAILED_PRECONDITION with reason SECRETS_KEY_MISSING when the server has no key to store the credentials with.
+	SetPayoutConnection(context.Context, *SetPayoutConnectionRequest) (*SetPayoutConnectionResponse, error)
+	// Removes the connection to a payout provider, with its credentials. Payouts that the provider has to pay wait until the account is
+	// connected again. Admin keys only.
+	// Errors: NOT_FOUND with reason PAYOUT_CONNECTION_NOT_FOUND.
+	RemovePayoutConnection(context.Context, *RemovePayoutConnectionRequest) (*RemovePayoutConnectionResponse, error)
+	// Returns the connection to a payout provider, without its credentials. Admin keys only.
+	// Errors: NOT_FOUND with reason PAYOUT_CONNECTION_NOT_FOUND.
+	GetPayoutConnection(context.Context, *GetPayoutConnectionRequest) (*GetPayoutConnectionResponse, error)
+	// Sends a payout again that is NEEDS_ATTENTION, after what was wrong was mended. If the provider may have made a payment, that one is looked
+	// up, and no other one is made. Any other open payout that Headwater sends is looked at now instead of later.
+	// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when the merchant pays it, or when it has
+	// ended.
+	RetryPayout(context.Context, *RetryPayoutRequest) (*RetryPayoutResponse, error)
+	// Tells that there is more money at a provider. Payouts that are AWAITING_FUNDS there are sent again now instead of at the next probe.
+	NotifyFundsAdded(context.Context, *NotifyFundsAddedRequest) (*NotifyFundsAddedResponse, error)
+	// Makes a file of payouts, which the merchant uploads at a bank or a provider: of all of them or none. They become EXPORTED, so that no
+	// other file has them. ConfirmPayouts, ImportPayoutResults and CancelPayout tell what the bank did. An earlier export gives the same bytes
+	// again, for 30 days.
+	// Errors: INVALID_ARGUMENT, which names every wrong field of every payout, and then there is no file and nothing is changed; NOT_FOUND
+	// with reason PAYOUT_NOT_FOUND, PAYOUT_RUN_NOT_FOUND or PAYOUT_EXPORT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first
+	// payout that is not READY, PAYOUT_FILE_GONE for an export of more than 30 days ago, or SECRETS_KEY_MISSING.
+	ExportPayoutFile(context.Context, *ExportPayoutFileRequest) (*ExportPayoutFileResponse, error)
+	// Records what became of payouts that the merchant paid by a file, from a CSV file: all rows of it or none. A payout that was paid becomes
+	// PAID, as by ConfirmPayouts, and one that failed becomes CANCELLED, as by CancelPayout. Rows that say what is known already change nothing,
+	// so the same file can be imported again.
+	// Errors: INVALID_ARGUMENT, which names each wrong row; NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE
+	// for the first payout that is neither READY nor EXPORTED nor what its row says.
+	ImportPayoutResults(context.Context, *ImportPayoutResultsRequest) (*ImportPayoutResultsResponse, error)
+	// Undoes that a payout was marked as paid, by MarkPaid or ConfirmPayouts, because it was not. The same payout waits for ConfirmPayouts or
+	// CancelPayout again, its rewards are IN_PAYOUT, and `Payout.reopenings` keeps the payment that was undone. What is owed stays as it is,
+	// and what is paid falls by the amount.
+	// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when it is not PAID; ABORTED with reason
+	// ETAG_MISMATCH; INVALID_ARGUMENT when its provider is not MANUAL.
+	ReopenPayout(context.Context, *ReopenPayoutRequest) (*ReopenPayoutResponse, error)
+	// Returns how much is owed in all, in each currency: approved or not, overdue or not, and what payouts have reserved.
+	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or PROGRAM_NOT_FOUND.
 	GetAmountOwed(context.Context, *GetAmountOwedRequest) (*GetAmountOwedResponse, error)
 	// Returns a payout.
 	// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND.
@@ -270,6 +526,9 @@ func (UnimplementedPayoutServiceServer) PreviewPayoutRun(context.Context, *Previ
 func (UnimplementedPayoutServiceServer) CreatePayoutRun(context.Context, *CreatePayoutRunRequest) (*CreatePayoutRunResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CreatePayoutRun not implemented")
 }
+func (UnimplementedPayoutServiceServer) CancelPayoutRun(context.Context, *CancelPayoutRunRequest) (*CancelPayoutRunResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CancelPayoutRun not implemented")
+}
 func (UnimplementedPayoutServiceServer) GetPayoutRun(context.Context, *GetPayoutRunRequest) (*GetPayoutRunResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetPayoutRun not implemented")
 }
@@ -281,6 +540,39 @@ func (UnimplementedPayoutServiceServer) ConfirmPayouts(context.Context, *Confirm
 }
 func (UnimplementedPayoutServiceServer) CancelPayout(context.Context, *CancelPayoutRequest) (*CancelPayoutResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CancelPayout not implemented")
+}
+func (UnimplementedPayoutServiceServer) SetPayoutMethod(context.Context, *SetPayoutMethodRequest) (*SetPayoutMethodResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SetPayoutMethod not implemented")
+}
+func (UnimplementedPayoutServiceServer) RemovePayoutMethod(context.Context, *RemovePayoutMethodRequest) (*RemovePayoutMethodResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RemovePayoutMethod not implemented")
+}
+func (UnimplementedPayoutServiceServer) GetPayoutMethod(context.Context, *GetPayoutMethodRequest) (*GetPayoutMethodResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetPayoutMethod not implemented")
+}
+func (UnimplementedPayoutServiceServer) SetPayoutConnection(context.Context, *SetPayoutConnectionRequest) (*SetPayoutConnectionResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SetPayoutConnection not implemented")
+}
+func (UnimplementedPayoutServiceServer) RemovePayoutConnection(context.Context, *RemovePayoutConnectionRequest) (*RemovePayoutConnectionResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RemovePayoutConnection not implemented")
+}
+func (UnimplementedPayoutServiceServer) GetPayoutConnection(context.Context, *GetPayoutConnectionRequest) (*GetPayoutConnectionResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetPayoutConnection not implemented")
+}
+func (UnimplementedPayoutServiceServer) RetryPayout(context.Context, *RetryPayoutRequest) (*RetryPayoutResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RetryPayout not implemented")
+}
+func (UnimplementedPayoutServiceServer) NotifyFundsAdded(context.Context, *NotifyFundsAddedRequest) (*NotifyFundsAddedResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method NotifyFundsAdded not implemented")
+}
+func (UnimplementedPayoutServiceServer) ExportPayoutFile(context.Context, *ExportPayoutFileRequest) (*ExportPayoutFileResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ExportPayoutFile not implemented")
+}
+func (UnimplementedPayoutServiceServer) ImportPayoutResults(context.Context, *ImportPayoutResultsRequest) (*ImportPayoutResultsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ImportPayoutResults not implemented")
+}
+func (UnimplementedPayoutServiceServer) ReopenPayout(context.Context, *ReopenPayoutRequest) (*ReopenPayoutResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReopenPayout not implemented")
 }
 func (UnimplementedPayoutServiceServer) GetAmountOwed(context.Context, *GetAmountOwedRequest) (*GetAmountOwedResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetAmountOwed not implemented")
@@ -384,6 +676,24 @@ func _PayoutService_CreatePayoutRun_Handler(srv interface{}, ctx context.Context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _PayoutService_CancelPayoutRun_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CancelPayoutRunRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PayoutServiceServer).CancelPayoutRun(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PayoutService_CancelPayoutRun_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PayoutServiceServer).CancelPayoutRun(ctx, req.(*CancelPayoutRunRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _PayoutService_GetPayoutRun_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetPayoutRunRequest)
 	if err := dec(in); err != nil {
@@ -452,6 +762,204 @@ func _PayoutService_CancelPayout_Handler(srv interface{}, ctx context.Context, d
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(PayoutServiceServer).CancelPayout(ctx, req.(*CancelPayoutRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PayoutService_SetPayoutMethod_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetPayoutMethodRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PayoutServiceServer).SetPayoutMethod(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PayoutService_SetPayoutMethod_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PayoutServiceServer).SetPayoutMethod(ctx, req.(*SetPayoutMethodRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PayoutService_RemovePayoutMethod_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RemovePayoutMethodRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PayoutServiceServer).RemovePayoutMethod(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PayoutService_RemovePayoutMethod_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PayoutServiceServer).RemovePayoutMethod(ctx, req.(*RemovePayoutMethodRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PayoutService_GetPayoutMethod_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetPayoutMethodRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PayoutServiceServer).GetPayoutMethod(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PayoutService_GetPayoutMethod_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PayoutServiceServer).GetPayoutMethod(ctx, req.(*GetPayoutMethodRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PayoutService_SetPayoutConnection_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetPayoutConnectionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PayoutServiceServer).SetPayoutConnection(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PayoutService_SetPayoutConnection_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PayoutServiceServer).SetPayoutConnection(ctx, req.(*SetPayoutConnectionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PayoutService_RemovePayoutConnection_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RemovePayoutConnectionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PayoutServiceServer).RemovePayoutConnection(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PayoutService_RemovePayoutConnection_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PayoutServiceServer).RemovePayoutConnection(ctx, req.(*RemovePayoutConnectionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PayoutService_GetPayoutConnection_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetPayoutConnectionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PayoutServiceServer).GetPayoutConnection(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PayoutService_GetPayoutConnection_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PayoutServiceServer).GetPayoutConnection(ctx, req.(*GetPayoutConnectionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PayoutService_RetryPayout_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RetryPayoutRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PayoutServiceServer).RetryPayout(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PayoutService_RetryPayout_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PayoutServiceServer).RetryPayout(ctx, req.(*RetryPayoutRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PayoutService_NotifyFundsAdded_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(NotifyFundsAddedRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PayoutServiceServer).NotifyFundsAdded(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PayoutService_NotifyFundsAdded_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PayoutServiceServer).NotifyFundsAdded(ctx, req.(*NotifyFundsAddedRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PayoutService_ExportPayoutFile_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ExportPayoutFileRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PayoutServiceServer).ExportPayoutFile(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PayoutService_ExportPayoutFile_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PayoutServiceServer).ExportPayoutFile(ctx, req.(*ExportPayoutFileRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PayoutService_ImportPayoutResults_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ImportPayoutResultsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PayoutServiceServer).ImportPayoutResults(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PayoutService_ImportPayoutResults_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PayoutServiceServer).ImportPayoutResults(ctx, req.(*ImportPayoutResultsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PayoutService_ReopenPayout_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReopenPayoutRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PayoutServiceServer).ReopenPayout(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PayoutService_ReopenPayout_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PayoutServiceServer).ReopenPayout(ctx, req.(*ReopenPayoutRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -534,6 +1042,10 @@ var PayoutService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _PayoutService_CreatePayoutRun_Handler,
 		},
 		{
+			MethodName: "CancelPayoutRun",
+			Handler:    _PayoutService_CancelPayoutRun_Handler,
+		},
+		{
 			MethodName: "GetPayoutRun",
 			Handler:    _PayoutService_GetPayoutRun_Handler,
 		},
@@ -548,6 +1060,50 @@ var PayoutService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CancelPayout",
 			Handler:    _PayoutService_CancelPayout_Handler,
+		},
+		{
+			MethodName: "SetPayoutMethod",
+			Handler:    _PayoutService_SetPayoutMethod_Handler,
+		},
+		{
+			MethodName: "RemovePayoutMethod",
+			Handler:    _PayoutService_RemovePayoutMethod_Handler,
+		},
+		{
+			MethodName: "GetPayoutMethod",
+			Handler:    _PayoutService_GetPayoutMethod_Handler,
+		},
+		{
+			MethodName: "SetPayoutConnection",
+			Handler:    _PayoutService_SetPayoutConnection_Handler,
+		},
+		{
+			MethodName: "RemovePayoutConnection",
+			Handler:    _PayoutService_RemovePayoutConnection_Handler,
+		},
+		{
+			MethodName: "GetPayoutConnection",
+			Handler:    _PayoutService_GetPayoutConnection_Handler,
+		},
+		{
+			MethodName: "RetryPayout",
+			Handler:    _PayoutService_RetryPayout_Handler,
+		},
+		{
+			MethodName: "NotifyFundsAdded",
+			Handler:    _PayoutService_NotifyFundsAdded_Handler,
+		},
+		{
+			MethodName: "ExportPayoutFile",
+			Handler:    _PayoutService_ExportPayoutFile_Handler,
+		},
+		{
+			MethodName: "ImportPayoutResults",
+			Handler:    _PayoutService_ImportPayoutResults_Handler,
+		},
+		{
+			MethodName: "ReopenPayout",
+			Handler:    _PayoutService_ReopenPayout_Handler,
 		},
 		{
 			MethodName: "GetAmountOwed",

@@ -701,7 +701,7 @@ const (
 	// All sales of the period. Once the affiliate reaches a step, all its sales of the period earn at this step, also the one that reaches it. The
 	// difference for the earlier ones is a reward of its own, which belongs to the sale that reaches the step.
 	LadderMode_LADDER_MODE_RETROACTIVE LadderMode = 2
-	// What is sold from the step on, up to the next one, like brackets of taxes. A sale that passes a step is divided. With `min_amount` the
+	// Sales from the step on, up to the next one, earn at the step, like brackets of taxes. A sale that passes a step is divided. With `min_amount` the
 	// commissions are percentages of what falls into each bracket. With `min_sale_count` they are flat for each sale in the bracket: those after
 	// `min_sale_count` sales.
 	LadderMode_LADDER_MODE_MARGINAL LadderMode = 3
@@ -844,7 +844,7 @@ func (*Commission_Flat) isCommission_Rate() {}
 // Affiliates and leads have no history of countries, groups and metadata. What a condition asks of them is therefore noted with the event when it
 // is first credited to the affiliate: what they are when the event is told counts, not what they were when it occurred. Refunds, corrections,
 // merges and whatever judges the event again use the noted values, so a later change of the affiliate or the lead changes no reward.
-// SimulateTerms uses noted values too, and present ones where nothing was noted. It judges no history by what the affiliate has sold.
+// SimulateTerms uses noted values too, and present ones where nothing was noted. What the affiliate has sold is counted anew.
 type Condition struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Holds if all of these hold. Lists may be nested to depth 3, and a rule has at most 50 comparisons.
@@ -1425,7 +1425,7 @@ func (x *LadderStep) GetCommission() *Commission {
 	return nil
 }
 
-// What an affiliate gets once in a period when it has sold so many sales or so much in the program. The bonus is a reward of its own, without
+// A bonus for an affiliate, once in a period when it has sold so many sales or so much in the program. The bonus is a reward of its own, without
 // a conversion: `Reward.threshold` says how it was reached. It is pending for the `hold_period_days` of the sale that reached it.
 //
 // Every sale counts that was credited under terms that have threshold bonuses of the same period, whatever commission it has: if something is
@@ -1585,7 +1585,7 @@ type Terms struct {
 	EnrollmentBonus *RewardValue `protobuf:"bytes,18,opt,name=enrollment_bonus,json=enrollmentBonus,proto3" json:"enrollment_bonus,omitempty"`
 	// How `commission` rises with what an affiliate sells. Not set: it is the same for all sales.
 	Ladder *Ladder `protobuf:"bytes,19,opt,name=ladder,proto3" json:"ladder,omitempty"`
-	// What an affiliate gets once in a period for having sold so many sales or so much, up to 20. Empty: nothing.
+	// The bonuses for having sold so many sales or so much in a period, up to 20. Empty: none.
 	ThresholdBonuses []*ThresholdBonus `protobuf:"bytes,20,rep,name=threshold_bonuses,json=thresholdBonuses,proto3" json:"threshold_bonuses,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache

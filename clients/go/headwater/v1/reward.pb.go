@@ -37,7 +37,7 @@ const (
 	RewardState_REWARD_STATE_APPROVED RewardState = 2
 	// DenyRewards denied it.
 	RewardState_REWARD_STATE_DENIED RewardState = 3
-	// A payout paid it, or FulfillReward said that the affiliate was given what it is.
+	// A payout paid it, or FulfillReward said that the affiliate was given what it is. ReopenPayout makes it IN_PAYOUT again.
 	RewardState_REWARD_STATE_PAID RewardState = 4
 	// Refunds took back the whole reward before it was paid. The rewards of those refunds have this state too.
 	RewardState_REWARD_STATE_REVERSED RewardState = 5
@@ -736,7 +736,7 @@ type ThresholdReached struct {
 	MinAmount *Money `protobuf:"bytes,6,opt,name=min_amount,json=minAmount,proto3" json:"min_amount,omitempty"`
 	// How many sales the affiliate had in the period then.
 	SaleCount int64 `protobuf:"varint,7,opt,name=sale_count,json=saleCount,proto3" json:"sale_count,omitempty"`
-	// What was left of their net amounts then.
+	// The part of their net amounts that was left then.
 	SalesAmount *Money `protobuf:"bytes,8,opt,name=sales_amount,json=salesAmount,proto3" json:"sales_amount,omitempty"`
 	// The sale by which the threshold was reached. Of a reward that takes the bonus back: the refund, correction or sale by which it was lost.
 	ConversionId  string `protobuf:"bytes,9,opt,name=conversion_id,json=conversionId,proto3" json:"conversion_id,omitempty"`
@@ -906,7 +906,7 @@ type RewardCalculation struct {
 	// How LADDER_MODE_MARGINAL divides the affiliate's part of the sale among brackets, in their order. `rate` is then that of the bracket in which
 	// the sale begins. Empty in all other cases.
 	Brackets []*LadderBracket `protobuf:"bytes,21,rep,name=brackets,proto3" json:"brackets,omitempty"`
-	// What the brackets give together: the commission of the sale, or of those lines that the ladder prices. Not set without brackets. It is the
+	// The sum of the brackets: the commission of the sale, or of those lines that the ladder prices. Not set without brackets. It is the
 	// difference that the sale makes to the rounded sum, so it may differ by a minor unit from the rounded sum of these brackets.
 	BracketsAmount *Money `protobuf:"bytes,22,opt,name=brackets_amount,json=bracketsAmount,proto3" json:"brackets_amount,omitempty"`
 	unknownFields  protoimpl.UnknownFields

@@ -34,6 +34,8 @@ const (
 	ServerFeature_SERVER_FEATURE_SEVERAL_SERVERS ServerFeature = 1
 	// The server takes requests that are compressed with gzip.
 	ServerFeature_SERVER_FEATURE_GZIP_REQUESTS ServerFeature = 2
+	// The server listens for HTTP, and takes callbacks of payout providers there.
+	ServerFeature_SERVER_FEATURE_CALLBACKS ServerFeature = 3
 )
 
 // Enum value maps for ServerFeature.
@@ -42,11 +44,13 @@ var (
 		0: "SERVER_FEATURE_UNSPECIFIED",
 		1: "SERVER_FEATURE_SEVERAL_SERVERS",
 		2: "SERVER_FEATURE_GZIP_REQUESTS",
+		3: "SERVER_FEATURE_CALLBACKS",
 	}
 	ServerFeature_value = map[string]int32{
 		"SERVER_FEATURE_UNSPECIFIED":     0,
 		"SERVER_FEATURE_SEVERAL_SERVERS": 1,
 		"SERVER_FEATURE_GZIP_REQUESTS":   2,
+		"SERVER_FEATURE_CALLBACKS":       3,
 	}
 )
 
@@ -298,11 +302,12 @@ const file_headwater_v1_server_info_proto_rawDesc = "" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x17\n" +
 	"\afeed_id\x18\x02 \x01(\tR\x06feedId\x122\n" +
 	"\x06limits\x18\x03 \x01(\v2\x1a.headwater.v1.ServerLimitsR\x06limits\x127\n" +
-	"\bfeatures\x18\x04 \x03(\x0e2\x1b.headwater.v1.ServerFeatureR\bfeatures*u\n" +
+	"\bfeatures\x18\x04 \x03(\x0e2\x1b.headwater.v1.ServerFeatureR\bfeatures*\x93\x01\n" +
 	"\rServerFeature\x12\x1e\n" +
 	"\x1aSERVER_FEATURE_UNSPECIFIED\x10\x00\x12\"\n" +
 	"\x1eSERVER_FEATURE_SEVERAL_SERVERS\x10\x01\x12 \n" +
-	"\x1cSERVER_FEATURE_GZIP_REQUESTS\x10\x02BQ\n" +
+	"\x1cSERVER_FEATURE_GZIP_REQUESTS\x10\x02\x12\x1c\n" +
+	"\x18SERVER_FEATURE_CALLBACKS\x10\x03BQ\n" +
 	"\x10dev.headwater.v1B\x0fServerInfoProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (

@@ -29,10 +29,10 @@ type SimulateTermsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The program. Empty: the default program.
 	ProgramId string `protobuf:"bytes,1,opt,name=program_id,json=programId,proto3" json:"program_id,omitempty"`
-	// The proposed terms, with the defaults and limits that UpdateProgram has. `version` and `start_time` are not read. Required. Unless there is a
-	// `sample_sale`, terms are refused if the order in which all events were told decides what their `caps` pay, and so is a program that has such a
-	// version: several caps of customers and affiliates, a cap of the program, caps with `upline_levels`, with a `ladder` or with rules for clicks, and one
-	// cap with two maxima. Sales climb a LEVEL_UP `ladder` in the order in which they were told, up to 200,000 times. Clicks are not simulated.
+	// The proposed terms, with the defaults and limits that UpdateProgram has. `version` and `start_time` are not read. Required. Tallies of
+	// `caps`, of a `ladder`, of `threshold_bonuses` and of conditions on what the affiliate has sold are counted anew, in the order in which the events
+	// were told. A history in which events of such terms were credited, refunded and corrected more than 1,000,000 times is refused, unless there is a
+	// `sample_sale`.
 	Terms *Terms `protobuf:"bytes,2,opt,name=terms,proto3" json:"terms,omitempty"`
 	// The proposed terms stand in place of the terms in force from this time on. Not later than now. Not set: from the start of the version
 	// that is in force now, and if this is version 1, also for events from before the program existed.
@@ -298,8 +298,8 @@ func (x *SimulationProgress) GetConversionCount() int64 {
 	return 0
 }
 
-// What an affiliate earns in a currency from the conversions that are credited in the program, or would be: less refunds and with
-// corrections, in whatever state the rewards are. Denied rewards, and rewards that a person created, are left out.
+// What an affiliate earns in a currency from the conversions and clicks that are credited in the program, or would be, and its threshold bonuses: less
+// refunds and with corrections, in whatever state the rewards are. Denied rewards, and rewards that a person created, are left out.
 type SimulatedAffiliate struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The affiliate's id.
@@ -310,7 +310,7 @@ type SimulatedAffiliate struct {
 	ProposedAmount *Money `protobuf:"bytes,3,opt,name=proposed_amount,json=proposedAmount,proto3" json:"proposed_amount,omitempty"`
 	// The proposed amount less the earned one.
 	DifferenceAmount *Money `protobuf:"bytes,4,opt,name=difference_amount,json=differenceAmount,proto3" json:"difference_amount,omitempty"`
-	// How many conversions would earn the affiliate another amount.
+	// How many conversions would earn the affiliate another amount. Clicks and threshold bonuses are not among them.
 	ChangedConversionCount int64 `protobuf:"varint,5,opt,name=changed_conversion_count,json=changedConversionCount,proto3" json:"changed_conversion_count,omitempty"`
 	unknownFields          protoimpl.UnknownFields
 	sizeCache              protoimpl.SizeCache

@@ -74,6 +74,7 @@ class Account(_message.Message):
     CALLS_PER_MINUTE_FIELD_NUMBER: _builtins.int
     PENDING_EMAIL_FIELD_NUMBER: _builtins.int
     PAYOUT_POLICY_FIELD_NUMBER: _builtins.int
+    TEST_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id, `acc_` and 32 hexadecimal digits."""
     display_name: _builtins.str
@@ -97,6 +98,10 @@ class Account(_message.Message):
     pending_email: _builtins.str
     """The address that UpdateAccount asked for and VerifyAccountEmail has yet to verify; `email` is the account's until then. Empty if there
     is none, in the feed, and in the answer of a repeated call.
+    """
+    test: _builtins.bool
+    """Whether the account is for tests: its payouts go to the providers' sandboxes and move no money. RegisterAccount sets it, and it never
+    changes.
     """
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
@@ -135,10 +140,11 @@ class Account(_message.Message):
         calls_per_minute: _builtins.int = ...,
         pending_email: _builtins.str = ...,
         payout_policy: Global___PayoutPolicy | None = ...,
+        test: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "email_verify_time", b"email_verify_time", "payout_policy", b"payout_policy", "suspend_time", b"suspend_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls_per_minute", b"calls_per_minute", "create_time", b"create_time", "display_name", b"display_name", "email", b"email", "email_verify_time", b"email_verify_time", "id", b"id", "max_active_coupons_per_affiliate", b"max_active_coupons_per_affiliate", "payout_policy", b"payout_policy", "pending_email", b"pending_email", "state", b"state", "suspend_time", b"suspend_time", "suspension_reason", b"suspension_reason", "time_zone", b"time_zone", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls_per_minute", b"calls_per_minute", "create_time", b"create_time", "display_name", b"display_name", "email", b"email", "email_verify_time", b"email_verify_time", "id", b"id", "max_active_coupons_per_affiliate", b"max_active_coupons_per_affiliate", "payout_policy", b"payout_policy", "pending_email", b"pending_email", "state", b"state", "suspend_time", b"suspend_time", "suspension_reason", b"suspension_reason", "test", b"test", "time_zone", b"time_zone", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -152,9 +158,14 @@ class PayoutPolicy(_message.Message):
 
     NET_DAYS_FIELD_NUMBER: _builtins.int
     APPROVAL_ABOVE_FIELD_NUMBER: _builtins.int
+    METHOD_CHANGE_HOURS_FIELD_NUMBER: _builtins.int
     net_days: _builtins.int
     """How many days of 24 hours after its approval a reward is due, 0 to 366. CreatePayout pays what is due, unless it names rewards. A change
     counts at once, for rewards that were approved before too.
+    """
+    method_change_hours: _builtins.int
+    """How many hours a change of an affiliate's payout method waits before it takes effect, 0 to 720. Payouts that are created meanwhile go to
+    the former destination. Default 72. A change counts for methods that are set after it.
     """
     @_builtins.property
     def approval_above(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Money]:
@@ -169,12 +180,15 @@ class PayoutPolicy(_message.Message):
         *,
         net_days: _builtins.int = ...,
         approval_above: _abc.Iterable[_common_pb2.Money] | None = ...,
+        method_change_hours: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_method_change_hours", b"_method_change_hours", "method_change_hours", b"method_change_hours"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval_above", b"approval_above", "net_days", b"net_days"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_method_change_hours", b"_method_change_hours", "approval_above", b"approval_above", "method_change_hours", b"method_change_hours", "net_days", b"net_days"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__method_change_hours: _TypeAlias = _typing.Literal["method_change_hours"]  # noqa: Y015
+    _WhichOneofArgType__method_change_hours: _TypeAlias = _typing.Literal["_method_change_hours", b"_method_change_hours"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__method_change_hours) -> _WhichOneofReturnType__method_change_hours | None: ...
 
 Global___PayoutPolicy: _TypeAlias = PayoutPolicy  # noqa: Y015
 
@@ -189,6 +203,7 @@ class RegisterAccountRequest(_message.Message):
     EMAIL_FIELD_NUMBER: _builtins.int
     TIME_ZONE_FIELD_NUMBER: _builtins.int
     EMAIL_TOKEN_FIELD_NUMBER: _builtins.int
+    TEST_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
     returns the first answer, without the key text. The same id with other content fails with FAILED_PRECONDITION and reason
@@ -205,6 +220,8 @@ class RegisterAccountRequest(_message.Message):
     """The token that was mailed to `email`, up to 128 characters. Blanks around it are ignored. It works for 3 days, with this address
     alone. Empty in the first call, and with an operator key.
     """
+    test: _builtins.bool
+    """Whether the account is for tests, see `Account.test`. Default: no."""
     def __init__(
         self,
         *,
@@ -213,10 +230,11 @@ class RegisterAccountRequest(_message.Message):
         email: _builtins.str = ...,
         time_zone: _builtins.str = ...,
         email_token: _builtins.str = ...,
+        test: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "email", b"email", "email_token", b"email_token", "request_id", b"request_id", "time_zone", b"time_zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "email", b"email", "email_token", b"email_token", "request_id", b"request_id", "test", b"test", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

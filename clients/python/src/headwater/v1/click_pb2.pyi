@@ -39,6 +39,10 @@ class _ClickPaymentEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ClickPay
     """Another click of the visitor has counted for the affiliate on that day."""
     CLICK_PAYMENT_CAPPED: _ClickPayment.ValueType  # 4
     """The click counted and earned nothing, because the caps of the terms had no room."""
+    CLICK_PAYMENT_BEFORE_ENROLLMENT: _ClickPayment.ValueType  # 5
+    """The click occurred before the affiliate was enrolled in the program. Such a click is history of another system: it may earn a later sale, and
+    is not paid for itself.
+    """
 
 class ClickPayment(_ClickPayment, metaclass=_ClickPaymentEnumTypeWrapper):
     """Whether a click earned a commission, see CommissionRule for `COMMISSION_EVENT_CLICK`."""
@@ -53,6 +57,10 @@ CLICK_PAYMENT_ALREADY_COUNTED: ClickPayment.ValueType  # 3
 """Another click of the visitor has counted for the affiliate on that day."""
 CLICK_PAYMENT_CAPPED: ClickPayment.ValueType  # 4
 """The click counted and earned nothing, because the caps of the terms had no room."""
+CLICK_PAYMENT_BEFORE_ENROLLMENT: ClickPayment.ValueType  # 5
+"""The click occurred before the affiliate was enrolled in the program. Such a click is history of another system: it may earn a later sale, and
+is not paid for itself.
+"""
 Global___ClickPayment: _TypeAlias = ClickPayment  # noqa: Y015
 
 @_typing.final

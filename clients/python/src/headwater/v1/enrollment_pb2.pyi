@@ -115,6 +115,7 @@ class Enrollment(_message.Message):
     ACCEPTANCES_FIELD_NUMBER: _builtins.int
     LACKS_NEWEST_AGREEMENT_FIELD_NUMBER: _builtins.int
     METADATA_FIELD_NUMBER: _builtins.int
+    DATED_COMMISSIONS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id, `enr_` and 32 hexadecimal digits."""
     affiliate_id: _builtins.str
@@ -146,8 +147,8 @@ class Enrollment(_message.Message):
     """
     @_builtins.property
     def commission_override(self) -> _program_pb2.Commission:
-        """The affiliate's own commission in this program. Not set: the commission in the program's terms. A change applies to sales
-        that are priced after it.
+        """The affiliate's own commission in this program. Not set: the commission in the program's terms. A change applies to events that occur after
+        it. `dated_commissions` may apply in its place.
         """
 
     @_builtins.property
@@ -173,6 +174,12 @@ class Enrollment(_message.Message):
         into them.
         """
 
+    @_builtins.property
+    def dated_commissions(self) -> _containers.RepeatedCompositeFieldContainer[Global___DatedCommission]:
+        """The commissions of the affiliate's own for a time, in the order in which they were made, with those that are over or withdrawn. The newest
+        100. UpdateEnrollment adds and withdraws them.
+        """
+
     def __init__(
         self,
         *,
@@ -192,14 +199,74 @@ class Enrollment(_message.Message):
         acceptances: _abc.Iterable[Global___AgreementAcceptance] | None = ...,
         lacks_newest_agreement: _builtins.bool = ...,
         metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        dated_commissions: _abc.Iterable[Global___DatedCommission] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["commission_override", b"commission_override", "create_time", b"create_time", "end_time", b"end_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acceptances", b"acceptances", "affiliate_id", b"affiliate_id", "awaits_agreement", b"awaits_agreement", "commission_override", b"commission_override", "create_time", b"create_time", "end_time", b"end_time", "id", b"id", "lacks_newest_agreement", b"lacks_newest_agreement", "landing_url", b"landing_url", "metadata", b"metadata", "moved_to_enrollment_id", b"moved_to_enrollment_id", "program_id", b"program_id", "ref_id", b"ref_id", "referral_link", b"referral_link", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acceptances", b"acceptances", "affiliate_id", b"affiliate_id", "awaits_agreement", b"awaits_agreement", "commission_override", b"commission_override", "create_time", b"create_time", "dated_commissions", b"dated_commissions", "end_time", b"end_time", "id", b"id", "lacks_newest_agreement", b"lacks_newest_agreement", "landing_url", b"landing_url", "metadata", b"metadata", "moved_to_enrollment_id", b"moved_to_enrollment_id", "program_id", b"program_id", "ref_id", b"ref_id", "referral_link", b"referral_link", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Enrollment: _TypeAlias = Enrollment  # noqa: Y015
+
+@_typing.final
+class DatedCommission(_message.Message):
+    """A commission of an affiliate's own for a time, such as a promotion for this affiliate alone. An event has the commission of the time at which it
+    occurred, whenever it is told.
+
+    Of the commissions that have started when an event occurs and are not over, the one with the latest start applies. `commission_override` is one of
+    them: it starts when it is changed, and does not end. So a change of it during a promotion counts from then on, and a promotion that starts later
+    counts again. Of the same start, the one with dates applies, and the one with the highest number. What applies replaces the commission of coupons,
+    of rules and of the terms, as `commission_override` does.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    COMMISSION_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    WITHDRAW_TIME_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    """The number, counted from 1 in the enrollment. Set by the server, ignored in requests."""
+    @_builtins.property
+    def commission(self) -> _program_pb2.Commission:
+        """The commission. Not set: the one in the program's terms, although the enrollment has a `commission_override`."""
+
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """When it starts: up to 10 minutes ago counts as now. Not set: now."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """The first moment at which it no longer applies. Later than the start. Not set: it does not end by itself."""
+
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was made. Set by the server, ignored in requests."""
+
+    @_builtins.property
+    def withdraw_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was withdrawn. Events that occurred before keep it. Not set: it was not. Set by the server, ignored in requests."""
+
+    def __init__(
+        self,
+        *,
+        number: _builtins.int = ...,
+        commission: _program_pb2.Commission | None = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        withdraw_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["commission", b"commission", "create_time", b"create_time", "end_time", b"end_time", "start_time", b"start_time", "withdraw_time", b"withdraw_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["commission", b"commission", "create_time", b"create_time", "end_time", b"end_time", "number", b"number", "start_time", b"start_time", "withdraw_time", b"withdraw_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DatedCommission: _TypeAlias = DatedCommission  # noqa: Y015
 
 @_typing.final
 class AgreementAcceptance(_message.Message):
@@ -685,11 +752,15 @@ class UpdateEnrollmentRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     ENROLLMENT_FIELD_NUMBER: _builtins.int
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    DATED_COMMISSION_FIELD_NUMBER: _builtins.int
+    WITHDRAW_DATED_COMMISSION_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
     returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
     id is unique per account and method. Optional, up to 128 characters, such as a UUID.
     """
+    withdraw_dated_commission: _builtins.int
+    """The number of a commission for a time to withdraw. One that runs ends now, and one that has not started never starts. 0: none."""
     @_builtins.property
     def enrollment(self) -> Global___Enrollment:
         """The new values. `id` identifies the enrollment. The server reads `id` and the fields that `update_mask` names, and ignores
@@ -698,10 +769,14 @@ class UpdateEnrollmentRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """The fields to change: any of `ref_id`, `landing_url`, `commission_override` and `metadata`. Required. An empty `landing_url` restores
-        the program's page. A `commission_override` that is not set restores the commission in the program's terms. `metadata` is replaced as
-        a whole.
+        """The fields to change: any of `ref_id`, `landing_url`, `commission_override` and `metadata`. Required, unless `dated_commission` or
+        `withdraw_dated_commission` is sent. An empty `landing_url` restores the program's page. A `commission_override` that is not set restores the
+        commission in the program's terms. `metadata` is replaced as a whole.
         """
+
+    @_builtins.property
+    def dated_commission(self) -> Global___DatedCommission:
+        """A commission for a time, which is added to the enrollment's. Up to 20 may run or wait at once. Optional."""
 
     def __init__(
         self,
@@ -709,10 +784,12 @@ class UpdateEnrollmentRequest(_message.Message):
         request_id: _builtins.str = ...,
         enrollment: Global___Enrollment | None = ...,
         update_mask: _field_mask_pb2.FieldMask | None = ...,
+        dated_commission: Global___DatedCommission | None = ...,
+        withdraw_dated_commission: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["enrollment", b"enrollment", "update_mask", b"update_mask"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["dated_commission", b"dated_commission", "enrollment", b"enrollment", "update_mask", b"update_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["enrollment", b"enrollment", "request_id", b"request_id", "update_mask", b"update_mask"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dated_commission", b"dated_commission", "enrollment", b"enrollment", "request_id", b"request_id", "update_mask", b"update_mask", "withdraw_dated_commission", b"withdraw_dated_commission"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -728,7 +805,7 @@ class UpdateEnrollmentResponse(_message.Message):
     REPLAYED_FIELD_NUMBER: _builtins.int
     replayed: _builtins.bool
     """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
-    the ref_id, the pages, the acceptances and the metadata are the present ones.
+    the ref_id, the pages, the acceptances, the commissions for a time and the metadata are the present ones.
     """
     @_builtins.property
     def enrollment(self) -> Global___Enrollment:

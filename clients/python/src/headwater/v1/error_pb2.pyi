@@ -266,10 +266,24 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_PAYOUT_STATE: _ErrorReason.ValueType  # 83
     """[FAILED_PRECONDITION] The payout is in a state from which the call cannot change it. Metadata: `payout_id`, `state`."""
+    ERROR_REASON_PAYOUT_EXPORT_NOT_FOUND: _ErrorReason.ValueType  # 90
+    """[NOT_FOUND] The account has no such payout export."""
+    ERROR_REASON_PAYOUT_FILE_GONE: _ErrorReason.ValueType  # 91
+    """[FAILED_PRECONDITION] The file of the export is not kept any more. Metadata: `payout_export_id`."""
+    ERROR_REASON_PAYOUT_RUN_STATE: _ErrorReason.ValueType  # 89
+    """[FAILED_PRECONDITION] The payout run is in a state from which the call cannot change it. Metadata: `payout_run_id`, `state`."""
     ERROR_REASON_PAYOUT_OWN_APPROVAL: _ErrorReason.ValueType  # 84
     """[FAILED_PRECONDITION] The payout was created with the key that approves it. Metadata: `payout_id`."""
     ERROR_REASON_PAYOUT_RUN_NOT_FOUND: _ErrorReason.ValueType  # 85
     """[NOT_FOUND] The account has no such payout run."""
+    ERROR_REASON_SECRETS_KEY_MISSING: _ErrorReason.ValueType  # 86
+    """[FAILED_PRECONDITION] The server has no key to store payout details and credentials with. Its operator sets `secrets_key_file`."""
+    ERROR_REASON_PAYOUT_METHOD: _ErrorReason.ValueType  # 87
+    """[FAILED_PRECONDITION] The affiliate has no payout method, or one of another provider than the call asks for. Metadata: `affiliate_id`,
+    `fault`, which is no_method or other_method.
+    """
+    ERROR_REASON_PAYOUT_CONNECTION_NOT_FOUND: _ErrorReason.ValueType  # 88
+    """[NOT_FOUND] The account has no connection to the payout provider."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reason of an error. Every error has a `google.rpc.ErrorInfo` with the domain `headwater.dev`. Its reason is one of these
@@ -529,8 +543,22 @@ ERROR_REASON_PAYOUT_BELOW_MINIMUM: ErrorReason.ValueType  # 82
 """
 ERROR_REASON_PAYOUT_STATE: ErrorReason.ValueType  # 83
 """[FAILED_PRECONDITION] The payout is in a state from which the call cannot change it. Metadata: `payout_id`, `state`."""
+ERROR_REASON_PAYOUT_EXPORT_NOT_FOUND: ErrorReason.ValueType  # 90
+"""[NOT_FOUND] The account has no such payout export."""
+ERROR_REASON_PAYOUT_FILE_GONE: ErrorReason.ValueType  # 91
+"""[FAILED_PRECONDITION] The file of the export is not kept any more. Metadata: `payout_export_id`."""
+ERROR_REASON_PAYOUT_RUN_STATE: ErrorReason.ValueType  # 89
+"""[FAILED_PRECONDITION] The payout run is in a state from which the call cannot change it. Metadata: `payout_run_id`, `state`."""
 ERROR_REASON_PAYOUT_OWN_APPROVAL: ErrorReason.ValueType  # 84
 """[FAILED_PRECONDITION] The payout was created with the key that approves it. Metadata: `payout_id`."""
 ERROR_REASON_PAYOUT_RUN_NOT_FOUND: ErrorReason.ValueType  # 85
 """[NOT_FOUND] The account has no such payout run."""
+ERROR_REASON_SECRETS_KEY_MISSING: ErrorReason.ValueType  # 86
+"""[FAILED_PRECONDITION] The server has no key to store payout details and credentials with. Its operator sets `secrets_key_file`."""
+ERROR_REASON_PAYOUT_METHOD: ErrorReason.ValueType  # 87
+"""[FAILED_PRECONDITION] The affiliate has no payout method, or one of another provider than the call asks for. Metadata: `affiliate_id`,
+`fault`, which is no_method or other_method.
+"""
+ERROR_REASON_PAYOUT_CONNECTION_NOT_FOUND: ErrorReason.ValueType  # 88
+"""[NOT_FOUND] The account has no connection to the payout provider."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

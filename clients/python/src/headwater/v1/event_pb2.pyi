@@ -22,7 +22,10 @@ from headwater.v1 import item_pb2 as _item_pb2
 from headwater.v1 import lead_pb2 as _lead_pb2
 from headwater.v1 import link_pb2 as _link_pb2
 from headwater.v1 import offer_pb2 as _offer_pb2
+from headwater.v1 import payout_connection_pb2 as _payout_connection_pb2
+from headwater.v1 import payout_method_pb2 as _payout_method_pb2
 from headwater.v1 import payout_pb2 as _payout_pb2
+from headwater.v1 import payout_run_pb2 as _payout_run_pb2
 from headwater.v1 import program_pb2 as _program_pb2
 from headwater.v1 import reward_pb2 as _reward_pb2
 from headwater.v1 import submission_pb2 as _submission_pb2
@@ -203,6 +206,18 @@ class _EventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventKind.V
     """[reward] A payout paid a reward."""
     EVENT_KIND_PAYOUT_PAID: _EventKind.ValueType  # 65
     """[payout] An affiliate was paid. The rewards that the payout pays have events of their own, EVENT_KIND_REWARD_PAID."""
+    EVENT_KIND_PAYOUT_EXPORTED: _EventKind.ValueType  # 93
+    """[payout] A payout is in a file that ExportPayoutFile made."""
+    EVENT_KIND_PAYOUT_REOPENED: _EventKind.ValueType  # 89
+    """[payout] ReopenPayout undid that a payout was paid. EVENT_KIND_REWARD_RESERVED of each of its rewards follows."""
+    EVENT_KIND_PAYOUT_RUN_CREATED: _EventKind.ValueType  # 90
+    """[payout_run] A payout run was created. The events of its payouts follow."""
+    EVENT_KIND_PAYOUT_RUN_FINISHED: _EventKind.ValueType  # 91
+    """[payout_run] A payout run is CREATED or CANCELLED: all of its payouts are created, or all that could be cancelled are. Their events come
+    before this one.
+    """
+    EVENT_KIND_PAYOUT_RUN_CANCELLED: _EventKind.ValueType  # 92
+    """[payout_run] CancelPayoutRun cancels a payout run, which is CANCELLING now. The events of its cancelled payouts follow."""
     EVENT_KIND_BOUNTY_CREATED: _EventKind.ValueType  # 66
     """[bounty] A bounty or a contest was created."""
     EVENT_KIND_BOUNTY_UPDATED: _EventKind.ValueType  # 67
@@ -218,15 +233,45 @@ class _EventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventKind.V
     EVENT_KIND_SUBMISSION_REJECTED: _EventKind.ValueType  # 72
     """[submission] A submission was rejected."""
     EVENT_KIND_REWARD_RESERVED: _EventKind.ValueType  # 73
-    """[reward] A payout reserved a reward, which is IN_PAYOUT now."""
+    """[reward] A payout reserved a reward, or was reopened after it had paid it. The reward is IN_PAYOUT now."""
     EVENT_KIND_REWARD_RETURNED: _EventKind.ValueType  # 74
-    """[reward] The payout of a reward was cancelled. The reward is APPROVED again."""
+    """[reward] The payout of a reward was cancelled, failed, or its money came back. The reward is APPROVED again."""
     EVENT_KIND_PAYOUT_CREATED: _EventKind.ValueType  # 75
     """[payout] A payout was created. EVENT_KIND_REWARD_RESERVED of each of its rewards follows."""
     EVENT_KIND_PAYOUT_APPROVED: _EventKind.ValueType  # 76
     """[payout] A payout that needed an approval got it."""
     EVENT_KIND_PAYOUT_CANCELLED: _EventKind.ValueType  # 77
     """[payout] A payout was cancelled. EVENT_KIND_REWARD_RETURNED of each of its rewards follows."""
+    EVENT_KIND_PAYOUT_METHOD_SET: _EventKind.ValueType  # 78
+    """[payout_method] SetPayoutMethod set the payout method of an affiliate. `PayoutMethod.pending` says whether the change waits. No event follows
+    when it takes effect by itself.
+    """
+    EVENT_KIND_PAYOUT_METHOD_REMOVED: _EventKind.ValueType  # 79
+    """[payout_method] The payout method of an affiliate was removed."""
+    EVENT_KIND_PAYOUT_CONNECTION_SET: _EventKind.ValueType  # 80
+    """[payout_connection] The account was connected to a payout provider, or got other credentials there."""
+    EVENT_KIND_PAYOUT_CONNECTION_REMOVED: _EventKind.ValueType  # 81
+    """[payout_connection] The connection to a payout provider was removed."""
+    EVENT_KIND_PAYOUT_SENT: _EventKind.ValueType  # 82
+    """[payout] The provider has a payout: it is PROCESSING, UNCLAIMED or ON_HOLD. A payout that the provider pays at once has
+    EVENT_KIND_PAYOUT_PAID alone. That a payout is SENDING is not told.
+    """
+    EVENT_KIND_PAYOUT_AWAITING_FUNDS: _EventKind.ValueType  # 83
+    """[payout] A payout is AWAITING_FUNDS. Further probes that find too little money are not told."""
+    EVENT_KIND_PAYOUT_RESUMED: _EventKind.ValueType  # 84
+    """[payout] A payout that waited for money goes on. An event about its new state follows."""
+    EVENT_KIND_PAYOUT_UPDATED: _EventKind.ValueType  # 85
+    """[payout] The provider reports another state of a payout: it is PROCESSING, UNCLAIMED or ON_HOLD now."""
+    EVENT_KIND_PAYOUT_NEEDS_ATTENTION: _EventKind.ValueType  # 86
+    """[payout] A person must act before a payout goes on, see `Payout.problem`. It is NEEDS_ATTENTION, or ON_HOLD if the provider waits for a
+    confirmation in its own pages.
+    """
+    EVENT_KIND_PAYOUT_FAILED: _EventKind.ValueType  # 87
+    """[payout] The provider does not pay a payout, see `Payout.problem`. EVENT_KIND_REWARD_RETURNED of each of its rewards follows."""
+    EVENT_KIND_PAYOUT_RETURNED: _EventKind.ValueType  # 88
+    """[payout] The money of a payout came back, before or after the affiliate had it. EVENT_KIND_REWARD_RETURNED of each of its rewards
+    follows.
+    """
 
 class EventKind(_EventKind, metaclass=_EventKindEnumTypeWrapper):
     """The kind of an event. The name in brackets is the member of `Event.subject` that is set. New kinds and subjects may be added:
@@ -397,6 +442,18 @@ EVENT_KIND_REWARD_PAID: EventKind.ValueType  # 64
 """[reward] A payout paid a reward."""
 EVENT_KIND_PAYOUT_PAID: EventKind.ValueType  # 65
 """[payout] An affiliate was paid. The rewards that the payout pays have events of their own, EVENT_KIND_REWARD_PAID."""
+EVENT_KIND_PAYOUT_EXPORTED: EventKind.ValueType  # 93
+"""[payout] A payout is in a file that ExportPayoutFile made."""
+EVENT_KIND_PAYOUT_REOPENED: EventKind.ValueType  # 89
+"""[payout] ReopenPayout undid that a payout was paid. EVENT_KIND_REWARD_RESERVED of each of its rewards follows."""
+EVENT_KIND_PAYOUT_RUN_CREATED: EventKind.ValueType  # 90
+"""[payout_run] A payout run was created. The events of its payouts follow."""
+EVENT_KIND_PAYOUT_RUN_FINISHED: EventKind.ValueType  # 91
+"""[payout_run] A payout run is CREATED or CANCELLED: all of its payouts are created, or all that could be cancelled are. Their events come
+before this one.
+"""
+EVENT_KIND_PAYOUT_RUN_CANCELLED: EventKind.ValueType  # 92
+"""[payout_run] CancelPayoutRun cancels a payout run, which is CANCELLING now. The events of its cancelled payouts follow."""
 EVENT_KIND_BOUNTY_CREATED: EventKind.ValueType  # 66
 """[bounty] A bounty or a contest was created."""
 EVENT_KIND_BOUNTY_UPDATED: EventKind.ValueType  # 67
@@ -412,15 +469,45 @@ EVENT_KIND_SUBMISSION_APPROVED: EventKind.ValueType  # 71
 EVENT_KIND_SUBMISSION_REJECTED: EventKind.ValueType  # 72
 """[submission] A submission was rejected."""
 EVENT_KIND_REWARD_RESERVED: EventKind.ValueType  # 73
-"""[reward] A payout reserved a reward, which is IN_PAYOUT now."""
+"""[reward] A payout reserved a reward, or was reopened after it had paid it. The reward is IN_PAYOUT now."""
 EVENT_KIND_REWARD_RETURNED: EventKind.ValueType  # 74
-"""[reward] The payout of a reward was cancelled. The reward is APPROVED again."""
+"""[reward] The payout of a reward was cancelled, failed, or its money came back. The reward is APPROVED again."""
 EVENT_KIND_PAYOUT_CREATED: EventKind.ValueType  # 75
 """[payout] A payout was created. EVENT_KIND_REWARD_RESERVED of each of its rewards follows."""
 EVENT_KIND_PAYOUT_APPROVED: EventKind.ValueType  # 76
 """[payout] A payout that needed an approval got it."""
 EVENT_KIND_PAYOUT_CANCELLED: EventKind.ValueType  # 77
 """[payout] A payout was cancelled. EVENT_KIND_REWARD_RETURNED of each of its rewards follows."""
+EVENT_KIND_PAYOUT_METHOD_SET: EventKind.ValueType  # 78
+"""[payout_method] SetPayoutMethod set the payout method of an affiliate. `PayoutMethod.pending` says whether the change waits. No event follows
+when it takes effect by itself.
+"""
+EVENT_KIND_PAYOUT_METHOD_REMOVED: EventKind.ValueType  # 79
+"""[payout_method] The payout method of an affiliate was removed."""
+EVENT_KIND_PAYOUT_CONNECTION_SET: EventKind.ValueType  # 80
+"""[payout_connection] The account was connected to a payout provider, or got other credentials there."""
+EVENT_KIND_PAYOUT_CONNECTION_REMOVED: EventKind.ValueType  # 81
+"""[payout_connection] The connection to a payout provider was removed."""
+EVENT_KIND_PAYOUT_SENT: EventKind.ValueType  # 82
+"""[payout] The provider has a payout: it is PROCESSING, UNCLAIMED or ON_HOLD. A payout that the provider pays at once has
+EVENT_KIND_PAYOUT_PAID alone. That a payout is SENDING is not told.
+"""
+EVENT_KIND_PAYOUT_AWAITING_FUNDS: EventKind.ValueType  # 83
+"""[payout] A payout is AWAITING_FUNDS. Further probes that find too little money are not told."""
+EVENT_KIND_PAYOUT_RESUMED: EventKind.ValueType  # 84
+"""[payout] A payout that waited for money goes on. An event about its new state follows."""
+EVENT_KIND_PAYOUT_UPDATED: EventKind.ValueType  # 85
+"""[payout] The provider reports another state of a payout: it is PROCESSING, UNCLAIMED or ON_HOLD now."""
+EVENT_KIND_PAYOUT_NEEDS_ATTENTION: EventKind.ValueType  # 86
+"""[payout] A person must act before a payout goes on, see `Payout.problem`. It is NEEDS_ATTENTION, or ON_HOLD if the provider waits for a
+confirmation in its own pages.
+"""
+EVENT_KIND_PAYOUT_FAILED: EventKind.ValueType  # 87
+"""[payout] The provider does not pay a payout, see `Payout.problem`. EVENT_KIND_REWARD_RETURNED of each of its rewards follows."""
+EVENT_KIND_PAYOUT_RETURNED: EventKind.ValueType  # 88
+"""[payout] The money of a payout came back, before or after the affiliate had it. EVENT_KIND_REWARD_RETURNED of each of its rewards
+follows.
+"""
 Global___EventKind: _TypeAlias = EventKind  # noqa: Y015
 
 @_typing.final
@@ -450,6 +537,9 @@ class Event(_message.Message):
     OFFER_FIELD_NUMBER: _builtins.int
     AFFILIATE_GROUP_FIELD_NUMBER: _builtins.int
     PAYOUT_FIELD_NUMBER: _builtins.int
+    PAYOUT_RUN_FIELD_NUMBER: _builtins.int
+    PAYOUT_METHOD_FIELD_NUMBER: _builtins.int
+    PAYOUT_CONNECTION_FIELD_NUMBER: _builtins.int
     BOUNTY_FIELD_NUMBER: _builtins.int
     SUBMISSION_FIELD_NUMBER: _builtins.int
     AUDIT_ENTRY_FIELD_NUMBER: _builtins.int
@@ -531,7 +621,19 @@ class Event(_message.Message):
 
     @_builtins.property
     def payout(self) -> _payout_pb2.Payout:
-        """A payout, without reference, note and message."""
+        """A payout, without reference, note, message and destination_hint, and its reopenings without reason and reference."""
+
+    @_builtins.property
+    def payout_run(self) -> _payout_run_pb2.PayoutRun:
+        """A payout run, without note and message."""
+
+    @_builtins.property
+    def payout_method(self) -> _payout_method_pb2.PayoutMethod:
+        """The payout method of an affiliate, without hints and override_reason. Its subject id is the affiliate's."""
+
+    @_builtins.property
+    def payout_connection(self) -> _payout_connection_pb2.PayoutConnection:
+        """A connection to a payout provider. Its subject id is the account's."""
 
     @_builtins.property
     def bounty(self) -> _bounty_pb2.Bounty:
@@ -571,15 +673,18 @@ class Event(_message.Message):
         offer: _offer_pb2.Offer | None = ...,
         affiliate_group: _affiliate_group_pb2.AffiliateGroup | None = ...,
         payout: _payout_pb2.Payout | None = ...,
+        payout_run: _payout_run_pb2.PayoutRun | None = ...,
+        payout_method: _payout_method_pb2.PayoutMethod | None = ...,
+        payout_connection: _payout_connection_pb2.PayoutConnection | None = ...,
         bounty: _bounty_pb2.Bounty | None = ...,
         submission: _submission_pb2.Submission | None = ...,
         audit_entry: _audit_pb2.AuditEntry | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "affiliate", b"affiliate", "affiliate_group", b"affiliate_group", "api_key", b"api_key", "audit_entry", b"audit_entry", "bounty", b"bounty", "commit_time", b"commit_time", "conversion", b"conversion", "coupon", b"coupon", "enrollment", b"enrollment", "item", b"item", "lead", b"lead", "link", b"link", "occur_time", b"occur_time", "offer", b"offer", "payout", b"payout", "program", b"program", "reward", b"reward", "subject", b"subject", "submission", b"submission"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "affiliate", b"affiliate", "affiliate_group", b"affiliate_group", "api_key", b"api_key", "audit_entry", b"audit_entry", "bounty", b"bounty", "commit_time", b"commit_time", "conversion", b"conversion", "coupon", b"coupon", "enrollment", b"enrollment", "item", b"item", "lead", b"lead", "link", b"link", "occur_time", b"occur_time", "offer", b"offer", "payout", b"payout", "payout_connection", b"payout_connection", "payout_method", b"payout_method", "payout_run", b"payout_run", "program", b"program", "reward", b"reward", "subject", b"subject", "submission", b"submission"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "affiliate", b"affiliate", "affiliate_group", b"affiliate_group", "api_key", b"api_key", "audit_entry", b"audit_entry", "bounty", b"bounty", "cause_id", b"cause_id", "commit_time", b"commit_time", "conversion", b"conversion", "coupon", b"coupon", "cursor", b"cursor", "enrollment", b"enrollment", "id", b"id", "item", b"item", "kind", b"kind", "lead", b"lead", "link", b"link", "occur_time", b"occur_time", "offer", b"offer", "payout", b"payout", "program", b"program", "reward", b"reward", "sequence", b"sequence", "subject", b"subject", "submission", b"submission"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "affiliate", b"affiliate", "affiliate_group", b"affiliate_group", "api_key", b"api_key", "audit_entry", b"audit_entry", "bounty", b"bounty", "cause_id", b"cause_id", "commit_time", b"commit_time", "conversion", b"conversion", "coupon", b"coupon", "cursor", b"cursor", "enrollment", b"enrollment", "id", b"id", "item", b"item", "kind", b"kind", "lead", b"lead", "link", b"link", "occur_time", b"occur_time", "offer", b"offer", "payout", b"payout", "payout_connection", b"payout_connection", "payout_method", b"payout_method", "payout_run", b"payout_run", "program", b"program", "reward", b"reward", "sequence", b"sequence", "subject", b"subject", "submission", b"submission"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_subject: _TypeAlias = _typing.Literal["conversion", "reward", "program", "affiliate", "enrollment", "link", "coupon", "lead", "api_key", "account", "item", "offer", "affiliate_group", "payout", "bounty", "submission"]  # noqa: Y015
+    _WhichOneofReturnType_subject: _TypeAlias = _typing.Literal["conversion", "reward", "program", "affiliate", "enrollment", "link", "coupon", "lead", "api_key", "account", "item", "offer", "affiliate_group", "payout", "payout_run", "payout_method", "payout_connection", "bounty", "submission"]  # noqa: Y015
     _WhichOneofArgType_subject: _TypeAlias = _typing.Literal["subject", b"subject"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_subject) -> _WhichOneofReturnType_subject | None: ...
 
@@ -610,7 +715,7 @@ class EventFilter(_message.Message):
     @_builtins.property
     def affiliate_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Only events about these affiliates, or about something of theirs: enrollments, links, coupons, submissions, leads,
-        conversions and rewards. If a lead or conversion moves to another affiliate, both get the event.
+        conversions, rewards, payouts and payout methods. If a lead or conversion moves to another affiliate, both get the event.
         """
 
     @_builtins.property

@@ -42,7 +42,11 @@ class _LedgerAccountEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LedgerA
     LEDGER_ACCOUNT_PROVIDER_CASH: _LedgerAccount.ValueType  # 5
     """The merchant's money at banks and providers that affiliates were paid from."""
     LEDGER_ACCOUNT_PAYOUT_IN_FLIGHT: _LedgerAccount.ValueType  # 6
-    """The part of what is owed that payouts have reserved. Each payout has its amount here until it is paid or cancelled."""
+    """The part of what is owed that payouts have reserved. Each payout has its amount here until it ends."""
+    LEDGER_ACCOUNT_PROVIDER_FEE: _LedgerAccount.ValueType  # 7
+    """The merchant's cost of paying: what providers took on top of amounts, and what they kept of amounts that came back. No balance of an
+    affiliate counts it.
+    """
 
 class LedgerAccount(_LedgerAccount, metaclass=_LedgerAccountEnumTypeWrapper):
     """An account of the ledger. Every ledger entry debits one and credits another."""
@@ -60,7 +64,11 @@ LEDGER_ACCOUNT_FULFILLED: LedgerAccount.ValueType  # 4
 LEDGER_ACCOUNT_PROVIDER_CASH: LedgerAccount.ValueType  # 5
 """The merchant's money at banks and providers that affiliates were paid from."""
 LEDGER_ACCOUNT_PAYOUT_IN_FLIGHT: LedgerAccount.ValueType  # 6
-"""The part of what is owed that payouts have reserved. Each payout has its amount here until it is paid or cancelled."""
+"""The part of what is owed that payouts have reserved. Each payout has its amount here until it ends."""
+LEDGER_ACCOUNT_PROVIDER_FEE: LedgerAccount.ValueType  # 7
+"""The merchant's cost of paying: what providers took on top of amounts, and what they kept of amounts that came back. No balance of an
+affiliate counts it.
+"""
 Global___LedgerAccount: _TypeAlias = LedgerAccount  # noqa: Y015
 
 class _LedgerReason:
@@ -96,7 +104,11 @@ class _LedgerReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LedgerRe
     LEDGER_REASON_RESERVED: _LedgerReason.ValueType  # 10
     """A payout reserved what it will pay."""
     LEDGER_REASON_RETURNED: _LedgerReason.ValueType  # 11
-    """A payout was cancelled, and what it had reserved is owed again."""
+    """A payout ended without payment, or its money came back. What it had reserved or paid is owed again."""
+    LEDGER_REASON_FEE: _LedgerReason.ValueType  # 12
+    """A provider took a fee for a payout, or kept a part of what came back."""
+    LEDGER_REASON_REOPENED: _LedgerReason.ValueType  # 13
+    """ReopenPayout undid that a payout was paid, and its amount is in flight again."""
 
 class LedgerReason(_LedgerReason, metaclass=_LedgerReasonEnumTypeWrapper):
     """The reason of a ledger entry."""
@@ -128,7 +140,11 @@ LEDGER_REASON_PAID: LedgerReason.ValueType  # 9
 LEDGER_REASON_RESERVED: LedgerReason.ValueType  # 10
 """A payout reserved what it will pay."""
 LEDGER_REASON_RETURNED: LedgerReason.ValueType  # 11
-"""A payout was cancelled, and what it had reserved is owed again."""
+"""A payout ended without payment, or its money came back. What it had reserved or paid is owed again."""
+LEDGER_REASON_FEE: LedgerReason.ValueType  # 12
+"""A provider took a fee for a payout, or kept a part of what came back."""
+LEDGER_REASON_REOPENED: LedgerReason.ValueType  # 13
+"""ReopenPayout undid that a payout was paid, and its amount is in flight again."""
 Global___LedgerReason: _TypeAlias = LedgerReason  # noqa: Y015
 
 @_typing.final

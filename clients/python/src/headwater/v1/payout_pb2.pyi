@@ -36,12 +36,37 @@ class _PayoutStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PayoutSta
     """Waits for ApprovePayouts with another key than the one that created it, see `PayoutPolicy.approval_above`."""
     PAYOUT_STATE_READY: _PayoutState.ValueType  # 3
     """The merchant may pay it. ConfirmPayouts says that it was paid."""
+    PAYOUT_STATE_EXPORTED: _PayoutState.ValueType  # 13
+    """In a file that ExportPayoutFile made. ConfirmPayouts and ImportPayoutResults say that it was paid, and CancelPayout that it was not."""
     PAYOUT_STATE_CANCELLED: _PayoutState.ValueType  # 4
     """CancelPayout cancelled it. Its rewards are APPROVED again and name it no longer."""
+    PAYOUT_STATE_SENDING: _PayoutState.ValueType  # 5
+    """The provider is asked to pay it, and whether it will is not known yet. If an answer is lost, the payout is looked up, and never sent as
+    another payment.
+    """
+    PAYOUT_STATE_AWAITING_FUNDS: _PayoutState.ValueType  # 6
+    """The merchant's account at the provider had too little money. Nothing was paid. It is sent again by itself: after NotifyFundsAdded, or
+    when a probe finds money, which is tried after 15 minutes, after an hour and then every six hours.
+    """
+    PAYOUT_STATE_PROCESSING: _PayoutState.ValueType  # 7
+    """The provider has it and works on it."""
+    PAYOUT_STATE_UNCLAIMED: _PayoutState.ValueType  # 8
+    """The provider waits until the receiver opens an account. After some weeks the money comes back."""
+    PAYOUT_STATE_ON_HOLD: _PayoutState.ValueType  # 9
+    """The provider keeps it until something is done or checked. `Payout.problem` says more if a person must act."""
+    PAYOUT_STATE_NEEDS_ATTENTION: _PayoutState.ValueType  # 10
+    """A person must act, see `Payout.problem`. Then RetryPayout sends it again, or CancelPayout cancels it."""
+    PAYOUT_STATE_FAILED: _PayoutState.ValueType  # 11
+    """The provider does not pay it, see `Payout.problem`. Its rewards are APPROVED again and name it no longer."""
+    PAYOUT_STATE_RETURNED: _PayoutState.ValueType  # 12
+    """The money came back. Its rewards are APPROVED again and name it no longer."""
 
 class PayoutState(_PayoutState, metaclass=_PayoutStateEnumTypeWrapper):
-    """The state of a payout. NEEDS_APPROVAL may become READY or CANCELLED. READY may become PAID or CANCELLED. PAID and CANCELLED are final.
-    A payout that is NEEDS_APPROVAL or READY has reserved its rewards, which are IN_PAYOUT, and its amount, which is in flight.
+    """The state of a payout. NEEDS_APPROVAL may become READY or CANCELLED. A payout that the merchant pays goes from READY to PAID, EXPORTED or
+    CANCELLED, and from EXPORTED to PAID or CANCELLED. ReopenPayout makes it READY or NEEDS_APPROVAL again when it is PAID and was not paid.
+    Headwater sends the others to their provider: READY becomes SENDING, and then the state that the provider reports. CANCELLED, FAILED and
+    RETURNED are final. PAID may become RETURNED. In any other state a payout is open: it has reserved its rewards, which are IN_PAYOUT, and
+    its amount, which is in flight.
     """
 
 PAYOUT_STATE_UNSPECIFIED: PayoutState.ValueType  # 0
@@ -52,8 +77,30 @@ PAYOUT_STATE_NEEDS_APPROVAL: PayoutState.ValueType  # 2
 """Waits for ApprovePayouts with another key than the one that created it, see `PayoutPolicy.approval_above`."""
 PAYOUT_STATE_READY: PayoutState.ValueType  # 3
 """The merchant may pay it. ConfirmPayouts says that it was paid."""
+PAYOUT_STATE_EXPORTED: PayoutState.ValueType  # 13
+"""In a file that ExportPayoutFile made. ConfirmPayouts and ImportPayoutResults say that it was paid, and CancelPayout that it was not."""
 PAYOUT_STATE_CANCELLED: PayoutState.ValueType  # 4
 """CancelPayout cancelled it. Its rewards are APPROVED again and name it no longer."""
+PAYOUT_STATE_SENDING: PayoutState.ValueType  # 5
+"""The provider is asked to pay it, and whether it will is not known yet. If an answer is lost, the payout is looked up, and never sent as
+another payment.
+"""
+PAYOUT_STATE_AWAITING_FUNDS: PayoutState.ValueType  # 6
+"""The merchant's account at the provider had too little money. Nothing was paid. It is sent again by itself: after NotifyFundsAdded, or
+when a probe finds money, which is tried after 15 minutes, after an hour and then every six hours.
+"""
+PAYOUT_STATE_PROCESSING: PayoutState.ValueType  # 7
+"""The provider has it and works on it."""
+PAYOUT_STATE_UNCLAIMED: PayoutState.ValueType  # 8
+"""The provider waits until the receiver opens an account. After some weeks the money comes back."""
+PAYOUT_STATE_ON_HOLD: PayoutState.ValueType  # 9
+"""The provider keeps it until something is done or checked. `Payout.problem` says more if a person must act."""
+PAYOUT_STATE_NEEDS_ATTENTION: PayoutState.ValueType  # 10
+"""A person must act, see `Payout.problem`. Then RetryPayout sends it again, or CancelPayout cancels it."""
+PAYOUT_STATE_FAILED: PayoutState.ValueType  # 11
+"""The provider does not pay it, see `Payout.problem`. Its rewards are APPROVED again and name it no longer."""
+PAYOUT_STATE_RETURNED: PayoutState.ValueType  # 12
+"""The money came back. Its rewards are APPROVED again and name it no longer."""
 Global___PayoutState: _TypeAlias = PayoutState  # noqa: Y015
 
 class _PayoutProvider:
@@ -63,18 +110,136 @@ class _PayoutProvider:
 class _PayoutProviderEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PayoutProvider.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     PAYOUT_PROVIDER_UNSPECIFIED: _PayoutProvider.ValueType  # 0
-    """Not set; never returned."""
+    """Not set. A payout always has a provider."""
     PAYOUT_PROVIDER_MANUAL: _PayoutProvider.ValueType  # 1
     """The merchant, outside Headwater. MarkPaid or ConfirmPayouts recorded that it was paid."""
+    PAYOUT_PROVIDER_PAYPAL: _PayoutProvider.ValueType  # 2
+    """PayPal, by Payouts."""
+    PAYOUT_PROVIDER_STRIPE: _PayoutProvider.ValueType  # 3
+    """Stripe, by transfers to connected accounts."""
+    PAYOUT_PROVIDER_WISE: _PayoutProvider.ValueType  # 4
+    """Wise."""
 
 class PayoutProvider(_PayoutProvider, metaclass=_PayoutProviderEnumTypeWrapper):
     """The mover of a payout's money."""
 
 PAYOUT_PROVIDER_UNSPECIFIED: PayoutProvider.ValueType  # 0
-"""Not set; never returned."""
+"""Not set. A payout always has a provider."""
 PAYOUT_PROVIDER_MANUAL: PayoutProvider.ValueType  # 1
 """The merchant, outside Headwater. MarkPaid or ConfirmPayouts recorded that it was paid."""
+PAYOUT_PROVIDER_PAYPAL: PayoutProvider.ValueType  # 2
+"""PayPal, by Payouts."""
+PAYOUT_PROVIDER_STRIPE: PayoutProvider.ValueType  # 3
+"""Stripe, by transfers to connected accounts."""
+PAYOUT_PROVIDER_WISE: PayoutProvider.ValueType  # 4
+"""Wise."""
 Global___PayoutProvider: _TypeAlias = PayoutProvider  # noqa: Y015
+
+class _PayoutMethodKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PayoutMethodKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PayoutMethodKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PAYOUT_METHOD_KIND_UNSPECIFIED: _PayoutMethodKind.ValueType  # 0
+    """Not set: there is no destination."""
+    PAYOUT_METHOD_KIND_PAYPAL: _PayoutMethodKind.ValueType  # 1
+    """A PayPal account."""
+    PAYOUT_METHOD_KIND_STRIPE: _PayoutMethodKind.ValueType  # 2
+    """A connected account at Stripe."""
+    PAYOUT_METHOD_KIND_WISE: _PayoutMethodKind.ValueType  # 3
+    """A recipient at Wise."""
+    PAYOUT_METHOD_KIND_IBAN: _PayoutMethodKind.ValueType  # 4
+    """A bank account with an IBAN."""
+    PAYOUT_METHOD_KIND_UNITED_STATES_BANK: _PayoutMethodKind.ValueType  # 5
+    """A bank account in the United States."""
+    PAYOUT_METHOD_KIND_OTHER: _PayoutMethodKind.ValueType  # 6
+    """Something else, in words."""
+
+class PayoutMethodKind(_PayoutMethodKind, metaclass=_PayoutMethodKindEnumTypeWrapper):
+    """The kind of a payout's destination."""
+
+PAYOUT_METHOD_KIND_UNSPECIFIED: PayoutMethodKind.ValueType  # 0
+"""Not set: there is no destination."""
+PAYOUT_METHOD_KIND_PAYPAL: PayoutMethodKind.ValueType  # 1
+"""A PayPal account."""
+PAYOUT_METHOD_KIND_STRIPE: PayoutMethodKind.ValueType  # 2
+"""A connected account at Stripe."""
+PAYOUT_METHOD_KIND_WISE: PayoutMethodKind.ValueType  # 3
+"""A recipient at Wise."""
+PAYOUT_METHOD_KIND_IBAN: PayoutMethodKind.ValueType  # 4
+"""A bank account with an IBAN."""
+PAYOUT_METHOD_KIND_UNITED_STATES_BANK: PayoutMethodKind.ValueType  # 5
+"""A bank account in the United States."""
+PAYOUT_METHOD_KIND_OTHER: PayoutMethodKind.ValueType  # 6
+"""Something else, in words."""
+Global___PayoutMethodKind: _TypeAlias = PayoutMethodKind  # noqa: Y015
+
+class _WhoMustAct:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _WhoMustActEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WhoMustAct.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    WHO_MUST_ACT_UNSPECIFIED: _WhoMustAct.ValueType  # 0
+    """Not set; never returned."""
+    WHO_MUST_ACT_AFFILIATE: _WhoMustAct.ValueType  # 1
+    """The affiliate gives other details, or completes its account at the provider."""
+    WHO_MUST_ACT_OWNER: _WhoMustAct.ValueType  # 2
+    """The merchant mends the account at the provider, or its connection."""
+    WHO_MUST_ACT_REVIEW: _WhoMustAct.ValueType  # 3
+    """A person must look into it."""
+
+class WhoMustAct(_WhoMustAct, metaclass=_WhoMustActEnumTypeWrapper):
+    """The one who can mend a problem."""
+
+WHO_MUST_ACT_UNSPECIFIED: WhoMustAct.ValueType  # 0
+"""Not set; never returned."""
+WHO_MUST_ACT_AFFILIATE: WhoMustAct.ValueType  # 1
+"""The affiliate gives other details, or completes its account at the provider."""
+WHO_MUST_ACT_OWNER: WhoMustAct.ValueType  # 2
+"""The merchant mends the account at the provider, or its connection."""
+WHO_MUST_ACT_REVIEW: WhoMustAct.ValueType  # 3
+"""A person must look into it."""
+Global___WhoMustAct: _TypeAlias = WhoMustAct  # noqa: Y015
+
+@_typing.final
+class PayoutProblem(_message.Message):
+    """The reason why a payout does not go on, or ended without payment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CODE_FIELD_NUMBER: _builtins.int
+    WHO_MUST_ACT_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    PROVIDER_CODE_FIELD_NUMBER: _builtins.int
+    PROVIDER_DEBUG_ID_FIELD_NUMBER: _builtins.int
+    code: _builtins.str
+    """The kind of problem, such as `receiver_invalid`. Further kinds may be added."""
+    who_must_act: Global___WhoMustAct.ValueType
+    """The one who can mend it."""
+    text: _builtins.str
+    """The problem in words."""
+    provider_code: _builtins.str
+    """The provider's own word for it. May be empty."""
+    provider_debug_id: _builtins.str
+    """The provider's own name for the call, for its support. May be empty."""
+    def __init__(
+        self,
+        *,
+        code: _builtins.str = ...,
+        who_must_act: Global___WhoMustAct.ValueType = ...,
+        text: _builtins.str = ...,
+        provider_code: _builtins.str = ...,
+        provider_debug_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "provider_code", b"provider_code", "provider_debug_id", b"provider_debug_id", "text", b"text", "who_must_act", b"who_must_act"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PayoutProblem: _TypeAlias = PayoutProblem  # noqa: Y015
 
 @_typing.final
 class Payout(_message.Message):
@@ -99,6 +264,21 @@ class Payout(_message.Message):
     APPROVE_TIME_FIELD_NUMBER: _builtins.int
     CANCEL_TIME_FIELD_NUMBER: _builtins.int
     PAYOUT_RUN_ID_FIELD_NUMBER: _builtins.int
+    DESTINATION_KIND_FIELD_NUMBER: _builtins.int
+    DESTINATION_HINT_FIELD_NUMBER: _builtins.int
+    TEST_FIELD_NUMBER: _builtins.int
+    ATTEMPT_COUNT_FIELD_NUMBER: _builtins.int
+    PROVIDER_PAYMENT_ID_FIELD_NUMBER: _builtins.int
+    FEE_FIELD_NUMBER: _builtins.int
+    PROBLEM_FIELD_NUMBER: _builtins.int
+    WAIT_START_TIME_FIELD_NUMBER: _builtins.int
+    NEEDED_FIELD_NUMBER: _builtins.int
+    AVAILABLE_FIELD_NUMBER: _builtins.int
+    RETURNED_AMOUNT_FIELD_NUMBER: _builtins.int
+    CANCEL_REQUEST_TIME_FIELD_NUMBER: _builtins.int
+    REOPENINGS_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    PAYOUT_EXPORT_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id, `pay_` and 32 hexadecimal digits."""
     affiliate_id: _builtins.str
@@ -121,6 +301,24 @@ class Payout(_message.Message):
     """The id of the API key that approved it. Empty if nobody approved it."""
     payout_run_id: _builtins.str
     """The id of the run that it belongs to. Empty for a payout of its own."""
+    destination_kind: Global___PayoutMethodKind.ValueType
+    """The kind of the affiliate's payout method when the payout was created. Later changes of the method do not change it. Not set if the
+    affiliate had none, for MarkPaid, and once the affiliate is erased.
+    """
+    destination_hint: _builtins.str
+    """The destination, masked, such as `l…@example.com` or `DE…3000`. Empty if there is none, and in the feed, because it is personal data."""
+    test: _builtins.bool
+    """Whether the account is one for tests, see `Account.test`. The payout moves no money then."""
+    attempt_count: _builtins.int
+    """How many attempts to send it were begun. Each has a key of its own at the provider, `<id>-a<number>`, and is begun only when it is
+    certain that the one before paid nothing.
+    """
+    provider_payment_id: _builtins.str
+    """The provider's name for the payment. Empty if none is known."""
+    etag: _builtins.str
+    """Changes with every change of the payout. Send it back so that the call fails if somebody changed the payout meanwhile."""
+    payout_export_id: _builtins.str
+    """The id of the export that it is in. Empty if it was never exported."""
     @_builtins.property
     def amount(self) -> _common_pb2.Money:
         """The amount: what the rewards add up to. Always more than zero."""
@@ -145,6 +343,40 @@ class Payout(_message.Message):
     def cancel_time(self) -> _timestamp_pb2.Timestamp:
         """When it was cancelled. Not set unless it is CANCELLED."""
 
+    @_builtins.property
+    def fee(self) -> _common_pb2.Money:
+        """What the provider took on top of the amount. Not set if it is not known. It may be in another currency."""
+
+    @_builtins.property
+    def problem(self) -> Global___PayoutProblem:
+        """Why it does not go on, or ended without payment. Not set if nothing is wrong."""
+
+    @_builtins.property
+    def wait_start_time(self) -> _timestamp_pb2.Timestamp:
+        """Since when it waits for money. Not set if it does not. It stays while a probe is SENDING, and at PayPal
+        while it is PROCESSING.
+        """
+
+    @_builtins.property
+    def needed(self) -> _common_pb2.Money:
+        """The amount with the provider's fees, as far as they are known, when there was too little money. Not set if it does not wait."""
+
+    @_builtins.property
+    def available(self) -> _common_pb2.Money:
+        """The merchant's balance at the provider then. Not set if the provider did not tell it."""
+
+    @_builtins.property
+    def returned_amount(self) -> _common_pb2.Money:
+        """What came back of the amount. Not set unless it is RETURNED."""
+
+    @_builtins.property
+    def cancel_request_time(self) -> _timestamp_pb2.Timestamp:
+        """When CancelPayout asked the provider to cancel the payment. Not set if it did not, or if the provider refused."""
+
+    @_builtins.property
+    def reopenings(self) -> _containers.RepeatedCompositeFieldContainer[Global___PayoutReopening]:
+        """The payments that ReopenPayout undid, the oldest first. At most 20."""
+
     def __init__(
         self,
         *,
@@ -165,14 +397,71 @@ class Payout(_message.Message):
         approve_time: _timestamp_pb2.Timestamp | None = ...,
         cancel_time: _timestamp_pb2.Timestamp | None = ...,
         payout_run_id: _builtins.str = ...,
+        destination_kind: Global___PayoutMethodKind.ValueType = ...,
+        destination_hint: _builtins.str = ...,
+        test: _builtins.bool = ...,
+        attempt_count: _builtins.int = ...,
+        provider_payment_id: _builtins.str = ...,
+        fee: _common_pb2.Money | None = ...,
+        problem: Global___PayoutProblem | None = ...,
+        wait_start_time: _timestamp_pb2.Timestamp | None = ...,
+        needed: _common_pb2.Money | None = ...,
+        available: _common_pb2.Money | None = ...,
+        returned_amount: _common_pb2.Money | None = ...,
+        cancel_request_time: _timestamp_pb2.Timestamp | None = ...,
+        reopenings: _abc.Iterable[Global___PayoutReopening] | None = ...,
+        etag: _builtins.str = ...,
+        payout_export_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "approve_time", b"approve_time", "cancel_time", b"cancel_time", "create_time", b"create_time", "paid_time", b"paid_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "approve_time", b"approve_time", "available", b"available", "cancel_request_time", b"cancel_request_time", "cancel_time", b"cancel_time", "create_time", b"create_time", "fee", b"fee", "needed", b"needed", "paid_time", b"paid_time", "problem", b"problem", "returned_amount", b"returned_amount", "update_time", b"update_time", "wait_start_time", b"wait_start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate_id", b"affiliate_id", "amount", b"amount", "approve_time", b"approve_time", "approver_key_id", b"approver_key_id", "cancel_time", b"cancel_time", "create_time", b"create_time", "creator_key_id", b"creator_key_id", "id", b"id", "message", b"message", "note", b"note", "paid_time", b"paid_time", "payout_run_id", b"payout_run_id", "provider", b"provider", "reference", b"reference", "reward_count", b"reward_count", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate_id", b"affiliate_id", "amount", b"amount", "approve_time", b"approve_time", "approver_key_id", b"approver_key_id", "attempt_count", b"attempt_count", "available", b"available", "cancel_request_time", b"cancel_request_time", "cancel_time", b"cancel_time", "create_time", b"create_time", "creator_key_id", b"creator_key_id", "destination_hint", b"destination_hint", "destination_kind", b"destination_kind", "etag", b"etag", "fee", b"fee", "id", b"id", "message", b"message", "needed", b"needed", "note", b"note", "paid_time", b"paid_time", "payout_export_id", b"payout_export_id", "payout_run_id", b"payout_run_id", "problem", b"problem", "provider", b"provider", "provider_payment_id", b"provider_payment_id", "reference", b"reference", "reopenings", b"reopenings", "returned_amount", b"returned_amount", "reward_count", b"reward_count", "state", b"state", "test", b"test", "update_time", b"update_time", "wait_start_time", b"wait_start_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Payout: _TypeAlias = Payout  # noqa: Y015
+
+@_typing.final
+class PayoutReopening(_message.Message):
+    """A payment that ReopenPayout undid."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REOPEN_TIME_FIELD_NUMBER: _builtins.int
+    REOPENER_KEY_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    PAID_TIME_FIELD_NUMBER: _builtins.int
+    REFERENCE_FIELD_NUMBER: _builtins.int
+    reopener_key_id: _builtins.str
+    """The id of the API key that undid it."""
+    reason: _builtins.str
+    """Why it was undone. Empty in the feed, because a person wrote it."""
+    reference: _builtins.str
+    """The payout's `reference` before. May be empty. Empty in the feed, because a person wrote it."""
+    @_builtins.property
+    def reopen_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was undone."""
+
+    @_builtins.property
+    def paid_time(self) -> _timestamp_pb2.Timestamp:
+        """The payout's `paid_time` before."""
+
+    def __init__(
+        self,
+        *,
+        reopen_time: _timestamp_pb2.Timestamp | None = ...,
+        reopener_key_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        paid_time: _timestamp_pb2.Timestamp | None = ...,
+        reference: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["paid_time", b"paid_time", "reopen_time", b"reopen_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["paid_time", b"paid_time", "reason", b"reason", "reference", b"reference", "reopen_time", b"reopen_time", "reopener_key_id", b"reopener_key_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PayoutReopening: _TypeAlias = PayoutReopening  # noqa: Y015
 
 @_typing.final
 class CreatePayoutRequest(_message.Message):
@@ -187,6 +476,7 @@ class CreatePayoutRequest(_message.Message):
     MINIMUM_FIELD_NUMBER: _builtins.int
     NOTE_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
+    PROVIDER_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
     returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
@@ -198,6 +488,10 @@ class CreatePayoutRequest(_message.Message):
     """Text about the payout for the merchant, up to 2,000 characters. Optional."""
     message: _builtins.str
     """Text for the affiliate, up to 2,000 characters. Optional."""
+    provider: Global___PayoutProvider.ValueType
+    """The provider that pays. MANUAL: the merchant. Another one: the affiliate's payout method must be the provider's. Default: the provider of
+    the affiliate's payout method if the account is connected to it, and MANUAL otherwise.
+    """
     @_builtins.property
     def affiliate(self) -> _selector_pb2.AffiliateSelector:
         """The affiliate who will be paid. Required."""
@@ -225,10 +519,11 @@ class CreatePayoutRequest(_message.Message):
         minimum: _common_pb2.Money | None = ...,
         note: _builtins.str = ...,
         message: _builtins.str = ...,
+        provider: Global___PayoutProvider.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "minimum", b"minimum"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "currency_code", b"currency_code", "message", b"message", "minimum", b"minimum", "note", b"note", "request_id", b"request_id", "reward_ids", b"reward_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "currency_code", b"currency_code", "message", b"message", "minimum", b"minimum", "note", b"note", "provider", b"provider", "request_id", b"request_id", "reward_ids", b"reward_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -270,6 +565,7 @@ class ApprovePayoutsRequest(_message.Message):
 
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     PAYOUT_IDS_FIELD_NUMBER: _builtins.int
+    ETAGS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
     returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
@@ -279,15 +575,20 @@ class ApprovePayoutsRequest(_message.Message):
     def payout_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The ids of 1 to 1,000 payouts that are NEEDS_APPROVAL, each once. All of them are approved, or none."""
 
+    @_builtins.property
+    def etags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The etags that the payouts must have, in the order of `payout_ids`. An empty one is not compared. Empty: none is compared."""
+
     def __init__(
         self,
         *,
         request_id: _builtins.str = ...,
         payout_ids: _abc.Iterable[_builtins.str] | None = ...,
+        etags: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["payout_ids", b"payout_ids", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etags", b"etags", "payout_ids", b"payout_ids", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -331,6 +632,7 @@ class ConfirmPayoutsRequest(_message.Message):
     PAYOUT_IDS_FIELD_NUMBER: _builtins.int
     REFERENCE_FIELD_NUMBER: _builtins.int
     PAID_TIME_FIELD_NUMBER: _builtins.int
+    ETAGS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
     returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
@@ -340,11 +642,15 @@ class ConfirmPayoutsRequest(_message.Message):
     """The name of the transfer at the bank or the provider, up to 128 characters. Each of the payouts gets it. Optional."""
     @_builtins.property
     def payout_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The ids of 1 to 1,000 payouts that are READY and were paid, each once, with 10,000 rewards at most. All of them are confirmed, or none."""
+        """The ids of 1 to 1,000 payouts that are READY, AWAITING_FUNDS or NEEDS_ATTENTION and that you have paid, each once, with 10,000 rewards at most. All of them are confirmed, or none."""
 
     @_builtins.property
     def paid_time(self) -> _timestamp_pb2.Timestamp:
         """When the affiliates got the money. Not in the future. Default: now."""
+
+    @_builtins.property
+    def etags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The etags that the payouts must have, in the order of `payout_ids`. An empty one is not compared. Empty: none is compared."""
 
     def __init__(
         self,
@@ -353,10 +659,11 @@ class ConfirmPayoutsRequest(_message.Message):
         payout_ids: _abc.Iterable[_builtins.str] | None = ...,
         reference: _builtins.str = ...,
         paid_time: _timestamp_pb2.Timestamp | None = ...,
+        etags: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["paid_time", b"paid_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["paid_time", b"paid_time", "payout_ids", b"payout_ids", "reference", b"reference", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etags", b"etags", "paid_time", b"paid_time", "payout_ids", b"payout_ids", "reference", b"reference", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -398,22 +705,28 @@ class CancelPayoutRequest(_message.Message):
 
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     PAYOUT_ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
     returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
     id is unique per account and method. Optional, up to 128 characters, such as a UUID.
     """
     payout_id: _builtins.str
-    """The payout's id. It is NEEDS_APPROVAL or READY. Required."""
+    """The payout's id. It is NEEDS_APPROVAL, READY, AWAITING_FUNDS or NEEDS_ATTENTION, or the provider can cancel it: PayPal what is UNCLAIMED,
+    Wise what is PROCESSING or ON_HOLD. Required.
+    """
+    etag: _builtins.str
+    """The etag that the payout must have. Empty: not compared."""
     def __init__(
         self,
         *,
         request_id: _builtins.str = ...,
         payout_id: _builtins.str = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["payout_id", b"payout_id", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "payout_id", b"payout_id", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -431,7 +744,7 @@ class CancelPayoutResponse(_message.Message):
     """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer."""
     @_builtins.property
     def payout(self) -> Global___Payout:
-        """The payout. It is CANCELLED."""
+        """The payout. It is CANCELLED, or has `cancel_request_time` if the provider is asked to cancel it."""
 
     def __init__(
         self,
@@ -448,6 +761,307 @@ class CancelPayoutResponse(_message.Message):
 Global___CancelPayoutResponse: _TypeAlias = CancelPayoutResponse  # noqa: Y015
 
 @_typing.final
+class RetryPayoutRequest(_message.Message):
+    """The request of RetryPayout."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PAYOUT_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    """
+    payout_id: _builtins.str
+    """The id of an open payout that Headwater sends. Required."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        payout_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["payout_id", b"payout_id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetryPayoutRequest: _TypeAlias = RetryPayoutRequest  # noqa: Y015
+
+@_typing.final
+class RetryPayoutResponse(_message.Message):
+    """The answer of RetryPayout."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYOUT_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer."""
+    @_builtins.property
+    def payout(self) -> Global___Payout:
+        """The payout. It is SENDING if it was NEEDS_ATTENTION."""
+
+    def __init__(
+        self,
+        *,
+        payout: Global___Payout | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["payout", b"payout"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["payout", b"payout", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetryPayoutResponse: _TypeAlias = RetryPayoutResponse  # noqa: Y015
+
+@_typing.final
+class NotifyFundsAddedRequest(_message.Message):
+    """The request of NotifyFundsAdded."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    """
+    provider: Global___PayoutProvider.ValueType
+    """The provider at which there is more money: PAYPAL, STRIPE or WISE. Required."""
+    currency_code: _builtins.str
+    """The currency of the payouts that may go on, as an ISO 4217 code. Default: all currencies."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        provider: Global___PayoutProvider.ValueType = ...,
+        currency_code: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["currency_code", b"currency_code", "provider", b"provider", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NotifyFundsAddedRequest: _TypeAlias = NotifyFundsAddedRequest  # noqa: Y015
+
+@_typing.final
+class NotifyFundsAddedResponse(_message.Message):
+    """The answer of NotifyFundsAdded."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WAITS_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer."""
+    @_builtins.property
+    def waits(self) -> _containers.RepeatedCompositeFieldContainer[Global___FundsWait]:
+        """The currencies in which payouts wait for money at the provider. One payout is sent in each to see whether there is enough, and the others
+        follow it.
+        """
+
+    def __init__(
+        self,
+        *,
+        waits: _abc.Iterable[Global___FundsWait] | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["replayed", b"replayed", "waits", b"waits"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NotifyFundsAddedResponse: _TypeAlias = NotifyFundsAddedResponse  # noqa: Y015
+
+@_typing.final
+class FundsWait(_message.Message):
+    """Payouts in one currency wait for money at a provider."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CURRENCY_CODE_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    PROBE_TIME_FIELD_NUMBER: _builtins.int
+    NEEDED_FIELD_NUMBER: _builtins.int
+    AVAILABLE_FIELD_NUMBER: _builtins.int
+    currency_code: _builtins.str
+    """The currency, as an ISO 4217 code."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Since when they wait."""
+
+    @_builtins.property
+    def probe_time(self) -> _timestamp_pb2.Timestamp:
+        """When the next payout is sent to see whether there is money again."""
+
+    @_builtins.property
+    def needed(self) -> _common_pb2.Money:
+        """What the last payout that found too little money needed, with the provider's fees."""
+
+    @_builtins.property
+    def available(self) -> _common_pb2.Money:
+        """The merchant's balance at the provider then. Not set if the provider did not tell it."""
+
+    def __init__(
+        self,
+        *,
+        currency_code: _builtins.str = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        probe_time: _timestamp_pb2.Timestamp | None = ...,
+        needed: _common_pb2.Money | None = ...,
+        available: _common_pb2.Money | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "needed", b"needed", "probe_time", b"probe_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "currency_code", b"currency_code", "needed", b"needed", "probe_time", b"probe_time", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FundsWait: _TypeAlias = FundsWait  # noqa: Y015
+
+@_typing.final
+class ImportPayoutResultsRequest(_message.Message):
+    """The request of ImportPayoutResults."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    CSV_FIELD_NUMBER: _builtins.int
+    PAID_TIME_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    """
+    csv: _builtins.str
+    """A CSV file in UTF-8 that says what became of 1 to 1,000 payouts, with 10,000 rewards at most. The first row has the names of the columns, in
+    any order; other columns are ignored:
+    `payout_id`: the id, with `pay_` or without it, as banks report it for pain.001 files;
+    `result`: `paid` or `failed`;
+    `reference`: the name of the transfer, up to 128 characters; the column may be missing;
+    `reason`: why it failed, up to 500 characters, which is added to the payout's note; the column may be missing.
+    Columns are separated by commas or by semicolons. Up to 1 MiB. Required.
+    """
+    @_builtins.property
+    def paid_time(self) -> _timestamp_pb2.Timestamp:
+        """When the affiliates of the payouts that are `paid` got the money. Not in the future. Default: now."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        csv: _builtins.str = ...,
+        paid_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["paid_time", b"paid_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["csv", b"csv", "paid_time", b"paid_time", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportPayoutResultsRequest: _TypeAlias = ImportPayoutResultsRequest  # noqa: Y015
+
+@_typing.final
+class ImportPayoutResultsResponse(_message.Message):
+    """The answer of ImportPayoutResults."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYOUTS_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer."""
+    @_builtins.property
+    def payouts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Payout]:
+        """The payouts in the order of the rows. Those that are `paid` are PAID, and those that are `failed` are CANCELLED."""
+
+    def __init__(
+        self,
+        *,
+        payouts: _abc.Iterable[Global___Payout] | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["payouts", b"payouts", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportPayoutResultsResponse: _TypeAlias = ImportPayoutResultsResponse  # noqa: Y015
+
+@_typing.final
+class ReopenPayoutRequest(_message.Message):
+    """The request of ReopenPayout."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PAYOUT_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    """
+    payout_id: _builtins.str
+    """The payout's id. It is PAID. Required."""
+    reason: _builtins.str
+    """Why the payment is undone, up to 2,000 characters. Required."""
+    etag: _builtins.str
+    """The etag that the payout must have. Empty: not compared."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        payout_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "payout_id", b"payout_id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReopenPayoutRequest: _TypeAlias = ReopenPayoutRequest  # noqa: Y015
+
+@_typing.final
+class ReopenPayoutResponse(_message.Message):
+    """The answer of ReopenPayout."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYOUT_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer."""
+    @_builtins.property
+    def payout(self) -> Global___Payout:
+        """The payout. It is READY, or NEEDS_APPROVAL if the policy asks for an approval that it never got."""
+
+    def __init__(
+        self,
+        *,
+        payout: Global___Payout | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["payout", b"payout"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["payout", b"payout", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReopenPayoutResponse: _TypeAlias = ReopenPayoutResponse  # noqa: Y015
+
+@_typing.final
 class GetAmountOwedRequest(_message.Message):
     """The request of GetAmountOwed."""
 
@@ -455,6 +1069,11 @@ class GetAmountOwedRequest(_message.Message):
 
     AFFILIATE_FIELD_NUMBER: _builtins.int
     CURRENCIES_FIELD_NUMBER: _builtins.int
+    PROGRAM_ID_FIELD_NUMBER: _builtins.int
+    program_id: _builtins.str
+    """The id of a program: only what is owed for its rewards. Payouts pay for all programs together, so an affiliate may get less than this
+    because of what refunds took back in another program. Optional.
+    """
     @_builtins.property
     def affiliate(self) -> _selector_pb2.AffiliateSelector:
         """Only what is owed to this affiliate. Default: to all affiliates."""
@@ -468,10 +1087,11 @@ class GetAmountOwedRequest(_message.Message):
         *,
         affiliate: _selector_pb2.AffiliateSelector | None = ...,
         currencies: _abc.Iterable[_builtins.str] | None = ...,
+        program_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "currencies", b"currencies"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "currencies", b"currencies", "program_id", b"program_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -486,7 +1106,9 @@ class GetAmountOwedResponse(_message.Message):
     AMOUNTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def amounts(self) -> _containers.RepeatedCompositeFieldContainer[Global___AmountOwed]:
-        """The amounts in each currency, ordered by its code. Currencies of which nothing was ever earned in cash are left out."""
+        """The amounts in each currency, ordered by its code. Currencies of which nothing was ever earned in cash are left out. With a `program_id`,
+        so are currencies in which nothing is owed.
+        """
 
     def __init__(
         self,
@@ -538,7 +1160,7 @@ class AmountOwed(_message.Message):
 
     @_builtins.property
     def in_flight(self) -> _common_pb2.Money:
-        """In payouts that are neither paid nor cancelled. Not in the amounts above."""
+        """In payouts that are open, see `PayoutState`. Not in the amounts above."""
 
     @_builtins.property
     def negative(self) -> _common_pb2.Money:

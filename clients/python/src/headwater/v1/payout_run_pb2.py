@@ -24,9 +24,10 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from headwater.v1 import common_pb2 as headwater_dot_v1_dot_common__pb2
+from headwater.v1 import payout_pb2 as headwater_dot_v1_dot_payout__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dheadwater/v1/payout_run.proto\x12\x0cheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\"\x8f\x04\n\tPayoutRun\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x32\n\x05state\x18\x02 \x01(\x0e\x32\x1c.headwater.v1.PayoutRunStateR\x05state\x12#\n\rcurrency_code\x18\x03 \x01(\tR\x0c\x63urrencyCode\x12%\n\x0e\x61ll_affiliates\x18\x04 \x01(\x08R\rallAffiliates\x12\'\n\x0f\x61\x66\x66iliate_count\x18\x05 \x01(\x03R\x0e\x61\x66\x66iliateCount\x12-\n\x07minimum\x18\x06 \x01(\x0b\x32\x13.headwater.v1.MoneyR\x07minimum\x12\x12\n\x04note\x18\x07 \x01(\tR\x04note\x12\x18\n\x07message\x18\x08 \x01(\tR\x07message\x12!\n\x0cpayout_count\x18\t \x01(\x03R\x0bpayoutCount\x12)\n\x05total\x18\n \x01(\x0b\x32\x13.headwater.v1.MoneyR\x05total\x12$\n\x0e\x63reator_key_id\x18\x0b \x01(\tR\x0c\x63reatorKeyId\x12;\n\x0b\x63reate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\"\x85\x02\n\x16\x43reatePayoutRunRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12#\n\rcurrency_code\x18\x02 \x01(\tR\x0c\x63urrencyCode\x12%\n\x0e\x61ll_affiliates\x18\x03 \x01(\x08R\rallAffiliates\x12#\n\raffiliate_ids\x18\x04 \x03(\tR\x0c\x61\x66\x66iliateIds\x12-\n\x07minimum\x18\x05 \x01(\x0b\x32\x13.headwater.v1.MoneyR\x07minimum\x12\x12\n\x04note\x18\x06 \x01(\tR\x04note\x12\x18\n\x07message\x18\x07 \x01(\tR\x07message\"m\n\x17\x43reatePayoutRunResponse\x12\x36\n\npayout_run\x18\x01 \x01(\x0b\x32\x17.headwater.v1.PayoutRunR\tpayoutRun\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"9\n\x13GetPayoutRunRequest\x12\"\n\rpayout_run_id\x18\x01 \x01(\tR\x0bpayoutRunId\"N\n\x14GetPayoutRunResponse\x12\x36\n\npayout_run\x18\x01 \x01(\x0b\x32\x17.headwater.v1.PayoutRunR\tpayoutRun\"\xf5\x01\n\x17PreviewPayoutRunRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12#\n\rcurrency_code\x18\x03 \x01(\tR\x0c\x63urrencyCode\x12%\n\x0e\x61ll_affiliates\x18\x04 \x01(\x08R\rallAffiliates\x12#\n\raffiliate_ids\x18\x05 \x03(\tR\x0c\x61\x66\x66iliateIds\x12-\n\x07minimum\x18\x06 \x01(\x0b\x32\x13.headwater.v1.MoneyR\x07minimum\"\xe3\x01\n\rPayoutRunItem\x12!\n\x0c\x61\x66\x66iliate_id\x18\x01 \x01(\tR\x0b\x61\x66\x66iliateId\x12\x38\n\x07verdict\x18\x02 \x01(\x0e\x32\x1e.headwater.v1.PayoutRunVerdictR\x07verdict\x12+\n\x06\x61mount\x18\x03 \x01(\x0b\x32\x13.headwater.v1.MoneyR\x06\x61mount\x12!\n\x0creward_count\x18\x04 \x01(\x03R\x0brewardCount\x12%\n\x0eneeds_approval\x18\x05 \x01(\x08R\rneedsApproval\"u\n\x18PreviewPayoutRunResponse\x12\x31\n\x05items\x18\x01 \x03(\x0b\x32\x1b.headwater.v1.PayoutRunItemR\x05items\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*o\n\x0ePayoutRunState\x12 \n\x1cPAYOUT_RUN_STATE_UNSPECIFIED\x10\x00\x12\x1d\n\x19PAYOUT_RUN_STATE_CREATING\x10\x01\x12\x1c\n\x18PAYOUT_RUN_STATE_CREATED\x10\x02*\xbe\x01\n\x10PayoutRunVerdict\x12\"\n\x1ePAYOUT_RUN_VERDICT_UNSPECIFIED\x10\x00\x12\x1b\n\x17PAYOUT_RUN_VERDICT_PAYS\x10\x01\x12\"\n\x1ePAYOUT_RUN_VERDICT_NOTHING_DUE\x10\x02\x12\x1f\n\x1bPAYOUT_RUN_VERDICT_NEGATIVE\x10\x03\x12$\n PAYOUT_RUN_VERDICT_BELOW_MINIMUM\x10\x04\x42P\n\x10\x64\x65v.headwater.v1B\x0ePayoutRunProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dheadwater/v1/payout_run.proto\x12\x0cheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x19headwater/v1/payout.proto\"\xea\x05\n\tPayoutRun\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x32\n\x05state\x18\x02 \x01(\x0e\x32\x1c.headwater.v1.PayoutRunStateR\x05state\x12#\n\rcurrency_code\x18\x03 \x01(\tR\x0c\x63urrencyCode\x12%\n\x0e\x61ll_affiliates\x18\x04 \x01(\x08R\rallAffiliates\x12\'\n\x0f\x61\x66\x66iliate_count\x18\x05 \x01(\x03R\x0e\x61\x66\x66iliateCount\x12-\n\x07minimum\x18\x06 \x01(\x0b\x32\x13.headwater.v1.MoneyR\x07minimum\x12\x12\n\x04note\x18\x07 \x01(\tR\x04note\x12\x18\n\x07message\x18\x08 \x01(\tR\x07message\x12!\n\x0cpayout_count\x18\t \x01(\x03R\x0bpayoutCount\x12)\n\x05total\x18\n \x01(\x0b\x32\x13.headwater.v1.MoneyR\x05total\x12$\n\x0e\x63reator_key_id\x18\x0b \x01(\tR\x0c\x63reatorKeyId\x12;\n\x0b\x63reate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\x12\x38\n\x08provider\x18\x0e \x01(\x0e\x32\x1c.headwater.v1.PayoutProviderR\x08provider\x12\x38\n\rmaximum_total\x18\x0f \x01(\x0b\x32\x13.headwater.v1.MoneyR\x0cmaximumTotal\x12(\n\x10\x63\x61nceller_key_id\x18\x10 \x01(\tR\x0e\x63\x61ncellerKeyId\x12;\n\x0b\x63\x61ncel_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncancelTime\"\xf9\x02\n\x16\x43reatePayoutRunRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12#\n\rcurrency_code\x18\x02 \x01(\tR\x0c\x63urrencyCode\x12%\n\x0e\x61ll_affiliates\x18\x03 \x01(\x08R\rallAffiliates\x12#\n\raffiliate_ids\x18\x04 \x03(\tR\x0c\x61\x66\x66iliateIds\x12-\n\x07minimum\x18\x05 \x01(\x0b\x32\x13.headwater.v1.MoneyR\x07minimum\x12\x12\n\x04note\x18\x06 \x01(\tR\x04note\x12\x18\n\x07message\x18\x07 \x01(\tR\x07message\x12\x38\n\rmaximum_total\x18\x08 \x01(\x0b\x32\x13.headwater.v1.MoneyR\x0cmaximumTotal\x12\x38\n\x08provider\x18\t \x01(\x0e\x32\x1c.headwater.v1.PayoutProviderR\x08provider\"m\n\x17\x43reatePayoutRunResponse\x12\x36\n\npayout_run\x18\x01 \x01(\x0b\x32\x17.headwater.v1.PayoutRunR\tpayoutRun\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"[\n\x16\x43\x61ncelPayoutRunRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12\"\n\rpayout_run_id\x18\x02 \x01(\tR\x0bpayoutRunId\"m\n\x17\x43\x61ncelPayoutRunResponse\x12\x36\n\npayout_run\x18\x01 \x01(\x0b\x32\x17.headwater.v1.PayoutRunR\tpayoutRun\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"9\n\x13GetPayoutRunRequest\x12\"\n\rpayout_run_id\x18\x01 \x01(\tR\x0bpayoutRunId\"\x91\x01\n\x14GetPayoutRunResponse\x12\x36\n\npayout_run\x18\x01 \x01(\x0b\x32\x17.headwater.v1.PayoutRunR\tpayoutRun\x12\x41\n\x0cstate_counts\x18\x02 \x03(\x0b\x32\x1e.headwater.v1.PayoutStateCountR\x0bstateCounts\"\x91\x01\n\x10PayoutStateCount\x12/\n\x05state\x18\x01 \x01(\x0e\x32\x19.headwater.v1.PayoutStateR\x05state\x12!\n\x0cpayout_count\x18\x02 \x01(\x03R\x0bpayoutCount\x12)\n\x05total\x18\x03 \x01(\x0b\x32\x13.headwater.v1.MoneyR\x05total\"\xe9\x02\n\x17PreviewPayoutRunRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12#\n\rcurrency_code\x18\x03 \x01(\tR\x0c\x63urrencyCode\x12%\n\x0e\x61ll_affiliates\x18\x04 \x01(\x08R\rallAffiliates\x12#\n\raffiliate_ids\x18\x05 \x03(\tR\x0c\x61\x66\x66iliateIds\x12-\n\x07minimum\x18\x06 \x01(\x0b\x32\x13.headwater.v1.MoneyR\x07minimum\x12\x38\n\rmaximum_total\x18\x07 \x01(\x0b\x32\x13.headwater.v1.MoneyR\x0cmaximumTotal\x12\x38\n\x08provider\x18\x08 \x01(\x0e\x32\x1c.headwater.v1.PayoutProviderR\x08provider\"\x93\x03\n\rPayoutRunItem\x12!\n\x0c\x61\x66\x66iliate_id\x18\x01 \x01(\tR\x0b\x61\x66\x66iliateId\x12\x38\n\x07verdict\x18\x02 \x01(\x0e\x32\x1e.headwater.v1.PayoutRunVerdictR\x07verdict\x12+\n\x06\x61mount\x18\x03 \x01(\x0b\x32\x13.headwater.v1.MoneyR\x06\x61mount\x12!\n\x0creward_count\x18\x04 \x01(\x03R\x0brewardCount\x12%\n\x0eneeds_approval\x18\x05 \x01(\x08R\rneedsApproval\x12\x38\n\x08provider\x18\x06 \x01(\x0e\x32\x1c.headwater.v1.PayoutProviderR\x08provider\x12I\n\x10\x64\x65stination_kind\x18\x07 \x01(\x0e\x32\x1e.headwater.v1.PayoutMethodKindR\x0f\x64\x65stinationKind\x12)\n\x10\x64\x65stination_hint\x18\x08 \x01(\tR\x0f\x64\x65stinationHint\"u\n\x18PreviewPayoutRunResponse\x12\x31\n\x05items\x18\x01 \x03(\x0b\x32\x1b.headwater.v1.PayoutRunItemR\x05items\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\xb0\x01\n\x0ePayoutRunState\x12 \n\x1cPAYOUT_RUN_STATE_UNSPECIFIED\x10\x00\x12\x1d\n\x19PAYOUT_RUN_STATE_CREATING\x10\x01\x12\x1c\n\x18PAYOUT_RUN_STATE_CREATED\x10\x02\x12\x1f\n\x1bPAYOUT_RUN_STATE_CANCELLING\x10\x03\x12\x1e\n\x1aPAYOUT_RUN_STATE_CANCELLED\x10\x04*\xf3\x02\n\x10PayoutRunVerdict\x12\"\n\x1ePAYOUT_RUN_VERDICT_UNSPECIFIED\x10\x00\x12\x1b\n\x17PAYOUT_RUN_VERDICT_PAYS\x10\x01\x12\"\n\x1ePAYOUT_RUN_VERDICT_NOTHING_DUE\x10\x02\x12\x1f\n\x1bPAYOUT_RUN_VERDICT_NEGATIVE\x10\x03\x12$\n PAYOUT_RUN_VERDICT_BELOW_MINIMUM\x10\x04\x12 \n\x1cPAYOUT_RUN_VERDICT_NO_METHOD\x10\x05\x12#\n\x1fPAYOUT_RUN_VERDICT_OTHER_METHOD\x10\x06\x12*\n&PAYOUT_RUN_VERDICT_ABOVE_MAXIMUM_TOTAL\x10\x07\x12!\n\x1dPAYOUT_RUN_VERDICT_NOT_ACTIVE\x10\x08\x12\x1d\n\x19PAYOUT_RUN_VERDICT_ERASED\x10\tBP\n\x10\x64\x65v.headwater.v1B\x0ePayoutRunProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,24 +35,30 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'headwater.v1.payout_run_pb2
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\020dev.headwater.v1B\016PayoutRunProtoP\001Z*headwater.dev/gen/headwater/v1;headwaterv1'
-  _globals['_PAYOUTRUNSTATE']._serialized_start=1748
-  _globals['_PAYOUTRUNSTATE']._serialized_end=1859
-  _globals['_PAYOUTRUNVERDICT']._serialized_start=1862
-  _globals['_PAYOUTRUNVERDICT']._serialized_end=2052
-  _globals['_PAYOUTRUN']._serialized_start=108
-  _globals['_PAYOUTRUN']._serialized_end=635
-  _globals['_CREATEPAYOUTRUNREQUEST']._serialized_start=638
-  _globals['_CREATEPAYOUTRUNREQUEST']._serialized_end=899
-  _globals['_CREATEPAYOUTRUNRESPONSE']._serialized_start=901
-  _globals['_CREATEPAYOUTRUNRESPONSE']._serialized_end=1010
-  _globals['_GETPAYOUTRUNREQUEST']._serialized_start=1012
-  _globals['_GETPAYOUTRUNREQUEST']._serialized_end=1069
-  _globals['_GETPAYOUTRUNRESPONSE']._serialized_start=1071
-  _globals['_GETPAYOUTRUNRESPONSE']._serialized_end=1149
-  _globals['_PREVIEWPAYOUTRUNREQUEST']._serialized_start=1152
-  _globals['_PREVIEWPAYOUTRUNREQUEST']._serialized_end=1397
-  _globals['_PAYOUTRUNITEM']._serialized_start=1400
-  _globals['_PAYOUTRUNITEM']._serialized_end=1627
-  _globals['_PREVIEWPAYOUTRUNRESPONSE']._serialized_start=1629
-  _globals['_PREVIEWPAYOUTRUNRESPONSE']._serialized_end=1746
+  _globals['_PAYOUTRUNSTATE']._serialized_start=2823
+  _globals['_PAYOUTRUNSTATE']._serialized_end=2999
+  _globals['_PAYOUTRUNVERDICT']._serialized_start=3002
+  _globals['_PAYOUTRUNVERDICT']._serialized_end=3373
+  _globals['_PAYOUTRUN']._serialized_start=135
+  _globals['_PAYOUTRUN']._serialized_end=881
+  _globals['_CREATEPAYOUTRUNREQUEST']._serialized_start=884
+  _globals['_CREATEPAYOUTRUNREQUEST']._serialized_end=1261
+  _globals['_CREATEPAYOUTRUNRESPONSE']._serialized_start=1263
+  _globals['_CREATEPAYOUTRUNRESPONSE']._serialized_end=1372
+  _globals['_CANCELPAYOUTRUNREQUEST']._serialized_start=1374
+  _globals['_CANCELPAYOUTRUNREQUEST']._serialized_end=1465
+  _globals['_CANCELPAYOUTRUNRESPONSE']._serialized_start=1467
+  _globals['_CANCELPAYOUTRUNRESPONSE']._serialized_end=1576
+  _globals['_GETPAYOUTRUNREQUEST']._serialized_start=1578
+  _globals['_GETPAYOUTRUNREQUEST']._serialized_end=1635
+  _globals['_GETPAYOUTRUNRESPONSE']._serialized_start=1638
+  _globals['_GETPAYOUTRUNRESPONSE']._serialized_end=1783
+  _globals['_PAYOUTSTATECOUNT']._serialized_start=1786
+  _globals['_PAYOUTSTATECOUNT']._serialized_end=1931
+  _globals['_PREVIEWPAYOUTRUNREQUEST']._serialized_start=1934
+  _globals['_PREVIEWPAYOUTRUNREQUEST']._serialized_end=2295
+  _globals['_PAYOUTRUNITEM']._serialized_start=2298
+  _globals['_PAYOUTRUNITEM']._serialized_end=2701
+  _globals['_PREVIEWPAYOUTRUNRESPONSE']._serialized_start=2703
+  _globals['_PREVIEWPAYOUTRUNRESPONSE']._serialized_end=2820
 # @@protoc_insertion_point(module_scope)

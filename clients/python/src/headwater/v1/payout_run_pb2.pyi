@@ -10,6 +10,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from headwater.v1 import common_pb2 as _common_pb2
+from headwater.v1 import payout_pb2 as _payout_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -33,9 +34,15 @@ class _PayoutRunStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Payout
     """The server creates the payouts, some at a time, in the order in which the affiliates were created. It goes on after a restart."""
     PAYOUT_RUN_STATE_CREATED: _PayoutRunState.ValueType  # 2
     """All payouts are created. Each goes its own way from here on."""
+    PAYOUT_RUN_STATE_CANCELLING: _PayoutRunState.ValueType  # 3
+    """No further payout is created. The server cancels those that are NEEDS_APPROVAL, READY or AWAITING_FUNDS, some at a time. It goes on after a
+    restart.
+    """
+    PAYOUT_RUN_STATE_CANCELLED: _PayoutRunState.ValueType  # 4
+    """All payouts that were NEEDS_APPROVAL, READY or AWAITING_FUNDS are cancelled. Those that were paid, sent or exported before go their own way."""
 
 class PayoutRunState(_PayoutRunState, metaclass=_PayoutRunStateEnumTypeWrapper):
-    """The state of a payout run. CREATING becomes CREATED."""
+    """The state of a payout run. CREATING becomes CREATED. Both become CANCELLING by CancelPayoutRun, and CANCELLING becomes CANCELLED."""
 
 PAYOUT_RUN_STATE_UNSPECIFIED: PayoutRunState.ValueType  # 0
 """Not set; never returned."""
@@ -43,6 +50,12 @@ PAYOUT_RUN_STATE_CREATING: PayoutRunState.ValueType  # 1
 """The server creates the payouts, some at a time, in the order in which the affiliates were created. It goes on after a restart."""
 PAYOUT_RUN_STATE_CREATED: PayoutRunState.ValueType  # 2
 """All payouts are created. Each goes its own way from here on."""
+PAYOUT_RUN_STATE_CANCELLING: PayoutRunState.ValueType  # 3
+"""No further payout is created. The server cancels those that are NEEDS_APPROVAL, READY or AWAITING_FUNDS, some at a time. It goes on after a
+restart.
+"""
+PAYOUT_RUN_STATE_CANCELLED: PayoutRunState.ValueType  # 4
+"""All payouts that were NEEDS_APPROVAL, READY or AWAITING_FUNDS are cancelled. Those that were paid, sent or exported before go their own way."""
 Global___PayoutRunState: _TypeAlias = PayoutRunState  # noqa: Y015
 
 class _PayoutRunVerdict:
@@ -61,6 +74,18 @@ class _PayoutRunVerdictEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Payo
     """Refunds took back as much as is due, or more."""
     PAYOUT_RUN_VERDICT_BELOW_MINIMUM: _PayoutRunVerdict.ValueType  # 4
     """Less than the `minimum` is due. It waits for a later run."""
+    PAYOUT_RUN_VERDICT_NO_METHOD: _PayoutRunVerdict.ValueType  # 5
+    """The run is one of a `provider`, and the affiliate has no payout method."""
+    PAYOUT_RUN_VERDICT_OTHER_METHOD: _PayoutRunVerdict.ValueType  # 6
+    """The run is one of a `provider`, and the affiliate's payout method is another one's."""
+    PAYOUT_RUN_VERDICT_ABOVE_MAXIMUM_TOTAL: _PayoutRunVerdict.ValueType  # 7
+    """The `maximum_total` has not enough left for it after the affiliates before. It waits for a later run, and affiliates after it who fit are
+    paid.
+    """
+    PAYOUT_RUN_VERDICT_NOT_ACTIVE: _PayoutRunVerdict.ValueType  # 8
+    """The affiliate is not ACTIVE, and the run is one for all affiliates. It keeps what it is owed; a run that names it pays it."""
+    PAYOUT_RUN_VERDICT_ERASED: _PayoutRunVerdict.ValueType  # 9
+    """The affiliate was erased, so that nobody knows where to send the money. No run pays it. MarkPaid notes what was sent otherwise."""
 
 class PayoutRunVerdict(_PayoutRunVerdict, metaclass=_PayoutRunVerdictEnumTypeWrapper):
     """The fate of an affiliate in a run."""
@@ -75,6 +100,18 @@ PAYOUT_RUN_VERDICT_NEGATIVE: PayoutRunVerdict.ValueType  # 3
 """Refunds took back as much as is due, or more."""
 PAYOUT_RUN_VERDICT_BELOW_MINIMUM: PayoutRunVerdict.ValueType  # 4
 """Less than the `minimum` is due. It waits for a later run."""
+PAYOUT_RUN_VERDICT_NO_METHOD: PayoutRunVerdict.ValueType  # 5
+"""The run is one of a `provider`, and the affiliate has no payout method."""
+PAYOUT_RUN_VERDICT_OTHER_METHOD: PayoutRunVerdict.ValueType  # 6
+"""The run is one of a `provider`, and the affiliate's payout method is another one's."""
+PAYOUT_RUN_VERDICT_ABOVE_MAXIMUM_TOTAL: PayoutRunVerdict.ValueType  # 7
+"""The `maximum_total` has not enough left for it after the affiliates before. It waits for a later run, and affiliates after it who fit are
+paid.
+"""
+PAYOUT_RUN_VERDICT_NOT_ACTIVE: PayoutRunVerdict.ValueType  # 8
+"""The affiliate is not ACTIVE, and the run is one for all affiliates. It keeps what it is owed; a run that names it pays it."""
+PAYOUT_RUN_VERDICT_ERASED: PayoutRunVerdict.ValueType  # 9
+"""The affiliate was erased, so that nobody knows where to send the money. No run pays it. MarkPaid notes what was sent otherwise."""
 Global___PayoutRunVerdict: _TypeAlias = PayoutRunVerdict  # noqa: Y015
 
 @_typing.final
@@ -96,6 +133,10 @@ class PayoutRun(_message.Message):
     CREATOR_KEY_ID_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    MAXIMUM_TOTAL_FIELD_NUMBER: _builtins.int
+    CANCELLER_KEY_ID_FIELD_NUMBER: _builtins.int
+    CANCEL_TIME_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id, `prn_` and 32 hexadecimal digits."""
     state: Global___PayoutRunState.ValueType
@@ -107,13 +148,17 @@ class PayoutRun(_message.Message):
     affiliate_count: _builtins.int
     """How many affiliates were named. 0 if it is for all."""
     note: _builtins.str
-    """The merchant's text, which each payout gets. May be empty."""
+    """The merchant's text, which each payout gets. May be empty. Empty in the feed, because a person wrote it."""
     message: _builtins.str
-    """The text for the affiliates, which each payout gets. May be empty."""
+    """The text for the affiliates, which each payout gets. May be empty. Empty in the feed, because a person wrote it."""
     payout_count: _builtins.int
     """How many payouts were created so far."""
     creator_key_id: _builtins.str
     """The id of the API key that created it."""
+    provider: _payout_pb2.PayoutProvider.ValueType
+    """The provider that pays, see `CreatePayoutRunRequest.provider`. Not set: that of each affiliate's payout method."""
+    canceller_key_id: _builtins.str
+    """The id of the API key that cancelled it. Empty unless it is CANCELLING or CANCELLED."""
     @_builtins.property
     def minimum(self) -> _common_pb2.Money:
         """The least amount that is worth a payout. Not set: any amount above zero."""
@@ -129,6 +174,14 @@ class PayoutRun(_message.Message):
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When it last changed."""
+
+    @_builtins.property
+    def maximum_total(self) -> _common_pb2.Money:
+        """The most that its payouts add up to. Not set: no limit."""
+
+    @_builtins.property
+    def cancel_time(self) -> _timestamp_pb2.Timestamp:
+        """When CancelPayoutRun was called. Not set unless it is CANCELLING or CANCELLED."""
 
     def __init__(
         self,
@@ -146,10 +199,14 @@ class PayoutRun(_message.Message):
         creator_key_id: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        provider: _payout_pb2.PayoutProvider.ValueType = ...,
+        maximum_total: _common_pb2.Money | None = ...,
+        canceller_key_id: _builtins.str = ...,
+        cancel_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "minimum", b"minimum", "total", b"total", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cancel_time", b"cancel_time", "create_time", b"create_time", "maximum_total", b"maximum_total", "minimum", b"minimum", "total", b"total", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate_count", b"affiliate_count", "all_affiliates", b"all_affiliates", "create_time", b"create_time", "creator_key_id", b"creator_key_id", "currency_code", b"currency_code", "id", b"id", "message", b"message", "minimum", b"minimum", "note", b"note", "payout_count", b"payout_count", "state", b"state", "total", b"total", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate_count", b"affiliate_count", "all_affiliates", b"all_affiliates", "cancel_time", b"cancel_time", "canceller_key_id", b"canceller_key_id", "create_time", b"create_time", "creator_key_id", b"creator_key_id", "currency_code", b"currency_code", "id", b"id", "maximum_total", b"maximum_total", "message", b"message", "minimum", b"minimum", "note", b"note", "payout_count", b"payout_count", "provider", b"provider", "state", b"state", "total", b"total", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -168,6 +225,8 @@ class CreatePayoutRunRequest(_message.Message):
     MINIMUM_FIELD_NUMBER: _builtins.int
     NOTE_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
+    MAXIMUM_TOTAL_FIELD_NUMBER: _builtins.int
+    PROVIDER_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
     returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
@@ -181,6 +240,10 @@ class CreatePayoutRunRequest(_message.Message):
     """Text about the payouts for the merchant, up to 2,000 characters. Optional."""
     message: _builtins.str
     """Text for the affiliates, up to 2,000 characters. Optional."""
+    provider: _payout_pb2.PayoutProvider.ValueType
+    """The provider that pays. MANUAL: the merchant pays all. Another one: only the affiliates whose payout method is the provider's get a payout.
+    Default: each payout has the provider of the affiliate's payout method if the account is connected to it, and is MANUAL otherwise.
+    """
     @_builtins.property
     def affiliate_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The ids of the affiliates to pay, 1 to 1,000, each once. An affiliate that does not exist fails the call."""
@@ -188,6 +251,12 @@ class CreatePayoutRunRequest(_message.Message):
     @_builtins.property
     def minimum(self) -> _common_pb2.Money:
         """The least amount that is worth a payout, in the same currency. Affiliates to whom less is due get none. Default: any amount above zero."""
+
+    @_builtins.property
+    def maximum_total(self) -> _common_pb2.Money:
+        """The most that the payouts add up to, in the same currency, and not less than `minimum`. An affiliate whose payout would exceed it gets none,
+        and the run goes on with those after it. Optional.
+        """
 
     def __init__(
         self,
@@ -199,10 +268,12 @@ class CreatePayoutRunRequest(_message.Message):
         minimum: _common_pb2.Money | None = ...,
         note: _builtins.str = ...,
         message: _builtins.str = ...,
+        maximum_total: _common_pb2.Money | None = ...,
+        provider: _payout_pb2.PayoutProvider.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["minimum", b"minimum"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["maximum_total", b"maximum_total", "minimum", b"minimum"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate_ids", b"affiliate_ids", "all_affiliates", b"all_affiliates", "currency_code", b"currency_code", "message", b"message", "minimum", b"minimum", "note", b"note", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate_ids", b"affiliate_ids", "all_affiliates", b"all_affiliates", "currency_code", b"currency_code", "maximum_total", b"maximum_total", "message", b"message", "minimum", b"minimum", "note", b"note", "provider", b"provider", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -237,6 +308,63 @@ class CreatePayoutRunResponse(_message.Message):
 Global___CreatePayoutRunResponse: _TypeAlias = CreatePayoutRunResponse  # noqa: Y015
 
 @_typing.final
+class CancelPayoutRunRequest(_message.Message):
+    """The request of CancelPayoutRun."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PAYOUT_RUN_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    """
+    payout_run_id: _builtins.str
+    """The run's id. It is CREATING or CREATED. Required."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        payout_run_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["payout_run_id", b"payout_run_id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelPayoutRunRequest: _TypeAlias = CancelPayoutRunRequest  # noqa: Y015
+
+@_typing.final
+class CancelPayoutRunResponse(_message.Message):
+    """The answer of CancelPayoutRun."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYOUT_RUN_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer."""
+    @_builtins.property
+    def payout_run(self) -> Global___PayoutRun:
+        """The run. It is CANCELLING."""
+
+    def __init__(
+        self,
+        *,
+        payout_run: Global___PayoutRun | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["payout_run", b"payout_run"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["payout_run", b"payout_run", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelPayoutRunResponse: _TypeAlias = CancelPayoutRunResponse  # noqa: Y015
+
+@_typing.final
 class GetPayoutRunRequest(_message.Message):
     """The request of GetPayoutRun."""
 
@@ -265,22 +393,62 @@ class GetPayoutRunResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     PAYOUT_RUN_FIELD_NUMBER: _builtins.int
+    STATE_COUNTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def payout_run(self) -> Global___PayoutRun:
         """The run."""
+
+    @_builtins.property
+    def state_counts(self) -> _containers.RepeatedCompositeFieldContainer[Global___PayoutStateCount]:
+        """How many of its payouts are in each state, and what they add up to, in the order of the states' numbers. States without a payout are left
+        out. The sum of those that are AWAITING_FUNDS is what is missing at the provider, less its fees.
+        """
 
     def __init__(
         self,
         *,
         payout_run: Global___PayoutRun | None = ...,
+        state_counts: _abc.Iterable[Global___PayoutStateCount] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["payout_run", b"payout_run"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["payout_run", b"payout_run"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["payout_run", b"payout_run", "state_counts", b"state_counts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetPayoutRunResponse: _TypeAlias = GetPayoutRunResponse  # noqa: Y015
+
+@_typing.final
+class PayoutStateCount(_message.Message):
+    """The payouts of a run in one state."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATE_FIELD_NUMBER: _builtins.int
+    PAYOUT_COUNT_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    state: _payout_pb2.PayoutState.ValueType
+    """The state."""
+    payout_count: _builtins.int
+    """How many payouts are in it."""
+    @_builtins.property
+    def total(self) -> _common_pb2.Money:
+        """What these payouts add up to."""
+
+    def __init__(
+        self,
+        *,
+        state: _payout_pb2.PayoutState.ValueType = ...,
+        payout_count: _builtins.int = ...,
+        total: _common_pb2.Money | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["total", b"total"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["payout_count", b"payout_count", "state", b"state", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PayoutStateCount: _TypeAlias = PayoutStateCount  # noqa: Y015
 
 @_typing.final
 class PreviewPayoutRunRequest(_message.Message):
@@ -294,6 +462,8 @@ class PreviewPayoutRunRequest(_message.Message):
     ALL_AFFILIATES_FIELD_NUMBER: _builtins.int
     AFFILIATE_IDS_FIELD_NUMBER: _builtins.int
     MINIMUM_FIELD_NUMBER: _builtins.int
+    MAXIMUM_TOTAL_FIELD_NUMBER: _builtins.int
+    PROVIDER_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
     holds at most 3 MiB, so it may have fewer entries.
@@ -304,6 +474,8 @@ class PreviewPayoutRunRequest(_message.Message):
     """See `CreatePayoutRunRequest.currency_code`. Required."""
     all_affiliates: _builtins.bool
     """See `CreatePayoutRunRequest.all_affiliates`."""
+    provider: _payout_pb2.PayoutProvider.ValueType
+    """See `CreatePayoutRunRequest.provider`. Optional."""
     @_builtins.property
     def affiliate_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """See `CreatePayoutRunRequest.affiliate_ids`."""
@@ -311,6 +483,10 @@ class PreviewPayoutRunRequest(_message.Message):
     @_builtins.property
     def minimum(self) -> _common_pb2.Money:
         """See `CreatePayoutRunRequest.minimum`. Optional."""
+
+    @_builtins.property
+    def maximum_total(self) -> _common_pb2.Money:
+        """See `CreatePayoutRunRequest.maximum_total`. Optional."""
 
     def __init__(
         self,
@@ -321,10 +497,12 @@ class PreviewPayoutRunRequest(_message.Message):
         all_affiliates: _builtins.bool = ...,
         affiliate_ids: _abc.Iterable[_builtins.str] | None = ...,
         minimum: _common_pb2.Money | None = ...,
+        maximum_total: _common_pb2.Money | None = ...,
+        provider: _payout_pb2.PayoutProvider.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["minimum", b"minimum"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["maximum_total", b"maximum_total", "minimum", b"minimum"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate_ids", b"affiliate_ids", "all_affiliates", b"all_affiliates", "currency_code", b"currency_code", "minimum", b"minimum", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate_ids", b"affiliate_ids", "all_affiliates", b"all_affiliates", "currency_code", b"currency_code", "maximum_total", b"maximum_total", "minimum", b"minimum", "page_size", b"page_size", "page_token", b"page_token", "provider", b"provider"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -341,6 +519,9 @@ class PayoutRunItem(_message.Message):
     AMOUNT_FIELD_NUMBER: _builtins.int
     REWARD_COUNT_FIELD_NUMBER: _builtins.int
     NEEDS_APPROVAL_FIELD_NUMBER: _builtins.int
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    DESTINATION_KIND_FIELD_NUMBER: _builtins.int
+    DESTINATION_HINT_FIELD_NUMBER: _builtins.int
     affiliate_id: _builtins.str
     """The affiliate's id."""
     verdict: Global___PayoutRunVerdict.ValueType
@@ -349,6 +530,12 @@ class PayoutRunItem(_message.Message):
     """How many rewards add up to it: up to 1,000, and those that take back. The others wait for the next run."""
     needs_approval: _builtins.bool
     """Whether the payout would need an approval, see `PayoutPolicy.approval_above`."""
+    provider: _payout_pb2.PayoutProvider.ValueType
+    """The provider that would pay. Not set if the run's provider cannot pay the affiliate."""
+    destination_kind: _payout_pb2.PayoutMethodKind.ValueType
+    """The kind of the affiliate's payout method. Not set if there is none."""
+    destination_hint: _builtins.str
+    """The affiliate's payout method, masked. Empty if there is none."""
     @_builtins.property
     def amount(self) -> _common_pb2.Money:
         """The amount that is due, less what refunds took back. The amount of the payout if there is one. Zero or less: nothing is paid."""
@@ -361,10 +548,13 @@ class PayoutRunItem(_message.Message):
         amount: _common_pb2.Money | None = ...,
         reward_count: _builtins.int = ...,
         needs_approval: _builtins.bool = ...,
+        provider: _payout_pb2.PayoutProvider.ValueType = ...,
+        destination_kind: _payout_pb2.PayoutMethodKind.ValueType = ...,
+        destination_hint: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate_id", b"affiliate_id", "amount", b"amount", "needs_approval", b"needs_approval", "reward_count", b"reward_count", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate_id", b"affiliate_id", "amount", b"amount", "destination_hint", b"destination_hint", "destination_kind", b"destination_kind", "needs_approval", b"needs_approval", "provider", b"provider", "reward_count", b"reward_count", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -3,6 +3,9 @@
 import grpc
 import warnings
 
+from headwater.v1 import payout_connection_pb2 as headwater_dot_v1_dot_payout__connection__pb2
+from headwater.v1 import payout_file_pb2 as headwater_dot_v1_dot_payout__file__pb2
+from headwater.v1 import payout_method_pb2 as headwater_dot_v1_dot_payout__method__pb2
 from headwater.v1 import payout_pb2 as headwater_dot_v1_dot_payout__pb2
 from headwater.v1 import payout_run_pb2 as headwater_dot_v1_dot_payout__run__pb2
 
@@ -56,6 +59,11 @@ class PayoutServiceStub(object):
                 request_serializer=headwater_dot_v1_dot_payout__run__pb2.CreatePayoutRunRequest.SerializeToString,
                 response_deserializer=headwater_dot_v1_dot_payout__run__pb2.CreatePayoutRunResponse.FromString,
                 _registered_method=True)
+        self.CancelPayoutRun = channel.unary_unary(
+                '/headwater.v1.PayoutService/CancelPayoutRun',
+                request_serializer=headwater_dot_v1_dot_payout__run__pb2.CancelPayoutRunRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_payout__run__pb2.CancelPayoutRunResponse.FromString,
+                _registered_method=True)
         self.GetPayoutRun = channel.unary_unary(
                 '/headwater.v1.PayoutService/GetPayoutRun',
                 request_serializer=headwater_dot_v1_dot_payout__run__pb2.GetPayoutRunRequest.SerializeToString,
@@ -75,6 +83,61 @@ class PayoutServiceStub(object):
                 '/headwater.v1.PayoutService/CancelPayout',
                 request_serializer=headwater_dot_v1_dot_payout__pb2.CancelPayoutRequest.SerializeToString,
                 response_deserializer=headwater_dot_v1_dot_payout__pb2.CancelPayoutResponse.FromString,
+                _registered_method=True)
+        self.SetPayoutMethod = channel.unary_unary(
+                '/headwater.v1.PayoutService/SetPayoutMethod',
+                request_serializer=headwater_dot_v1_dot_payout__method__pb2.SetPayoutMethodRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_payout__method__pb2.SetPayoutMethodResponse.FromString,
+                _registered_method=True)
+        self.RemovePayoutMethod = channel.unary_unary(
+                '/headwater.v1.PayoutService/RemovePayoutMethod',
+                request_serializer=headwater_dot_v1_dot_payout__method__pb2.RemovePayoutMethodRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_payout__method__pb2.RemovePayoutMethodResponse.FromString,
+                _registered_method=True)
+        self.GetPayoutMethod = channel.unary_unary(
+                '/headwater.v1.PayoutService/GetPayoutMethod',
+                request_serializer=headwater_dot_v1_dot_payout__method__pb2.GetPayoutMethodRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_payout__method__pb2.GetPayoutMethodResponse.FromString,
+                _registered_method=True)
+        self.SetPayoutConnection = channel.unary_unary(
+                '/headwater.v1.PayoutService/SetPayoutConnection',
+                request_serializer=headwater_dot_v1_dot_payout__connection__pb2.SetPayoutConnectionRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_payout__connection__pb2.SetPayoutConnectionResponse.FromString,
+                _registered_method=True)
+        self.RemovePayoutConnection = channel.unary_unary(
+                '/headwater.v1.PayoutService/RemovePayoutConnection',
+                request_serializer=headwater_dot_v1_dot_payout__connection__pb2.RemovePayoutConnectionRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_payout__connection__pb2.RemovePayoutConnectionResponse.FromString,
+                _registered_method=True)
+        self.GetPayoutConnection = channel.unary_unary(
+                '/headwater.v1.PayoutService/GetPayoutConnection',
+                request_serializer=headwater_dot_v1_dot_payout__connection__pb2.GetPayoutConnectionRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_payout__connection__pb2.GetPayoutConnectionResponse.FromString,
+                _registered_method=True)
+        self.RetryPayout = channel.unary_unary(
+                '/headwater.v1.PayoutService/RetryPayout',
+                request_serializer=headwater_dot_v1_dot_payout__pb2.RetryPayoutRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_payout__pb2.RetryPayoutResponse.FromString,
+                _registered_method=True)
+        self.NotifyFundsAdded = channel.unary_unary(
+                '/headwater.v1.PayoutService/NotifyFundsAdded',
+                request_serializer=headwater_dot_v1_dot_payout__pb2.NotifyFundsAddedRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_payout__pb2.NotifyFundsAddedResponse.FromString,
+                _registered_method=True)
+        self.ExportPayoutFile = channel.unary_unary(
+                '/headwater.v1.PayoutService/ExportPayoutFile',
+                request_serializer=headwater_dot_v1_dot_payout__file__pb2.ExportPayoutFileRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_payout__file__pb2.ExportPayoutFileResponse.FromString,
+                _registered_method=True)
+        self.ImportPayoutResults = channel.unary_unary(
+                '/headwater.v1.PayoutService/ImportPayoutResults',
+                request_serializer=headwater_dot_v1_dot_payout__pb2.ImportPayoutResultsRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_payout__pb2.ImportPayoutResultsResponse.FromString,
+                _registered_method=True)
+        self.ReopenPayout = channel.unary_unary(
+                '/headwater.v1.PayoutService/ReopenPayout',
+                request_serializer=headwater_dot_v1_dot_payout__pb2.ReopenPayoutRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_payout__pb2.ReopenPayoutResponse.FromString,
                 _registered_method=True)
         self.GetAmountOwed = channel.unary_unary(
                 '/headwater.v1.PayoutService/GetAmountOwed',
@@ -110,9 +173,10 @@ class PayoutServiceServicer(object):
 
     def CreatePayout(self, request, context):
         """Creates a payout: reserves an affiliate's rewards in one currency. They become IN_PAYOUT, so that no other payout takes them, and what is
-        owed falls by what they add up to. The merchant pays the amount outside Headwater, and says so with ConfirmPayouts.
-        Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or REWARD_NOT_FOUND; FAILED_PRECONDITION with reason NOTHING_DUE,
-        PAYOUT_BELOW_MINIMUM, REWARDS_NOT_PAYABLE, or PAYOUT_ABOVE_OWED when less is owed than the named rewards add up to.
+        owed falls by what they add up to. The merchant pays a MANUAL payout outside Headwater, and says so with ConfirmPayouts. The payout keeps
+        the affiliate's payout method as it is now.
+        Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND, REWARD_NOT_FOUND or PAYOUT_CONNECTION_NOT_FOUND; FAILED_PRECONDITION with reason
+        PAYOUT_METHOD when the affiliate's payout method is not the `provider`'s, NOTHING_DUE, PAYOUT_BELOW_MINIMUM, REWARDS_NOT_PAYABLE, or PAYOUT_ABOVE_OWED when less is owed than the named rewards add up to.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -120,7 +184,7 @@ class PayoutServiceServicer(object):
 
     def PreviewPayoutRun(self, request, context):
         """Shows what CreatePayoutRun would do now: which affiliates it pays and how much, and why it does not pay the others. Changes nothing.
-        Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+        Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or PAYOUT_CONNECTION_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -129,7 +193,17 @@ class PayoutServiceServicer(object):
     def CreatePayoutRun(self, request, context):
         """Creates payouts of what is due to many affiliates. The call returns at once, and the server creates the payouts as CreatePayout does,
         some at a time. What was approved or taken back meanwhile counts. GetPayoutRun shows how far it is.
-        Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+        Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or PAYOUT_CONNECTION_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelPayoutRun(self, request, context):
+        """Cancels a payout run. It creates no further payouts, and the server cancels those of its payouts that are NEEDS_APPROVAL, READY or
+        AWAITING_FUNDS, as CancelPayout does, some at a time. The call returns at once. GetPayoutRun shows when it is CANCELLED. Payouts that
+        are paid stay paid.
+        Errors: NOT_FOUND with reason PAYOUT_RUN_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_RUN_STATE when it was cancelled before.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -146,15 +220,17 @@ class PayoutServiceServicer(object):
     def ApprovePayouts(self, request, context):
         """Approves payouts that need it: all of them or none. The key must be another one than the key that created them.
         Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not
-        NEEDS_APPROVAL, or PAYOUT_OWN_APPROVAL for the first one that the key created.
+        NEEDS_APPROVAL, or PAYOUT_OWN_APPROVAL for the first one that the key created; ABORTED with reason ETAG_MISMATCH.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ConfirmPayouts(self, request, context):
-        """Records that the merchant has paid payouts outside Headwater: all of them or none. Their rewards become PAID.
-        Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not READY.
+        """Records that the merchant has paid payouts outside Headwater: all of them or none. Their rewards become PAID, and they are not sent any
+        more.
+        Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not READY,
+        EXPORTED, AWAITING_FUNDS or NEEDS_ATTENTION; ABORTED with reason ETAG_MISMATCH.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -162,8 +238,117 @@ class PayoutServiceServicer(object):
 
     def CancelPayout(self, request, context):
         """Cancels a payout that was not paid. Its rewards become APPROVED again, and what is owed rises by its amount. A reward that refunds took
-        back as a whole meanwhile becomes REVERSED.
-        Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when it is PAID or CANCELLED.
+        back as a whole meanwhile becomes REVERSED. If the provider has the payout and can cancel it, the provider is asked to, and the payout
+        becomes CANCELLED or RETURNED afterwards.
+        Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when it has ended, when the provider has it
+        and cannot cancel it, or when it is not certain that the provider has made nothing; ABORTED with reason ETAG_MISMATCH.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetPayoutMethod(self, request, context):
+        """Sets where the payouts of an affiliate go. The first method is in effect at once. A change waits `PayoutPolicy.method_change_hours`:
+        payouts that are created meanwhile go to the former destination, and the affiliate is told by mail, also at an address that it had in the
+        last 30 days. Payouts that were created before keep their destination. The destination that is in effect may be set again: it corrects
+        its other details, and gives up a change that waits.
+        Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_ERASED, or SECRETS_KEY_MISSING when the
+        server has no key to store the details with.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemovePayoutMethod(self, request, context):
+        """Removes the payout method of an affiliate, with a change that waits. It takes effect at once: later payouts are MANUAL and have no
+        destination. A method that is set afterwards waits like a change. The affiliate is told by mail.
+        Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_ERASED, or PAYOUT_METHOD when the
+        affiliate never had one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPayoutMethod(self, request, context):
+        """Returns the payout method of an affiliate, masked.
+        Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetPayoutConnection(self, request, context):
+        """Connects the account to a payout provider, or replaces the credentials of a connection. Payouts to affiliates whose method is the
+        provider's are the provider's from then on. Admin keys only.
+        Errors: FAILED_PRECONDITION with reason SECRETS_KEY_MISSING when the server has no key to store the credentials with.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemovePayoutConnection(self, request, context):
+        """Removes the connection to a payout provider, with its credentials. Payouts that the provider has to pay wait until the account is
+        connected again. Admin keys only.
+        Errors: NOT_FOUND with reason PAYOUT_CONNECTION_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPayoutConnection(self, request, context):
+        """Returns the connection to a payout provider, without its credentials. Admin keys only.
+        Errors: NOT_FOUND with reason PAYOUT_CONNECTION_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RetryPayout(self, request, context):
+        """Sends a payout again that is NEEDS_ATTENTION, after what was wrong was mended. If the provider may have made a payment, that one is looked
+        up, and no other one is made. Any other open payout that Headwater sends is looked at now instead of later.
+        Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when the merchant pays it, or when it has
+        ended.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def NotifyFundsAdded(self, request, context):
+        """Tells that there is more money at a provider. Payouts that are AWAITING_FUNDS there are sent again now instead of at the next probe.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportPayoutFile(self, request, context):
+        """Makes a file of payouts, which the merchant uploads at a bank or a provider: of all of them or none. They become EXPORTED, so that no
+        other file has them. ConfirmPayouts, ImportPayoutResults and CancelPayout tell what the bank did. An earlier export gives the same bytes
+        again, for 30 days.
+        Errors: INVALID_ARGUMENT, which names every wrong field of every payout, and then there is no file and nothing is changed; NOT_FOUND
+        with reason PAYOUT_NOT_FOUND, PAYOUT_RUN_NOT_FOUND or PAYOUT_EXPORT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first
+        payout that is not READY, PAYOUT_FILE_GONE for an export of more than 30 days ago, or SECRETS_KEY_MISSING.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ImportPayoutResults(self, request, context):
+        """Records what became of payouts that the merchant paid by a file, from a CSV file: all rows of it or none. A payout that was paid becomes
+        PAID, as by ConfirmPayouts, and one that failed becomes CANCELLED, as by CancelPayout. Rows that say what is known already change nothing,
+        so the same file can be imported again.
+        Errors: INVALID_ARGUMENT, which names each wrong row; NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE
+        for the first payout that is neither READY nor EXPORTED nor what its row says.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReopenPayout(self, request, context):
+        """Undoes that a payout was marked as paid, by MarkPaid or ConfirmPayouts, because it was not. The same payout waits for ConfirmPayouts or
+        CancelPayout again, its rewards are IN_PAYOUT, and `Payout.reopenings` keeps the payment that was undone. What is owed stays as it is,
+        and what is paid falls by the amount.
+        Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when it is not PAID; ABORTED with reason
+        ETAG_MISMATCH; INVALID_ARGUMENT when its provider is not MANUAL.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -171,7 +356,7 @@ class PayoutServiceServicer(object):
 
     def GetAmountOwed(self, request, context):
         """Returns how much is owed in all, in each currency: approved or not, overdue or not, and what payouts have reserved.
-        Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+        Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or PROGRAM_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -216,6 +401,11 @@ def add_PayoutServiceServicer_to_server(servicer, server):
                     request_deserializer=headwater_dot_v1_dot_payout__run__pb2.CreatePayoutRunRequest.FromString,
                     response_serializer=headwater_dot_v1_dot_payout__run__pb2.CreatePayoutRunResponse.SerializeToString,
             ),
+            'CancelPayoutRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelPayoutRun,
+                    request_deserializer=headwater_dot_v1_dot_payout__run__pb2.CancelPayoutRunRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_payout__run__pb2.CancelPayoutRunResponse.SerializeToString,
+            ),
             'GetPayoutRun': grpc.unary_unary_rpc_method_handler(
                     servicer.GetPayoutRun,
                     request_deserializer=headwater_dot_v1_dot_payout__run__pb2.GetPayoutRunRequest.FromString,
@@ -235,6 +425,61 @@ def add_PayoutServiceServicer_to_server(servicer, server):
                     servicer.CancelPayout,
                     request_deserializer=headwater_dot_v1_dot_payout__pb2.CancelPayoutRequest.FromString,
                     response_serializer=headwater_dot_v1_dot_payout__pb2.CancelPayoutResponse.SerializeToString,
+            ),
+            'SetPayoutMethod': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetPayoutMethod,
+                    request_deserializer=headwater_dot_v1_dot_payout__method__pb2.SetPayoutMethodRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_payout__method__pb2.SetPayoutMethodResponse.SerializeToString,
+            ),
+            'RemovePayoutMethod': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemovePayoutMethod,
+                    request_deserializer=headwater_dot_v1_dot_payout__method__pb2.RemovePayoutMethodRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_payout__method__pb2.RemovePayoutMethodResponse.SerializeToString,
+            ),
+            'GetPayoutMethod': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPayoutMethod,
+                    request_deserializer=headwater_dot_v1_dot_payout__method__pb2.GetPayoutMethodRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_payout__method__pb2.GetPayoutMethodResponse.SerializeToString,
+            ),
+            'SetPayoutConnection': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetPayoutConnection,
+                    request_deserializer=headwater_dot_v1_dot_payout__connection__pb2.SetPayoutConnectionRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_payout__connection__pb2.SetPayoutConnectionResponse.SerializeToString,
+            ),
+            'RemovePayoutConnection': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemovePayoutConnection,
+                    request_deserializer=headwater_dot_v1_dot_payout__connection__pb2.RemovePayoutConnectionRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_payout__connection__pb2.RemovePayoutConnectionResponse.SerializeToString,
+            ),
+            'GetPayoutConnection': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPayoutConnection,
+                    request_deserializer=headwater_dot_v1_dot_payout__connection__pb2.GetPayoutConnectionRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_payout__connection__pb2.GetPayoutConnectionResponse.SerializeToString,
+            ),
+            'RetryPayout': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetryPayout,
+                    request_deserializer=headwater_dot_v1_dot_payout__pb2.RetryPayoutRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_payout__pb2.RetryPayoutResponse.SerializeToString,
+            ),
+            'NotifyFundsAdded': grpc.unary_unary_rpc_method_handler(
+                    servicer.NotifyFundsAdded,
+                    request_deserializer=headwater_dot_v1_dot_payout__pb2.NotifyFundsAddedRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_payout__pb2.NotifyFundsAddedResponse.SerializeToString,
+            ),
+            'ExportPayoutFile': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExportPayoutFile,
+                    request_deserializer=headwater_dot_v1_dot_payout__file__pb2.ExportPayoutFileRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_payout__file__pb2.ExportPayoutFileResponse.SerializeToString,
+            ),
+            'ImportPayoutResults': grpc.unary_unary_rpc_method_handler(
+                    servicer.ImportPayoutResults,
+                    request_deserializer=headwater_dot_v1_dot_payout__pb2.ImportPayoutResultsRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_payout__pb2.ImportPayoutResultsResponse.SerializeToString,
+            ),
+            'ReopenPayout': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReopenPayout,
+                    request_deserializer=headwater_dot_v1_dot_payout__pb2.ReopenPayoutRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_payout__pb2.ReopenPayoutResponse.SerializeToString,
             ),
             'GetAmountOwed': grpc.unary_unary_rpc_method_handler(
                     servicer.GetAmountOwed,
@@ -372,6 +617,33 @@ class PayoutService(object):
             _registered_method=True)
 
     @staticmethod
+    def CancelPayoutRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.PayoutService/CancelPayoutRun',
+            headwater_dot_v1_dot_payout__run__pb2.CancelPayoutRunRequest.SerializeToString,
+            headwater_dot_v1_dot_payout__run__pb2.CancelPayoutRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def GetPayoutRun(request,
             target,
             options=(),
@@ -469,6 +741,303 @@ class PayoutService(object):
             '/headwater.v1.PayoutService/CancelPayout',
             headwater_dot_v1_dot_payout__pb2.CancelPayoutRequest.SerializeToString,
             headwater_dot_v1_dot_payout__pb2.CancelPayoutResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetPayoutMethod(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.PayoutService/SetPayoutMethod',
+            headwater_dot_v1_dot_payout__method__pb2.SetPayoutMethodRequest.SerializeToString,
+            headwater_dot_v1_dot_payout__method__pb2.SetPayoutMethodResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemovePayoutMethod(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.PayoutService/RemovePayoutMethod',
+            headwater_dot_v1_dot_payout__method__pb2.RemovePayoutMethodRequest.SerializeToString,
+            headwater_dot_v1_dot_payout__method__pb2.RemovePayoutMethodResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPayoutMethod(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.PayoutService/GetPayoutMethod',
+            headwater_dot_v1_dot_payout__method__pb2.GetPayoutMethodRequest.SerializeToString,
+            headwater_dot_v1_dot_payout__method__pb2.GetPayoutMethodResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetPayoutConnection(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.PayoutService/SetPayoutConnection',
+            headwater_dot_v1_dot_payout__connection__pb2.SetPayoutConnectionRequest.SerializeToString,
+            headwater_dot_v1_dot_payout__connection__pb2.SetPayoutConnectionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemovePayoutConnection(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.PayoutService/RemovePayoutConnection',
+            headwater_dot_v1_dot_payout__connection__pb2.RemovePayoutConnectionRequest.SerializeToString,
+            headwater_dot_v1_dot_payout__connection__pb2.RemovePayoutConnectionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPayoutConnection(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.PayoutService/GetPayoutConnection',
+            headwater_dot_v1_dot_payout__connection__pb2.GetPayoutConnectionRequest.SerializeToString,
+            headwater_dot_v1_dot_payout__connection__pb2.GetPayoutConnectionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetryPayout(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.PayoutService/RetryPayout',
+            headwater_dot_v1_dot_payout__pb2.RetryPayoutRequest.SerializeToString,
+            headwater_dot_v1_dot_payout__pb2.RetryPayoutResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def NotifyFundsAdded(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.PayoutService/NotifyFundsAdded',
+            headwater_dot_v1_dot_payout__pb2.NotifyFundsAddedRequest.SerializeToString,
+            headwater_dot_v1_dot_payout__pb2.NotifyFundsAddedResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportPayoutFile(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.PayoutService/ExportPayoutFile',
+            headwater_dot_v1_dot_payout__file__pb2.ExportPayoutFileRequest.SerializeToString,
+            headwater_dot_v1_dot_payout__file__pb2.ExportPayoutFileResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportPayoutResults(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.PayoutService/ImportPayoutResults',
+            headwater_dot_v1_dot_payout__pb2.ImportPayoutResultsRequest.SerializeToString,
+            headwater_dot_v1_dot_payout__pb2.ImportPayoutResultsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReopenPayout(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.PayoutService/ReopenPayout',
+            headwater_dot_v1_dot_payout__pb2.ReopenPayoutRequest.SerializeToString,
+            headwater_dot_v1_dot_payout__pb2.ReopenPayoutResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -5,6 +5,9 @@ The service for payouts."""
 
 from collections import abc as _abc
 from grpc import aio as _aio
+from headwater.v1 import payout_connection_pb2 as _payout_connection_pb2
+from headwater.v1 import payout_file_pb2 as _payout_file_pb2
+from headwater.v1 import payout_method_pb2 as _payout_method_pb2
 from headwater.v1 import payout_pb2 as _payout_pb2
 from headwater.v1 import payout_run_pb2 as _payout_run_pb2
 import abc as _abc_1
@@ -43,18 +46,25 @@ class PayoutServiceStub:
     """
     CreatePayout: _grpc.UnaryUnaryMultiCallable[_payout_pb2.CreatePayoutRequest, _payout_pb2.CreatePayoutResponse]
     """Creates a payout: reserves an affiliate's rewards in one currency. They become IN_PAYOUT, so that no other payout takes them, and what is
-    owed falls by what they add up to. The merchant pays the amount outside Headwater, and says so with ConfirmPayouts.
-    Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or REWARD_NOT_FOUND; FAILED_PRECONDITION with reason NOTHING_DUE,
-    PAYOUT_BELOW_MINIMUM, REWARDS_NOT_PAYABLE, or PAYOUT_ABOVE_OWED when less is owed than the named rewards add up to.
+    owed falls by what they add up to. The merchant pays a MANUAL payout outside Headwater, and says so with ConfirmPayouts. The payout keeps
+    the affiliate's payout method as it is now.
+    Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND, REWARD_NOT_FOUND or PAYOUT_CONNECTION_NOT_FOUND; FAILED_PRECONDITION with reason
+    PAYOUT_METHOD when the affiliate's payout method is not the `provider`'s, NOTHING_DUE, PAYOUT_BELOW_MINIMUM, REWARDS_NOT_PAYABLE, or PAYOUT_ABOVE_OWED when less is owed than the named rewards add up to.
     """
     PreviewPayoutRun: _grpc.UnaryUnaryMultiCallable[_payout_run_pb2.PreviewPayoutRunRequest, _payout_run_pb2.PreviewPayoutRunResponse]
     """Shows what CreatePayoutRun would do now: which affiliates it pays and how much, and why it does not pay the others. Changes nothing.
-    Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+    Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or PAYOUT_CONNECTION_NOT_FOUND.
     """
     CreatePayoutRun: _grpc.UnaryUnaryMultiCallable[_payout_run_pb2.CreatePayoutRunRequest, _payout_run_pb2.CreatePayoutRunResponse]
     """Creates payouts of what is due to many affiliates. The call returns at once, and the server creates the payouts as CreatePayout does,
     some at a time. What was approved or taken back meanwhile counts. GetPayoutRun shows how far it is.
-    Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+    Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or PAYOUT_CONNECTION_NOT_FOUND.
+    """
+    CancelPayoutRun: _grpc.UnaryUnaryMultiCallable[_payout_run_pb2.CancelPayoutRunRequest, _payout_run_pb2.CancelPayoutRunResponse]
+    """Cancels a payout run. It creates no further payouts, and the server cancels those of its payouts that are NEEDS_APPROVAL, READY or
+    AWAITING_FUNDS, as CancelPayout does, some at a time. The call returns at once. GetPayoutRun shows when it is CANCELLED. Payouts that
+    are paid stay paid.
+    Errors: NOT_FOUND with reason PAYOUT_RUN_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_RUN_STATE when it was cancelled before.
     """
     GetPayoutRun: _grpc.UnaryUnaryMultiCallable[_payout_run_pb2.GetPayoutRunRequest, _payout_run_pb2.GetPayoutRunResponse]
     """Returns a payout run.
@@ -63,20 +73,86 @@ class PayoutServiceStub:
     ApprovePayouts: _grpc.UnaryUnaryMultiCallable[_payout_pb2.ApprovePayoutsRequest, _payout_pb2.ApprovePayoutsResponse]
     """Approves payouts that need it: all of them or none. The key must be another one than the key that created them.
     Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not
-    NEEDS_APPROVAL, or PAYOUT_OWN_APPROVAL for the first one that the key created.
+    NEEDS_APPROVAL, or PAYOUT_OWN_APPROVAL for the first one that the key created; ABORTED with reason ETAG_MISMATCH.
     """
     ConfirmPayouts: _grpc.UnaryUnaryMultiCallable[_payout_pb2.ConfirmPayoutsRequest, _payout_pb2.ConfirmPayoutsResponse]
-    """Records that the merchant has paid payouts outside Headwater: all of them or none. Their rewards become PAID.
-    Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not READY.
+    """Records that the merchant has paid payouts outside Headwater: all of them or none. Their rewards become PAID, and they are not sent any
+    more.
+    Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not READY,
+    EXPORTED, AWAITING_FUNDS or NEEDS_ATTENTION; ABORTED with reason ETAG_MISMATCH.
     """
     CancelPayout: _grpc.UnaryUnaryMultiCallable[_payout_pb2.CancelPayoutRequest, _payout_pb2.CancelPayoutResponse]
     """Cancels a payout that was not paid. Its rewards become APPROVED again, and what is owed rises by its amount. A reward that refunds took
-    back as a whole meanwhile becomes REVERSED.
-    Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when it is PAID or CANCELLED.
+    back as a whole meanwhile becomes REVERSED. If the provider has the payout and can cancel it, the provider is asked to, and the payout
+    becomes CANCELLED or RETURNED afterwards.
+    Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when it has ended, when the provider has it
+    and cannot cancel it, or when it is not certain that the provider has made nothing; ABORTED with reason ETAG_MISMATCH.
+    """
+    SetPayoutMethod: _grpc.UnaryUnaryMultiCallable[_payout_method_pb2.SetPayoutMethodRequest, _payout_method_pb2.SetPayoutMethodResponse]
+    """Sets where the payouts of an affiliate go. The first method is in effect at once. A change waits `PayoutPolicy.method_change_hours`:
+    payouts that are created meanwhile go to the former destination, and the affiliate is told by mail, also at an address that it had in the
+    last 30 days. Payouts that were created before keep their destination. The destination that is in effect may be set again: it corrects
+    its other details, and gives up a change that waits.
+    Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_ERASED, or SECRETS_KEY_MISSING when the
+    server has no key to store the details with.
+    """
+    RemovePayoutMethod: _grpc.UnaryUnaryMultiCallable[_payout_method_pb2.RemovePayoutMethodRequest, _payout_method_pb2.RemovePayoutMethodResponse]
+    """Removes the payout method of an affiliate, with a change that waits. It takes effect at once: later payouts are MANUAL and have no
+    destination. A method that is set afterwards waits like a change. The affiliate is told by mail.
+    Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_ERASED, or PAYOUT_METHOD when the
+    affiliate never had one.
+    """
+    GetPayoutMethod: _grpc.UnaryUnaryMultiCallable[_payout_method_pb2.GetPayoutMethodRequest, _payout_method_pb2.GetPayoutMethodResponse]
+    """Returns the payout method of an affiliate, masked.
+    Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+    """
+    SetPayoutConnection: _grpc.UnaryUnaryMultiCallable[_payout_connection_pb2.SetPayoutConnectionRequest, _payout_connection_pb2.SetPayoutConnectionResponse]
+    """Connects the account to a payout provider, or replaces the credentials of a connection. Payouts to affiliates whose method is the
+    provider's are the provider's from then on. Admin keys only.
+    Errors: FAILED_PRECONDITION with reason SECRETS_KEY_MISSING when the server has no key to store the credentials with.
+    """
+    RemovePayoutConnection: _grpc.UnaryUnaryMultiCallable[_payout_connection_pb2.RemovePayoutConnectionRequest, _payout_connection_pb2.RemovePayoutConnectionResponse]
+    """Removes the connection to a payout provider, with its credentials. Payouts that the provider has to pay wait until the account is
+    connected again. Admin keys only.
+    Errors: NOT_FOUND with reason PAYOUT_CONNECTION_NOT_FOUND.
+    """
+    GetPayoutConnection: _grpc.UnaryUnaryMultiCallable[_payout_connection_pb2.GetPayoutConnectionRequest, _payout_connection_pb2.GetPayoutConnectionResponse]
+    """Returns the connection to a payout provider, without its credentials. Admin keys only.
+    Errors: NOT_FOUND with reason PAYOUT_CONNECTION_NOT_FOUND.
+    """
+    RetryPayout: _grpc.UnaryUnaryMultiCallable[_payout_pb2.RetryPayoutRequest, _payout_pb2.RetryPayoutResponse]
+    """Sends a payout again that is NEEDS_ATTENTION, after what was wrong was mended. If the provider may have made a payment, that one is looked
+    up, and no other one is made. Any other open payout that Headwater sends is looked at now instead of later.
+    Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when the merchant pays it, or when it has
+    ended.
+    """
+    NotifyFundsAdded: _grpc.UnaryUnaryMultiCallable[_payout_pb2.NotifyFundsAddedRequest, _payout_pb2.NotifyFundsAddedResponse]
+    """Tells that there is more money at a provider. Payouts that are AWAITING_FUNDS there are sent again now instead of at the next probe."""
+    ExportPayoutFile: _grpc.UnaryUnaryMultiCallable[_payout_file_pb2.ExportPayoutFileRequest, _payout_file_pb2.ExportPayoutFileResponse]
+    """Makes a file of payouts, which the merchant uploads at a bank or a provider: of all of them or none. They become EXPORTED, so that no
+    other file has them. ConfirmPayouts, ImportPayoutResults and CancelPayout tell what the bank did. An earlier export gives the same bytes
+    again, for 30 days.
+    Errors: INVALID_ARGUMENT, which names every wrong field of every payout, and then there is no file and nothing is changed; NOT_FOUND
+    with reason PAYOUT_NOT_FOUND, PAYOUT_RUN_NOT_FOUND or PAYOUT_EXPORT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first
+    payout that is not READY, PAYOUT_FILE_GONE for an export of more than 30 days ago, or SECRETS_KEY_MISSING.
+    """
+    ImportPayoutResults: _grpc.UnaryUnaryMultiCallable[_payout_pb2.ImportPayoutResultsRequest, _payout_pb2.ImportPayoutResultsResponse]
+    """Records what became of payouts that the merchant paid by a file, from a CSV file: all rows of it or none. A payout that was paid becomes
+    PAID, as by ConfirmPayouts, and one that failed becomes CANCELLED, as by CancelPayout. Rows that say what is known already change nothing,
+    so the same file can be imported again.
+    Errors: INVALID_ARGUMENT, which names each wrong row; NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE
+    for the first payout that is neither READY nor EXPORTED nor what its row says.
+    """
+    ReopenPayout: _grpc.UnaryUnaryMultiCallable[_payout_pb2.ReopenPayoutRequest, _payout_pb2.ReopenPayoutResponse]
+    """Undoes that a payout was marked as paid, by MarkPaid or ConfirmPayouts, because it was not. The same payout waits for ConfirmPayouts or
+    CancelPayout again, its rewards are IN_PAYOUT, and `Payout.reopenings` keeps the payment that was undone. What is owed stays as it is,
+    and what is paid falls by the amount.
+    Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when it is not PAID; ABORTED with reason
+    ETAG_MISMATCH; INVALID_ARGUMENT when its provider is not MANUAL.
     """
     GetAmountOwed: _grpc.UnaryUnaryMultiCallable[_payout_pb2.GetAmountOwedRequest, _payout_pb2.GetAmountOwedResponse]
     """Returns how much is owed in all, in each currency: approved or not, overdue or not, and what payouts have reserved.
-    Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+    Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or PROGRAM_NOT_FOUND.
     """
     GetPayout: _grpc.UnaryUnaryMultiCallable[_payout_pb2.GetPayoutRequest, _payout_pb2.GetPayoutResponse]
     """Returns a payout.
@@ -101,18 +177,25 @@ class PayoutServiceAsyncStub(PayoutServiceStub):
     """
     CreatePayout: _aio.UnaryUnaryMultiCallable[_payout_pb2.CreatePayoutRequest, _payout_pb2.CreatePayoutResponse]  # type: ignore[assignment]
     """Creates a payout: reserves an affiliate's rewards in one currency. They become IN_PAYOUT, so that no other payout takes them, and what is
-    owed falls by what they add up to. The merchant pays the amount outside Headwater, and says so with ConfirmPayouts.
-    Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or REWARD_NOT_FOUND; FAILED_PRECONDITION with reason NOTHING_DUE,
-    PAYOUT_BELOW_MINIMUM, REWARDS_NOT_PAYABLE, or PAYOUT_ABOVE_OWED when less is owed than the named rewards add up to.
+    owed falls by what they add up to. The merchant pays a MANUAL payout outside Headwater, and says so with ConfirmPayouts. The payout keeps
+    the affiliate's payout method as it is now.
+    Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND, REWARD_NOT_FOUND or PAYOUT_CONNECTION_NOT_FOUND; FAILED_PRECONDITION with reason
+    PAYOUT_METHOD when the affiliate's payout method is not the `provider`'s, NOTHING_DUE, PAYOUT_BELOW_MINIMUM, REWARDS_NOT_PAYABLE, or PAYOUT_ABOVE_OWED when less is owed than the named rewards add up to.
     """
     PreviewPayoutRun: _aio.UnaryUnaryMultiCallable[_payout_run_pb2.PreviewPayoutRunRequest, _payout_run_pb2.PreviewPayoutRunResponse]  # type: ignore[assignment]
     """Shows what CreatePayoutRun would do now: which affiliates it pays and how much, and why it does not pay the others. Changes nothing.
-    Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+    Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or PAYOUT_CONNECTION_NOT_FOUND.
     """
     CreatePayoutRun: _aio.UnaryUnaryMultiCallable[_payout_run_pb2.CreatePayoutRunRequest, _payout_run_pb2.CreatePayoutRunResponse]  # type: ignore[assignment]
     """Creates payouts of what is due to many affiliates. The call returns at once, and the server creates the payouts as CreatePayout does,
     some at a time. What was approved or taken back meanwhile counts. GetPayoutRun shows how far it is.
-    Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+    Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or PAYOUT_CONNECTION_NOT_FOUND.
+    """
+    CancelPayoutRun: _aio.UnaryUnaryMultiCallable[_payout_run_pb2.CancelPayoutRunRequest, _payout_run_pb2.CancelPayoutRunResponse]  # type: ignore[assignment]
+    """Cancels a payout run. It creates no further payouts, and the server cancels those of its payouts that are NEEDS_APPROVAL, READY or
+    AWAITING_FUNDS, as CancelPayout does, some at a time. The call returns at once. GetPayoutRun shows when it is CANCELLED. Payouts that
+    are paid stay paid.
+    Errors: NOT_FOUND with reason PAYOUT_RUN_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_RUN_STATE when it was cancelled before.
     """
     GetPayoutRun: _aio.UnaryUnaryMultiCallable[_payout_run_pb2.GetPayoutRunRequest, _payout_run_pb2.GetPayoutRunResponse]  # type: ignore[assignment]
     """Returns a payout run.
@@ -121,20 +204,86 @@ class PayoutServiceAsyncStub(PayoutServiceStub):
     ApprovePayouts: _aio.UnaryUnaryMultiCallable[_payout_pb2.ApprovePayoutsRequest, _payout_pb2.ApprovePayoutsResponse]  # type: ignore[assignment]
     """Approves payouts that need it: all of them or none. The key must be another one than the key that created them.
     Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not
-    NEEDS_APPROVAL, or PAYOUT_OWN_APPROVAL for the first one that the key created.
+    NEEDS_APPROVAL, or PAYOUT_OWN_APPROVAL for the first one that the key created; ABORTED with reason ETAG_MISMATCH.
     """
     ConfirmPayouts: _aio.UnaryUnaryMultiCallable[_payout_pb2.ConfirmPayoutsRequest, _payout_pb2.ConfirmPayoutsResponse]  # type: ignore[assignment]
-    """Records that the merchant has paid payouts outside Headwater: all of them or none. Their rewards become PAID.
-    Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not READY.
+    """Records that the merchant has paid payouts outside Headwater: all of them or none. Their rewards become PAID, and they are not sent any
+    more.
+    Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not READY,
+    EXPORTED, AWAITING_FUNDS or NEEDS_ATTENTION; ABORTED with reason ETAG_MISMATCH.
     """
     CancelPayout: _aio.UnaryUnaryMultiCallable[_payout_pb2.CancelPayoutRequest, _payout_pb2.CancelPayoutResponse]  # type: ignore[assignment]
     """Cancels a payout that was not paid. Its rewards become APPROVED again, and what is owed rises by its amount. A reward that refunds took
-    back as a whole meanwhile becomes REVERSED.
-    Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when it is PAID or CANCELLED.
+    back as a whole meanwhile becomes REVERSED. If the provider has the payout and can cancel it, the provider is asked to, and the payout
+    becomes CANCELLED or RETURNED afterwards.
+    Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when it has ended, when the provider has it
+    and cannot cancel it, or when it is not certain that the provider has made nothing; ABORTED with reason ETAG_MISMATCH.
+    """
+    SetPayoutMethod: _aio.UnaryUnaryMultiCallable[_payout_method_pb2.SetPayoutMethodRequest, _payout_method_pb2.SetPayoutMethodResponse]  # type: ignore[assignment]
+    """Sets where the payouts of an affiliate go. The first method is in effect at once. A change waits `PayoutPolicy.method_change_hours`:
+    payouts that are created meanwhile go to the former destination, and the affiliate is told by mail, also at an address that it had in the
+    last 30 days. Payouts that were created before keep their destination. The destination that is in effect may be set again: it corrects
+    its other details, and gives up a change that waits.
+    Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_ERASED, or SECRETS_KEY_MISSING when the
+    server has no key to store the details with.
+    """
+    RemovePayoutMethod: _aio.UnaryUnaryMultiCallable[_payout_method_pb2.RemovePayoutMethodRequest, _payout_method_pb2.RemovePayoutMethodResponse]  # type: ignore[assignment]
+    """Removes the payout method of an affiliate, with a change that waits. It takes effect at once: later payouts are MANUAL and have no
+    destination. A method that is set afterwards waits like a change. The affiliate is told by mail.
+    Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_ERASED, or PAYOUT_METHOD when the
+    affiliate never had one.
+    """
+    GetPayoutMethod: _aio.UnaryUnaryMultiCallable[_payout_method_pb2.GetPayoutMethodRequest, _payout_method_pb2.GetPayoutMethodResponse]  # type: ignore[assignment]
+    """Returns the payout method of an affiliate, masked.
+    Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+    """
+    SetPayoutConnection: _aio.UnaryUnaryMultiCallable[_payout_connection_pb2.SetPayoutConnectionRequest, _payout_connection_pb2.SetPayoutConnectionResponse]  # type: ignore[assignment]
+    """Connects the account to a payout provider, or replaces the credentials of a connection. Payouts to affiliates whose method is the
+    provider's are the provider's from then on. Admin keys only.
+    Errors: FAILED_PRECONDITION with reason SECRETS_KEY_MISSING when the server has no key to store the credentials with.
+    """
+    RemovePayoutConnection: _aio.UnaryUnaryMultiCallable[_payout_connection_pb2.RemovePayoutConnectionRequest, _payout_connection_pb2.RemovePayoutConnectionResponse]  # type: ignore[assignment]
+    """Removes the connection to a payout provider, with its credentials. Payouts that the provider has to pay wait until the account is
+    connected again. Admin keys only.
+    Errors: NOT_FOUND with reason PAYOUT_CONNECTION_NOT_FOUND.
+    """
+    GetPayoutConnection: _aio.UnaryUnaryMultiCallable[_payout_connection_pb2.GetPayoutConnectionRequest, _payout_connection_pb2.GetPayoutConnectionResponse]  # type: ignore[assignment]
+    """Returns the connection to a payout provider, without its credentials. Admin keys only.
+    Errors: NOT_FOUND with reason PAYOUT_CONNECTION_NOT_FOUND.
+    """
+    RetryPayout: _aio.UnaryUnaryMultiCallable[_payout_pb2.RetryPayoutRequest, _payout_pb2.RetryPayoutResponse]  # type: ignore[assignment]
+    """Sends a payout again that is NEEDS_ATTENTION, after what was wrong was mended. If the provider may have made a payment, that one is looked
+    up, and no other one is made. Any other open payout that Headwater sends is looked at now instead of later.
+    Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when the merchant pays it, or when it has
+    ended.
+    """
+    NotifyFundsAdded: _aio.UnaryUnaryMultiCallable[_payout_pb2.NotifyFundsAddedRequest, _payout_pb2.NotifyFundsAddedResponse]  # type: ignore[assignment]
+    """Tells that there is more money at a provider. Payouts that are AWAITING_FUNDS there are sent again now instead of at the next probe."""
+    ExportPayoutFile: _aio.UnaryUnaryMultiCallable[_payout_file_pb2.ExportPayoutFileRequest, _payout_file_pb2.ExportPayoutFileResponse]  # type: ignore[assignment]
+    """Makes a file of payouts, which the merchant uploads at a bank or a provider: of all of them or none. They become EXPORTED, so that no
+    other file has them. ConfirmPayouts, ImportPayoutResults and CancelPayout tell what the bank did. An earlier export gives the same bytes
+    again, for 30 days.
+    Errors: INVALID_ARGUMENT, which names every wrong field of every payout, and then there is no file and nothing is changed; NOT_FOUND
+    with reason PAYOUT_NOT_FOUND, PAYOUT_RUN_NOT_FOUND or PAYOUT_EXPORT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first
+    payout that is not READY, PAYOUT_FILE_GONE for an export of more than 30 days ago, or SECRETS_KEY_MISSING.
+    """
+    ImportPayoutResults: _aio.UnaryUnaryMultiCallable[_payout_pb2.ImportPayoutResultsRequest, _payout_pb2.ImportPayoutResultsResponse]  # type: ignore[assignment]
+    """Records what became of payouts that the merchant paid by a file, from a CSV file: all rows of it or none. A payout that was paid becomes
+    PAID, as by ConfirmPayouts, and one that failed becomes CANCELLED, as by CancelPayout. Rows that say what is known already change nothing,
+    so the same file can be imported again.
+    Errors: INVALID_ARGUMENT, which names each wrong row; NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE
+    for the first payout that is neither READY nor EXPORTED nor what its row says.
+    """
+    ReopenPayout: _aio.UnaryUnaryMultiCallable[_payout_pb2.ReopenPayoutRequest, _payout_pb2.ReopenPayoutResponse]  # type: ignore[assignment]
+    """Undoes that a payout was marked as paid, by MarkPaid or ConfirmPayouts, because it was not. The same payout waits for ConfirmPayouts or
+    CancelPayout again, its rewards are IN_PAYOUT, and `Payout.reopenings` keeps the payment that was undone. What is owed stays as it is,
+    and what is paid falls by the amount.
+    Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when it is not PAID; ABORTED with reason
+    ETAG_MISMATCH; INVALID_ARGUMENT when its provider is not MANUAL.
     """
     GetAmountOwed: _aio.UnaryUnaryMultiCallable[_payout_pb2.GetAmountOwedRequest, _payout_pb2.GetAmountOwedResponse]  # type: ignore[assignment]
     """Returns how much is owed in all, in each currency: approved or not, overdue or not, and what payouts have reserved.
-    Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+    Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or PROGRAM_NOT_FOUND.
     """
     GetPayout: _aio.UnaryUnaryMultiCallable[_payout_pb2.GetPayoutRequest, _payout_pb2.GetPayoutResponse]  # type: ignore[assignment]
     """Returns a payout.
@@ -168,9 +317,10 @@ class PayoutServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_payout_pb2.CreatePayoutResponse, _abc.Awaitable[_payout_pb2.CreatePayoutResponse]]:
         """Creates a payout: reserves an affiliate's rewards in one currency. They become IN_PAYOUT, so that no other payout takes them, and what is
-        owed falls by what they add up to. The merchant pays the amount outside Headwater, and says so with ConfirmPayouts.
-        Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or REWARD_NOT_FOUND; FAILED_PRECONDITION with reason NOTHING_DUE,
-        PAYOUT_BELOW_MINIMUM, REWARDS_NOT_PAYABLE, or PAYOUT_ABOVE_OWED when less is owed than the named rewards add up to.
+        owed falls by what they add up to. The merchant pays a MANUAL payout outside Headwater, and says so with ConfirmPayouts. The payout keeps
+        the affiliate's payout method as it is now.
+        Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND, REWARD_NOT_FOUND or PAYOUT_CONNECTION_NOT_FOUND; FAILED_PRECONDITION with reason
+        PAYOUT_METHOD when the affiliate's payout method is not the `provider`'s, NOTHING_DUE, PAYOUT_BELOW_MINIMUM, REWARDS_NOT_PAYABLE, or PAYOUT_ABOVE_OWED when less is owed than the named rewards add up to.
         """
 
     @_abc_1.abstractmethod
@@ -180,7 +330,7 @@ class PayoutServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_payout_run_pb2.PreviewPayoutRunResponse, _abc.Awaitable[_payout_run_pb2.PreviewPayoutRunResponse]]:
         """Shows what CreatePayoutRun would do now: which affiliates it pays and how much, and why it does not pay the others. Changes nothing.
-        Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+        Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or PAYOUT_CONNECTION_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod
@@ -191,7 +341,19 @@ class PayoutServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_payout_run_pb2.CreatePayoutRunResponse, _abc.Awaitable[_payout_run_pb2.CreatePayoutRunResponse]]:
         """Creates payouts of what is due to many affiliates. The call returns at once, and the server creates the payouts as CreatePayout does,
         some at a time. What was approved or taken back meanwhile counts. GetPayoutRun shows how far it is.
-        Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+        Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or PAYOUT_CONNECTION_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def CancelPayoutRun(
+        self,
+        request: _payout_run_pb2.CancelPayoutRunRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_payout_run_pb2.CancelPayoutRunResponse, _abc.Awaitable[_payout_run_pb2.CancelPayoutRunResponse]]:
+        """Cancels a payout run. It creates no further payouts, and the server cancels those of its payouts that are NEEDS_APPROVAL, READY or
+        AWAITING_FUNDS, as CancelPayout does, some at a time. The call returns at once. GetPayoutRun shows when it is CANCELLED. Payouts that
+        are paid stay paid.
+        Errors: NOT_FOUND with reason PAYOUT_RUN_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_RUN_STATE when it was cancelled before.
         """
 
     @_abc_1.abstractmethod
@@ -212,7 +374,7 @@ class PayoutServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_payout_pb2.ApprovePayoutsResponse, _abc.Awaitable[_payout_pb2.ApprovePayoutsResponse]]:
         """Approves payouts that need it: all of them or none. The key must be another one than the key that created them.
         Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not
-        NEEDS_APPROVAL, or PAYOUT_OWN_APPROVAL for the first one that the key created.
+        NEEDS_APPROVAL, or PAYOUT_OWN_APPROVAL for the first one that the key created; ABORTED with reason ETAG_MISMATCH.
         """
 
     @_abc_1.abstractmethod
@@ -221,8 +383,10 @@ class PayoutServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _payout_pb2.ConfirmPayoutsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_payout_pb2.ConfirmPayoutsResponse, _abc.Awaitable[_payout_pb2.ConfirmPayoutsResponse]]:
-        """Records that the merchant has paid payouts outside Headwater: all of them or none. Their rewards become PAID.
-        Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not READY.
+        """Records that the merchant has paid payouts outside Headwater: all of them or none. Their rewards become PAID, and they are not sent any
+        more.
+        Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not READY,
+        EXPORTED, AWAITING_FUNDS or NEEDS_ATTENTION; ABORTED with reason ETAG_MISMATCH.
         """
 
     @_abc_1.abstractmethod
@@ -232,8 +396,138 @@ class PayoutServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_payout_pb2.CancelPayoutResponse, _abc.Awaitable[_payout_pb2.CancelPayoutResponse]]:
         """Cancels a payout that was not paid. Its rewards become APPROVED again, and what is owed rises by its amount. A reward that refunds took
-        back as a whole meanwhile becomes REVERSED.
-        Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when it is PAID or CANCELLED.
+        back as a whole meanwhile becomes REVERSED. If the provider has the payout and can cancel it, the provider is asked to, and the payout
+        becomes CANCELLED or RETURNED afterwards.
+        Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when it has ended, when the provider has it
+        and cannot cancel it, or when it is not certain that the provider has made nothing; ABORTED with reason ETAG_MISMATCH.
+        """
+
+    @_abc_1.abstractmethod
+    def SetPayoutMethod(
+        self,
+        request: _payout_method_pb2.SetPayoutMethodRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_payout_method_pb2.SetPayoutMethodResponse, _abc.Awaitable[_payout_method_pb2.SetPayoutMethodResponse]]:
+        """Sets where the payouts of an affiliate go. The first method is in effect at once. A change waits `PayoutPolicy.method_change_hours`:
+        payouts that are created meanwhile go to the former destination, and the affiliate is told by mail, also at an address that it had in the
+        last 30 days. Payouts that were created before keep their destination. The destination that is in effect may be set again: it corrects
+        its other details, and gives up a change that waits.
+        Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_ERASED, or SECRETS_KEY_MISSING when the
+        server has no key to store the details with.
+        """
+
+    @_abc_1.abstractmethod
+    def RemovePayoutMethod(
+        self,
+        request: _payout_method_pb2.RemovePayoutMethodRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_payout_method_pb2.RemovePayoutMethodResponse, _abc.Awaitable[_payout_method_pb2.RemovePayoutMethodResponse]]:
+        """Removes the payout method of an affiliate, with a change that waits. It takes effect at once: later payouts are MANUAL and have no
+        destination. A method that is set afterwards waits like a change. The affiliate is told by mail.
+        Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_ERASED, or PAYOUT_METHOD when the
+        affiliate never had one.
+        """
+
+    @_abc_1.abstractmethod
+    def GetPayoutMethod(
+        self,
+        request: _payout_method_pb2.GetPayoutMethodRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_payout_method_pb2.GetPayoutMethodResponse, _abc.Awaitable[_payout_method_pb2.GetPayoutMethodResponse]]:
+        """Returns the payout method of an affiliate, masked.
+        Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def SetPayoutConnection(
+        self,
+        request: _payout_connection_pb2.SetPayoutConnectionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_payout_connection_pb2.SetPayoutConnectionResponse, _abc.Awaitable[_payout_connection_pb2.SetPayoutConnectionResponse]]:
+        """Connects the account to a payout provider, or replaces the credentials of a connection. Payouts to affiliates whose method is the
+        provider's are the provider's from then on. Admin keys only.
+        Errors: FAILED_PRECONDITION with reason SECRETS_KEY_MISSING when the server has no key to store the credentials with.
+        """
+
+    @_abc_1.abstractmethod
+    def RemovePayoutConnection(
+        self,
+        request: _payout_connection_pb2.RemovePayoutConnectionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_payout_connection_pb2.RemovePayoutConnectionResponse, _abc.Awaitable[_payout_connection_pb2.RemovePayoutConnectionResponse]]:
+        """Removes the connection to a payout provider, with its credentials. Payouts that the provider has to pay wait until the account is
+        connected again. Admin keys only.
+        Errors: NOT_FOUND with reason PAYOUT_CONNECTION_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def GetPayoutConnection(
+        self,
+        request: _payout_connection_pb2.GetPayoutConnectionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_payout_connection_pb2.GetPayoutConnectionResponse, _abc.Awaitable[_payout_connection_pb2.GetPayoutConnectionResponse]]:
+        """Returns the connection to a payout provider, without its credentials. Admin keys only.
+        Errors: NOT_FOUND with reason PAYOUT_CONNECTION_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def RetryPayout(
+        self,
+        request: _payout_pb2.RetryPayoutRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_payout_pb2.RetryPayoutResponse, _abc.Awaitable[_payout_pb2.RetryPayoutResponse]]:
+        """Sends a payout again that is NEEDS_ATTENTION, after what was wrong was mended. If the provider may have made a payment, that one is looked
+        up, and no other one is made. Any other open payout that Headwater sends is looked at now instead of later.
+        Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when the merchant pays it, or when it has
+        ended.
+        """
+
+    @_abc_1.abstractmethod
+    def NotifyFundsAdded(
+        self,
+        request: _payout_pb2.NotifyFundsAddedRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_payout_pb2.NotifyFundsAddedResponse, _abc.Awaitable[_payout_pb2.NotifyFundsAddedResponse]]:
+        """Tells that there is more money at a provider. Payouts that are AWAITING_FUNDS there are sent again now instead of at the next probe."""
+
+    @_abc_1.abstractmethod
+    def ExportPayoutFile(
+        self,
+        request: _payout_file_pb2.ExportPayoutFileRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_payout_file_pb2.ExportPayoutFileResponse, _abc.Awaitable[_payout_file_pb2.ExportPayoutFileResponse]]:
+        """Makes a file of payouts, which the merchant uploads at a bank or a provider: of all of them or none. They become EXPORTED, so that no
+        other file has them. ConfirmPayouts, ImportPayoutResults and CancelPayout tell what the bank did. An earlier export gives the same bytes
+        again, for 30 days.
+        Errors: INVALID_ARGUMENT, which names every wrong field of every payout, and then there is no file and nothing is changed; NOT_FOUND
+        with reason PAYOUT_NOT_FOUND, PAYOUT_RUN_NOT_FOUND or PAYOUT_EXPORT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first
+        payout that is not READY, PAYOUT_FILE_GONE for an export of more than 30 days ago, or SECRETS_KEY_MISSING.
+        """
+
+    @_abc_1.abstractmethod
+    def ImportPayoutResults(
+        self,
+        request: _payout_pb2.ImportPayoutResultsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_payout_pb2.ImportPayoutResultsResponse, _abc.Awaitable[_payout_pb2.ImportPayoutResultsResponse]]:
+        """Records what became of payouts that the merchant paid by a file, from a CSV file: all rows of it or none. A payout that was paid becomes
+        PAID, as by ConfirmPayouts, and one that failed becomes CANCELLED, as by CancelPayout. Rows that say what is known already change nothing,
+        so the same file can be imported again.
+        Errors: INVALID_ARGUMENT, which names each wrong row; NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE
+        for the first payout that is neither READY nor EXPORTED nor what its row says.
+        """
+
+    @_abc_1.abstractmethod
+    def ReopenPayout(
+        self,
+        request: _payout_pb2.ReopenPayoutRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_payout_pb2.ReopenPayoutResponse, _abc.Awaitable[_payout_pb2.ReopenPayoutResponse]]:
+        """Undoes that a payout was marked as paid, by MarkPaid or ConfirmPayouts, because it was not. The same payout waits for ConfirmPayouts or
+        CancelPayout again, its rewards are IN_PAYOUT, and `Payout.reopenings` keeps the payment that was undone. What is owed stays as it is,
+        and what is paid falls by the amount.
+        Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when it is not PAID; ABORTED with reason
+        ETAG_MISMATCH; INVALID_ARGUMENT when its provider is not MANUAL.
         """
 
     @_abc_1.abstractmethod
@@ -243,7 +537,7 @@ class PayoutServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_payout_pb2.GetAmountOwedResponse, _abc.Awaitable[_payout_pb2.GetAmountOwedResponse]]:
         """Returns how much is owed in all, in each currency: approved or not, overdue or not, and what payouts have reserved.
-        Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+        Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or PROGRAM_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod

@@ -472,7 +472,7 @@ class _LadderModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LadderMode
     difference for the earlier ones is a reward of its own, which belongs to the sale that reaches the step.
     """
     LADDER_MODE_MARGINAL: _LadderMode.ValueType  # 3
-    """What is sold from the step on, up to the next one, like brackets of taxes. A sale that passes a step is divided. With `min_amount` the
+    """Sales from the step on, up to the next one, earn at the step, like brackets of taxes. A sale that passes a step is divided. With `min_amount` the
     commissions are percentages of what falls into each bracket. With `min_sale_count` they are flat for each sale in the bracket: those after
     `min_sale_count` sales.
     """
@@ -489,7 +489,7 @@ LADDER_MODE_RETROACTIVE: LadderMode.ValueType  # 2
 difference for the earlier ones is a reward of its own, which belongs to the sale that reaches the step.
 """
 LADDER_MODE_MARGINAL: LadderMode.ValueType  # 3
-"""What is sold from the step on, up to the next one, like brackets of taxes. A sale that passes a step is divided. With `min_amount` the
+"""Sales from the step on, up to the next one, earn at the step, like brackets of taxes. A sale that passes a step is divided. With `min_amount` the
 commissions are percentages of what falls into each bracket. With `min_sale_count` they are flat for each sale in the bracket: those after
 `min_sale_count` sales.
 """
@@ -535,7 +535,7 @@ class Condition(_message.Message):
     Affiliates and leads have no history of countries, groups and metadata. What a condition asks of them is therefore noted with the event when it
     is first credited to the affiliate: what they are when the event is told counts, not what they were when it occurred. Refunds, corrections,
     merges and whatever judges the event again use the noted values, so a later change of the affiliate or the lead changes no reward.
-    SimulateTerms uses noted values too, and present ones where nothing was noted. It judges no history by what the affiliate has sold.
+    SimulateTerms uses noted values too, and present ones where nothing was noted. What the affiliate has sold is counted anew.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -893,7 +893,7 @@ Global___LadderStep: _TypeAlias = LadderStep  # noqa: Y015
 
 @_typing.final
 class ThresholdBonus(_message.Message):
-    """What an affiliate gets once in a period when it has sold so many sales or so much in the program. The bonus is a reward of its own, without
+    """A bonus for an affiliate, once in a period when it has sold so many sales or so much in the program. The bonus is a reward of its own, without
     a conversion: `Reward.threshold` says how it was reached. It is pending for the `hold_period_days` of the sale that reached it.
 
     Every sale counts that was credited under terms that have threshold bonuses of the same period, whatever commission it has: if something is
@@ -1077,7 +1077,7 @@ class Terms(_message.Message):
 
     @_builtins.property
     def threshold_bonuses(self) -> _containers.RepeatedCompositeFieldContainer[Global___ThresholdBonus]:
-        """What an affiliate gets once in a period for having sold so many sales or so much, up to 20. Empty: nothing."""
+        """The bonuses for having sold so many sales or so much in a period, up to 20. Empty: none."""
 
     def __init__(
         self,

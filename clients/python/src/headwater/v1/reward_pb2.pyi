@@ -40,7 +40,7 @@ class _RewardStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RewardSta
     REWARD_STATE_DENIED: _RewardState.ValueType  # 3
     """DenyRewards denied it."""
     REWARD_STATE_PAID: _RewardState.ValueType  # 4
-    """A payout paid it, or FulfillReward said that the affiliate was given what it is."""
+    """A payout paid it, or FulfillReward said that the affiliate was given what it is. ReopenPayout makes it IN_PAYOUT again."""
     REWARD_STATE_REVERSED: _RewardState.ValueType  # 5
     """Refunds took back the whole reward before it was paid. The rewards of those refunds have this state too."""
     REWARD_STATE_HELD: _RewardState.ValueType  # 6
@@ -66,7 +66,7 @@ REWARD_STATE_APPROVED: RewardState.ValueType  # 2
 REWARD_STATE_DENIED: RewardState.ValueType  # 3
 """DenyRewards denied it."""
 REWARD_STATE_PAID: RewardState.ValueType  # 4
-"""A payout paid it, or FulfillReward said that the affiliate was given what it is."""
+"""A payout paid it, or FulfillReward said that the affiliate was given what it is. ReopenPayout makes it IN_PAYOUT again."""
 REWARD_STATE_REVERSED: RewardState.ValueType  # 5
 """Refunds took back the whole reward before it was paid. The rewards of those refunds have this state too."""
 REWARD_STATE_HELD: RewardState.ValueType  # 6
@@ -448,7 +448,7 @@ class ThresholdReached(_message.Message):
 
     @_builtins.property
     def sales_amount(self) -> _common_pb2.Money:
-        """What was left of their net amounts then."""
+        """The part of their net amounts that was left then."""
 
     def __init__(
         self,
@@ -595,7 +595,7 @@ class RewardCalculation(_message.Message):
 
     @_builtins.property
     def brackets_amount(self) -> _common_pb2.Money:
-        """What the brackets give together: the commission of the sale, or of those lines that the ladder prices. Not set without brackets. It is the
+        """The sum of the brackets: the commission of the sale, or of those lines that the ladder prices. Not set without brackets. It is the
         difference that the sale makes to the rounded sum, so it may differ by a minor unit from the rounded sum of these brackets.
         """
 

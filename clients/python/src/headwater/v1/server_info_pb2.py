@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eheadwater/v1/server_info.proto\x12\x0cheadwater.v1\"\xa3\x02\n\x0cServerLimits\x12\"\n\rmax_page_size\x18\x01 \x01(\x05R\x0bmaxPageSize\x12*\n\x11\x64\x65\x66\x61ult_page_size\x18\x02 \x01(\x05R\x0f\x64\x65\x66\x61ultPageSize\x12$\n\x0emax_batch_size\x18\x03 \x01(\x05R\x0cmaxBatchSize\x12*\n\x11max_request_bytes\x18\x04 \x01(\x05R\x0fmaxRequestBytes\x12\x36\n\x17request_timeout_seconds\x18\x05 \x01(\x05R\x15requestTimeoutSeconds\x12\x39\n\x19request_id_retention_days\x18\x06 \x01(\x05R\x16requestIdRetentionDays\"\x16\n\x14GetServerInfoRequest\"\xb7\x01\n\x15GetServerInfoResponse\x12\x18\n\x07version\x18\x01 \x01(\tR\x07version\x12\x17\n\x07\x66\x65\x65\x64_id\x18\x02 \x01(\tR\x06\x66\x65\x65\x64Id\x12\x32\n\x06limits\x18\x03 \x01(\x0b\x32\x1a.headwater.v1.ServerLimitsR\x06limits\x12\x37\n\x08\x66\x65\x61tures\x18\x04 \x03(\x0e\x32\x1b.headwater.v1.ServerFeatureR\x08\x66\x65\x61tures*u\n\rServerFeature\x12\x1e\n\x1aSERVER_FEATURE_UNSPECIFIED\x10\x00\x12\"\n\x1eSERVER_FEATURE_SEVERAL_SERVERS\x10\x01\x12 \n\x1cSERVER_FEATURE_GZIP_REQUESTS\x10\x02\x42Q\n\x10\x64\x65v.headwater.v1B\x0fServerInfoProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eheadwater/v1/server_info.proto\x12\x0cheadwater.v1\"\xa3\x02\n\x0cServerLimits\x12\"\n\rmax_page_size\x18\x01 \x01(\x05R\x0bmaxPageSize\x12*\n\x11\x64\x65\x66\x61ult_page_size\x18\x02 \x01(\x05R\x0f\x64\x65\x66\x61ultPageSize\x12$\n\x0emax_batch_size\x18\x03 \x01(\x05R\x0cmaxBatchSize\x12*\n\x11max_request_bytes\x18\x04 \x01(\x05R\x0fmaxRequestBytes\x12\x36\n\x17request_timeout_seconds\x18\x05 \x01(\x05R\x15requestTimeoutSeconds\x12\x39\n\x19request_id_retention_days\x18\x06 \x01(\x05R\x16requestIdRetentionDays\"\x16\n\x14GetServerInfoRequest\"\xb7\x01\n\x15GetServerInfoResponse\x12\x18\n\x07version\x18\x01 \x01(\tR\x07version\x12\x17\n\x07\x66\x65\x65\x64_id\x18\x02 \x01(\tR\x06\x66\x65\x65\x64Id\x12\x32\n\x06limits\x18\x03 \x01(\x0b\x32\x1a.headwater.v1.ServerLimitsR\x06limits\x12\x37\n\x08\x66\x65\x61tures\x18\x04 \x03(\x0e\x32\x1b.headwater.v1.ServerFeatureR\x08\x66\x65\x61tures*\x93\x01\n\rServerFeature\x12\x1e\n\x1aSERVER_FEATURE_UNSPECIFIED\x10\x00\x12\"\n\x1eSERVER_FEATURE_SEVERAL_SERVERS\x10\x01\x12 \n\x1cSERVER_FEATURE_GZIP_REQUESTS\x10\x02\x12\x1c\n\x18SERVER_FEATURE_CALLBACKS\x10\x03\x42Q\n\x10\x64\x65v.headwater.v1B\x0fServerInfoProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,8 +32,8 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'headwater.v1.server_info_pb
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\020dev.headwater.v1B\017ServerInfoProtoP\001Z*headwater.dev/gen/headwater/v1;headwaterv1'
-  _globals['_SERVERFEATURE']._serialized_start=552
-  _globals['_SERVERFEATURE']._serialized_end=669
+  _globals['_SERVERFEATURE']._serialized_start=553
+  _globals['_SERVERFEATURE']._serialized_end=700
   _globals['_SERVERLIMITS']._serialized_start=49
   _globals['_SERVERLIMITS']._serialized_end=340
   _globals['_GETSERVERINFOREQUEST']._serialized_start=342

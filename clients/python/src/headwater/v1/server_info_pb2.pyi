@@ -33,6 +33,8 @@ class _ServerFeatureEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ServerF
     """
     SERVER_FEATURE_GZIP_REQUESTS: _ServerFeature.ValueType  # 2
     """The server takes requests that are compressed with gzip."""
+    SERVER_FEATURE_CALLBACKS: _ServerFeature.ValueType  # 3
+    """The server listens for HTTP, and takes callbacks of payout providers there."""
 
 class ServerFeature(_ServerFeature, metaclass=_ServerFeatureEnumTypeWrapper):
     """Something that not every server can do."""
@@ -45,6 +47,8 @@ PostgreSQL.
 """
 SERVER_FEATURE_GZIP_REQUESTS: ServerFeature.ValueType  # 2
 """The server takes requests that are compressed with gzip."""
+SERVER_FEATURE_CALLBACKS: ServerFeature.ValueType  # 3
+"""The server listens for HTTP, and takes callbacks of payout providers there."""
 Global___ServerFeature: _TypeAlias = ServerFeature  # noqa: Y015
 
 @_typing.final

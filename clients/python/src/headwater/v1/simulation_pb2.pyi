@@ -40,10 +40,10 @@ class SimulateTermsRequest(_message.Message):
     """The program. Empty: the default program."""
     @_builtins.property
     def terms(self) -> _program_pb2.Terms:
-        """The proposed terms, with the defaults and limits that UpdateProgram has. `version` and `start_time` are not read. Required. Unless there is a
-        `sample_sale`, terms are refused if the order in which all events were told decides what their `caps` pay, and so is a program that has such a
-        version: several caps of customers and affiliates, a cap of the program, caps with `upline_levels`, with a `ladder` or with rules for clicks, and one
-        cap with two maxima. Sales climb a LEVEL_UP `ladder` in the order in which they were told, up to 200,000 times. Clicks are not simulated.
+        """The proposed terms, with the defaults and limits that UpdateProgram has. `version` and `start_time` are not read. Required. Tallies of
+        `caps`, of a `ladder`, of `threshold_bonuses` and of conditions on what the affiliate has sold are counted anew, in the order in which the events
+        were told. A history in which events of such terms were credited, refunded and corrected more than 1,000,000 times is refused, unless there is a
+        `sample_sale`.
         """
 
     @_builtins.property
@@ -161,8 +161,8 @@ Global___SimulationProgress: _TypeAlias = SimulationProgress  # noqa: Y015
 
 @_typing.final
 class SimulatedAffiliate(_message.Message):
-    """What an affiliate earns in a currency from the conversions that are credited in the program, or would be: less refunds and with
-    corrections, in whatever state the rewards are. Denied rewards, and rewards that a person created, are left out.
+    """What an affiliate earns in a currency from the conversions and clicks that are credited in the program, or would be, and its threshold bonuses: less
+    refunds and with corrections, in whatever state the rewards are. Denied rewards, and rewards that a person created, are left out.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -175,7 +175,7 @@ class SimulatedAffiliate(_message.Message):
     affiliate_id: _builtins.str
     """The affiliate's id."""
     changed_conversion_count: _builtins.int
-    """How many conversions would earn the affiliate another amount."""
+    """How many conversions would earn the affiliate another amount. Clicks and threshold bonuses are not among them."""
     @_builtins.property
     def earned_amount(self) -> _common_pb2.Money:
         """What it has earned."""

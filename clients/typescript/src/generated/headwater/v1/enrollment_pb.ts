@@ -22,7 +22,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file headwater/v1/enrollment.proto.
  */
 export const file_headwater_v1_enrollment: GenFile = /*@__PURE__*/
-  fileDesc("Ch1oZWFkd2F0ZXIvdjEvZW5yb2xsbWVudC5wcm90bxIMaGVhZHdhdGVyLnYxIvAECgpFbnJvbGxtZW50EgoKAmlkGAEgASgJEhQKDGFmZmlsaWF0ZV9pZBgCIAEoCRISCgpwcm9ncmFtX2lkGAMgASgJEg4KBnJlZl9pZBgEIAEoCRITCgtsYW5kaW5nX3VybBgFIAEoCRIVCg1yZWZlcnJhbF9saW5rGAYgASgJEjUKE2NvbW1pc3Npb25fb3ZlcnJpZGUYByABKAsyGC5oZWFkd2F0ZXIudjEuQ29tbWlzc2lvbhIsCgVzdGF0ZRgIIAEoDjIdLmhlYWR3YXRlci52MS5FbnJvbGxtZW50U3RhdGUSLwoLY3JlYXRlX3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASHgoWbW92ZWRfdG9fZW5yb2xsbWVudF9pZBgMIAEoCRIYChBhd2FpdHNfYWdyZWVtZW50GA0gASgIEjYKC2FjY2VwdGFuY2VzGA4gAygLMiEuaGVhZHdhdGVyLnYxLkFncmVlbWVudEFjY2VwdGFuY2USHgoWbGFja3NfbmV3ZXN0X2FncmVlbWVudBgPIAEoCBI4CghtZXRhZGF0YRgQIAMoCzImLmhlYWR3YXRlci52MS5FbnJvbGxtZW50Lk1ldGFkYXRhRW50cnkaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBImcKE0FncmVlbWVudEFjY2VwdGFuY2USDwoHdmVyc2lvbhgBIAEoBRIvCgthY2NlcHRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGc291cmNlGAMgASgJInoKFkFjY2VwdEFncmVlbWVudFJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIVCg1lbnJvbGxtZW50X2lkGAIgASgJEjUKCmFjY2VwdGFuY2UYAyABKAsyIS5oZWFkd2F0ZXIudjEuQWdyZWVtZW50QWNjZXB0YW5jZSJZChdBY2NlcHRBZ3JlZW1lbnRSZXNwb25zZRIsCgplbnJvbGxtZW50GAEgASgLMhguaGVhZHdhdGVyLnYxLkVucm9sbG1lbnQSEAoIcmVwbGF5ZWQYAiABKAgi2wEKFU1vdmVFbnJvbGxtZW50UmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEhUKDWVucm9sbG1lbnRfaWQYAiABKAkSEgoKcHJvZ3JhbV9pZBgDIAEoCRIOCgZyZWZfaWQYBCABKAkSEwoLbGFuZGluZ191cmwYBSABKAkSNQoTY29tbWlzc2lvbl9vdmVycmlkZRgGIAEoCzIYLmhlYWR3YXRlci52MS5Db21taXNzaW9uEicKBWxlYWRzGAcgASgOMhguaGVhZHdhdGVyLnYxLk1vdmVkTGVhZHMiWAoWTW92ZUVucm9sbG1lbnRSZXNwb25zZRIsCgplbnJvbGxtZW50GAEgASgLMhguaGVhZHdhdGVyLnYxLkVucm9sbG1lbnQSEAoIcmVwbGF5ZWQYAiABKAgirAMKFkVucm9sbEFmZmlsaWF0ZVJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIyCglhZmZpbGlhdGUYAiABKAsyHy5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlU2VsZWN0b3ISEgoKcHJvZ3JhbV9pZBgDIAEoCRIOCgZyZWZfaWQYBCABKAkSEwoLY291cG9uX2NvZGUYBSABKAkSEwoLbGFuZGluZ191cmwYBiABKAkSNQoTY29tbWlzc2lvbl9vdmVycmlkZRgHIAEoCzIYLmhlYWR3YXRlci52MS5Db21taXNzaW9uEjUKCmFjY2VwdGFuY2UYCCABKAsyIS5oZWFkd2F0ZXIudjEuQWdyZWVtZW50QWNjZXB0YW5jZRIXCg9pbnZpdGF0aW9uX2NvZGUYCSABKAkSRAoIbWV0YWRhdGEYCiADKAsyMi5oZWFkd2F0ZXIudjEuRW5yb2xsQWZmaWxpYXRlUmVxdWVzdC5NZXRhZGF0YUVudHJ5Gi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJ/ChdFbnJvbGxBZmZpbGlhdGVSZXNwb25zZRIsCgplbnJvbGxtZW50GAEgASgLMhguaGVhZHdhdGVyLnYxLkVucm9sbG1lbnQSJAoGY291cG9uGAIgASgLMhQuaGVhZHdhdGVyLnYxLkNvdXBvbhIQCghyZXBsYXllZBgDIAEoCCItChRHZXRFbnJvbGxtZW50UmVxdWVzdBIVCg1lbnJvbGxtZW50X2lkGAEgASgJIkUKFUdldEVucm9sbG1lbnRSZXNwb25zZRIsCgplbnJvbGxtZW50GAEgASgLMhguaGVhZHdhdGVyLnYxLkVucm9sbG1lbnQilQMKFkxpc3RFbnJvbGxtZW50c1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSJgoFb3JkZXIYAyABKA4yFy5oZWFkd2F0ZXIudjEuTGlzdE9yZGVyEjIKCWFmZmlsaWF0ZRgEIAEoCzIfLmhlYWR3YXRlci52MS5BZmZpbGlhdGVTZWxlY3RvchISCgpwcm9ncmFtX2lkGAUgASgJEi0KBnN0YXRlcxgGIAMoDjIdLmhlYWR3YXRlci52MS5FbnJvbGxtZW50U3RhdGUSIwoWbGFja3NfbmV3ZXN0X2FncmVlbWVudBgHIAEoCEgAiAEBEkQKCG1ldGFkYXRhGAggAygLMjIuaGVhZHdhdGVyLnYxLkxpc3RFbnJvbGxtZW50c1JlcXVlc3QuTWV0YWRhdGFFbnRyeRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCGQoXX2xhY2tzX25ld2VzdF9hZ3JlZW1lbnQiYQoXTGlzdEVucm9sbG1lbnRzUmVzcG9uc2USLQoLZW5yb2xsbWVudHMYASADKAsyGC5oZWFkd2F0ZXIudjEuRW5yb2xsbWVudBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkijAEKF1VwZGF0ZUVucm9sbG1lbnRSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSLAoKZW5yb2xsbWVudBgCIAEoCzIYLmhlYWR3YXRlci52MS5FbnJvbGxtZW50Ei8KC3VwZGF0ZV9tYXNrGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFzayJaChhVcGRhdGVFbnJvbGxtZW50UmVzcG9uc2USLAoKZW5yb2xsbWVudBgBIAEoCzIYLmhlYWR3YXRlci52MS5FbnJvbGxtZW50EhAKCHJlcGxheWVkGAIgASgIIkEKFEVuZEVucm9sbG1lbnRSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSFQoNZW5yb2xsbWVudF9pZBgCIAEoCSJXChVFbmRFbnJvbGxtZW50UmVzcG9uc2USLAoKZW5yb2xsbWVudBgBIAEoCzIYLmhlYWR3YXRlci52MS5FbnJvbGxtZW50EhAKCHJlcGxheWVkGAIgASgIKmwKD0Vucm9sbG1lbnRTdGF0ZRIgChxFTlJPTExNRU5UX1NUQVRFX1VOU1BFQ0lGSUVEEAASGwoXRU5ST0xMTUVOVF9TVEFURV9BQ1RJVkUQARIaChZFTlJPTExNRU5UX1NUQVRFX0VOREVEEAIqVwoKTW92ZWRMZWFkcxIbChdNT1ZFRF9MRUFEU19VTlNQRUNJRklFRBAAEhYKEk1PVkVEX0xFQURTX0ZPTExPVxABEhQKEE1PVkVEX0xFQURTX1NUQVkQAkJRChBkZXYuaGVhZHdhdGVyLnYxQg9FbnJvbGxtZW50UHJvdG9QAVoqaGVhZHdhdGVyLmRldi9nZW4vaGVhZHdhdGVyL3YxO2hlYWR3YXRlcnYxYgZwcm90bzM", [file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_headwater_v1_common, file_headwater_v1_coupon, file_headwater_v1_program, file_headwater_v1_selector]);
+  fileDesc("Ch1oZWFkd2F0ZXIvdjEvZW5yb2xsbWVudC5wcm90bxIMaGVhZHdhdGVyLnYxIqoFCgpFbnJvbGxtZW50EgoKAmlkGAEgASgJEhQKDGFmZmlsaWF0ZV9pZBgCIAEoCRISCgpwcm9ncmFtX2lkGAMgASgJEg4KBnJlZl9pZBgEIAEoCRITCgtsYW5kaW5nX3VybBgFIAEoCRIVCg1yZWZlcnJhbF9saW5rGAYgASgJEjUKE2NvbW1pc3Npb25fb3ZlcnJpZGUYByABKAsyGC5oZWFkd2F0ZXIudjEuQ29tbWlzc2lvbhIsCgVzdGF0ZRgIIAEoDjIdLmhlYWR3YXRlci52MS5FbnJvbGxtZW50U3RhdGUSLwoLY3JlYXRlX3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASHgoWbW92ZWRfdG9fZW5yb2xsbWVudF9pZBgMIAEoCRIYChBhd2FpdHNfYWdyZWVtZW50GA0gASgIEjYKC2FjY2VwdGFuY2VzGA4gAygLMiEuaGVhZHdhdGVyLnYxLkFncmVlbWVudEFjY2VwdGFuY2USHgoWbGFja3NfbmV3ZXN0X2FncmVlbWVudBgPIAEoCBI4CghtZXRhZGF0YRgQIAMoCzImLmhlYWR3YXRlci52MS5FbnJvbGxtZW50Lk1ldGFkYXRhRW50cnkSOAoRZGF0ZWRfY29tbWlzc2lvbnMYESADKAsyHS5oZWFkd2F0ZXIudjEuRGF0ZWRDb21taXNzaW9uGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKRAgoPRGF0ZWRDb21taXNzaW9uEg4KBm51bWJlchgBIAEoBRIsCgpjb21taXNzaW9uGAIgASgLMhguaGVhZHdhdGVyLnYxLkNvbW1pc3Npb24SLgoKc3RhcnRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2NyZWF0ZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIxCg13aXRoZHJhd190aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJnChNBZ3JlZW1lbnRBY2NlcHRhbmNlEg8KB3ZlcnNpb24YASABKAUSLwoLYWNjZXB0X3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBnNvdXJjZRgDIAEoCSJ6ChZBY2NlcHRBZ3JlZW1lbnRSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSFQoNZW5yb2xsbWVudF9pZBgCIAEoCRI1CgphY2NlcHRhbmNlGAMgASgLMiEuaGVhZHdhdGVyLnYxLkFncmVlbWVudEFjY2VwdGFuY2UiWQoXQWNjZXB0QWdyZWVtZW50UmVzcG9uc2USLAoKZW5yb2xsbWVudBgBIAEoCzIYLmhlYWR3YXRlci52MS5FbnJvbGxtZW50EhAKCHJlcGxheWVkGAIgASgIItsBChVNb3ZlRW5yb2xsbWVudFJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIVCg1lbnJvbGxtZW50X2lkGAIgASgJEhIKCnByb2dyYW1faWQYAyABKAkSDgoGcmVmX2lkGAQgASgJEhMKC2xhbmRpbmdfdXJsGAUgASgJEjUKE2NvbW1pc3Npb25fb3ZlcnJpZGUYBiABKAsyGC5oZWFkd2F0ZXIudjEuQ29tbWlzc2lvbhInCgVsZWFkcxgHIAEoDjIYLmhlYWR3YXRlci52MS5Nb3ZlZExlYWRzIlgKFk1vdmVFbnJvbGxtZW50UmVzcG9uc2USLAoKZW5yb2xsbWVudBgBIAEoCzIYLmhlYWR3YXRlci52MS5FbnJvbGxtZW50EhAKCHJlcGxheWVkGAIgASgIIqwDChZFbnJvbGxBZmZpbGlhdGVSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSMgoJYWZmaWxpYXRlGAIgASgLMh8uaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZVNlbGVjdG9yEhIKCnByb2dyYW1faWQYAyABKAkSDgoGcmVmX2lkGAQgASgJEhMKC2NvdXBvbl9jb2RlGAUgASgJEhMKC2xhbmRpbmdfdXJsGAYgASgJEjUKE2NvbW1pc3Npb25fb3ZlcnJpZGUYByABKAsyGC5oZWFkd2F0ZXIudjEuQ29tbWlzc2lvbhI1CgphY2NlcHRhbmNlGAggASgLMiEuaGVhZHdhdGVyLnYxLkFncmVlbWVudEFjY2VwdGFuY2USFwoPaW52aXRhdGlvbl9jb2RlGAkgASgJEkQKCG1ldGFkYXRhGAogAygLMjIuaGVhZHdhdGVyLnYxLkVucm9sbEFmZmlsaWF0ZVJlcXVlc3QuTWV0YWRhdGFFbnRyeRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEifwoXRW5yb2xsQWZmaWxpYXRlUmVzcG9uc2USLAoKZW5yb2xsbWVudBgBIAEoCzIYLmhlYWR3YXRlci52MS5FbnJvbGxtZW50EiQKBmNvdXBvbhgCIAEoCzIULmhlYWR3YXRlci52MS5Db3Vwb24SEAoIcmVwbGF5ZWQYAyABKAgiLQoUR2V0RW5yb2xsbWVudFJlcXVlc3QSFQoNZW5yb2xsbWVudF9pZBgBIAEoCSJFChVHZXRFbnJvbGxtZW50UmVzcG9uc2USLAoKZW5yb2xsbWVudBgBIAEoCzIYLmhlYWR3YXRlci52MS5FbnJvbGxtZW50IpUDChZMaXN0RW5yb2xsbWVudHNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEiYKBW9yZGVyGAMgASgOMhcuaGVhZHdhdGVyLnYxLkxpc3RPcmRlchIyCglhZmZpbGlhdGUYBCABKAsyHy5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlU2VsZWN0b3ISEgoKcHJvZ3JhbV9pZBgFIAEoCRItCgZzdGF0ZXMYBiADKA4yHS5oZWFkd2F0ZXIudjEuRW5yb2xsbWVudFN0YXRlEiMKFmxhY2tzX25ld2VzdF9hZ3JlZW1lbnQYByABKAhIAIgBARJECghtZXRhZGF0YRgIIAMoCzIyLmhlYWR3YXRlci52MS5MaXN0RW5yb2xsbWVudHNSZXF1ZXN0Lk1ldGFkYXRhRW50cnkaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQhkKF19sYWNrc19uZXdlc3RfYWdyZWVtZW50ImEKF0xpc3RFbnJvbGxtZW50c1Jlc3BvbnNlEi0KC2Vucm9sbG1lbnRzGAEgAygLMhguaGVhZHdhdGVyLnYxLkVucm9sbG1lbnQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIugBChdVcGRhdGVFbnJvbGxtZW50UmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEiwKCmVucm9sbG1lbnQYAiABKAsyGC5oZWFkd2F0ZXIudjEuRW5yb2xsbWVudBIvCgt1cGRhdGVfbWFzaxgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2sSNwoQZGF0ZWRfY29tbWlzc2lvbhgEIAEoCzIdLmhlYWR3YXRlci52MS5EYXRlZENvbW1pc3Npb24SIQoZd2l0aGRyYXdfZGF0ZWRfY29tbWlzc2lvbhgFIAEoBSJaChhVcGRhdGVFbnJvbGxtZW50UmVzcG9uc2USLAoKZW5yb2xsbWVudBgBIAEoCzIYLmhlYWR3YXRlci52MS5FbnJvbGxtZW50EhAKCHJlcGxheWVkGAIgASgIIkEKFEVuZEVucm9sbG1lbnRSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSFQoNZW5yb2xsbWVudF9pZBgCIAEoCSJXChVFbmRFbnJvbGxtZW50UmVzcG9uc2USLAoKZW5yb2xsbWVudBgBIAEoCzIYLmhlYWR3YXRlci52MS5FbnJvbGxtZW50EhAKCHJlcGxheWVkGAIgASgIKmwKD0Vucm9sbG1lbnRTdGF0ZRIgChxFTlJPTExNRU5UX1NUQVRFX1VOU1BFQ0lGSUVEEAASGwoXRU5ST0xMTUVOVF9TVEFURV9BQ1RJVkUQARIaChZFTlJPTExNRU5UX1NUQVRFX0VOREVEEAIqVwoKTW92ZWRMZWFkcxIbChdNT1ZFRF9MRUFEU19VTlNQRUNJRklFRBAAEhYKEk1PVkVEX0xFQURTX0ZPTExPVxABEhQKEE1PVkVEX0xFQURTX1NUQVkQAkJRChBkZXYuaGVhZHdhdGVyLnYxQg9FbnJvbGxtZW50UHJvdG9QAVoqaGVhZHdhdGVyLmRldi9nZW4vaGVhZHdhdGVyL3YxO2hlYWR3YXRlcnYxYgZwcm90bzM", [file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_headwater_v1_common, file_headwater_v1_coupon, file_headwater_v1_program, file_headwater_v1_selector]);
 
 /**
  * An affiliate in a program.
@@ -76,8 +76,8 @@ export type Enrollment = Message<"headwater.v1.Enrollment"> & {
   referralLink: string;
 
   /**
-   * The affiliate's own commission in this program. Not set: the commission in the program's terms. A change applies to sales
-   * that are priced after it.
+   * The affiliate's own commission in this program. Not set: the commission in the program's terms. A change applies to events that occur after
+   * it. `dated_commissions` may apply in its place.
    *
    * @generated from field: headwater.v1.Commission commission_override = 7;
    */
@@ -149,6 +149,14 @@ export type Enrollment = Message<"headwater.v1.Enrollment"> & {
    * @generated from field: map<string, string> metadata = 16;
    */
   metadata: { [key: string]: string };
+
+  /**
+   * The commissions of the affiliate's own for a time, in the order in which they were made, with those that are over or withdrawn. The newest
+   * 100. UpdateEnrollment adds and withdraws them.
+   *
+   * @generated from field: repeated headwater.v1.DatedCommission dated_commissions = 17;
+   */
+  datedCommissions: DatedCommission[];
 };
 
 /**
@@ -157,6 +165,68 @@ export type Enrollment = Message<"headwater.v1.Enrollment"> & {
  */
 export const EnrollmentSchema: GenMessage<Enrollment> = /*@__PURE__*/
   messageDesc(file_headwater_v1_enrollment, 0);
+
+/**
+ * A commission of an affiliate's own for a time, such as a promotion for this affiliate alone. An event has the commission of the time at which it
+ * occurred, whenever it is told.
+ *
+ * Of the commissions that have started when an event occurs and are not over, the one with the latest start applies. `commission_override` is one of
+ * them: it starts when it is changed, and does not end. So a change of it during a promotion counts from then on, and a promotion that starts later
+ * counts again. Of the same start, the one with dates applies, and the one with the highest number. What applies replaces the commission of coupons,
+ * of rules and of the terms, as `commission_override` does.
+ *
+ * @generated from message headwater.v1.DatedCommission
+ */
+export type DatedCommission = Message<"headwater.v1.DatedCommission"> & {
+  /**
+   * The number, counted from 1 in the enrollment. Set by the server, ignored in requests.
+   *
+   * @generated from field: int32 number = 1;
+   */
+  number: number;
+
+  /**
+   * The commission. Not set: the one in the program's terms, although the enrollment has a `commission_override`.
+   *
+   * @generated from field: headwater.v1.Commission commission = 2;
+   */
+  commission?: Commission | undefined;
+
+  /**
+   * When it starts: up to 10 minutes ago counts as now. Not set: now.
+   *
+   * @generated from field: google.protobuf.Timestamp start_time = 3;
+   */
+  startTime?: Timestamp | undefined;
+
+  /**
+   * The first moment at which it no longer applies. Later than the start. Not set: it does not end by itself.
+   *
+   * @generated from field: google.protobuf.Timestamp end_time = 4;
+   */
+  endTime?: Timestamp | undefined;
+
+  /**
+   * When it was made. Set by the server, ignored in requests.
+   *
+   * @generated from field: google.protobuf.Timestamp create_time = 5;
+   */
+  createTime?: Timestamp | undefined;
+
+  /**
+   * When it was withdrawn. Events that occurred before keep it. Not set: it was not. Set by the server, ignored in requests.
+   *
+   * @generated from field: google.protobuf.Timestamp withdraw_time = 6;
+   */
+  withdrawTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message headwater.v1.DatedCommission.
+ * Use `create(DatedCommissionSchema)` to create a new message.
+ */
+export const DatedCommissionSchema: GenMessage<DatedCommission> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_enrollment, 1);
 
 /**
  * An affiliate's acceptance of a version of the program's agreement.
@@ -192,7 +262,7 @@ export type AgreementAcceptance = Message<"headwater.v1.AgreementAcceptance"> & 
  * Use `create(AgreementAcceptanceSchema)` to create a new message.
  */
 export const AgreementAcceptanceSchema: GenMessage<AgreementAcceptance> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_enrollment, 1);
+  messageDesc(file_headwater_v1_enrollment, 2);
 
 /**
  * The request of AcceptAgreement.
@@ -229,7 +299,7 @@ export type AcceptAgreementRequest = Message<"headwater.v1.AcceptAgreementReques
  * Use `create(AcceptAgreementRequestSchema)` to create a new message.
  */
 export const AcceptAgreementRequestSchema: GenMessage<AcceptAgreementRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_enrollment, 2);
+  messageDesc(file_headwater_v1_enrollment, 3);
 
 /**
  * The answer of AcceptAgreement.
@@ -258,7 +328,7 @@ export type AcceptAgreementResponse = Message<"headwater.v1.AcceptAgreementRespo
  * Use `create(AcceptAgreementResponseSchema)` to create a new message.
  */
 export const AcceptAgreementResponseSchema: GenMessage<AcceptAgreementResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_enrollment, 3);
+  messageDesc(file_headwater_v1_enrollment, 4);
 
 /**
  * The request of MoveEnrollment.
@@ -324,7 +394,7 @@ export type MoveEnrollmentRequest = Message<"headwater.v1.MoveEnrollmentRequest"
  * Use `create(MoveEnrollmentRequestSchema)` to create a new message.
  */
 export const MoveEnrollmentRequestSchema: GenMessage<MoveEnrollmentRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_enrollment, 4);
+  messageDesc(file_headwater_v1_enrollment, 5);
 
 /**
  * The answer of MoveEnrollment.
@@ -353,7 +423,7 @@ export type MoveEnrollmentResponse = Message<"headwater.v1.MoveEnrollmentRespons
  * Use `create(MoveEnrollmentResponseSchema)` to create a new message.
  */
 export const MoveEnrollmentResponseSchema: GenMessage<MoveEnrollmentResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_enrollment, 5);
+  messageDesc(file_headwater_v1_enrollment, 6);
 
 /**
  * The request of EnrollAffiliate.
@@ -446,7 +516,7 @@ export type EnrollAffiliateRequest = Message<"headwater.v1.EnrollAffiliateReques
  * Use `create(EnrollAffiliateRequestSchema)` to create a new message.
  */
 export const EnrollAffiliateRequestSchema: GenMessage<EnrollAffiliateRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_enrollment, 6);
+  messageDesc(file_headwater_v1_enrollment, 7);
 
 /**
  * The answer of EnrollAffiliate.
@@ -482,7 +552,7 @@ export type EnrollAffiliateResponse = Message<"headwater.v1.EnrollAffiliateRespo
  * Use `create(EnrollAffiliateResponseSchema)` to create a new message.
  */
 export const EnrollAffiliateResponseSchema: GenMessage<EnrollAffiliateResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_enrollment, 7);
+  messageDesc(file_headwater_v1_enrollment, 8);
 
 /**
  * The request of GetEnrollment.
@@ -503,7 +573,7 @@ export type GetEnrollmentRequest = Message<"headwater.v1.GetEnrollmentRequest"> 
  * Use `create(GetEnrollmentRequestSchema)` to create a new message.
  */
 export const GetEnrollmentRequestSchema: GenMessage<GetEnrollmentRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_enrollment, 8);
+  messageDesc(file_headwater_v1_enrollment, 9);
 
 /**
  * The answer of GetEnrollment.
@@ -524,7 +594,7 @@ export type GetEnrollmentResponse = Message<"headwater.v1.GetEnrollmentResponse"
  * Use `create(GetEnrollmentResponseSchema)` to create a new message.
  */
 export const GetEnrollmentResponseSchema: GenMessage<GetEnrollmentResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_enrollment, 9);
+  messageDesc(file_headwater_v1_enrollment, 10);
 
 /**
  * The request of ListEnrollments.
@@ -597,7 +667,7 @@ export type ListEnrollmentsRequest = Message<"headwater.v1.ListEnrollmentsReques
  * Use `create(ListEnrollmentsRequestSchema)` to create a new message.
  */
 export const ListEnrollmentsRequestSchema: GenMessage<ListEnrollmentsRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_enrollment, 10);
+  messageDesc(file_headwater_v1_enrollment, 11);
 
 /**
  * The answer of ListEnrollments.
@@ -625,7 +695,7 @@ export type ListEnrollmentsResponse = Message<"headwater.v1.ListEnrollmentsRespo
  * Use `create(ListEnrollmentsResponseSchema)` to create a new message.
  */
 export const ListEnrollmentsResponseSchema: GenMessage<ListEnrollmentsResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_enrollment, 11);
+  messageDesc(file_headwater_v1_enrollment, 12);
 
 /**
  * The request of UpdateEnrollment.
@@ -651,13 +721,27 @@ export type UpdateEnrollmentRequest = Message<"headwater.v1.UpdateEnrollmentRequ
   enrollment?: Enrollment | undefined;
 
   /**
-   * The fields to change: any of `ref_id`, `landing_url`, `commission_override` and `metadata`. Required. An empty `landing_url` restores
-   * the program's page. A `commission_override` that is not set restores the commission in the program's terms. `metadata` is replaced as
-   * a whole.
+   * The fields to change: any of `ref_id`, `landing_url`, `commission_override` and `metadata`. Required, unless `dated_commission` or
+   * `withdraw_dated_commission` is sent. An empty `landing_url` restores the program's page. A `commission_override` that is not set restores the
+   * commission in the program's terms. `metadata` is replaced as a whole.
    *
    * @generated from field: google.protobuf.FieldMask update_mask = 3;
    */
   updateMask?: FieldMask | undefined;
+
+  /**
+   * A commission for a time, which is added to the enrollment's. Up to 20 may run or wait at once. Optional.
+   *
+   * @generated from field: headwater.v1.DatedCommission dated_commission = 4;
+   */
+  datedCommission?: DatedCommission | undefined;
+
+  /**
+   * The number of a commission for a time to withdraw. One that runs ends now, and one that has not started never starts. 0: none.
+   *
+   * @generated from field: int32 withdraw_dated_commission = 5;
+   */
+  withdrawDatedCommission: number;
 };
 
 /**
@@ -665,7 +749,7 @@ export type UpdateEnrollmentRequest = Message<"headwater.v1.UpdateEnrollmentRequ
  * Use `create(UpdateEnrollmentRequestSchema)` to create a new message.
  */
 export const UpdateEnrollmentRequestSchema: GenMessage<UpdateEnrollmentRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_enrollment, 12);
+  messageDesc(file_headwater_v1_enrollment, 13);
 
 /**
  * The answer of UpdateEnrollment.
@@ -682,7 +766,7 @@ export type UpdateEnrollmentResponse = Message<"headwater.v1.UpdateEnrollmentRes
 
   /**
    * True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer, except that
-   * the ref_id, the pages, the acceptances and the metadata are the present ones.
+   * the ref_id, the pages, the acceptances, the commissions for a time and the metadata are the present ones.
    *
    * @generated from field: bool replayed = 2;
    */
@@ -694,7 +778,7 @@ export type UpdateEnrollmentResponse = Message<"headwater.v1.UpdateEnrollmentRes
  * Use `create(UpdateEnrollmentResponseSchema)` to create a new message.
  */
 export const UpdateEnrollmentResponseSchema: GenMessage<UpdateEnrollmentResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_enrollment, 13);
+  messageDesc(file_headwater_v1_enrollment, 14);
 
 /**
  * The request of EndEnrollment.
@@ -724,7 +808,7 @@ export type EndEnrollmentRequest = Message<"headwater.v1.EndEnrollmentRequest"> 
  * Use `create(EndEnrollmentRequestSchema)` to create a new message.
  */
 export const EndEnrollmentRequestSchema: GenMessage<EndEnrollmentRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_enrollment, 14);
+  messageDesc(file_headwater_v1_enrollment, 15);
 
 /**
  * The answer of EndEnrollment.
@@ -753,7 +837,7 @@ export type EndEnrollmentResponse = Message<"headwater.v1.EndEnrollmentResponse"
  * Use `create(EndEnrollmentResponseSchema)` to create a new message.
  */
 export const EndEnrollmentResponseSchema: GenMessage<EndEnrollmentResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_enrollment, 15);
+  messageDesc(file_headwater_v1_enrollment, 16);
 
 /**
  * The state of an enrollment.

@@ -36,6 +36,12 @@ import type { Offer } from "./offer_pb.js";
 import { file_headwater_v1_offer } from "./offer_pb.js";
 import type { Payout } from "./payout_pb.js";
 import { file_headwater_v1_payout } from "./payout_pb.js";
+import type { PayoutConnection } from "./payout_connection_pb.js";
+import { file_headwater_v1_payout_connection } from "./payout_connection_pb.js";
+import type { PayoutMethod } from "./payout_method_pb.js";
+import { file_headwater_v1_payout_method } from "./payout_method_pb.js";
+import type { PayoutRun } from "./payout_run_pb.js";
+import { file_headwater_v1_payout_run } from "./payout_run_pb.js";
 import type { Program } from "./program_pb.js";
 import { file_headwater_v1_program } from "./program_pb.js";
 import type { Reward } from "./reward_pb.js";
@@ -48,7 +54,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file headwater/v1/event.proto.
  */
 export const file_headwater_v1_event: GenFile = /*@__PURE__*/
-  fileDesc("ChhoZWFkd2F0ZXIvdjEvZXZlbnQucHJvdG8SDGhlYWR3YXRlci52MSKvBwoFRXZlbnQSCgoCaWQYASABKAkSDgoGY3Vyc29yGAIgASgJEhAKCHNlcXVlbmNlGAMgASgDEiUKBGtpbmQYBCABKA4yFy5oZWFkd2F0ZXIudjEuRXZlbnRLaW5kEi4KCm9jY3VyX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2NvbW1pdF90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghjYXVzZV9pZBgHIAEoCRIuCgpjb252ZXJzaW9uGAggASgLMhguaGVhZHdhdGVyLnYxLkNvbnZlcnNpb25IABImCgZyZXdhcmQYCSABKAsyFC5oZWFkd2F0ZXIudjEuUmV3YXJkSAASKAoHcHJvZ3JhbRgKIAEoCzIVLmhlYWR3YXRlci52MS5Qcm9ncmFtSAASLAoJYWZmaWxpYXRlGAsgASgLMhcuaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZUgAEi4KCmVucm9sbG1lbnQYDCABKAsyGC5oZWFkd2F0ZXIudjEuRW5yb2xsbWVudEgAEiIKBGxpbmsYDSABKAsyEi5oZWFkd2F0ZXIudjEuTGlua0gAEiYKBmNvdXBvbhgOIAEoCzIULmhlYWR3YXRlci52MS5Db3Vwb25IABIiCgRsZWFkGA8gASgLMhIuaGVhZHdhdGVyLnYxLkxlYWRIABInCgdhcGlfa2V5GBAgASgLMhQuaGVhZHdhdGVyLnYxLkFwaUtleUgAEigKB2FjY291bnQYESABKAsyFS5oZWFkd2F0ZXIudjEuQWNjb3VudEgAEiIKBGl0ZW0YEiABKAsyEi5oZWFkd2F0ZXIudjEuSXRlbUgAEiQKBW9mZmVyGBMgASgLMhMuaGVhZHdhdGVyLnYxLk9mZmVySAASNwoPYWZmaWxpYXRlX2dyb3VwGBQgASgLMhwuaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZUdyb3VwSAASJgoGcGF5b3V0GBYgASgLMhQuaGVhZHdhdGVyLnYxLlBheW91dEgAEiYKBmJvdW50eRgXIAEoCzIULmhlYWR3YXRlci52MS5Cb3VudHlIABIuCgpzdWJtaXNzaW9uGBggASgLMhguaGVhZHdhdGVyLnYxLlN1Ym1pc3Npb25IABItCgthdWRpdF9lbnRyeRgVIAEoCzIYLmhlYWR3YXRlci52MS5BdWRpdEVudHJ5QgkKB3N1YmplY3QidgoLRXZlbnRGaWx0ZXISJgoFa2luZHMYASADKA4yFy5oZWFkd2F0ZXIudjEuRXZlbnRLaW5kEhMKC3Byb2dyYW1faWRzGAIgAygJEhUKDWFmZmlsaWF0ZV9pZHMYAyADKAkSEwoLc3ViamVjdF9pZHMYBCADKAkq/xMKCUV2ZW50S2luZBIaChZFVkVOVF9LSU5EX1VOU1BFQ0lGSUVEEAASHAoYRVZFTlRfS0lORF9MRUFEX1JFQ09SREVEEAESHAoYRVZFTlRfS0lORF9TQUxFX1JFQ09SREVEEAISHgoaRVZFTlRfS0lORF9TQUxFX0FUVFJJQlVURUQQAxIcChhFVkVOVF9LSU5EX1NBTEVfUkVGVU5ERUQQBBIeChpFVkVOVF9LSU5EX1JFRlVORF9SRUNPUkRFRBAFEh0KGUVWRU5UX0tJTkRfUkVGVU5EX1dBSVRJTkcQBhIkCiBFVkVOVF9LSU5EX0NBTkNFTExBVElPTl9SRUNPUkRFRBAHEiEKHUVWRU5UX0tJTkRfQ09OVkVSU0lPTl9VUERBVEVEEAgSGwoXRVZFTlRfS0lORF9MRUFEX0NSRUFURUQQCRIbChdFVkVOVF9LSU5EX0xFQURfVVBEQVRFRBAKEh4KGkVWRU5UX0tJTkRfUkVXQVJEX0FQUFJPVkVEEAsSHAoYRVZFTlRfS0lORF9SRVdBUkRfREVOSUVEEAwSHgoaRVZFTlRfS0lORF9SRVdBUkRfUkVWRVJTRUQQDRIeChpFVkVOVF9LSU5EX1BST0dSQU1fQ1JFQVRFRBAOEh4KGkVWRU5UX0tJTkRfUFJPR1JBTV9VUERBVEVEEA8SHwobRVZFTlRfS0lORF9QUk9HUkFNX0FSQ0hJVkVEEBASIAocRVZFTlRfS0lORF9BRkZJTElBVEVfQ1JFQVRFRBAREiEKHUVWRU5UX0tJTkRfRU5ST0xMTUVOVF9DUkVBVEVEEBISIQodRVZFTlRfS0lORF9FTlJPTExNRU5UX1VQREFURUQQExIfChtFVkVOVF9LSU5EX0VOUk9MTE1FTlRfRU5ERUQQFBIbChdFVkVOVF9LSU5EX0xJTktfQ1JFQVRFRBAVEhsKF0VWRU5UX0tJTkRfTElOS19SRVZPS0VEEBYSHgoaRVZFTlRfS0lORF9DT1VQT05fQVNTSUdORUQQFxIdChlFVkVOVF9LSU5EX0NPVVBPTl9SRU1PVkVEEBgSHgoaRVZFTlRfS0lORF9BUElfS0VZX0NSRUFURUQQGRIeChpFVkVOVF9LSU5EX0FQSV9LRVlfUkVWT0tFRBAaEiEKHUVWRU5UX0tJTkRfQUNDT1VOVF9SRUdJU1RFUkVEEBsSHgoaRVZFTlRfS0lORF9BQ0NPVU5UX1VQREFURUQQHBIjCh9FVkVOVF9LSU5EX1JFRlVORF9FWENFRURFRF9TQUxFEB0SHQoZRVZFTlRfS0lORF9SRVdBUkRfQ1JFQVRFRBAeEh8KG0VWRU5UX0tJTkRfUkVXQVJEX0ZVTEZJTExFRBAfEiIKHkVWRU5UX0tJTkRfQ09SUkVDVElPTl9SRUNPUkRFRBAgEh0KGUVWRU5UX0tJTkRfU0FMRV9DT1JSRUNURUQQIRIeChpFVkVOVF9LSU5EX0xFQURfQVRUUklCVVRFRBAiEhoKFkVWRU5UX0tJTkRfTEVBRF9NRVJHRUQQIxIbChdFVkVOVF9LSU5EX0xFQURfREVMRVRFRBAkEiAKHEVWRU5UX0tJTkRfQUZGSUxJQVRFX1VQREFURUQQJRIhCh1FVkVOVF9LSU5EX0FGRklMSUFURV9BUFBST1ZFRBAmEiEKHUVWRU5UX0tJTkRfQUZGSUxJQVRFX1JFSkVDVEVEECcSJAogRVZFTlRfS0lORF9BRkZJTElBVEVfREVBQ1RJVkFURUQQKBImCiJFVkVOVF9LSU5EX0FGRklMSUFURV9UT0tFTl9ST1RBVEVEECkSGwoXRVZFTlRfS0lORF9JVEVNX0NSRUFURUQQKhIbChdFVkVOVF9LSU5EX0lURU1fVVBEQVRFRBArEhwKGEVWRU5UX0tJTkRfSVRFTV9BUkNISVZFRBAsEh0KGUVWRU5UX0tJTkRfQ09VUE9OX1VQREFURUQQLRIcChhFVkVOVF9LSU5EX09GRkVSX0NSRUFURUQQLhIcChhFVkVOVF9LSU5EX09GRkVSX1VQREFURUQQLxIcChhFVkVOVF9LSU5EX09GRkVSX0NMQUlNRUQQMBIdChlFVkVOVF9LSU5EX09GRkVSX0FSQ0hJVkVEEDESIwofRVZFTlRfS0lORF9BUFBPSU5UTUVOVF9SRUNPUkRFRBAyEiQKIEVWRU5UX0tJTkRfQ1VTVE9NX0VWRU5UX1JFQ09SREVEEDMSGwoXRVZFTlRfS0lORF9MSU5LX1VQREFURUQQNBIeChpFVkVOVF9LSU5EX0FQSV9LRVlfVVBEQVRFRBA1EiAKHEVWRU5UX0tJTkRfQUNDT1VOVF9TVVNQRU5ERUQQNhIeChpFVkVOVF9LSU5EX0FDQ09VTlRfUkVTVU1FRBA3EiUKIUVWRU5UX0tJTkRfQUNDT1VOVF9FTUFJTF9WRVJJRklFRBA4Eh8KG0VWRU5UX0tJTkRfQUZGSUxJQVRFX0VSQVNFRBA5EhoKFkVWRU5UX0tJTkRfUkVXQVJEX0hFTEQQOhIeChpFVkVOVF9LSU5EX1JFV0FSRF9SRUxFQVNFRBA7EicKI0VWRU5UX0tJTkRfQUZGSUxJQVRFX1VQTElORV9DSEFOR0VEEDwSJgoiRVZFTlRfS0lORF9BRkZJTElBVEVfR1JPVVBfQ1JFQVRFRBA9EiYKIkVWRU5UX0tJTkRfQUZGSUxJQVRFX0dST1VQX1VQREFURUQQPhInCiNFVkVOVF9LSU5EX0FGRklMSUFURV9HUk9VUF9BUkNISVZFRBA/EhoKFkVWRU5UX0tJTkRfUkVXQVJEX1BBSUQQQBIaChZFVkVOVF9LSU5EX1BBWU9VVF9QQUlEEEESHQoZRVZFTlRfS0lORF9CT1VOVFlfQ1JFQVRFRBBCEh0KGUVWRU5UX0tJTkRfQk9VTlRZX1VQREFURUQQQxIeChpFVkVOVF9LSU5EX0JPVU5UWV9BUkNISVZFRBBEEh4KGkVWRU5UX0tJTkRfQ09OVEVTVF9ERUNJREVEEEUSIQodRVZFTlRfS0lORF9TVUJNSVNTSU9OX0NSRUFURUQQRhIiCh5FVkVOVF9LSU5EX1NVQk1JU1NJT05fQVBQUk9WRUQQRxIiCh5FVkVOVF9LSU5EX1NVQk1JU1NJT05fUkVKRUNURUQQSBIeChpFVkVOVF9LSU5EX1JFV0FSRF9SRVNFUlZFRBBJEh4KGkVWRU5UX0tJTkRfUkVXQVJEX1JFVFVSTkVEEEoSHQoZRVZFTlRfS0lORF9QQVlPVVRfQ1JFQVRFRBBLEh4KGkVWRU5UX0tJTkRfUEFZT1VUX0FQUFJPVkVEEEwSHwobRVZFTlRfS0lORF9QQVlPVVRfQ0FOQ0VMTEVEEE1CTAoQZGV2LmhlYWR3YXRlci52MUIKRXZlbnRQcm90b1ABWipoZWFkd2F0ZXIuZGV2L2dlbi9oZWFkd2F0ZXIvdjE7aGVhZHdhdGVydjFiBnByb3RvMw", [file_google_protobuf_timestamp, file_headwater_v1_account, file_headwater_v1_affiliate, file_headwater_v1_affiliate_group, file_headwater_v1_api_key, file_headwater_v1_audit, file_headwater_v1_bounty, file_headwater_v1_conversion, file_headwater_v1_coupon, file_headwater_v1_enrollment, file_headwater_v1_item, file_headwater_v1_lead, file_headwater_v1_link, file_headwater_v1_offer, file_headwater_v1_payout, file_headwater_v1_program, file_headwater_v1_reward, file_headwater_v1_submission]);
+  fileDesc("ChhoZWFkd2F0ZXIvdjEvZXZlbnQucHJvdG8SDGhlYWR3YXRlci52MSLQCAoFRXZlbnQSCgoCaWQYASABKAkSDgoGY3Vyc29yGAIgASgJEhAKCHNlcXVlbmNlGAMgASgDEiUKBGtpbmQYBCABKA4yFy5oZWFkd2F0ZXIudjEuRXZlbnRLaW5kEi4KCm9jY3VyX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2NvbW1pdF90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghjYXVzZV9pZBgHIAEoCRIuCgpjb252ZXJzaW9uGAggASgLMhguaGVhZHdhdGVyLnYxLkNvbnZlcnNpb25IABImCgZyZXdhcmQYCSABKAsyFC5oZWFkd2F0ZXIudjEuUmV3YXJkSAASKAoHcHJvZ3JhbRgKIAEoCzIVLmhlYWR3YXRlci52MS5Qcm9ncmFtSAASLAoJYWZmaWxpYXRlGAsgASgLMhcuaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZUgAEi4KCmVucm9sbG1lbnQYDCABKAsyGC5oZWFkd2F0ZXIudjEuRW5yb2xsbWVudEgAEiIKBGxpbmsYDSABKAsyEi5oZWFkd2F0ZXIudjEuTGlua0gAEiYKBmNvdXBvbhgOIAEoCzIULmhlYWR3YXRlci52MS5Db3Vwb25IABIiCgRsZWFkGA8gASgLMhIuaGVhZHdhdGVyLnYxLkxlYWRIABInCgdhcGlfa2V5GBAgASgLMhQuaGVhZHdhdGVyLnYxLkFwaUtleUgAEigKB2FjY291bnQYESABKAsyFS5oZWFkd2F0ZXIudjEuQWNjb3VudEgAEiIKBGl0ZW0YEiABKAsyEi5oZWFkd2F0ZXIudjEuSXRlbUgAEiQKBW9mZmVyGBMgASgLMhMuaGVhZHdhdGVyLnYxLk9mZmVySAASNwoPYWZmaWxpYXRlX2dyb3VwGBQgASgLMhwuaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZUdyb3VwSAASJgoGcGF5b3V0GBYgASgLMhQuaGVhZHdhdGVyLnYxLlBheW91dEgAEi0KCnBheW91dF9ydW4YGyABKAsyFy5oZWFkd2F0ZXIudjEuUGF5b3V0UnVuSAASMwoNcGF5b3V0X21ldGhvZBgZIAEoCzIaLmhlYWR3YXRlci52MS5QYXlvdXRNZXRob2RIABI7ChFwYXlvdXRfY29ubmVjdGlvbhgaIAEoCzIeLmhlYWR3YXRlci52MS5QYXlvdXRDb25uZWN0aW9uSAASJgoGYm91bnR5GBcgASgLMhQuaGVhZHdhdGVyLnYxLkJvdW50eUgAEi4KCnN1Ym1pc3Npb24YGCABKAsyGC5oZWFkd2F0ZXIudjEuU3VibWlzc2lvbkgAEi0KC2F1ZGl0X2VudHJ5GBUgASgLMhguaGVhZHdhdGVyLnYxLkF1ZGl0RW50cnlCCQoHc3ViamVjdCJ2CgtFdmVudEZpbHRlchImCgVraW5kcxgBIAMoDjIXLmhlYWR3YXRlci52MS5FdmVudEtpbmQSEwoLcHJvZ3JhbV9pZHMYAiADKAkSFQoNYWZmaWxpYXRlX2lkcxgDIAMoCRITCgtzdWJqZWN0X2lkcxgEIAMoCSqoGAoJRXZlbnRLaW5kEhoKFkVWRU5UX0tJTkRfVU5TUEVDSUZJRUQQABIcChhFVkVOVF9LSU5EX0xFQURfUkVDT1JERUQQARIcChhFVkVOVF9LSU5EX1NBTEVfUkVDT1JERUQQAhIeChpFVkVOVF9LSU5EX1NBTEVfQVRUUklCVVRFRBADEhwKGEVWRU5UX0tJTkRfU0FMRV9SRUZVTkRFRBAEEh4KGkVWRU5UX0tJTkRfUkVGVU5EX1JFQ09SREVEEAUSHQoZRVZFTlRfS0lORF9SRUZVTkRfV0FJVElORxAGEiQKIEVWRU5UX0tJTkRfQ0FOQ0VMTEFUSU9OX1JFQ09SREVEEAcSIQodRVZFTlRfS0lORF9DT05WRVJTSU9OX1VQREFURUQQCBIbChdFVkVOVF9LSU5EX0xFQURfQ1JFQVRFRBAJEhsKF0VWRU5UX0tJTkRfTEVBRF9VUERBVEVEEAoSHgoaRVZFTlRfS0lORF9SRVdBUkRfQVBQUk9WRUQQCxIcChhFVkVOVF9LSU5EX1JFV0FSRF9ERU5JRUQQDBIeChpFVkVOVF9LSU5EX1JFV0FSRF9SRVZFUlNFRBANEh4KGkVWRU5UX0tJTkRfUFJPR1JBTV9DUkVBVEVEEA4SHgoaRVZFTlRfS0lORF9QUk9HUkFNX1VQREFURUQQDxIfChtFVkVOVF9LSU5EX1BST0dSQU1fQVJDSElWRUQQEBIgChxFVkVOVF9LSU5EX0FGRklMSUFURV9DUkVBVEVEEBESIQodRVZFTlRfS0lORF9FTlJPTExNRU5UX0NSRUFURUQQEhIhCh1FVkVOVF9LSU5EX0VOUk9MTE1FTlRfVVBEQVRFRBATEh8KG0VWRU5UX0tJTkRfRU5ST0xMTUVOVF9FTkRFRBAUEhsKF0VWRU5UX0tJTkRfTElOS19DUkVBVEVEEBUSGwoXRVZFTlRfS0lORF9MSU5LX1JFVk9LRUQQFhIeChpFVkVOVF9LSU5EX0NPVVBPTl9BU1NJR05FRBAXEh0KGUVWRU5UX0tJTkRfQ09VUE9OX1JFTU9WRUQQGBIeChpFVkVOVF9LSU5EX0FQSV9LRVlfQ1JFQVRFRBAZEh4KGkVWRU5UX0tJTkRfQVBJX0tFWV9SRVZPS0VEEBoSIQodRVZFTlRfS0lORF9BQ0NPVU5UX1JFR0lTVEVSRUQQGxIeChpFVkVOVF9LSU5EX0FDQ09VTlRfVVBEQVRFRBAcEiMKH0VWRU5UX0tJTkRfUkVGVU5EX0VYQ0VFREVEX1NBTEUQHRIdChlFVkVOVF9LSU5EX1JFV0FSRF9DUkVBVEVEEB4SHwobRVZFTlRfS0lORF9SRVdBUkRfRlVMRklMTEVEEB8SIgoeRVZFTlRfS0lORF9DT1JSRUNUSU9OX1JFQ09SREVEECASHQoZRVZFTlRfS0lORF9TQUxFX0NPUlJFQ1RFRBAhEh4KGkVWRU5UX0tJTkRfTEVBRF9BVFRSSUJVVEVEECISGgoWRVZFTlRfS0lORF9MRUFEX01FUkdFRBAjEhsKF0VWRU5UX0tJTkRfTEVBRF9ERUxFVEVEECQSIAocRVZFTlRfS0lORF9BRkZJTElBVEVfVVBEQVRFRBAlEiEKHUVWRU5UX0tJTkRfQUZGSUxJQVRFX0FQUFJPVkVEECYSIQodRVZFTlRfS0lORF9BRkZJTElBVEVfUkVKRUNURUQQJxIkCiBFVkVOVF9LSU5EX0FGRklMSUFURV9ERUFDVElWQVRFRBAoEiYKIkVWRU5UX0tJTkRfQUZGSUxJQVRFX1RPS0VOX1JPVEFURUQQKRIbChdFVkVOVF9LSU5EX0lURU1fQ1JFQVRFRBAqEhsKF0VWRU5UX0tJTkRfSVRFTV9VUERBVEVEECsSHAoYRVZFTlRfS0lORF9JVEVNX0FSQ0hJVkVEECwSHQoZRVZFTlRfS0lORF9DT1VQT05fVVBEQVRFRBAtEhwKGEVWRU5UX0tJTkRfT0ZGRVJfQ1JFQVRFRBAuEhwKGEVWRU5UX0tJTkRfT0ZGRVJfVVBEQVRFRBAvEhwKGEVWRU5UX0tJTkRfT0ZGRVJfQ0xBSU1FRBAwEh0KGUVWRU5UX0tJTkRfT0ZGRVJfQVJDSElWRUQQMRIjCh9FVkVOVF9LSU5EX0FQUE9JTlRNRU5UX1JFQ09SREVEEDISJAogRVZFTlRfS0lORF9DVVNUT01fRVZFTlRfUkVDT1JERUQQMxIbChdFVkVOVF9LSU5EX0xJTktfVVBEQVRFRBA0Eh4KGkVWRU5UX0tJTkRfQVBJX0tFWV9VUERBVEVEEDUSIAocRVZFTlRfS0lORF9BQ0NPVU5UX1NVU1BFTkRFRBA2Eh4KGkVWRU5UX0tJTkRfQUNDT1VOVF9SRVNVTUVEEDcSJQohRVZFTlRfS0lORF9BQ0NPVU5UX0VNQUlMX1ZFUklGSUVEEDgSHwobRVZFTlRfS0lORF9BRkZJTElBVEVfRVJBU0VEEDkSGgoWRVZFTlRfS0lORF9SRVdBUkRfSEVMRBA6Eh4KGkVWRU5UX0tJTkRfUkVXQVJEX1JFTEVBU0VEEDsSJwojRVZFTlRfS0lORF9BRkZJTElBVEVfVVBMSU5FX0NIQU5HRUQQPBImCiJFVkVOVF9LSU5EX0FGRklMSUFURV9HUk9VUF9DUkVBVEVEED0SJgoiRVZFTlRfS0lORF9BRkZJTElBVEVfR1JPVVBfVVBEQVRFRBA+EicKI0VWRU5UX0tJTkRfQUZGSUxJQVRFX0dST1VQX0FSQ0hJVkVEED8SGgoWRVZFTlRfS0lORF9SRVdBUkRfUEFJRBBAEhoKFkVWRU5UX0tJTkRfUEFZT1VUX1BBSUQQQRIeChpFVkVOVF9LSU5EX1BBWU9VVF9FWFBPUlRFRBBdEh4KGkVWRU5UX0tJTkRfUEFZT1VUX1JFT1BFTkVEEFkSIQodRVZFTlRfS0lORF9QQVlPVVRfUlVOX0NSRUFURUQQWhIiCh5FVkVOVF9LSU5EX1BBWU9VVF9SVU5fRklOSVNIRUQQWxIjCh9FVkVOVF9LSU5EX1BBWU9VVF9SVU5fQ0FOQ0VMTEVEEFwSHQoZRVZFTlRfS0lORF9CT1VOVFlfQ1JFQVRFRBBCEh0KGUVWRU5UX0tJTkRfQk9VTlRZX1VQREFURUQQQxIeChpFVkVOVF9LSU5EX0JPVU5UWV9BUkNISVZFRBBEEh4KGkVWRU5UX0tJTkRfQ09OVEVTVF9ERUNJREVEEEUSIQodRVZFTlRfS0lORF9TVUJNSVNTSU9OX0NSRUFURUQQRhIiCh5FVkVOVF9LSU5EX1NVQk1JU1NJT05fQVBQUk9WRUQQRxIiCh5FVkVOVF9LSU5EX1NVQk1JU1NJT05fUkVKRUNURUQQSBIeChpFVkVOVF9LSU5EX1JFV0FSRF9SRVNFUlZFRBBJEh4KGkVWRU5UX0tJTkRfUkVXQVJEX1JFVFVSTkVEEEoSHQoZRVZFTlRfS0lORF9QQVlPVVRfQ1JFQVRFRBBLEh4KGkVWRU5UX0tJTkRfUEFZT1VUX0FQUFJPVkVEEEwSHwobRVZFTlRfS0lORF9QQVlPVVRfQ0FOQ0VMTEVEEE0SIAocRVZFTlRfS0lORF9QQVlPVVRfTUVUSE9EX1NFVBBOEiQKIEVWRU5UX0tJTkRfUEFZT1VUX01FVEhPRF9SRU1PVkVEEE8SJAogRVZFTlRfS0lORF9QQVlPVVRfQ09OTkVDVElPTl9TRVQQUBIoCiRFVkVOVF9LSU5EX1BBWU9VVF9DT05ORUNUSU9OX1JFTU9WRUQQURIaChZFVkVOVF9LSU5EX1BBWU9VVF9TRU5UEFISJAogRVZFTlRfS0lORF9QQVlPVVRfQVdBSVRJTkdfRlVORFMQUxIdChlFVkVOVF9LSU5EX1BBWU9VVF9SRVNVTUVEEFQSHQoZRVZFTlRfS0lORF9QQVlPVVRfVVBEQVRFRBBVEiUKIUVWRU5UX0tJTkRfUEFZT1VUX05FRURTX0FUVEVOVElPThBWEhwKGEVWRU5UX0tJTkRfUEFZT1VUX0ZBSUxFRBBXEh4KGkVWRU5UX0tJTkRfUEFZT1VUX1JFVFVSTkVEEFhCTAoQZGV2LmhlYWR3YXRlci52MUIKRXZlbnRQcm90b1ABWipoZWFkd2F0ZXIuZGV2L2dlbi9oZWFkd2F0ZXIvdjE7aGVhZHdhdGVydjFiBnByb3RvMw", [file_google_protobuf_timestamp, file_headwater_v1_account, file_headwater_v1_affiliate, file_headwater_v1_affiliate_group, file_headwater_v1_api_key, file_headwater_v1_audit, file_headwater_v1_bounty, file_headwater_v1_conversion, file_headwater_v1_coupon, file_headwater_v1_enrollment, file_headwater_v1_item, file_headwater_v1_lead, file_headwater_v1_link, file_headwater_v1_offer, file_headwater_v1_payout, file_headwater_v1_payout_connection, file_headwater_v1_payout_method, file_headwater_v1_payout_run, file_headwater_v1_program, file_headwater_v1_reward, file_headwater_v1_submission]);
 
 /**
  * One committed fact in the account's feed.
@@ -221,12 +227,36 @@ export type Event = Message<"headwater.v1.Event"> & {
     case: "affiliateGroup";
   } | {
     /**
-     * A payout, without reference, note and message.
+     * A payout, without reference, note, message and destination_hint, and its reopenings without reason and reference.
      *
      * @generated from field: headwater.v1.Payout payout = 22;
      */
     value: Payout;
     case: "payout";
+  } | {
+    /**
+     * A payout run, without note and message.
+     *
+     * @generated from field: headwater.v1.PayoutRun payout_run = 27;
+     */
+    value: PayoutRun;
+    case: "payoutRun";
+  } | {
+    /**
+     * The payout method of an affiliate, without hints and override_reason. Its subject id is the affiliate's.
+     *
+     * @generated from field: headwater.v1.PayoutMethod payout_method = 25;
+     */
+    value: PayoutMethod;
+    case: "payoutMethod";
+  } | {
+    /**
+     * A connection to a payout provider. Its subject id is the account's.
+     *
+     * @generated from field: headwater.v1.PayoutConnection payout_connection = 26;
+     */
+    value: PayoutConnection;
+    case: "payoutConnection";
   } | {
     /**
      * A bounty.
@@ -285,7 +315,7 @@ export type EventFilter = Message<"headwater.v1.EventFilter"> & {
 
   /**
    * Only events about these affiliates, or about something of theirs: enrollments, links, coupons, submissions, leads,
-   * conversions and rewards. If a lead or conversion moves to another affiliate, both get the event.
+   * conversions, rewards, payouts and payout methods. If a lead or conversion moves to another affiliate, both get the event.
    *
    * @generated from field: repeated string affiliate_ids = 3;
    */
@@ -796,6 +826,42 @@ export enum EventKind {
   PAYOUT_PAID = 65,
 
   /**
+   * [payout] A payout is in a file that ExportPayoutFile made.
+   *
+   * @generated from enum value: EVENT_KIND_PAYOUT_EXPORTED = 93;
+   */
+  PAYOUT_EXPORTED = 93,
+
+  /**
+   * [payout] ReopenPayout undid that a payout was paid. EVENT_KIND_REWARD_RESERVED of each of its rewards follows.
+   *
+   * @generated from enum value: EVENT_KIND_PAYOUT_REOPENED = 89;
+   */
+  PAYOUT_REOPENED = 89,
+
+  /**
+   * [payout_run] A payout run was created. The events of its payouts follow.
+   *
+   * @generated from enum value: EVENT_KIND_PAYOUT_RUN_CREATED = 90;
+   */
+  PAYOUT_RUN_CREATED = 90,
+
+  /**
+   * [payout_run] A payout run is CREATED or CANCELLED: all of its payouts are created, or all that could be cancelled are. Their events come
+   * before this one.
+   *
+   * @generated from enum value: EVENT_KIND_PAYOUT_RUN_FINISHED = 91;
+   */
+  PAYOUT_RUN_FINISHED = 91,
+
+  /**
+   * [payout_run] CancelPayoutRun cancels a payout run, which is CANCELLING now. The events of its cancelled payouts follow.
+   *
+   * @generated from enum value: EVENT_KIND_PAYOUT_RUN_CANCELLED = 92;
+   */
+  PAYOUT_RUN_CANCELLED = 92,
+
+  /**
    * [bounty] A bounty or a contest was created.
    *
    * @generated from enum value: EVENT_KIND_BOUNTY_CREATED = 66;
@@ -845,14 +911,14 @@ export enum EventKind {
   SUBMISSION_REJECTED = 72,
 
   /**
-   * [reward] A payout reserved a reward, which is IN_PAYOUT now.
+   * [reward] A payout reserved a reward, or was reopened after it had paid it. The reward is IN_PAYOUT now.
    *
    * @generated from enum value: EVENT_KIND_REWARD_RESERVED = 73;
    */
   REWARD_RESERVED = 73,
 
   /**
-   * [reward] The payout of a reward was cancelled. The reward is APPROVED again.
+   * [reward] The payout of a reward was cancelled, failed, or its money came back. The reward is APPROVED again.
    *
    * @generated from enum value: EVENT_KIND_REWARD_RETURNED = 74;
    */
@@ -878,6 +944,87 @@ export enum EventKind {
    * @generated from enum value: EVENT_KIND_PAYOUT_CANCELLED = 77;
    */
   PAYOUT_CANCELLED = 77,
+
+  /**
+   * [payout_method] SetPayoutMethod set the payout method of an affiliate. `PayoutMethod.pending` says whether the change waits. No event follows
+   * when it takes effect by itself.
+   *
+   * @generated from enum value: EVENT_KIND_PAYOUT_METHOD_SET = 78;
+   */
+  PAYOUT_METHOD_SET = 78,
+
+  /**
+   * [payout_method] The payout method of an affiliate was removed.
+   *
+   * @generated from enum value: EVENT_KIND_PAYOUT_METHOD_REMOVED = 79;
+   */
+  PAYOUT_METHOD_REMOVED = 79,
+
+  /**
+   * [payout_connection] The account was connected to a payout provider, or got other credentials there.
+   *
+   * @generated from enum value: EVENT_KIND_PAYOUT_CONNECTION_SET = 80;
+   */
+  PAYOUT_CONNECTION_SET = 80,
+
+  /**
+   * [payout_connection] The connection to a payout provider was removed.
+   *
+   * @generated from enum value: EVENT_KIND_PAYOUT_CONNECTION_REMOVED = 81;
+   */
+  PAYOUT_CONNECTION_REMOVED = 81,
+
+  /**
+   * [payout] The provider has a payout: it is PROCESSING, UNCLAIMED or ON_HOLD. A payout that the provider pays at once has
+   * EVENT_KIND_PAYOUT_PAID alone. That a payout is SENDING is not told.
+   *
+   * @generated from enum value: EVENT_KIND_PAYOUT_SENT = 82;
+   */
+  PAYOUT_SENT = 82,
+
+  /**
+   * [payout] A payout is AWAITING_FUNDS. Further probes that find too little money are not told.
+   *
+   * @generated from enum value: EVENT_KIND_PAYOUT_AWAITING_FUNDS = 83;
+   */
+  PAYOUT_AWAITING_FUNDS = 83,
+
+  /**
+   * [payout] A payout that waited for money goes on. An event about its new state follows.
+   *
+   * @generated from enum value: EVENT_KIND_PAYOUT_RESUMED = 84;
+   */
+  PAYOUT_RESUMED = 84,
+
+  /**
+   * [payout] The provider reports another state of a payout: it is PROCESSING, UNCLAIMED or ON_HOLD now.
+   *
+   * @generated from enum value: EVENT_KIND_PAYOUT_UPDATED = 85;
+   */
+  PAYOUT_UPDATED = 85,
+
+  /**
+   * [payout] A person must act before a payout goes on, see `Payout.problem`. It is NEEDS_ATTENTION, or ON_HOLD if the provider waits for a
+   * confirmation in its own pages.
+   *
+   * @generated from enum value: EVENT_KIND_PAYOUT_NEEDS_ATTENTION = 86;
+   */
+  PAYOUT_NEEDS_ATTENTION = 86,
+
+  /**
+   * [payout] The provider does not pay a payout, see `Payout.problem`. EVENT_KIND_REWARD_RETURNED of each of its rewards follows.
+   *
+   * @generated from enum value: EVENT_KIND_PAYOUT_FAILED = 87;
+   */
+  PAYOUT_FAILED = 87,
+
+  /**
+   * [payout] The money of a payout came back, before or after the affiliate had it. EVENT_KIND_REWARD_RETURNED of each of its rewards
+   * follows.
+   *
+   * @generated from enum value: EVENT_KIND_PAYOUT_RETURNED = 88;
+   */
+  PAYOUT_RETURNED = 88,
 }
 
 /**

@@ -18,7 +18,56 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file headwater/v1/payout.proto.
  */
 export const file_headwater_v1_payout: GenFile = /*@__PURE__*/
-  fileDesc("ChloZWFkd2F0ZXIvdjEvcGF5b3V0LnByb3RvEgxoZWFkd2F0ZXIudjEirQQKBlBheW91dBIKCgJpZBgBIAEoCRIUCgxhZmZpbGlhdGVfaWQYAiABKAkSIwoGYW1vdW50GAMgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5Ei4KCHByb3ZpZGVyGAQgASgOMhwuaGVhZHdhdGVyLnYxLlBheW91dFByb3ZpZGVyEigKBXN0YXRlGAUgASgOMhkuaGVhZHdhdGVyLnYxLlBheW91dFN0YXRlEhQKDHJld2FyZF9jb3VudBgGIAEoAxIRCglyZWZlcmVuY2UYByABKAkSDAoEbm90ZRgIIAEoCRIPCgdtZXNzYWdlGAkgASgJEi0KCXBhaWRfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLY3JlYXRlX3RpbWUYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIWCg5jcmVhdG9yX2tleV9pZBgNIAEoCRIXCg9hcHByb3Zlcl9rZXlfaWQYDiABKAkSMAoMYXBwcm92ZV90aW1lGA8gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtjYW5jZWxfdGltZRgQIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFQoNcGF5b3V0X3J1bl9pZBgRIAEoCSLNAQoTQ3JlYXRlUGF5b3V0UmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEjIKCWFmZmlsaWF0ZRgCIAEoCzIfLmhlYWR3YXRlci52MS5BZmZpbGlhdGVTZWxlY3RvchIVCg1jdXJyZW5jeV9jb2RlGAMgASgJEhIKCnJld2FyZF9pZHMYBCADKAkSJAoHbWluaW11bRgFIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRIMCgRub3RlGAYgASgJEg8KB21lc3NhZ2UYByABKAkiTgoUQ3JlYXRlUGF5b3V0UmVzcG9uc2USJAoGcGF5b3V0GAEgASgLMhQuaGVhZHdhdGVyLnYxLlBheW91dBIQCghyZXBsYXllZBgCIAEoCCI/ChVBcHByb3ZlUGF5b3V0c1JlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRISCgpwYXlvdXRfaWRzGAIgAygJIlEKFkFwcHJvdmVQYXlvdXRzUmVzcG9uc2USJQoHcGF5b3V0cxgBIAMoCzIULmhlYWR3YXRlci52MS5QYXlvdXQSEAoIcmVwbGF5ZWQYAiABKAgigQEKFUNvbmZpcm1QYXlvdXRzUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEhIKCnBheW91dF9pZHMYAiADKAkSEQoJcmVmZXJlbmNlGAMgASgJEi0KCXBhaWRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiUQoWQ29uZmlybVBheW91dHNSZXNwb25zZRIlCgdwYXlvdXRzGAEgAygLMhQuaGVhZHdhdGVyLnYxLlBheW91dBIQCghyZXBsYXllZBgCIAEoCCI8ChNDYW5jZWxQYXlvdXRSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSEQoJcGF5b3V0X2lkGAIgASgJIk4KFENhbmNlbFBheW91dFJlc3BvbnNlEiQKBnBheW91dBgBIAEoCzIULmhlYWR3YXRlci52MS5QYXlvdXQSEAoIcmVwbGF5ZWQYAiABKAgiXgoUR2V0QW1vdW50T3dlZFJlcXVlc3QSMgoJYWZmaWxpYXRlGAEgASgLMh8uaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZVNlbGVjdG9yEhIKCmN1cnJlbmNpZXMYAiADKAkiQgoVR2V0QW1vdW50T3dlZFJlc3BvbnNlEikKB2Ftb3VudHMYASADKAsyGC5oZWFkd2F0ZXIudjEuQW1vdW50T3dlZCK0AgoKQW1vdW50T3dlZBItChBhcHByb3ZlZF9vdmVyZHVlGAEgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5Ei0KEGFwcHJvdmVkX25vdF9kdWUYAiABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSLwoSdW5hcHByb3ZlZF9vdmVyZHVlGAMgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5Ei8KEnVuYXBwcm92ZWRfbm90X2R1ZRgEIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRImCglpbl9mbGlnaHQYBSABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSFwoPYWZmaWxpYXRlX2NvdW50GAYgASgDEiUKCG5lZ2F0aXZlGAcgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5IvMBCg9NYXJrUGFpZFJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIyCglhZmZpbGlhdGUYAiABKAsyHy5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlU2VsZWN0b3ISEgoKcmV3YXJkX2lkcxgDIAMoCRIjCgZhbW91bnQYBCABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSEQoJcmVmZXJlbmNlGAUgASgJEgwKBG5vdGUYBiABKAkSDwoHbWVzc2FnZRgHIAEoCRItCglwYWlkX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIkoKEE1hcmtQYWlkUmVzcG9uc2USJAoGcGF5b3V0GAEgASgLMhQuaGVhZHdhdGVyLnYxLlBheW91dBIQCghyZXBsYXllZBgCIAEoCCIlChBHZXRQYXlvdXRSZXF1ZXN0EhEKCXBheW91dF9pZBgBIAEoCSI5ChFHZXRQYXlvdXRSZXNwb25zZRIkCgZwYXlvdXQYASABKAsyFC5oZWFkd2F0ZXIudjEuUGF5b3V0IroCChJMaXN0UGF5b3V0c1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSJgoFb3JkZXIYAyABKA4yFy5oZWFkd2F0ZXIudjEuTGlzdE9yZGVyEjIKCWFmZmlsaWF0ZRgEIAEoCzIfLmhlYWR3YXRlci52MS5BZmZpbGlhdGVTZWxlY3RvchISCgpjdXJyZW5jaWVzGAUgAygJEjEKDXBhaWRfaW50ZXJ2YWwYBiABKAsyGi5oZWFkd2F0ZXIudjEuVGltZUludGVydmFsEikKBnN0YXRlcxgIIAMoDjIZLmhlYWR3YXRlci52MS5QYXlvdXRTdGF0ZRIVCg1wYXlvdXRfcnVuX2lkGAkgASgJEhgKEHdpdGhfdG90YWxfY291bnQYByABKAgifwoTTGlzdFBheW91dHNSZXNwb25zZRIlCgdwYXlvdXRzGAEgAygLMhQuaGVhZHdhdGVyLnYxLlBheW91dBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSGAoLdG90YWxfY291bnQYAyABKANIAIgBAUIOCgxfdG90YWxfY291bnQqlwEKC1BheW91dFN0YXRlEhwKGFBBWU9VVF9TVEFURV9VTlNQRUNJRklFRBAAEhUKEVBBWU9VVF9TVEFURV9QQUlEEAESHwobUEFZT1VUX1NUQVRFX05FRURTX0FQUFJPVkFMEAISFgoSUEFZT1VUX1NUQVRFX1JFQURZEAMSGgoWUEFZT1VUX1NUQVRFX0NBTkNFTExFRBAEKk0KDlBheW91dFByb3ZpZGVyEh8KG1BBWU9VVF9QUk9WSURFUl9VTlNQRUNJRklFRBAAEhoKFlBBWU9VVF9QUk9WSURFUl9NQU5VQUwQAUJNChBkZXYuaGVhZHdhdGVyLnYxQgtQYXlvdXRQcm90b1ABWipoZWFkd2F0ZXIuZGV2L2dlbi9oZWFkd2F0ZXIvdjE7aGVhZHdhdGVydjFiBnByb3RvMw", [file_google_protobuf_timestamp, file_headwater_v1_common, file_headwater_v1_selector]);
+  fileDesc("ChloZWFkd2F0ZXIvdjEvcGF5b3V0LnByb3RvEgxoZWFkd2F0ZXIudjEijQEKDVBheW91dFByb2JsZW0SDAoEY29kZRgBIAEoCRIuCgx3aG9fbXVzdF9hY3QYAiABKA4yGC5oZWFkd2F0ZXIudjEuV2hvTXVzdEFjdBIMCgR0ZXh0GAMgASgJEhUKDXByb3ZpZGVyX2NvZGUYBCABKAkSGQoRcHJvdmlkZXJfZGVidWdfaWQYBSABKAki1wgKBlBheW91dBIKCgJpZBgBIAEoCRIUCgxhZmZpbGlhdGVfaWQYAiABKAkSIwoGYW1vdW50GAMgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5Ei4KCHByb3ZpZGVyGAQgASgOMhwuaGVhZHdhdGVyLnYxLlBheW91dFByb3ZpZGVyEigKBXN0YXRlGAUgASgOMhkuaGVhZHdhdGVyLnYxLlBheW91dFN0YXRlEhQKDHJld2FyZF9jb3VudBgGIAEoAxIRCglyZWZlcmVuY2UYByABKAkSDAoEbm90ZRgIIAEoCRIPCgdtZXNzYWdlGAkgASgJEi0KCXBhaWRfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLY3JlYXRlX3RpbWUYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIWCg5jcmVhdG9yX2tleV9pZBgNIAEoCRIXCg9hcHByb3Zlcl9rZXlfaWQYDiABKAkSMAoMYXBwcm92ZV90aW1lGA8gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtjYW5jZWxfdGltZRgQIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFQoNcGF5b3V0X3J1bl9pZBgRIAEoCRI4ChBkZXN0aW5hdGlvbl9raW5kGBIgASgOMh4uaGVhZHdhdGVyLnYxLlBheW91dE1ldGhvZEtpbmQSGAoQZGVzdGluYXRpb25faGludBgTIAEoCRIMCgR0ZXN0GCAgASgIEhUKDWF0dGVtcHRfY291bnQYFCABKAMSGwoTcHJvdmlkZXJfcGF5bWVudF9pZBgVIAEoCRIgCgNmZWUYFiABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSLAoHcHJvYmxlbRgXIAEoCzIbLmhlYWR3YXRlci52MS5QYXlvdXRQcm9ibGVtEjMKD3dhaXRfc3RhcnRfdGltZRgYIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASIwoGbmVlZGVkGBkgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5EiYKCWF2YWlsYWJsZRgaIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRIsCg9yZXR1cm5lZF9hbW91bnQYGyABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSNwoTY2FuY2VsX3JlcXVlc3RfdGltZRgcIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMQoKcmVvcGVuaW5ncxgdIAMoCzIdLmhlYWR3YXRlci52MS5QYXlvdXRSZW9wZW5pbmcSDAoEZXRhZxgeIAEoCRIYChBwYXlvdXRfZXhwb3J0X2lkGB8gASgJIq0BCg9QYXlvdXRSZW9wZW5pbmcSLwoLcmVvcGVuX3RpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhcKD3Jlb3BlbmVyX2tleV9pZBgCIAEoCRIOCgZyZWFzb24YAyABKAkSLQoJcGFpZF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCglyZWZlcmVuY2UYBSABKAki/QEKE0NyZWF0ZVBheW91dFJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIyCglhZmZpbGlhdGUYAiABKAsyHy5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlU2VsZWN0b3ISFQoNY3VycmVuY3lfY29kZRgDIAEoCRISCgpyZXdhcmRfaWRzGAQgAygJEiQKB21pbmltdW0YBSABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSDAoEbm90ZRgGIAEoCRIPCgdtZXNzYWdlGAcgASgJEi4KCHByb3ZpZGVyGAggASgOMhwuaGVhZHdhdGVyLnYxLlBheW91dFByb3ZpZGVyIk4KFENyZWF0ZVBheW91dFJlc3BvbnNlEiQKBnBheW91dBgBIAEoCzIULmhlYWR3YXRlci52MS5QYXlvdXQSEAoIcmVwbGF5ZWQYAiABKAgiTgoVQXBwcm92ZVBheW91dHNSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSEgoKcGF5b3V0X2lkcxgCIAMoCRINCgVldGFncxgDIAMoCSJRChZBcHByb3ZlUGF5b3V0c1Jlc3BvbnNlEiUKB3BheW91dHMYASADKAsyFC5oZWFkd2F0ZXIudjEuUGF5b3V0EhAKCHJlcGxheWVkGAIgASgIIpABChVDb25maXJtUGF5b3V0c1JlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRISCgpwYXlvdXRfaWRzGAIgAygJEhEKCXJlZmVyZW5jZRgDIAEoCRItCglwYWlkX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg0KBWV0YWdzGAUgAygJIlEKFkNvbmZpcm1QYXlvdXRzUmVzcG9uc2USJQoHcGF5b3V0cxgBIAMoCzIULmhlYWR3YXRlci52MS5QYXlvdXQSEAoIcmVwbGF5ZWQYAiABKAgiSgoTQ2FuY2VsUGF5b3V0UmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEhEKCXBheW91dF9pZBgCIAEoCRIMCgRldGFnGAMgASgJIk4KFENhbmNlbFBheW91dFJlc3BvbnNlEiQKBnBheW91dBgBIAEoCzIULmhlYWR3YXRlci52MS5QYXlvdXQSEAoIcmVwbGF5ZWQYAiABKAgiOwoSUmV0cnlQYXlvdXRSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSEQoJcGF5b3V0X2lkGAIgASgJIk0KE1JldHJ5UGF5b3V0UmVzcG9uc2USJAoGcGF5b3V0GAEgASgLMhQuaGVhZHdhdGVyLnYxLlBheW91dBIQCghyZXBsYXllZBgCIAEoCCJ0ChdOb3RpZnlGdW5kc0FkZGVkUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEi4KCHByb3ZpZGVyGAIgASgOMhwuaGVhZHdhdGVyLnYxLlBheW91dFByb3ZpZGVyEhUKDWN1cnJlbmN5X2NvZGUYAyABKAkiVAoYTm90aWZ5RnVuZHNBZGRlZFJlc3BvbnNlEiYKBXdhaXRzGAEgAygLMhcuaGVhZHdhdGVyLnYxLkZ1bmRzV2FpdBIQCghyZXBsYXllZBgCIAEoCCLPAQoJRnVuZHNXYWl0EhUKDWN1cnJlbmN5X2NvZGUYASABKAkSLgoKc3RhcnRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKcHJvYmVfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASIwoGbmVlZGVkGAQgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5EiYKCWF2YWlsYWJsZRgFIAEoCzITLmhlYWR3YXRlci52MS5Nb25leSJsChpJbXBvcnRQYXlvdXRSZXN1bHRzUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEgsKA2NzdhgCIAEoCRItCglwYWlkX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIlYKG0ltcG9ydFBheW91dFJlc3VsdHNSZXNwb25zZRIlCgdwYXlvdXRzGAEgAygLMhQuaGVhZHdhdGVyLnYxLlBheW91dBIQCghyZXBsYXllZBgCIAEoCCJaChNSZW9wZW5QYXlvdXRSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSEQoJcGF5b3V0X2lkGAIgASgJEg4KBnJlYXNvbhgDIAEoCRIMCgRldGFnGAQgASgJIk4KFFJlb3BlblBheW91dFJlc3BvbnNlEiQKBnBheW91dBgBIAEoCzIULmhlYWR3YXRlci52MS5QYXlvdXQSEAoIcmVwbGF5ZWQYAiABKAgicgoUR2V0QW1vdW50T3dlZFJlcXVlc3QSMgoJYWZmaWxpYXRlGAEgASgLMh8uaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZVNlbGVjdG9yEhIKCmN1cnJlbmNpZXMYAiADKAkSEgoKcHJvZ3JhbV9pZBgDIAEoCSJCChVHZXRBbW91bnRPd2VkUmVzcG9uc2USKQoHYW1vdW50cxgBIAMoCzIYLmhlYWR3YXRlci52MS5BbW91bnRPd2VkIrQCCgpBbW91bnRPd2VkEi0KEGFwcHJvdmVkX292ZXJkdWUYASABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSLQoQYXBwcm92ZWRfbm90X2R1ZRgCIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRIvChJ1bmFwcHJvdmVkX292ZXJkdWUYAyABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSLwoSdW5hcHByb3ZlZF9ub3RfZHVlGAQgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5EiYKCWluX2ZsaWdodBgFIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRIXCg9hZmZpbGlhdGVfY291bnQYBiABKAMSJQoIbmVnYXRpdmUYByABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXki8wEKD01hcmtQYWlkUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEjIKCWFmZmlsaWF0ZRgCIAEoCzIfLmhlYWR3YXRlci52MS5BZmZpbGlhdGVTZWxlY3RvchISCgpyZXdhcmRfaWRzGAMgAygJEiMKBmFtb3VudBgEIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRIRCglyZWZlcmVuY2UYBSABKAkSDAoEbm90ZRgGIAEoCRIPCgdtZXNzYWdlGAcgASgJEi0KCXBhaWRfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiSgoQTWFya1BhaWRSZXNwb25zZRIkCgZwYXlvdXQYASABKAsyFC5oZWFkd2F0ZXIudjEuUGF5b3V0EhAKCHJlcGxheWVkGAIgASgIIiUKEEdldFBheW91dFJlcXVlc3QSEQoJcGF5b3V0X2lkGAEgASgJIjkKEUdldFBheW91dFJlc3BvbnNlEiQKBnBheW91dBgBIAEoCzIULmhlYWR3YXRlci52MS5QYXlvdXQiugIKEkxpc3RQYXlvdXRzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRImCgVvcmRlchgDIAEoDjIXLmhlYWR3YXRlci52MS5MaXN0T3JkZXISMgoJYWZmaWxpYXRlGAQgASgLMh8uaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZVNlbGVjdG9yEhIKCmN1cnJlbmNpZXMYBSADKAkSMQoNcGFpZF9pbnRlcnZhbBgGIAEoCzIaLmhlYWR3YXRlci52MS5UaW1lSW50ZXJ2YWwSKQoGc3RhdGVzGAggAygOMhkuaGVhZHdhdGVyLnYxLlBheW91dFN0YXRlEhUKDXBheW91dF9ydW5faWQYCSABKAkSGAoQd2l0aF90b3RhbF9jb3VudBgHIAEoCCJ/ChNMaXN0UGF5b3V0c1Jlc3BvbnNlEiUKB3BheW91dHMYASADKAsyFC5oZWFkd2F0ZXIudjEuUGF5b3V0EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRIYCgt0b3RhbF9jb3VudBgDIAEoA0gAiAEBQg4KDF90b3RhbF9jb3VudCqWAwoLUGF5b3V0U3RhdGUSHAoYUEFZT1VUX1NUQVRFX1VOU1BFQ0lGSUVEEAASFQoRUEFZT1VUX1NUQVRFX1BBSUQQARIfChtQQVlPVVRfU1RBVEVfTkVFRFNfQVBQUk9WQUwQAhIWChJQQVlPVVRfU1RBVEVfUkVBRFkQAxIZChVQQVlPVVRfU1RBVEVfRVhQT1JURUQQDRIaChZQQVlPVVRfU1RBVEVfQ0FOQ0VMTEVEEAQSGAoUUEFZT1VUX1NUQVRFX1NFTkRJTkcQBRIfChtQQVlPVVRfU1RBVEVfQVdBSVRJTkdfRlVORFMQBhIbChdQQVlPVVRfU1RBVEVfUFJPQ0VTU0lORxAHEhoKFlBBWU9VVF9TVEFURV9VTkNMQUlNRUQQCBIYChRQQVlPVVRfU1RBVEVfT05fSE9MRBAJEiAKHFBBWU9VVF9TVEFURV9ORUVEU19BVFRFTlRJT04QChIXChNQQVlPVVRfU1RBVEVfRkFJTEVEEAsSGQoVUEFZT1VUX1NUQVRFX1JFVFVSTkVEEAwqnwEKDlBheW91dFByb3ZpZGVyEh8KG1BBWU9VVF9QUk9WSURFUl9VTlNQRUNJRklFRBAAEhoKFlBBWU9VVF9QUk9WSURFUl9NQU5VQUwQARIaChZQQVlPVVRfUFJPVklERVJfUEFZUEFMEAISGgoWUEFZT1VUX1BST1ZJREVSX1NUUklQRRADEhgKFFBBWU9VVF9QUk9WSURFUl9XSVNFEAQq9wEKEFBheW91dE1ldGhvZEtpbmQSIgoeUEFZT1VUX01FVEhPRF9LSU5EX1VOU1BFQ0lGSUVEEAASHQoZUEFZT1VUX01FVEhPRF9LSU5EX1BBWVBBTBABEh0KGVBBWU9VVF9NRVRIT0RfS0lORF9TVFJJUEUQAhIbChdQQVlPVVRfTUVUSE9EX0tJTkRfV0lTRRADEhsKF1BBWU9VVF9NRVRIT0RfS0lORF9JQkFOEAQSKQolUEFZT1VUX01FVEhPRF9LSU5EX1VOSVRFRF9TVEFURVNfQkFOSxAFEhwKGFBBWU9VVF9NRVRIT0RfS0lORF9PVEhFUhAGKncKCldob011c3RBY3QSHAoYV0hPX01VU1RfQUNUX1VOU1BFQ0lGSUVEEAASGgoWV0hPX01VU1RfQUNUX0FGRklMSUFURRABEhYKEldIT19NVVNUX0FDVF9PV05FUhACEhcKE1dIT19NVVNUX0FDVF9SRVZJRVcQA0JNChBkZXYuaGVhZHdhdGVyLnYxQgtQYXlvdXRQcm90b1ABWipoZWFkd2F0ZXIuZGV2L2dlbi9oZWFkd2F0ZXIvdjE7aGVhZHdhdGVydjFiBnByb3RvMw", [file_google_protobuf_timestamp, file_headwater_v1_common, file_headwater_v1_selector]);
+
+/**
+ * The reason why a payout does not go on, or ended without payment.
+ *
+ * @generated from message headwater.v1.PayoutProblem
+ */
+export type PayoutProblem = Message<"headwater.v1.PayoutProblem"> & {
+  /**
+   * The kind of problem, such as `receiver_invalid`. Further kinds may be added.
+   *
+   * @generated from field: string code = 1;
+   */
+  code: string;
+
+  /**
+   * The one who can mend it.
+   *
+   * @generated from field: headwater.v1.WhoMustAct who_must_act = 2;
+   */
+  whoMustAct: WhoMustAct;
+
+  /**
+   * The problem in words.
+   *
+   * @generated from field: string text = 3;
+   */
+  text: string;
+
+  /**
+   * The provider's own word for it. May be empty.
+   *
+   * @generated from field: string provider_code = 4;
+   */
+  providerCode: string;
+
+  /**
+   * The provider's own name for the call, for its support. May be empty.
+   *
+   * @generated from field: string provider_debug_id = 5;
+   */
+  providerDebugId: string;
+};
+
+/**
+ * Describes the message headwater.v1.PayoutProblem.
+ * Use `create(PayoutProblemSchema)` to create a new message.
+ */
+export const PayoutProblemSchema: GenMessage<PayoutProblem> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_payout, 0);
 
 /**
  * Money that one affiliate gets in one currency, for one or several rewards. ListRewards with `payout_id` lists the rewards.
@@ -144,6 +193,114 @@ export type Payout = Message<"headwater.v1.Payout"> & {
    * @generated from field: string payout_run_id = 17;
    */
   payoutRunId: string;
+
+  /**
+   * The kind of the affiliate's payout method when the payout was created. Later changes of the method do not change it. Not set if the
+   * affiliate had none, for MarkPaid, and once the affiliate is erased.
+   *
+   * @generated from field: headwater.v1.PayoutMethodKind destination_kind = 18;
+   */
+  destinationKind: PayoutMethodKind;
+
+  /**
+   * The destination, masked, such as `l…@example.com` or `DE…3000`. Empty if there is none, and in the feed, because it is personal data.
+   *
+   * @generated from field: string destination_hint = 19;
+   */
+  destinationHint: string;
+
+  /**
+   * Whether the account is one for tests, see `Account.test`. The payout moves no money then.
+   *
+   * @generated from field: bool test = 32;
+   */
+  test: boolean;
+
+  /**
+   * How many attempts to send it were begun. Each has a key of its own at the provider, `<id>-a<number>`, and is begun only when it is
+   * certain that the one before paid nothing.
+   *
+   * @generated from field: int64 attempt_count = 20;
+   */
+  attemptCount: bigint;
+
+  /**
+   * The provider's name for the payment. Empty if none is known.
+   *
+   * @generated from field: string provider_payment_id = 21;
+   */
+  providerPaymentId: string;
+
+  /**
+   * What the provider took on top of the amount. Not set if it is not known. It may be in another currency.
+   *
+   * @generated from field: headwater.v1.Money fee = 22;
+   */
+  fee?: Money | undefined;
+
+  /**
+   * Why it does not go on, or ended without payment. Not set if nothing is wrong.
+   *
+   * @generated from field: headwater.v1.PayoutProblem problem = 23;
+   */
+  problem?: PayoutProblem | undefined;
+
+  /**
+   * Since when it waits for money. Not set if it does not. It stays while a probe is SENDING, and at PayPal
+   * while it is PROCESSING.
+   *
+   * @generated from field: google.protobuf.Timestamp wait_start_time = 24;
+   */
+  waitStartTime?: Timestamp | undefined;
+
+  /**
+   * The amount with the provider's fees, as far as they are known, when there was too little money. Not set if it does not wait.
+   *
+   * @generated from field: headwater.v1.Money needed = 25;
+   */
+  needed?: Money | undefined;
+
+  /**
+   * The merchant's balance at the provider then. Not set if the provider did not tell it.
+   *
+   * @generated from field: headwater.v1.Money available = 26;
+   */
+  available?: Money | undefined;
+
+  /**
+   * What came back of the amount. Not set unless it is RETURNED.
+   *
+   * @generated from field: headwater.v1.Money returned_amount = 27;
+   */
+  returnedAmount?: Money | undefined;
+
+  /**
+   * When CancelPayout asked the provider to cancel the payment. Not set if it did not, or if the provider refused.
+   *
+   * @generated from field: google.protobuf.Timestamp cancel_request_time = 28;
+   */
+  cancelRequestTime?: Timestamp | undefined;
+
+  /**
+   * The payments that ReopenPayout undid, the oldest first. At most 20.
+   *
+   * @generated from field: repeated headwater.v1.PayoutReopening reopenings = 29;
+   */
+  reopenings: PayoutReopening[];
+
+  /**
+   * Changes with every change of the payout. Send it back so that the call fails if somebody changed the payout meanwhile.
+   *
+   * @generated from field: string etag = 30;
+   */
+  etag: string;
+
+  /**
+   * The id of the export that it is in. Empty if it was never exported.
+   *
+   * @generated from field: string payout_export_id = 31;
+   */
+  payoutExportId: string;
 };
 
 /**
@@ -151,7 +308,56 @@ export type Payout = Message<"headwater.v1.Payout"> & {
  * Use `create(PayoutSchema)` to create a new message.
  */
 export const PayoutSchema: GenMessage<Payout> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_payout, 0);
+  messageDesc(file_headwater_v1_payout, 1);
+
+/**
+ * A payment that ReopenPayout undid.
+ *
+ * @generated from message headwater.v1.PayoutReopening
+ */
+export type PayoutReopening = Message<"headwater.v1.PayoutReopening"> & {
+  /**
+   * When it was undone.
+   *
+   * @generated from field: google.protobuf.Timestamp reopen_time = 1;
+   */
+  reopenTime?: Timestamp | undefined;
+
+  /**
+   * The id of the API key that undid it.
+   *
+   * @generated from field: string reopener_key_id = 2;
+   */
+  reopenerKeyId: string;
+
+  /**
+   * Why it was undone. Empty in the feed, because a person wrote it.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+
+  /**
+   * The payout's `paid_time` before.
+   *
+   * @generated from field: google.protobuf.Timestamp paid_time = 4;
+   */
+  paidTime?: Timestamp | undefined;
+
+  /**
+   * The payout's `reference` before. May be empty. Empty in the feed, because a person wrote it.
+   *
+   * @generated from field: string reference = 5;
+   */
+  reference: string;
+};
+
+/**
+ * Describes the message headwater.v1.PayoutReopening.
+ * Use `create(PayoutReopeningSchema)` to create a new message.
+ */
+export const PayoutReopeningSchema: GenMessage<PayoutReopening> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_payout, 2);
 
 /**
  * The request of CreatePayout.
@@ -212,6 +418,14 @@ export type CreatePayoutRequest = Message<"headwater.v1.CreatePayoutRequest"> & 
    * @generated from field: string message = 7;
    */
   message: string;
+
+  /**
+   * The provider that pays. MANUAL: the merchant. Another one: the affiliate's payout method must be the provider's. Default: the provider of
+   * the affiliate's payout method if the account is connected to it, and MANUAL otherwise.
+   *
+   * @generated from field: headwater.v1.PayoutProvider provider = 8;
+   */
+  provider: PayoutProvider;
 };
 
 /**
@@ -219,7 +433,7 @@ export type CreatePayoutRequest = Message<"headwater.v1.CreatePayoutRequest"> & 
  * Use `create(CreatePayoutRequestSchema)` to create a new message.
  */
 export const CreatePayoutRequestSchema: GenMessage<CreatePayoutRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_payout, 1);
+  messageDesc(file_headwater_v1_payout, 3);
 
 /**
  * The answer of CreatePayout.
@@ -247,7 +461,7 @@ export type CreatePayoutResponse = Message<"headwater.v1.CreatePayoutResponse"> 
  * Use `create(CreatePayoutResponseSchema)` to create a new message.
  */
 export const CreatePayoutResponseSchema: GenMessage<CreatePayoutResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_payout, 2);
+  messageDesc(file_headwater_v1_payout, 4);
 
 /**
  * The request of ApprovePayouts.
@@ -270,6 +484,13 @@ export type ApprovePayoutsRequest = Message<"headwater.v1.ApprovePayoutsRequest"
    * @generated from field: repeated string payout_ids = 2;
    */
   payoutIds: string[];
+
+  /**
+   * The etags that the payouts must have, in the order of `payout_ids`. An empty one is not compared. Empty: none is compared.
+   *
+   * @generated from field: repeated string etags = 3;
+   */
+  etags: string[];
 };
 
 /**
@@ -277,7 +498,7 @@ export type ApprovePayoutsRequest = Message<"headwater.v1.ApprovePayoutsRequest"
  * Use `create(ApprovePayoutsRequestSchema)` to create a new message.
  */
 export const ApprovePayoutsRequestSchema: GenMessage<ApprovePayoutsRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_payout, 3);
+  messageDesc(file_headwater_v1_payout, 5);
 
 /**
  * The answer of ApprovePayouts.
@@ -305,7 +526,7 @@ export type ApprovePayoutsResponse = Message<"headwater.v1.ApprovePayoutsRespons
  * Use `create(ApprovePayoutsResponseSchema)` to create a new message.
  */
 export const ApprovePayoutsResponseSchema: GenMessage<ApprovePayoutsResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_payout, 4);
+  messageDesc(file_headwater_v1_payout, 6);
 
 /**
  * The request of ConfirmPayouts.
@@ -323,7 +544,7 @@ export type ConfirmPayoutsRequest = Message<"headwater.v1.ConfirmPayoutsRequest"
   requestId: string;
 
   /**
-   * The ids of 1 to 1,000 payouts that are READY and were paid, each once, with 10,000 rewards at most. All of them are confirmed, or none.
+   * The ids of 1 to 1,000 payouts that are READY, AWAITING_FUNDS or NEEDS_ATTENTION and that you have paid, each once, with 10,000 rewards at most. All of them are confirmed, or none.
    *
    * @generated from field: repeated string payout_ids = 2;
    */
@@ -342,6 +563,13 @@ export type ConfirmPayoutsRequest = Message<"headwater.v1.ConfirmPayoutsRequest"
    * @generated from field: google.protobuf.Timestamp paid_time = 4;
    */
   paidTime?: Timestamp | undefined;
+
+  /**
+   * The etags that the payouts must have, in the order of `payout_ids`. An empty one is not compared. Empty: none is compared.
+   *
+   * @generated from field: repeated string etags = 5;
+   */
+  etags: string[];
 };
 
 /**
@@ -349,7 +577,7 @@ export type ConfirmPayoutsRequest = Message<"headwater.v1.ConfirmPayoutsRequest"
  * Use `create(ConfirmPayoutsRequestSchema)` to create a new message.
  */
 export const ConfirmPayoutsRequestSchema: GenMessage<ConfirmPayoutsRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_payout, 5);
+  messageDesc(file_headwater_v1_payout, 7);
 
 /**
  * The answer of ConfirmPayouts.
@@ -377,7 +605,7 @@ export type ConfirmPayoutsResponse = Message<"headwater.v1.ConfirmPayoutsRespons
  * Use `create(ConfirmPayoutsResponseSchema)` to create a new message.
  */
 export const ConfirmPayoutsResponseSchema: GenMessage<ConfirmPayoutsResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_payout, 6);
+  messageDesc(file_headwater_v1_payout, 8);
 
 /**
  * The request of CancelPayout.
@@ -395,11 +623,19 @@ export type CancelPayoutRequest = Message<"headwater.v1.CancelPayoutRequest"> & 
   requestId: string;
 
   /**
-   * The payout's id. It is NEEDS_APPROVAL or READY. Required.
+   * The payout's id. It is NEEDS_APPROVAL, READY, AWAITING_FUNDS or NEEDS_ATTENTION, or the provider can cancel it: PayPal what is UNCLAIMED,
+   * Wise what is PROCESSING or ON_HOLD. Required.
    *
    * @generated from field: string payout_id = 2;
    */
   payoutId: string;
+
+  /**
+   * The etag that the payout must have. Empty: not compared.
+   *
+   * @generated from field: string etag = 3;
+   */
+  etag: string;
 };
 
 /**
@@ -407,7 +643,7 @@ export type CancelPayoutRequest = Message<"headwater.v1.CancelPayoutRequest"> & 
  * Use `create(CancelPayoutRequestSchema)` to create a new message.
  */
 export const CancelPayoutRequestSchema: GenMessage<CancelPayoutRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_payout, 7);
+  messageDesc(file_headwater_v1_payout, 9);
 
 /**
  * The answer of CancelPayout.
@@ -416,7 +652,7 @@ export const CancelPayoutRequestSchema: GenMessage<CancelPayoutRequest> = /*@__P
  */
 export type CancelPayoutResponse = Message<"headwater.v1.CancelPayoutResponse"> & {
   /**
-   * The payout. It is CANCELLED.
+   * The payout. It is CANCELLED, or has `cancel_request_time` if the provider is asked to cancel it.
    *
    * @generated from field: headwater.v1.Payout payout = 1;
    */
@@ -435,7 +671,323 @@ export type CancelPayoutResponse = Message<"headwater.v1.CancelPayoutResponse"> 
  * Use `create(CancelPayoutResponseSchema)` to create a new message.
  */
 export const CancelPayoutResponseSchema: GenMessage<CancelPayoutResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_payout, 8);
+  messageDesc(file_headwater_v1_payout, 10);
+
+/**
+ * The request of RetryPayout.
+ *
+ * @generated from message headwater.v1.RetryPayoutRequest
+ */
+export type RetryPayoutRequest = Message<"headwater.v1.RetryPayoutRequest"> & {
+  /**
+   * An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+   * returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+   * id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The id of an open payout that Headwater sends. Required.
+   *
+   * @generated from field: string payout_id = 2;
+   */
+  payoutId: string;
+};
+
+/**
+ * Describes the message headwater.v1.RetryPayoutRequest.
+ * Use `create(RetryPayoutRequestSchema)` to create a new message.
+ */
+export const RetryPayoutRequestSchema: GenMessage<RetryPayoutRequest> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_payout, 11);
+
+/**
+ * The answer of RetryPayout.
+ *
+ * @generated from message headwater.v1.RetryPayoutResponse
+ */
+export type RetryPayoutResponse = Message<"headwater.v1.RetryPayoutResponse"> & {
+  /**
+   * The payout. It is SENDING if it was NEEDS_ATTENTION.
+   *
+   * @generated from field: headwater.v1.Payout payout = 1;
+   */
+  payout?: Payout | undefined;
+
+  /**
+   * True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+   *
+   * @generated from field: bool replayed = 2;
+   */
+  replayed: boolean;
+};
+
+/**
+ * Describes the message headwater.v1.RetryPayoutResponse.
+ * Use `create(RetryPayoutResponseSchema)` to create a new message.
+ */
+export const RetryPayoutResponseSchema: GenMessage<RetryPayoutResponse> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_payout, 12);
+
+/**
+ * The request of NotifyFundsAdded.
+ *
+ * @generated from message headwater.v1.NotifyFundsAddedRequest
+ */
+export type NotifyFundsAddedRequest = Message<"headwater.v1.NotifyFundsAddedRequest"> & {
+  /**
+   * An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+   * returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+   * id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The provider at which there is more money: PAYPAL, STRIPE or WISE. Required.
+   *
+   * @generated from field: headwater.v1.PayoutProvider provider = 2;
+   */
+  provider: PayoutProvider;
+
+  /**
+   * The currency of the payouts that may go on, as an ISO 4217 code. Default: all currencies.
+   *
+   * @generated from field: string currency_code = 3;
+   */
+  currencyCode: string;
+};
+
+/**
+ * Describes the message headwater.v1.NotifyFundsAddedRequest.
+ * Use `create(NotifyFundsAddedRequestSchema)` to create a new message.
+ */
+export const NotifyFundsAddedRequestSchema: GenMessage<NotifyFundsAddedRequest> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_payout, 13);
+
+/**
+ * The answer of NotifyFundsAdded.
+ *
+ * @generated from message headwater.v1.NotifyFundsAddedResponse
+ */
+export type NotifyFundsAddedResponse = Message<"headwater.v1.NotifyFundsAddedResponse"> & {
+  /**
+   * The currencies in which payouts wait for money at the provider. One payout is sent in each to see whether there is enough, and the others
+   * follow it.
+   *
+   * @generated from field: repeated headwater.v1.FundsWait waits = 1;
+   */
+  waits: FundsWait[];
+
+  /**
+   * True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+   *
+   * @generated from field: bool replayed = 2;
+   */
+  replayed: boolean;
+};
+
+/**
+ * Describes the message headwater.v1.NotifyFundsAddedResponse.
+ * Use `create(NotifyFundsAddedResponseSchema)` to create a new message.
+ */
+export const NotifyFundsAddedResponseSchema: GenMessage<NotifyFundsAddedResponse> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_payout, 14);
+
+/**
+ * Payouts in one currency wait for money at a provider.
+ *
+ * @generated from message headwater.v1.FundsWait
+ */
+export type FundsWait = Message<"headwater.v1.FundsWait"> & {
+  /**
+   * The currency, as an ISO 4217 code.
+   *
+   * @generated from field: string currency_code = 1;
+   */
+  currencyCode: string;
+
+  /**
+   * Since when they wait.
+   *
+   * @generated from field: google.protobuf.Timestamp start_time = 2;
+   */
+  startTime?: Timestamp | undefined;
+
+  /**
+   * When the next payout is sent to see whether there is money again.
+   *
+   * @generated from field: google.protobuf.Timestamp probe_time = 3;
+   */
+  probeTime?: Timestamp | undefined;
+
+  /**
+   * What the last payout that found too little money needed, with the provider's fees.
+   *
+   * @generated from field: headwater.v1.Money needed = 4;
+   */
+  needed?: Money | undefined;
+
+  /**
+   * The merchant's balance at the provider then. Not set if the provider did not tell it.
+   *
+   * @generated from field: headwater.v1.Money available = 5;
+   */
+  available?: Money | undefined;
+};
+
+/**
+ * Describes the message headwater.v1.FundsWait.
+ * Use `create(FundsWaitSchema)` to create a new message.
+ */
+export const FundsWaitSchema: GenMessage<FundsWait> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_payout, 15);
+
+/**
+ * The request of ImportPayoutResults.
+ *
+ * @generated from message headwater.v1.ImportPayoutResultsRequest
+ */
+export type ImportPayoutResultsRequest = Message<"headwater.v1.ImportPayoutResultsRequest"> & {
+  /**
+   * An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+   * returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+   * id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * A CSV file in UTF-8 that says what became of 1 to 1,000 payouts, with 10,000 rewards at most. The first row has the names of the columns, in
+   * any order; other columns are ignored:
+   * `payout_id`: the id, with `pay_` or without it, as banks report it for pain.001 files;
+   * `result`: `paid` or `failed`;
+   * `reference`: the name of the transfer, up to 128 characters; the column may be missing;
+   * `reason`: why it failed, up to 500 characters, which is added to the payout's note; the column may be missing.
+   * Columns are separated by commas or by semicolons. Up to 1 MiB. Required.
+   *
+   * @generated from field: string csv = 2;
+   */
+  csv: string;
+
+  /**
+   * When the affiliates of the payouts that are `paid` got the money. Not in the future. Default: now.
+   *
+   * @generated from field: google.protobuf.Timestamp paid_time = 3;
+   */
+  paidTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message headwater.v1.ImportPayoutResultsRequest.
+ * Use `create(ImportPayoutResultsRequestSchema)` to create a new message.
+ */
+export const ImportPayoutResultsRequestSchema: GenMessage<ImportPayoutResultsRequest> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_payout, 16);
+
+/**
+ * The answer of ImportPayoutResults.
+ *
+ * @generated from message headwater.v1.ImportPayoutResultsResponse
+ */
+export type ImportPayoutResultsResponse = Message<"headwater.v1.ImportPayoutResultsResponse"> & {
+  /**
+   * The payouts in the order of the rows. Those that are `paid` are PAID, and those that are `failed` are CANCELLED.
+   *
+   * @generated from field: repeated headwater.v1.Payout payouts = 1;
+   */
+  payouts: Payout[];
+
+  /**
+   * True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+   *
+   * @generated from field: bool replayed = 2;
+   */
+  replayed: boolean;
+};
+
+/**
+ * Describes the message headwater.v1.ImportPayoutResultsResponse.
+ * Use `create(ImportPayoutResultsResponseSchema)` to create a new message.
+ */
+export const ImportPayoutResultsResponseSchema: GenMessage<ImportPayoutResultsResponse> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_payout, 17);
+
+/**
+ * The request of ReopenPayout.
+ *
+ * @generated from message headwater.v1.ReopenPayoutRequest
+ */
+export type ReopenPayoutRequest = Message<"headwater.v1.ReopenPayoutRequest"> & {
+  /**
+   * An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+   * returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+   * id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The payout's id. It is PAID. Required.
+   *
+   * @generated from field: string payout_id = 2;
+   */
+  payoutId: string;
+
+  /**
+   * Why the payment is undone, up to 2,000 characters. Required.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+
+  /**
+   * The etag that the payout must have. Empty: not compared.
+   *
+   * @generated from field: string etag = 4;
+   */
+  etag: string;
+};
+
+/**
+ * Describes the message headwater.v1.ReopenPayoutRequest.
+ * Use `create(ReopenPayoutRequestSchema)` to create a new message.
+ */
+export const ReopenPayoutRequestSchema: GenMessage<ReopenPayoutRequest> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_payout, 18);
+
+/**
+ * The answer of ReopenPayout.
+ *
+ * @generated from message headwater.v1.ReopenPayoutResponse
+ */
+export type ReopenPayoutResponse = Message<"headwater.v1.ReopenPayoutResponse"> & {
+  /**
+   * The payout. It is READY, or NEEDS_APPROVAL if the policy asks for an approval that it never got.
+   *
+   * @generated from field: headwater.v1.Payout payout = 1;
+   */
+  payout?: Payout | undefined;
+
+  /**
+   * True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+   *
+   * @generated from field: bool replayed = 2;
+   */
+  replayed: boolean;
+};
+
+/**
+ * Describes the message headwater.v1.ReopenPayoutResponse.
+ * Use `create(ReopenPayoutResponseSchema)` to create a new message.
+ */
+export const ReopenPayoutResponseSchema: GenMessage<ReopenPayoutResponse> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_payout, 19);
 
 /**
  * The request of GetAmountOwed.
@@ -456,6 +1008,14 @@ export type GetAmountOwedRequest = Message<"headwater.v1.GetAmountOwedRequest"> 
    * @generated from field: repeated string currencies = 2;
    */
   currencies: string[];
+
+  /**
+   * The id of a program: only what is owed for its rewards. Payouts pay for all programs together, so an affiliate may get less than this
+   * because of what refunds took back in another program. Optional.
+   *
+   * @generated from field: string program_id = 3;
+   */
+  programId: string;
 };
 
 /**
@@ -463,7 +1023,7 @@ export type GetAmountOwedRequest = Message<"headwater.v1.GetAmountOwedRequest"> 
  * Use `create(GetAmountOwedRequestSchema)` to create a new message.
  */
 export const GetAmountOwedRequestSchema: GenMessage<GetAmountOwedRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_payout, 9);
+  messageDesc(file_headwater_v1_payout, 20);
 
 /**
  * The answer of GetAmountOwed.
@@ -472,7 +1032,8 @@ export const GetAmountOwedRequestSchema: GenMessage<GetAmountOwedRequest> = /*@_
  */
 export type GetAmountOwedResponse = Message<"headwater.v1.GetAmountOwedResponse"> & {
   /**
-   * The amounts in each currency, ordered by its code. Currencies of which nothing was ever earned in cash are left out.
+   * The amounts in each currency, ordered by its code. Currencies of which nothing was ever earned in cash are left out. With a `program_id`,
+   * so are currencies in which nothing is owed.
    *
    * @generated from field: repeated headwater.v1.AmountOwed amounts = 1;
    */
@@ -484,7 +1045,7 @@ export type GetAmountOwedResponse = Message<"headwater.v1.GetAmountOwedResponse"
  * Use `create(GetAmountOwedResponseSchema)` to create a new message.
  */
 export const GetAmountOwedResponseSchema: GenMessage<GetAmountOwedResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_payout, 10);
+  messageDesc(file_headwater_v1_payout, 21);
 
 /**
  * The amounts that affiliates are owed in one currency, as of one moment. All amounts have this currency. A reward that is neither in a payout
@@ -523,7 +1084,7 @@ export type AmountOwed = Message<"headwater.v1.AmountOwed"> & {
   unapprovedNotDue?: Money | undefined;
 
   /**
-   * In payouts that are neither paid nor cancelled. Not in the amounts above.
+   * In payouts that are open, see `PayoutState`. Not in the amounts above.
    *
    * @generated from field: headwater.v1.Money in_flight = 5;
    */
@@ -550,7 +1111,7 @@ export type AmountOwed = Message<"headwater.v1.AmountOwed"> & {
  * Use `create(AmountOwedSchema)` to create a new message.
  */
 export const AmountOwedSchema: GenMessage<AmountOwed> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_payout, 11);
+  messageDesc(file_headwater_v1_payout, 22);
 
 /**
  * The request of MarkPaid.
@@ -625,7 +1186,7 @@ export type MarkPaidRequest = Message<"headwater.v1.MarkPaidRequest"> & {
  * Use `create(MarkPaidRequestSchema)` to create a new message.
  */
 export const MarkPaidRequestSchema: GenMessage<MarkPaidRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_payout, 12);
+  messageDesc(file_headwater_v1_payout, 23);
 
 /**
  * The answer of MarkPaid.
@@ -653,7 +1214,7 @@ export type MarkPaidResponse = Message<"headwater.v1.MarkPaidResponse"> & {
  * Use `create(MarkPaidResponseSchema)` to create a new message.
  */
 export const MarkPaidResponseSchema: GenMessage<MarkPaidResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_payout, 13);
+  messageDesc(file_headwater_v1_payout, 24);
 
 /**
  * The request of GetPayout.
@@ -674,7 +1235,7 @@ export type GetPayoutRequest = Message<"headwater.v1.GetPayoutRequest"> & {
  * Use `create(GetPayoutRequestSchema)` to create a new message.
  */
 export const GetPayoutRequestSchema: GenMessage<GetPayoutRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_payout, 14);
+  messageDesc(file_headwater_v1_payout, 25);
 
 /**
  * The answer of GetPayout.
@@ -695,7 +1256,7 @@ export type GetPayoutResponse = Message<"headwater.v1.GetPayoutResponse"> & {
  * Use `create(GetPayoutResponseSchema)` to create a new message.
  */
 export const GetPayoutResponseSchema: GenMessage<GetPayoutResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_payout, 15);
+  messageDesc(file_headwater_v1_payout, 26);
 
 /**
  * The request of ListPayouts.
@@ -773,7 +1334,7 @@ export type ListPayoutsRequest = Message<"headwater.v1.ListPayoutsRequest"> & {
  * Use `create(ListPayoutsRequestSchema)` to create a new message.
  */
 export const ListPayoutsRequestSchema: GenMessage<ListPayoutsRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_payout, 16);
+  messageDesc(file_headwater_v1_payout, 27);
 
 /**
  * The answer of ListPayouts.
@@ -808,11 +1369,14 @@ export type ListPayoutsResponse = Message<"headwater.v1.ListPayoutsResponse"> & 
  * Use `create(ListPayoutsResponseSchema)` to create a new message.
  */
 export const ListPayoutsResponseSchema: GenMessage<ListPayoutsResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_payout, 17);
+  messageDesc(file_headwater_v1_payout, 28);
 
 /**
- * The state of a payout. NEEDS_APPROVAL may become READY or CANCELLED. READY may become PAID or CANCELLED. PAID and CANCELLED are final.
- * A payout that is NEEDS_APPROVAL or READY has reserved its rewards, which are IN_PAYOUT, and its amount, which is in flight.
+ * The state of a payout. NEEDS_APPROVAL may become READY or CANCELLED. A payout that the merchant pays goes from READY to PAID, EXPORTED or
+ * CANCELLED, and from EXPORTED to PAID or CANCELLED. ReopenPayout makes it READY or NEEDS_APPROVAL again when it is PAID and was not paid.
+ * Headwater sends the others to their provider: READY becomes SENDING, and then the state that the provider reports. CANCELLED, FAILED and
+ * RETURNED are final. PAID may become RETURNED. In any other state a payout is open: it has reserved its rewards, which are IN_PAYOUT, and
+ * its amount, which is in flight.
  *
  * @generated from enum headwater.v1.PayoutState
  */
@@ -846,11 +1410,76 @@ export enum PayoutState {
   READY = 3,
 
   /**
+   * In a file that ExportPayoutFile made. ConfirmPayouts and ImportPayoutResults say that it was paid, and CancelPayout that it was not.
+   *
+   * @generated from enum value: PAYOUT_STATE_EXPORTED = 13;
+   */
+  EXPORTED = 13,
+
+  /**
    * CancelPayout cancelled it. Its rewards are APPROVED again and name it no longer.
    *
    * @generated from enum value: PAYOUT_STATE_CANCELLED = 4;
    */
   CANCELLED = 4,
+
+  /**
+   * The provider is asked to pay it, and whether it will is not known yet. If an answer is lost, the payout is looked up, and never sent as
+   * another payment.
+   *
+   * @generated from enum value: PAYOUT_STATE_SENDING = 5;
+   */
+  SENDING = 5,
+
+  /**
+   * The merchant's account at the provider had too little money. Nothing was paid. It is sent again by itself: after NotifyFundsAdded, or
+   * when a probe finds money, which is tried after 15 minutes, after an hour and then every six hours.
+   *
+   * @generated from enum value: PAYOUT_STATE_AWAITING_FUNDS = 6;
+   */
+  AWAITING_FUNDS = 6,
+
+  /**
+   * The provider has it and works on it.
+   *
+   * @generated from enum value: PAYOUT_STATE_PROCESSING = 7;
+   */
+  PROCESSING = 7,
+
+  /**
+   * The provider waits until the receiver opens an account. After some weeks the money comes back.
+   *
+   * @generated from enum value: PAYOUT_STATE_UNCLAIMED = 8;
+   */
+  UNCLAIMED = 8,
+
+  /**
+   * The provider keeps it until something is done or checked. `Payout.problem` says more if a person must act.
+   *
+   * @generated from enum value: PAYOUT_STATE_ON_HOLD = 9;
+   */
+  ON_HOLD = 9,
+
+  /**
+   * A person must act, see `Payout.problem`. Then RetryPayout sends it again, or CancelPayout cancels it.
+   *
+   * @generated from enum value: PAYOUT_STATE_NEEDS_ATTENTION = 10;
+   */
+  NEEDS_ATTENTION = 10,
+
+  /**
+   * The provider does not pay it, see `Payout.problem`. Its rewards are APPROVED again and name it no longer.
+   *
+   * @generated from enum value: PAYOUT_STATE_FAILED = 11;
+   */
+  FAILED = 11,
+
+  /**
+   * The money came back. Its rewards are APPROVED again and name it no longer.
+   *
+   * @generated from enum value: PAYOUT_STATE_RETURNED = 12;
+   */
+  RETURNED = 12,
 }
 
 /**
@@ -866,7 +1495,7 @@ export const PayoutStateSchema: GenEnum<PayoutState> = /*@__PURE__*/
  */
 export enum PayoutProvider {
   /**
-   * Not set; never returned.
+   * Not set. A payout always has a provider.
    *
    * @generated from enum value: PAYOUT_PROVIDER_UNSPECIFIED = 0;
    */
@@ -878,6 +1507,27 @@ export enum PayoutProvider {
    * @generated from enum value: PAYOUT_PROVIDER_MANUAL = 1;
    */
   MANUAL = 1,
+
+  /**
+   * PayPal, by Payouts.
+   *
+   * @generated from enum value: PAYOUT_PROVIDER_PAYPAL = 2;
+   */
+  PAYPAL = 2,
+
+  /**
+   * Stripe, by transfers to connected accounts.
+   *
+   * @generated from enum value: PAYOUT_PROVIDER_STRIPE = 3;
+   */
+  STRIPE = 3,
+
+  /**
+   * Wise.
+   *
+   * @generated from enum value: PAYOUT_PROVIDER_WISE = 4;
+   */
+  WISE = 4,
 }
 
 /**
@@ -885,4 +1535,107 @@ export enum PayoutProvider {
  */
 export const PayoutProviderSchema: GenEnum<PayoutProvider> = /*@__PURE__*/
   enumDesc(file_headwater_v1_payout, 1);
+
+/**
+ * The kind of a payout's destination.
+ *
+ * @generated from enum headwater.v1.PayoutMethodKind
+ */
+export enum PayoutMethodKind {
+  /**
+   * Not set: there is no destination.
+   *
+   * @generated from enum value: PAYOUT_METHOD_KIND_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * A PayPal account.
+   *
+   * @generated from enum value: PAYOUT_METHOD_KIND_PAYPAL = 1;
+   */
+  PAYPAL = 1,
+
+  /**
+   * A connected account at Stripe.
+   *
+   * @generated from enum value: PAYOUT_METHOD_KIND_STRIPE = 2;
+   */
+  STRIPE = 2,
+
+  /**
+   * A recipient at Wise.
+   *
+   * @generated from enum value: PAYOUT_METHOD_KIND_WISE = 3;
+   */
+  WISE = 3,
+
+  /**
+   * A bank account with an IBAN.
+   *
+   * @generated from enum value: PAYOUT_METHOD_KIND_IBAN = 4;
+   */
+  IBAN = 4,
+
+  /**
+   * A bank account in the United States.
+   *
+   * @generated from enum value: PAYOUT_METHOD_KIND_UNITED_STATES_BANK = 5;
+   */
+  UNITED_STATES_BANK = 5,
+
+  /**
+   * Something else, in words.
+   *
+   * @generated from enum value: PAYOUT_METHOD_KIND_OTHER = 6;
+   */
+  OTHER = 6,
+}
+
+/**
+ * Describes the enum headwater.v1.PayoutMethodKind.
+ */
+export const PayoutMethodKindSchema: GenEnum<PayoutMethodKind> = /*@__PURE__*/
+  enumDesc(file_headwater_v1_payout, 2);
+
+/**
+ * The one who can mend a problem.
+ *
+ * @generated from enum headwater.v1.WhoMustAct
+ */
+export enum WhoMustAct {
+  /**
+   * Not set; never returned.
+   *
+   * @generated from enum value: WHO_MUST_ACT_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The affiliate gives other details, or completes its account at the provider.
+   *
+   * @generated from enum value: WHO_MUST_ACT_AFFILIATE = 1;
+   */
+  AFFILIATE = 1,
+
+  /**
+   * The merchant mends the account at the provider, or its connection.
+   *
+   * @generated from enum value: WHO_MUST_ACT_OWNER = 2;
+   */
+  OWNER = 2,
+
+  /**
+   * A person must look into it.
+   *
+   * @generated from enum value: WHO_MUST_ACT_REVIEW = 3;
+   */
+  REVIEW = 3,
+}
+
+/**
+ * Describes the enum headwater.v1.WhoMustAct.
+ */
+export const WhoMustActSchema: GenEnum<WhoMustAct> = /*@__PURE__*/
+  enumDesc(file_headwater_v1_payout, 3);
 

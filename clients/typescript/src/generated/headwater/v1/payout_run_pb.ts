@@ -10,13 +10,15 @@ import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Money } from "./common_pb.js";
 import { file_headwater_v1_common } from "./common_pb.js";
+import type { PayoutMethodKind, PayoutProvider, PayoutState } from "./payout_pb.js";
+import { file_headwater_v1_payout } from "./payout_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file headwater/v1/payout_run.proto.
  */
 export const file_headwater_v1_payout_run: GenFile = /*@__PURE__*/
-  fileDesc("Ch1oZWFkd2F0ZXIvdjEvcGF5b3V0X3J1bi5wcm90bxIMaGVhZHdhdGVyLnYxIoUDCglQYXlvdXRSdW4SCgoCaWQYASABKAkSKwoFc3RhdGUYAiABKA4yHC5oZWFkd2F0ZXIudjEuUGF5b3V0UnVuU3RhdGUSFQoNY3VycmVuY3lfY29kZRgDIAEoCRIWCg5hbGxfYWZmaWxpYXRlcxgEIAEoCBIXCg9hZmZpbGlhdGVfY291bnQYBSABKAMSJAoHbWluaW11bRgGIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRIMCgRub3RlGAcgASgJEg8KB21lc3NhZ2UYCCABKAkSFAoMcGF5b3V0X2NvdW50GAkgASgDEiIKBXRvdGFsGAogASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5EhYKDmNyZWF0b3Jfa2V5X2lkGAsgASgJEi8KC2NyZWF0ZV90aW1lGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgNIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAitwEKFkNyZWF0ZVBheW91dFJ1blJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIVCg1jdXJyZW5jeV9jb2RlGAIgASgJEhYKDmFsbF9hZmZpbGlhdGVzGAMgASgIEhUKDWFmZmlsaWF0ZV9pZHMYBCADKAkSJAoHbWluaW11bRgFIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRIMCgRub3RlGAYgASgJEg8KB21lc3NhZ2UYByABKAkiWAoXQ3JlYXRlUGF5b3V0UnVuUmVzcG9uc2USKwoKcGF5b3V0X3J1bhgBIAEoCzIXLmhlYWR3YXRlci52MS5QYXlvdXRSdW4SEAoIcmVwbGF5ZWQYAiABKAgiLAoTR2V0UGF5b3V0UnVuUmVxdWVzdBIVCg1wYXlvdXRfcnVuX2lkGAEgASgJIkMKFEdldFBheW91dFJ1blJlc3BvbnNlEisKCnBheW91dF9ydW4YASABKAsyFy5oZWFkd2F0ZXIudjEuUGF5b3V0UnVuIqwBChdQcmV2aWV3UGF5b3V0UnVuUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRIVCg1jdXJyZW5jeV9jb2RlGAMgASgJEhYKDmFsbF9hZmZpbGlhdGVzGAQgASgIEhUKDWFmZmlsaWF0ZV9pZHMYBSADKAkSJAoHbWluaW11bRgGIAEoCzITLmhlYWR3YXRlci52MS5Nb25leSKpAQoNUGF5b3V0UnVuSXRlbRIUCgxhZmZpbGlhdGVfaWQYASABKAkSLwoHdmVyZGljdBgCIAEoDjIeLmhlYWR3YXRlci52MS5QYXlvdXRSdW5WZXJkaWN0EiMKBmFtb3VudBgDIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRIUCgxyZXdhcmRfY291bnQYBCABKAMSFgoObmVlZHNfYXBwcm92YWwYBSABKAgiXwoYUHJldmlld1BheW91dFJ1blJlc3BvbnNlEioKBWl0ZW1zGAEgAygLMhsuaGVhZHdhdGVyLnYxLlBheW91dFJ1bkl0ZW0SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJKm8KDlBheW91dFJ1blN0YXRlEiAKHFBBWU9VVF9SVU5fU1RBVEVfVU5TUEVDSUZJRUQQABIdChlQQVlPVVRfUlVOX1NUQVRFX0NSRUFUSU5HEAESHAoYUEFZT1VUX1JVTl9TVEFURV9DUkVBVEVEEAIqvgEKEFBheW91dFJ1blZlcmRpY3QSIgoeUEFZT1VUX1JVTl9WRVJESUNUX1VOU1BFQ0lGSUVEEAASGwoXUEFZT1VUX1JVTl9WRVJESUNUX1BBWVMQARIiCh5QQVlPVVRfUlVOX1ZFUkRJQ1RfTk9USElOR19EVUUQAhIfChtQQVlPVVRfUlVOX1ZFUkRJQ1RfTkVHQVRJVkUQAxIkCiBQQVlPVVRfUlVOX1ZFUkRJQ1RfQkVMT1dfTUlOSU1VTRAEQlAKEGRldi5oZWFkd2F0ZXIudjFCDlBheW91dFJ1blByb3RvUAFaKmhlYWR3YXRlci5kZXYvZ2VuL2hlYWR3YXRlci92MTtoZWFkd2F0ZXJ2MWIGcHJvdG8z", [file_google_protobuf_timestamp, file_headwater_v1_common]);
+  fileDesc("Ch1oZWFkd2F0ZXIvdjEvcGF5b3V0X3J1bi5wcm90bxIMaGVhZHdhdGVyLnYxIqwECglQYXlvdXRSdW4SCgoCaWQYASABKAkSKwoFc3RhdGUYAiABKA4yHC5oZWFkd2F0ZXIudjEuUGF5b3V0UnVuU3RhdGUSFQoNY3VycmVuY3lfY29kZRgDIAEoCRIWCg5hbGxfYWZmaWxpYXRlcxgEIAEoCBIXCg9hZmZpbGlhdGVfY291bnQYBSABKAMSJAoHbWluaW11bRgGIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRIMCgRub3RlGAcgASgJEg8KB21lc3NhZ2UYCCABKAkSFAoMcGF5b3V0X2NvdW50GAkgASgDEiIKBXRvdGFsGAogASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5EhYKDmNyZWF0b3Jfa2V5X2lkGAsgASgJEi8KC2NyZWF0ZV90aW1lGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgNIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoIcHJvdmlkZXIYDiABKA4yHC5oZWFkd2F0ZXIudjEuUGF5b3V0UHJvdmlkZXISKgoNbWF4aW11bV90b3RhbBgPIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRIYChBjYW5jZWxsZXJfa2V5X2lkGBAgASgJEi8KC2NhbmNlbF90aW1lGBEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKTAgoWQ3JlYXRlUGF5b3V0UnVuUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEhUKDWN1cnJlbmN5X2NvZGUYAiABKAkSFgoOYWxsX2FmZmlsaWF0ZXMYAyABKAgSFQoNYWZmaWxpYXRlX2lkcxgEIAMoCRIkCgdtaW5pbXVtGAUgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5EgwKBG5vdGUYBiABKAkSDwoHbWVzc2FnZRgHIAEoCRIqCg1tYXhpbXVtX3RvdGFsGAggASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5Ei4KCHByb3ZpZGVyGAkgASgOMhwuaGVhZHdhdGVyLnYxLlBheW91dFByb3ZpZGVyIlgKF0NyZWF0ZVBheW91dFJ1blJlc3BvbnNlEisKCnBheW91dF9ydW4YASABKAsyFy5oZWFkd2F0ZXIudjEuUGF5b3V0UnVuEhAKCHJlcGxheWVkGAIgASgIIkMKFkNhbmNlbFBheW91dFJ1blJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIVCg1wYXlvdXRfcnVuX2lkGAIgASgJIlgKF0NhbmNlbFBheW91dFJ1blJlc3BvbnNlEisKCnBheW91dF9ydW4YASABKAsyFy5oZWFkd2F0ZXIudjEuUGF5b3V0UnVuEhAKCHJlcGxheWVkGAIgASgIIiwKE0dldFBheW91dFJ1blJlcXVlc3QSFQoNcGF5b3V0X3J1bl9pZBgBIAEoCSJ5ChRHZXRQYXlvdXRSdW5SZXNwb25zZRIrCgpwYXlvdXRfcnVuGAEgASgLMhcuaGVhZHdhdGVyLnYxLlBheW91dFJ1bhI0CgxzdGF0ZV9jb3VudHMYAiADKAsyHi5oZWFkd2F0ZXIudjEuUGF5b3V0U3RhdGVDb3VudCJ2ChBQYXlvdXRTdGF0ZUNvdW50EigKBXN0YXRlGAEgASgOMhkuaGVhZHdhdGVyLnYxLlBheW91dFN0YXRlEhQKDHBheW91dF9jb3VudBgCIAEoAxIiCgV0b3RhbBgDIAEoCzITLmhlYWR3YXRlci52MS5Nb25leSKIAgoXUHJldmlld1BheW91dFJ1blJlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSFQoNY3VycmVuY3lfY29kZRgDIAEoCRIWCg5hbGxfYWZmaWxpYXRlcxgEIAEoCBIVCg1hZmZpbGlhdGVfaWRzGAUgAygJEiQKB21pbmltdW0YBiABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSKgoNbWF4aW11bV90b3RhbBgHIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRIuCghwcm92aWRlchgIIAEoDjIcLmhlYWR3YXRlci52MS5QYXlvdXRQcm92aWRlciKtAgoNUGF5b3V0UnVuSXRlbRIUCgxhZmZpbGlhdGVfaWQYASABKAkSLwoHdmVyZGljdBgCIAEoDjIeLmhlYWR3YXRlci52MS5QYXlvdXRSdW5WZXJkaWN0EiMKBmFtb3VudBgDIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRIUCgxyZXdhcmRfY291bnQYBCABKAMSFgoObmVlZHNfYXBwcm92YWwYBSABKAgSLgoIcHJvdmlkZXIYBiABKA4yHC5oZWFkd2F0ZXIudjEuUGF5b3V0UHJvdmlkZXISOAoQZGVzdGluYXRpb25fa2luZBgHIAEoDjIeLmhlYWR3YXRlci52MS5QYXlvdXRNZXRob2RLaW5kEhgKEGRlc3RpbmF0aW9uX2hpbnQYCCABKAkiXwoYUHJldmlld1BheW91dFJ1blJlc3BvbnNlEioKBWl0ZW1zGAEgAygLMhsuaGVhZHdhdGVyLnYxLlBheW91dFJ1bkl0ZW0SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJKrABCg5QYXlvdXRSdW5TdGF0ZRIgChxQQVlPVVRfUlVOX1NUQVRFX1VOU1BFQ0lGSUVEEAASHQoZUEFZT1VUX1JVTl9TVEFURV9DUkVBVElORxABEhwKGFBBWU9VVF9SVU5fU1RBVEVfQ1JFQVRFRBACEh8KG1BBWU9VVF9SVU5fU1RBVEVfQ0FOQ0VMTElORxADEh4KGlBBWU9VVF9SVU5fU1RBVEVfQ0FOQ0VMTEVEEAQq8wIKEFBheW91dFJ1blZlcmRpY3QSIgoeUEFZT1VUX1JVTl9WRVJESUNUX1VOU1BFQ0lGSUVEEAASGwoXUEFZT1VUX1JVTl9WRVJESUNUX1BBWVMQARIiCh5QQVlPVVRfUlVOX1ZFUkRJQ1RfTk9USElOR19EVUUQAhIfChtQQVlPVVRfUlVOX1ZFUkRJQ1RfTkVHQVRJVkUQAxIkCiBQQVlPVVRfUlVOX1ZFUkRJQ1RfQkVMT1dfTUlOSU1VTRAEEiAKHFBBWU9VVF9SVU5fVkVSRElDVF9OT19NRVRIT0QQBRIjCh9QQVlPVVRfUlVOX1ZFUkRJQ1RfT1RIRVJfTUVUSE9EEAYSKgomUEFZT1VUX1JVTl9WRVJESUNUX0FCT1ZFX01BWElNVU1fVE9UQUwQBxIhCh1QQVlPVVRfUlVOX1ZFUkRJQ1RfTk9UX0FDVElWRRAIEh0KGVBBWU9VVF9SVU5fVkVSRElDVF9FUkFTRUQQCUJQChBkZXYuaGVhZHdhdGVyLnYxQg5QYXlvdXRSdW5Qcm90b1ABWipoZWFkd2F0ZXIuZGV2L2dlbi9oZWFkd2F0ZXIvdjE7aGVhZHdhdGVydjFiBnByb3RvMw", [file_google_protobuf_timestamp, file_headwater_v1_common, file_headwater_v1_payout]);
 
 /**
  * Payouts to many affiliates in one currency. ListPayouts with `payout_run_id` lists the payouts.
@@ -67,14 +69,14 @@ export type PayoutRun = Message<"headwater.v1.PayoutRun"> & {
   minimum?: Money | undefined;
 
   /**
-   * The merchant's text, which each payout gets. May be empty.
+   * The merchant's text, which each payout gets. May be empty. Empty in the feed, because a person wrote it.
    *
    * @generated from field: string note = 7;
    */
   note: string;
 
   /**
-   * The text for the affiliates, which each payout gets. May be empty.
+   * The text for the affiliates, which each payout gets. May be empty. Empty in the feed, because a person wrote it.
    *
    * @generated from field: string message = 8;
    */
@@ -114,6 +116,34 @@ export type PayoutRun = Message<"headwater.v1.PayoutRun"> & {
    * @generated from field: google.protobuf.Timestamp update_time = 13;
    */
   updateTime?: Timestamp | undefined;
+
+  /**
+   * The provider that pays, see `CreatePayoutRunRequest.provider`. Not set: that of each affiliate's payout method.
+   *
+   * @generated from field: headwater.v1.PayoutProvider provider = 14;
+   */
+  provider: PayoutProvider;
+
+  /**
+   * The most that its payouts add up to. Not set: no limit.
+   *
+   * @generated from field: headwater.v1.Money maximum_total = 15;
+   */
+  maximumTotal?: Money | undefined;
+
+  /**
+   * The id of the API key that cancelled it. Empty unless it is CANCELLING or CANCELLED.
+   *
+   * @generated from field: string canceller_key_id = 16;
+   */
+  cancellerKeyId: string;
+
+  /**
+   * When CancelPayoutRun was called. Not set unless it is CANCELLING or CANCELLED.
+   *
+   * @generated from field: google.protobuf.Timestamp cancel_time = 17;
+   */
+  cancelTime?: Timestamp | undefined;
 };
 
 /**
@@ -179,6 +209,22 @@ export type CreatePayoutRunRequest = Message<"headwater.v1.CreatePayoutRunReques
    * @generated from field: string message = 7;
    */
   message: string;
+
+  /**
+   * The most that the payouts add up to, in the same currency, and not less than `minimum`. An affiliate whose payout would exceed it gets none,
+   * and the run goes on with those after it. Optional.
+   *
+   * @generated from field: headwater.v1.Money maximum_total = 8;
+   */
+  maximumTotal?: Money | undefined;
+
+  /**
+   * The provider that pays. MANUAL: the merchant pays all. Another one: only the affiliates whose payout method is the provider's get a payout.
+   * Default: each payout has the provider of the affiliate's payout method if the account is connected to it, and is MANUAL otherwise.
+   *
+   * @generated from field: headwater.v1.PayoutProvider provider = 9;
+   */
+  provider: PayoutProvider;
 };
 
 /**
@@ -217,6 +263,64 @@ export const CreatePayoutRunResponseSchema: GenMessage<CreatePayoutRunResponse> 
   messageDesc(file_headwater_v1_payout_run, 2);
 
 /**
+ * The request of CancelPayoutRun.
+ *
+ * @generated from message headwater.v1.CancelPayoutRunRequest
+ */
+export type CancelPayoutRunRequest = Message<"headwater.v1.CancelPayoutRunRequest"> & {
+  /**
+   * An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+   * returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+   * id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * The run's id. It is CREATING or CREATED. Required.
+   *
+   * @generated from field: string payout_run_id = 2;
+   */
+  payoutRunId: string;
+};
+
+/**
+ * Describes the message headwater.v1.CancelPayoutRunRequest.
+ * Use `create(CancelPayoutRunRequestSchema)` to create a new message.
+ */
+export const CancelPayoutRunRequestSchema: GenMessage<CancelPayoutRunRequest> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_payout_run, 3);
+
+/**
+ * The answer of CancelPayoutRun.
+ *
+ * @generated from message headwater.v1.CancelPayoutRunResponse
+ */
+export type CancelPayoutRunResponse = Message<"headwater.v1.CancelPayoutRunResponse"> & {
+  /**
+   * The run. It is CANCELLING.
+   *
+   * @generated from field: headwater.v1.PayoutRun payout_run = 1;
+   */
+  payoutRun?: PayoutRun | undefined;
+
+  /**
+   * True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+   *
+   * @generated from field: bool replayed = 2;
+   */
+  replayed: boolean;
+};
+
+/**
+ * Describes the message headwater.v1.CancelPayoutRunResponse.
+ * Use `create(CancelPayoutRunResponseSchema)` to create a new message.
+ */
+export const CancelPayoutRunResponseSchema: GenMessage<CancelPayoutRunResponse> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_payout_run, 4);
+
+/**
  * The request of GetPayoutRun.
  *
  * @generated from message headwater.v1.GetPayoutRunRequest
@@ -235,7 +339,7 @@ export type GetPayoutRunRequest = Message<"headwater.v1.GetPayoutRunRequest"> & 
  * Use `create(GetPayoutRunRequestSchema)` to create a new message.
  */
 export const GetPayoutRunRequestSchema: GenMessage<GetPayoutRunRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_payout_run, 3);
+  messageDesc(file_headwater_v1_payout_run, 5);
 
 /**
  * The answer of GetPayoutRun.
@@ -249,6 +353,14 @@ export type GetPayoutRunResponse = Message<"headwater.v1.GetPayoutRunResponse"> 
    * @generated from field: headwater.v1.PayoutRun payout_run = 1;
    */
   payoutRun?: PayoutRun | undefined;
+
+  /**
+   * How many of its payouts are in each state, and what they add up to, in the order of the states' numbers. States without a payout are left
+   * out. The sum of those that are AWAITING_FUNDS is what is missing at the provider, less its fees.
+   *
+   * @generated from field: repeated headwater.v1.PayoutStateCount state_counts = 2;
+   */
+  stateCounts: PayoutStateCount[];
 };
 
 /**
@@ -256,7 +368,42 @@ export type GetPayoutRunResponse = Message<"headwater.v1.GetPayoutRunResponse"> 
  * Use `create(GetPayoutRunResponseSchema)` to create a new message.
  */
 export const GetPayoutRunResponseSchema: GenMessage<GetPayoutRunResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_payout_run, 4);
+  messageDesc(file_headwater_v1_payout_run, 6);
+
+/**
+ * The payouts of a run in one state.
+ *
+ * @generated from message headwater.v1.PayoutStateCount
+ */
+export type PayoutStateCount = Message<"headwater.v1.PayoutStateCount"> & {
+  /**
+   * The state.
+   *
+   * @generated from field: headwater.v1.PayoutState state = 1;
+   */
+  state: PayoutState;
+
+  /**
+   * How many payouts are in it.
+   *
+   * @generated from field: int64 payout_count = 2;
+   */
+  payoutCount: bigint;
+
+  /**
+   * What these payouts add up to.
+   *
+   * @generated from field: headwater.v1.Money total = 3;
+   */
+  total?: Money | undefined;
+};
+
+/**
+ * Describes the message headwater.v1.PayoutStateCount.
+ * Use `create(PayoutStateCountSchema)` to create a new message.
+ */
+export const PayoutStateCountSchema: GenMessage<PayoutStateCount> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_payout_run, 7);
 
 /**
  * The request of PreviewPayoutRun.
@@ -306,6 +453,20 @@ export type PreviewPayoutRunRequest = Message<"headwater.v1.PreviewPayoutRunRequ
    * @generated from field: headwater.v1.Money minimum = 6;
    */
   minimum?: Money | undefined;
+
+  /**
+   * See `CreatePayoutRunRequest.maximum_total`. Optional.
+   *
+   * @generated from field: headwater.v1.Money maximum_total = 7;
+   */
+  maximumTotal?: Money | undefined;
+
+  /**
+   * See `CreatePayoutRunRequest.provider`. Optional.
+   *
+   * @generated from field: headwater.v1.PayoutProvider provider = 8;
+   */
+  provider: PayoutProvider;
 };
 
 /**
@@ -313,7 +474,7 @@ export type PreviewPayoutRunRequest = Message<"headwater.v1.PreviewPayoutRunRequ
  * Use `create(PreviewPayoutRunRequestSchema)` to create a new message.
  */
 export const PreviewPayoutRunRequestSchema: GenMessage<PreviewPayoutRunRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_payout_run, 5);
+  messageDesc(file_headwater_v1_payout_run, 8);
 
 /**
  * The fate of one affiliate in a run that would be created now.
@@ -355,6 +516,27 @@ export type PayoutRunItem = Message<"headwater.v1.PayoutRunItem"> & {
    * @generated from field: bool needs_approval = 5;
    */
   needsApproval: boolean;
+
+  /**
+   * The provider that would pay. Not set if the run's provider cannot pay the affiliate.
+   *
+   * @generated from field: headwater.v1.PayoutProvider provider = 6;
+   */
+  provider: PayoutProvider;
+
+  /**
+   * The kind of the affiliate's payout method. Not set if there is none.
+   *
+   * @generated from field: headwater.v1.PayoutMethodKind destination_kind = 7;
+   */
+  destinationKind: PayoutMethodKind;
+
+  /**
+   * The affiliate's payout method, masked. Empty if there is none.
+   *
+   * @generated from field: string destination_hint = 8;
+   */
+  destinationHint: string;
 };
 
 /**
@@ -362,7 +544,7 @@ export type PayoutRunItem = Message<"headwater.v1.PayoutRunItem"> & {
  * Use `create(PayoutRunItemSchema)` to create a new message.
  */
 export const PayoutRunItemSchema: GenMessage<PayoutRunItem> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_payout_run, 6);
+  messageDesc(file_headwater_v1_payout_run, 9);
 
 /**
  * The answer of PreviewPayoutRun.
@@ -391,10 +573,10 @@ export type PreviewPayoutRunResponse = Message<"headwater.v1.PreviewPayoutRunRes
  * Use `create(PreviewPayoutRunResponseSchema)` to create a new message.
  */
 export const PreviewPayoutRunResponseSchema: GenMessage<PreviewPayoutRunResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_payout_run, 7);
+  messageDesc(file_headwater_v1_payout_run, 10);
 
 /**
- * The state of a payout run. CREATING becomes CREATED.
+ * The state of a payout run. CREATING becomes CREATED. Both become CANCELLING by CancelPayoutRun, and CANCELLING becomes CANCELLED.
  *
  * @generated from enum headwater.v1.PayoutRunState
  */
@@ -419,6 +601,21 @@ export enum PayoutRunState {
    * @generated from enum value: PAYOUT_RUN_STATE_CREATED = 2;
    */
   CREATED = 2,
+
+  /**
+   * No further payout is created. The server cancels those that are NEEDS_APPROVAL, READY or AWAITING_FUNDS, some at a time. It goes on after a
+   * restart.
+   *
+   * @generated from enum value: PAYOUT_RUN_STATE_CANCELLING = 3;
+   */
+  CANCELLING = 3,
+
+  /**
+   * All payouts that were NEEDS_APPROVAL, READY or AWAITING_FUNDS are cancelled. Those that were paid, sent or exported before go their own way.
+   *
+   * @generated from enum value: PAYOUT_RUN_STATE_CANCELLED = 4;
+   */
+  CANCELLED = 4,
 }
 
 /**
@@ -467,6 +664,42 @@ export enum PayoutRunVerdict {
    * @generated from enum value: PAYOUT_RUN_VERDICT_BELOW_MINIMUM = 4;
    */
   BELOW_MINIMUM = 4,
+
+  /**
+   * The run is one of a `provider`, and the affiliate has no payout method.
+   *
+   * @generated from enum value: PAYOUT_RUN_VERDICT_NO_METHOD = 5;
+   */
+  NO_METHOD = 5,
+
+  /**
+   * The run is one of a `provider`, and the affiliate's payout method is another one's.
+   *
+   * @generated from enum value: PAYOUT_RUN_VERDICT_OTHER_METHOD = 6;
+   */
+  OTHER_METHOD = 6,
+
+  /**
+   * The `maximum_total` has not enough left for it after the affiliates before. It waits for a later run, and affiliates after it who fit are
+   * paid.
+   *
+   * @generated from enum value: PAYOUT_RUN_VERDICT_ABOVE_MAXIMUM_TOTAL = 7;
+   */
+  ABOVE_MAXIMUM_TOTAL = 7,
+
+  /**
+   * The affiliate is not ACTIVE, and the run is one for all affiliates. It keeps what it is owed; a run that names it pays it.
+   *
+   * @generated from enum value: PAYOUT_RUN_VERDICT_NOT_ACTIVE = 8;
+   */
+  NOT_ACTIVE = 8,
+
+  /**
+   * The affiliate was erased, so that nobody knows where to send the money. No run pays it. MarkPaid notes what was sent otherwise.
+   *
+   * @generated from enum value: PAYOUT_RUN_VERDICT_ERASED = 9;
+   */
+  ERASED = 9,
 }
 
 /**

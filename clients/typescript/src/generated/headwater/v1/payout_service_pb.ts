@@ -6,16 +6,22 @@
 
 import type { GenFile, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import type { ApprovePayoutsRequestSchema, ApprovePayoutsResponseSchema, CancelPayoutRequestSchema, CancelPayoutResponseSchema, ConfirmPayoutsRequestSchema, ConfirmPayoutsResponseSchema, CreatePayoutRequestSchema, CreatePayoutResponseSchema, GetAmountOwedRequestSchema, GetAmountOwedResponseSchema, GetPayoutRequestSchema, GetPayoutResponseSchema, ListPayoutsRequestSchema, ListPayoutsResponseSchema, MarkPaidRequestSchema, MarkPaidResponseSchema } from "./payout_pb.js";
+import type { ApprovePayoutsRequestSchema, ApprovePayoutsResponseSchema, CancelPayoutRequestSchema, CancelPayoutResponseSchema, ConfirmPayoutsRequestSchema, ConfirmPayoutsResponseSchema, CreatePayoutRequestSchema, CreatePayoutResponseSchema, GetAmountOwedRequestSchema, GetAmountOwedResponseSchema, GetPayoutRequestSchema, GetPayoutResponseSchema, ImportPayoutResultsRequestSchema, ImportPayoutResultsResponseSchema, ListPayoutsRequestSchema, ListPayoutsResponseSchema, MarkPaidRequestSchema, MarkPaidResponseSchema, NotifyFundsAddedRequestSchema, NotifyFundsAddedResponseSchema, ReopenPayoutRequestSchema, ReopenPayoutResponseSchema, RetryPayoutRequestSchema, RetryPayoutResponseSchema } from "./payout_pb.js";
 import { file_headwater_v1_payout } from "./payout_pb.js";
-import type { CreatePayoutRunRequestSchema, CreatePayoutRunResponseSchema, GetPayoutRunRequestSchema, GetPayoutRunResponseSchema, PreviewPayoutRunRequestSchema, PreviewPayoutRunResponseSchema } from "./payout_run_pb.js";
+import type { GetPayoutConnectionRequestSchema, GetPayoutConnectionResponseSchema, RemovePayoutConnectionRequestSchema, RemovePayoutConnectionResponseSchema, SetPayoutConnectionRequestSchema, SetPayoutConnectionResponseSchema } from "./payout_connection_pb.js";
+import { file_headwater_v1_payout_connection } from "./payout_connection_pb.js";
+import type { ExportPayoutFileRequestSchema, ExportPayoutFileResponseSchema } from "./payout_file_pb.js";
+import { file_headwater_v1_payout_file } from "./payout_file_pb.js";
+import type { GetPayoutMethodRequestSchema, GetPayoutMethodResponseSchema, RemovePayoutMethodRequestSchema, RemovePayoutMethodResponseSchema, SetPayoutMethodRequestSchema, SetPayoutMethodResponseSchema } from "./payout_method_pb.js";
+import { file_headwater_v1_payout_method } from "./payout_method_pb.js";
+import type { CancelPayoutRunRequestSchema, CancelPayoutRunResponseSchema, CreatePayoutRunRequestSchema, CreatePayoutRunResponseSchema, GetPayoutRunRequestSchema, GetPayoutRunResponseSchema, PreviewPayoutRunRequestSchema, PreviewPayoutRunResponseSchema } from "./payout_run_pb.js";
 import { file_headwater_v1_payout_run } from "./payout_run_pb.js";
 
 /**
  * Describes the file headwater/v1/payout_service.proto.
  */
 export const file_headwater_v1_payout_service: GenFile = /*@__PURE__*/
-  fileDesc("CiFoZWFkd2F0ZXIvdjEvcGF5b3V0X3NlcnZpY2UucHJvdG8SDGhlYWR3YXRlci52MTLYBwoNUGF5b3V0U2VydmljZRJJCghNYXJrUGFpZBIdLmhlYWR3YXRlci52MS5NYXJrUGFpZFJlcXVlc3QaHi5oZWFkd2F0ZXIudjEuTWFya1BhaWRSZXNwb25zZRJVCgxDcmVhdGVQYXlvdXQSIS5oZWFkd2F0ZXIudjEuQ3JlYXRlUGF5b3V0UmVxdWVzdBoiLmhlYWR3YXRlci52MS5DcmVhdGVQYXlvdXRSZXNwb25zZRJhChBQcmV2aWV3UGF5b3V0UnVuEiUuaGVhZHdhdGVyLnYxLlByZXZpZXdQYXlvdXRSdW5SZXF1ZXN0GiYuaGVhZHdhdGVyLnYxLlByZXZpZXdQYXlvdXRSdW5SZXNwb25zZRJeCg9DcmVhdGVQYXlvdXRSdW4SJC5oZWFkd2F0ZXIudjEuQ3JlYXRlUGF5b3V0UnVuUmVxdWVzdBolLmhlYWR3YXRlci52MS5DcmVhdGVQYXlvdXRSdW5SZXNwb25zZRJVCgxHZXRQYXlvdXRSdW4SIS5oZWFkd2F0ZXIudjEuR2V0UGF5b3V0UnVuUmVxdWVzdBoiLmhlYWR3YXRlci52MS5HZXRQYXlvdXRSdW5SZXNwb25zZRJbCg5BcHByb3ZlUGF5b3V0cxIjLmhlYWR3YXRlci52MS5BcHByb3ZlUGF5b3V0c1JlcXVlc3QaJC5oZWFkd2F0ZXIudjEuQXBwcm92ZVBheW91dHNSZXNwb25zZRJbCg5Db25maXJtUGF5b3V0cxIjLmhlYWR3YXRlci52MS5Db25maXJtUGF5b3V0c1JlcXVlc3QaJC5oZWFkd2F0ZXIudjEuQ29uZmlybVBheW91dHNSZXNwb25zZRJVCgxDYW5jZWxQYXlvdXQSIS5oZWFkd2F0ZXIudjEuQ2FuY2VsUGF5b3V0UmVxdWVzdBoiLmhlYWR3YXRlci52MS5DYW5jZWxQYXlvdXRSZXNwb25zZRJYCg1HZXRBbW91bnRPd2VkEiIuaGVhZHdhdGVyLnYxLkdldEFtb3VudE93ZWRSZXF1ZXN0GiMuaGVhZHdhdGVyLnYxLkdldEFtb3VudE93ZWRSZXNwb25zZRJMCglHZXRQYXlvdXQSHi5oZWFkd2F0ZXIudjEuR2V0UGF5b3V0UmVxdWVzdBofLmhlYWR3YXRlci52MS5HZXRQYXlvdXRSZXNwb25zZRJSCgtMaXN0UGF5b3V0cxIgLmhlYWR3YXRlci52MS5MaXN0UGF5b3V0c1JlcXVlc3QaIS5oZWFkd2F0ZXIudjEuTGlzdFBheW91dHNSZXNwb25zZUJUChBkZXYuaGVhZHdhdGVyLnYxQhJQYXlvdXRTZXJ2aWNlUHJvdG9QAVoqaGVhZHdhdGVyLmRldi9nZW4vaGVhZHdhdGVyL3YxO2hlYWR3YXRlcnYxYgZwcm90bzM", [file_headwater_v1_payout, file_headwater_v1_payout_run]);
+  fileDesc("CiFoZWFkd2F0ZXIvdjEvcGF5b3V0X3NlcnZpY2UucHJvdG8SDGhlYWR3YXRlci52MTKLEQoNUGF5b3V0U2VydmljZRJJCghNYXJrUGFpZBIdLmhlYWR3YXRlci52MS5NYXJrUGFpZFJlcXVlc3QaHi5oZWFkd2F0ZXIudjEuTWFya1BhaWRSZXNwb25zZRJVCgxDcmVhdGVQYXlvdXQSIS5oZWFkd2F0ZXIudjEuQ3JlYXRlUGF5b3V0UmVxdWVzdBoiLmhlYWR3YXRlci52MS5DcmVhdGVQYXlvdXRSZXNwb25zZRJhChBQcmV2aWV3UGF5b3V0UnVuEiUuaGVhZHdhdGVyLnYxLlByZXZpZXdQYXlvdXRSdW5SZXF1ZXN0GiYuaGVhZHdhdGVyLnYxLlByZXZpZXdQYXlvdXRSdW5SZXNwb25zZRJeCg9DcmVhdGVQYXlvdXRSdW4SJC5oZWFkd2F0ZXIudjEuQ3JlYXRlUGF5b3V0UnVuUmVxdWVzdBolLmhlYWR3YXRlci52MS5DcmVhdGVQYXlvdXRSdW5SZXNwb25zZRJeCg9DYW5jZWxQYXlvdXRSdW4SJC5oZWFkd2F0ZXIudjEuQ2FuY2VsUGF5b3V0UnVuUmVxdWVzdBolLmhlYWR3YXRlci52MS5DYW5jZWxQYXlvdXRSdW5SZXNwb25zZRJVCgxHZXRQYXlvdXRSdW4SIS5oZWFkd2F0ZXIudjEuR2V0UGF5b3V0UnVuUmVxdWVzdBoiLmhlYWR3YXRlci52MS5HZXRQYXlvdXRSdW5SZXNwb25zZRJbCg5BcHByb3ZlUGF5b3V0cxIjLmhlYWR3YXRlci52MS5BcHByb3ZlUGF5b3V0c1JlcXVlc3QaJC5oZWFkd2F0ZXIudjEuQXBwcm92ZVBheW91dHNSZXNwb25zZRJbCg5Db25maXJtUGF5b3V0cxIjLmhlYWR3YXRlci52MS5Db25maXJtUGF5b3V0c1JlcXVlc3QaJC5oZWFkd2F0ZXIudjEuQ29uZmlybVBheW91dHNSZXNwb25zZRJVCgxDYW5jZWxQYXlvdXQSIS5oZWFkd2F0ZXIudjEuQ2FuY2VsUGF5b3V0UmVxdWVzdBoiLmhlYWR3YXRlci52MS5DYW5jZWxQYXlvdXRSZXNwb25zZRJeCg9TZXRQYXlvdXRNZXRob2QSJC5oZWFkd2F0ZXIudjEuU2V0UGF5b3V0TWV0aG9kUmVxdWVzdBolLmhlYWR3YXRlci52MS5TZXRQYXlvdXRNZXRob2RSZXNwb25zZRJnChJSZW1vdmVQYXlvdXRNZXRob2QSJy5oZWFkd2F0ZXIudjEuUmVtb3ZlUGF5b3V0TWV0aG9kUmVxdWVzdBooLmhlYWR3YXRlci52MS5SZW1vdmVQYXlvdXRNZXRob2RSZXNwb25zZRJeCg9HZXRQYXlvdXRNZXRob2QSJC5oZWFkd2F0ZXIudjEuR2V0UGF5b3V0TWV0aG9kUmVxdWVzdBolLmhlYWR3YXRlci52MS5HZXRQYXlvdXRNZXRob2RSZXNwb25zZRJqChNTZXRQYXlvdXRDb25uZWN0aW9uEiguaGVhZHdhdGVyLnYxLlNldFBheW91dENvbm5lY3Rpb25SZXF1ZXN0GikuaGVhZHdhdGVyLnYxLlNldFBheW91dENvbm5lY3Rpb25SZXNwb25zZRJzChZSZW1vdmVQYXlvdXRDb25uZWN0aW9uEisuaGVhZHdhdGVyLnYxLlJlbW92ZVBheW91dENvbm5lY3Rpb25SZXF1ZXN0GiwuaGVhZHdhdGVyLnYxLlJlbW92ZVBheW91dENvbm5lY3Rpb25SZXNwb25zZRJqChNHZXRQYXlvdXRDb25uZWN0aW9uEiguaGVhZHdhdGVyLnYxLkdldFBheW91dENvbm5lY3Rpb25SZXF1ZXN0GikuaGVhZHdhdGVyLnYxLkdldFBheW91dENvbm5lY3Rpb25SZXNwb25zZRJSCgtSZXRyeVBheW91dBIgLmhlYWR3YXRlci52MS5SZXRyeVBheW91dFJlcXVlc3QaIS5oZWFkd2F0ZXIudjEuUmV0cnlQYXlvdXRSZXNwb25zZRJhChBOb3RpZnlGdW5kc0FkZGVkEiUuaGVhZHdhdGVyLnYxLk5vdGlmeUZ1bmRzQWRkZWRSZXF1ZXN0GiYuaGVhZHdhdGVyLnYxLk5vdGlmeUZ1bmRzQWRkZWRSZXNwb25zZRJhChBFeHBvcnRQYXlvdXRGaWxlEiUuaGVhZHdhdGVyLnYxLkV4cG9ydFBheW91dEZpbGVSZXF1ZXN0GiYuaGVhZHdhdGVyLnYxLkV4cG9ydFBheW91dEZpbGVSZXNwb25zZRJqChNJbXBvcnRQYXlvdXRSZXN1bHRzEiguaGVhZHdhdGVyLnYxLkltcG9ydFBheW91dFJlc3VsdHNSZXF1ZXN0GikuaGVhZHdhdGVyLnYxLkltcG9ydFBheW91dFJlc3VsdHNSZXNwb25zZRJVCgxSZW9wZW5QYXlvdXQSIS5oZWFkd2F0ZXIudjEuUmVvcGVuUGF5b3V0UmVxdWVzdBoiLmhlYWR3YXRlci52MS5SZW9wZW5QYXlvdXRSZXNwb25zZRJYCg1HZXRBbW91bnRPd2VkEiIuaGVhZHdhdGVyLnYxLkdldEFtb3VudE93ZWRSZXF1ZXN0GiMuaGVhZHdhdGVyLnYxLkdldEFtb3VudE93ZWRSZXNwb25zZRJMCglHZXRQYXlvdXQSHi5oZWFkd2F0ZXIudjEuR2V0UGF5b3V0UmVxdWVzdBofLmhlYWR3YXRlci52MS5HZXRQYXlvdXRSZXNwb25zZRJSCgtMaXN0UGF5b3V0cxIgLmhlYWR3YXRlci52MS5MaXN0UGF5b3V0c1JlcXVlc3QaIS5oZWFkd2F0ZXIudjEuTGlzdFBheW91dHNSZXNwb25zZUJUChBkZXYuaGVhZHdhdGVyLnYxQhJQYXlvdXRTZXJ2aWNlUHJvdG9QAVoqaGVhZHdhdGVyLmRldi9nZW4vaGVhZHdhdGVyL3YxO2hlYWR3YXRlcnYxYgZwcm90bzM", [file_headwater_v1_payout, file_headwater_v1_payout_connection, file_headwater_v1_payout_file, file_headwater_v1_payout_method, file_headwater_v1_payout_run]);
 
 /**
  * Payouts of the calling key's account.
@@ -39,9 +45,10 @@ export const PayoutService: GenService<{
   },
   /**
    * Creates a payout: reserves an affiliate's rewards in one currency. They become IN_PAYOUT, so that no other payout takes them, and what is
-   * owed falls by what they add up to. The merchant pays the amount outside Headwater, and says so with ConfirmPayouts.
-   * Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or REWARD_NOT_FOUND; FAILED_PRECONDITION with reason NOTHING_DUE,
-   * PAYOUT_BELOW_MINIMUM, REWARDS_NOT_PAYABLE, or PAYOUT_ABOVE_OWED when less is owed than the named rewards add up to.
+   * owed falls by what they add up to. The merchant pays a MANUAL payout outside Headwater, and says so with ConfirmPayouts. The payout keeps
+   * the affiliate's payout method as it is now.
+   * Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND, REWARD_NOT_FOUND or PAYOUT_CONNECTION_NOT_FOUND; FAILED_PRECONDITION with reason
+   * PAYOUT_METHOD when the affiliate's payout method is not the `provider`'s, NOTHING_DUE, PAYOUT_BELOW_MINIMUM, REWARDS_NOT_PAYABLE, or PAYOUT_ABOVE_OWED when less is owed than the named rewards add up to.
    *
    * @generated from rpc headwater.v1.PayoutService.CreatePayout
    */
@@ -52,7 +59,7 @@ export const PayoutService: GenService<{
   },
   /**
    * Shows what CreatePayoutRun would do now: which affiliates it pays and how much, and why it does not pay the others. Changes nothing.
-   * Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+   * Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or PAYOUT_CONNECTION_NOT_FOUND.
    *
    * @generated from rpc headwater.v1.PayoutService.PreviewPayoutRun
    */
@@ -64,7 +71,7 @@ export const PayoutService: GenService<{
   /**
    * Creates payouts of what is due to many affiliates. The call returns at once, and the server creates the payouts as CreatePayout does,
    * some at a time. What was approved or taken back meanwhile counts. GetPayoutRun shows how far it is.
-   * Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+   * Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or PAYOUT_CONNECTION_NOT_FOUND.
    *
    * @generated from rpc headwater.v1.PayoutService.CreatePayoutRun
    */
@@ -72,6 +79,19 @@ export const PayoutService: GenService<{
     methodKind: "unary";
     input: typeof CreatePayoutRunRequestSchema;
     output: typeof CreatePayoutRunResponseSchema;
+  },
+  /**
+   * Cancels a payout run. It creates no further payouts, and the server cancels those of its payouts that are NEEDS_APPROVAL, READY or
+   * AWAITING_FUNDS, as CancelPayout does, some at a time. The call returns at once. GetPayoutRun shows when it is CANCELLED. Payouts that
+   * are paid stay paid.
+   * Errors: NOT_FOUND with reason PAYOUT_RUN_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_RUN_STATE when it was cancelled before.
+   *
+   * @generated from rpc headwater.v1.PayoutService.CancelPayoutRun
+   */
+  cancelPayoutRun: {
+    methodKind: "unary";
+    input: typeof CancelPayoutRunRequestSchema;
+    output: typeof CancelPayoutRunResponseSchema;
   },
   /**
    * Returns a payout run.
@@ -87,7 +107,7 @@ export const PayoutService: GenService<{
   /**
    * Approves payouts that need it: all of them or none. The key must be another one than the key that created them.
    * Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not
-   * NEEDS_APPROVAL, or PAYOUT_OWN_APPROVAL for the first one that the key created.
+   * NEEDS_APPROVAL, or PAYOUT_OWN_APPROVAL for the first one that the key created; ABORTED with reason ETAG_MISMATCH.
    *
    * @generated from rpc headwater.v1.PayoutService.ApprovePayouts
    */
@@ -97,8 +117,10 @@ export const PayoutService: GenService<{
     output: typeof ApprovePayoutsResponseSchema;
   },
   /**
-   * Records that the merchant has paid payouts outside Headwater: all of them or none. Their rewards become PAID.
-   * Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not READY.
+   * Records that the merchant has paid payouts outside Headwater: all of them or none. Their rewards become PAID, and they are not sent any
+   * more.
+   * Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not READY,
+   * EXPORTED, AWAITING_FUNDS or NEEDS_ATTENTION; ABORTED with reason ETAG_MISMATCH.
    *
    * @generated from rpc headwater.v1.PayoutService.ConfirmPayouts
    */
@@ -109,8 +131,10 @@ export const PayoutService: GenService<{
   },
   /**
    * Cancels a payout that was not paid. Its rewards become APPROVED again, and what is owed rises by its amount. A reward that refunds took
-   * back as a whole meanwhile becomes REVERSED.
-   * Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when it is PAID or CANCELLED.
+   * back as a whole meanwhile becomes REVERSED. If the provider has the payout and can cancel it, the provider is asked to, and the payout
+   * becomes CANCELLED or RETURNED afterwards.
+   * Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when it has ended, when the provider has it
+   * and cannot cancel it, or when it is not certain that the provider has made nothing; ABORTED with reason ETAG_MISMATCH.
    *
    * @generated from rpc headwater.v1.PayoutService.CancelPayout
    */
@@ -120,8 +144,148 @@ export const PayoutService: GenService<{
     output: typeof CancelPayoutResponseSchema;
   },
   /**
-   * Returns how much is owed in all, in each currency: approved or not, overdue or not, and what payouts have reserved.
+   * Sets where the payouts of an affiliate go. The first method is in effect at once. A change waits `PayoutPolicy.method_change_hours`:
+   * payouts that are created meanwhile go to the former destination, and the affiliate is told by mail, also at an address that it had in the
+   * last 30 days. Payouts that were created before keep their destination. The destination that is in effect may be set again: it corrects
+   * its other details, and gives up a change that waits.
+   * Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_ERASED, or SECRETS_KEY_MISSING when the
+   * server has no key to store the details with.
+   *
+   * @generated from rpc headwater.v1.PayoutService.SetPayoutMethod
+   */
+  setPayoutMethod: {
+    methodKind: "unary";
+    input: typeof SetPayoutMethodRequestSchema;
+    output: typeof SetPayoutMethodResponseSchema;
+  },
+  /**
+   * Removes the payout method of an affiliate, with a change that waits. It takes effect at once: later payouts are MANUAL and have no
+   * destination. A method that is set afterwards waits like a change. The affiliate is told by mail.
+   * Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_ERASED, or PAYOUT_METHOD when the
+   * affiliate never had one.
+   *
+   * @generated from rpc headwater.v1.PayoutService.RemovePayoutMethod
+   */
+  removePayoutMethod: {
+    methodKind: "unary";
+    input: typeof RemovePayoutMethodRequestSchema;
+    output: typeof RemovePayoutMethodResponseSchema;
+  },
+  /**
+   * Returns the payout method of an affiliate, masked.
    * Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+   *
+   * @generated from rpc headwater.v1.PayoutService.GetPayoutMethod
+   */
+  getPayoutMethod: {
+    methodKind: "unary";
+    input: typeof GetPayoutMethodRequestSchema;
+    output: typeof GetPayoutMethodResponseSchema;
+  },
+  /**
+   * Connects the account to a payout provider, or replaces the credentials of a connection. Payouts to affiliates whose method is the
+   * provider's are the provider's from then on. Admin keys only.
+   * Errors: FAILED_PRECONDITION with reason SECRETS_KEY_MISSING when the server has no key to store the credentials with.
+   *
+   * @generated from rpc headwater.v1.PayoutService.SetPayoutConnection
+   */
+  setPayoutConnection: {
+    methodKind: "unary";
+    input: typeof SetPayoutConnectionRequestSchema;
+    output: typeof SetPayoutConnectionResponseSchema;
+  },
+  /**
+   * Removes the connection to a payout provider, with its credentials. Payouts that the provider has to pay wait until the account is
+   * connected again. Admin keys only.
+   * Errors: NOT_FOUND with reason PAYOUT_CONNECTION_NOT_FOUND.
+   *
+   * @generated from rpc headwater.v1.PayoutService.RemovePayoutConnection
+   */
+  removePayoutConnection: {
+    methodKind: "unary";
+    input: typeof RemovePayoutConnectionRequestSchema;
+    output: typeof RemovePayoutConnectionResponseSchema;
+  },
+  /**
+   * Returns the connection to a payout provider, without its credentials. Admin keys only.
+   * Errors: NOT_FOUND with reason PAYOUT_CONNECTION_NOT_FOUND.
+   *
+   * @generated from rpc headwater.v1.PayoutService.GetPayoutConnection
+   */
+  getPayoutConnection: {
+    methodKind: "unary";
+    input: typeof GetPayoutConnectionRequestSchema;
+    output: typeof GetPayoutConnectionResponseSchema;
+  },
+  /**
+   * Sends a payout again that is NEEDS_ATTENTION, after what was wrong was mended. If the provider may have made a payment, that one is looked
+   * up, and no other one is made. Any other open payout that Headwater sends is looked at now instead of later.
+   * Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when the merchant pays it, or when it has
+   * ended.
+   *
+   * @generated from rpc headwater.v1.PayoutService.RetryPayout
+   */
+  retryPayout: {
+    methodKind: "unary";
+    input: typeof RetryPayoutRequestSchema;
+    output: typeof RetryPayoutResponseSchema;
+  },
+  /**
+   * Tells that there is more money at a provider. Payouts that are AWAITING_FUNDS there are sent again now instead of at the next probe.
+   *
+   * @generated from rpc headwater.v1.PayoutService.NotifyFundsAdded
+   */
+  notifyFundsAdded: {
+    methodKind: "unary";
+    input: typeof NotifyFundsAddedRequestSchema;
+    output: typeof NotifyFundsAddedResponseSchema;
+  },
+  /**
+   * Makes a file of payouts, which the merchant uploads at a bank or a provider: of all of them or none. They become EXPORTED, so that no
+   * other file has them. ConfirmPayouts, ImportPayoutResults and CancelPayout tell what the bank did. An earlier export gives the same bytes
+   * again, for 30 days.
+   * Errors: INVALID_ARGUMENT, which names every wrong field of every payout, and then there is no file and nothing is changed; NOT_FOUND
+   * with reason PAYOUT_NOT_FOUND, PAYOUT_RUN_NOT_FOUND or PAYOUT_EXPORT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first
+   * payout that is not READY, PAYOUT_FILE_GONE for an export of more than 30 days ago, or SECRETS_KEY_MISSING.
+   *
+   * @generated from rpc headwater.v1.PayoutService.ExportPayoutFile
+   */
+  exportPayoutFile: {
+    methodKind: "unary";
+    input: typeof ExportPayoutFileRequestSchema;
+    output: typeof ExportPayoutFileResponseSchema;
+  },
+  /**
+   * Records what became of payouts that the merchant paid by a file, from a CSV file: all rows of it or none. A payout that was paid becomes
+   * PAID, as by ConfirmPayouts, and one that failed becomes CANCELLED, as by CancelPayout. Rows that say what is known already change nothing,
+   * so the same file can be imported again.
+   * Errors: INVALID_ARGUMENT, which names each wrong row; NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE
+   * for the first payout that is neither READY nor EXPORTED nor what its row says.
+   *
+   * @generated from rpc headwater.v1.PayoutService.ImportPayoutResults
+   */
+  importPayoutResults: {
+    methodKind: "unary";
+    input: typeof ImportPayoutResultsRequestSchema;
+    output: typeof ImportPayoutResultsResponseSchema;
+  },
+  /**
+   * Undoes that a payout was marked as paid, by MarkPaid or ConfirmPayouts, because it was not. The same payout waits for ConfirmPayouts or
+   * CancelPayout again, its rewards are IN_PAYOUT, and `Payout.reopenings` keeps the payment that was undone. What is owed stays as it is,
+   * and what is paid falls by the amount.
+   * Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when it is not PAID; ABORTED with reason
+   * ETAG_MISMATCH; INVALID_ARGUMENT when its provider is not MANUAL.
+   *
+   * @generated from rpc headwater.v1.PayoutService.ReopenPayout
+   */
+  reopenPayout: {
+    methodKind: "unary";
+    input: typeof ReopenPayoutRequestSchema;
+    output: typeof ReopenPayoutResponseSchema;
+  },
+  /**
+   * Returns how much is owed in all, in each currency: approved or not, overdue or not, and what payouts have reserved.
+   * Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or PROGRAM_NOT_FOUND.
    *
    * @generated from rpc headwater.v1.PayoutService.GetAmountOwed
    */

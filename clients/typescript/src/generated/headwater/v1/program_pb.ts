@@ -69,7 +69,7 @@ export const CommissionSchema: GenMessage<Commission> = /*@__PURE__*/
  * Affiliates and leads have no history of countries, groups and metadata. What a condition asks of them is therefore noted with the event when it
  * is first credited to the affiliate: what they are when the event is told counts, not what they were when it occurred. Refunds, corrections,
  * merges and whatever judges the event again use the noted values, so a later change of the affiliate or the lead changes no reward.
- * SimulateTerms uses noted values too, and present ones where nothing was noted. It judges no history by what the affiliate has sold.
+ * SimulateTerms uses noted values too, and present ones where nothing was noted. What the affiliate has sold is counted anew.
  *
  * @generated from message headwater.v1.Condition
  */
@@ -450,7 +450,7 @@ export const LadderStepSchema: GenMessage<LadderStep> = /*@__PURE__*/
   messageDesc(file_headwater_v1_program, 6);
 
 /**
- * What an affiliate gets once in a period when it has sold so many sales or so much in the program. The bonus is a reward of its own, without
+ * A bonus for an affiliate, once in a period when it has sold so many sales or so much in the program. The bonus is a reward of its own, without
  * a conversion: `Reward.threshold` says how it was reached. It is pending for the `hold_period_days` of the sale that reached it.
  *
  * Every sale counts that was credited under terms that have threshold bonuses of the same period, whatever commission it has: if something is
@@ -680,7 +680,7 @@ export type Terms = Message<"headwater.v1.Terms"> & {
   ladder?: Ladder | undefined;
 
   /**
-   * What an affiliate gets once in a period for having sold so many sales or so much, up to 20. Empty: nothing.
+   * The bonuses for having sold so many sales or so much in a period, up to 20. Empty: none.
    *
    * @generated from field: repeated headwater.v1.ThresholdBonus threshold_bonuses = 20;
    */
@@ -2214,7 +2214,7 @@ export enum LadderMode {
   RETROACTIVE = 2,
 
   /**
-   * What is sold from the step on, up to the next one, like brackets of taxes. A sale that passes a step is divided. With `min_amount` the
+   * Sales from the step on, up to the next one, earn at the step, like brackets of taxes. A sale that passes a step is divided. With `min_amount` the
    * commissions are percentages of what falls into each bracket. With `min_sale_count` they are flat for each sale in the bracket: those after
    * `min_sale_count` sales.
    *

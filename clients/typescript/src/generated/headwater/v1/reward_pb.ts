@@ -373,7 +373,7 @@ export type ThresholdReached = Message<"headwater.v1.ThresholdReached"> & {
   saleCount: bigint;
 
   /**
-   * What was left of their net amounts then.
+   * The part of their net amounts that was left then.
    *
    * @generated from field: headwater.v1.Money sales_amount = 8;
    */
@@ -578,7 +578,7 @@ export type RewardCalculation = Message<"headwater.v1.RewardCalculation"> & {
   brackets: LadderBracket[];
 
   /**
-   * What the brackets give together: the commission of the sale, or of those lines that the ladder prices. Not set without brackets. It is the
+   * The sum of the brackets: the commission of the sale, or of those lines that the ladder prices. Not set without brackets. It is the
    * difference that the sale makes to the rounded sum, so it may differ by a minor unit from the rounded sum of these brackets.
    *
    * @generated from field: headwater.v1.Money brackets_amount = 22;
@@ -1592,7 +1592,7 @@ export enum RewardState {
   DENIED = 3,
 
   /**
-   * A payout paid it, or FulfillReward said that the affiliate was given what it is.
+   * A payout paid it, or FulfillReward said that the affiliate was given what it is. ReopenPayout makes it IN_PAYOUT again.
    *
    * @generated from enum value: REWARD_STATE_PAID = 4;
    */

@@ -42,10 +42,10 @@ export type SimulateTermsRequest = Message<"headwater.v1.SimulateTermsRequest"> 
   programId: string;
 
   /**
-   * The proposed terms, with the defaults and limits that UpdateProgram has. `version` and `start_time` are not read. Required. Unless there is a
-   * `sample_sale`, terms are refused if the order in which all events were told decides what their `caps` pay, and so is a program that has such a
-   * version: several caps of customers and affiliates, a cap of the program, caps with `upline_levels`, with a `ladder` or with rules for clicks, and one
-   * cap with two maxima. Sales climb a LEVEL_UP `ladder` in the order in which they were told, up to 200,000 times. Clicks are not simulated.
+   * The proposed terms, with the defaults and limits that UpdateProgram has. `version` and `start_time` are not read. Required. Tallies of
+   * `caps`, of a `ladder`, of `threshold_bonuses` and of conditions on what the affiliate has sold are counted anew, in the order in which the events
+   * were told. A history in which events of such terms were credited, refunded and corrected more than 1,000,000 times is refused, unless there is a
+   * `sample_sale`.
    *
    * @generated from field: headwater.v1.Terms terms = 2;
    */
@@ -173,8 +173,8 @@ export const SimulationProgressSchema: GenMessage<SimulationProgress> = /*@__PUR
   messageDesc(file_headwater_v1_simulation, 2);
 
 /**
- * What an affiliate earns in a currency from the conversions that are credited in the program, or would be: less refunds and with
- * corrections, in whatever state the rewards are. Denied rewards, and rewards that a person created, are left out.
+ * What an affiliate earns in a currency from the conversions and clicks that are credited in the program, or would be, and its threshold bonuses: less
+ * refunds and with corrections, in whatever state the rewards are. Denied rewards, and rewards that a person created, are left out.
  *
  * @generated from message headwater.v1.SimulatedAffiliate
  */
@@ -208,7 +208,7 @@ export type SimulatedAffiliate = Message<"headwater.v1.SimulatedAffiliate"> & {
   differenceAmount?: Money | undefined;
 
   /**
-   * How many conversions would earn the affiliate another amount.
+   * How many conversions would earn the affiliate another amount. Clicks and threshold bonuses are not among them.
    *
    * @generated from field: int64 changed_conversion_count = 5;
    */
