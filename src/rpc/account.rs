@@ -294,7 +294,7 @@ fn canonical_update<'message>(sent: &'message pb::Account, mask: Mask<'_>) -> Co
         suspension_reason: canonical::unread(&sent.suspension_reason),
         email_verify_time: canonical::unread(&sent.email_verify_time),
         pending_email: canonical::unread(&sent.pending_email),
-        test: canonical::unread(&sent.test),
+        test_account: canonical::unread(&sent.test_account),
         calls_per_minute: canonical::unread(&sent.calls_per_minute);
         as_sent:
     )
@@ -319,7 +319,7 @@ fn account(account: &Account) -> pb::Account {
         suspend_time: account.suspended_at.map(timestamp),
         suspension_reason: account.suspension_reason.clone(),
         email_verify_time: account.email_verified_at.map(timestamp),
-        test: account.is_test,
+        test_account: account.is_test,
         calls_per_minute: account.calls_per_minute,
         pending_email: account.pending_email().to_owned(),
     }

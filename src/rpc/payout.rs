@@ -157,7 +157,7 @@ fn render(payout: &Payout) -> pb::Payout {
         payout_run_id: id_or_empty(payout.run_id),
         destination_kind: payout.destination.as_ref().map_or(0, |destination| destination.kind.number()),
         destination_hint: payout.destination.as_ref().map(|destination| destination.hint.clone()).unwrap_or_default(),
-        test: payout.is_test,
+        test_account: payout.is_test,
         creator_key_id: id_or_empty(payout.created_by),
         approver_key_id: id_or_empty(payout.approved_by),
         approve_time: payout.approved_at.map(timestamp),

@@ -283,7 +283,7 @@ fn name_of(affiliate: &Affiliate) -> String {
 fn render(export: &PayoutExport) -> pb::PayoutExport {
     pb::PayoutExport {
         id: export.id.to_string(),
-        format: export.format.number(),
+        file_format: export.format.number(),
         payout_ids: export.payout_ids.iter().map(ToString::to_string).collect(),
         total: Some(money(export.total)),
         content_sha256: export.sha256.clone(),

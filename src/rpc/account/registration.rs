@@ -97,7 +97,7 @@ impl Change for pb::RegisterAccountRequest {
         let (text, key) = key::generate(KeyKind::Admin);
         // The address of an operator's account is verified afterwards.
         let token = is_operator.then(key::verification_token);
-        let is_test = self.test;
+        let is_test = self.test_account;
         Ok((RegisterAccount { display_name, email, time_zone, key, token, invitation: None, is_test }, text))
     }
 

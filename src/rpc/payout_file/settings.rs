@@ -42,7 +42,7 @@ pub(super) fn read(fields: &mut Fields, sent: &Sent) -> Option<Settings> {
                 ("origin", &nacha.origin),
                 ("company_name", &nacha.company_name),
                 ("company_id", &nacha.company_id),
-                ("description", &nacha.description),
+                ("entry_description", &nacha.entry_description),
             ] {
                 fields.required_line(field, text, KEY_LENGTH_MAX);
             }
@@ -114,7 +114,7 @@ impl Settings {
                     pb::NachaEntryClass::Companies => EntryClass::Companies,
                     pb::NachaEntryClass::Unspecified | pb::NachaEntryClass::Persons => EntryClass::Persons,
                 },
-                description: sent.description.clone(),
+                description: sent.entry_description.clone(),
                 effective_date: *effective_date,
             }
             .write(lines),

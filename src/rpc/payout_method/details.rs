@@ -26,9 +26,9 @@ pub(super) fn read(fields: &mut Fields, field: &str, sent: Option<&pb::PayoutDet
         Details::Iban(iban) => fields.within("iban", |fields| read_iban(fields, iban)),
         Details::UnitedStatesBank(bank) => fields.within("united_states_bank", |fields| read_bank(fields, bank)),
         Details::Other(other) => fields.within("other", |fields| {
-            let text = fields.paragraph("description", &other.description);
+            let text = fields.paragraph("instructions", &other.instructions);
             fields
-                .required("description", Some(text).filter(|text| !text.is_empty()))
+                .required("instructions", Some(text).filter(|text| !text.is_empty()))
                 .map(|text| PayoutDetails::Other { text })
         }),
     })
@@ -106,7 +106,7 @@ pub(super) fn canonical(sent: Option<&pb::PayoutDetails>) -> Option<Option<pb::P
             holder_name: sent.holder_name.trim().to_owned(),
         }),
         Details::Other(sent) => {
-            Details::Other(pb::OtherDetails { description: canonical::trimmed(&sent.description)? })
+            Details::Other(pb::OtherDetails { instructions: canonical::trimmed(&sent.instructions)? })
         }
     };
     Some(Some(pb::PayoutDetails { details: Some(details) }))

@@ -54,7 +54,7 @@ async fn register(server: &TestServer, desk: &mut Desk) -> Client {
     let request = pb::RegisterAccountRequest {
         display_name: "shop".to_owned(),
         email: "shop@owners.example".to_owned(),
-        test: true,
+        test_account: true,
         ..pb::RegisterAccountRequest::default()
     };
     let registered = operator.accounts.register_account(request).await.unwrap().into_inner();

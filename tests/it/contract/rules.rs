@@ -140,8 +140,9 @@ fn times(contract: &Contract<'_>) -> Vec<String> {
 /// Numbers are whole and signed, because not all languages have unsigned ones. int64 is only for numbers that may exceed 2^31,
 /// because JSON writes it as text.
 fn numbers(contract: &Contract<'_>) -> Vec<String> {
-    // Both count units that the merchant chooses. The numbers may be large, because the units may be small.
-    const LARGE: [&str; 2] = ["RewardValue.points", "RewardValue.credits"];
+    // The first two count units that the merchant chooses. The numbers may be large, because the units may be small. Wise chooses the others.
+    const LARGE: [&str; 4] =
+        ["RewardValue.points", "RewardValue.credits", "WiseCredentials.profile_number", "WiseDetails.recipient_number"];
     let mut found = Vec::new();
     for message in contract.messages() {
         for field in message.field.iter().chain(message.nested_type.iter().flat_map(|entry| &entry.field)) {
@@ -185,6 +186,8 @@ fn ids(contract: &Contract<'_>) -> Vec<String> {
 
 /// Each subject of an event has an id, a creation time, and a Get call that returns it.
 fn subjects(contract: &Contract<'_>) -> Vec<String> {
+    // An affiliate has one method, and a provider one connection.
+    const NAMED_BY_ANOTHER: [&str; 2] = ["PayoutMethod", "PayoutConnection"];
     let event = contract.message(&full("Event"));
     let subject = event.and_then(|event| oneofs(event).find(|(_, oneof)| oneof.name() == "subject"));
     let (Some(event), Some((subject, _))) = (event, subject) else {
@@ -206,7 +209,8 @@ fn subjects(contract: &Contract<'_>) -> Vec<String> {
                 }
             }
         }
-        if !message.field.iter().any(|field| is_single(field, 1, "id", Type::String)) {
+        let has_id = message.field.iter().any(|field| is_single(field, 1, "id", Type::String));
+        if !has_id && !NAMED_BY_ANOTHER.contains(&message.name()) {
             found.push(format!("{}: begins with `string id = 1`", message.name()));
         }
         if !message.field.iter().any(|field| field.name() == "create_time") {
@@ -335,6 +339,8 @@ fn changes(contract: &Contract<'_>) -> Vec<String> {
         "Export",
         "Import",
         "Reopen",
+        "Retry",
+        "Notify",
         "Cancel",
         "Submit",
         "Name",

@@ -39,7 +39,7 @@ fn nacha() -> Option<Settings> {
         origin: "1123456789".to_owned(),
         company_name: "Corner Shop".to_owned(),
         company_id: "1123456789".to_owned(),
-        description: "PAYOUT".to_owned(),
+        entry_description: "PAYOUT".to_owned(),
         effective_date: "2026-01-03".to_owned(),
         ..Default::default()
     }))
@@ -88,7 +88,7 @@ db_test!(c30_a_file_pays_what_the_run_reserved_once_and_stays_the_same, |databas
     let made = export(client, request.clone()).await.unwrap();
     let exported = made.payout_export.clone().unwrap();
     assert_eq!((amounts(&made.content), &exported.total), (paid, &run.total));
-    assert_eq!((exported.total.as_ref(), exported.format()), (Some(&usd(1_257)), pb::PayoutFileFormat::Nacha));
+    assert_eq!((exported.total.as_ref(), exported.file_format()), (Some(&usd(1_257)), pb::PayoutFileFormat::Nacha));
     let sha256: String = Sha256::digest(&made.content).iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(exported.content_sha256, sha256);
     assert_eq!(owed_in_dollars(client).await, [0, 0, 0, 0, 1_257, 0, 0]);

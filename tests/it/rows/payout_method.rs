@@ -309,28 +309,28 @@ db_test!(p36_an_account_for_tests_stays_one_and_marks_its_payouts, |database: Te
     let request = pb::RegisterAccountRequest {
         display_name: "Trial".to_owned(),
         email: "trial@owners.example".to_owned(),
-        test: true,
+        test_account: true,
         ..Default::default()
     };
     let registered = operator.accounts.register_account(request).await.unwrap().into_inner();
-    assert!(registered.account.as_ref().unwrap().test);
+    assert!(registered.account.as_ref().unwrap().test_account);
     let client = Client::connect(&server.address, &registered.api_key_text).await.unwrap();
     let mut shop = Shop::furnish(client).await;
     let (id, client) = (shop.affiliate_id.clone(), &mut shop.client);
     let update = pb::UpdateAccountRequest {
-        account: Some(pb::Account { display_name: "Live".to_owned(), test: false, ..Default::default() }),
+        account: Some(pb::Account { display_name: "Live".to_owned(), test_account: false, ..Default::default() }),
         update_mask: Some(prost_types::FieldMask { paths: vec!["display_name".to_owned()] }),
         ..Default::default()
     };
     let updated = client.accounts.update_account(update.clone()).await.unwrap().into_inner().account.unwrap();
-    assert!(updated.test, "an account for tests stays one");
+    assert!(updated.test_account, "an account for tests stays one");
     let masked = pb::UpdateAccountRequest {
-        update_mask: Some(prost_types::FieldMask { paths: vec!["test".to_owned()] }),
+        update_mask: Some(prost_types::FieldMask { paths: vec!["test_account".to_owned()] }),
         ..update
     };
     assert_eq!(reason(&client.accounts.update_account(masked).await.unwrap_err()), "INVALID_FIELDS");
     give(client, &id, 1_000).await;
-    assert!(create(client, &id, pb::PayoutProvider::Unspecified).await.test);
+    assert!(create(client, &id, pb::PayoutProvider::Unspecified).await.test_account);
     let stripe = |secret_key: &str| {
         let stripe = pb::StripeCredentials { secret_key: secret_key.to_owned(), webhook_secret: String::new() };
         let credentials = Some(pb::provider_credentials::Credentials::Stripe(stripe));

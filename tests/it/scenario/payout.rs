@@ -181,7 +181,7 @@ fn details(kind: &str, account: &str) -> pb::PayoutDetails {
             account_kind: pb::BankAccountKind::Checking.into(),
             holder_name,
         }),
-        _ => Details::Other(pb::OtherDetails { description: account }),
+        _ => Details::Other(pb::OtherDetails { instructions: account }),
     };
     pb::PayoutDetails { details: Some(details) }
 }

@@ -528,7 +528,7 @@ pub struct Account {
     /// Whether the account is for tests: its payouts go to the providers' sandboxes and move no money. RegisterAccount sets it, and it never
     /// changes.
     #[prost(bool, tag = "15")]
-    pub test: bool,
+    pub test_account: bool,
 }
 /// How an account pays its affiliates.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -572,7 +572,7 @@ pub struct RegisterAccountRequest {
     pub email_token: ::prost::alloc::string::String,
     /// Whether the account is for tests, see `Account.test`. Default: no.
     #[prost(bool, tag = "6")]
-    pub test: bool,
+    pub test_account: bool,
 }
 /// The answer of RegisterAccount.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -11182,12 +11182,6 @@ pub enum ErrorReason {
     PayoutBelowMinimum = 82,
     /// \[FAILED_PRECONDITION\] The payout is in a state from which the call cannot change it. Metadata: `payout_id`, `state`.
     PayoutState = 83,
-    /// \[NOT_FOUND\] The account has no such payout export.
-    PayoutExportNotFound = 90,
-    /// \[FAILED_PRECONDITION\] The file of the export is not kept any more. Metadata: `payout_export_id`.
-    PayoutFileGone = 91,
-    /// \[FAILED_PRECONDITION\] The payout run is in a state from which the call cannot change it. Metadata: `payout_run_id`, `state`.
-    PayoutRunState = 89,
     /// \[FAILED_PRECONDITION\] The payout was created with the key that approves it. Metadata: `payout_id`.
     PayoutOwnApproval = 84,
     /// \[NOT_FOUND\] The account has no such payout run.
@@ -11199,6 +11193,12 @@ pub enum ErrorReason {
     PayoutMethod = 87,
     /// \[NOT_FOUND\] The account has no connection to the payout provider.
     PayoutConnectionNotFound = 88,
+    /// \[FAILED_PRECONDITION\] The payout run is in a state from which the call cannot change it. Metadata: `payout_run_id`, `state`.
+    PayoutRunState = 89,
+    /// \[NOT_FOUND\] The account has no such payout export.
+    PayoutExportNotFound = 90,
+    /// \[FAILED_PRECONDITION\] The file of the export is not kept any more. Metadata: `payout_export_id`.
+    PayoutFileGone = 91,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -11291,14 +11291,14 @@ impl ErrorReason {
             Self::NothingDue => "ERROR_REASON_NOTHING_DUE",
             Self::PayoutBelowMinimum => "ERROR_REASON_PAYOUT_BELOW_MINIMUM",
             Self::PayoutState => "ERROR_REASON_PAYOUT_STATE",
-            Self::PayoutExportNotFound => "ERROR_REASON_PAYOUT_EXPORT_NOT_FOUND",
-            Self::PayoutFileGone => "ERROR_REASON_PAYOUT_FILE_GONE",
-            Self::PayoutRunState => "ERROR_REASON_PAYOUT_RUN_STATE",
             Self::PayoutOwnApproval => "ERROR_REASON_PAYOUT_OWN_APPROVAL",
             Self::PayoutRunNotFound => "ERROR_REASON_PAYOUT_RUN_NOT_FOUND",
             Self::SecretsKeyMissing => "ERROR_REASON_SECRETS_KEY_MISSING",
             Self::PayoutMethod => "ERROR_REASON_PAYOUT_METHOD",
             Self::PayoutConnectionNotFound => "ERROR_REASON_PAYOUT_CONNECTION_NOT_FOUND",
+            Self::PayoutRunState => "ERROR_REASON_PAYOUT_RUN_STATE",
+            Self::PayoutExportNotFound => "ERROR_REASON_PAYOUT_EXPORT_NOT_FOUND",
+            Self::PayoutFileGone => "ERROR_REASON_PAYOUT_FILE_GONE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -11394,9 +11394,6 @@ impl ErrorReason {
             "ERROR_REASON_NOTHING_DUE" => Some(Self::NothingDue),
             "ERROR_REASON_PAYOUT_BELOW_MINIMUM" => Some(Self::PayoutBelowMinimum),
             "ERROR_REASON_PAYOUT_STATE" => Some(Self::PayoutState),
-            "ERROR_REASON_PAYOUT_EXPORT_NOT_FOUND" => Some(Self::PayoutExportNotFound),
-            "ERROR_REASON_PAYOUT_FILE_GONE" => Some(Self::PayoutFileGone),
-            "ERROR_REASON_PAYOUT_RUN_STATE" => Some(Self::PayoutRunState),
             "ERROR_REASON_PAYOUT_OWN_APPROVAL" => Some(Self::PayoutOwnApproval),
             "ERROR_REASON_PAYOUT_RUN_NOT_FOUND" => Some(Self::PayoutRunNotFound),
             "ERROR_REASON_SECRETS_KEY_MISSING" => Some(Self::SecretsKeyMissing),
@@ -11404,6 +11401,9 @@ impl ErrorReason {
             "ERROR_REASON_PAYOUT_CONNECTION_NOT_FOUND" => {
                 Some(Self::PayoutConnectionNotFound)
             }
+            "ERROR_REASON_PAYOUT_RUN_STATE" => Some(Self::PayoutRunState),
+            "ERROR_REASON_PAYOUT_EXPORT_NOT_FOUND" => Some(Self::PayoutExportNotFound),
+            "ERROR_REASON_PAYOUT_FILE_GONE" => Some(Self::PayoutFileGone),
             _ => None,
         }
     }
@@ -11490,7 +11490,7 @@ pub struct Payout {
     pub destination_hint: ::prost::alloc::string::String,
     /// Whether the account is one for tests, see `Account.test`. The payout moves no money then.
     #[prost(bool, tag = "32")]
-    pub test: bool,
+    pub test_account: bool,
     /// How many attempts to send it were begun. Each has a key of its own at the provider, `<id>-a<number>`, and is begun only when it is
     /// certain that the one before paid nothing.
     #[prost(int64, tag = "20")]
@@ -11969,8 +11969,6 @@ pub enum PayoutState {
     NeedsApproval = 2,
     /// The merchant may pay it. ConfirmPayouts says that it was paid.
     Ready = 3,
-    /// In a file that ExportPayoutFile made. ConfirmPayouts and ImportPayoutResults say that it was paid, and CancelPayout that it was not.
-    Exported = 13,
     /// CancelPayout cancelled it. Its rewards are APPROVED again and name it no longer.
     Cancelled = 4,
     /// The provider is asked to pay it, and whether it will is not known yet. If an answer is lost, the payout is looked up, and never sent as
@@ -11991,6 +11989,8 @@ pub enum PayoutState {
     Failed = 11,
     /// The money came back. Its rewards are APPROVED again and name it no longer.
     Returned = 12,
+    /// In a file that ExportPayoutFile made. ConfirmPayouts and ImportPayoutResults say that it was paid, and CancelPayout that it was not.
+    Exported = 13,
 }
 impl PayoutState {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -12003,7 +12003,6 @@ impl PayoutState {
             Self::Paid => "PAYOUT_STATE_PAID",
             Self::NeedsApproval => "PAYOUT_STATE_NEEDS_APPROVAL",
             Self::Ready => "PAYOUT_STATE_READY",
-            Self::Exported => "PAYOUT_STATE_EXPORTED",
             Self::Cancelled => "PAYOUT_STATE_CANCELLED",
             Self::Sending => "PAYOUT_STATE_SENDING",
             Self::AwaitingFunds => "PAYOUT_STATE_AWAITING_FUNDS",
@@ -12013,6 +12012,7 @@ impl PayoutState {
             Self::NeedsAttention => "PAYOUT_STATE_NEEDS_ATTENTION",
             Self::Failed => "PAYOUT_STATE_FAILED",
             Self::Returned => "PAYOUT_STATE_RETURNED",
+            Self::Exported => "PAYOUT_STATE_EXPORTED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -12022,7 +12022,6 @@ impl PayoutState {
             "PAYOUT_STATE_PAID" => Some(Self::Paid),
             "PAYOUT_STATE_NEEDS_APPROVAL" => Some(Self::NeedsApproval),
             "PAYOUT_STATE_READY" => Some(Self::Ready),
-            "PAYOUT_STATE_EXPORTED" => Some(Self::Exported),
             "PAYOUT_STATE_CANCELLED" => Some(Self::Cancelled),
             "PAYOUT_STATE_SENDING" => Some(Self::Sending),
             "PAYOUT_STATE_AWAITING_FUNDS" => Some(Self::AwaitingFunds),
@@ -12032,6 +12031,7 @@ impl PayoutState {
             "PAYOUT_STATE_NEEDS_ATTENTION" => Some(Self::NeedsAttention),
             "PAYOUT_STATE_FAILED" => Some(Self::Failed),
             "PAYOUT_STATE_RETURNED" => Some(Self::Returned),
+            "PAYOUT_STATE_EXPORTED" => Some(Self::Exported),
             _ => None,
         }
     }
@@ -12424,7 +12424,7 @@ pub struct UnitedStatesBankDetails {
 pub struct OtherDetails {
     /// The destination in words, up to 2,000 characters. Required.
     #[prost(string, tag = "1")]
-    pub description: ::prost::alloc::string::String,
+    pub instructions: ::prost::alloc::string::String,
 }
 /// The request of SetPayoutMethod.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -13136,17 +13136,6 @@ pub enum EventKind {
     RewardPaid = 64,
     /// \[payout\] An affiliate was paid. The rewards that the payout pays have events of their own, EVENT_KIND_REWARD_PAID.
     PayoutPaid = 65,
-    /// \[payout\] A payout is in a file that ExportPayoutFile made.
-    PayoutExported = 93,
-    /// \[payout\] ReopenPayout undid that a payout was paid. EVENT_KIND_REWARD_RESERVED of each of its rewards follows.
-    PayoutReopened = 89,
-    /// \[payout_run\] A payout run was created. The events of its payouts follow.
-    PayoutRunCreated = 90,
-    /// \[payout_run\] A payout run is CREATED or CANCELLED: all of its payouts are created, or all that could be cancelled are. Their events come
-    /// before this one.
-    PayoutRunFinished = 91,
-    /// \[payout_run\] CancelPayoutRun cancels a payout run, which is CANCELLING now. The events of its cancelled payouts follow.
-    PayoutRunCancelled = 92,
     /// \[bounty\] A bounty or a contest was created.
     BountyCreated = 66,
     /// \[bounty\] A bounty was changed by UpdateBounty. Submissions change its `submission_count` without such an event.
@@ -13197,6 +13186,17 @@ pub enum EventKind {
     /// \[payout\] The money of a payout came back, before or after the affiliate had it. EVENT_KIND_REWARD_RETURNED of each of its rewards
     /// follows.
     PayoutReturned = 88,
+    /// \[payout\] ReopenPayout undid that a payout was paid. EVENT_KIND_REWARD_RESERVED of each of its rewards follows.
+    PayoutReopened = 89,
+    /// \[payout_run\] A payout run was created. The events of its payouts follow.
+    PayoutRunCreated = 90,
+    /// \[payout_run\] A payout run is CREATED or CANCELLED: all of its payouts are created, or all that could be cancelled are. Their events come
+    /// before this one.
+    PayoutRunFinished = 91,
+    /// \[payout_run\] CancelPayoutRun cancels a payout run, which is CANCELLING now. The events of its cancelled payouts follow.
+    PayoutRunCancelled = 92,
+    /// \[payout\] A payout is in a file that ExportPayoutFile made.
+    PayoutExported = 93,
 }
 impl EventKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -13271,11 +13271,6 @@ impl EventKind {
             Self::AffiliateGroupArchived => "EVENT_KIND_AFFILIATE_GROUP_ARCHIVED",
             Self::RewardPaid => "EVENT_KIND_REWARD_PAID",
             Self::PayoutPaid => "EVENT_KIND_PAYOUT_PAID",
-            Self::PayoutExported => "EVENT_KIND_PAYOUT_EXPORTED",
-            Self::PayoutReopened => "EVENT_KIND_PAYOUT_REOPENED",
-            Self::PayoutRunCreated => "EVENT_KIND_PAYOUT_RUN_CREATED",
-            Self::PayoutRunFinished => "EVENT_KIND_PAYOUT_RUN_FINISHED",
-            Self::PayoutRunCancelled => "EVENT_KIND_PAYOUT_RUN_CANCELLED",
             Self::BountyCreated => "EVENT_KIND_BOUNTY_CREATED",
             Self::BountyUpdated => "EVENT_KIND_BOUNTY_UPDATED",
             Self::BountyArchived => "EVENT_KIND_BOUNTY_ARCHIVED",
@@ -13299,6 +13294,11 @@ impl EventKind {
             Self::PayoutNeedsAttention => "EVENT_KIND_PAYOUT_NEEDS_ATTENTION",
             Self::PayoutFailed => "EVENT_KIND_PAYOUT_FAILED",
             Self::PayoutReturned => "EVENT_KIND_PAYOUT_RETURNED",
+            Self::PayoutReopened => "EVENT_KIND_PAYOUT_REOPENED",
+            Self::PayoutRunCreated => "EVENT_KIND_PAYOUT_RUN_CREATED",
+            Self::PayoutRunFinished => "EVENT_KIND_PAYOUT_RUN_FINISHED",
+            Self::PayoutRunCancelled => "EVENT_KIND_PAYOUT_RUN_CANCELLED",
+            Self::PayoutExported => "EVENT_KIND_PAYOUT_EXPORTED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -13370,11 +13370,6 @@ impl EventKind {
             "EVENT_KIND_AFFILIATE_GROUP_ARCHIVED" => Some(Self::AffiliateGroupArchived),
             "EVENT_KIND_REWARD_PAID" => Some(Self::RewardPaid),
             "EVENT_KIND_PAYOUT_PAID" => Some(Self::PayoutPaid),
-            "EVENT_KIND_PAYOUT_EXPORTED" => Some(Self::PayoutExported),
-            "EVENT_KIND_PAYOUT_REOPENED" => Some(Self::PayoutReopened),
-            "EVENT_KIND_PAYOUT_RUN_CREATED" => Some(Self::PayoutRunCreated),
-            "EVENT_KIND_PAYOUT_RUN_FINISHED" => Some(Self::PayoutRunFinished),
-            "EVENT_KIND_PAYOUT_RUN_CANCELLED" => Some(Self::PayoutRunCancelled),
             "EVENT_KIND_BOUNTY_CREATED" => Some(Self::BountyCreated),
             "EVENT_KIND_BOUNTY_UPDATED" => Some(Self::BountyUpdated),
             "EVENT_KIND_BOUNTY_ARCHIVED" => Some(Self::BountyArchived),
@@ -13398,6 +13393,11 @@ impl EventKind {
             "EVENT_KIND_PAYOUT_NEEDS_ATTENTION" => Some(Self::PayoutNeedsAttention),
             "EVENT_KIND_PAYOUT_FAILED" => Some(Self::PayoutFailed),
             "EVENT_KIND_PAYOUT_RETURNED" => Some(Self::PayoutReturned),
+            "EVENT_KIND_PAYOUT_REOPENED" => Some(Self::PayoutReopened),
+            "EVENT_KIND_PAYOUT_RUN_CREATED" => Some(Self::PayoutRunCreated),
+            "EVENT_KIND_PAYOUT_RUN_FINISHED" => Some(Self::PayoutRunFinished),
+            "EVENT_KIND_PAYOUT_RUN_CANCELLED" => Some(Self::PayoutRunCancelled),
+            "EVENT_KIND_PAYOUT_EXPORTED" => Some(Self::PayoutExported),
             _ => None,
         }
     }
@@ -14737,7 +14737,7 @@ pub struct NachaFileSettings {
     pub entry_class: i32,
     /// A word that the payees see, up to ten characters, such as `PAYOUT`. Required.
     #[prost(string, tag = "7")]
-    pub description: ::prost::alloc::string::String,
+    pub entry_description: ::prost::alloc::string::String,
     /// The day on which the payees should have the money, as `2026-12-31`. Not before today in UTC. Required.
     #[prost(string, tag = "8")]
     pub effective_date: ::prost::alloc::string::String,
@@ -14766,7 +14766,7 @@ pub struct PayoutExport {
     pub id: ::prost::alloc::string::String,
     /// The format.
     #[prost(enumeration = "PayoutFileFormat", tag = "2")]
-    pub format: i32,
+    pub file_format: i32,
     /// The ids of the payouts, in the order of the file.
     #[prost(string, repeated, tag = "3")]
     pub payout_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,

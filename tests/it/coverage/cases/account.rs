@@ -19,7 +19,7 @@ pub(super) fn cases() -> Vec<Case> {
             .wrong(json!({"request_id": " ", "display_name": long(), "email": "", "email_token": long()}))
             // The email is unique on the whole server, so the error reveals that another account has it.
             .not_references(&["email", "email_token"])
-            .free(&["test"]),
+            .free(&["test_account"]),
         case("AccountService/GetAccount", json!({})),
         case(
             "AccountService/UpdateAccount",
@@ -55,6 +55,7 @@ pub(super) fn cases() -> Vec<Case> {
         .wrong(json!({"account": null, "update_mask": {"paths": []}}))
         .free(&[
             "account.id",
+            "account.test_account",
             "account.payout_policy.approval_above",
             "account.create_time",
             "account.update_time",

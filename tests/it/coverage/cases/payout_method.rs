@@ -23,6 +23,7 @@ pub(super) fn cases() -> Vec<Case> {
             .furnish("PayoutService/SetPayoutMethod", paypal("first@example.com"), &[])
             .other(json!({"details": {"paypal": {"email": "other@example.com"}}}))
             .affiliate_reference()
+            .not_references(&["details.paypal.email"])
             .wrong(json!({
                 "request_id": long(),
                 "affiliate": {"id": "aff_1"},
@@ -33,9 +34,9 @@ pub(super) fn cases() -> Vec<Case> {
             .wrong(json!({"details": {"wise": {"recipient_number": -1}}}))
             .wrong(json!({"details": {"iban": {"iban": "DE00", "bic": "X", "holder_name": long()}}}))
             .wrong(json!({"details": {"united_states_bank": wrong_bank}}))
-            .wrong(json!({"details": {"other": {"description": long()}}}))
+            .wrong(json!({"details": {"other": {"instructions": long()}}}))
             .wrong(no_details)
-            .wrong_affiliates(&json!({"details": {"other": {"description": ""}}})),
+            .wrong_affiliates(&json!({"details": {"other": {"instructions": ""}}})),
         case("PayoutService/RemovePayoutMethod", of_affiliate.clone())
             .prepare("PayoutService/SetPayoutMethod", paypal("again@example.com"), &[])
             .other(json!({"affiliate": {"id": "${other_affiliate_id}"}}))

@@ -13,7 +13,7 @@ pub(super) fn spellings() -> Vec<Spelling> {
                 json!({"display_name": " Twice ", "email": " ${unique}@Owners.example.", "time_zone": " europe/berlin"}),
             )],
             // Refused with an operator key.
-            &["email_token", "test"],
+            &["email_token", "test_account"],
         ),
         spelling(
             "AccountService/UpdateAccount",

@@ -62,7 +62,7 @@ pub(super) fn spellings() -> Vec<Spelling> {
             "nacha.company_name",
             "nacha.company_id",
             "nacha.entry_class",
-            "nacha.description",
+            "nacha.entry_description",
             "nacha.effective_date",
             "nacha.modifier",
             "paypal",
@@ -127,8 +127,8 @@ pub(super) fn spellings() -> Vec<Spelling> {
             ),
             (bank("021000021", "1234", "Ann"), bank(" 021000021", "12 34", "Ann ")),
             (
-                json!({"details": {"other": {"description": "by cheque"}}}),
-                json!({"details": {"other": {"description": " by cheque"}}}),
+                json!({"details": {"other": {"instructions": "by cheque"}}}),
+                json!({"details": {"other": {"instructions": " by cheque"}}}),
             ),
             (
                 json!({"effective_now": true, "override_reason": "asked"}),
