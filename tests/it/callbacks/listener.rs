@@ -14,6 +14,7 @@ use crate::support::server::TestServer;
 
 const ON: [&str; 2] = ["--http-address", "127.0.0.1:0"];
 
+/// A server whose database is gone already, for requests that do not read it.
 async fn start(flags: &[&str]) -> (TestServer, String) {
     let database = TestDatabase::sqlite().await;
     let server = TestServer::start_with(&database, &[&ON[..], flags].concat()).await;
@@ -26,7 +27,9 @@ async fn it_is_off_unless_it_is_set_and_serves_health_alone() {
     let database = TestDatabase::sqlite().await;
     let without = TestServer::start(&database).await;
     assert_eq!(without.server.http_address(), None);
-    let (server, address) = start(&[]).await;
+    let other = TestDatabase::sqlite().await;
+    let server = TestServer::start_with(&other, &ON).await;
+    let address = server.server.http_address().unwrap().to_string();
     for (server, takes_callbacks) in [(&without, false), (&server, true)] {
         let mut client = server.new_account("shop").await;
         let info = client.accounts.get_server_info(pb::GetServerInfoRequest {}).await.unwrap().into_inner();
