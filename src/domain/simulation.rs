@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::id::{AffiliateId, ClickId, ConversionId, ProgramId};
 use super::money::Currency;
 use super::program::{Terms, TermsDraft};
-use super::tally::CapScope;
+use super::tally::{Cap, CapScope};
 use super::terms_period::Occasion;
 use super::time::Time;
 
@@ -38,6 +38,7 @@ impl ProposedTerms {
     /// Terms that stand in place of `in_force` while it is in force, or in place of all versions from `start_at` on.
     pub fn new(in_force: &Terms, rules: TermsDraft, start_at: Option<Time>, end_at: Option<Time>) -> Self {
         let mut rules = rules;
+        Cap::order(&mut rules.caps);
         rules.count_sales(Self::VERSION, Some(&in_force.rules));
         if let Some(since_version) = rules.tallies_since(&in_force.rules) {
             rules.ladder.iter_mut().for_each(|ladder| ladder.since_version = since_version);

@@ -38,6 +38,13 @@ pub struct Cap {
     pub maximum: Money,
 }
 
+impl Cap {
+    /// Puts the caps of terms into the order in which they are applied.
+    pub fn order(caps: &mut [Self]) {
+        caps.sort_by_key(|cap| (cap.scope, cap.period));
+    }
+}
+
 /// How many caps terms may have: each scope with each period, and one for an event.
 pub const CAPS_MAX: usize = 19;
 

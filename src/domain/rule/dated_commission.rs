@@ -1,4 +1,4 @@
-//! How commissions of an affiliate's own get their dates, and how they are withdrawn. See [`dated_commission`](crate::domain::dated_commission).
+//! Commissions of an affiliate's own for a time: how they are added and withdrawn. See [`dated_commission`](crate::domain::dated_commission).
 
 use super::context::Context;
 use crate::domain::dated_commission::{DatedCommission, OPEN_MAX};

@@ -14,6 +14,7 @@ use crate::domain::program::{
 use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::domain::reward::RewardUnit;
 use crate::domain::set::Needs;
+use crate::domain::tally::Cap;
 use crate::domain::welcome::WelcomeMail;
 
 /// Make a program with version 1 of its terms.
@@ -90,6 +91,7 @@ impl Rule for CreateProgram {
         }
         program.set_invitations(&self.invitations);
         let mut rules = self.rules.clone();
+        Cap::order(&mut rules.caps);
         rules.count_sales(1, None);
         if let Some(ladder) = &mut rules.ladder {
             ladder.since_version = 1;

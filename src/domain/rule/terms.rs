@@ -7,6 +7,7 @@ use crate::domain::money::Overflow;
 use crate::domain::program::{Program, Terms, TermsDraft};
 use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::domain::set::WorkingSet;
+use crate::domain::tally::Cap;
 use crate::domain::terms_period::{self, Occasion};
 use crate::domain::time::Time;
 
@@ -85,6 +86,7 @@ fn with_tallies(set: &WorkingSet, program: &Program, wanted: &TermsDraft) -> Res
         version -= 1;
     }
     let before = &set.terms(program, version)?.rules;
+    Cap::order(&mut rules.caps);
     rules.count_sales(program.terms_version, Some(before));
     if rules.ladder.is_some() {
         let since_version = rules.tallies_since(before).unwrap_or(program.terms_version);

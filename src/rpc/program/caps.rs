@@ -7,7 +7,7 @@ use crate::rpc::call::parse::Fields;
 use crate::rpc::call::render::money;
 use crate::rpc::call::wire_enum::WireEnum;
 
-/// Reads the caps of terms, in the order in which they are applied.
+/// Reads the caps of terms, in the order in which they are sent, so that a fault names the place that its sender knows.
 pub(super) fn read(fields: &mut Fields, sent: &[pb::Cap]) -> Vec<Cap> {
     if sent.len() > CAPS_MAX {
         fields.wrong("caps", format!("has {} caps; at most {CAPS_MAX} are taken", sent.len()));
@@ -22,7 +22,6 @@ pub(super) fn read(fields: &mut Fields, sent: &[pb::Cap]) -> Vec<Cap> {
         }
         caps.push(cap);
     }
-    caps.sort_by_key(|cap| (cap.scope, cap.period));
     caps
 }
 
@@ -47,8 +46,10 @@ fn read_one(fields: &mut Fields, sent: &pb::Cap) -> Option<Cap> {
 /// Caps in the form that all caps of the same meaning have: the one in which they are returned. Caps that are refused stay as they are.
 pub(super) fn canonical(sent: &[pb::Cap]) -> Option<Vec<pb::Cap>> {
     let mut fields = Fields::default();
-    let caps: Vec<_> = read(&mut fields, sent).iter().map(render).collect();
+    let mut caps = read(&mut fields, sent);
     fields.finish().ok()?;
+    Cap::order(&mut caps);
+    let caps: Vec<_> = caps.iter().map(render).collect();
     (caps != sent).then_some(caps)
 }
 

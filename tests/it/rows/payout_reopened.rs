@@ -69,7 +69,7 @@ db_test!(g17_who_saw_a_payout_before_it_changed_does_not_change_it, |database: T
     let server = TestServer::start(&database).await;
     let mut shop = Shop::open(&server, "shop").await;
     let mut other = with_another_key(&mut shop.client, &server).await;
-    let policy = pb::PayoutPolicy { net_days: 0, approval_above: vec![usd(500)] };
+    let policy = pb::PayoutPolicy { approval_above: vec![usd(500)], ..Default::default() };
     set_policy(&mut shop.client, Some(policy)).await;
     give_approved(&mut shop.client, "ann", 501).await;
     let created = create(&mut shop.client, due_to(&shop.affiliate_id)).await.unwrap();

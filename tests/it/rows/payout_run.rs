@@ -277,7 +277,7 @@ db_test!(n8_each_affiliate_is_paid_once_whoever_creates_the_payouts, |database: 
     verify(&mut client).await;
 });
 
-// Who was deactivated keeps what it earned, and the owner decides. Who was erased has no destination.
+// A deactivated affiliate is owed what it earned, and the owner decides. An erased one has no destination.
 db_test!(g17_a_run_for_all_leaves_out_who_is_not_active_and_names_it, |database: TestDatabase| async move {
     let server = TestServer::start(&database).await;
     let mut client = Shop::open(&server, "shop").await.client;

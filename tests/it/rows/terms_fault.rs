@@ -1,4 +1,4 @@
-//! Faults of terms: each answer names the rule by its place, the field, and a fix. What is allowed and may be a mistake is warned of.
+//! Faults of terms: each answer names the rule by its place, the field, and a fix. Generous terms are warned of.
 
 use headwater_client::pb;
 use pb::reward_value::Amount;
@@ -251,7 +251,7 @@ db_test!(terms_that_can_pay_more_than_they_take_in_are_warned_of, |database: Tes
     };
     let top = |ppm| ladder(pb::LadderMode::LevelUp, vec![step(100, percent(300_000)), step(200, percent(ppm))]);
     let bonus_of = |minor| vec![bonus(0, Some(usd(10_000)), usd(minor))];
-    // The commission is 20 %. What is exactly the whole amount is no mistake.
+    // The commission is 20 %. Exactly the whole amount is no mistake.
     let cases = [
         (pb::Terms { upline_levels: levels(800_000), ..Default::default() }, None),
         (pb::Terms { upline_levels: levels(800_001), ..Default::default() }, Some("upline_levels")),

@@ -50,7 +50,7 @@ fn method() -> Json {
     })
 }
 
-fn method() -> Json {
+fn method_to_export() -> Json {
     json!({"affiliate": {"id": "${affiliate_id}"}, "details": {"paypal": {"email": "export@example.com"}}})
 }
 
@@ -122,7 +122,7 @@ fn steps() -> Vec<Case> {
             .wrong(json!({"payout_id": ""}))
             .free(&["etag"]),
         case("PayoutService/ExportPayoutFile", json!({"payout_ids": ["${open_payout_id}"], "plain": {}}))
-            .prepare("PayoutService/SetPayoutMethod", method(), &[])
+            .prepare("PayoutService/SetPayoutMethod", method_to_export(), &[])
             .prepare("RewardService/CreateReward", given(), REWARD)
             .prepare("PayoutService/CreatePayout", created(), CREATED)
             .other(json!({"reference": "another"}))
