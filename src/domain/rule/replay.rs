@@ -251,10 +251,10 @@ impl Replay {
         self.next >= self.turns.len()
     }
 
-    /// Whether a click was told before the next command.
+    /// Whether a click was told before the next command, or by it: a click that is told late earns before it changes the credits of sales.
     pub fn is_before_next(&self, click: &Click) -> bool {
         let told = (click.created_at, ConversionId::from_uuid(click.id.uuid()));
-        self.turns.get(self.next).is_none_or(|turn| told < turn.at)
+        self.turns.get(self.next).is_none_or(|turn| told <= turn.at)
     }
 
     /// The rows that the next commands are known to need.
