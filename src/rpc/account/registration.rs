@@ -77,7 +77,7 @@ impl Change for pb::RegisterAccountRequest {
             email: canonical::email(&self.email),
             email_token: canonical::trimmed(&self.email_token),
             time_zone: super::time_zone(&self.time_zone);
-            as_sent: request_id, test,
+            as_sent: request_id, test_account,
         )
     }
 
