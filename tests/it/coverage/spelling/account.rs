@@ -28,7 +28,12 @@ pub(super) fn spellings() -> Vec<Spelling> {
                         "display_name": " Twice",
                         "email": "${account_email}.",
                         "max_active_coupons_per_affiliate": 7,
-                        "payout_policy": {"net_days": 7, "approval_above": [{"amount_minor": 7, "currency_code": "EUR"}]},
+                        "payout_policy": {
+                            "net_days": 7,
+                            "approval_above": [{"amount_minor": 7, "currency_code": "EUR"}],
+                            "method_change_hours": 7,
+                        },
+                        "test_account": true,
                         "time_zone": " utc",
                         "create_time": {"seconds": 1},
                         "update_time": {"seconds": 1},
