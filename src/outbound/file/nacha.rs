@@ -109,7 +109,7 @@ impl NachaFile {
         let origin = checks.value("origin", number(&self.origin));
         let company_name = checks.value("company_name", name(&self.company_name, 16));
         let company_id = checks.value("company_id", number(&self.company_id));
-        let description = checks.value("description", name(&self.description, 10));
+        let description = checks.value("entry_description", name(&self.description, 10));
         if !(self.modifier.is_ascii_uppercase() || self.modifier.is_ascii_digit()) {
             checks.refuse("modifier", "must be a capital letter or a digit");
         }

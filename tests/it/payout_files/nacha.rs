@@ -157,7 +157,7 @@ fn every_wrong_field_of_every_line_is_named_and_there_is_no_file() {
             " origin",
             " company_name",
             " company_id",
-            " description",
+            " entry_description",
             " modifier",
             " effective_date",
             "2 account.routing_number",

@@ -570,7 +570,7 @@ pub struct RegisterAccountRequest {
     /// alone. Empty in the first call, and with an operator key.
     #[prost(string, tag = "5")]
     pub email_token: ::prost::alloc::string::String,
-    /// Whether the account is for tests, see `Account.test`. Default: no.
+    /// Whether the account is for tests, see `Account.test_account`. Default: no.
     #[prost(bool, tag = "6")]
     pub test_account: bool,
 }
@@ -11488,7 +11488,7 @@ pub struct Payout {
     /// The destination, masked, such as `l…@example.com` or `DE…3000`. Empty if there is none, and in the feed, because it is personal data.
     #[prost(string, tag = "19")]
     pub destination_hint: ::prost::alloc::string::String,
-    /// Whether the account is one for tests, see `Account.test`. The payout moves no money then.
+    /// Whether the account is one for tests, see `Account.test_account`. The payout moves no money then.
     #[prost(bool, tag = "32")]
     pub test_account: bool,
     /// How many attempts to send it were begun. Each has a key of its own at the provider, `<id>-a<number>`, and is begun only when it is

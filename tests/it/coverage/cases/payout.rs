@@ -122,6 +122,14 @@ fn steps() -> Vec<Case> {
             .wrong(json!({"payout_id": ""}))
             .free(&["etag"]),
         case("PayoutService/ExportPayoutFile", json!({"payout_ids": ["${open_payout_id}"], "plain": {}}))
+            .furnish("PayoutService/SetPayoutMethod", method_to_export(), &[])
+            .furnish("RewardService/CreateReward", given(), REWARD)
+            .furnish("PayoutService/CreatePayout", created(), CREATED)
+            .furnish(
+                "PayoutService/ExportPayoutFile",
+                json!({"payout_ids": ["${open_payout_id}"], "plain": {}}),
+                &[("payout_export_id", "/payout_export/id")],
+            )
             .prepare("PayoutService/SetPayoutMethod", method_to_export(), &[])
             .prepare("RewardService/CreateReward", given(), REWARD)
             .prepare("PayoutService/CreatePayout", created(), CREATED)
@@ -130,17 +138,20 @@ fn steps() -> Vec<Case> {
             // The caller's own payout in the same request is not exported either.
             .reference(json!({"payout_ids": ["${open_payout_id}", "${payout_id}"]}))
             .reference(json!({"payout_ids": [], "payout_run_id": "${payout_run_id}"}))
+            .reference(json!({"payout_ids": [], "plain": null, "payout_export_id": "${payout_export_id}"}))
             .wrong(json!({"request_id": long(), "payout_ids": ["pay_1", ""], "reference": long()}))
             .wrong(json!({"payout_run_id": "prn_1", "payout_export_id": "pex_1"}))
             .wrong(json!({"payout_ids": [], "plain": null}))
-            .wrong(
-                json!({"plain": null, "sepa": {"debtor": long(), "debtor_bic": long(), "execution_date": "tomorrow"}}),
-            )
+            .wrong(json!({"plain": null, "sepa": {
+                "debtor": long(), "debtor_iban": long(), "debtor_bic": long(), "execution_date": "tomorrow",
+            }}))
             .wrong(json!({"plain": null, "nacha": {
-                "bank_name": long(), "entry_class": 99, "effective_date": "x", "modifier": "AB",
+                "bank_routing_number": long(), "bank_name": long(), "origin": long(), "company_name": long(),
+                "company_id": long(), "entry_description": long(), "entry_class": 99, "effective_date": "x", "modifier": "AB",
             }}))
             .wrong(json!({"plain": null, "wise": {"source_currency_code": "usd"}}))
-            .free(&["sepa.one_debit", "paypal"]),
+            .not_references(&["nacha.company_id", "wise.source_currency_code"])
+            .free(&["sepa.one_debit"]),
         case("PayoutService/ImportPayoutResults", json!({"csv": "payout_id,result\n${open_payout_id},paid\n"}))
             .prepare("RewardService/CreateReward", given(), REWARD)
             .prepare("PayoutService/CreatePayout", created(), CREATED)
