@@ -13,7 +13,7 @@ use headwater::rpc::call::change::{Asking, Change};
 use proptest::option;
 use proptest::prelude::*;
 
-use super::history::{Extras, any_caps, any_ladder, extras, fitting, history_with_tallies};
+use super::history::{Extras, Item, any_caps, any_ladder, extras, fitting, history_with_tallies};
 use super::{Telling, again, in_order, late, late_with, other_terms, percent};
 use crate::properties::config;
 
@@ -79,7 +79,7 @@ fn without_nothing(mut earned: BTreeMap<String, BTreeMap<usize, i64>>) -> BTreeM
 }
 
 proptest! {
-    #![proptest_config(config(2_000))]
+    #![proptest_config(config(1_000))]
 
     /// The same with terms of all kinds, in which events share tallies. The replay tells everything in the same order.
     #[test]
@@ -94,6 +94,9 @@ proptest! {
         // The steps of a ladder are percentages.
         let commission = if ladder.is_some() { percent(70_000) } else { terms.commission.clone() };
         let caps = fitting(caps, ladder.as_ref());
+        let is_corrected = history.items.iter().any(Item::is_correction);
+        let new_customers_only = terms.new_customers_only && !is_corrected;
+        let terms = pb::Terms { new_customers_only, ..terms };
         let terms = pb::Terms { commission, caps, ladder, rules, threshold_bonuses, upline_levels, ..terms };
         let (ordered, events) = in_order(&history);
         let of_ordered = again(&history, &events, &terms);

@@ -104,6 +104,14 @@ pub(super) struct Item {
     pub(super) rank: u16,
 }
 
+impl Item {
+    /// Whether it is a correction. What a customer had bought before is judged by the present amounts of sales, so histories with corrections do not
+    /// ask for new customers.
+    pub(super) fn is_correction(&self) -> bool {
+        matches!(self.what, What::Event(Event::Correction { .. }))
+    }
+}
+
 #[derive(Debug, Clone)]
 pub(super) struct History {
     pub(super) models: [i32; 2],
@@ -368,7 +376,9 @@ pub(super) fn history_with_tallies() -> impl Strategy<Value = History> {
     let items = prop::collection::vec(item_with_corrections(), 3..=9);
     (history(), parts(), parts(), any::<bool>(), items).prop_map(|(history, one, other, has_lines, items)| {
         let [one, other] = [one, other].map(|(caps, ladder, extras)| (fitting(caps, ladder.as_ref()), ladder, extras));
+        let is_corrected = items.iter().any(Item::is_correction);
         History {
+            new_customers_only: history.new_customers_only.map(|new_only| new_only && !is_corrected),
             caps: [one.0, other.0],
             ladders: [one.1, other.1],
             extras: [one.2, other.2],
