@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::affiliate_state::AffiliateState;
 use super::coupon::Coupon;
-use super::dated_commission::DatedCommission;
+use super::dated_commission::{DatedCommission, KEPT_MAX};
 use super::id::{AccountId, AffiliateId, EnrollmentId, ProgramId};
 use super::program::Commission;
 use super::text_enum::text_enum;
@@ -176,6 +176,35 @@ impl Enrollment {
                 self.past.get(place).map_or(self.standing(), |past| past.standing)
             }
             _ => self.standing(),
+        }
+    }
+
+    /// The affiliate's own commission at a time: of the commissions with dates that apply and of the one without dates, the one that starts last. If two
+    /// start at once, the one with dates, and the newest of them.
+    pub fn commission_at(&self, time: Time) -> Option<Commission> {
+        let plain = self.standing_at(time).commission_override;
+        let applying = self.dated_commissions.iter().filter(|dated| dated.applies_at(time));
+        match applying.max_by_key(|dated| (dated.starts_at, dated.number)) {
+            Some(dated) if self.override_since(time) <= Some(dated.starts_at) => dated.commission,
+            _ => plain,
+        }
+    }
+
+    /// When the commission without dates began that the enrollment has at a time. `None`: it had no other one before.
+    fn override_since(&self, time: Time) -> Option<Time> {
+        let at_time = self.standing_at(time).commission_override;
+        let earlier = self.past.iter().rev().skip_while(|past| past.ended_at > time);
+        let mut others = earlier.filter(|past| past.standing.commission_override != at_time);
+        others.next().map(|past| past.ended_at)
+    }
+
+    /// The dates of all that were added are kept, up to [`KEPT_MAX`].
+    pub fn add_dated_commission(&mut self, wanted: DatedCommission) {
+        self.dated_commissions.push(wanted);
+        let has_too_many = self.dated_commissions.len() > KEPT_MAX;
+        let over = self.dated_commissions.iter().position(|dated| dated.is_over_at(wanted.created_at));
+        if let Some(place) = over.filter(|_| has_too_many) {
+            self.dated_commissions.remove(place);
         }
     }
 

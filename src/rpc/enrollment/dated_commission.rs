@@ -14,10 +14,10 @@ const FIELD: &str = "dated_commission";
 
 /// Reads the one that is added.
 pub(super) fn read(fields: &mut Fields, sent: &pb::DatedCommission) -> NewDatedCommission {
-    if sent.start_time.is_none() && sent.end_time.is_none() {
-        fields.wrong(FIELD, "has neither start_time nor end_time; send one, or set commission_override in its place");
-    }
     fields.within(FIELD, |fields| {
+        if sent.start_time.is_none() && sent.end_time.is_none() {
+            fields.wrong("end_time", "is required without start_time; set commission_override for one without dates");
+        }
         let commission = optional_commission(fields, "commission", sent.commission.as_ref());
         let starts_at = fields.time("start_time", sent.start_time.as_ref());
         let ends_at = fields.time("end_time", sent.end_time.as_ref());

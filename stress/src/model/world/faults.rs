@@ -36,7 +36,7 @@ pub(super) fn of(command: &Command, now: i64) -> Vec<String> {
         Command::UpdateEnrollment(request) => {
             if let Some(dated) = &request.dated_commission {
                 let has_dates = dated.start_time.is_some() || dated.end_time.is_some();
-                faults.unless(has_dates, "dated_commission");
+                faults.unless(has_dates, "dated_commission.end_time");
                 let times = dated.start_time.as_ref().map(micros).zip(dated.end_time.as_ref().map(micros));
                 faults.unless(times.is_none_or(|(start, end)| start < end), "dated_commission.end_time");
             }

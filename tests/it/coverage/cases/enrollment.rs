@@ -84,7 +84,7 @@ pub(super) fn cases() -> Vec<Case> {
         .wrong(json!({
             "enrollment": {"id": ""},
             "update_mask": {"paths": ["nope"]},
-            "dated_commission": {"commission": {"percent_ppm": -1}},
+            "dated_commission": {"commission": {"percent_ppm": -1}, "end_time": null},
         }))
         .wrong(json!({
             "enrollment": {"id": ""},
