@@ -544,7 +544,7 @@ async fn export(client: &mut Client) {
     let reward = client.rewards.create_reward(request).await.unwrap().into_inner().reward.unwrap();
     let selector = Some(pb::affiliate_selector::Selector::Id(reward.affiliate_id));
     let affiliate = Some(pb::AffiliateSelector { selector });
-    let other = pb::OtherDetails { description: "cash for Ann".to_owned() };
+    let other = pb::OtherDetails { instructions: "cash for Ann".to_owned() };
     let request = pb::SetPayoutMethodRequest {
         affiliate: affiliate.clone(),
         details: Some(pb::PayoutDetails { details: Some(pb::payout_details::Details::Other(other)) }),
