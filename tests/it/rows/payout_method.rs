@@ -435,7 +435,7 @@ db_test!(p36_payouts_of_an_account_for_tests_go_to_the_sandbox_alone, |database:
         let request = pb::RegisterAccountRequest {
             display_name: name.to_owned(),
             email: format!("{name}@owners.example"),
-            test,
+            test_account: test,
             ..Default::default()
         };
         let registered = operator.accounts.register_account(request).await.unwrap().into_inner();
