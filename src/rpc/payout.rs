@@ -3,7 +3,7 @@
 mod change;
 pub(super) mod owed;
 mod results;
-pub(super) mod sending;
+mod sending;
 
 use std::borrow::Cow;
 use std::sync::Arc;

@@ -9,7 +9,6 @@ use crate::domain::payout_purse::{FundsWait, PayoutPurse};
 use crate::domain::rule::{RetryPayout, WakePayouts};
 use crate::error::Error;
 use crate::pb;
-use crate::rpc::call::Call;
 use crate::rpc::call::canonical::canonical;
 use crate::rpc::call::change::{Asking, Change, RepeatKey};
 use crate::rpc::call::parse::Fields;
@@ -78,28 +77,4 @@ fn render_wait(wait: &FundsWait) -> pb::FundsWait {
         needed: Some(money(wait.needed)),
         available: wait.available.map(money),
     }
-}
-
-/// Sends a payout again, and wakes the worker that does it.
-pub(in crate::rpc) async fn retry(
-    call: Call,
-    message: pb::RetryPayoutRequest,
-) -> Result<pb::RetryPayoutResponse, Error> {
-    let asking = call.asking();
-    let (rule, ()) = message.read(&asking)?;
-    let (payout, replayed) = call.carry_out(&message, rule).await?;
-    call.rpc.app.wake_payouts();
-    Ok(pb::RetryPayoutRequest::render(payout, replayed, (), &asking))
-}
-
-/// Makes waiting payouts due, and wakes the worker that sends them.
-pub(in crate::rpc) async fn notify(
-    call: Call,
-    message: pb::NotifyFundsAddedRequest,
-) -> Result<pb::NotifyFundsAddedResponse, Error> {
-    let asking = call.asking();
-    let (rule, ()) = message.read(&asking)?;
-    let (purse, replayed) = call.carry_out(&message, rule).await?;
-    call.rpc.app.wake_payouts();
-    Ok(pb::NotifyFundsAddedRequest::render(purse, replayed, (), &asking))
 }

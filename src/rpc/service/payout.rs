@@ -28,8 +28,8 @@ service! {
         SetPayoutConnection = write change, ADMINISTRATION;
         RemovePayoutConnection = write change, ADMINISTRATION;
         GetPayoutConnection = read rpc::payout_connection::get, ADMINISTRATION;
-        RetryPayout = write rpc::payout::sending::retry, PAYING;
-        NotifyFundsAdded = write rpc::payout::sending::notify, PAYING;
+        RetryPayout = write change, PAYING;
+        NotifyFundsAdded = write change, PAYING;
         ExportPayoutFile = write rpc::payout_file::export, PAYING;
         ImportPayoutResults = write change, PAYING;
         ReopenPayout = write change, PAYING;
