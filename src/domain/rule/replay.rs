@@ -34,6 +34,10 @@ use loose::LooseRewards;
 /// When something was told. Commands of one account have different times; the id is for a clock that stands still.
 pub(super) type Told = (Time, ConversionId);
 
+pub(super) fn told(event: &Conversion) -> Told {
+    (event.created_at, event.id)
+}
+
 /// The place among the events that the same command changes: the customers in the order of their first events, because a late click may be of
 /// several, and the events of each.
 pub(super) type Rank = (Time, ConversionId, u32);

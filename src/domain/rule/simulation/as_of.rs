@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use super::group::Group;
-use super::meeting::told;
 use crate::domain::conversion::{Conversion, ConversionKind, CustomerSale, OrderDetails};
-use crate::domain::rule::replay::Told;
+use crate::domain::rule::replay::{Told, told};
 use crate::domain::time::Time;
 
 /// What was left of a sale after one of its refunds and corrections.
@@ -18,8 +16,7 @@ struct Left {
 }
 
 /// What was left of a sale after each of its refunds and corrections, in the order in which they were told.
-fn steps(group: &Group, sale: &Conversion) -> (i64, Vec<Left>) {
-    let changes = group.changes_of(sale);
+fn steps(changes: &[Arc<Conversion>], sale: &Conversion) -> (i64, Vec<Left>) {
     let is_correction = |change: &Conversion| change.kind == ConversionKind::Correction;
     let corrected = changes.iter().filter(|change| is_correction(change)).filter_map(|change| change.amount);
     let corrected = corrected.map(|amount| amount.amount_minor).fold(0, i64::saturating_add);
@@ -41,16 +38,16 @@ fn steps(group: &Group, sale: &Conversion) -> (i64, Vec<Left>) {
 }
 
 /// Since when refunds and corrections have left nothing of a sale, if so.
-pub(super) fn void_at(group: &Group, sale: &Conversion) -> Option<Time> {
-    steps(group, sale).1.pop()?.void_at
+pub(super) fn void_at(changes: &[Arc<Conversion>], sale: &Conversion) -> Option<Time> {
+    steps(changes, sale).1.pop()?.void_at
 }
 
 /// The corrections by which a sale of which nothing was left counts again. All sales of its customer are numbered anew then.
-pub(super) fn counted_again(group: &Group, sale: &Conversion) -> Vec<Told> {
-    if sale.kind != ConversionKind::Sale || !has_corrections(group, sale) {
+pub(super) fn counted_again(changes: &[Arc<Conversion>], sale: &Conversion) -> Vec<Told> {
+    if sale.kind != ConversionKind::Sale || !has_corrections(changes) {
         return Vec::new();
     }
-    let (told_minor, steps) = steps(group, sale);
+    let (told_minor, steps) = steps(changes, sale);
     let mut had_left = told_minor > 0;
     let mut moments = Vec::new();
     for step in steps {
@@ -63,16 +60,16 @@ pub(super) fn counted_again(group: &Group, sale: &Conversion) -> Vec<Told> {
     moments
 }
 
-fn has_corrections(group: &Group, sale: &Conversion) -> bool {
-    group.changes_of(sale).iter().any(|change| change.kind == ConversionKind::Correction)
+fn has_corrections(changes: &[Arc<Conversion>]) -> bool {
+    changes.iter().any(|change| change.kind == ConversionKind::Correction)
 }
 
 /// A sale as it was at a moment. Only corrected ones are others than they are now, because a sale of which nothing is left still has its number.
-pub(super) fn at(group: &Group, sale: &Arc<Conversion>, until: Told) -> Arc<Conversion> {
-    if !has_corrections(group, sale) {
+pub(super) fn at(changes: &[Arc<Conversion>], sale: &Arc<Conversion>, until: Told) -> Arc<Conversion> {
+    if !has_corrections(changes) {
         return Arc::clone(sale);
     }
-    let (told_minor, mut steps) = steps(group, sale);
+    let (told_minor, mut steps) = steps(changes, sale);
     steps.retain(|step| step.at <= until.max(told(sale)));
     let (minor, void_at) = steps.pop().map_or((told_minor, None), |step| (step.minor, step.void_at));
     let mut amount = sale.amount;

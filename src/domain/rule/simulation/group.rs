@@ -150,7 +150,7 @@ fn with_void(event: Arc<Conversion>, group: &Group) -> Arc<Conversion> {
     if is_kept || left.amount_minor != 0 {
         return event;
     }
-    let void_at = as_of::void_at(group, &event);
+    let void_at = as_of::void_at(group.changes_of(&event), &event);
     let Some(void_at) = void_at else { return event };
     let place = event.order.customer_sale.unwrap_or_default();
     let customer_sale = Some(CustomerSale { void_at: Some(void_at), ..place });

@@ -18,14 +18,10 @@ use crate::domain::lead::Lead;
 use crate::domain::refusal::{Field, Refusal};
 use crate::domain::rule::commission::Claims;
 use crate::domain::rule::context::Context;
-use crate::domain::rule::replay::{Rank, Told};
+use crate::domain::rule::replay::{Rank, Told, told};
 use crate::domain::rule::sale_count::Verdicts;
 use crate::domain::rule::verdict::Verdict;
 use crate::domain::time::Time;
-
-pub(super) fn told(event: &Conversion) -> Told {
-    (event.created_at, event.id)
-}
 
 /// How many judgements of events the moments of one customer may cost.
 const JUDGEMENTS_MAX: usize = 50_000;
@@ -80,7 +76,7 @@ fn moments(group: &Group, last: &Verdicts, clicks: &[Arc<Click>]) -> Vec<(Told, 
     let by_hand = group.parts.iter().flat_map(|(lead, ..)| &lead.details.manual_bindings);
     others.extend(by_hand.map(|manual| (manual.made_at, ConversionId::from_uuid(AccountId::SERVER.uuid()))));
     let mut is_out_of_order = !others.is_empty();
-    others.extend(group.events().flat_map(|event| as_of::counted_again(group, event)));
+    others.extend(group.events().flat_map(|event| as_of::counted_again(group.changes_of(event), event)));
     let mut latest = None;
     let mut is_credited = false;
     let mut moments = Vec::with_capacity(events.len() + others.len());
@@ -143,7 +139,7 @@ fn verdicts_until(
         lead
     };
     let of_part = |(lead, events, is_whole): &(Lead, Vec<Arc<Conversion>>, bool)| {
-        let events = events.iter().filter(is_told).map(|event| as_of::at(group, event, until));
+        let events = events.iter().filter(is_told).map(|event| as_of::at(group.changes_of(event), event, until));
         (known(lead), events.collect(), *is_whole)
     };
     let so_far = Group {

@@ -2,11 +2,11 @@
 //! prices.
 
 use super::group::Group;
-use super::meeting::{Meeting, told};
+use super::meeting::Meeting;
 use crate::domain::conversion::{Conversion, ConversionKind};
 use crate::domain::money::Overflow;
 use crate::domain::refusal::Refusal;
-use crate::domain::rule::replay::{ActDraft, TurnDraft};
+use crate::domain::rule::replay::{ActDraft, TurnDraft, told};
 use crate::domain::simulation::has_tallies;
 use crate::domain::time::Time;
 
