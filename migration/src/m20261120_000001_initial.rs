@@ -4,12 +4,13 @@
 //! account. Tables with many writes have only the indexes that their reads need.
 
 mod indexes;
+mod payouts;
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DbBackend;
 
 use crate::column::{
-    balance, bytes, bytes_null, count, flag, hash, hash_null, id, id_null, json, json_null, money, money_null,
+    balance, bytes, count, flag, hash, hash_null, id, id_null, json, json_null, money, money_null,
     sequence, state, state_null, table, text, text_null, time, time_null,
 };
 
@@ -25,6 +26,7 @@ impl MigrationTrait for Migration {
             accounts(),
             programs(),
             offers(),
+            payouts::payouts(),
             crate::bounty::tables(),
             tracking(),
             balances(),
@@ -386,116 +388,6 @@ fn offers() -> Vec<TableCreateStatement> {
             .col(time("created_at"))
             .col(time("updated_at"))
             .col(time_null("archived_at"))
-            .take(),
-        table("payout", &["account_id", "id"])
-            .col(id("account_id"))
-            .col(id("id"))
-            .col(id("affiliate_id"))
-            .col(money("amount_minor"))
-            .col(state("currency"))
-            .col(state("provider"))
-            .col(state_null("destination_kind"))
-            .col(text_null("destination_hint"))
-            .col(bytes_null("destination_sealed"))
-            .col(flag("is_test"))
-            .col(state("state"))
-            .col(count("reward_count"))
-            .col(text("reference"))
-            .col(text("note"))
-            .col(text("message"))
-            .col(time_null("paid_at"))
-            .col(id_null("run_id"))
-            .col(id_null("created_by"))
-            .col(id_null("approved_by"))
-            .col(time_null("approved_at"))
-            .col(time_null("cancelled_at"))
-            .col(json_null("sending"))
-            .col(id_null("export_id"))
-            .col(json_null("reopenings"))
-            .col(time("created_at"))
-            .col(time("updated_at"))
-            .take(),
-        table("payout_method", &["account_id", "affiliate_id"])
-            .col(id("account_id"))
-            .col(id("affiliate_id"))
-            .col(state_null("kind"))
-            .col(text_null("hint"))
-            .col(bytes_null("sealed"))
-            .col(hash_null("fingerprint"))
-            .col(time_null("set_at"))
-            .col(state_null("pending_kind"))
-            .col(text_null("pending_hint"))
-            .col(bytes_null("pending_sealed"))
-            .col(hash_null("pending_fingerprint"))
-            .col(time_null("pending_set_at"))
-            .col(time_null("effective_at"))
-            .col(text("override_reason"))
-            .col(time("created_at"))
-            .col(time("updated_at"))
-            .take(),
-        table("payout_connection", &["account_id", "provider"])
-            .col(id("account_id"))
-            .col(state("provider"))
-            .col(text("hint"))
-            .col(bytes("sealed"))
-            .col(time("created_at"))
-            .col(time("updated_at"))
-            .take(),
-        table("payout_attempt", &["account_id", "payout_id"])
-            .col(id("account_id"))
-            .col(id("payout_id"))
-            .col(state("provider"))
-            .col(count("number"))
-            .col(state("next_step"))
-            .col(time_null("first_try_at"))
-            .col(time_null("last_try_at"))
-            .col(text("provider_payment_id"))
-            .col(flag("is_probe"))
-            .col(count("tries"))
-            .col(id("lease_id"))
-            .col(time_null("next_at"))
-            .col(flag("is_under_way"))
-            .col(sequence("seen_wake"))
-            .col(text("doubt_code"))
-            .col(text("doubt_debug_id"))
-            .take(),
-        table("payout_purse", &["account_id", "provider"])
-            .col(id("account_id"))
-            .col(state("provider"))
-            .col(sequence("wake_count"))
-            .col(json_null("waits"))
-            .take(),
-        table("payout_export", &["account_id", "id"])
-            .col(id("account_id"))
-            .col(id("id"))
-            .col(state("format"))
-            .col(text("payout_ids"))
-            .col(state("currency"))
-            .col(money("total_minor"))
-            .col(text("sha256"))
-            .col(hash_null("file"))
-            .col(id_null("created_by"))
-            .col(time("created_at"))
-            .take(),
-        table("payout_run", &["account_id", "id"])
-            .col(id("account_id"))
-            .col(id("id"))
-            .col(state("state"))
-            .col(state("currency"))
-            .col(text_null("affiliate_ids"))
-            .col(money_null("minimum_minor"))
-            .col(money_null("maximum_total_minor"))
-            .col(state_null("provider"))
-            .col(text("note"))
-            .col(text("message"))
-            .col(id_null("cursor"))
-            .col(sequence("payout_count"))
-            .col(money("total_minor"))
-            .col(id_null("created_by"))
-            .col(id_null("cancelled_by"))
-            .col(time_null("cancelled_at"))
-            .col(time("created_at"))
-            .col(time("updated_at"))
             .take(),
         table("offer_claim", &["account_id", "offer_id", "affiliate_id"])
             .col(id("account_id"))

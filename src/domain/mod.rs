@@ -43,6 +43,7 @@ pub mod payout_attempt;
 pub mod payout_connection;
 pub mod payout_export;
 pub mod payout_method;
+pub mod payout_provider;
 pub mod payout_purse;
 pub mod payout_run;
 pub mod payout_sending;

@@ -22,6 +22,7 @@ use std::sync::Arc;
 use super::id::{AccountId, AffiliateId, ApiKeyId, PayoutExportId, PayoutId, PayoutRunId, RewardId};
 use super::money::{Money, Overflow};
 use super::payout_method::PayoutDestination;
+pub use super::payout_provider::PayoutProvider;
 pub use super::payout_sending::{PayoutProblem, ProblemKind, Sending, WhoMustAct};
 use super::reward::{Reward, RewardState, RewardUnit};
 use super::text_enum::text_enum;
@@ -160,32 +161,6 @@ impl PayoutPolicy {
     /// The last end of a hold period after which an approval would be due at `now`.
     pub fn overdue_until(&self, now: Time) -> Time {
         now.plus_days(self.net_days.saturating_neg())
-    }
-}
-
-text_enum! {
-    /// Who moves the money of a payout.
-    PayoutProvider {
-        /// The owner, outside Headwater.
-        Manual = "manual",
-        /// PayPal Payouts.
-        PayPal = "paypal",
-        /// Stripe Connect.
-        Stripe = "stripe",
-        /// Wise.
-        Wise = "wise",
-    }
-}
-
-impl PayoutProvider {
-    /// Whether Headwater sends the payouts itself.
-    pub const fn is_sent(self) -> bool {
-        !matches!(self, Self::Manual)
-    }
-
-    /// Whether a payment that the provider works on has been paid for. PayPal takes a payment first, and looks for the money afterwards.
-    pub const fn takes_funds_first(self) -> bool {
-        matches!(self, Self::Stripe | Self::Wise)
     }
 }
 

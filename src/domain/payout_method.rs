@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::id::{AccountId, AffiliateId};
-use super::payout::PayoutProvider;
+use super::payout_provider::PayoutProvider;
 use super::text_enum::text_enum;
 use super::time::Time;
 

@@ -1,5 +1,6 @@
 //! The table from errors to answers: reason, gRPC code, message and details. `tests/it/golden/errors.txt` is printed from it.
 
+mod missing;
 mod payout;
 
 use std::time::Duration;
@@ -13,6 +14,7 @@ use crate::domain::payout::PayoutState;
 use crate::domain::payout_export::FILE_DAYS;
 use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::pb::ErrorReason;
+use missing::missing;
 use payout::{file_fields, unpayable};
 
 /// The retry advice for failures that go away by themselves.
@@ -682,30 +684,5 @@ fn refused(refusal: &Refusal, paths: FieldPaths, request_id: &str, violation_byt
             Answer::field(ErrorReason::InvalidFields, path(&Field::Amount), format!("{text}; send a smaller amount"))
         }
         Refusal::NotLoaded(_) => internal(request_id),
-    }
-}
-
-/// The reason for a missing resource of this kind, and the kind's name on the wire.
-fn missing(resource: Resource) -> (ErrorReason, &'static str) {
-    match resource {
-        Resource::Account => (ErrorReason::AccountNotFound, "headwater.v1.Account"),
-        Resource::ApiKey => (ErrorReason::ApiKeyNotFound, "headwater.v1.ApiKey"),
-        Resource::Program => (ErrorReason::ProgramNotFound, "headwater.v1.Program"),
-        Resource::Affiliate => (ErrorReason::AffiliateNotFound, "headwater.v1.Affiliate"),
-        Resource::AffiliateGroup => (ErrorReason::AffiliateGroupNotFound, "headwater.v1.AffiliateGroup"),
-        Resource::Enrollment => (ErrorReason::EnrollmentNotFound, "headwater.v1.Enrollment"),
-        Resource::Link => (ErrorReason::LinkNotFound, "headwater.v1.Link"),
-        Resource::Coupon => (ErrorReason::CouponNotFound, "headwater.v1.Coupon"),
-        Resource::Item => (ErrorReason::ItemNotFound, "headwater.v1.Item"),
-        Resource::Offer => (ErrorReason::OfferNotFound, "headwater.v1.Offer"),
-        Resource::Bounty => (ErrorReason::BountyNotFound, "headwater.v1.Bounty"),
-        Resource::Submission => (ErrorReason::SubmissionNotFound, "headwater.v1.Submission"),
-        Resource::Lead => (ErrorReason::LeadNotFound, "headwater.v1.Lead"),
-        Resource::Conversion => (ErrorReason::ConversionNotFound, "headwater.v1.Conversion"),
-        Resource::Reward => (ErrorReason::RewardNotFound, "headwater.v1.Reward"),
-        Resource::Payout => (ErrorReason::PayoutNotFound, "headwater.v1.Payout"),
-        Resource::PayoutConnection => (ErrorReason::PayoutConnectionNotFound, "headwater.v1.PayoutConnection"),
-        Resource::PayoutExport => (ErrorReason::PayoutExportNotFound, "headwater.v1.PayoutExport"),
-        Resource::PayoutRun => (ErrorReason::PayoutRunNotFound, "headwater.v1.PayoutRun"),
     }
 }

@@ -87,11 +87,6 @@ pub(super) fn cases() -> Vec<Case> {
             "dated_commission": {"commission": {"percent_ppm": -1}, "end_time": null},
         }))
         .wrong(json!({
-            "enrollment": {"id": ""},
-            "update_mask": {"paths": ["nope"]},
-            "dated_commission": {"start_time": {"seconds": 2}, "end_time": {"seconds": 1}},
-        }))
-        .wrong(json!({
             "enrollment": {"id": "", "ref_id": "", "commission_override": wrong_flat()},
             "update_mask": {"paths": ["ref_id", "commission_override"]},
         }))

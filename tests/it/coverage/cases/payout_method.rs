@@ -23,7 +23,7 @@ pub(super) fn cases() -> Vec<Case> {
             .furnish("PayoutService/SetPayoutMethod", paypal("first@example.com"), &[])
             .other(json!({"details": {"paypal": {"email": "other@example.com"}}}))
             .affiliate_reference()
-            .not_references(&["details.paypal.email"])
+            .not_references(&["details.paypal.email", "details.stripe.connected_account_id"])
             .wrong(json!({
                 "request_id": long(),
                 "affiliate": {"id": "aff_1"},
@@ -55,7 +55,12 @@ pub(super) fn cases() -> Vec<Case> {
                 "credentials": {"paypal": {"client_id": long(), "client_secret": "", "webhook_id": "a b"}},
             }))
             .wrong(json!({"credentials": {"stripe": {"secret_key": "pk_live_1", "webhook_secret": "x"}}}))
-            .wrong(json!({"credentials": {"wise": {"api_token": "", "profile_number": -1, "source_currency_code": "usd"}}})),
+            .wrong(json!({"credentials": {"wise": {"api_token": "", "profile_number": -1, "source_currency_code": "usd"}}}))
+            .not_references(&[
+                "credentials.paypal.client_id",
+                "credentials.paypal.webhook_id",
+                "credentials.wise.source_currency_code",
+            ]),
         case("PayoutService/RemovePayoutConnection", json!({"provider": 2}))
             .prepare("PayoutService/SetPayoutConnection", connected(), &[])
             .other(json!({"provider": 3}))
