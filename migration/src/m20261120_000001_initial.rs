@@ -10,8 +10,8 @@ use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DbBackend;
 
 use crate::column::{
-    balance, bytes, count, flag, hash, hash_null, id, id_null, json, json_null, money, money_null,
-    sequence, state, state_null, table, text, text_null, time, time_null,
+    balance, bytes, count, flag, hash, hash_null, id, id_null, json, json_null, money, money_null, sequence, state,
+    state_null, table, text, text_null, time, time_null,
 };
 
 /// See the head of the file.

@@ -228,7 +228,7 @@ impl Affiliate {
         let external_id = now.external_id.as_deref();
         let affiliate = self.with_personal_data(external_id, &now.email, names, &now.profile, &now.state_reason);
         let (password, former_email) = (now.password.clone(), now.former_email.clone());
-        Self { past_uplines, password, former_email, ..affiliate }
+        Self { password, former_email, past_uplines, ..affiliate }
     }
 
     fn with_personal_data(

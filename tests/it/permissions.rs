@@ -107,6 +107,8 @@ fn kinds_may_do_what_their_comments_in_the_proto_say() {
         "ImportPayoutResults",
         "ReopenPayout",
         "CancelPayout",
+        "SetPayoutMethod",
+        "RemovePayoutMethod",
         "RetryPayout",
         "NotifyFundsAdded",
     ];

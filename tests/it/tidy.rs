@@ -277,9 +277,7 @@ mod tests {
         assert_finds(worker, "use crate::store::WriteTransaction;", "submit a command to the app");
         assert_finds(worker, "use crate::store::account_head::lock_heads;", "submit a command to the app");
         assert_finds(worker, "use crate::http::router;", "worker may not use http");
-        for (part, file) in
-            [("app", "src/app/writer.rs"), ("http", "src/http/callback.rs")]
-        {
+        for (part, file) in [("app", "src/app/writer.rs"), ("http", "src/http/callback.rs")] {
             assert_finds(file, "use crate::outbound::provider;", &format!("{part} may not use outbound"));
         }
         assert_clean("src/app/mod.rs", "use super::app::worker;\nuse crate::app::worker::WorkerStatus;");

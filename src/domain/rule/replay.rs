@@ -116,10 +116,13 @@ enum Act {
     Changed(ConversionId),
 }
 
+/// A version of terms by its place, and the credits of the claims: enrollment, and two numbers of each.
+type ClaimsKey = (usize, SmallVec<[(EnrollmentId, i32, i32); 1]>);
+
 /// The claims of turns, each once. The terms in force and the proposed ones may have different rows of the same version.
 #[derive(Default)]
 struct ClaimsMet {
-    places: BTreeMap<(usize, SmallVec<[(EnrollmentId, i32, i32); 1]>), usize>,
+    places: BTreeMap<ClaimsKey, usize>,
     all: Vec<Claims>,
 }
 

@@ -103,7 +103,7 @@ fn file(fields: &mut Fields, text: &str) -> Vec<PayoutResult> {
         }
     }
     if results.is_empty() && wrong_count == 0 {
-        fields.wrong("csv", "has no payout; a row for each belongs below the names of the columns");
+        fields.wrong("csv", "has no payout; a row for each belongs below the names of the fields");
     }
     results
 }
@@ -115,7 +115,7 @@ fn columns(fields: &mut Fields, reader: &mut csv::Reader<&[u8]>) -> Option<Colum
     let (payout_id, result) = (place("payout_id"), place("result"));
     for (name, found) in [("payout_id", payout_id), ("result", result)] {
         if found.is_none() {
-            fields.wrong("csv", format!("has no column {name}; its first row has the names of the columns"));
+            fields.wrong("csv", format!("lacks {name} in its first row, which has the names of the fields"));
         }
     }
     Some(Columns { payout_id: payout_id?, result: result?, reference: place("reference"), reason: place("reason") })
@@ -202,7 +202,7 @@ mod tests {
                 "row 5 is about the same payout as row 4; each payout has one row".to_owned(),
             ])
         );
-        let no_column = "has no column result; its first row has the names of the columns";
+        let no_column = "lacks result in its first row, which has the names of the fields";
         assert_eq!(read("payout_id\nx"), Err(vec![no_column.to_owned()]));
         let empty = read("payout_id,result\n").unwrap_err();
         assert!(empty[0].starts_with("has no payout"), "{empty:?}");
