@@ -13,6 +13,7 @@ account.verification_email text
 account.verification_hash bytea
 account.verification_expires_at bigint
 account.calls_per_minute integer NOT NULL
+account.is_test boolean NOT NULL
 CREATE UNIQUE INDEX account_by_email ON public.account USING btree (email)
 CREATE UNIQUE INDEX account_pkey ON public.account USING btree (id)
 account_head.account_id uuid NOT NULL
@@ -44,6 +45,8 @@ affiliate.state_reason text NOT NULL
 affiliate.state_changed_at bigint
 affiliate.pending_rewards character varying(32)
 affiliate.email_verified boolean NOT NULL
+affiliate.former_email text
+affiliate.email_changed_at bigint
 affiliate.upline_id uuid
 affiliate.group_id uuid
 affiliate.past_uplines text
@@ -392,6 +395,10 @@ payout.affiliate_id uuid NOT NULL
 payout.amount_minor bigint NOT NULL
 payout.currency character varying(32) NOT NULL
 payout.provider character varying(32) NOT NULL
+payout.destination_kind character varying(32)
+payout.destination_hint text
+payout.destination_sealed bytea
+payout.is_test boolean NOT NULL
 payout.state character varying(32) NOT NULL
 payout.reward_count integer NOT NULL
 payout.reference text NOT NULL
@@ -403,12 +410,74 @@ payout.created_by uuid
 payout.approved_by uuid
 payout.approved_at bigint
 payout.cancelled_at bigint
+payout.sending text
+payout.export_id uuid
 payout.reopenings text
 payout.created_at bigint NOT NULL
 payout.updated_at bigint NOT NULL
 CREATE INDEX payout_by_affiliate ON public.payout USING btree (account_id, affiliate_id, id)
 CREATE INDEX payout_by_run ON public.payout USING btree (account_id, run_id, id) WHERE (run_id IS NOT NULL)
 CREATE UNIQUE INDEX payout_pkey ON public.payout USING btree (account_id, id)
+payout_attempt.account_id uuid NOT NULL
+payout_attempt.payout_id uuid NOT NULL
+payout_attempt.provider character varying(32) NOT NULL
+payout_attempt.number integer NOT NULL
+payout_attempt.next_step character varying(32) NOT NULL
+payout_attempt.first_try_at bigint
+payout_attempt.last_try_at bigint
+payout_attempt.provider_payment_id text NOT NULL
+payout_attempt.is_probe boolean NOT NULL
+payout_attempt.tries integer NOT NULL
+payout_attempt.lease_id uuid NOT NULL
+payout_attempt.next_at bigint
+payout_attempt.is_under_way boolean NOT NULL
+payout_attempt.seen_wake bigint NOT NULL
+payout_attempt.doubt_code text NOT NULL
+payout_attempt.doubt_debug_id text NOT NULL
+CREATE INDEX payout_attempt_by_purse ON public.payout_attempt USING btree (account_id, provider, seen_wake) WHERE (next_at IS NOT NULL)
+CREATE INDEX payout_attempt_due ON public.payout_attempt USING btree (next_at, payout_id) WHERE (next_at IS NOT NULL)
+CREATE UNIQUE INDEX payout_attempt_pkey ON public.payout_attempt USING btree (account_id, payout_id)
+payout_connection.account_id uuid NOT NULL
+payout_connection.provider character varying(32) NOT NULL
+payout_connection.hint text NOT NULL
+payout_connection.sealed bytea NOT NULL
+payout_connection.created_at bigint NOT NULL
+payout_connection.updated_at bigint NOT NULL
+CREATE UNIQUE INDEX payout_connection_pkey ON public.payout_connection USING btree (account_id, provider)
+payout_export.account_id uuid NOT NULL
+payout_export.id uuid NOT NULL
+payout_export.format character varying(32) NOT NULL
+payout_export.payout_ids text NOT NULL
+payout_export.currency character varying(32) NOT NULL
+payout_export.total_minor bigint NOT NULL
+payout_export.sha256 text NOT NULL
+payout_export.file bytea
+payout_export.created_by uuid
+payout_export.created_at bigint NOT NULL
+CREATE INDEX payout_export_kept ON public.payout_export USING btree (created_at) WHERE (file IS NOT NULL)
+CREATE UNIQUE INDEX payout_export_pkey ON public.payout_export USING btree (account_id, id)
+payout_method.account_id uuid NOT NULL
+payout_method.affiliate_id uuid NOT NULL
+payout_method.kind character varying(32)
+payout_method.hint text
+payout_method.sealed bytea
+payout_method.fingerprint bytea
+payout_method.set_at bigint
+payout_method.pending_kind character varying(32)
+payout_method.pending_hint text
+payout_method.pending_sealed bytea
+payout_method.pending_fingerprint bytea
+payout_method.pending_set_at bigint
+payout_method.effective_at bigint
+payout_method.override_reason text NOT NULL
+payout_method.created_at bigint NOT NULL
+payout_method.updated_at bigint NOT NULL
+CREATE UNIQUE INDEX payout_method_pkey ON public.payout_method USING btree (account_id, affiliate_id)
+payout_purse.account_id uuid NOT NULL
+payout_purse.provider character varying(32) NOT NULL
+payout_purse.wake_count bigint NOT NULL
+payout_purse.waits text
+CREATE UNIQUE INDEX payout_purse_pkey ON public.payout_purse USING btree (account_id, provider)
 payout_run.account_id uuid NOT NULL
 payout_run.id uuid NOT NULL
 payout_run.state character varying(32) NOT NULL
@@ -416,6 +485,7 @@ payout_run.currency character varying(32) NOT NULL
 payout_run.affiliate_ids text
 payout_run.minimum_minor bigint
 payout_run.maximum_total_minor bigint
+payout_run.provider character varying(32)
 payout_run.note text NOT NULL
 payout_run.message text NOT NULL
 payout_run.cursor uuid

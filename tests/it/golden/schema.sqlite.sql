@@ -13,7 +13,8 @@ CREATE TABLE "account" (
   "verification_email" text NULL,
   "verification_hash" blob NULL,
   "verification_expires_at" integer NULL,
-  "calls_per_minute" integer NOT NULL, PRIMARY KEY ("id") ) WITHOUT ROWID
+  "calls_per_minute" integer NOT NULL,
+  "is_test" boolean NOT NULL, PRIMARY KEY ("id") ) WITHOUT ROWID
 CREATE UNIQUE INDEX "account_by_email" ON "account" ("email")
 CREATE TABLE "account_head" (
   "account_id" uuid_text NOT NULL,
@@ -45,6 +46,8 @@ CREATE TABLE "affiliate" (
   "state_changed_at" integer NULL,
   "pending_rewards" varchar(32) NULL,
   "email_verified" boolean NOT NULL,
+  "former_email" text NULL,
+  "email_changed_at" integer NULL,
   "upline_id" uuid_text NULL,
   "group_id" uuid_text NULL,
   "past_uplines" text NULL,
@@ -426,6 +429,10 @@ CREATE TABLE "payout" (
   "amount_minor" integer NOT NULL,
   "currency" varchar(32) NOT NULL,
   "provider" varchar(32) NOT NULL,
+  "destination_kind" varchar(32) NULL,
+  "destination_hint" text NULL,
+  "destination_sealed" blob NULL,
+  "is_test" boolean NOT NULL,
   "state" varchar(32) NOT NULL,
   "reward_count" integer NOT NULL,
   "reference" text NOT NULL,
@@ -437,12 +444,79 @@ CREATE TABLE "payout" (
   "approved_by" uuid_text NULL,
   "approved_at" integer NULL,
   "cancelled_at" integer NULL,
+  "sending" text NULL,
+  "export_id" uuid_text NULL,
   "reopenings" text NULL,
   "created_at" integer NOT NULL,
   "updated_at" integer NOT NULL, PRIMARY KEY ("account_id",
   "id") ) WITHOUT ROWID
 CREATE INDEX "payout_by_affiliate" ON "payout" ("account_id", "affiliate_id", "id")
 CREATE INDEX "payout_by_run" ON "payout" ("account_id", "run_id", "id") WHERE "run_id" IS NOT NULL
+CREATE TABLE "payout_attempt" (
+  "account_id" uuid_text NOT NULL,
+  "payout_id" uuid_text NOT NULL,
+  "provider" varchar(32) NOT NULL,
+  "number" integer NOT NULL,
+  "next_step" varchar(32) NOT NULL,
+  "first_try_at" integer NULL,
+  "last_try_at" integer NULL,
+  "provider_payment_id" text NOT NULL,
+  "is_probe" boolean NOT NULL,
+  "tries" integer NOT NULL,
+  "lease_id" uuid_text NOT NULL,
+  "next_at" integer NULL,
+  "is_under_way" boolean NOT NULL,
+  "seen_wake" integer NOT NULL,
+  "doubt_code" text NOT NULL,
+  "doubt_debug_id" text NOT NULL, PRIMARY KEY ("account_id",
+  "payout_id") ) WITHOUT ROWID
+CREATE INDEX "payout_attempt_by_purse" ON "payout_attempt" ("account_id", "provider", "seen_wake") WHERE "next_at" IS NOT NULL
+CREATE INDEX "payout_attempt_due" ON "payout_attempt" ("next_at", "payout_id") WHERE "next_at" IS NOT NULL
+CREATE TABLE "payout_connection" (
+  "account_id" uuid_text NOT NULL,
+  "provider" varchar(32) NOT NULL,
+  "hint" text NOT NULL,
+  "sealed" blob NOT NULL,
+  "created_at" integer NOT NULL,
+  "updated_at" integer NOT NULL, PRIMARY KEY ("account_id",
+  "provider") ) WITHOUT ROWID
+CREATE TABLE "payout_export" (
+  "account_id" uuid_text NOT NULL,
+  "id" uuid_text NOT NULL,
+  "format" varchar(32) NOT NULL,
+  "payout_ids" text NOT NULL,
+  "currency" varchar(32) NOT NULL,
+  "total_minor" integer NOT NULL,
+  "sha256" text NOT NULL,
+  "file" blob NULL,
+  "created_by" uuid_text NULL,
+  "created_at" integer NOT NULL, PRIMARY KEY ("account_id",
+  "id") ) WITHOUT ROWID
+CREATE INDEX "payout_export_kept" ON "payout_export" ("created_at") WHERE "file" IS NOT NULL
+CREATE TABLE "payout_method" (
+  "account_id" uuid_text NOT NULL,
+  "affiliate_id" uuid_text NOT NULL,
+  "kind" varchar(32) NULL,
+  "hint" text NULL,
+  "sealed" blob NULL,
+  "fingerprint" blob NULL,
+  "set_at" integer NULL,
+  "pending_kind" varchar(32) NULL,
+  "pending_hint" text NULL,
+  "pending_sealed" blob NULL,
+  "pending_fingerprint" blob NULL,
+  "pending_set_at" integer NULL,
+  "effective_at" integer NULL,
+  "override_reason" text NOT NULL,
+  "created_at" integer NOT NULL,
+  "updated_at" integer NOT NULL, PRIMARY KEY ("account_id",
+  "affiliate_id") ) WITHOUT ROWID
+CREATE TABLE "payout_purse" (
+  "account_id" uuid_text NOT NULL,
+  "provider" varchar(32) NOT NULL,
+  "wake_count" integer NOT NULL,
+  "waits" text NULL, PRIMARY KEY ("account_id",
+  "provider") ) WITHOUT ROWID
 CREATE TABLE "payout_run" (
   "account_id" uuid_text NOT NULL,
   "id" uuid_text NOT NULL,
@@ -451,6 +525,7 @@ CREATE TABLE "payout_run" (
   "affiliate_ids" text NULL,
   "minimum_minor" integer NULL,
   "maximum_total_minor" integer NULL,
+  "provider" varchar(32) NULL,
   "note" text NOT NULL,
   "message" text NOT NULL,
   "cursor" uuid_text NULL,
