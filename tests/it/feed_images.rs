@@ -12,6 +12,7 @@ use prost::Message;
 use testkit::client::Client;
 
 use current::{current, id_of};
+use payouts::{pay, reserve};
 
 use crate::support::database::TestDatabase;
 use crate::support::feed::{conversion_of, from_beginning};

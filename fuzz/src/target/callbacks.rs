@@ -57,7 +57,7 @@ pub fn callbacks(input: &[u8]) {
         let value = draw.of(&VALUES).as_bytes().to_vec();
         let value = if draw.happens(192) { value } else { garbled(&mut draw, value) };
         if let Ok(value) = HeaderValue::from_bytes(&value) {
-            headers.append(HeaderName::from_static(draw.of(&HEADERS)), value);
+            headers.append(HeaderName::from_static(*draw.of(&HEADERS)), value);
         }
     }
     assert!(stripe::verify(&headers, &body, &[SECRET.into()], NOW).is_err(), "nobody has signed it");
@@ -73,7 +73,8 @@ fn check_paypal(draw: &mut Draw<'_>, headers: &HeaderMap, body: &[u8]) {
         assert_eq!(transmission.certificate_url, format!("{ADDRESS}/{id}"));
         assert!(id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'), "{id}");
     }
-    let pem = garbled(draw, CERTIFICATE.repeat(1 + draw.below(3)).into_bytes());
+    let certificates = CERTIFICATE.repeat(1 + draw.below(3)).into_bytes();
+    let pem = garbled(draw, certificates);
     let roots = Roots::new(&[]);
     if let Some(chain) = Chain::from_pem(&pem) {
         let now = NOW.unsigned_abs();

@@ -19,10 +19,10 @@ pub fn results(input: &[u8]) {
     let mut rows = vec![["payout_id", "result", "reference", "reason"].join(separator)];
     for _ in 0..draw.below(4) {
         let id = format!("{}{:032x}", draw.of(&["pay_", ""]), u128::from(draw.byte()));
-        let cells = [id.as_str(), draw.of(&["paid", "failed", ""]), draw.of(&["TRX 17", "\"a, b; c\"", ""]), ""];
+        let cells = [id.as_str(), *draw.of(&["paid", "failed", ""]), *draw.of(&["TRX 17", "\"a, b; c\"", ""]), ""];
         rows.push(cells.join(separator));
     }
-    let whole = rows.join(draw.of(&["\n", "\r\n"])).into_bytes();
+    let whole = rows.join(*draw.of(&["\n", "\r\n"])).into_bytes();
     let file = if draw.happens(200) { garbled(&mut draw, whole) } else { whole };
     let csv = String::from_utf8_lossy(&file).into_owned();
     let asking = Asking::new(Time::from_micros(0), KeyKind::Payout);

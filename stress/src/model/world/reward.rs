@@ -249,6 +249,7 @@ impl World {
                     | LedgerAccount::Fulfilled
                     | LedgerAccount::PayoutInFlight
                     | LedgerAccount::ProviderCash
+                    | LedgerAccount::ProviderFee
                     | LedgerAccount::Unspecified => {}
                 }
             }
