@@ -16,7 +16,7 @@ use crate::domain::enrollment::{Acceptance, Moved, PastStanding};
 use crate::domain::lead::LeadDetails;
 use crate::domain::money::Rounding;
 use crate::domain::outcome::Outcome;
-use crate::domain::payout::{PayoutPolicy, Sending};
+use crate::domain::payout::{PayoutPolicy, Reopening, Sending};
 use crate::domain::payout_purse::FundsWait;
 use crate::domain::program::{Agreement, Commission, Invitation, Question, TermsDraft};
 use crate::domain::reward::{ByHand, Calculation, RewardClick};
@@ -105,6 +105,9 @@ fn old_texts_and_those_of_a_later_release_are_read() {
             }
             "account_payout_policy" => {
                 read.extend(pass_through!(PayoutPolicy, later::payout::PayoutPolicyForm, &text));
+            }
+            "payout_reopenings" => {
+                read.extend(pass_through!(Vec<Reopening>, Vec<later::payout::ReopeningForm<'_>>, &text));
             }
             "affiliate_past_uplines" => {
                 read.extend(pass_through!(Vec<PastUpline>, Vec<later::affiliate::PastUplineForm>, &text));

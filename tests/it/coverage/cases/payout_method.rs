@@ -59,6 +59,7 @@ pub(super) fn cases() -> Vec<Case> {
             .not_references(&[
                 "credentials.paypal.client_id",
                 "credentials.paypal.webhook_id",
+                "credentials.wise.api_token",
                 "credentials.wise.source_currency_code",
             ]),
         case("PayoutService/RemovePayoutConnection", json!({"provider": 2}))
