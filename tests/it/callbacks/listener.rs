@@ -114,7 +114,7 @@ async fn a_body_that_is_too_large_or_too_slow_is_refused() {
     assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
     // The largest body is received, and its signature is missing.
     assert_eq!(send(&address, &post(path, &[], &vec![b' '; 1_048_576])).await.status, StatusCode::UNAUTHORIZED);
-    let begun_at = std::time::Instant::now();
+    let begun_at = headwater::clock::monotonic_now();
     let slow = b"POST /callbacks/stripe/x HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{";
     let mut connection = TcpStream::connect(&address).await.unwrap();
     let answer = send_on(&mut connection, slow).await;
@@ -177,7 +177,7 @@ async fn a_stop_says_so_and_waits_for_no_silent_client() {
     assert_eq!(send_on(&mut open, &get("/health")).await.status, StatusCode::OK);
     let mut silent = TcpStream::connect(&address).await.unwrap();
     silent.write_all(b"POST /callbacks/stripe/x HTTP/1.1\r\n").await.unwrap();
-    let begun_at = std::time::Instant::now();
+    let begun_at = headwater::clock::monotonic_now();
     let stop = tokio::spawn(server.server.stop());
     tokio::time::sleep(Duration::from_millis(700)).await;
     let health = send(&address, &get("/health")).await;

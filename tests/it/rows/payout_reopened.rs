@@ -142,7 +142,7 @@ db_test!(c5_of_64_callers_at_once_each_step_is_taken_once, |database: TestDataba
             Ok(pb::PayoutState::Ready) => reopened += 1,
             Ok(_) => paid += 1,
             Err(status) => {
-                assert!(["PAYOUT_STATE", "INVALID_FIELDS"].contains(&reason(&status).as_str()), "{status:?}")
+                assert!(["PAYOUT_STATE", "INVALID_FIELDS"].contains(&reason(&status).as_str()), "{status:?}");
             }
         }
     }
