@@ -68,8 +68,16 @@ fn the_printed_settings_can_be_read_back() {
 fn every_setting_has_help_and_is_printed() {
     let set =
         ["--tls-certificate-file", "certificate.pem", "--tls-key-file", "key.pem", "--mail-smtp-url", "smtp://mail"];
-    let others = ["--mail-spool-dir", "mail", "--http-address", "127.0.0.1:8080"];
-    let printed = read(&[&set[..], &others[..]].concat()).unwrap().settings.to_toml().unwrap();
+    let others = ["--mail-spool-dir", "mail", "--http-address", "127.0.0.1:8080", "--secrets-key-file", "secrets.key"];
+    let keys = [
+        "--paypal-roots-file",
+        "a.pem",
+        "--wise-callback-key-file",
+        "b.pem",
+        "--wise-sandbox-callback-key-file",
+        "c.pem",
+    ];
+    let printed = read(&[&set[..], &others[..], &keys[..]].concat()).unwrap().settings.to_toml().unwrap();
     for argument in CommandLine::command().get_arguments() {
         let name = argument.get_id().as_str();
         assert!(argument.get_help().is_some(), "{name} has no help");

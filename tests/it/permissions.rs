@@ -92,8 +92,9 @@ fn kinds_may_do_what_their_comments_in_the_proto_say() {
         "Preview",
         "Simulate",
     ];
-    // The accounts of the server are for operators. The verification of an address changes the account. Who only reads tries no passwords.
-    let others = ["ListAccounts", "VerifyAccountEmail", "CheckAffiliatePassword"];
+    // The accounts of the server are for operators. The verification of an address changes the account. Who only reads tries no passwords,
+    // and knows nothing of credentials.
+    let others = ["ListAccounts", "VerifyAccountEmail", "CheckAffiliatePassword", "GetPayoutConnection"];
     let reads = |method: &&str| verbs.iter().any(|verb| method.starts_with(verb)) && !others.contains(method);
     assert!(of(KeyKind::Read).iter().all(reads));
     let pays = [

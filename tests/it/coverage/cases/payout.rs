@@ -183,10 +183,6 @@ fn steps() -> Vec<Case> {
                 "note": long(),
                 "message": long(),
             }))
-            .wrong(json!({
-                "minimum": {"amount_minor": 2, "currency_code": "CHF"},
-                "maximum_total": {"amount_minor": 1, "currency_code": "CHF"},
-            }))
             // A run for nobody is not one for all.
             .wrong(json!({"currency_code": "", "affiliate_ids": []}))
             .free(&["all_affiliates"]),
