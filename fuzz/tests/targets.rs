@@ -66,6 +66,12 @@ fn histories_get_far() {
         "/ImportPayoutResults",
         "/ReopenPayout",
         "/CancelPayoutRun",
+        // A history has no key to seal details with, so that no payout is sent.
+        "/SetPayoutMethod",
+        "/RemovePayoutMethod",
+        "/SetPayoutConnection",
+        "/RemovePayoutConnection",
+        "/RetryPayout",
         "/SubmitToBounty",
         "/ApproveSubmission",
         "/RejectSubmission",

@@ -7,6 +7,7 @@ use headwater::domain::time::Time;
 use headwater::pb::BatchRecordEventsRequest;
 use headwater::rpc::call::change::{Asking, Change};
 use headwater::rpc::call::codec;
+use headwater::secrets::Secrets;
 use prost::Message;
 use prost_reflect::DynamicMessage;
 
@@ -56,7 +57,9 @@ impl Visitor for Parse {
     type Output = bool;
 
     fn visit<M: Change + PartialEq + Debug>(self, bytes: &[u8]) -> bool {
-        let asking = Asking::new(Time::from_micros(1_767_225_600_000_000), KeyKind::Admin);
+        let Ok(secrets) = Secrets::parse(&"5".repeat(64)) else { return false };
+        let asking =
+            Asking { secrets: &secrets, ..Asking::new(Time::from_micros(1_767_225_600_000_000), KeyKind::Admin) };
         M::decode(bytes).is_ok_and(|message| message.read(&asking).is_ok())
     }
 }
