@@ -117,7 +117,7 @@ outcomes! {
     /// CreatePayoutRun, CancelPayoutRun.
     PayoutRun(Arc<super::payout_run::PayoutRun>): |run| Some(&run.id);
     /// NotifyFundsAdded.
-    PayoutPurse(Arc<super::payout_purse::PayoutPurse>): |_purse| None;
+    PayoutPurse(Arc<super::payout_purse::PayoutPurse>): |purse| Some(&purse.account_id);
     /// MarkPaid, CreatePayout, CancelPayout, RetryPayout, ReopenPayout.
     Payout(Arc<super::payout::Payout>): |payout| Some(&payout.id);
 }

@@ -30,7 +30,8 @@ pub(super) fn cases() -> Vec<Case> {
                 "details": {"paypal": {"email": "x"}},
                 "override_reason": "because",
             }))
-            .wrong(json!({"details": {"stripe": {"connected_account_id": "x"}}, "effective_now": true, "override_reason": long()}))
+            .wrong(json!({"details": {"stripe": {"connected_account_id": "x"}}, "override_reason": long()}))
+            .free(&["effective_now"])
             .wrong(json!({"details": {"wise": {"recipient_number": -1}}}))
             .wrong(json!({"details": {"iban": {"iban": "DE00", "bic": "X", "holder_name": long()}}}))
             .wrong(json!({"details": {"united_states_bank": wrong_bank}}))
