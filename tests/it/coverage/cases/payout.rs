@@ -139,17 +139,17 @@ fn steps() -> Vec<Case> {
             .reference(json!({"payout_ids": ["${open_payout_id}", "${payout_id}"]}))
             .reference(json!({"payout_ids": [], "payout_run_id": "${payout_run_id}"}))
             .reference(json!({"payout_ids": [], "plain": null, "payout_export_id": "${payout_export_id}"}))
-            .wrong(json!({"request_id": long(), "payout_ids": ["pay_1", ""], "reference": long()}))
+            .wrong(json!({"request_id": long(), "payout_ids": ["pay_1", ""], "reference": long(), "wise": {"source_currency_code": "usd"}}))
             .wrong(json!({"payout_run_id": "prn_1", "payout_export_id": "pex_1"}))
-            .wrong(json!({"payout_ids": [], "plain": null}))
-            .wrong(json!({"plain": null, "sepa": {
+            .wrong(json!({"payout_ids": [], "wise": {"source_currency_code": "usd"}}))
+            .wrong(json!({"payout_ids": [], "sepa": {
                 "debtor": long(), "debtor_iban": long(), "debtor_bic": long(), "execution_date": "tomorrow",
             }}))
-            .wrong(json!({"plain": null, "nacha": {
+            .wrong(json!({"payout_ids": [], "nacha": {
                 "bank_routing_number": long(), "bank_name": long(), "origin": long(), "company_name": long(),
                 "company_id": long(), "entry_description": long(), "entry_class": 99, "effective_date": "x", "modifier": "AB",
             }}))
-            .wrong(json!({"plain": null, "wise": {"source_currency_code": "usd"}}))
+            .wrong(json!({"payout_ids": [], "wise": {"source_currency_code": "usd"}}))
             .not_references(&["nacha.company_id", "wise.source_currency_code"])
             .free(&["sepa.one_debit"]),
         case("PayoutService/ImportPayoutResults", json!({"csv": "payout_id,result\n${open_payout_id},paid\n"}))

@@ -17,7 +17,7 @@ pub(super) fn cases() -> Vec<Case> {
     let wrong_bank = json!({
         "routing_number": "021000022", "account_number": "", "account_kind": 99, "holder_name": long(),
     });
-    let no_details = json!({"affiliate": null});
+    let no_details = json!({"affiliate": null, "details": null});
     vec![
         case("PayoutService/SetPayoutMethod", paypal("ann@example.com"))
             .furnish("PayoutService/SetPayoutMethod", paypal("first@example.com"), &[])
@@ -30,12 +30,12 @@ pub(super) fn cases() -> Vec<Case> {
                 "details": {"paypal": {"email": "x"}},
                 "override_reason": "because",
             }))
-            .wrong(json!({"details": {"stripe": {"connected_account_id": "x"}}, "override_reason": long()}))
+            .wrong(json!({"affiliate": null, "details": {"stripe": {"connected_account_id": "x"}}, "override_reason": long()}))
             .free(&["effective_now"])
-            .wrong(json!({"details": {"wise": {"recipient_number": -1}}}))
-            .wrong(json!({"details": {"iban": {"iban": "DE00", "bic": "X", "holder_name": long()}}}))
-            .wrong(json!({"details": {"united_states_bank": wrong_bank}}))
-            .wrong(json!({"details": {"other": {"instructions": long()}}}))
+            .wrong(json!({"affiliate": null, "details": {"wise": {"recipient_number": -1}}}))
+            .wrong(json!({"affiliate": null, "details": {"iban": {"iban": "DE00", "bic": "X", "holder_name": long()}}}))
+            .wrong(json!({"affiliate": null, "details": {"united_states_bank": wrong_bank}}))
+            .wrong(json!({"affiliate": null, "details": {"other": {"instructions": long()}}}))
             .wrong(no_details)
             .wrong_affiliates(&json!({"details": {"other": {"instructions": ""}}})),
         case("PayoutService/RemovePayoutMethod", of_affiliate.clone())
