@@ -116,7 +116,7 @@ type Account struct {
 	PayoutPolicy *PayoutPolicy `protobuf:"bytes,14,opt,name=payout_policy,json=payoutPolicy,proto3" json:"payout_policy,omitempty"`
 	// Whether the account is for tests: its payouts go to the providers' sandboxes and move no money. RegisterAccount sets it, and it never
 	// changes.
-	Test          bool `protobuf:"varint,15,opt,name=test,proto3" json:"test,omitempty"`
+	TestAccount   bool `protobuf:"varint,15,opt,name=test_account,json=testAccount,proto3" json:"test_account,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -249,9 +249,9 @@ func (x *Account) GetPayoutPolicy() *PayoutPolicy {
 	return nil
 }
 
-func (x *Account) GetTest() bool {
+func (x *Account) GetTestAccount() bool {
 	if x != nil {
-		return x.Test
+		return x.TestAccount
 	}
 	return false
 }
@@ -342,8 +342,8 @@ type RegisterAccountRequest struct {
 	// The token that was mailed to `email`, up to 128 characters. Blanks around it are ignored. It works for 3 days, with this address
 	// alone. Empty in the first call, and with an operator key.
 	EmailToken string `protobuf:"bytes,5,opt,name=email_token,json=emailToken,proto3" json:"email_token,omitempty"`
-	// Whether the account is for tests, see `Account.test`. Default: no.
-	Test          bool `protobuf:"varint,6,opt,name=test,proto3" json:"test,omitempty"`
+	// Whether the account is for tests, see `Account.test_account`. Default: no.
+	TestAccount   bool `protobuf:"varint,6,opt,name=test_account,json=testAccount,proto3" json:"test_account,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -413,9 +413,9 @@ func (x *RegisterAccountRequest) GetEmailToken() string {
 	return ""
 }
 
-func (x *RegisterAccountRequest) GetTest() bool {
+func (x *RegisterAccountRequest) GetTestAccount() bool {
 	if x != nil {
-		return x.Test
+		return x.TestAccount
 	}
 	return false
 }
@@ -1307,7 +1307,7 @@ var File_headwater_v1_account_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_account_proto_rawDesc = "" +
 	"\n" +
-	"\x1aheadwater/v1/account.proto\x12\fheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/api_key.proto\x1a\x19headwater/v1/common.proto\x1a\x1bheadwater/v1/selector.proto\"\xbb\x05\n" +
+	"\x1aheadwater/v1/account.proto\x12\fheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/api_key.proto\x1a\x19headwater/v1/common.proto\x1a\x1bheadwater/v1/selector.proto\"\xca\x05\n" +
 	"\aAccount\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12!\n" +
 	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12\x14\n" +
@@ -1325,13 +1325,13 @@ const file_headwater_v1_account_proto_rawDesc = "" +
 	"\ttime_zone\x18\v \x01(\tR\btimeZone\x12(\n" +
 	"\x10calls_per_minute\x18\f \x01(\x05R\x0ecallsPerMinute\x12#\n" +
 	"\rpending_email\x18\r \x01(\tR\fpendingEmail\x12?\n" +
-	"\rpayout_policy\x18\x0e \x01(\v2\x1a.headwater.v1.PayoutPolicyR\fpayoutPolicy\x12\x12\n" +
-	"\x04test\x18\x0f \x01(\bR\x04test\"\xb2\x01\n" +
+	"\rpayout_policy\x18\x0e \x01(\v2\x1a.headwater.v1.PayoutPolicyR\fpayoutPolicy\x12!\n" +
+	"\ftest_account\x18\x0f \x01(\bR\vtestAccount\"\xb2\x01\n" +
 	"\fPayoutPolicy\x12\x19\n" +
 	"\bnet_days\x18\x01 \x01(\x05R\anetDays\x12:\n" +
 	"\x0eapproval_above\x18\x02 \x03(\v2\x13.headwater.v1.MoneyR\rapprovalAbove\x123\n" +
 	"\x13method_change_hours\x18\x03 \x01(\x05H\x00R\x11methodChangeHours\x88\x01\x01B\x16\n" +
-	"\x14_method_change_hours\"\xc2\x01\n" +
+	"\x14_method_change_hours\"\xd1\x01\n" +
 	"\x16RegisterAccountRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12!\n" +
@@ -1339,8 +1339,8 @@ const file_headwater_v1_account_proto_rawDesc = "" +
 	"\x05email\x18\x03 \x01(\tR\x05email\x12\x1b\n" +
 	"\ttime_zone\x18\x04 \x01(\tR\btimeZone\x12\x1f\n" +
 	"\vemail_token\x18\x05 \x01(\tR\n" +
-	"emailToken\x12\x12\n" +
-	"\x04test\x18\x06 \x01(\bR\x04test\"\xe5\x01\n" +
+	"emailToken\x12!\n" +
+	"\ftest_account\x18\x06 \x01(\bR\vtestAccount\"\xe5\x01\n" +
 	"\x17RegisterAccountResponse\x12/\n" +
 	"\aaccount\x18\x01 \x01(\v2\x15.headwater.v1.AccountR\aaccount\x12-\n" +
 	"\aapi_key\x18\x02 \x01(\v2\x14.headwater.v1.ApiKeyR\x06apiKey\x12 \n" +

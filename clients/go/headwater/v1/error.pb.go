@@ -246,12 +246,6 @@ const (
 	ErrorReason_ERROR_REASON_PAYOUT_BELOW_MINIMUM ErrorReason = 82
 	// [FAILED_PRECONDITION] The payout is in a state from which the call cannot change it. Metadata: `payout_id`, `state`.
 	ErrorReason_ERROR_REASON_PAYOUT_STATE ErrorReason = 83
-	// [NOT_FOUND] The account has no such payout export.
-	ErrorReason_ERROR_REASON_PAYOUT_EXPORT_NOT_FOUND ErrorReason = 90
-	// [FAILED_PRECONDITION] The file of the export is not kept any more. Metadata: `payout_export_id`.
-	ErrorReason_ERROR_REASON_PAYOUT_FILE_GONE ErrorReason = 91
-	// [FAILED_PRECONDITION] The payout run is in a state from which the call cannot change it. Metadata: `payout_run_id`, `state`.
-	ErrorReason_ERROR_REASON_PAYOUT_RUN_STATE ErrorReason = 89
 	// [FAILED_PRECONDITION] The payout was created with the key that approves it. Metadata: `payout_id`.
 	ErrorReason_ERROR_REASON_PAYOUT_OWN_APPROVAL ErrorReason = 84
 	// [NOT_FOUND] The account has no such payout run.
@@ -263,6 +257,12 @@ const (
 	ErrorReason_ERROR_REASON_PAYOUT_METHOD ErrorReason = 87
 	// [NOT_FOUND] The account has no connection to the payout provider.
 	ErrorReason_ERROR_REASON_PAYOUT_CONNECTION_NOT_FOUND ErrorReason = 88
+	// [FAILED_PRECONDITION] The payout run is in a state from which the call cannot change it. Metadata: `payout_run_id`, `state`.
+	ErrorReason_ERROR_REASON_PAYOUT_RUN_STATE ErrorReason = 89
+	// [NOT_FOUND] The account has no such payout export.
+	ErrorReason_ERROR_REASON_PAYOUT_EXPORT_NOT_FOUND ErrorReason = 90
+	// [FAILED_PRECONDITION] The file of the export is not kept any more. Metadata: `payout_export_id`.
+	ErrorReason_ERROR_REASON_PAYOUT_FILE_GONE ErrorReason = 91
 )
 
 // Enum value maps for ErrorReason.
@@ -352,14 +352,14 @@ var (
 		81: "ERROR_REASON_NOTHING_DUE",
 		82: "ERROR_REASON_PAYOUT_BELOW_MINIMUM",
 		83: "ERROR_REASON_PAYOUT_STATE",
-		90: "ERROR_REASON_PAYOUT_EXPORT_NOT_FOUND",
-		91: "ERROR_REASON_PAYOUT_FILE_GONE",
-		89: "ERROR_REASON_PAYOUT_RUN_STATE",
 		84: "ERROR_REASON_PAYOUT_OWN_APPROVAL",
 		85: "ERROR_REASON_PAYOUT_RUN_NOT_FOUND",
 		86: "ERROR_REASON_SECRETS_KEY_MISSING",
 		87: "ERROR_REASON_PAYOUT_METHOD",
 		88: "ERROR_REASON_PAYOUT_CONNECTION_NOT_FOUND",
+		89: "ERROR_REASON_PAYOUT_RUN_STATE",
+		90: "ERROR_REASON_PAYOUT_EXPORT_NOT_FOUND",
+		91: "ERROR_REASON_PAYOUT_FILE_GONE",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":                 0,
@@ -446,14 +446,14 @@ var (
 		"ERROR_REASON_NOTHING_DUE":                 81,
 		"ERROR_REASON_PAYOUT_BELOW_MINIMUM":        82,
 		"ERROR_REASON_PAYOUT_STATE":                83,
-		"ERROR_REASON_PAYOUT_EXPORT_NOT_FOUND":     90,
-		"ERROR_REASON_PAYOUT_FILE_GONE":            91,
-		"ERROR_REASON_PAYOUT_RUN_STATE":            89,
 		"ERROR_REASON_PAYOUT_OWN_APPROVAL":         84,
 		"ERROR_REASON_PAYOUT_RUN_NOT_FOUND":        85,
 		"ERROR_REASON_SECRETS_KEY_MISSING":         86,
 		"ERROR_REASON_PAYOUT_METHOD":               87,
 		"ERROR_REASON_PAYOUT_CONNECTION_NOT_FOUND": 88,
+		"ERROR_REASON_PAYOUT_RUN_STATE":            89,
+		"ERROR_REASON_PAYOUT_EXPORT_NOT_FOUND":     90,
+		"ERROR_REASON_PAYOUT_FILE_GONE":            91,
 	}
 )
 
@@ -574,15 +574,15 @@ const file_headwater_v1_error_proto_rawDesc = "" +
 	"!ERROR_REASON_AFFILIATE_NOT_ACTIVE\x10P\x12\x1c\n" +
 	"\x18ERROR_REASON_NOTHING_DUE\x10Q\x12%\n" +
 	"!ERROR_REASON_PAYOUT_BELOW_MINIMUM\x10R\x12\x1d\n" +
-	"\x19ERROR_REASON_PAYOUT_STATE\x10S\x12(\n" +
-	"$ERROR_REASON_PAYOUT_EXPORT_NOT_FOUND\x10Z\x12!\n" +
-	"\x1dERROR_REASON_PAYOUT_FILE_GONE\x10[\x12!\n" +
-	"\x1dERROR_REASON_PAYOUT_RUN_STATE\x10Y\x12$\n" +
+	"\x19ERROR_REASON_PAYOUT_STATE\x10S\x12$\n" +
 	" ERROR_REASON_PAYOUT_OWN_APPROVAL\x10T\x12%\n" +
 	"!ERROR_REASON_PAYOUT_RUN_NOT_FOUND\x10U\x12$\n" +
 	" ERROR_REASON_SECRETS_KEY_MISSING\x10V\x12\x1e\n" +
 	"\x1aERROR_REASON_PAYOUT_METHOD\x10W\x12,\n" +
-	"(ERROR_REASON_PAYOUT_CONNECTION_NOT_FOUND\x10XBL\n" +
+	"(ERROR_REASON_PAYOUT_CONNECTION_NOT_FOUND\x10X\x12!\n" +
+	"\x1dERROR_REASON_PAYOUT_RUN_STATE\x10Y\x12(\n" +
+	"$ERROR_REASON_PAYOUT_EXPORT_NOT_FOUND\x10Z\x12!\n" +
+	"\x1dERROR_REASON_PAYOUT_FILE_GONE\x10[BL\n" +
 	"\x10dev.headwater.v1B\n" +
 	"ErrorProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 

@@ -181,17 +181,6 @@ const (
 	EventKind_EVENT_KIND_REWARD_PAID EventKind = 64
 	// [payout] An affiliate was paid. The rewards that the payout pays have events of their own, EVENT_KIND_REWARD_PAID.
 	EventKind_EVENT_KIND_PAYOUT_PAID EventKind = 65
-	// [payout] A payout is in a file that ExportPayoutFile made.
-	EventKind_EVENT_KIND_PAYOUT_EXPORTED EventKind = 93
-	// [payout] ReopenPayout undid that a payout was paid. EVENT_KIND_REWARD_RESERVED of each of its rewards follows.
-	EventKind_EVENT_KIND_PAYOUT_REOPENED EventKind = 89
-	// [payout_run] A payout run was created. The events of its payouts follow.
-	EventKind_EVENT_KIND_PAYOUT_RUN_CREATED EventKind = 90
-	// [payout_run] A payout run is CREATED or CANCELLED: all of its payouts are created, or all that could be cancelled are. Their events come
-	// before this one.
-	EventKind_EVENT_KIND_PAYOUT_RUN_FINISHED EventKind = 91
-	// [payout_run] CancelPayoutRun cancels a payout run, which is CANCELLING now. The events of its cancelled payouts follow.
-	EventKind_EVENT_KIND_PAYOUT_RUN_CANCELLED EventKind = 92
 	// [bounty] A bounty or a contest was created.
 	EventKind_EVENT_KIND_BOUNTY_CREATED EventKind = 66
 	// [bounty] A bounty was changed by UpdateBounty. Submissions change its `submission_count` without such an event.
@@ -242,6 +231,17 @@ const (
 	// [payout] The money of a payout came back, before or after the affiliate had it. EVENT_KIND_REWARD_RETURNED of each of its rewards
 	// follows.
 	EventKind_EVENT_KIND_PAYOUT_RETURNED EventKind = 88
+	// [payout] ReopenPayout undid that a payout was paid. EVENT_KIND_REWARD_RESERVED of each of its rewards follows.
+	EventKind_EVENT_KIND_PAYOUT_REOPENED EventKind = 89
+	// [payout_run] A payout run was created. The events of its payouts follow.
+	EventKind_EVENT_KIND_PAYOUT_RUN_CREATED EventKind = 90
+	// [payout_run] A payout run is CREATED or CANCELLED: all of its payouts are created, or all that could be cancelled are. Their events come
+	// before this one.
+	EventKind_EVENT_KIND_PAYOUT_RUN_FINISHED EventKind = 91
+	// [payout_run] CancelPayoutRun cancels a payout run, which is CANCELLING now. The events of its cancelled payouts follow.
+	EventKind_EVENT_KIND_PAYOUT_RUN_CANCELLED EventKind = 92
+	// [payout] A payout is in a file that ExportPayoutFile made.
+	EventKind_EVENT_KIND_PAYOUT_EXPORTED EventKind = 93
 )
 
 // Enum value maps for EventKind.
@@ -313,11 +313,6 @@ var (
 		63: "EVENT_KIND_AFFILIATE_GROUP_ARCHIVED",
 		64: "EVENT_KIND_REWARD_PAID",
 		65: "EVENT_KIND_PAYOUT_PAID",
-		93: "EVENT_KIND_PAYOUT_EXPORTED",
-		89: "EVENT_KIND_PAYOUT_REOPENED",
-		90: "EVENT_KIND_PAYOUT_RUN_CREATED",
-		91: "EVENT_KIND_PAYOUT_RUN_FINISHED",
-		92: "EVENT_KIND_PAYOUT_RUN_CANCELLED",
 		66: "EVENT_KIND_BOUNTY_CREATED",
 		67: "EVENT_KIND_BOUNTY_UPDATED",
 		68: "EVENT_KIND_BOUNTY_ARCHIVED",
@@ -341,6 +336,11 @@ var (
 		86: "EVENT_KIND_PAYOUT_NEEDS_ATTENTION",
 		87: "EVENT_KIND_PAYOUT_FAILED",
 		88: "EVENT_KIND_PAYOUT_RETURNED",
+		89: "EVENT_KIND_PAYOUT_REOPENED",
+		90: "EVENT_KIND_PAYOUT_RUN_CREATED",
+		91: "EVENT_KIND_PAYOUT_RUN_FINISHED",
+		92: "EVENT_KIND_PAYOUT_RUN_CANCELLED",
+		93: "EVENT_KIND_PAYOUT_EXPORTED",
 	}
 	EventKind_value = map[string]int32{
 		"EVENT_KIND_UNSPECIFIED":               0,
@@ -409,11 +409,6 @@ var (
 		"EVENT_KIND_AFFILIATE_GROUP_ARCHIVED":  63,
 		"EVENT_KIND_REWARD_PAID":               64,
 		"EVENT_KIND_PAYOUT_PAID":               65,
-		"EVENT_KIND_PAYOUT_EXPORTED":           93,
-		"EVENT_KIND_PAYOUT_REOPENED":           89,
-		"EVENT_KIND_PAYOUT_RUN_CREATED":        90,
-		"EVENT_KIND_PAYOUT_RUN_FINISHED":       91,
-		"EVENT_KIND_PAYOUT_RUN_CANCELLED":      92,
 		"EVENT_KIND_BOUNTY_CREATED":            66,
 		"EVENT_KIND_BOUNTY_UPDATED":            67,
 		"EVENT_KIND_BOUNTY_ARCHIVED":           68,
@@ -437,6 +432,11 @@ var (
 		"EVENT_KIND_PAYOUT_NEEDS_ATTENTION":    86,
 		"EVENT_KIND_PAYOUT_FAILED":             87,
 		"EVENT_KIND_PAYOUT_RETURNED":           88,
+		"EVENT_KIND_PAYOUT_REOPENED":           89,
+		"EVENT_KIND_PAYOUT_RUN_CREATED":        90,
+		"EVENT_KIND_PAYOUT_RUN_FINISHED":       91,
+		"EVENT_KIND_PAYOUT_RUN_CANCELLED":      92,
+		"EVENT_KIND_PAYOUT_EXPORTED":           93,
 	}
 )
 
@@ -1117,12 +1117,7 @@ const file_headwater_v1_event_proto_rawDesc = "" +
 	"\"EVENT_KIND_AFFILIATE_GROUP_UPDATED\x10>\x12'\n" +
 	"#EVENT_KIND_AFFILIATE_GROUP_ARCHIVED\x10?\x12\x1a\n" +
 	"\x16EVENT_KIND_REWARD_PAID\x10@\x12\x1a\n" +
-	"\x16EVENT_KIND_PAYOUT_PAID\x10A\x12\x1e\n" +
-	"\x1aEVENT_KIND_PAYOUT_EXPORTED\x10]\x12\x1e\n" +
-	"\x1aEVENT_KIND_PAYOUT_REOPENED\x10Y\x12!\n" +
-	"\x1dEVENT_KIND_PAYOUT_RUN_CREATED\x10Z\x12\"\n" +
-	"\x1eEVENT_KIND_PAYOUT_RUN_FINISHED\x10[\x12#\n" +
-	"\x1fEVENT_KIND_PAYOUT_RUN_CANCELLED\x10\\\x12\x1d\n" +
+	"\x16EVENT_KIND_PAYOUT_PAID\x10A\x12\x1d\n" +
 	"\x19EVENT_KIND_BOUNTY_CREATED\x10B\x12\x1d\n" +
 	"\x19EVENT_KIND_BOUNTY_UPDATED\x10C\x12\x1e\n" +
 	"\x1aEVENT_KIND_BOUNTY_ARCHIVED\x10D\x12\x1e\n" +
@@ -1145,7 +1140,12 @@ const file_headwater_v1_event_proto_rawDesc = "" +
 	"\x19EVENT_KIND_PAYOUT_UPDATED\x10U\x12%\n" +
 	"!EVENT_KIND_PAYOUT_NEEDS_ATTENTION\x10V\x12\x1c\n" +
 	"\x18EVENT_KIND_PAYOUT_FAILED\x10W\x12\x1e\n" +
-	"\x1aEVENT_KIND_PAYOUT_RETURNED\x10XBL\n" +
+	"\x1aEVENT_KIND_PAYOUT_RETURNED\x10X\x12\x1e\n" +
+	"\x1aEVENT_KIND_PAYOUT_REOPENED\x10Y\x12!\n" +
+	"\x1dEVENT_KIND_PAYOUT_RUN_CREATED\x10Z\x12\"\n" +
+	"\x1eEVENT_KIND_PAYOUT_RUN_FINISHED\x10[\x12#\n" +
+	"\x1fEVENT_KIND_PAYOUT_RUN_CANCELLED\x10\\\x12\x1e\n" +
+	"\x1aEVENT_KIND_PAYOUT_EXPORTED\x10]BL\n" +
 	"\x10dev.headwater.v1B\n" +
 	"EventProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 

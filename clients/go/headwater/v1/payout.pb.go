@@ -40,8 +40,6 @@ const (
 	PayoutState_PAYOUT_STATE_NEEDS_APPROVAL PayoutState = 2
 	// The merchant may pay it. ConfirmPayouts says that it was paid.
 	PayoutState_PAYOUT_STATE_READY PayoutState = 3
-	// In a file that ExportPayoutFile made. ConfirmPayouts and ImportPayoutResults say that it was paid, and CancelPayout that it was not.
-	PayoutState_PAYOUT_STATE_EXPORTED PayoutState = 13
 	// CancelPayout cancelled it. Its rewards are APPROVED again and name it no longer.
 	PayoutState_PAYOUT_STATE_CANCELLED PayoutState = 4
 	// The provider is asked to pay it, and whether it will is not known yet. If an answer is lost, the payout is looked up, and never sent as
@@ -62,6 +60,8 @@ const (
 	PayoutState_PAYOUT_STATE_FAILED PayoutState = 11
 	// The money came back. Its rewards are APPROVED again and name it no longer.
 	PayoutState_PAYOUT_STATE_RETURNED PayoutState = 12
+	// In a file that ExportPayoutFile made. ConfirmPayouts and ImportPayoutResults say that it was paid, and CancelPayout that it was not.
+	PayoutState_PAYOUT_STATE_EXPORTED PayoutState = 13
 )
 
 // Enum value maps for PayoutState.
@@ -71,7 +71,6 @@ var (
 		1:  "PAYOUT_STATE_PAID",
 		2:  "PAYOUT_STATE_NEEDS_APPROVAL",
 		3:  "PAYOUT_STATE_READY",
-		13: "PAYOUT_STATE_EXPORTED",
 		4:  "PAYOUT_STATE_CANCELLED",
 		5:  "PAYOUT_STATE_SENDING",
 		6:  "PAYOUT_STATE_AWAITING_FUNDS",
@@ -81,13 +80,13 @@ var (
 		10: "PAYOUT_STATE_NEEDS_ATTENTION",
 		11: "PAYOUT_STATE_FAILED",
 		12: "PAYOUT_STATE_RETURNED",
+		13: "PAYOUT_STATE_EXPORTED",
 	}
 	PayoutState_value = map[string]int32{
 		"PAYOUT_STATE_UNSPECIFIED":     0,
 		"PAYOUT_STATE_PAID":            1,
 		"PAYOUT_STATE_NEEDS_APPROVAL":  2,
 		"PAYOUT_STATE_READY":           3,
-		"PAYOUT_STATE_EXPORTED":        13,
 		"PAYOUT_STATE_CANCELLED":       4,
 		"PAYOUT_STATE_SENDING":         5,
 		"PAYOUT_STATE_AWAITING_FUNDS":  6,
@@ -97,6 +96,7 @@ var (
 		"PAYOUT_STATE_NEEDS_ATTENTION": 10,
 		"PAYOUT_STATE_FAILED":          11,
 		"PAYOUT_STATE_RETURNED":        12,
+		"PAYOUT_STATE_EXPORTED":        13,
 	}
 )
 
@@ -438,8 +438,8 @@ type Payout struct {
 	DestinationKind PayoutMethodKind `protobuf:"varint,18,opt,name=destination_kind,json=destinationKind,proto3,enum=headwater.v1.PayoutMethodKind" json:"destination_kind,omitempty"`
 	// The destination, masked, such as `l…@example.com` or `DE…3000`. Empty if there is none, and in the feed, because it is personal data.
 	DestinationHint string `protobuf:"bytes,19,opt,name=destination_hint,json=destinationHint,proto3" json:"destination_hint,omitempty"`
-	// Whether the account is one for tests, see `Account.test`. The payout moves no money then.
-	Test bool `protobuf:"varint,32,opt,name=test,proto3" json:"test,omitempty"`
+	// Whether the account is one for tests, see `Account.test_account`. The payout moves no money then.
+	TestAccount bool `protobuf:"varint,32,opt,name=test_account,json=testAccount,proto3" json:"test_account,omitempty"`
 	// How many attempts to send it were begun. Each has a key of its own at the provider, `<id>-a<number>`, and is begun only when it is
 	// certain that the one before paid nothing.
 	AttemptCount int64 `protobuf:"varint,20,opt,name=attempt_count,json=attemptCount,proto3" json:"attempt_count,omitempty"`
@@ -633,9 +633,9 @@ func (x *Payout) GetDestinationHint() string {
 	return ""
 }
 
-func (x *Payout) GetTest() bool {
+func (x *Payout) GetTestAccount() bool {
 	if x != nil {
-		return x.Test
+		return x.TestAccount
 	}
 	return false
 }
@@ -2601,7 +2601,7 @@ const file_headwater_v1_payout_proto_rawDesc = "" +
 	"whoMustAct\x12\x12\n" +
 	"\x04text\x18\x03 \x01(\tR\x04text\x12#\n" +
 	"\rprovider_code\x18\x04 \x01(\tR\fproviderCode\x12*\n" +
-	"\x11provider_debug_id\x18\x05 \x01(\tR\x0fproviderDebugId\"\xcb\v\n" +
+	"\x11provider_debug_id\x18\x05 \x01(\tR\x0fproviderDebugId\"\xda\v\n" +
 	"\x06Payout\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12!\n" +
 	"\faffiliate_id\x18\x02 \x01(\tR\vaffiliateId\x12+\n" +
@@ -2625,8 +2625,8 @@ const file_headwater_v1_payout_proto_rawDesc = "" +
 	"cancelTime\x12\"\n" +
 	"\rpayout_run_id\x18\x11 \x01(\tR\vpayoutRunId\x12I\n" +
 	"\x10destination_kind\x18\x12 \x01(\x0e2\x1e.headwater.v1.PayoutMethodKindR\x0fdestinationKind\x12)\n" +
-	"\x10destination_hint\x18\x13 \x01(\tR\x0fdestinationHint\x12\x12\n" +
-	"\x04test\x18  \x01(\bR\x04test\x12#\n" +
+	"\x10destination_hint\x18\x13 \x01(\tR\x0fdestinationHint\x12!\n" +
+	"\ftest_account\x18  \x01(\bR\vtestAccount\x12#\n" +
 	"\rattempt_count\x18\x14 \x01(\x03R\fattemptCount\x12.\n" +
 	"\x13provider_payment_id\x18\x15 \x01(\tR\x11providerPaymentId\x12%\n" +
 	"\x03fee\x18\x16 \x01(\v2\x13.headwater.v1.MoneyR\x03fee\x125\n" +
@@ -2789,8 +2789,7 @@ const file_headwater_v1_payout_proto_rawDesc = "" +
 	"\x18PAYOUT_STATE_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11PAYOUT_STATE_PAID\x10\x01\x12\x1f\n" +
 	"\x1bPAYOUT_STATE_NEEDS_APPROVAL\x10\x02\x12\x16\n" +
-	"\x12PAYOUT_STATE_READY\x10\x03\x12\x19\n" +
-	"\x15PAYOUT_STATE_EXPORTED\x10\r\x12\x1a\n" +
+	"\x12PAYOUT_STATE_READY\x10\x03\x12\x1a\n" +
 	"\x16PAYOUT_STATE_CANCELLED\x10\x04\x12\x18\n" +
 	"\x14PAYOUT_STATE_SENDING\x10\x05\x12\x1f\n" +
 	"\x1bPAYOUT_STATE_AWAITING_FUNDS\x10\x06\x12\x1b\n" +
@@ -2800,7 +2799,8 @@ const file_headwater_v1_payout_proto_rawDesc = "" +
 	"\x1cPAYOUT_STATE_NEEDS_ATTENTION\x10\n" +
 	"\x12\x17\n" +
 	"\x13PAYOUT_STATE_FAILED\x10\v\x12\x19\n" +
-	"\x15PAYOUT_STATE_RETURNED\x10\f*\x9f\x01\n" +
+	"\x15PAYOUT_STATE_RETURNED\x10\f\x12\x19\n" +
+	"\x15PAYOUT_STATE_EXPORTED\x10\r*\x9f\x01\n" +
 	"\x0ePayoutProvider\x12\x1f\n" +
 	"\x1bPAYOUT_PROVIDER_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16PAYOUT_PROVIDER_MANUAL\x10\x01\x12\x1a\n" +

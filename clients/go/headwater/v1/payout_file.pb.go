@@ -240,7 +240,7 @@ type NachaFileSettings struct {
 	// Who is paid. Default: persons.
 	EntryClass NachaEntryClass `protobuf:"varint,6,opt,name=entry_class,json=entryClass,proto3,enum=headwater.v1.NachaEntryClass" json:"entry_class,omitempty"`
 	// A word that the payees see, up to ten characters, such as `PAYOUT`. Required.
-	Description string `protobuf:"bytes,7,opt,name=description,proto3" json:"description,omitempty"`
+	EntryDescription string `protobuf:"bytes,7,opt,name=entry_description,json=entryDescription,proto3" json:"entry_description,omitempty"`
 	// The day on which the payees should have the money, as `2026-12-31`. Not before today in UTC. Required.
 	EffectiveDate string `protobuf:"bytes,8,opt,name=effective_date,json=effectiveDate,proto3" json:"effective_date,omitempty"`
 	// Tells the files of a day apart: a capital letter or a digit. Default: `A`.
@@ -321,9 +321,9 @@ func (x *NachaFileSettings) GetEntryClass() NachaEntryClass {
 	return NachaEntryClass_NACHA_ENTRY_CLASS_UNSPECIFIED
 }
 
-func (x *NachaFileSettings) GetDescription() string {
+func (x *NachaFileSettings) GetEntryDescription() string {
 	if x != nil {
-		return x.Description
+		return x.EntryDescription
 	}
 	return ""
 }
@@ -468,7 +468,7 @@ type PayoutExport struct {
 	// The id, `pex_` and 32 hexadecimal digits.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// The format.
-	Format PayoutFileFormat `protobuf:"varint,2,opt,name=format,proto3,enum=headwater.v1.PayoutFileFormat" json:"format,omitempty"`
+	FileFormat PayoutFileFormat `protobuf:"varint,2,opt,name=file_format,json=fileFormat,proto3,enum=headwater.v1.PayoutFileFormat" json:"file_format,omitempty"`
 	// The ids of the payouts, in the order of the file.
 	PayoutIds []string `protobuf:"bytes,3,rep,name=payout_ids,json=payoutIds,proto3" json:"payout_ids,omitempty"`
 	// The sum of the payouts.
@@ -520,9 +520,9 @@ func (x *PayoutExport) GetId() string {
 	return ""
 }
 
-func (x *PayoutExport) GetFormat() PayoutFileFormat {
+func (x *PayoutExport) GetFileFormat() PayoutFileFormat {
 	if x != nil {
-		return x.Format
+		return x.FileFormat
 	}
 	return PayoutFileFormat_PAYOUT_FILE_FORMAT_UNSPECIFIED
 }
@@ -824,7 +824,7 @@ const file_headwater_v1_payout_file_proto_rawDesc = "" +
 	"\n" +
 	"debtor_bic\x18\x03 \x01(\tR\tdebtorBic\x12%\n" +
 	"\x0eexecution_date\x18\x04 \x01(\tR\rexecutionDate\x12\x1b\n" +
-	"\tone_debit\x18\x05 \x01(\bR\boneDebit\"\xdf\x02\n" +
+	"\tone_debit\x18\x05 \x01(\bR\boneDebit\"\xea\x02\n" +
 	"\x11NachaFileSettings\x12.\n" +
 	"\x13bank_routing_number\x18\x01 \x01(\tR\x11bankRoutingNumber\x12\x1b\n" +
 	"\tbank_name\x18\x02 \x01(\tR\bbankName\x12\x16\n" +
@@ -833,17 +833,18 @@ const file_headwater_v1_payout_file_proto_rawDesc = "" +
 	"\n" +
 	"company_id\x18\x05 \x01(\tR\tcompanyId\x12>\n" +
 	"\ventry_class\x18\x06 \x01(\x0e2\x1d.headwater.v1.NachaEntryClassR\n" +
-	"entryClass\x12 \n" +
-	"\vdescription\x18\a \x01(\tR\vdescription\x12%\n" +
+	"entryClass\x12+\n" +
+	"\x11entry_description\x18\a \x01(\tR\x10entryDescription\x12%\n" +
 	"\x0eeffective_date\x18\b \x01(\tR\reffectiveDate\x12\x1a\n" +
 	"\bmodifier\x18\t \x01(\tR\bmodifier\"\x14\n" +
 	"\x12PayPalFileSettings\"D\n" +
 	"\x10WiseFileSettings\x120\n" +
 	"\x14source_currency_code\x18\x01 \x01(\tR\x12sourceCurrencyCode\"\x13\n" +
-	"\x11PlainFileSettings\"\xaa\x02\n" +
+	"\x11PlainFileSettings\"\xb3\x02\n" +
 	"\fPayoutExport\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\x126\n" +
-	"\x06format\x18\x02 \x01(\x0e2\x1e.headwater.v1.PayoutFileFormatR\x06format\x12\x1d\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12?\n" +
+	"\vfile_format\x18\x02 \x01(\x0e2\x1e.headwater.v1.PayoutFileFormatR\n" +
+	"fileFormat\x12\x1d\n" +
 	"\n" +
 	"payout_ids\x18\x03 \x03(\tR\tpayoutIds\x12)\n" +
 	"\x05total\x18\x04 \x01(\v2\x13.headwater.v1.MoneyR\x05total\x12%\n" +
@@ -914,7 +915,7 @@ var file_headwater_v1_payout_file_proto_goTypes = []any{
 }
 var file_headwater_v1_payout_file_proto_depIdxs = []int32{
 	1,  // 0: headwater.v1.NachaFileSettings.entry_class:type_name -> headwater.v1.NachaEntryClass
-	0,  // 1: headwater.v1.PayoutExport.format:type_name -> headwater.v1.PayoutFileFormat
+	0,  // 1: headwater.v1.PayoutExport.file_format:type_name -> headwater.v1.PayoutFileFormat
 	10, // 2: headwater.v1.PayoutExport.total:type_name -> headwater.v1.Money
 	11, // 3: headwater.v1.PayoutExport.create_time:type_name -> google.protobuf.Timestamp
 	2,  // 4: headwater.v1.ExportPayoutFileRequest.sepa:type_name -> headwater.v1.SepaFileSettings

@@ -676,7 +676,7 @@ func (x *UnitedStatesBankDetails) GetHolderName() string {
 type OtherDetails struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The destination in words, up to 2,000 characters. Required.
-	Description   string `protobuf:"bytes,1,opt,name=description,proto3" json:"description,omitempty"`
+	Instructions  string `protobuf:"bytes,1,opt,name=instructions,proto3" json:"instructions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -711,9 +711,9 @@ func (*OtherDetails) Descriptor() ([]byte, []int) {
 	return file_headwater_v1_payout_method_proto_rawDescGZIP(), []int{8}
 }
 
-func (x *OtherDetails) GetDescription() string {
+func (x *OtherDetails) GetInstructions() string {
 	if x != nil {
-		return x.Description
+		return x.Instructions
 	}
 	return ""
 }
@@ -1107,9 +1107,9 @@ const file_headwater_v1_payout_method_proto_rawDesc = "" +
 	"\x0eaccount_number\x18\x02 \x01(\tR\raccountNumber\x12@\n" +
 	"\faccount_kind\x18\x03 \x01(\x0e2\x1d.headwater.v1.BankAccountKindR\vaccountKind\x12\x1f\n" +
 	"\vholder_name\x18\x04 \x01(\tR\n" +
-	"holderName\"0\n" +
-	"\fOtherDetails\x12 \n" +
-	"\vdescription\x18\x01 \x01(\tR\vdescription\"\xfb\x01\n" +
+	"holderName\"2\n" +
+	"\fOtherDetails\x12\"\n" +
+	"\finstructions\x18\x01 \x01(\tR\finstructions\"\xfb\x01\n" +
 	"\x16SetPayoutMethodRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12=\n" +

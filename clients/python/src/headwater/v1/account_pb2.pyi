@@ -74,7 +74,7 @@ class Account(_message.Message):
     CALLS_PER_MINUTE_FIELD_NUMBER: _builtins.int
     PENDING_EMAIL_FIELD_NUMBER: _builtins.int
     PAYOUT_POLICY_FIELD_NUMBER: _builtins.int
-    TEST_FIELD_NUMBER: _builtins.int
+    TEST_ACCOUNT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id, `acc_` and 32 hexadecimal digits."""
     display_name: _builtins.str
@@ -99,7 +99,7 @@ class Account(_message.Message):
     """The address that UpdateAccount asked for and VerifyAccountEmail has yet to verify; `email` is the account's until then. Empty if there
     is none, in the feed, and in the answer of a repeated call.
     """
-    test: _builtins.bool
+    test_account: _builtins.bool
     """Whether the account is for tests: its payouts go to the providers' sandboxes and move no money. RegisterAccount sets it, and it never
     changes.
     """
@@ -140,11 +140,11 @@ class Account(_message.Message):
         calls_per_minute: _builtins.int = ...,
         pending_email: _builtins.str = ...,
         payout_policy: Global___PayoutPolicy | None = ...,
-        test: _builtins.bool = ...,
+        test_account: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "email_verify_time", b"email_verify_time", "payout_policy", b"payout_policy", "suspend_time", b"suspend_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls_per_minute", b"calls_per_minute", "create_time", b"create_time", "display_name", b"display_name", "email", b"email", "email_verify_time", b"email_verify_time", "id", b"id", "max_active_coupons_per_affiliate", b"max_active_coupons_per_affiliate", "payout_policy", b"payout_policy", "pending_email", b"pending_email", "state", b"state", "suspend_time", b"suspend_time", "suspension_reason", b"suspension_reason", "test", b"test", "time_zone", b"time_zone", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls_per_minute", b"calls_per_minute", "create_time", b"create_time", "display_name", b"display_name", "email", b"email", "email_verify_time", b"email_verify_time", "id", b"id", "max_active_coupons_per_affiliate", b"max_active_coupons_per_affiliate", "payout_policy", b"payout_policy", "pending_email", b"pending_email", "state", b"state", "suspend_time", b"suspend_time", "suspension_reason", b"suspension_reason", "test_account", b"test_account", "time_zone", b"time_zone", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -203,7 +203,7 @@ class RegisterAccountRequest(_message.Message):
     EMAIL_FIELD_NUMBER: _builtins.int
     TIME_ZONE_FIELD_NUMBER: _builtins.int
     EMAIL_TOKEN_FIELD_NUMBER: _builtins.int
-    TEST_FIELD_NUMBER: _builtins.int
+    TEST_ACCOUNT_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
     returns the first answer, without the key text. The same id with other content fails with FAILED_PRECONDITION and reason
@@ -220,8 +220,8 @@ class RegisterAccountRequest(_message.Message):
     """The token that was mailed to `email`, up to 128 characters. Blanks around it are ignored. It works for 3 days, with this address
     alone. Empty in the first call, and with an operator key.
     """
-    test: _builtins.bool
-    """Whether the account is for tests, see `Account.test`. Default: no."""
+    test_account: _builtins.bool
+    """Whether the account is for tests, see `Account.test_account`. Default: no."""
     def __init__(
         self,
         *,
@@ -230,11 +230,11 @@ class RegisterAccountRequest(_message.Message):
         email: _builtins.str = ...,
         time_zone: _builtins.str = ...,
         email_token: _builtins.str = ...,
-        test: _builtins.bool = ...,
+        test_account: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "email", b"email", "email_token", b"email_token", "request_id", b"request_id", "test", b"test", "time_zone", b"time_zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "email", b"email", "email_token", b"email_token", "request_id", b"request_id", "test_account", b"test_account", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

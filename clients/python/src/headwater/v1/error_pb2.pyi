@@ -266,12 +266,6 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_PAYOUT_STATE: _ErrorReason.ValueType  # 83
     """[FAILED_PRECONDITION] The payout is in a state from which the call cannot change it. Metadata: `payout_id`, `state`."""
-    ERROR_REASON_PAYOUT_EXPORT_NOT_FOUND: _ErrorReason.ValueType  # 90
-    """[NOT_FOUND] The account has no such payout export."""
-    ERROR_REASON_PAYOUT_FILE_GONE: _ErrorReason.ValueType  # 91
-    """[FAILED_PRECONDITION] The file of the export is not kept any more. Metadata: `payout_export_id`."""
-    ERROR_REASON_PAYOUT_RUN_STATE: _ErrorReason.ValueType  # 89
-    """[FAILED_PRECONDITION] The payout run is in a state from which the call cannot change it. Metadata: `payout_run_id`, `state`."""
     ERROR_REASON_PAYOUT_OWN_APPROVAL: _ErrorReason.ValueType  # 84
     """[FAILED_PRECONDITION] The payout was created with the key that approves it. Metadata: `payout_id`."""
     ERROR_REASON_PAYOUT_RUN_NOT_FOUND: _ErrorReason.ValueType  # 85
@@ -284,6 +278,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_PAYOUT_CONNECTION_NOT_FOUND: _ErrorReason.ValueType  # 88
     """[NOT_FOUND] The account has no connection to the payout provider."""
+    ERROR_REASON_PAYOUT_RUN_STATE: _ErrorReason.ValueType  # 89
+    """[FAILED_PRECONDITION] The payout run is in a state from which the call cannot change it. Metadata: `payout_run_id`, `state`."""
+    ERROR_REASON_PAYOUT_EXPORT_NOT_FOUND: _ErrorReason.ValueType  # 90
+    """[NOT_FOUND] The account has no such payout export."""
+    ERROR_REASON_PAYOUT_FILE_GONE: _ErrorReason.ValueType  # 91
+    """[FAILED_PRECONDITION] The file of the export is not kept any more. Metadata: `payout_export_id`."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reason of an error. Every error has a `google.rpc.ErrorInfo` with the domain `headwater.dev`. Its reason is one of these
@@ -543,12 +543,6 @@ ERROR_REASON_PAYOUT_BELOW_MINIMUM: ErrorReason.ValueType  # 82
 """
 ERROR_REASON_PAYOUT_STATE: ErrorReason.ValueType  # 83
 """[FAILED_PRECONDITION] The payout is in a state from which the call cannot change it. Metadata: `payout_id`, `state`."""
-ERROR_REASON_PAYOUT_EXPORT_NOT_FOUND: ErrorReason.ValueType  # 90
-"""[NOT_FOUND] The account has no such payout export."""
-ERROR_REASON_PAYOUT_FILE_GONE: ErrorReason.ValueType  # 91
-"""[FAILED_PRECONDITION] The file of the export is not kept any more. Metadata: `payout_export_id`."""
-ERROR_REASON_PAYOUT_RUN_STATE: ErrorReason.ValueType  # 89
-"""[FAILED_PRECONDITION] The payout run is in a state from which the call cannot change it. Metadata: `payout_run_id`, `state`."""
 ERROR_REASON_PAYOUT_OWN_APPROVAL: ErrorReason.ValueType  # 84
 """[FAILED_PRECONDITION] The payout was created with the key that approves it. Metadata: `payout_id`."""
 ERROR_REASON_PAYOUT_RUN_NOT_FOUND: ErrorReason.ValueType  # 85
@@ -561,4 +555,10 @@ ERROR_REASON_PAYOUT_METHOD: ErrorReason.ValueType  # 87
 """
 ERROR_REASON_PAYOUT_CONNECTION_NOT_FOUND: ErrorReason.ValueType  # 88
 """[NOT_FOUND] The account has no connection to the payout provider."""
+ERROR_REASON_PAYOUT_RUN_STATE: ErrorReason.ValueType  # 89
+"""[FAILED_PRECONDITION] The payout run is in a state from which the call cannot change it. Metadata: `payout_run_id`, `state`."""
+ERROR_REASON_PAYOUT_EXPORT_NOT_FOUND: ErrorReason.ValueType  # 90
+"""[NOT_FOUND] The account has no such payout export."""
+ERROR_REASON_PAYOUT_FILE_GONE: ErrorReason.ValueType  # 91
+"""[FAILED_PRECONDITION] The file of the export is not kept any more. Metadata: `payout_export_id`."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

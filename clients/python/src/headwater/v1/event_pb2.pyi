@@ -206,18 +206,6 @@ class _EventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventKind.V
     """[reward] A payout paid a reward."""
     EVENT_KIND_PAYOUT_PAID: _EventKind.ValueType  # 65
     """[payout] An affiliate was paid. The rewards that the payout pays have events of their own, EVENT_KIND_REWARD_PAID."""
-    EVENT_KIND_PAYOUT_EXPORTED: _EventKind.ValueType  # 93
-    """[payout] A payout is in a file that ExportPayoutFile made."""
-    EVENT_KIND_PAYOUT_REOPENED: _EventKind.ValueType  # 89
-    """[payout] ReopenPayout undid that a payout was paid. EVENT_KIND_REWARD_RESERVED of each of its rewards follows."""
-    EVENT_KIND_PAYOUT_RUN_CREATED: _EventKind.ValueType  # 90
-    """[payout_run] A payout run was created. The events of its payouts follow."""
-    EVENT_KIND_PAYOUT_RUN_FINISHED: _EventKind.ValueType  # 91
-    """[payout_run] A payout run is CREATED or CANCELLED: all of its payouts are created, or all that could be cancelled are. Their events come
-    before this one.
-    """
-    EVENT_KIND_PAYOUT_RUN_CANCELLED: _EventKind.ValueType  # 92
-    """[payout_run] CancelPayoutRun cancels a payout run, which is CANCELLING now. The events of its cancelled payouts follow."""
     EVENT_KIND_BOUNTY_CREATED: _EventKind.ValueType  # 66
     """[bounty] A bounty or a contest was created."""
     EVENT_KIND_BOUNTY_UPDATED: _EventKind.ValueType  # 67
@@ -272,6 +260,18 @@ class _EventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventKind.V
     """[payout] The money of a payout came back, before or after the affiliate had it. EVENT_KIND_REWARD_RETURNED of each of its rewards
     follows.
     """
+    EVENT_KIND_PAYOUT_REOPENED: _EventKind.ValueType  # 89
+    """[payout] ReopenPayout undid that a payout was paid. EVENT_KIND_REWARD_RESERVED of each of its rewards follows."""
+    EVENT_KIND_PAYOUT_RUN_CREATED: _EventKind.ValueType  # 90
+    """[payout_run] A payout run was created. The events of its payouts follow."""
+    EVENT_KIND_PAYOUT_RUN_FINISHED: _EventKind.ValueType  # 91
+    """[payout_run] A payout run is CREATED or CANCELLED: all of its payouts are created, or all that could be cancelled are. Their events come
+    before this one.
+    """
+    EVENT_KIND_PAYOUT_RUN_CANCELLED: _EventKind.ValueType  # 92
+    """[payout_run] CancelPayoutRun cancels a payout run, which is CANCELLING now. The events of its cancelled payouts follow."""
+    EVENT_KIND_PAYOUT_EXPORTED: _EventKind.ValueType  # 93
+    """[payout] A payout is in a file that ExportPayoutFile made."""
 
 class EventKind(_EventKind, metaclass=_EventKindEnumTypeWrapper):
     """The kind of an event. The name in brackets is the member of `Event.subject` that is set. New kinds and subjects may be added:
@@ -442,18 +442,6 @@ EVENT_KIND_REWARD_PAID: EventKind.ValueType  # 64
 """[reward] A payout paid a reward."""
 EVENT_KIND_PAYOUT_PAID: EventKind.ValueType  # 65
 """[payout] An affiliate was paid. The rewards that the payout pays have events of their own, EVENT_KIND_REWARD_PAID."""
-EVENT_KIND_PAYOUT_EXPORTED: EventKind.ValueType  # 93
-"""[payout] A payout is in a file that ExportPayoutFile made."""
-EVENT_KIND_PAYOUT_REOPENED: EventKind.ValueType  # 89
-"""[payout] ReopenPayout undid that a payout was paid. EVENT_KIND_REWARD_RESERVED of each of its rewards follows."""
-EVENT_KIND_PAYOUT_RUN_CREATED: EventKind.ValueType  # 90
-"""[payout_run] A payout run was created. The events of its payouts follow."""
-EVENT_KIND_PAYOUT_RUN_FINISHED: EventKind.ValueType  # 91
-"""[payout_run] A payout run is CREATED or CANCELLED: all of its payouts are created, or all that could be cancelled are. Their events come
-before this one.
-"""
-EVENT_KIND_PAYOUT_RUN_CANCELLED: EventKind.ValueType  # 92
-"""[payout_run] CancelPayoutRun cancels a payout run, which is CANCELLING now. The events of its cancelled payouts follow."""
 EVENT_KIND_BOUNTY_CREATED: EventKind.ValueType  # 66
 """[bounty] A bounty or a contest was created."""
 EVENT_KIND_BOUNTY_UPDATED: EventKind.ValueType  # 67
@@ -508,6 +496,18 @@ EVENT_KIND_PAYOUT_RETURNED: EventKind.ValueType  # 88
 """[payout] The money of a payout came back, before or after the affiliate had it. EVENT_KIND_REWARD_RETURNED of each of its rewards
 follows.
 """
+EVENT_KIND_PAYOUT_REOPENED: EventKind.ValueType  # 89
+"""[payout] ReopenPayout undid that a payout was paid. EVENT_KIND_REWARD_RESERVED of each of its rewards follows."""
+EVENT_KIND_PAYOUT_RUN_CREATED: EventKind.ValueType  # 90
+"""[payout_run] A payout run was created. The events of its payouts follow."""
+EVENT_KIND_PAYOUT_RUN_FINISHED: EventKind.ValueType  # 91
+"""[payout_run] A payout run is CREATED or CANCELLED: all of its payouts are created, or all that could be cancelled are. Their events come
+before this one.
+"""
+EVENT_KIND_PAYOUT_RUN_CANCELLED: EventKind.ValueType  # 92
+"""[payout_run] CancelPayoutRun cancels a payout run, which is CANCELLING now. The events of its cancelled payouts follow."""
+EVENT_KIND_PAYOUT_EXPORTED: EventKind.ValueType  # 93
+"""[payout] A payout is in a file that ExportPayoutFile made."""
 Global___EventKind: _TypeAlias = EventKind  # noqa: Y015
 
 @_typing.final

@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from headwater.v1 import common_pb2 as headwater_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eheadwater/v1/payout_file.proto\x12\x0cheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\"\xae\x01\n\x10SepaFileSettings\x12\x16\n\x06\x64\x65\x62tor\x18\x01 \x01(\tR\x06\x64\x65\x62tor\x12\x1f\n\x0b\x64\x65\x62tor_iban\x18\x02 \x01(\tR\ndebtorIban\x12\x1d\n\ndebtor_bic\x18\x03 \x01(\tR\tdebtorBic\x12%\n\x0e\x65xecution_date\x18\x04 \x01(\tR\rexecutionDate\x12\x1b\n\tone_debit\x18\x05 \x01(\x08R\x08oneDebit\"\xdf\x02\n\x11NachaFileSettings\x12.\n\x13\x62\x61nk_routing_number\x18\x01 \x01(\tR\x11\x62\x61nkRoutingNumber\x12\x1b\n\tbank_name\x18\x02 \x01(\tR\x08\x62\x61nkName\x12\x16\n\x06origin\x18\x03 \x01(\tR\x06origin\x12!\n\x0c\x63ompany_name\x18\x04 \x01(\tR\x0b\x63ompanyName\x12\x1d\n\ncompany_id\x18\x05 \x01(\tR\tcompanyId\x12>\n\x0b\x65ntry_class\x18\x06 \x01(\x0e\x32\x1d.headwater.v1.NachaEntryClassR\nentryClass\x12 \n\x0b\x64\x65scription\x18\x07 \x01(\tR\x0b\x64\x65scription\x12%\n\x0e\x65\x66\x66\x65\x63tive_date\x18\x08 \x01(\tR\reffectiveDate\x12\x1a\n\x08modifier\x18\t \x01(\tR\x08modifier\"\x14\n\x12PayPalFileSettings\"D\n\x10WiseFileSettings\x12\x30\n\x14source_currency_code\x18\x01 \x01(\tR\x12sourceCurrencyCode\"\x13\n\x11PlainFileSettings\"\xaa\x02\n\x0cPayoutExport\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x36\n\x06\x66ormat\x18\x02 \x01(\x0e\x32\x1e.headwater.v1.PayoutFileFormatR\x06\x66ormat\x12\x1d\n\npayout_ids\x18\x03 \x03(\tR\tpayoutIds\x12)\n\x05total\x18\x04 \x01(\x0b\x32\x13.headwater.v1.MoneyR\x05total\x12%\n\x0e\x63ontent_sha256\x18\x05 \x01(\tR\rcontentSha256\x12$\n\x0e\x63reator_key_id\x18\x06 \x01(\tR\x0c\x63reatorKeyId\x12;\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\"\xe9\x03\n\x17\x45xportPayoutFileRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12\x1d\n\npayout_ids\x18\x02 \x03(\tR\tpayoutIds\x12\"\n\rpayout_run_id\x18\x03 \x01(\tR\x0bpayoutRunId\x12(\n\x10payout_export_id\x18\x04 \x01(\tR\x0epayoutExportId\x12\x1c\n\treference\x18\x05 \x01(\tR\treference\x12\x34\n\x04sepa\x18\x06 \x01(\x0b\x32\x1e.headwater.v1.SepaFileSettingsH\x00R\x04sepa\x12\x37\n\x05nacha\x18\x07 \x01(\x0b\x32\x1f.headwater.v1.NachaFileSettingsH\x00R\x05nacha\x12:\n\x06paypal\x18\x08 \x01(\x0b\x32 .headwater.v1.PayPalFileSettingsH\x00R\x06paypal\x12\x34\n\x04wise\x18\t \x01(\x0b\x32\x1e.headwater.v1.WiseFileSettingsH\x00R\x04wise\x12\x37\n\x05plain\x18\n \x01(\x0b\x32\x1f.headwater.v1.PlainFileSettingsH\x00R\x05plainB\n\n\x08settings\"\x91\x01\n\x18\x45xportPayoutFileResponse\x12?\n\rpayout_export\x18\x01 \x01(\x0b\x32\x1a.headwater.v1.PayoutExportR\x0cpayoutExport\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\x12\x18\n\x07\x63ontent\x18\x03 \x01(\x0cR\x07\x63ontent*\xd7\x01\n\x10PayoutFileFormat\x12\"\n\x1ePAYOUT_FILE_FORMAT_UNSPECIFIED\x10\x00\x12\x1b\n\x17PAYOUT_FILE_FORMAT_SEPA\x10\x01\x12\x1c\n\x18PAYOUT_FILE_FORMAT_NACHA\x10\x02\x12!\n\x1dPAYOUT_FILE_FORMAT_PAYPAL_CSV\x10\x03\x12\x1f\n\x1bPAYOUT_FILE_FORMAT_WISE_CSV\x10\x04\x12 \n\x1cPAYOUT_FILE_FORMAT_PLAIN_CSV\x10\x05*t\n\x0fNachaEntryClass\x12!\n\x1dNACHA_ENTRY_CLASS_UNSPECIFIED\x10\x00\x12\x1d\n\x19NACHA_ENTRY_CLASS_PERSONS\x10\x01\x12\x1f\n\x1bNACHA_ENTRY_CLASS_COMPANIES\x10\x02\x42Q\n\x10\x64\x65v.headwater.v1B\x0fPayoutFileProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eheadwater/v1/payout_file.proto\x12\x0cheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\"\xae\x01\n\x10SepaFileSettings\x12\x16\n\x06\x64\x65\x62tor\x18\x01 \x01(\tR\x06\x64\x65\x62tor\x12\x1f\n\x0b\x64\x65\x62tor_iban\x18\x02 \x01(\tR\ndebtorIban\x12\x1d\n\ndebtor_bic\x18\x03 \x01(\tR\tdebtorBic\x12%\n\x0e\x65xecution_date\x18\x04 \x01(\tR\rexecutionDate\x12\x1b\n\tone_debit\x18\x05 \x01(\x08R\x08oneDebit\"\xea\x02\n\x11NachaFileSettings\x12.\n\x13\x62\x61nk_routing_number\x18\x01 \x01(\tR\x11\x62\x61nkRoutingNumber\x12\x1b\n\tbank_name\x18\x02 \x01(\tR\x08\x62\x61nkName\x12\x16\n\x06origin\x18\x03 \x01(\tR\x06origin\x12!\n\x0c\x63ompany_name\x18\x04 \x01(\tR\x0b\x63ompanyName\x12\x1d\n\ncompany_id\x18\x05 \x01(\tR\tcompanyId\x12>\n\x0b\x65ntry_class\x18\x06 \x01(\x0e\x32\x1d.headwater.v1.NachaEntryClassR\nentryClass\x12+\n\x11\x65ntry_description\x18\x07 \x01(\tR\x10\x65ntryDescription\x12%\n\x0e\x65\x66\x66\x65\x63tive_date\x18\x08 \x01(\tR\reffectiveDate\x12\x1a\n\x08modifier\x18\t \x01(\tR\x08modifier\"\x14\n\x12PayPalFileSettings\"D\n\x10WiseFileSettings\x12\x30\n\x14source_currency_code\x18\x01 \x01(\tR\x12sourceCurrencyCode\"\x13\n\x11PlainFileSettings\"\xb3\x02\n\x0cPayoutExport\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12?\n\x0b\x66ile_format\x18\x02 \x01(\x0e\x32\x1e.headwater.v1.PayoutFileFormatR\nfileFormat\x12\x1d\n\npayout_ids\x18\x03 \x03(\tR\tpayoutIds\x12)\n\x05total\x18\x04 \x01(\x0b\x32\x13.headwater.v1.MoneyR\x05total\x12%\n\x0e\x63ontent_sha256\x18\x05 \x01(\tR\rcontentSha256\x12$\n\x0e\x63reator_key_id\x18\x06 \x01(\tR\x0c\x63reatorKeyId\x12;\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\"\xe9\x03\n\x17\x45xportPayoutFileRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12\x1d\n\npayout_ids\x18\x02 \x03(\tR\tpayoutIds\x12\"\n\rpayout_run_id\x18\x03 \x01(\tR\x0bpayoutRunId\x12(\n\x10payout_export_id\x18\x04 \x01(\tR\x0epayoutExportId\x12\x1c\n\treference\x18\x05 \x01(\tR\treference\x12\x34\n\x04sepa\x18\x06 \x01(\x0b\x32\x1e.headwater.v1.SepaFileSettingsH\x00R\x04sepa\x12\x37\n\x05nacha\x18\x07 \x01(\x0b\x32\x1f.headwater.v1.NachaFileSettingsH\x00R\x05nacha\x12:\n\x06paypal\x18\x08 \x01(\x0b\x32 .headwater.v1.PayPalFileSettingsH\x00R\x06paypal\x12\x34\n\x04wise\x18\t \x01(\x0b\x32\x1e.headwater.v1.WiseFileSettingsH\x00R\x04wise\x12\x37\n\x05plain\x18\n \x01(\x0b\x32\x1f.headwater.v1.PlainFileSettingsH\x00R\x05plainB\n\n\x08settings\"\x91\x01\n\x18\x45xportPayoutFileResponse\x12?\n\rpayout_export\x18\x01 \x01(\x0b\x32\x1a.headwater.v1.PayoutExportR\x0cpayoutExport\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\x12\x18\n\x07\x63ontent\x18\x03 \x01(\x0cR\x07\x63ontent*\xd7\x01\n\x10PayoutFileFormat\x12\"\n\x1ePAYOUT_FILE_FORMAT_UNSPECIFIED\x10\x00\x12\x1b\n\x17PAYOUT_FILE_FORMAT_SEPA\x10\x01\x12\x1c\n\x18PAYOUT_FILE_FORMAT_NACHA\x10\x02\x12!\n\x1dPAYOUT_FILE_FORMAT_PAYPAL_CSV\x10\x03\x12\x1f\n\x1bPAYOUT_FILE_FORMAT_WISE_CSV\x10\x04\x12 \n\x1cPAYOUT_FILE_FORMAT_PLAIN_CSV\x10\x05*t\n\x0fNachaEntryClass\x12!\n\x1dNACHA_ENTRY_CLASS_UNSPECIFIED\x10\x00\x12\x1d\n\x19NACHA_ENTRY_CLASS_PERSONS\x10\x01\x12\x1f\n\x1bNACHA_ENTRY_CLASS_COMPANIES\x10\x02\x42Q\n\x10\x64\x65v.headwater.v1B\x0fPayoutFileProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,24 +34,24 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'headwater.v1.payout_file_pb
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\020dev.headwater.v1B\017PayoutFileProtoP\001Z*headwater.dev/gen/headwater/v1;headwaterv1'
-  _globals['_PAYOUTFILEFORMAT']._serialized_start=1694
-  _globals['_PAYOUTFILEFORMAT']._serialized_end=1909
-  _globals['_NACHAENTRYCLASS']._serialized_start=1911
-  _globals['_NACHAENTRYCLASS']._serialized_end=2027
+  _globals['_PAYOUTFILEFORMAT']._serialized_start=1714
+  _globals['_PAYOUTFILEFORMAT']._serialized_end=1929
+  _globals['_NACHAENTRYCLASS']._serialized_start=1931
+  _globals['_NACHAENTRYCLASS']._serialized_end=2047
   _globals['_SEPAFILESETTINGS']._serialized_start=109
   _globals['_SEPAFILESETTINGS']._serialized_end=283
   _globals['_NACHAFILESETTINGS']._serialized_start=286
-  _globals['_NACHAFILESETTINGS']._serialized_end=637
-  _globals['_PAYPALFILESETTINGS']._serialized_start=639
-  _globals['_PAYPALFILESETTINGS']._serialized_end=659
-  _globals['_WISEFILESETTINGS']._serialized_start=661
-  _globals['_WISEFILESETTINGS']._serialized_end=729
-  _globals['_PLAINFILESETTINGS']._serialized_start=731
-  _globals['_PLAINFILESETTINGS']._serialized_end=750
-  _globals['_PAYOUTEXPORT']._serialized_start=753
-  _globals['_PAYOUTEXPORT']._serialized_end=1051
-  _globals['_EXPORTPAYOUTFILEREQUEST']._serialized_start=1054
-  _globals['_EXPORTPAYOUTFILEREQUEST']._serialized_end=1543
-  _globals['_EXPORTPAYOUTFILERESPONSE']._serialized_start=1546
-  _globals['_EXPORTPAYOUTFILERESPONSE']._serialized_end=1691
+  _globals['_NACHAFILESETTINGS']._serialized_end=648
+  _globals['_PAYPALFILESETTINGS']._serialized_start=650
+  _globals['_PAYPALFILESETTINGS']._serialized_end=670
+  _globals['_WISEFILESETTINGS']._serialized_start=672
+  _globals['_WISEFILESETTINGS']._serialized_end=740
+  _globals['_PLAINFILESETTINGS']._serialized_start=742
+  _globals['_PLAINFILESETTINGS']._serialized_end=761
+  _globals['_PAYOUTEXPORT']._serialized_start=764
+  _globals['_PAYOUTEXPORT']._serialized_end=1071
+  _globals['_EXPORTPAYOUTFILEREQUEST']._serialized_start=1074
+  _globals['_EXPORTPAYOUTFILEREQUEST']._serialized_end=1563
+  _globals['_EXPORTPAYOUTFILERESPONSE']._serialized_start=1566
+  _globals['_EXPORTPAYOUTFILERESPONSE']._serialized_end=1711
 # @@protoc_insertion_point(module_scope)

@@ -131,7 +131,7 @@ class NachaFileSettings(_message.Message):
     COMPANY_NAME_FIELD_NUMBER: _builtins.int
     COMPANY_ID_FIELD_NUMBER: _builtins.int
     ENTRY_CLASS_FIELD_NUMBER: _builtins.int
-    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    ENTRY_DESCRIPTION_FIELD_NUMBER: _builtins.int
     EFFECTIVE_DATE_FIELD_NUMBER: _builtins.int
     MODIFIER_FIELD_NUMBER: _builtins.int
     bank_routing_number: _builtins.str
@@ -146,7 +146,7 @@ class NachaFileSettings(_message.Message):
     """The company's number, up to ten characters. Often the same as `origin`. Required."""
     entry_class: Global___NachaEntryClass.ValueType
     """Who is paid. Default: persons."""
-    description: _builtins.str
+    entry_description: _builtins.str
     """A word that the payees see, up to ten characters, such as `PAYOUT`. Required."""
     effective_date: _builtins.str
     """The day on which the payees should have the money, as `2026-12-31`. Not before today in UTC. Required."""
@@ -161,13 +161,13 @@ class NachaFileSettings(_message.Message):
         company_name: _builtins.str = ...,
         company_id: _builtins.str = ...,
         entry_class: Global___NachaEntryClass.ValueType = ...,
-        description: _builtins.str = ...,
+        entry_description: _builtins.str = ...,
         effective_date: _builtins.str = ...,
         modifier: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bank_name", b"bank_name", "bank_routing_number", b"bank_routing_number", "company_id", b"company_id", "company_name", b"company_name", "description", b"description", "effective_date", b"effective_date", "entry_class", b"entry_class", "modifier", b"modifier", "origin", b"origin"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bank_name", b"bank_name", "bank_routing_number", b"bank_routing_number", "company_id", b"company_id", "company_name", b"company_name", "effective_date", b"effective_date", "entry_class", b"entry_class", "entry_description", b"entry_description", "modifier", b"modifier", "origin", b"origin"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -236,7 +236,7 @@ class PayoutExport(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
-    FORMAT_FIELD_NUMBER: _builtins.int
+    FILE_FORMAT_FIELD_NUMBER: _builtins.int
     PAYOUT_IDS_FIELD_NUMBER: _builtins.int
     TOTAL_FIELD_NUMBER: _builtins.int
     CONTENT_SHA256_FIELD_NUMBER: _builtins.int
@@ -244,7 +244,7 @@ class PayoutExport(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id, `pex_` and 32 hexadecimal digits."""
-    format: Global___PayoutFileFormat.ValueType
+    file_format: Global___PayoutFileFormat.ValueType
     """The format."""
     content_sha256: _builtins.str
     """The SHA-256 of the file, 64 hexadecimal digits."""
@@ -266,7 +266,7 @@ class PayoutExport(_message.Message):
         self,
         *,
         id: _builtins.str = ...,
-        format: Global___PayoutFileFormat.ValueType = ...,
+        file_format: Global___PayoutFileFormat.ValueType = ...,
         payout_ids: _abc.Iterable[_builtins.str] | None = ...,
         total: _common_pb2.Money | None = ...,
         content_sha256: _builtins.str = ...,
@@ -275,7 +275,7 @@ class PayoutExport(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "total", b"total"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_sha256", b"content_sha256", "create_time", b"create_time", "creator_key_id", b"creator_key_id", "format", b"format", "id", b"id", "payout_ids", b"payout_ids", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_sha256", b"content_sha256", "create_time", b"create_time", "creator_key_id", b"creator_key_id", "file_format", b"file_format", "id", b"id", "payout_ids", b"payout_ids", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -36,8 +36,6 @@ class _PayoutStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PayoutSta
     """Waits for ApprovePayouts with another key than the one that created it, see `PayoutPolicy.approval_above`."""
     PAYOUT_STATE_READY: _PayoutState.ValueType  # 3
     """The merchant may pay it. ConfirmPayouts says that it was paid."""
-    PAYOUT_STATE_EXPORTED: _PayoutState.ValueType  # 13
-    """In a file that ExportPayoutFile made. ConfirmPayouts and ImportPayoutResults say that it was paid, and CancelPayout that it was not."""
     PAYOUT_STATE_CANCELLED: _PayoutState.ValueType  # 4
     """CancelPayout cancelled it. Its rewards are APPROVED again and name it no longer."""
     PAYOUT_STATE_SENDING: _PayoutState.ValueType  # 5
@@ -60,6 +58,8 @@ class _PayoutStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PayoutSta
     """The provider does not pay it, see `Payout.problem`. Its rewards are APPROVED again and name it no longer."""
     PAYOUT_STATE_RETURNED: _PayoutState.ValueType  # 12
     """The money came back. Its rewards are APPROVED again and name it no longer."""
+    PAYOUT_STATE_EXPORTED: _PayoutState.ValueType  # 13
+    """In a file that ExportPayoutFile made. ConfirmPayouts and ImportPayoutResults say that it was paid, and CancelPayout that it was not."""
 
 class PayoutState(_PayoutState, metaclass=_PayoutStateEnumTypeWrapper):
     """The state of a payout. NEEDS_APPROVAL may become READY or CANCELLED. A payout that the merchant pays goes from READY to PAID, EXPORTED or
@@ -77,8 +77,6 @@ PAYOUT_STATE_NEEDS_APPROVAL: PayoutState.ValueType  # 2
 """Waits for ApprovePayouts with another key than the one that created it, see `PayoutPolicy.approval_above`."""
 PAYOUT_STATE_READY: PayoutState.ValueType  # 3
 """The merchant may pay it. ConfirmPayouts says that it was paid."""
-PAYOUT_STATE_EXPORTED: PayoutState.ValueType  # 13
-"""In a file that ExportPayoutFile made. ConfirmPayouts and ImportPayoutResults say that it was paid, and CancelPayout that it was not."""
 PAYOUT_STATE_CANCELLED: PayoutState.ValueType  # 4
 """CancelPayout cancelled it. Its rewards are APPROVED again and name it no longer."""
 PAYOUT_STATE_SENDING: PayoutState.ValueType  # 5
@@ -101,6 +99,8 @@ PAYOUT_STATE_FAILED: PayoutState.ValueType  # 11
 """The provider does not pay it, see `Payout.problem`. Its rewards are APPROVED again and name it no longer."""
 PAYOUT_STATE_RETURNED: PayoutState.ValueType  # 12
 """The money came back. Its rewards are APPROVED again and name it no longer."""
+PAYOUT_STATE_EXPORTED: PayoutState.ValueType  # 13
+"""In a file that ExportPayoutFile made. ConfirmPayouts and ImportPayoutResults say that it was paid, and CancelPayout that it was not."""
 Global___PayoutState: _TypeAlias = PayoutState  # noqa: Y015
 
 class _PayoutProvider:
@@ -266,7 +266,7 @@ class Payout(_message.Message):
     PAYOUT_RUN_ID_FIELD_NUMBER: _builtins.int
     DESTINATION_KIND_FIELD_NUMBER: _builtins.int
     DESTINATION_HINT_FIELD_NUMBER: _builtins.int
-    TEST_FIELD_NUMBER: _builtins.int
+    TEST_ACCOUNT_FIELD_NUMBER: _builtins.int
     ATTEMPT_COUNT_FIELD_NUMBER: _builtins.int
     PROVIDER_PAYMENT_ID_FIELD_NUMBER: _builtins.int
     FEE_FIELD_NUMBER: _builtins.int
@@ -307,8 +307,8 @@ class Payout(_message.Message):
     """
     destination_hint: _builtins.str
     """The destination, masked, such as `l…@example.com` or `DE…3000`. Empty if there is none, and in the feed, because it is personal data."""
-    test: _builtins.bool
-    """Whether the account is one for tests, see `Account.test`. The payout moves no money then."""
+    test_account: _builtins.bool
+    """Whether the account is one for tests, see `Account.test_account`. The payout moves no money then."""
     attempt_count: _builtins.int
     """How many attempts to send it were begun. Each has a key of its own at the provider, `<id>-a<number>`, and is begun only when it is
     certain that the one before paid nothing.
@@ -399,7 +399,7 @@ class Payout(_message.Message):
         payout_run_id: _builtins.str = ...,
         destination_kind: Global___PayoutMethodKind.ValueType = ...,
         destination_hint: _builtins.str = ...,
-        test: _builtins.bool = ...,
+        test_account: _builtins.bool = ...,
         attempt_count: _builtins.int = ...,
         provider_payment_id: _builtins.str = ...,
         fee: _common_pb2.Money | None = ...,
@@ -415,7 +415,7 @@ class Payout(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "approve_time", b"approve_time", "available", b"available", "cancel_request_time", b"cancel_request_time", "cancel_time", b"cancel_time", "create_time", b"create_time", "fee", b"fee", "needed", b"needed", "paid_time", b"paid_time", "problem", b"problem", "returned_amount", b"returned_amount", "update_time", b"update_time", "wait_start_time", b"wait_start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate_id", b"affiliate_id", "amount", b"amount", "approve_time", b"approve_time", "approver_key_id", b"approver_key_id", "attempt_count", b"attempt_count", "available", b"available", "cancel_request_time", b"cancel_request_time", "cancel_time", b"cancel_time", "create_time", b"create_time", "creator_key_id", b"creator_key_id", "destination_hint", b"destination_hint", "destination_kind", b"destination_kind", "etag", b"etag", "fee", b"fee", "id", b"id", "message", b"message", "needed", b"needed", "note", b"note", "paid_time", b"paid_time", "payout_export_id", b"payout_export_id", "payout_run_id", b"payout_run_id", "problem", b"problem", "provider", b"provider", "provider_payment_id", b"provider_payment_id", "reference", b"reference", "reopenings", b"reopenings", "returned_amount", b"returned_amount", "reward_count", b"reward_count", "state", b"state", "test", b"test", "update_time", b"update_time", "wait_start_time", b"wait_start_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate_id", b"affiliate_id", "amount", b"amount", "approve_time", b"approve_time", "approver_key_id", b"approver_key_id", "attempt_count", b"attempt_count", "available", b"available", "cancel_request_time", b"cancel_request_time", "cancel_time", b"cancel_time", "create_time", b"create_time", "creator_key_id", b"creator_key_id", "destination_hint", b"destination_hint", "destination_kind", b"destination_kind", "etag", b"etag", "fee", b"fee", "id", b"id", "message", b"message", "needed", b"needed", "note", b"note", "paid_time", b"paid_time", "payout_export_id", b"payout_export_id", "payout_run_id", b"payout_run_id", "problem", b"problem", "provider", b"provider", "provider_payment_id", b"provider_payment_id", "reference", b"reference", "reopenings", b"reopenings", "returned_amount", b"returned_amount", "reward_count", b"reward_count", "state", b"state", "test_account", b"test_account", "update_time", b"update_time", "wait_start_time", b"wait_start_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
