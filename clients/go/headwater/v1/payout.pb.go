@@ -445,7 +445,7 @@ type Payout struct {
 	AttemptCount int64 `protobuf:"varint,20,opt,name=attempt_count,json=attemptCount,proto3" json:"attempt_count,omitempty"`
 	// The provider's name for the payment. Empty if none is known.
 	ProviderPaymentId string `protobuf:"bytes,21,opt,name=provider_payment_id,json=providerPaymentId,proto3" json:"provider_payment_id,omitempty"`
-	// What the provider took on top of the amount. Not set if it is not known. It may be in another currency.
+	// The fee that the provider took on top of the amount. Not set if it is not known. It may be in another currency.
 	Fee *Money `protobuf:"bytes,22,opt,name=fee,proto3" json:"fee,omitempty"`
 	// Why it does not go on, or ended without payment. Not set if nothing is wrong.
 	Problem *PayoutProblem `protobuf:"bytes,23,opt,name=problem,proto3" json:"problem,omitempty"`
@@ -456,7 +456,7 @@ type Payout struct {
 	Needed *Money `protobuf:"bytes,25,opt,name=needed,proto3" json:"needed,omitempty"`
 	// The merchant's balance at the provider then. Not set if the provider did not tell it.
 	Available *Money `protobuf:"bytes,26,opt,name=available,proto3" json:"available,omitempty"`
-	// What came back of the amount. Not set unless it is RETURNED.
+	// The part of the amount that came back. Not set unless it is RETURNED.
 	ReturnedAmount *Money `protobuf:"bytes,27,opt,name=returned_amount,json=returnedAmount,proto3" json:"returned_amount,omitempty"`
 	// When CancelPayout asked the provider to cancel the payment. Not set if it did not, or if the provider refused.
 	CancelRequestTime *timestamppb.Timestamp `protobuf:"bytes,28,opt,name=cancel_request_time,json=cancelRequestTime,proto3" json:"cancel_request_time,omitempty"`
@@ -1601,7 +1601,7 @@ type FundsWait struct {
 	StartTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
 	// When the next payout is sent to see whether there is money again.
 	ProbeTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=probe_time,json=probeTime,proto3" json:"probe_time,omitempty"`
-	// What the last payout that found too little money needed, with the provider's fees.
+	// The amount that the last payout that found too little money needed, with the provider's fees.
 	Needed *Money `protobuf:"bytes,4,opt,name=needed,proto3" json:"needed,omitempty"`
 	// The merchant's balance at the provider then. Not set if the provider did not tell it.
 	Available     *Money `protobuf:"bytes,5,opt,name=available,proto3" json:"available,omitempty"`

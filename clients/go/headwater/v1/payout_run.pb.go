@@ -756,7 +756,7 @@ type PayoutStateCount struct {
 	State PayoutState `protobuf:"varint,1,opt,name=state,proto3,enum=headwater.v1.PayoutState" json:"state,omitempty"`
 	// How many payouts are in it.
 	PayoutCount int64 `protobuf:"varint,2,opt,name=payout_count,json=payoutCount,proto3" json:"payout_count,omitempty"`
-	// What these payouts add up to.
+	// The sum of these payouts.
 	Total         *Money `protobuf:"bytes,3,opt,name=total,proto3" json:"total,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

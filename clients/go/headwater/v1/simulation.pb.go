@@ -298,7 +298,7 @@ func (x *SimulationProgress) GetConversionCount() int64 {
 	return 0
 }
 
-// What an affiliate earns in a currency from the conversions and clicks that are credited in the program, or would be, and its threshold bonuses: less
+// The amounts that an affiliate earns in a currency from the conversions and clicks that are credited in the program, or would be, and its threshold bonuses: less
 // refunds and with corrections, in whatever state the rewards are. Denied rewards, and rewards that a person created, are left out.
 type SimulatedAffiliate struct {
 	state protoimpl.MessageState `protogen:"open.v1"`

@@ -11498,7 +11498,7 @@ pub struct Payout {
     /// The provider's name for the payment. Empty if none is known.
     #[prost(string, tag = "21")]
     pub provider_payment_id: ::prost::alloc::string::String,
-    /// What the provider took on top of the amount. Not set if it is not known. It may be in another currency.
+    /// The fee that the provider took on top of the amount. Not set if it is not known. It may be in another currency.
     #[prost(message, optional, tag = "22")]
     pub fee: ::core::option::Option<Money>,
     /// Why it does not go on, or ended without payment. Not set if nothing is wrong.
@@ -11514,7 +11514,7 @@ pub struct Payout {
     /// The merchant's balance at the provider then. Not set if the provider did not tell it.
     #[prost(message, optional, tag = "26")]
     pub available: ::core::option::Option<Money>,
-    /// What came back of the amount. Not set unless it is RETURNED.
+    /// The part of the amount that came back. Not set unless it is RETURNED.
     #[prost(message, optional, tag = "27")]
     pub returned_amount: ::core::option::Option<Money>,
     /// When CancelPayout asked the provider to cancel the payment. Not set if it did not, or if the provider refused.
@@ -11735,7 +11735,7 @@ pub struct FundsWait {
     /// When the next payout is sent to see whether there is money again.
     #[prost(message, optional, tag = "3")]
     pub probe_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// What the last payout that found too little money needed, with the provider's fees.
+    /// The amount that the last payout that found too little money needed, with the provider's fees.
     #[prost(message, optional, tag = "4")]
     pub needed: ::core::option::Option<Money>,
     /// The merchant's balance at the provider then. Not set if the provider did not tell it.
@@ -12678,7 +12678,7 @@ pub struct PayoutStateCount {
     /// How many payouts are in it.
     #[prost(int64, tag = "2")]
     pub payout_count: i64,
-    /// What these payouts add up to.
+    /// The sum of these payouts.
     #[prost(message, optional, tag = "3")]
     pub total: ::core::option::Option<Money>,
 }
@@ -15739,7 +15739,7 @@ pub struct SimulationProgress {
     #[prost(int64, tag = "2")]
     pub conversion_count: i64,
 }
-/// What an affiliate earns in a currency from the conversions and clicks that are credited in the program, or would be, and its threshold bonuses: less
+/// The amounts that an affiliate earns in a currency from the conversions and clicks that are credited in the program, or would be, and its threshold bonuses: less
 /// refunds and with corrections, in whatever state the rewards are. Denied rewards, and rewards that a person created, are left out.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SimulatedAffiliate {

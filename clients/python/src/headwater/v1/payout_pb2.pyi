@@ -345,7 +345,7 @@ class Payout(_message.Message):
 
     @_builtins.property
     def fee(self) -> _common_pb2.Money:
-        """What the provider took on top of the amount. Not set if it is not known. It may be in another currency."""
+        """The fee that the provider took on top of the amount. Not set if it is not known. It may be in another currency."""
 
     @_builtins.property
     def problem(self) -> Global___PayoutProblem:
@@ -367,7 +367,7 @@ class Payout(_message.Message):
 
     @_builtins.property
     def returned_amount(self) -> _common_pb2.Money:
-        """What came back of the amount. Not set unless it is RETURNED."""
+        """The part of the amount that came back. Not set unless it is RETURNED."""
 
     @_builtins.property
     def cancel_request_time(self) -> _timestamp_pb2.Timestamp:
@@ -903,7 +903,7 @@ class FundsWait(_message.Message):
 
     @_builtins.property
     def needed(self) -> _common_pb2.Money:
-        """What the last payout that found too little money needed, with the provider's fees."""
+        """The amount that the last payout that found too little money needed, with the provider's fees."""
 
     @_builtins.property
     def available(self) -> _common_pb2.Money:

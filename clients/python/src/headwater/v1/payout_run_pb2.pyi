@@ -433,7 +433,7 @@ class PayoutStateCount(_message.Message):
     """How many payouts are in it."""
     @_builtins.property
     def total(self) -> _common_pb2.Money:
-        """What these payouts add up to."""
+        """The sum of these payouts."""
 
     def __init__(
         self,

@@ -161,7 +161,7 @@ Global___SimulationProgress: _TypeAlias = SimulationProgress  # noqa: Y015
 
 @_typing.final
 class SimulatedAffiliate(_message.Message):
-    """What an affiliate earns in a currency from the conversions and clicks that are credited in the program, or would be, and its threshold bonuses: less
+    """The amounts that an affiliate earns in a currency from the conversions and clicks that are credited in the program, or would be, and its threshold bonuses: less
     refunds and with corrections, in whatever state the rewards are. Denied rewards, and rewards that a person created, are left out.
     """
 

@@ -232,7 +232,7 @@ export type Payout = Message<"headwater.v1.Payout"> & {
   providerPaymentId: string;
 
   /**
-   * What the provider took on top of the amount. Not set if it is not known. It may be in another currency.
+   * The fee that the provider took on top of the amount. Not set if it is not known. It may be in another currency.
    *
    * @generated from field: headwater.v1.Money fee = 22;
    */
@@ -268,7 +268,7 @@ export type Payout = Message<"headwater.v1.Payout"> & {
   available?: Money | undefined;
 
   /**
-   * What came back of the amount. Not set unless it is RETURNED.
+   * The part of the amount that came back. Not set unless it is RETURNED.
    *
    * @generated from field: headwater.v1.Money returned_amount = 27;
    */
@@ -825,7 +825,7 @@ export type FundsWait = Message<"headwater.v1.FundsWait"> & {
   probeTime?: Timestamp | undefined;
 
   /**
-   * What the last payout that found too little money needed, with the provider's fees.
+   * The amount that the last payout that found too little money needed, with the provider's fees.
    *
    * @generated from field: headwater.v1.Money needed = 4;
    */

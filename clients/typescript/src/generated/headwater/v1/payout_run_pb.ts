@@ -391,7 +391,7 @@ export type PayoutStateCount = Message<"headwater.v1.PayoutStateCount"> & {
   payoutCount: bigint;
 
   /**
-   * What these payouts add up to.
+   * The sum of these payouts.
    *
    * @generated from field: headwater.v1.Money total = 3;
    */

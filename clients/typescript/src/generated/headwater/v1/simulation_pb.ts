@@ -173,7 +173,7 @@ export const SimulationProgressSchema: GenMessage<SimulationProgress> = /*@__PUR
   messageDesc(file_headwater_v1_simulation, 2);
 
 /**
- * What an affiliate earns in a currency from the conversions and clicks that are credited in the program, or would be, and its threshold bonuses: less
+ * The amounts that an affiliate earns in a currency from the conversions and clicks that are credited in the program, or would be, and its threshold bonuses: less
  * refunds and with corrections, in whatever state the rewards are. Denied rewards, and rewards that a person created, are left out.
  *
  * @generated from message headwater.v1.SimulatedAffiliate
