@@ -369,6 +369,10 @@ impl Asking<'_> {
                         ids.push(id);
                     }
                 }
+                // Nor does it take an empty list.
+                if ids.is_empty() {
+                    return None;
+                }
                 self.read(pb::NameContestWinnersRequest {
                     request_id,
                     bounty_id: self.book.bounty(*bounty)?.to_string(),
