@@ -56,9 +56,10 @@ impl Part {
 
     /// A PostgreSQL INSERT of all rows, with one array parameter per column.
     fn postgres(self, arguments: &mut PgArguments) -> Result<String, StoreError> {
-        let (mut arrays, mut aliases) = (String::new(), String::new());
-        let mut columns = self.shape.kinds.iter().map(|kind| kind.column()).collect::<Vec<Column>>();
-        let width = columns.len().max(1);
+        let width = self.shape.kinds.len().max(1);
+        let rows = self.values.len() / width;
+        let (mut arrays, mut aliases) = (String::with_capacity(width * 14), String::with_capacity(width * 5));
+        let mut columns = self.shape.kinds.iter().map(|kind| kind.column(rows)).collect::<Vec<Column>>();
         for (place, value) in self.values.into_iter().enumerate() {
             columns[place % width].push(value)?;
         }
@@ -73,6 +74,17 @@ impl Part {
             "INSERT INTO \"{table}\" ({names}) SELECT {aliases} FROM UNNEST({arrays}) AS rows({aliases}){}",
             self.conflict
         ))
+    }
+
+    /// About how many bytes its values take in a message.
+    fn size(&self) -> usize {
+        let content = |value: &Value| match value {
+            Value::String(Some(text)) => text.len(),
+            Value::Bytes(Some(bytes)) => bytes.len(),
+            _ => 0,
+        };
+        // Each value has its length before it, and a number or an id has up to 16 bytes.
+        self.values.iter().map(|value| 20 + content(value)).sum()
     }
 
     /// A SQLite INSERT of one row.
@@ -179,6 +191,9 @@ impl Writes {
 /// Runs all parts as one statement. All but the last are in its WITH clause.
 async fn together(connection: &WriteConnection, parts: Vec<Part>) -> Result<(), StoreError> {
     let mut arguments = PgArguments::default();
+    // A batch takes a few hundred kilobytes, which would otherwise be copied each time that the message outgrows its place.
+    let columns = parts.iter().map(|part| part.shape.kinds.len()).sum();
+    arguments.reserve(columns, parts.iter().map(Part::size).sum());
     let mut inserts = parts.into_iter().map(|part| part.postgres(&mut arguments)).collect::<Result<Vec<_>, _>>()?;
     let Some(last) = inserts.pop() else { return Ok(()) };
     let named: Vec<_> =

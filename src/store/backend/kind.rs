@@ -1,10 +1,12 @@
 //! The types of our columns, and columns of many values to send to PostgreSQL as arrays.
 
+use std::sync::Arc;
+
 use sea_orm::sea_query::{ArrayType, ColumnType};
-use sea_orm::sqlx::Arguments as _;
 use sea_orm::sqlx::error::BoxDynError;
-use sea_orm::sqlx::postgres::PgArguments;
-use sea_orm::{DbErr, QueryResult, Value};
+use sea_orm::sqlx::postgres::{PgArguments, PgRow};
+use sea_orm::sqlx::{Arguments as _, Row as _};
+use sea_orm::{DbErr, RuntimeErr, Value};
 use uuid::Uuid;
 
 use super::super::StoreError;
@@ -56,14 +58,15 @@ impl Kind {
         }
     }
 
-    pub(super) fn column(self) -> Column {
+    /// A column with room for so many values.
+    pub(super) fn column(self, rows: usize) -> Column {
         match self {
-            Self::Uuid => Column::Uuid(Vec::new()),
-            Self::BigInteger => Column::BigInteger(Vec::new()),
-            Self::Integer => Column::Integer(Vec::new()),
-            Self::Text => Column::Text(Vec::new()),
-            Self::Boolean => Column::Boolean(Vec::new()),
-            Self::Bytes => Column::Bytes(Vec::new()),
+            Self::Uuid => Column::Uuid(Vec::with_capacity(rows)),
+            Self::BigInteger => Column::BigInteger(Vec::with_capacity(rows)),
+            Self::Integer => Column::Integer(Vec::with_capacity(rows)),
+            Self::Text => Column::Text(Vec::with_capacity(rows)),
+            Self::Boolean => Column::Boolean(Vec::with_capacity(rows)),
+            Self::Bytes => Column::Bytes(Vec::with_capacity(rows)),
         }
     }
 
@@ -79,16 +82,17 @@ impl Kind {
         Value::Array(kind, Some(Box::new(values)))
     }
 
-    /// The value at this index of a row.
-    pub(super) fn value_of(self, row: &QueryResult, place: usize) -> Result<Value, DbErr> {
-        Ok(match self {
-            Self::Uuid => Value::Uuid(row.try_get_by_index(place)?),
-            Self::BigInteger => Value::BigInt(row.try_get_by_index(place)?),
-            Self::Integer => Value::Int(row.try_get_by_index(place)?),
-            Self::Text => Value::String(row.try_get_by_index(place)?),
-            Self::Boolean => Value::Bool(row.try_get_by_index(place)?),
-            Self::Bytes => Value::Bytes(row.try_get_by_index(place)?),
-        })
+    /// The value at this index of a row of PostgreSQL.
+    pub(super) fn value_of(self, row: &PgRow, place: usize) -> Result<Value, DbErr> {
+        let value = match self {
+            Self::Uuid => row.try_get(place).map(Value::Uuid),
+            Self::BigInteger => row.try_get(place).map(Value::BigInt),
+            Self::Integer => row.try_get(place).map(Value::Int),
+            Self::Text => row.try_get(place).map(Value::String),
+            Self::Boolean => row.try_get(place).map(Value::Bool),
+            Self::Bytes => row.try_get(place).map(Value::Bytes),
+        };
+        value.map_err(|error| DbErr::Query(RuntimeErr::SqlxError(Arc::new(error))))
     }
 }
 

@@ -10,10 +10,7 @@ use std::time::Duration;
 
 use sea_orm::sea_query::{SelectStatement, ValueTuple};
 use sea_orm::sqlx::postgres::PgArguments;
-use sea_orm::{
-    ActiveModelTrait, DbBackend, DbErr, FromQueryResult, IdenStatic, Iterable, RuntimeErr, Statement, StatementBuilder,
-    TryIntoModel, Value, Values,
-};
+use sea_orm::{DbBackend, DbErr, IdenStatic, RuntimeErr, Statement, StatementBuilder, Value, Values};
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::timeout;
@@ -238,14 +235,7 @@ impl WriteConnection {
             Some(Writer::Sqlite(writer)) => Ok(self.note(writer.query(&sql, &values_of(values), kinds))?),
             Some(Writer::Postgres(writer)) => {
                 let rows = self.note(writer.query(sql, values_of(values)).await)?;
-                let rows = rows.iter().map(|row| {
-                    kinds
-                        .iter()
-                        .enumerate()
-                        .map(|(place, kind)| kind.value_of(row, place))
-                        .collect::<Result<_, DbErr>>()
-                });
-                Ok(rows.collect::<Result<_, DbErr>>()?)
+                Ok(rows.iter().map(|row| table::values_of_row(row, kinds)).collect::<Result<_, DbErr>>()?)
             }
             None => Err(ended().into()),
         }
@@ -264,7 +254,7 @@ impl WriteConnection {
         for key in keys {
             rows.extend(self.note(writer.query(&sql, &key, &shape.kinds))?);
         }
-        rows.into_iter().map(model::<E>).collect()
+        rows.into_iter().map(table::model::<E>).collect()
     }
 }
 
@@ -274,17 +264,8 @@ impl Reads for WriteConnection {
     }
 
     async fn models<E: Table>(&self, query: &SelectStatement) -> Result<Vec<E::Model>, StoreError> {
-        if self.backend == DbBackend::Postgres {
-            let Statement { sql, values, .. } = self.backend.build(query);
-            let mut writer = self.writer.lock().await;
-            let Some(Writer::Postgres(writer)) = writer.as_deref_mut() else {
-                return Err(ended().into());
-            };
-            let rows = self.note(writer.query(sql, values_of(values)).await)?;
-            return Ok(rows.iter().map(|row| E::Model::from_query_result(row, "")).collect::<Result<_, _>>()?);
-        }
         let rows = self.values(query, &table::shape::<E>()?.kinds).await?;
-        rows.into_iter().map(model::<E>).collect()
+        rows.into_iter().map(table::model::<E>).collect()
     }
 
     /// SQLite runs one query per key, always with the same statement. It reads the same pages as with a list of keys.
@@ -314,15 +295,6 @@ impl Reads for WriteConnection {
             format!("\"{first}\" = ? AND \"{second}\" >= ? AND \"{second}\" <= ? ORDER BY \"{second}\" DESC LIMIT 1");
         self.models_each::<E>(&is_last, ranges).await
     }
-}
-
-/// A row of a table from the values of all its columns.
-fn model<E: Table>(values: Vec<Value>) -> Result<E::Model, StoreError> {
-    let mut model = <E::ActiveModel as ActiveModelTrait>::default();
-    for (column, value) in E::Column::iter().zip(values) {
-        model.try_set(column, value)?;
-    }
-    Ok(model.try_into_model()?)
 }
 
 impl Drop for WriteConnection {

@@ -7,9 +7,9 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sea_orm::sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection};
+use sea_orm::sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgRow};
 use sea_orm::sqlx::{self, AssertSqlSafe, ConnectOptions as _, Connection};
-use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr, QueryResult, RuntimeErr, Value, Values};
+use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr, RuntimeErr, Value, Values};
 use sea_query_sqlx::SqlxValues;
 use tokio::time::timeout;
 
@@ -172,10 +172,9 @@ impl PostgresWriter {
         Ok(query.execute(self.connection()?).await.map_err(failed)?.rows_affected())
     }
 
-    pub(super) async fn query(&mut self, sql: String, values: Vec<Value>) -> Result<Vec<QueryResult>, DbErr> {
+    pub(super) async fn query(&mut self, sql: String, values: Vec<Value>) -> Result<Vec<PgRow>, DbErr> {
         let query = sqlx::query_with(AssertSqlSafe(sql), SqlxValues(Values(values)));
-        let rows = query.fetch_all(self.connection()?).await.map_err(failed)?;
-        Ok(rows.into_iter().map(QueryResult::from).collect())
+        query.fetch_all(self.connection()?).await.map_err(failed)
     }
 
     fn connection(&mut self) -> Result<&mut PgConnection, DbErr> {

@@ -5,12 +5,10 @@ use std::sync::Arc;
 
 use sea_orm::prelude::async_trait::async_trait;
 use sea_orm::sea_query::SelectStatement;
-use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, FromQueryResult, QueryResult, Statement,
-};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, QueryResult, Statement};
 
 use super::super::StoreError;
-use super::table::{Reads, Table};
+use super::table::{Reads, Table, models_of_rows};
 use crate::outage::{Access, Outage};
 
 /// See the head of the file.
@@ -90,7 +88,6 @@ impl Reads for Watched {
     }
 
     async fn models<E: Table>(&self, query: &SelectStatement) -> Result<Vec<E::Model>, StoreError> {
-        let rows = self.query_all(query).await?;
-        Ok(rows.iter().map(|row| E::Model::from_query_result(row, "")).collect::<Result<_, _>>()?)
+        models_of_rows::<E>(&self.query_all(query).await?)
     }
 }
