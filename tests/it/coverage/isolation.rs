@@ -110,12 +110,20 @@ db_test!(another_accounts_objects_look_absent, |database: TestDatabase| async mo
     changes.sort_by_key(|case| !case.method.starts_with("RewardService/"));
     let mut outcomes: BTreeMap<(&str, String), String> = BTreeMap::new();
     for case in reads.chain(changes) {
+        // Made anew once a call was accepted. A refused call changes nothing, so the next one finds all as it was.
+        let mut prepared = None;
         for fields in &case.references {
             let mut answers = Vec::new();
             for others in [&nobodys, &world.alpha.names] {
-                let own = case.prepared(&world, &world.bravo).await;
+                let own = match prepared.take() {
+                    Some(own) => own,
+                    None => case.prepared(&world, &world.bravo).await,
+                };
                 let request = request(case, &own, fields, others);
                 let answer = world.wire.call(&world.bravo.keys["admin"], &method(case.method), &request).await;
+                if answer.is_err() {
+                    prepared = Some(own);
+                }
                 assert_tells_nothing(case.method, &request, &answer, &world.alpha);
                 answers.push((masked(&answer, &taken(fields, others)), answer));
             }
@@ -134,8 +142,13 @@ db_test!(another_accounts_objects_look_absent, |database: TestDatabase| async mo
             let field = leaves.join(" ");
             outcomes.insert((case.subject, format!("{} {field}", case.method)), outcome);
         }
-        assert_unchanged(&before, &world.snapshot(&world.alpha).await, &format!("another account's {}", case.method));
+        // Reads take most of the time of this test, and change nothing.
+        if case.changes_something() {
+            let now = world.snapshot(&world.alpha).await;
+            assert_unchanged(&before, &now, &format!("another account's {}", case.method));
+        }
     }
+    assert_unchanged(&before, &world.snapshot(&world.alpha).await, "another account's reads");
     let head =
         "The answer to a request that names another account's object: the same as if there were none of that name.\n\n";
     let mut texts: BTreeMap<&str, String> = BTreeMap::new();
