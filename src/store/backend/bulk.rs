@@ -4,7 +4,6 @@
 //! writes of several tables are one statement, which takes one round trip. SQLite gets one row at a time, because it has no round
 //! trips to save.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use sea_orm::sqlx::Arguments as _;
@@ -15,6 +14,9 @@ use super::super::StoreError;
 use super::kind::Column;
 use super::lane::WriteConnection;
 use super::table::{self, Reads, Shape, Table};
+
+/// More bytes than most statements have.
+const SQL_SIZE: usize = 8_192;
 
 /// The action when a row with the same primary key exists already.
 enum Conflict<'columns, C> {
@@ -54,26 +56,23 @@ impl Part {
         Ok(Self { shape, values, conflict })
     }
 
-    /// A PostgreSQL INSERT of all rows, with one array parameter per column.
-    fn postgres(self, arguments: &mut PgArguments) -> Result<String, StoreError> {
-        let width = self.shape.kinds.len().max(1);
-        let rows = self.values.len() / width;
-        let (mut arrays, mut aliases) = (String::with_capacity(width * 14), String::with_capacity(width * 5));
-        let mut columns = self.shape.kinds.iter().map(|kind| kind.column(rows)).collect::<Vec<Column>>();
+    /// Adds a PostgreSQL INSERT of all rows to a statement, with one array parameter per column. The text is put together without
+    /// formatting, which took an eighth of the time of a batch of one sale.
+    fn postgres(self, sql: &mut String, arguments: &mut PgArguments) -> Result<(), StoreError> {
+        let Shape { table, names, aliases, kinds, .. } = &*self.shape;
+        let rows = self.values.len() / kinds.len().max(1);
+        let mut columns = kinds.iter().map(|kind| kind.column(rows)).collect::<Vec<Column>>();
         for (place, value) in self.values.into_iter().enumerate() {
-            columns[place % width].push(value)?;
+            columns[place % kinds.len()].push(value)?;
         }
-        for (place, (kind, column)) in self.shape.kinds.iter().zip(columns).enumerate() {
-            let separator = if place == 0 { "" } else { ", " };
+        push_all(sql, &["INSERT INTO \"", table, "\" (", names, ") SELECT ", aliases, " FROM UNNEST("]);
+        for (place, (kind, column)) in kinds.iter().zip(columns).enumerate() {
             column.add_to(arguments).map_err(|error| StoreError::Unexpected(error.to_string()))?;
-            let _ = write!(arrays, "{separator}${}::{}[]", arguments.len(), kind.name());
-            let _ = write!(aliases, "{separator}c{place}");
+            let separator = if place == 0 { "$" } else { ", $" };
+            push_all(sql, &[separator, itoa::Buffer::new().format(arguments.len()), "::", kind.name(), "[]"]);
         }
-        let Shape { table, names, .. } = &*self.shape;
-        Ok(format!(
-            "INSERT INTO \"{table}\" ({names}) SELECT {aliases} FROM UNNEST({arrays}) AS rows({aliases}){}",
-            self.conflict
-        ))
+        push_all(sql, &[") AS rows(", aliases, ")", &self.conflict]);
+        Ok(())
     }
 
     /// About how many bytes its values take in a message.
@@ -190,16 +189,32 @@ impl Writes {
 
 /// Runs all parts as one statement. All but the last are in its WITH clause.
 async fn together(connection: &WriteConnection, parts: Vec<Part>) -> Result<(), StoreError> {
+    if parts.is_empty() {
+        return Ok(());
+    }
     let mut arguments = PgArguments::default();
     // A batch takes a few hundred kilobytes, which would otherwise be copied each time that the message outgrows its place.
     let columns = parts.iter().map(|part| part.shape.kinds.len()).sum();
     arguments.reserve(columns, parts.iter().map(Part::size).sum());
-    let mut inserts = parts.into_iter().map(|part| part.postgres(&mut arguments)).collect::<Result<Vec<_>, _>>()?;
-    let Some(last) = inserts.pop() else { return Ok(()) };
-    let named: Vec<_> =
-        inserts.iter().enumerate().map(|(place, insert)| format!("write{place} AS ({insert})")).collect();
-    let sql = if named.is_empty() { last } else { format!("WITH {} {last}", named.join(", ")) };
+    let (mut sql, last) = (String::with_capacity(SQL_SIZE), parts.len() - 1);
+    for (place, part) in parts.into_iter().enumerate() {
+        if place < last {
+            let opening = if place == 0 { "WITH write" } else { ", write" };
+            push_all(&mut sql, &[opening, itoa::Buffer::new().format(place), " AS ("]);
+            part.postgres(&mut sql, &mut arguments)?;
+            sql.push(')');
+        } else {
+            if place > 0 {
+                sql.push(' ');
+            }
+            part.postgres(&mut sql, &mut arguments)?;
+        }
+    }
     failpoint!(BeforeStatement);
     connection.execute_arrays(sql, arguments).await?;
     Ok(())
+}
+
+fn push_all(sql: &mut String, texts: &[&str]) {
+    texts.iter().for_each(|text| sql.push_str(text));
 }

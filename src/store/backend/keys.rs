@@ -189,20 +189,32 @@ pub(in crate::store) fn list_of_keys(backend: DbBackend, keys: Vec<ValueTuple>) 
 }
 
 fn arrays_of_keys(keys: Vec<ValueTuple>) -> Result<SelectStatement, StoreError> {
-    let mut columns: Vec<Vec<Value>> = Vec::new();
-    for key in keys {
-        for (place, value) in key.into_iter().enumerate() {
-            if place == columns.len() {
-                columns.push(Vec::new());
-            }
-            columns[place].push(value);
-        }
-    }
     let mut query = Query::select();
-    for (values, number) in columns.into_iter().zip(1..) {
+    for (values, number) in columns_of_keys(keys).into_iter().zip(1..) {
         let Some(kind) = values.first().map(Kind::of_value).transpose()? else { continue };
         let array = Expr::val(kind.array(values)).cast_as(Alias::new(format!("{}[]", kind.name())));
         query.expr_as(Func::cust("UNNEST").arg(array), Alias::new(format!("column{number}")));
     }
     Ok(query)
+}
+
+/// The parameters of a PostgreSQL query for keys: an array for each column of the keys.
+pub(super) fn parameters_of_keys(keys: Vec<ValueTuple>) -> Result<Vec<Value>, StoreError> {
+    let columns = columns_of_keys(keys).into_iter().filter(|values| !values.is_empty());
+    columns.map(|values| Ok(Kind::of_value(&values[0])?.array(values))).collect()
+}
+
+/// The keys column by column.
+fn columns_of_keys(keys: Vec<ValueTuple>) -> Vec<Vec<Value>> {
+    let count = keys.len();
+    let mut columns: Vec<Vec<Value>> = Vec::new();
+    for key in keys {
+        for (place, value) in key.into_iter().enumerate() {
+            if place == columns.len() {
+                columns.push(Vec::with_capacity(count));
+            }
+            columns[place].push(value);
+        }
+    }
+    columns
 }

@@ -17,7 +17,7 @@ use tokio::time::timeout;
 
 use super::super::StoreError;
 use super::WAIT;
-use super::keys::{query_by_keys, query_of_last};
+use super::keys::{parameters_of_keys, query_by_keys, query_of_last};
 use super::kind::Kind;
 use super::postgres::{self, PostgresWriter};
 use super::sqlite::SqliteWriter;
@@ -234,11 +234,31 @@ impl WriteConnection {
         match self.writer.lock().await.as_deref_mut() {
             Some(Writer::Sqlite(writer)) => Ok(self.note(writer.query(&sql, &values_of(values), kinds))?),
             Some(Writer::Postgres(writer)) => {
-                let rows = self.note(writer.query(sql, values_of(values)).await)?;
+                let rows = self.note(writer.query(sql.into(), values_of(values)).await)?;
                 Ok(rows.iter().map(|row| table::values_of_row(row, kinds)).collect::<Result<_, DbErr>>()?)
             }
             None => Err(ended().into()),
         }
+    }
+
+    /// The rows of a PostgreSQL table whose columns match one of the keys.
+    async fn models_of_keys<E: Table>(
+        &self,
+        columns: &[E::Column],
+        keys: Vec<ValueTuple>,
+    ) -> Result<Vec<E::Model>, StoreError> {
+        let shape = table::shape::<E>()?;
+        let names: Vec<&'static str> = columns.iter().map(IdenStatic::as_str).collect();
+        let sql = shape.query_by_keys(&names, || {
+            let some = keys.first().cloned().into_iter().collect();
+            Ok(self.backend.build(&query_by_keys::<E>(self.backend, columns, some)?).sql)
+        })?;
+        let mut writer = self.writer.lock().await;
+        let Some(Writer::Postgres(writer)) = writer.as_deref_mut() else {
+            return Err(ended().into());
+        };
+        let rows = self.note(writer.query(sql, parameters_of_keys(keys)?).await)?;
+        rows.iter().map(|row| table::model::<E>(table::values_of_row(row, &shape.kinds)?)).collect()
     }
 
     /// The rows that a SQLite query finds for each key. `rest` is the query after its WHERE.
@@ -275,7 +295,7 @@ impl Reads for WriteConnection {
         keys: Vec<ValueTuple>,
     ) -> Result<Vec<E::Model>, StoreError> {
         if self.backend == DbBackend::Postgres {
-            return self.models::<E>(&query_by_keys::<E>(self.backend, columns, keys)?).await;
+            return self.models_of_keys::<E>(columns, keys).await;
         }
         let conditions: Vec<String> = columns.iter().map(|column| format!("\"{}\" = ?", column.as_str())).collect();
         self.models_each::<E>(&conditions.join(" AND "), keys).await

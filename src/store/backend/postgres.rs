@@ -172,7 +172,7 @@ impl PostgresWriter {
         Ok(query.execute(self.connection()?).await.map_err(failed)?.rows_affected())
     }
 
-    pub(super) async fn query(&mut self, sql: String, values: Vec<Value>) -> Result<Vec<PgRow>, DbErr> {
+    pub(super) async fn query(&mut self, sql: Arc<str>, values: Vec<Value>) -> Result<Vec<PgRow>, DbErr> {
         let query = sqlx::query_with(AssertSqlSafe(sql), SqlxValues(Values(values)));
         query.fetch_all(self.connection()?).await.map_err(failed)
     }

@@ -39,8 +39,32 @@ pub(super) struct Shape {
     pub(super) kinds: Vec<Kind>,
     /// The names of all columns, as a list.
     pub(super) names: String,
+    /// A name for each column of rows that are not in the table yet, as a list.
+    pub(super) aliases: String,
     /// The end of an INSERT that replaces rows with the same primary key.
     pub(super) replace: String,
+    /// PostgreSQL's queries for rows by keys, by the names of the columns of the keys. The keys are parameters, so the text is the same
+    /// for all of them. SeaORM takes longer to build it than the writer takes for everything else that it does to read rows.
+    queries_by_keys: RwLock<Vec<(Vec<&'static str>, Arc<str>)>>,
+}
+
+impl Shape {
+    /// The text of the query for rows by keys of these columns. The text is built if it is not known yet.
+    pub(super) fn query_by_keys(
+        &self,
+        columns: &[&'static str],
+        build: impl FnOnce() -> Result<String, StoreError>,
+    ) -> Result<Arc<str>, StoreError> {
+        let known = self.queries_by_keys.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, text)) = known.iter().find(|(names, _)| names == columns) {
+            return Ok(Arc::clone(text));
+        }
+        drop(known);
+        let text: Arc<str> = build()?.into();
+        let mut known = self.queries_by_keys.write().unwrap_or_else(PoisonError::into_inner);
+        known.push((columns.to_vec(), Arc::clone(&text)));
+        Ok(text)
+    }
 }
 
 /// A table's shape. It is cached, because SeaORM builds the descriptions of columns anew at every call.
@@ -58,12 +82,14 @@ pub(super) fn shape<E: Table>() -> Result<Arc<Shape>, StoreError> {
     let shape = Arc::new(Shape {
         table: E::default().table_name(),
         kinds: all.iter().map(|column| Kind::of(column.def().get_column_type())).collect::<Result<_, _>>()?,
+        aliases: (0..all.len()).map(|place| format!("c{place}")).collect::<Vec<_>>().join(", "),
         names: all.iter().map(IdenStatic::as_str).map(|name| quoted(&name)).collect::<Vec<_>>().join(", "),
         replace: format!(
             " ON CONFLICT ({}) DO UPDATE SET {}",
             key.iter().map(quoted).collect::<Vec<_>>().join(", "),
             changes.join(", ")
         ),
+        queries_by_keys: RwLock::default(),
     });
     SHAPES.write().unwrap_or_else(PoisonError::into_inner).insert(TypeId::of::<E>(), Arc::clone(&shape));
     Ok(shape)

@@ -147,6 +147,9 @@ impl Loading<'_> {
                 None => true,
             }
         });
+        if missing.is_empty() {
+            return Ok(());
+        }
         self.by::<S, _>(&key_columns::<S::Table>(), missing.iter().map(SqlKey::values)).await?;
         missing.into_iter().for_each(|key| S::rows_mut(self.set).insert_absent(key));
         Ok(())

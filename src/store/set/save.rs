@@ -141,6 +141,9 @@ fn add<S: Stored>(writes: &mut Writes, listed: &mut Entries, set: &WorkingSet) -
 
 async fn delete<S: Stored>(connection: &WriteConnection, set: &WorkingSet) -> Result<(), StoreError> {
     let keys = S::rows(set).removed().into_iter().map(|row| row.key().values()).collect::<Vec<_>>();
+    if keys.is_empty() {
+        return Ok(());
+    }
     delete_by::<S::Table, _>(connection, &key_columns::<S::Table>(), keys).await?;
     Ok(())
 }
