@@ -1,4 +1,4 @@
-//! The tables of payouts: where they go, who moves them, and the attempts to send them.
+//! The tables of payouts: where they go, who moves them, the attempts to send them, and the tax data of those who get them.
 
 use sea_orm_migration::prelude::*;
 
@@ -54,6 +54,42 @@ pub(super) fn payouts() -> Vec<TableCreateStatement> {
             .col(text("override_reason"))
             .col(time("created_at"))
             .col(time("updated_at"))
+            .take(),
+        table("tax_profile", &["account_id", "affiliate_id"])
+            .col(id("account_id"))
+            .col(id("affiliate_id"))
+            .col(json_null("details"))
+            .col(bytes_null("number_sealed"))
+            .col(time("created_at"))
+            .col(time("updated_at"))
+            .take(),
+        table("billing_profile", &["account_id"])
+            .col(id("account_id"))
+            .col(text("legal_name"))
+            .col(text("street"))
+            .col(text("city"))
+            .col(text("region"))
+            .col(text("postal_code"))
+            .col(text("country_code"))
+            .col(text("vat_id"))
+            .col(text("tax_number"))
+            .col(text("invoice_prefix"))
+            .col(text("payment_terms"))
+            .col(time("created_at"))
+            .col(time("updated_at"))
+            .take(),
+        table("yearly_total", &["account_id", "year", "affiliate_id", "currency"])
+            .col(id("account_id"))
+            .col(count("year"))
+            .col(id("affiliate_id"))
+            .col(state("currency"))
+            .col(sequence("paid_billions"))
+            .col(sequence("paid_rest_minor"))
+            .col(sequence("returned_billions"))
+            .col(sequence("returned_rest_minor"))
+            .col(sequence("fee_billions"))
+            .col(sequence("fee_rest_minor"))
+            .col(sequence("payout_count"))
             .take(),
         table("payout_connection", &["account_id", "provider"])
             .col(id("account_id"))
