@@ -10,9 +10,7 @@ use crate::domain::id::{AccountId, AffiliateId};
 use crate::domain::payout::PayoutPolicy;
 use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::domain::set::Needs;
-use crate::domain::tax_profile::{
-    PayeeKind, TaxDetails, TaxForm, TaxNumber, TaxProfile, TaxProfileState, TaxReview,
-};
+use crate::domain::tax_profile::{PayeeKind, TaxDetails, TaxForm, TaxNumber, TaxProfile, TaxProfileState, TaxReview};
 
 /// Set the tax profile of an affiliate. The parts fit each other.
 #[derive(Debug, Clone)]
@@ -159,10 +157,7 @@ impl Rule for RemoveTaxProfile {
 }
 
 /// The profile of an affiliate, and what it has.
-fn present(
-    context: &mut Context<'_>,
-    affiliate: &AffiliateSelector,
-) -> Result<(Arc<TaxProfile>, TaxDetails), Refusal> {
+fn present(context: &mut Context<'_>, affiliate: &AffiliateSelector) -> Result<(Arc<TaxProfile>, TaxDetails), Refusal> {
     let affiliate_id = context.set.living_affiliate(context.account_id, affiliate)?.id;
     let profile = context.set.tax_profile(context.account_id, affiliate_id)?;
     let found = profile.and_then(|profile| profile.details.clone().map(|details| (profile, details)));

@@ -83,11 +83,7 @@ fn read_sign_date(fields: &mut Fields, sent: &str, form: Option<TaxForm>, now: T
     Some(day)
 }
 
-fn read_number(
-    fields: &mut Fields,
-    sent: &pb::TaxNumber,
-    form: Option<TaxForm>,
-) -> Option<(TaxNumberKind, String)> {
+fn read_number(fields: &mut Fields, sent: &pb::TaxNumber, form: Option<TaxForm>) -> Option<(TaxNumberKind, String)> {
     let kinds = form.map_or(TaxNumberKind::ALL, TaxForm::numbers);
     let kind = fields.value_of("kind", sent.kind, kinds)?;
     let number = tax_number(kind, &sent.text).map_err(|problem| fields.wrong("text", problem)).ok()?;

@@ -8,9 +8,7 @@ use crate::domain::calendar::Day;
 use crate::domain::id::{AccountId, AffiliateId, ApiKeyId};
 use crate::domain::payout_method::Sealed;
 use crate::domain::tax_number::TaxNumberKind;
-use crate::domain::tax_profile::{
-    PayeeKind, TaxDetails, TaxForm, TaxNumber, TaxProfile, TaxProfileState, TaxReview,
-};
+use crate::domain::tax_profile::{PayeeKind, TaxDetails, TaxForm, TaxNumber, TaxProfile, TaxProfileState, TaxReview};
 use crate::domain::time::Time;
 
 form! {

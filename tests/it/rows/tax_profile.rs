@@ -68,11 +68,8 @@ async fn get(client: &mut Client, affiliate_id: &str) -> pb::TaxProfile {
 }
 
 async fn confirm(client: &mut Client, affiliate_id: &str, etag: &str) -> Result<pb::TaxProfile, Status> {
-    let request = pb::ConfirmTaxProfileRequest {
-        affiliate: selector(affiliate_id),
-        etag: etag.to_owned(),
-        ..Default::default()
-    };
+    let request =
+        pb::ConfirmTaxProfileRequest { affiliate: selector(affiliate_id), etag: etag.to_owned(), ..Default::default() };
     client.payouts.confirm_tax_profile(request).await.map(|answer| answer.into_inner().tax_profile.unwrap())
 }
 
@@ -178,38 +175,41 @@ db_test!(p32_only_an_admin_key_confirms_and_only_what_it_has_looked_at, |databas
 });
 
 // Two at once: what is confirmed is what was looked at, whichever call comes first.
-db_test!(p32_of_64_confirmations_and_changes_at_once_none_confirms_what_it_has_not_seen, |database: TestDatabase| async move {
-    let (first, second) = two_servers(&database).await;
-    let servers = [&first, second.as_ref().unwrap_or(&first)];
-    let mut shop = Shop::open(&first, "shop").await;
-    let (id, client) = (shop.affiliate_id.clone(), &mut shop.client);
-    let seen = set(client, w_9(&id)).await.unwrap();
-    let mut calls = Vec::new();
-    for number in 0..64_usize {
-        let (address, key) = (servers[number / 2 % 2].address.clone(), client.key.clone());
-        let (id, etag) = (id.clone(), seen.etag.clone());
-        calls.push(tokio::spawn(async move {
-            let mut client = Client::connect(&address, &key).await.unwrap();
-            match number % 2 {
-                0 => confirm(&mut client, &id, &etag).await,
-                _ => set(&mut client, pb::SetTaxProfileRequest { legal_name: "Eve".to_owned(), ..w_9(&id) }).await,
-            }
-        }));
-    }
-    let mut confirmed = 0;
-    for call in calls {
-        match call.await.unwrap() {
-            Ok(profile) if profile.state() == State::Confirmed => {
-                assert_eq!(profile.legal_name, "Ann Canary");
-                confirmed += 1;
-            }
-            Ok(profile) => assert_eq!((profile.state(), profile.legal_name.as_str()), (State::Received, "Eve")),
-            Err(status) => assert_eq!(reason(&status), "ETAG_MISMATCH"),
+db_test!(
+    p32_of_64_confirmations_and_changes_at_once_none_confirms_what_it_has_not_seen,
+    |database: TestDatabase| async move {
+        let (first, second) = two_servers(&database).await;
+        let servers = [&first, second.as_ref().unwrap_or(&first)];
+        let mut shop = Shop::open(&first, "shop").await;
+        let (id, client) = (shop.affiliate_id.clone(), &mut shop.client);
+        let seen = set(client, w_9(&id)).await.unwrap();
+        let mut calls = Vec::new();
+        for number in 0..64_usize {
+            let (address, key) = (servers[number / 2 % 2].address.clone(), client.key.clone());
+            let (id, etag) = (id.clone(), seen.etag.clone());
+            calls.push(tokio::spawn(async move {
+                let mut client = Client::connect(&address, &key).await.unwrap();
+                match number % 2 {
+                    0 => confirm(&mut client, &id, &etag).await,
+                    _ => set(&mut client, pb::SetTaxProfileRequest { legal_name: "Eve".to_owned(), ..w_9(&id) }).await,
+                }
+            }));
         }
+        let mut confirmed = 0;
+        for call in calls {
+            match call.await.unwrap() {
+                Ok(profile) if profile.state() == State::Confirmed => {
+                    assert_eq!(profile.legal_name, "Ann Canary");
+                    confirmed += 1;
+                }
+                Ok(profile) => assert_eq!((profile.state(), profile.legal_name.as_str()), (State::Received, "Eve")),
+                Err(status) => assert_eq!(reason(&status), "ETAG_MISMATCH"),
+            }
+        }
+        assert!(confirmed <= 1, "{confirmed}");
+        assert_eq!(get(client, &id).await.state(), State::Received);
     }
-    assert!(confirmed <= 1, "{confirmed}");
-    assert_eq!(get(client, &id).await.state(), State::Received);
-});
+);
 
 db_test!(p32_a_run_leaves_out_who_has_no_tax_profile_and_the_preview_says_so, |database: TestDatabase| async move {
     let server = TestServer::start(&database).await;
@@ -232,8 +232,11 @@ db_test!(p32_a_run_leaves_out_who_has_no_tax_profile_and_the_preview_says_so, |d
     }
     server.clock.set(Time::from_micros(START_MICROS + 365 * DAY_MICROS));
     let verdicts = async |client: &mut Client| {
-        let request =
-            pb::PreviewPayoutRunRequest { currency_code: "USD".to_owned(), affiliate_ids: ids.clone(), ..Default::default() };
+        let request = pb::PreviewPayoutRunRequest {
+            currency_code: "USD".to_owned(),
+            affiliate_ids: ids.clone(),
+            ..Default::default()
+        };
         let items = client.payouts.preview_payout_run(request).await.unwrap().into_inner().items;
         items.iter().map(pb::PayoutRunItem::verdict).collect::<Vec<_>>()
     };
@@ -244,7 +247,10 @@ db_test!(p32_a_run_leaves_out_who_has_no_tax_profile_and_the_preview_says_so, |d
     for (index, state) in [(0, "missing"), (3, "refused"), (4, "expired")] {
         let status = create(&mut client, due_to(&ids[index])).await.unwrap_err();
         assert_eq!(reason(&status), "TAX_PROFILE_REQUIRED");
-        assert!(status.message().starts_with("affiliate: ") && status.message().contains("SetTaxProfile"), "{status:?}");
+        assert!(
+            status.message().starts_with("affiliate: ") && status.message().contains("SetTaxProfile"),
+            "{status:?}"
+        );
         assert!(status.message().contains(if index == 0 { "no tax profile" } else { state }), "{status:?}");
     }
     let request =
@@ -275,12 +281,8 @@ db_test!(p32_affiliates_without_a_good_tax_profile_are_listed, |database: TestDa
         let states: Vec<i32> = states.iter().map(|state| (*state).into()).collect();
         let (mut found, mut page_token) = (Vec::new(), String::new());
         loop {
-            let request = pb::ListTaxProfilesRequest {
-                page_size: 3,
-                page_token,
-                states: states.clone(),
-                order: order.into(),
-            };
+            let request =
+                pb::ListTaxProfilesRequest { page_size: 3, page_token, states: states.clone(), order: order.into() };
             let page = client.payouts.list_tax_profiles(request).await.unwrap().into_inner();
             found.extend(page.tax_profiles.into_iter().map(|profile| (profile.affiliate_id.clone(), profile.state())));
             page_token = page.next_page_token;

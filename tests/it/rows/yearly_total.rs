@@ -107,11 +107,8 @@ db_test!(p32_of_64_payments_and_reopenings_at_once_a_year_counts_what_is_paid, |
             let mut client = Client::connect(&address, &key).await.unwrap();
             confirm(&mut client, &[&id]).await.unwrap();
             if number % 2 == 0 {
-                let request = pb::ReopenPayoutRequest {
-                    payout_id: id,
-                    reason: "sent back".to_owned(),
-                    ..Default::default()
-                };
+                let request =
+                    pb::ReopenPayoutRequest { payout_id: id, reason: "sent back".to_owned(), ..Default::default() };
                 client.payouts.reopen_payout(request).await.unwrap();
             }
         }));

@@ -45,12 +45,7 @@ pub(super) fn cases() -> Vec<Case> {
             .furnish("PayoutService/SetTaxProfile", of_other, &[])
             .other(json!({"legal_name": "Other Ample"}))
             .affiliate_reference()
-            .not_references(&[
-                "address.postal_code",
-                "address.country_code",
-                "residence_country_code",
-                "number.text",
-            ])
+            .not_references(&["address.postal_code", "address.country_code", "residence_country_code", "number.text"])
             .wrong(json!({
                 "request_id": long(),
                 "affiliate": {"id": "aff_1"},
@@ -73,12 +68,15 @@ pub(super) fn cases() -> Vec<Case> {
             .affiliate_reference()
             .wrong(json!({"request_id": long(), "affiliate": {"id": "aff_1"}, "etag": long()}))
             .wrong_affiliates(&json!({"etag": long()})),
-        case("PayoutService/RefuseTaxProfile", json!({"affiliate": {"id": "${affiliate_id}"}, "reason": "another name"}))
-            .prepare("PayoutService/SetTaxProfile", profile("Again Ample"), &[])
-            .other(json!({"reason": "another address"}))
-            .affiliate_reference()
-            .wrong(json!({"request_id": long(), "affiliate": {"id": "aff_1"}, "etag": long(), "reason": long()}))
-            .wrong_affiliates(&json!({"etag": long(), "reason": ""})),
+        case(
+            "PayoutService/RefuseTaxProfile",
+            json!({"affiliate": {"id": "${affiliate_id}"}, "reason": "another name"}),
+        )
+        .prepare("PayoutService/SetTaxProfile", profile("Again Ample"), &[])
+        .other(json!({"reason": "another address"}))
+        .affiliate_reference()
+        .wrong(json!({"request_id": long(), "affiliate": {"id": "aff_1"}, "etag": long(), "reason": long()}))
+        .wrong_affiliates(&json!({"etag": long(), "reason": ""})),
         case("PayoutService/RemoveTaxProfile", of_affiliate)
             .prepare("PayoutService/SetTaxProfile", profile("Again Ample"), &[])
             .other(json!({"affiliate": {"id": "${other_affiliate_id}"}}))

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use headwater::domain::id::{ApiKeyId, PayoutExportId, PayoutId, PayoutRunId};
 use headwater::domain::affiliate::PostalAddress;
 use headwater::domain::billing_profile::BillingProfile;
+use headwater::domain::id::{ApiKeyId, PayoutExportId, PayoutId, PayoutRunId};
 use headwater::domain::payout::{
     Payout, PayoutPolicy, PayoutProblem, PayoutProvider, PayoutState, ProblemKind, Reopening, Sending,
 };
@@ -240,11 +240,7 @@ pub(crate) fn tax_details() -> TaxDetails {
         residence_country: "US".to_owned(),
         form: TaxForm::W9,
         signed_on: Some("2025-11-27".parse().unwrap()),
-        number: Some(TaxNumber {
-            kind: TaxNumberKind::Ssn,
-            hint: "…789".to_owned(),
-            sealed: Sealed::new([3; 60]),
-        }),
+        number: Some(TaxNumber { kind: TaxNumberKind::Ssn, hint: "…789".to_owned(), sealed: Sealed::new([3; 60]) }),
         state: TaxProfileState::Refused,
         review: TaxReview {
             reviewed_by: Some(ApiKeyId::from_uuid(uuid(1))),
