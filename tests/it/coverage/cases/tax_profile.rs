@@ -52,9 +52,9 @@ pub(super) fn cases() -> Vec<Case> {
                 "payee_kind": 99,
                 "legal_name": long(),
                 "address": wrong_address(),
-                "residence_country_code": "DE",
+                "residence_country_code": "XX",
                 "sign_date": "2999-01-01",
-                "number": {"kind": 1, "text": "000-00-0000"},
+                "number": {"kind": 99, "text": long()},
                 "form": 99,
             }))
             .wrong_affiliates(&nothing),
@@ -88,7 +88,7 @@ pub(super) fn cases() -> Vec<Case> {
             .wrong(json!({"page_size": -1, "order": 99, "states": [0, 99]})),
         case("PayoutService/SetBillingProfile", billing())
             .furnish("PayoutService/SetBillingProfile", billing(), &[])
-            .other(json!({"billing_profile": {"legal_name": "Other Ltd"}}))
+            .other(json!({"billing_profile": {"legal_name": "Other Ltd", "address": address()}}))
             .not_references(&[
                 "billing_profile.address.postal_code",
                 "billing_profile.address.country_code",

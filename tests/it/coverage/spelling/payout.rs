@@ -237,13 +237,8 @@ fn billing() -> Spelling {
             "payment_terms": format!("{blank}14 days"),
         }})
     };
-    let time = json!({"billing_profile": {"create_time": {"seconds": 1}, "update_time": {"seconds": 1}}});
-    spelling(
-        "PayoutService/SetBillingProfile",
-        vec![
-            (of("Shop", "", "US", "DE123456789"), of(" Shop", " ", "us", "de 123 456 789")),
-            (json!({"billing_profile": {}}), time),
-        ],
-        &[],
-    )
+    let mut with_times = of(" Shop", " ", "us", "de 123 456 789");
+    with_times["billing_profile"]["create_time"] = json!({"seconds": 1});
+    with_times["billing_profile"]["update_time"] = json!({"seconds": 1});
+    spelling("PayoutService/SetBillingProfile", vec![(of("Shop", "", "US", "DE123456789"), with_times)], &[])
 }
