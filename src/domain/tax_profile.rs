@@ -186,6 +186,8 @@ pub struct TaxProfile {
     pub affiliate_id: AffiliateId,
     /// `None`: it was removed. Left out of the answers that are stored for repeated requests.
     pub details: Option<TaxDetails>,
+    /// 1 for a new profile, and one more after each change.
+    pub version: i32,
     pub created_at: Time,
     pub updated_at: Time,
 }
@@ -196,10 +198,9 @@ impl TaxProfile {
         self.details.as_ref().map_or(TaxProfileState::Missing, |details| details.state_at(now))
     }
 
-    /// The etag. It is different after every change, because each commit of an account has a time of its own.
+    /// The etag. It is different after every change of the profile.
     pub fn etag(&self) -> String {
-        let state = self.details.as_ref().map_or(TaxProfileState::Missing, |details| details.state);
-        format!("{}-{state}", self.updated_at.micros())
+        format!("v{}", self.version)
     }
 }
 

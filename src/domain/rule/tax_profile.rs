@@ -58,6 +58,7 @@ impl Rule for SetTaxProfile {
             account_id: context.account_id,
             affiliate_id,
             details: Some(details),
+            version: before.as_ref().map_or(0, |before| before.version),
             created_at: before.map_or(context.now, |before| before.created_at),
             updated_at: context.now,
         };
@@ -164,8 +165,9 @@ fn present(context: &mut Context<'_>, affiliate: &AffiliateSelector) -> Result<(
     found.ok_or_else(|| Refusal::not_found(Resource::TaxProfile, affiliate_id))
 }
 
+/// Stores a changed profile under the next version, and tells it.
 fn put(context: &mut Context<'_>, kind: EventKind, profile: TaxProfile) -> Arc<TaxProfile> {
-    let profile = context.put(profile);
+    let profile = context.put(TaxProfile { version: profile.version.saturating_add(1), ..profile });
     context.tell(kind, EventImage::TaxProfile(Arc::clone(&profile)));
     profile
 }

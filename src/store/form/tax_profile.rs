@@ -16,6 +16,7 @@ form! {
     TaxProfileForm of TaxProfile {
         account_id: AccountId,
         affiliate_id: AffiliateId,
+        version: i32,
         created_at: Time,
         updated_at: Time,
     }

@@ -267,6 +267,7 @@ pub(crate) fn tax_profile() -> TaxProfile {
         account_id: ACCOUNT,
         affiliate_id: affiliate().id,
         details: Some(tax_details()),
+        version: 2,
         created_at: NOW,
         updated_at: NOW.plus_days(1),
     }
