@@ -60,7 +60,7 @@ const VAT_FORMS: &[(&str, &[&str])] = &[
 /// A number of this kind, as it is stored.
 ///
 /// # Errors
-/// What it must be.
+/// The form that it must have.
 pub fn tax_number(kind: TaxNumberKind, text: &str) -> Result<String, &'static str> {
     match kind {
         TaxNumberKind::Ssn => social_security_number(text),
@@ -122,7 +122,7 @@ fn foreign_number(text: &str) -> Result<String, &'static str> {
 /// A VAT id in capitals, without blanks, points and hyphens.
 ///
 /// # Errors
-/// What it must be.
+/// The form that it must have.
 pub fn vat_id(text: &str) -> Result<String, &'static str> {
     let id: String = text.chars().filter(|character| !matches!(character, ' ' | '.' | '-')).collect();
     let id = id.to_ascii_uppercase();

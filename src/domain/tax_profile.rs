@@ -124,7 +124,7 @@ pub struct TaxNumber {
     pub sealed: Sealed,
 }
 
-/// What the owner said about a profile.
+/// The owner's word about a profile.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TaxReview {
     /// The key that confirmed or refused it. `None` before.
@@ -135,7 +135,7 @@ pub struct TaxReview {
     pub refusal_reason: String,
 }
 
-/// What a tax profile has.
+/// The content of a tax profile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct TaxDetails {

@@ -1,4 +1,4 @@
-//! What a request says about a payee. All parts are checked against each other, so that the caller gets all violations at once.
+//! The payee as a request describes it. All parts are checked against each other, so that the caller gets all violations at once.
 
 use crate::domain::affiliate::PostalAddress;
 use crate::domain::calendar::Day;

@@ -26,7 +26,7 @@ form! {
 }
 
 form! {
-    /// What a tax profile has.
+    /// The content of a tax profile.
     TaxDetailsForm<'a> of TaxDetails {
         payee_kind: PayeeKind,
         legal_name: Text<'a>,
@@ -54,7 +54,7 @@ form! {
 }
 
 form! {
-    /// What the owner said about a tax profile.
+    /// The owner's word about a tax profile.
     TaxReviewForm<'a> of TaxReview {}
     unless_empty {
         reviewed_by: Option<ApiKeyId>,

@@ -66,7 +66,7 @@ pub(crate) trait World {
     /// The state of an affiliate's tax profile.
     async fn tax_state(&mut self, affiliate_id: &str) -> String;
 
-    /// What an affiliate was paid in a year, what of it came back, and the fees.
+    /// The payments to an affiliate in a year, what of them came back, and the fees.
     async fn yearly_total(&mut self, affiliate_id: &str, year: i32, currency: Currency) -> [i64; 3];
 
     /// The types of all events about conversions.

@@ -231,7 +231,7 @@ fn street() -> PostalAddress {
     }
 }
 
-/// What a profile has that was refused.
+/// The content of a profile that was refused.
 pub(crate) fn tax_details() -> TaxDetails {
     TaxDetails {
         payee_kind: PayeeKind::Individual,
@@ -250,7 +250,7 @@ pub(crate) fn tax_details() -> TaxDetails {
     }
 }
 
-/// What a profile has without a number that nobody has looked at.
+/// The content of a profile without a number that nobody has looked at.
 pub(crate) fn bare_tax_details() -> TaxDetails {
     TaxDetails {
         form: TaxForm::None,
