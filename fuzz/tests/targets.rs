@@ -69,6 +69,12 @@ fn histories_get_far() {
         // A history has no key to seal details with, so that no payout is sent.
         "/SetPayoutMethod",
         "/RemovePayoutMethod",
+        "/SetTaxProfile",
+        "/ConfirmTaxProfile",
+        "/RefuseTaxProfile",
+        "/RemoveTaxProfile",
+        // Names, addresses and forms must fit each other.
+        "/SetBillingProfile",
         "/SetPayoutConnection",
         "/RemovePayoutConnection",
         "/RetryPayout",

@@ -27,6 +27,7 @@ impl MigrationTrait for Migration {
             programs(),
             offers(),
             payouts::payouts(),
+            payouts::tax_data(),
             crate::bounty::tables(),
             tracking(),
             balances(),

@@ -1,5 +1,5 @@
 //! Checks everything that one account has in a database: its books, its feed, its lists, the checkpoints of its balances, its numbers of coupons
-//! and of sales, the revenue of its programs and the search of its affiliates. For a person with a copy or a doubt, who has no key. Changes
+//! and of sales, the revenue of its programs, its yearly totals and the search of its affiliates. For a person with a copy or a doubt, who has no key. Changes
 //! nothing.
 
 use super::verify::{self, Report};
@@ -52,6 +52,7 @@ pub async fn check(store: &Store, account_id: AccountId) -> Result<Report, Store
     add(&mut report, "the lines of sales", line_differences(store, account_id).await)?;
     add(&mut report, "the clicks that count", click_differences(store, account_id).await)?;
     add(&mut report, "the bounties", bounty_differences(store, account_id).await)?;
+    add(&mut report, "the yearly totals", total_differences(store, account_id).await)?;
     add(&mut report, "the revenue of programs", revenue_differences(store, account_id).await)?;
     Ok(report)
 }
@@ -121,6 +122,11 @@ async fn ladder_differences(store: &Store, account_id: AccountId) -> Result<Vec<
 /// The differences between the tallies of sales, the sales that are in them, and the bonuses for them.
 async fn sales_differences(store: &Store, account_id: AccountId) -> Result<Vec<String>, StoreError> {
     store::sales_tally::differences(&store.snapshot().await?, account_id).await
+}
+
+/// The differences between yearly totals, payouts and balances.
+async fn total_differences(store: &Store, account_id: AccountId) -> Result<Vec<String>, StoreError> {
+    store::yearly_total::differences(&store.snapshot().await?, account_id).await
 }
 
 /// The differences in the monthly recurring revenue of programs.

@@ -74,6 +74,11 @@ impl Day {
         Date::new(1970, 1, 1).ok()?.checked_add(jiff::Span::new().try_days(self.0).ok()?).ok()
     }
 
+    /// The first day of a year.
+    pub(super) fn first_of(year: i16) -> Option<Self> {
+        Self::of_date(Date::new(year, 1, 1).ok()?)
+    }
+
     pub(super) fn of_date(date: Date) -> Option<Self> {
         let epoch = Date::new(1970, 1, 1).ok()?;
         Some(Self(date.since(epoch).ok()?.get_days()))
@@ -140,6 +145,11 @@ impl Calendar {
         let day = in_zone.unwrap_or_else(|| Day(start.day()));
         self.last = Some((quarter, day));
         day
+    }
+
+    /// The year of a time.
+    pub fn year(&mut self, time: Time) -> i32 {
+        self.day(Quarter::of(time)).date().map_or(0, |date| i32::from(date.year()))
     }
 
     /// The first moment of a day, or of the first day after it if a change of the zone has skipped it.

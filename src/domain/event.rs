@@ -98,6 +98,14 @@ text_enum! {
         PayoutMethodSet = "payout_method_set",
         /// The payout method of an affiliate was removed.
         PayoutMethodRemoved = "payout_method_removed",
+        /// The tax profile of an affiliate was set.
+        TaxProfileSet = "tax_profile_set",
+        /// The tax profile of an affiliate was confirmed or refused.
+        TaxProfileReviewed = "tax_profile_reviewed",
+        /// The tax profile of an affiliate was removed.
+        TaxProfileRemoved = "tax_profile_removed",
+        /// The account's billing profile was set.
+        BillingProfileSet = "billing_profile_set",
         /// The account was connected to a payout provider.
         PayoutConnectionSet = "payout_connection_set",
         /// The connection to a payout provider was removed.
@@ -237,6 +245,8 @@ impl EventKind {
             | Self::RewardPaid => EventSubject::Reward,
             Self::PayoutRunCreated | Self::PayoutRunFinished | Self::PayoutRunCancelled => EventSubject::PayoutRun,
             Self::PayoutMethodSet | Self::PayoutMethodRemoved => EventSubject::PayoutMethod,
+            Self::TaxProfileSet | Self::TaxProfileReviewed | Self::TaxProfileRemoved => EventSubject::TaxProfile,
+            Self::BillingProfileSet => EventSubject::BillingProfile,
             Self::PayoutConnectionSet | Self::PayoutConnectionRemoved => EventSubject::PayoutConnection,
             Self::PayoutCreated
             | Self::PayoutApproved
@@ -372,6 +382,10 @@ images! {
     PayoutRun(Arc<super::payout_run::PayoutRun>): |run| run.id, [], [];
     /// A payout method, which has the id of its affiliate.
     PayoutMethod(Arc<super::payout_method::PayoutMethod>): |method| method.affiliate_id, [], [method.affiliate_id];
+    /// A tax profile, which has the id of its affiliate.
+    TaxProfile(Arc<super::tax_profile::TaxProfile>): |profile| profile.affiliate_id, [], [profile.affiliate_id];
+    /// A billing profile, which has the id of its account.
+    BillingProfile(Arc<super::billing_profile::BillingProfile>): |profile| profile.account_id, [], [];
     /// A connection to a payout provider, which has the id of its account.
     PayoutConnection(Arc<super::payout_connection::PayoutConnection>): |connection| connection.account_id, [], [];
     /// A program with its newest terms.

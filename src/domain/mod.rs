@@ -11,6 +11,7 @@ pub mod affiliate_state;
 pub mod attribution;
 pub mod audit;
 pub mod bank;
+pub mod billing_profile;
 pub mod bounty;
 pub mod brackets;
 pub mod calendar;
@@ -62,6 +63,8 @@ pub mod simulation;
 pub mod split;
 pub mod statistic;
 pub mod tally;
+pub mod tax_number;
+pub mod tax_profile;
 pub mod terms_period;
 mod text_enum;
 pub mod threshold_bonus;
@@ -69,6 +72,7 @@ pub mod time;
 pub mod upline;
 pub mod upline_standing;
 pub mod welcome;
+pub mod yearly_total;
 
 pub use rule::{Decision, decide};
 

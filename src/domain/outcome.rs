@@ -110,6 +110,10 @@ outcomes! {
     Payouts(Vec<Arc<super::payout::Payout>>): |payouts| payouts.first().map(|payout| &payout.id as &dyn TypedId);
     /// SetPayoutMethod, RemovePayoutMethod. Kept without the destinations.
     PayoutMethod(Arc<super::payout_method::PayoutMethod>): |method| Some(&method.affiliate_id);
+    /// SetTaxProfile, ConfirmTaxProfile, RefuseTaxProfile, RemoveTaxProfile. Kept without the details.
+    TaxProfile(Arc<super::tax_profile::TaxProfile>): |profile| Some(&profile.affiliate_id);
+    /// SetBillingProfile.
+    BillingProfile(Arc<super::billing_profile::BillingProfile>): |profile| Some(&profile.account_id);
     /// SetPayoutConnection, RemovePayoutConnection. Kept without the credentials.
     PayoutConnection(Arc<super::payout_connection::PayoutConnection>): |connection| Some(&connection.account_id);
     /// ExportPayouts.

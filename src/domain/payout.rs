@@ -137,11 +137,18 @@ pub struct PayoutPolicy {
     pub approval_above: Vec<Money>,
     /// How many hours a change of a payout method waits before it takes effect.
     pub method_change_hours: i32,
+    /// Whether nobody is paid without a tax profile.
+    pub requires_tax_profile: bool,
 }
 
 impl Default for PayoutPolicy {
     fn default() -> Self {
-        Self { net_days: 0, approval_above: Vec::new(), method_change_hours: METHOD_CHANGE_HOURS_DEFAULT }
+        Self {
+            net_days: 0,
+            approval_above: Vec::new(),
+            method_change_hours: METHOD_CHANGE_HOURS_DEFAULT,
+            requires_tax_profile: false,
+        }
     }
 }
 

@@ -64,6 +64,8 @@ text_enum! {
         NoMethod = "no_method",
         /// The run is one of a provider, and the affiliate's payout method is another one's.
         OtherMethod = "other_method",
+        /// The account pays nobody without a tax profile, and the affiliate has none that counts.
+        NoTaxProfile = "no_tax_profile",
         /// The run's maximum has not enough left.
         AboveMaximumTotal = "above_maximum_total",
     }
@@ -87,6 +89,8 @@ pub struct Payee {
     pub is_named: bool,
     /// Why the run's provider cannot pay the affiliate. `None`: it can.
     pub fault: Option<MethodFault>,
+    /// Whether the affiliate is not paid because of its tax profile.
+    pub lacks_tax_profile: bool,
 }
 
 impl PayoutRunVerdict {
@@ -103,6 +107,7 @@ impl PayoutRunVerdict {
             _ if payee.state == AffiliateState::Erased => Self::Erased,
             _ if payee.state != AffiliateState::Active && !payee.is_named => Self::NotActive,
             (sum_minor, _) if is_below(sum_minor) => Self::BelowMinimum,
+            _ if payee.lacks_tax_profile => Self::NoTaxProfile,
             (_, Some(MethodFault::NoMethod)) => Self::NoMethod,
             (_, Some(MethodFault::OtherMethod)) => Self::OtherMethod,
             (sum_minor, None) if is_above(sum_minor) => Self::AboveMaximumTotal,
@@ -166,7 +171,8 @@ mod tests {
     use super::*;
     use crate::domain::payout::tests::any_reward;
 
-    const ACTIVE: Payee = Payee { state: AffiliateState::Active, is_named: false, fault: None };
+    const ACTIVE: Payee =
+        Payee { state: AffiliateState::Active, is_named: false, fault: None, lacks_tax_profile: false };
 
     #[test]
     fn a_run_pays_what_is_due_within_its_limits() {
@@ -190,6 +196,9 @@ mod tests {
         let other = Payee { fault: Some(MethodFault::OtherMethod), ..ACTIVE };
         assert_eq!(PayoutRunVerdict::of(&due(500, 1), limits, 2_000, other), PayoutRunVerdict::OtherMethod);
         assert_eq!(PayoutRunVerdict::of(&due(499, 1), limits, 0, other), PayoutRunVerdict::BelowMinimum);
+        let untaxed = Payee { lacks_tax_profile: true, ..other };
+        assert_eq!(PayoutRunVerdict::of(&due(500, 1), limits, 2_000, untaxed), PayoutRunVerdict::NoTaxProfile);
+        assert_eq!(PayoutRunVerdict::of(&due(499, 1), limits, 0, untaxed), PayoutRunVerdict::BelowMinimum);
         let without = Payee { fault: Some(MethodFault::NoMethod), ..ACTIVE };
         assert_eq!(PayoutRunVerdict::of(&due(500, 1), none, 0, without), PayoutRunVerdict::NoMethod);
     }
@@ -209,7 +218,7 @@ mod tests {
     fn who_is_not_active_is_paid_by_name_and_who_was_erased_never() {
         let due = |sum_minor| Payable { rewards: vec![Arc::new(any_reward(1, 1))], sum_minor };
         let of = |sum_minor, state, is_named| {
-            PayoutRunVerdict::of(&due(sum_minor), RunLimits::default(), 0, Payee { state, is_named, fault: None })
+            PayoutRunVerdict::of(&due(sum_minor), RunLimits::default(), 0, Payee { state, is_named, ..ACTIVE })
         };
         for state in [AffiliateState::Applied, AffiliateState::Inactive, AffiliateState::Rejected] {
             assert_eq!(of(1, state, false), PayoutRunVerdict::NotActive);

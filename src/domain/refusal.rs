@@ -19,6 +19,7 @@ use super::payout_method::MethodFault;
 use super::payout_run::PayoutRunState;
 use super::program::InvitationFault;
 use super::reward::RewardState;
+use super::tax_profile::TaxProfileState;
 use super::text_enum::text_enum;
 pub use field::Field;
 
@@ -57,6 +58,8 @@ text_enum! {
         Reward = "reward",
         /// A payout.
         Payout = "payout",
+        /// The tax profile of an affiliate.
+        TaxProfile = "tax_profile",
         /// A connection to a payout provider.
         PayoutConnection = "payout_connection",
         /// A file that was made of payouts.
@@ -86,6 +89,7 @@ impl Resource {
             Self::Conversion => Field::Conversion,
             Self::Reward => Field::RewardIds,
             Self::Payout => Field::PayoutId,
+            Self::TaxProfile => Field::Affiliate,
             Self::PayoutConnection => Field::Provider,
             Self::PayoutExport => Field::PayoutExportId,
             Self::PayoutRun => Field::PayoutRunId,
@@ -468,6 +472,22 @@ pub enum Refusal {
         affiliate_id: AffiliateId,
         /// Why not.
         fault: MethodFault,
+    },
+    /// The account pays nobody without a tax profile.
+    #[error("affiliate {affiliate_id} has {}, and the account pays nobody without one that is received or confirmed", match state { TaxProfileState::Missing => "no tax profile".to_owned(), state => format!("a tax profile that is {state}") })]
+    TaxProfileRequired {
+        /// The affiliate.
+        affiliate_id: AffiliateId,
+        /// The state of its tax profile.
+        state: TaxProfileState,
+    },
+    /// The tax profile is in a state in which it cannot be confirmed or refused.
+    #[error("the tax profile of affiliate {affiliate_id} is {state}")]
+    TaxProfileState {
+        /// The affiliate.
+        affiliate_id: AffiliateId,
+        /// The state.
+        state: TaxProfileState,
     },
     /// The payout is in a state from which it cannot go there.
     #[error("payout {payout_id} is {from} and cannot become {to}")]

@@ -588,6 +588,23 @@ fn refused(refusal: &Refusal, paths: FieldPaths, request_id: &str, violation_byt
         )
         .with("affiliate_id", affiliate_id)
         .with("fault", fault),
+        Refusal::TaxProfileRequired { affiliate_id, state } => Answer::precondition(
+            ErrorReason::TaxProfileRequired,
+            affiliate_id.to_string(),
+            format!(
+                "{}: {text}; GetTaxProfile shows it, SetTaxProfile sets it, and MarkPaid records what is paid elsewhere",
+                path(&Field::Affiliate)
+            ),
+        )
+        .with("affiliate_id", affiliate_id)
+        .with("state", state),
+        Refusal::TaxProfileState { affiliate_id, state } => Answer::precondition(
+            ErrorReason::TaxProfileState,
+            affiliate_id.to_string(),
+            format!("{}: {text}; set it again with a form that is signed anew", path(&Field::Affiliate)),
+        )
+        .with("affiliate_id", affiliate_id)
+        .with("state", state),
         Refusal::PayoutState { payout_id, from, to: _ } => Answer::precondition(
             ErrorReason::PayoutState,
             payout_id.to_string(),

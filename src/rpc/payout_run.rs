@@ -21,6 +21,7 @@ use crate::domain::payout_run::{Payee, PayoutRun, PayoutRunVerdict, RUN_AFFILIAT
 use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::domain::reward::{RewardState, RewardUnit};
 use crate::domain::rule::{CancelPayoutRun, CreatePayoutRun};
+use crate::domain::tax_profile::TaxProfileState;
 use crate::error::{Error, FieldPaths};
 use crate::pb;
 use crate::store;
@@ -214,6 +215,11 @@ pub(super) async fn preview(
     let methods = store::payout_method::of_affiliates(call.store(), call.account_id(), &affiliates).await?;
     let methods: HashMap<AffiliateId, PayoutMethod> =
         methods.into_iter().map(|method| (method.affiliate_id, method)).collect();
+    let profiles = if policy.requires_tax_profile {
+        Some(store::tax_profile::of_affiliates(call.store(), call.account_id(), &affiliates).await?)
+    } else {
+        None
+    };
     let preview = Preview { limits, provider, connected, policy };
     let mut items = Vec::with_capacity(affiliates.len());
     let mut total_minor = page.sum_minor();
@@ -223,7 +229,11 @@ pub(super) async fn preview(
         let state =
             state.ok_or_else(|| Error::Internal(format!("affiliate {affiliate_id} has a balance and no row")))?;
         let destination = methods.get(&affiliate_id).and_then(|method| method.destination_at(call.now()));
-        let payee = Payee { state, is_named: selected.is_some(), fault: None };
+        let lacks_tax_profile = profiles.as_ref().is_some_and(|profiles| {
+            let state = profiles.get(&affiliate_id).map(|profile| profile.state_at(call.now()));
+            !state.unwrap_or(TaxProfileState::Missing).may_be_paid()
+        });
+        let payee = Payee { state, is_named: selected.is_some(), fault: None, lacks_tax_profile };
         let item = preview.item((affiliate_id, payee), &due, currency, destination, &mut total_minor);
         items.push((affiliate_id, total_minor, item));
     }

@@ -1,11 +1,12 @@
-//! Seals what must not be readable in the database, and opens it: payout details and providers' credentials. Knows keys and bytes; `details.rs`
-//! and `credentials.rs` beside it have the plain values. Knows no store and no wire.
+//! Seals what must not be readable in the database, and opens it: payout details, tax numbers and providers' credentials. Knows keys and bytes;
+//! `details.rs`, `tax_number.rs` and `credentials.rs` beside it have the plain values. Knows no store and no wire.
 //!
 //! Sealed bytes are a version, the id of the key, a nonce, and AES-256-GCM's output. The account and the purpose are authenticated with them,
 //! so that bytes that are copied to another row of another account or purpose do not open.
 
 pub mod credentials;
 pub mod details;
+pub mod tax_number;
 
 use std::fmt;
 
@@ -36,6 +37,8 @@ pub enum Purpose {
     PayoutDetails,
     /// The credentials of a connection to a provider.
     ProviderCredentials,
+    /// The number of a tax profile.
+    TaxNumber,
     /// A file of payouts.
     PayoutFile,
 }
@@ -45,6 +48,7 @@ impl Purpose {
         match self {
             Self::PayoutDetails => "payout details",
             Self::ProviderCredentials => "provider credentials",
+            Self::TaxNumber => "tax number",
             Self::PayoutFile => "payout file",
         }
     }

@@ -131,6 +131,9 @@ async fn any_sealed(store: &Store) -> Result<AnySealed, ServerError> {
     if let Some((account_id, sealed)) = store::payout_connection::any_sealed(store).await? {
         return Ok(Some((Purpose::ProviderCredentials, account_id, sealed)));
     }
+    if let Some((account_id, sealed)) = store::tax_profile::any_sealed(store).await? {
+        return Ok(Some((Purpose::TaxNumber, account_id, sealed)));
+    }
     let method = store::payout_method::any_sealed(store).await?;
     Ok(method.map(|(account_id, sealed)| (Purpose::PayoutDetails, account_id, sealed)))
 }

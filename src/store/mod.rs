@@ -13,6 +13,7 @@ pub mod affiliate_group;
 pub mod audit;
 mod backend;
 pub mod backup;
+pub mod billing_profile;
 pub mod bounty;
 pub mod click;
 pub mod conversion;
@@ -57,7 +58,9 @@ pub mod statistic;
 pub mod submission;
 pub mod submission_counts;
 pub mod tally;
+pub mod tax_profile;
 pub mod write_trial;
+pub mod yearly_total;
 
 pub use backend::SchemaColumn;
 use backend::lane::{Lanes, WriteConnection};

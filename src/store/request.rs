@@ -27,6 +27,7 @@ use crate::domain::payout::Payout;
 use crate::domain::payout_method::PayoutMethod;
 use crate::domain::request::{Request, RequestKey};
 use crate::domain::set::Needs;
+use crate::domain::tax_profile::TaxProfile;
 use crate::domain::time::Time;
 
 impl Stored for Request {
@@ -86,6 +87,7 @@ impl Stored for Request {
             Outcome::Enrollment(made) => needs.row::<Enrollment>((account_id, made.enrollment.enrollment.id)),
             Outcome::Link(answer) => needs.row::<Link>((account_id, answer.link.id)),
             Outcome::PayoutMethod(method) => needs.row::<PayoutMethod>((account_id, method.affiliate_id)),
+            Outcome::TaxProfile(profile) => needs.row::<TaxProfile>((account_id, profile.affiliate_id)),
             Outcome::Payout(payout) => needs.row::<Payout>((account_id, payout.id)),
             Outcome::Payouts(payouts) => needs.payouts.extend(payouts.iter().map(|payout| (account_id, payout.id))),
             Outcome::Click(click) => needs.row::<Click>((account_id, click.tid, click.click_id)),

@@ -20,6 +20,7 @@ use headwater::domain::payout_run::PayoutRunState;
 use headwater::domain::program::InvitationFault;
 use headwater::domain::refusal::{Field, Refusal, Resource};
 use headwater::domain::reward::RewardState;
+use headwater::domain::tax_profile::TaxProfileState;
 use headwater::error::{CallName, DOMAIN, Error, FieldPaths, FieldViolation, LimitedBy};
 use headwater::pb::{self, ErrorReason};
 use prost::Message;
@@ -131,6 +132,8 @@ fn refusals() -> Vec<Refusal> {
         Refusal::RewardsNotPayable { rewards: unpayable() },
         Refusal::NothingDue { affiliate_id: AffiliateId::from_uuid(id()), due: dollars(-50) },
         Refusal::PayoutMethod { affiliate_id: AffiliateId::from_uuid(id()), fault: MethodFault::NoMethod },
+        Refusal::TaxProfileRequired { affiliate_id: AffiliateId::from_uuid(id()), state: TaxProfileState::Missing },
+        Refusal::TaxProfileState { affiliate_id: AffiliateId::from_uuid(id()), state: TaxProfileState::Expired },
         Refusal::PayoutBelowMinimum {
             affiliate_id: AffiliateId::from_uuid(id()),
             amount: dollars(499),

@@ -110,6 +110,8 @@ fn kinds_may_do_what_their_comments_in_the_proto_say() {
         "CancelPayout",
         "SetPayoutMethod",
         "RemovePayoutMethod",
+        "SetTaxProfile",
+        "RemoveTaxProfile",
         "RetryPayout",
         "NotifyFundsAdded",
     ];

@@ -1,4 +1,4 @@
-//! The tables of payouts: where they go, who moves them, and the attempts to send them.
+//! The tables of payouts: where they go, who moves them, the attempts to send them, and the tax data of those who get them.
 
 use sea_orm_migration::prelude::*;
 
@@ -118,6 +118,49 @@ pub(super) fn payouts() -> Vec<TableCreateStatement> {
             .col(time_null("cancelled_at"))
             .col(time("created_at"))
             .col(time("updated_at"))
+            .take(),
+    ]
+}
+
+/// The parties of payouts for the tax office, and the sums of each year.
+pub(super) fn tax_data() -> Vec<TableCreateStatement> {
+    vec![
+        table("tax_profile", &["account_id", "affiliate_id"])
+            .col(id("account_id"))
+            .col(id("affiliate_id"))
+            .col(json_null("details"))
+            .col(bytes_null("number_sealed"))
+            .col(count("version"))
+            .col(time("created_at"))
+            .col(time("updated_at"))
+            .take(),
+        table("billing_profile", &["account_id"])
+            .col(id("account_id"))
+            .col(text("legal_name"))
+            .col(text("street"))
+            .col(text("city"))
+            .col(text("region"))
+            .col(text("postal_code"))
+            .col(text("country_code"))
+            .col(text("vat_id"))
+            .col(text("tax_number"))
+            .col(text("invoice_prefix"))
+            .col(text("payment_terms"))
+            .col(time("created_at"))
+            .col(time("updated_at"))
+            .take(),
+        table("yearly_total", &["account_id", "year", "affiliate_id", "currency"])
+            .col(id("account_id"))
+            .col(count("year"))
+            .col(id("affiliate_id"))
+            .col(state("currency"))
+            .col(sequence("paid_billions"))
+            .col(sequence("paid_rest_minor"))
+            .col(sequence("returned_billions"))
+            .col(sequence("returned_rest_minor"))
+            .col(sequence("fee_billions"))
+            .col(sequence("fee_rest_minor"))
+            .col(sequence("payout_count"))
             .take(),
     ]
 }

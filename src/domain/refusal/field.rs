@@ -107,6 +107,8 @@ text_enum! {
         Conversion = "conversion",
         /// The rewards that are named.
         RewardIds = "reward_ids",
+        /// The number of a tax profile.
+        TaxNumber = "number",
         /// The payout that is named.
         PayoutId = "payout_id",
         /// The payouts that are named.

@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use super::context::{Context, Rule};
 use super::payout::{Reservation, cancel, check_connected, due, needs_of_routes, reserve, route};
+use super::tax_profile;
 use crate::domain::account::Account;
 use crate::domain::affiliate::Affiliate;
 use crate::domain::event::{EventImage, EventKind};
 use crate::domain::id::{AccountId, AffiliateId, PayoutId, PayoutRunId};
 use crate::domain::ledger::BalanceKey;
 use crate::domain::money::{Currency, Money, Overflow};
-use crate::domain::payout::{Payout, PayoutProvider, PayoutState};
+use crate::domain::payout::{Payout, PayoutPolicy, PayoutProvider, PayoutState};
 use crate::domain::payout_run::{Payee, PayoutRun, PayoutRunState, PayoutRunVerdict};
 use crate::domain::refusal::Refusal;
 use crate::domain::reward::RewardUnit;
@@ -108,15 +109,16 @@ impl Rule for ContinuePayoutRun {
         if run.state != PayoutRunState::Creating || run.cursor != self.after {
             return Ok(run);
         }
-        self.want_rows(context, &run)?;
         let policy = context.set.account(context.account_id)?.payout_policy.clone().unwrap_or_default();
+        self.want_rows(context, &run, &policy)?;
         let (mut payout_count, mut total_minor) = (run.payout_count, run.total.amount_minor);
         for affiliate_id in &self.affiliate_ids {
             let due = due(context, *affiliate_id, run.currency, &policy)?;
             let route = route(context, *affiliate_id, run.provider)?;
             let Ok(route) = route else { continue };
             let state = context.get::<Affiliate, _>(*affiliate_id)?.state;
-            let payee = Payee { state, is_named: run.affiliate_ids.is_some(), fault: None };
+            let lacks_tax_profile = tax_profile::fault(context, &policy, *affiliate_id)?.is_some();
+            let payee = Payee { state, is_named: run.affiliate_ids.is_some(), fault: None, lacks_tax_profile };
             if PayoutRunVerdict::of(&due, run.limits(), total_minor, payee) != PayoutRunVerdict::Pays {
                 continue;
             }
@@ -150,8 +152,8 @@ impl Rule for ContinuePayoutRun {
 }
 
 impl ContinuePayoutRun {
-    /// Wants the rewards, the balances and the payout methods of all affiliates at once, so that they are loaded together.
-    fn want_rows(&self, context: &mut Context<'_>, run: &PayoutRun) -> Result<(), Refusal> {
+    /// Wants the rewards, the balances the payout methods and the tax profiles of all affiliates at once, so that they are loaded together.
+    fn want_rows(&self, context: &mut Context<'_>, run: &PayoutRun, policy: &PayoutPolicy) -> Result<(), Refusal> {
         let mut loaded = Ok(());
         for affiliate_id in &self.affiliate_ids {
             context.set.wanted().row::<Affiliate>((context.account_id, *affiliate_id));
@@ -166,6 +168,7 @@ impl ContinuePayoutRun {
             loaded = loaded.and(balance.map(|_| ()));
             let method = context.set.payout_method(context.account_id, *affiliate_id);
             loaded = loaded.and(method.map(|_| ()));
+            loaded = loaded.and(tax_profile::fault(context, policy, *affiliate_id).map(|_| ()));
         }
         loaded
     }

@@ -9,6 +9,7 @@ mod affiliate;
 mod affiliate_group;
 mod audit;
 mod balances;
+mod billing_profile;
 mod bounty;
 mod click;
 mod conversion;
@@ -38,8 +39,10 @@ mod sales_tally;
 mod simulated;
 mod statistic;
 mod tally;
+mod tax_profile;
 mod undo;
 mod working_set;
+mod yearly_total;
 
 pub use balances::Balances;
 pub use kind::{Key, Kind, Named};

@@ -20,6 +20,7 @@ use crate::domain::payout_method::PayoutMethod;
 use crate::domain::refusal::Refusal;
 use crate::domain::request::{Request, RequestKey};
 use crate::domain::reward::Reward;
+use crate::domain::tax_profile::TaxProfile;
 
 impl Key for RequestKey {
     fn account_id(&self) -> AccountId {
@@ -110,6 +111,10 @@ impl WorkingSet {
             Outcome::PayoutMethod(kept) => {
                 let now = self.find::<PayoutMethod>(&kept.key())?;
                 Outcome::PayoutMethod(Arc::clone(now.unwrap_or(kept)))
+            }
+            Outcome::TaxProfile(kept) => {
+                let now = self.find::<TaxProfile>(&kept.key())?;
+                Outcome::TaxProfile(Arc::clone(now.unwrap_or(kept)))
             }
             Outcome::Payout(kept) => Outcome::Payout(self.present_payout(kept)?),
             Outcome::Payouts(kept) => {

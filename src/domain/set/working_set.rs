@@ -48,6 +48,8 @@ macro_rules! for_all_kinds {
             offer_claims: $crate::domain::claim::OfferClaims,
             offers: $crate::domain::offer::Offer,
             payout_methods: $crate::domain::payout_method::PayoutMethod,
+            tax_profiles: $crate::domain::tax_profile::TaxProfile,
+            billing_profiles: $crate::domain::billing_profile::BillingProfile,
             payout_connections: $crate::domain::payout_connection::PayoutConnection,
             payouts: $crate::domain::payout::Payout,
             payout_attempts: $crate::domain::payout_attempt::PayoutAttempt,

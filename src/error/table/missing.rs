@@ -22,6 +22,7 @@ pub(super) fn missing(resource: Resource) -> (ErrorReason, &'static str) {
         Resource::Conversion => (ErrorReason::ConversionNotFound, "headwater.v1.Conversion"),
         Resource::Reward => (ErrorReason::RewardNotFound, "headwater.v1.Reward"),
         Resource::Payout => (ErrorReason::PayoutNotFound, "headwater.v1.Payout"),
+        Resource::TaxProfile => (ErrorReason::TaxProfileNotFound, "headwater.v1.TaxProfile"),
         Resource::PayoutConnection => (ErrorReason::PayoutConnectionNotFound, "headwater.v1.PayoutConnection"),
         Resource::PayoutExport => (ErrorReason::PayoutExportNotFound, "headwater.v1.PayoutExport"),
         Resource::PayoutRun => (ErrorReason::PayoutRunNotFound, "headwater.v1.PayoutRun"),

@@ -7,6 +7,7 @@ use crate::domain::affiliate::{CustomField, PostalAddress, Profile};
 use crate::pb;
 use crate::rpc::call::canonical::{self as form, canonical};
 use crate::rpc::call::parse::{Fields, NAME_LENGTH_MAX};
+use crate::rpc::postal_address;
 
 /// The maximum number of social networks in a profile.
 const SOCIAL_PROFILES_MAX: usize = 20;
@@ -21,9 +22,7 @@ pub(super) fn read(fields: &mut Fields, sent: &pb::AffiliateProfile) -> Profile 
     let address = sent.address.as_ref();
     Profile {
         company: fields.line("company", &sent.company, NAME_LENGTH_MAX),
-        address: address
-            .map(|sent| fields.within("address", |fields| postal_address(fields, sent)))
-            .unwrap_or_default(),
+        address: address.map(|sent| fields.within("address", |fields| read_address(fields, sent))).unwrap_or_default(),
         phone: fields.line("phone", &sent.phone, NAME_LENGTH_MAX),
         website_url: fields.optional_url("website_url", &sent.website_url),
         avatar_url: fields.optional_url("avatar_url", &sent.avatar_url),
@@ -41,7 +40,7 @@ pub(super) fn canonical(sent: &pb::AffiliateProfile) -> Cow<'_, pb::AffiliatePro
         pb::AffiliateProfile,
         sent,
         company: form::trimmed(&sent.company),
-        address: form::inside(sent.address.as_ref(), canonical_address),
+        address: form::inside(sent.address.as_ref(), postal_address::canonical),
         phone: form::trimmed(&sent.phone),
         website_url: form::url(&sent.website_url),
         avatar_url: form::url(&sent.avatar_url),
@@ -53,21 +52,7 @@ pub(super) fn canonical(sent: &pb::AffiliateProfile) -> Cow<'_, pb::AffiliatePro
     )
 }
 
-fn canonical_address(sent: &pb::PostalAddress) -> Cow<'_, pb::PostalAddress> {
-    let country_code = sent.country_code.trim().to_ascii_uppercase();
-    canonical!(
-        pb::PostalAddress,
-        sent,
-        street: form::trimmed(&sent.street),
-        city: form::trimmed(&sent.city),
-        region: form::trimmed(&sent.region),
-        postal_code: form::trimmed(&sent.postal_code),
-        country_code: (country_code != sent.country_code).then_some(country_code);
-        as_sent:
-    )
-}
-
-fn postal_address(fields: &mut Fields, sent: &pb::PostalAddress) -> PostalAddress {
+fn read_address(fields: &mut Fields, sent: &pb::PostalAddress) -> PostalAddress {
     let mut line = |field: &str, text: &str| fields.line(field, text, NAME_LENGTH_MAX);
     PostalAddress {
         street: line("street", &sent.street),
@@ -158,16 +143,6 @@ fn canonical_fields(sent: &[pb::CustomField]) -> Option<Vec<pb::CustomField>> {
     (fields != sent).then_some(fields)
 }
 
-fn render_address(address: &PostalAddress) -> pb::PostalAddress {
-    pb::PostalAddress {
-        street: address.street.clone(),
-        city: address.city.clone(),
-        region: address.region.clone(),
-        postal_code: address.postal_code.clone(),
-        country_code: address.country_code.clone(),
-    }
-}
-
 /// A profile as a message.
 pub(super) fn render(profile: &Profile) -> pb::AffiliateProfile {
     let custom_field = |field: &CustomField| pb::CustomField {
@@ -177,7 +152,7 @@ pub(super) fn render(profile: &Profile) -> pb::AffiliateProfile {
     };
     pb::AffiliateProfile {
         company: profile.company.clone(),
-        address: (profile.address != PostalAddress::default()).then(|| render_address(&profile.address)),
+        address: (profile.address != PostalAddress::default()).then(|| postal_address::render(&profile.address)),
         phone: profile.phone.clone(),
         website_url: profile.website_url.clone(),
         avatar_url: profile.avatar_url.clone(),

@@ -31,6 +31,8 @@ use crate::domain::pricing::{CommissionEvent, Comparison, ConditionField, StepRe
 use crate::domain::program::{AttributionModel, ProgramState, TermsReach};
 use crate::domain::reward::{RewardRule, RewardState, RewardUnit};
 use crate::domain::tally::CapScope;
+use crate::domain::tax_number::TaxNumberKind;
+use crate::domain::tax_profile::{PayeeKind, TaxForm, TaxProfileState};
 use crate::domain::upline::UplineBasis;
 use crate::domain::upline_standing::UplineResult;
 use crate::pb;
@@ -172,6 +174,10 @@ wire_enums! {
     RewardState = RewardState { Pending, Approved, Denied, InPayout, Paid, Reversed, Held }
     PayoutProvider = PayoutProvider { Manual, PayPal as Paypal, Stripe, Wise }
     PayoutMethodKind = PayoutMethodKind { PayPal as Paypal, Stripe, Wise, Iban, UnitedStatesBank, Other }
+    PayeeKind = PayeeKind { Individual, Business }
+    TaxForm = TaxForm { None, W9, W8Ben as W8ben, W8BenE as W8benE, Vat }
+    TaxNumberKind = TaxNumberKind { Ssn, Ein, Itin, Foreign, Vat }
+    TaxProfileState = TaxProfileState { Missing, Received, Confirmed, Refused, Expired }
     BankAccountKind = BankAccountKind { Checking, Savings }
     PayoutState = PayoutState {
         NeedsApproval, Ready, Exported, Paid, Cancelled, Sending, AwaitingFunds, Processing, Unclaimed, OnHold, NeedsAttention, Failed, Returned,
@@ -179,7 +185,7 @@ wire_enums! {
     WhoMustAct = WhoMustAct { Affiliate, Owner, Review }
     PayoutFileFormat = PayoutFileFormat { Sepa, Nacha, PaypalCsv, WiseCsv, PlainCsv }
     PayoutRunState = PayoutRunState { Creating, Created, Cancelling, Cancelled }
-    PayoutRunVerdict = PayoutRunVerdict { Pays, NothingDue, Negative, BelowMinimum, NoMethod, OtherMethod, AboveMaximumTotal, NotActive, Erased }
+    PayoutRunVerdict = PayoutRunVerdict { Pays, NothingDue, Negative, BelowMinimum, NoMethod, OtherMethod, NoTaxProfile, AboveMaximumTotal, NotActive, Erased }
     CustomerRewardEvent = CustomerRewardEvent { SignUp, FirstSale }
     CustomerRewardState = CustomerRewardState { Granted, Fulfilled, Revoked }
     RewardUnit = RewardUnit { Cash, Points, Credits, FreeMonths, DiscountPercent, DiscountMoney }
@@ -212,7 +218,8 @@ wire_enums! {
         ApiKeyUpdated, AccountSuspended, AccountResumed, AccountEmailVerified,
         AffiliateErased, RewardHeld, RewardReleased,
         PayoutExported, PayoutReopened, PayoutRunCreated, PayoutRunFinished, PayoutRunCancelled,
-        PayoutMethodSet, PayoutMethodRemoved, PayoutConnectionSet, PayoutConnectionRemoved,
+        PayoutMethodSet, PayoutMethodRemoved, TaxProfileSet, TaxProfileReviewed, TaxProfileRemoved, BillingProfileSet,
+        PayoutConnectionSet, PayoutConnectionRemoved,
         RewardReserved, RewardReturned, RewardPaid, PayoutCreated, PayoutApproved, PayoutSent, PayoutAwaitingFunds, PayoutResumed, PayoutUpdated, PayoutNeedsAttention,
         PayoutFailed, PayoutReturned, PayoutCancelled, PayoutPaid,
         AffiliateUplineChanged, AffiliateGroupCreated, AffiliateGroupUpdated, AffiliateGroupArchived,

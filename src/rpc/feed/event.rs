@@ -21,8 +21,8 @@ use crate::rpc::call::parse::Fields;
 pub(super) use crate::rpc::call::render::timestamp;
 use crate::rpc::call::wire_enum::WireEnum;
 use crate::rpc::{
-    account, affiliate, affiliate_group, audit, bounty, conversion, coupon, enrollment, item, lead, link, offer,
-    payout, payout_connection, payout_method, payout_run, program, reward, submission,
+    account, affiliate, affiliate_group, audit, billing_profile, bounty, conversion, coupon, enrollment, item, lead,
+    link, offer, payout, payout_connection, payout_method, payout_run, program, reward, submission, tax_profile,
 };
 
 /// The default number of events in a message of a stream.
@@ -287,6 +287,8 @@ fn subject(image: &EventImage) -> Subject {
         EventImage::Payout(row) => Subject::Payout(payout::image(row)),
         EventImage::PayoutRun(row) => Subject::PayoutRun(payout_run::image(row)),
         EventImage::PayoutMethod(row) => Subject::PayoutMethod(payout_method::image(row)),
+        EventImage::TaxProfile(row) => Subject::TaxProfile(tax_profile::image(row)),
+        EventImage::BillingProfile(row) => Subject::BillingProfile(billing_profile::image(row)),
         EventImage::PayoutConnection(row) => Subject::PayoutConnection(payout_connection::render(row)),
         EventImage::Program(answer) => Subject::Program(program::image(&answer.program, &answer.terms)),
         EventImage::Affiliate(row) => Subject::Affiliate(affiliate::image(row)),

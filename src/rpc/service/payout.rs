@@ -25,6 +25,15 @@ service! {
         SetPayoutMethod = write change, PAYING;
         RemovePayoutMethod = write change, PAYING;
         GetPayoutMethod = read rpc::payout_method::get, READING_MONEY;
+        SetTaxProfile = write change, PAYING;
+        GetTaxProfile = read rpc::tax_profile::get, READING_MONEY;
+        ConfirmTaxProfile = write change, ADMINISTRATION;
+        RefuseTaxProfile = write change, ADMINISTRATION;
+        RemoveTaxProfile = write change, PAYING;
+        ListTaxProfiles = read rpc::tax_profile::list, READING_MONEY;
+        SetBillingProfile = write change, ADMINISTRATION;
+        GetBillingProfile = read rpc::billing_profile::get, READING_MONEY;
+        ListYearlyTotals = read rpc::yearly_total::list, READING_MONEY;
         SetPayoutConnection = write change, ADMINISTRATION;
         RemovePayoutConnection = write change, ADMINISTRATION;
         GetPayoutConnection = read rpc::payout_connection::get, ADMINISTRATION;

@@ -9,6 +9,7 @@ pub mod api_key_use;
 pub mod audit_entry;
 pub mod balance;
 pub mod balance_checkpoint;
+pub mod billing_profile;
 pub mod bounty;
 pub mod click;
 pub mod conversion;
@@ -47,17 +48,19 @@ pub mod store_identity;
 pub mod submission;
 pub mod submission_count;
 pub mod tally;
+pub mod tax_profile;
 pub mod terms;
 pub mod unmatched_sale;
 pub mod waiting_refund;
 pub mod write_trial;
+pub mod yearly_total;
 
 /// Calls a macro with the module of every entity. For checks that must hold for every table.
 #[macro_export]
 macro_rules! for_all_entities {
     ($callback:ident) => {
         $callback! {
-            store_identity, account, api_key, api_key_use, mail, audit_entry, program, terms, item, affiliate_group, affiliate, enrollment, link, coupon, coupon_count, coupon_use, tally, ladder_tally, sales_tally, offer, offer_claim, payout, payout_attempt, payout_purse, payout_export, payout_method, payout_connection, payout_run, bounty, submission, submission_count, click, counted_click, first_click, lead, conversion, waiting_refund, unmatched_sale, reward, ledger_entry, balance, balance_checkpoint, program_mrr, account_head, list_tail, list_block, statistic_tail, statistic_block, event_segment, request, write_trial
+            store_identity, account, api_key, api_key_use, mail, audit_entry, program, terms, item, affiliate_group, affiliate, enrollment, link, coupon, coupon_count, coupon_use, tally, ladder_tally, sales_tally, offer, offer_claim, payout, payout_attempt, payout_purse, payout_export, payout_method, tax_profile, billing_profile, yearly_total, payout_connection, payout_run, bounty, submission, submission_count, click, counted_click, first_click, lead, conversion, waiting_refund, unmatched_sale, reward, ledger_entry, balance, balance_checkpoint, program_mrr, account_head, list_tail, list_block, statistic_tail, statistic_block, event_segment, request, write_trial
         }
     };
 }

@@ -33,6 +33,8 @@ use crate::domain::pricing::{CommissionEvent, Comparison, ConditionField};
 use crate::domain::program::{AttributionModel, ProgramState, TermsReach};
 use crate::domain::reward::{RewardRule, RewardState, RewardUnit};
 use crate::domain::tally::CapScope;
+use crate::domain::tax_number::TaxNumberKind;
+use crate::domain::tax_profile::{PayeeKind, TaxForm, TaxProfileState};
 use crate::domain::time::Time;
 use crate::domain::upline::UplineBasis;
 
@@ -183,6 +185,10 @@ as_they_are!(
     ProblemKind,
     PayoutFileFormat,
     PayoutRunState,
+    PayeeKind,
+    TaxForm,
+    TaxNumberKind,
+    TaxProfileState,
     PendingRewards,
     Period,
     ProgramState,

@@ -59,6 +59,7 @@ copies! {
     "reward.rs" reward,
     "sales_tally.rs" sales_tally,
     "tally.rs" tally,
+    "tax_profile.rs" tax_profile,
 }
 
 /// The value of the added field in texts that these forms write.

@@ -52,6 +52,7 @@ use crate::domain::payout_purse::FundsWait;
 use crate::domain::program::{Agreement, Commission, Invitation, Question, TermsDraft};
 use crate::domain::reward::{ByHand, Calculation, RewardClick};
 use crate::domain::tally::Counted;
+use crate::domain::tax_profile::TaxDetails;
 use crate::domain::threshold_bonus::EarnedBonus;
 use crate::domain::welcome::WelcomeMail;
 
@@ -84,6 +85,7 @@ mod program;
 mod reward;
 mod sales_tally;
 mod tally;
+mod tax_profile;
 #[cfg(test)]
 mod tests;
 
@@ -102,6 +104,7 @@ use program::{AgreementForm, CommissionForm, InvitationForm, QuestionForm, Terms
 use reward::{ByHandForm, CalculationForm, RewardClickForm};
 use sales_tally::EarnedBonusForm;
 use tally::CountedForm;
+use tax_profile::TaxDetailsForm;
 
 /// A domain type that rows store as text.
 pub trait Kept: Sized {
@@ -157,6 +160,8 @@ kept! {
     Vec<Reopening>: writes 1 Vec<ReopeningForm<'_>>;
     // account.payout_policy
     PayoutPolicy: writes 1 PayoutPolicyForm;
+    // tax_profile.details
+    TaxDetails: writes 1 TaxDetailsForm<'_>;
     // affiliate.past_uplines
     Vec<PastUpline>: writes 1 Vec<PastUplineForm>;
     // coupon.details

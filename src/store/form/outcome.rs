@@ -31,6 +31,8 @@ enum_form! {
         Reward(reward: Box<super::reward::RewardForm<'a>>),
         Payouts(payouts: Vec<Box<super::payout::PayoutForm<'a>>>),
         PayoutMethod(method: Box<super::payout_method::PayoutMethodForm>),
+        TaxProfile(profile: Box<super::tax_profile::TaxProfileForm>),
+        BillingProfile(profile: Box<super::tax_profile::BillingProfileForm<'a>>),
         PayoutConnection(connection: Box<super::payout_method::PayoutConnectionForm<'a>>),
         PayoutExport(export: Box<super::payout_export::PayoutExportForm<'a>>),
         PayoutRun(run: Box<super::payout_run::PayoutRunForm<'a>>),

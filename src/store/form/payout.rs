@@ -117,6 +117,7 @@ form! {
     unless_empty {
         net_days: i32,
         approval_above: Vec<Money>,
+        requires_tax_profile: bool,
     }
     unless_usual {
         method_change_hours: i32 = METHOD_CHANGE_HOURS_DEFAULT,

@@ -16,7 +16,7 @@ use crate::store::backend::lane::WriteConnection;
 use crate::store::lists::Entries;
 use crate::store::{
     StoreError, WriteTransaction, account_head, entity, event, ledger, mail, payout_method, program_mrr, search,
-    statistic,
+    statistic, yearly_total,
 };
 
 /// What the transaction adds to tables that are looked after when it is committed.
@@ -67,7 +67,8 @@ pub async fn save(
     let mut writes = Writes::default();
     let mut listed = Entries::default();
     add_rows(&mut writes, &mut listed, set)?;
-    add_postings(&mut writes, &mut listed, set, heads, &mut moved)?;
+    let fees = add_postings(&mut writes, &mut listed, set, heads, &mut moved)?;
+    yearly_total::add_changes(&mut writes, set, &fees)?;
     program_mrr::add_changes(&mut writes, &set.leads)?;
     moved.extend(listed.accounts());
     let unlisted = listed.write(&mut writes, heads, statistic::changes(set)?)?;
@@ -96,6 +97,7 @@ async fn overwrite_erased(connection: &WriteConnection, set: &WorkingSet) -> Res
         || has_changed(&set.coupons)
         || has_changed(&set.submissions)
         || has_changed(&set.payout_methods)
+        || has_changed(&set.tax_profiles)
         || has_changed(&set.payouts)
     {
         connection.overwrite_removed().await?;
@@ -148,15 +150,16 @@ async fn delete<S: Stored>(connection: &WriteConnection, set: &WorkingSet) -> Re
     Ok(())
 }
 
-/// Ledger entries and the balances that they change.
+/// Ledger entries and the balances that they change. Returns the fees, which change none, with the times of their entries.
 fn add_postings(
     writes: &mut Writes,
     listed: &mut Entries,
     set: &WorkingSet,
     heads: &mut BTreeMap<AccountId, AccountHead>,
     moved: &mut BTreeSet<AccountId>,
-) -> Result<(), StoreError> {
+) -> Result<Vec<Posting>, StoreError> {
     let mut entries = Vec::with_capacity(set.postings.len());
+    let mut fees = Vec::new();
     // Each with the number of new rewards for sales.
     let mut changes: BTreeMap<BalanceKey, (Balance, i64)> = BTreeMap::new();
     for posting in &set.postings {
@@ -165,6 +168,7 @@ fn add_postings(
             let entry = head_of(heads, posting.account_id)?.enter(posting.clone());
             listed.add(posting.account_id, ledger::entry_of(&entry));
             entries.push(ledger::to_row(&entry));
+            fees.push(entry.posting);
             continue;
         }
         let too_large = |_| StoreError::Unexpected("a balance does not fit into 64 bits".to_owned());
@@ -182,7 +186,8 @@ fn add_postings(
     let rows = changes.iter().map(|(key, (change, count))| ledger::balance_to_row(key, *change, *count)).collect();
     let sums =
         [Column::PendingMinor, Column::OwedMinor, Column::InFlightMinor, Column::PaidMinor, Column::SaleRewardCount];
-    writes.add::<entity::balance::Entity>(rows, &sums)
+    writes.add::<entity::balance::Entity>(rows, &sums)?;
+    Ok(fees)
 }
 
 /// Whether an entry is the first of a reward for a sale. The number of such rewards tells an affiliate with sales from one that was given

@@ -186,8 +186,8 @@ fn ids(contract: &Contract<'_>) -> Vec<String> {
 
 /// Each subject of an event has an id, a creation time, and a Get call that returns it.
 fn subjects(contract: &Contract<'_>) -> Vec<String> {
-    // An affiliate has one method, and a provider one connection.
-    const NAMED_BY_ANOTHER: [&str; 2] = ["PayoutMethod", "PayoutConnection"];
+    // An affiliate has one method and one tax profile, a provider one connection, and an account one billing profile.
+    const NAMED_BY_ANOTHER: [&str; 4] = ["PayoutMethod", "TaxProfile", "PayoutConnection", "BillingProfile"];
     let event = contract.message(&full("Event"));
     let subject = event.and_then(|event| oneofs(event).find(|(_, oneof)| oneof.name() == "subject"));
     let (Some(event), Some((subject, _))) = (event, subject) else {

@@ -26,6 +26,7 @@ mod reward;
 mod sale;
 mod simulation;
 mod statistic;
+mod tax_profile;
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -314,6 +315,7 @@ fn by_subject() -> Vec<(&'static str, Vec<Case>)> {
         ("offer", offer::cases()),
         ("payout", payout::cases()),
         ("payout_method", payout_method::cases()),
+        ("tax_profile", tax_profile::cases()),
         ("program", program::cases()),
         ("reward", reward::cases()),
         ("sale", sale::cases()),

@@ -53,6 +53,36 @@ pub(super) async fn current(client: &mut Client, subject: &Subject) -> Subject {
                 ..found
             })
         }
+        Subject::TaxProfile(row) => {
+            let selector = Some(pb::affiliate_selector::Selector::Id(row.affiliate_id.clone()));
+            let request = pb::GetTaxProfileRequest { affiliate: Some(pb::AffiliateSelector { selector }) };
+            let found = client.payouts.get_tax_profile(request).await.unwrap().into_inner().tax_profile.unwrap();
+            let is_refused = found.state() == pb::TaxProfileState::Refused;
+            assert!(!found.legal_name.is_empty() && is_refused != found.refusal_reason.is_empty());
+            let empty = String::new;
+            Subject::TaxProfile(pb::TaxProfile {
+                legal_name: empty(),
+                address: None,
+                number_hint: empty(),
+                refusal_reason: empty(),
+                ..found
+            })
+        }
+        Subject::BillingProfile(_) => {
+            let request = pb::GetBillingProfileRequest {};
+            let found = client.payouts.get_billing_profile(request).await.unwrap().into_inner();
+            let found = found.billing_profile.unwrap();
+            assert!(!found.vat_id.is_empty() && found.address.is_some(), "Get has what the feed leaves out");
+            let empty = String::new;
+            Subject::BillingProfile(pb::BillingProfile {
+                legal_name: empty(),
+                address: None,
+                vat_id: empty(),
+                tax_number: empty(),
+                payment_terms: empty(),
+                ..found
+            })
+        }
         Subject::PayoutConnection(row) => {
             let request = pb::GetPayoutConnectionRequest { provider: row.provider };
             let found = client.payouts.get_payout_connection(request).await.unwrap().into_inner();
@@ -189,6 +219,8 @@ pub(super) fn id_of(subject: &Subject) -> String {
         Subject::Payout(row) => row.id.clone(),
         // Neither has an id of its own.
         Subject::PayoutMethod(row) => format!("method of {}", row.affiliate_id),
+        Subject::TaxProfile(row) => format!("tax profile of {}", row.affiliate_id),
+        Subject::BillingProfile(_) => "billing profile".to_owned(),
         Subject::PayoutConnection(row) => format!("connection {}", row.provider),
         Subject::PayoutRun(row) => row.id.clone(),
         Subject::Program(row) => row.id.clone(),

@@ -91,6 +91,7 @@ pub(super) async fn reserve(server: &TestServer, client: &mut Client) {
         ..Default::default()
     };
     set_and_remove_method(client, request.affiliate.clone()).await;
+    set_profiles(client, request.affiliate.clone()).await;
     let payout = client.payouts.create_payout(request).await.unwrap().into_inner().payout.unwrap();
     let request = pb::CreateApiKeyRequest { kind: pb::ApiKeyKind::Payout.into(), ..Default::default() };
     let key_text = client.accounts.create_api_key(request).await.unwrap().into_inner().api_key_text;
@@ -173,4 +174,45 @@ pub(super) async fn set_and_remove_method(client: &mut Client, affiliate: Option
     let removal = pb::RemovePayoutConnectionRequest { provider, ..Default::default() };
     client.payouts.remove_payout_connection(removal).await.unwrap();
     client.payouts.set_payout_connection(request).await.unwrap();
+}
+
+/// Sets the tax profile of an affiliate, removes it, sets it again, and has it confirmed and refused. Sets the billing profile.
+async fn set_profiles(client: &mut Client, affiliate: Option<pb::AffiliateSelector>) {
+    let address = Some(pb::PostalAddress {
+        street: "Canary Street 1".to_owned(),
+        city: "Canary Town".to_owned(),
+        country_code: "US".to_owned(),
+        ..Default::default()
+    });
+    let request = pb::SetTaxProfileRequest {
+        affiliate: affiliate.clone(),
+        payee_kind: pb::PayeeKind::Individual.into(),
+        legal_name: "Ann Canary".to_owned(),
+        address: address.clone(),
+        residence_country_code: "US".to_owned(),
+        form: pb::TaxForm::W9.into(),
+        sign_date: "2025-11-27".to_owned(),
+        number: Some(pb::TaxNumber { kind: pb::TaxNumberKind::Ssn.into(), text: "123-45-6789".to_owned() }),
+        ..Default::default()
+    };
+    client.payouts.set_tax_profile(request.clone()).await.unwrap();
+    let removal = pb::RemoveTaxProfileRequest { affiliate: affiliate.clone(), ..Default::default() };
+    client.payouts.remove_tax_profile(removal).await.unwrap();
+    client.payouts.set_tax_profile(request).await.unwrap();
+    let confirmation = pb::ConfirmTaxProfileRequest { affiliate: affiliate.clone(), ..Default::default() };
+    client.payouts.confirm_tax_profile(confirmation).await.unwrap();
+    let reason = "the canary has another name".to_owned();
+    let refusal = pb::RefuseTaxProfileRequest { affiliate, reason, ..Default::default() };
+    client.payouts.refuse_tax_profile(refusal).await.unwrap();
+    let profile = pb::BillingProfile {
+        legal_name: "Canary Shop Ltd".to_owned(),
+        address,
+        vat_id: "DE123456789".to_owned(),
+        tax_number: "canary-12/345".to_owned(),
+        invoice_prefix: "SB-".to_owned(),
+        payment_terms: "the canary pays in 14 days".to_owned(),
+        ..Default::default()
+    };
+    let request = pb::SetBillingProfileRequest { billing_profile: Some(profile), ..Default::default() };
+    client.payouts.set_billing_profile(request).await.unwrap();
 }

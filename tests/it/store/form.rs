@@ -31,6 +31,7 @@ use headwater::domain::noted::NotedFacts;
 use headwater::domain::offer::Offer;
 use headwater::domain::outcome::Outcome;
 use headwater::domain::payout::{Payout, PayoutPolicy, PayoutProvider};
+use headwater::domain::payout_method::Sealed;
 use headwater::domain::payout_run::PayoutRun;
 use headwater::domain::pricing::ConditionField;
 use headwater::domain::program::{Commission, EnrollmentBonus, Invitation, Program, ProgramWithTerms, TermsDraft};
@@ -40,6 +41,7 @@ use headwater::domain::reward::{
 use headwater::domain::set::{Needs, WorkingSet};
 use headwater::domain::split::Split;
 use headwater::domain::tally::{Counted, TallyChange};
+use headwater::domain::tax_profile::{TaxDetails, TaxNumber};
 use headwater::domain::upline::{UplineBasis, UplineLevel, UplineShare};
 use headwater::store::entity::{affiliate, conversion, enrollment, request, reward, terms};
 use headwater::store::form::Kept;
@@ -134,6 +136,11 @@ fn stored_forms_are_the_golden_ones() {
     golden.holds("payout_sending.v1", rows::waiting_payout().sending.as_deref().unwrap());
     golden.holds("payout_purse_waits.v1", &rows::payout_purse().waits);
     golden.holds("account_payout_policy.v1", &rows::payout_policy());
+    let with_profile = PayoutPolicy { requires_tax_profile: true, ..rows::payout_policy() };
+    golden.holds("account_payout_policy.v1.with_tax_profile", &with_profile);
+    let number = TaxNumber { sealed: Sealed::new([]), ..rows::tax_details().number.unwrap() };
+    golden.holds("tax_profile_details.v1", &TaxDetails { number: Some(number), ..rows::tax_details() });
+    golden.holds("tax_profile_details.v1.bare", &rows::bare_tax_details());
     golden.holds("payout_reopenings.v1", &rows::reopenings());
     golden.holds("conversion_order_details.v1", &rows::order_details());
     golden.holds("conversion_candidates.v1", &vec![rows::candidate()]);

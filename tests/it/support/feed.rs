@@ -39,6 +39,7 @@ pub(crate) fn affiliates_of(event: &pb::Event) -> Vec<&str> {
         Some(Subject::Coupon(row)) => vec![&row.affiliate_id],
         Some(Subject::Payout(row)) => vec![&row.affiliate_id],
         Some(Subject::PayoutMethod(row)) => vec![&row.affiliate_id],
+        Some(Subject::TaxProfile(row)) => vec![&row.affiliate_id],
         Some(Subject::Submission(row)) => vec![&row.affiliate_id],
         Some(
             Subject::Program(_)
@@ -47,6 +48,7 @@ pub(crate) fn affiliates_of(event: &pb::Event) -> Vec<&str> {
             | Subject::Offer(_)
             | Subject::Bounty(_)
             | Subject::PayoutConnection(_)
+            | Subject::BillingProfile(_)
             | Subject::PayoutRun(_)
             | Subject::ApiKey(_)
             | Subject::Account(_),

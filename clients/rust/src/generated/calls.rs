@@ -1431,6 +1431,44 @@ impl Call for pb::RemovePayoutMethodRequest {
 
 impl Call for pb::GetPayoutMethodRequest {}
 
+impl Call for pb::SetTaxProfileRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::GetTaxProfileRequest {}
+
+impl Call for pb::ConfirmTaxProfileRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::RefuseTaxProfileRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::RemoveTaxProfileRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::ListTaxProfilesRequest {}
+
+impl Call for pb::SetBillingProfileRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::GetBillingProfileRequest {}
+
+impl Call for pb::ListYearlyTotalsRequest {}
+
 impl Call for pb::SetPayoutConnectionRequest {
     fn fill_ids(&mut self) {
         fill(&mut self.request_id);
@@ -1510,7 +1548,8 @@ impl PayoutCalls {
     /// owed falls by what they add up to. The merchant pays a MANUAL payout outside Headwater, and says so with ConfirmPayouts. The payout keeps
     /// the affiliate's payout method as it is now.
     /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND, REWARD_NOT_FOUND or PAYOUT_CONNECTION_NOT_FOUND; FAILED_PRECONDITION with reason
-    /// PAYOUT_METHOD when the affiliate's payout method is not the `provider`'s, NOTHING_DUE, PAYOUT_BELOW_MINIMUM, REWARDS_NOT_PAYABLE, or PAYOUT_ABOVE_OWED when less is owed than the named rewards add up to.
+    /// PAYOUT_METHOD when the affiliate's payout method is not the `provider`'s, TAX_PROFILE_REQUIRED when the account pays nobody without a tax
+    /// profile, NOTHING_DUE, PAYOUT_BELOW_MINIMUM, REWARDS_NOT_PAYABLE, or PAYOUT_ABOVE_OWED when less is owed than the named rewards add up to.
     ///
     /// # Errors
     /// The server refuses the call, or does not answer before the deadline.
@@ -1642,6 +1681,104 @@ impl PayoutCalls {
     pub async fn get_payout_method(&self, request: pb::GetPayoutMethodRequest) -> Result<pb::GetPayoutMethodResponse, Error> {
         self.caller
             .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).get_payout_method(request).await)
+            .await
+    }
+
+    /// Sets the tax profile of an affiliate, and replaces the former one as a whole. It is RECEIVED, whatever it was before.
+    /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_ERASED, or SECRETS_KEY_MISSING when the
+    /// server has no key to store the number with.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn set_tax_profile(&self, request: pb::SetTaxProfileRequest) -> Result<pb::SetTaxProfileResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).set_tax_profile(request).await)
+            .await
+    }
+
+    /// Returns the tax profile of an affiliate, without its number.
+    /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn get_tax_profile(&self, request: pb::GetTaxProfileRequest) -> Result<pb::GetTaxProfileResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).get_tax_profile(request).await)
+            .await
+    }
+
+    /// Confirms the tax profile of an affiliate after a look at it. Admin keys only.
+    /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or TAX_PROFILE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_ERASED, or
+    /// TAX_PROFILE_STATE when its form has expired; ABORTED with reason ETAG_MISMATCH.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn confirm_tax_profile(&self, request: pb::ConfirmTaxProfileRequest) -> Result<pb::ConfirmTaxProfileResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).confirm_tax_profile(request).await)
+            .await
+    }
+
+    /// Refuses the tax profile of an affiliate after a look at it. Admin keys only.
+    /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or TAX_PROFILE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_ERASED, or
+    /// TAX_PROFILE_STATE when its form has expired; ABORTED with reason ETAG_MISMATCH.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn refuse_tax_profile(&self, request: pb::RefuseTaxProfileRequest) -> Result<pb::RefuseTaxProfileResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).refuse_tax_profile(request).await)
+            .await
+    }
+
+    /// Removes the tax profile of an affiliate with its number.
+    /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or TAX_PROFILE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_ERASED.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn remove_tax_profile(&self, request: pb::RemoveTaxProfileRequest) -> Result<pb::RemoveTaxProfileResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).remove_tax_profile(request).await)
+            .await
+    }
+
+    /// Lists the tax profiles of affiliates, with those that are missing.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn list_tax_profiles(&self, request: pb::ListTaxProfilesRequest) -> Result<pb::ListTaxProfilesResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).list_tax_profiles(request).await)
+            .await
+    }
+
+    /// Sets who the merchant is on documents of payouts. Admin keys only.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn set_billing_profile(&self, request: pb::SetBillingProfileRequest) -> Result<pb::SetBillingProfileResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).set_billing_profile(request).await)
+            .await
+    }
+
+    /// Returns who the merchant is on documents of payouts.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn get_billing_profile(&self, request: pb::GetBillingProfileRequest) -> Result<pb::GetBillingProfileResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).get_billing_profile(request).await)
+            .await
+    }
+
+    /// Lists how much affiliates were paid in a year, for each currency, with the state of their tax data.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn list_yearly_totals(&self, request: pb::ListYearlyTotalsRequest) -> Result<pb::ListYearlyTotalsResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).list_yearly_totals(request).await)
             .await
     }
 

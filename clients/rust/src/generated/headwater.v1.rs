@@ -547,6 +547,10 @@ pub struct PayoutPolicy {
     /// the former destination. Default 72. A change counts for methods that are set after it.
     #[prost(int32, optional, tag = "3")]
     pub method_change_hours: ::core::option::Option<i32>,
+    /// Whether an affiliate is paid only while its tax profile is RECEIVED or CONFIRMED. Payout runs leave the others out, and CreatePayout refuses
+    /// them. MarkPaid records what was paid elsewhere. Default: no. A change counts for payouts that are created after it.
+    #[prost(bool, tag = "4")]
+    pub tax_profile_required: bool,
 }
 /// The request of RegisterAccount.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -10910,6 +10914,66 @@ pub struct BatchRecordEventsResponse {
     #[prost(message, repeated, tag = "1")]
     pub results: ::prost::alloc::vec::Vec<BatchResult>,
 }
+/// Who the merchant is on documents of payouts.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BillingProfile {
+    /// The name before the law, up to 200 characters. Required. Empty in the feed, because it may be a person's.
+    #[prost(string, tag = "1")]
+    pub legal_name: ::prost::alloc::string::String,
+    /// The postal address. Its street, city and country are required. Not set in the feed, because it may be a person's.
+    #[prost(message, optional, tag = "2")]
+    pub address: ::core::option::Option<PostalAddress>,
+    /// The VAT id with the prefix of its country, such as DE123456789. Optional. Empty in the feed, because it may be a person's.
+    #[prost(string, tag = "3")]
+    pub vat_id: ::prost::alloc::string::String,
+    /// Another number at the tax office, up to 40 characters. Optional. Empty in the feed, because it may be a person's.
+    #[prost(string, tag = "4")]
+    pub tax_number: ::prost::alloc::string::String,
+    /// The beginning of the numbers of invoices, 1 to 20 letters, digits and hyphens, or empty.
+    #[prost(string, tag = "5")]
+    pub invoice_prefix: ::prost::alloc::string::String,
+    /// Text about the terms of payment, up to 2,000 characters. Optional. Empty in the feed, because a person wrote it.
+    #[prost(string, tag = "6")]
+    pub payment_terms: ::prost::alloc::string::String,
+    /// When it was first set. Set by the server.
+    #[prost(message, optional, tag = "7")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it was last set. Set by the server.
+    #[prost(message, optional, tag = "8")]
+    pub update_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// The request of SetBillingProfile.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetBillingProfileRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The profile, which replaces the former one as a whole. Required.
+    #[prost(message, optional, tag = "2")]
+    pub billing_profile: ::core::option::Option<BillingProfile>,
+}
+/// The answer of SetBillingProfile.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetBillingProfileResponse {
+    /// The profile.
+    #[prost(message, optional, tag = "1")]
+    pub billing_profile: ::core::option::Option<BillingProfile>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of GetBillingProfile.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetBillingProfileRequest {}
+/// The answer of GetBillingProfile.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetBillingProfileResponse {
+    /// The profile. Not set before the first SetBillingProfile.
+    #[prost(message, optional, tag = "1")]
+    pub billing_profile: ::core::option::Option<BillingProfile>,
+}
 /// The request of CorrectSale.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CorrectSaleRequest {
@@ -11199,6 +11263,14 @@ pub enum ErrorReason {
     PayoutExportNotFound = 90,
     /// \[FAILED_PRECONDITION\] The file of the export is not kept any more. Metadata: `payout_export_id`.
     PayoutFileGone = 91,
+    /// \[FAILED_PRECONDITION\] The account pays nobody without a tax profile, and the affiliate's is missing, refused or expired. Metadata:
+    /// `affiliate_id`, `state`.
+    TaxProfileRequired = 92,
+    /// \[FAILED_PRECONDITION\] The tax profile is in a state from which the call cannot change it: its form has expired. Metadata: `affiliate_id`,
+    /// `state`.
+    TaxProfileState = 93,
+    /// \[NOT_FOUND\] The affiliate has no tax profile.
+    TaxProfileNotFound = 94,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -11299,6 +11371,9 @@ impl ErrorReason {
             Self::PayoutRunState => "ERROR_REASON_PAYOUT_RUN_STATE",
             Self::PayoutExportNotFound => "ERROR_REASON_PAYOUT_EXPORT_NOT_FOUND",
             Self::PayoutFileGone => "ERROR_REASON_PAYOUT_FILE_GONE",
+            Self::TaxProfileRequired => "ERROR_REASON_TAX_PROFILE_REQUIRED",
+            Self::TaxProfileState => "ERROR_REASON_TAX_PROFILE_STATE",
+            Self::TaxProfileNotFound => "ERROR_REASON_TAX_PROFILE_NOT_FOUND",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -11404,6 +11479,9 @@ impl ErrorReason {
             "ERROR_REASON_PAYOUT_RUN_STATE" => Some(Self::PayoutRunState),
             "ERROR_REASON_PAYOUT_EXPORT_NOT_FOUND" => Some(Self::PayoutExportNotFound),
             "ERROR_REASON_PAYOUT_FILE_GONE" => Some(Self::PayoutFileGone),
+            "ERROR_REASON_TAX_PROFILE_REQUIRED" => Some(Self::TaxProfileRequired),
+            "ERROR_REASON_TAX_PROFILE_STATE" => Some(Self::TaxProfileState),
+            "ERROR_REASON_TAX_PROFILE_NOT_FOUND" => Some(Self::TaxProfileNotFound),
             _ => None,
         }
     }
@@ -12817,6 +12895,9 @@ pub enum PayoutRunVerdict {
     NotActive = 8,
     /// The affiliate was erased, so that nobody knows where to send the money. No run pays it. MarkPaid notes what was sent otherwise.
     Erased = 9,
+    /// The account pays nobody without a tax profile, see `PayoutPolicy.tax_profile_required`, and the affiliate's is missing, refused or
+    /// expired.
+    NoTaxProfile = 10,
 }
 impl PayoutRunVerdict {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -12835,6 +12916,7 @@ impl PayoutRunVerdict {
             Self::AboveMaximumTotal => "PAYOUT_RUN_VERDICT_ABOVE_MAXIMUM_TOTAL",
             Self::NotActive => "PAYOUT_RUN_VERDICT_NOT_ACTIVE",
             Self::Erased => "PAYOUT_RUN_VERDICT_ERASED",
+            Self::NoTaxProfile => "PAYOUT_RUN_VERDICT_NO_TAX_PROFILE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -12850,6 +12932,410 @@ impl PayoutRunVerdict {
             "PAYOUT_RUN_VERDICT_ABOVE_MAXIMUM_TOTAL" => Some(Self::AboveMaximumTotal),
             "PAYOUT_RUN_VERDICT_NOT_ACTIVE" => Some(Self::NotActive),
             "PAYOUT_RUN_VERDICT_ERASED" => Some(Self::Erased),
+            "PAYOUT_RUN_VERDICT_NO_TAX_PROFILE" => Some(Self::NoTaxProfile),
+            _ => None,
+        }
+    }
+}
+/// The tax profile of an affiliate. The tax number is stored encrypted and never returned.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TaxProfile {
+    /// The affiliate's id.
+    #[prost(string, tag = "1")]
+    pub affiliate_id: ::prost::alloc::string::String,
+    /// The state now. In the feed it is the one after the event, which a form may have left since by expiring.
+    #[prost(enumeration = "TaxProfileState", tag = "2")]
+    pub state: i32,
+    /// The kind of payee. Not set for a missing profile, as all fields below.
+    #[prost(enumeration = "PayeeKind", tag = "3")]
+    pub payee_kind: i32,
+    /// The name before the law. Empty in the feed, because it is personal data.
+    #[prost(string, tag = "4")]
+    pub legal_name: ::prost::alloc::string::String,
+    /// The postal address. Not set in the feed, because it is personal data.
+    #[prost(message, optional, tag = "5")]
+    pub address: ::core::option::Option<PostalAddress>,
+    /// The country in which the affiliate pays its taxes, an ISO 3166-1 code of two letters.
+    #[prost(string, tag = "6")]
+    pub residence_country_code: ::prost::alloc::string::String,
+    /// The form.
+    #[prost(enumeration = "TaxForm", tag = "7")]
+    pub form: i32,
+    /// The day on which the form was signed, written like `2026-11-27`. Empty for NONE and VAT.
+    #[prost(string, tag = "8")]
+    pub sign_date: ::prost::alloc::string::String,
+    /// When the form expires. A W-8 form expires at the end of the third year after the one in which it was signed, in UTC. Not set for forms
+    /// that do not expire.
+    #[prost(message, optional, tag = "9")]
+    pub expire_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The kind of the tax number. Not set if there is none.
+    #[prost(enumeration = "TaxNumberKind", tag = "10")]
+    pub number_kind: i32,
+    /// The tax number, masked, such as `…789` or `DE…789`. Empty in the feed, because it is personal data.
+    #[prost(string, tag = "11")]
+    pub number_hint: ::prost::alloc::string::String,
+    /// The merchant's reason for the refusal. Empty unless it is REFUSED, and in the feed, because a person wrote it.
+    #[prost(string, tag = "12")]
+    pub refusal_reason: ::prost::alloc::string::String,
+    /// The id of the API key that confirmed or refused it. Empty before.
+    #[prost(string, tag = "13")]
+    pub reviewer_key_id: ::prost::alloc::string::String,
+    /// When it was confirmed or refused. Not set before.
+    #[prost(message, optional, tag = "14")]
+    pub review_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the affiliate first got a tax profile.
+    #[prost(message, optional, tag = "15")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the profile was last set, confirmed, refused or removed.
+    #[prost(message, optional, tag = "16")]
+    pub update_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The version of the profile, for `ConfirmTaxProfileRequest` and `RefuseTaxProfileRequest`. Empty for an affiliate that never had one.
+    #[prost(string, tag = "17")]
+    pub etag: ::prost::alloc::string::String,
+}
+/// A tax number in plain.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TaxNumber {
+    /// The kind. Required.
+    #[prost(enumeration = "TaxNumberKind", tag = "1")]
+    pub kind: i32,
+    /// The number, with or without blanks and hyphens. Required.
+    #[prost(string, tag = "2")]
+    pub text: ::prost::alloc::string::String,
+}
+/// The request of SetTaxProfile.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetTaxProfileRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. Of the number
+    /// only its kind and whether it was sent are compared, because it could be guessed from a stored hash. The id is unique per account and
+    /// method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The affiliate. Required.
+    #[prost(message, optional, tag = "2")]
+    pub affiliate: ::core::option::Option<AffiliateSelector>,
+    /// The kind of payee. INDIVIDUAL for W_8BEN, BUSINESS for W_8BEN_E. Required.
+    #[prost(enumeration = "PayeeKind", tag = "3")]
+    pub payee_kind: i32,
+    /// The name before the law, up to 200 characters. Required.
+    #[prost(string, tag = "4")]
+    pub legal_name: ::prost::alloc::string::String,
+    /// The postal address. Its street, city and country are required.
+    #[prost(message, optional, tag = "5")]
+    pub address: ::core::option::Option<PostalAddress>,
+    /// The country in which the affiliate pays its taxes, an ISO 3166-1 code of two letters. US for W_9, and not US for W_8BEN and W_8BEN_E.
+    /// Required.
+    #[prost(string, tag = "6")]
+    pub residence_country_code: ::prost::alloc::string::String,
+    /// The form. Required.
+    #[prost(enumeration = "TaxForm", tag = "7")]
+    pub form: i32,
+    /// The day on which the form was signed, written like `2026-11-27`, not in the future. Required for W_9, W_8BEN and W_8BEN_E, refused for the
+    /// others.
+    #[prost(string, tag = "8")]
+    pub sign_date: ::prost::alloc::string::String,
+    /// The tax number. Its kind is SSN, EIN or ITIN for W_9; FOREIGN, SSN or ITIN for W_8BEN; FOREIGN or EIN for W_8BEN_E; VAT for VAT; FOREIGN for
+    /// NONE. Required for W_9 and VAT. Not set: the stored number is kept if it is of such a kind.
+    #[prost(message, optional, tag = "9")]
+    pub number: ::core::option::Option<TaxNumber>,
+}
+/// The answer of SetTaxProfile.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetTaxProfileResponse {
+    /// The profile, which is RECEIVED.
+    #[prost(message, optional, tag = "1")]
+    pub tax_profile: ::core::option::Option<TaxProfile>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer. The profile is
+    /// the present one then.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of GetTaxProfile.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetTaxProfileRequest {
+    /// The affiliate. Required.
+    #[prost(message, optional, tag = "1")]
+    pub affiliate: ::core::option::Option<AffiliateSelector>,
+}
+/// The answer of GetTaxProfile.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetTaxProfileResponse {
+    /// The profile. It is MISSING for an affiliate without one.
+    #[prost(message, optional, tag = "1")]
+    pub tax_profile: ::core::option::Option<TaxProfile>,
+}
+/// The request of ConfirmTaxProfile.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ConfirmTaxProfileRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The affiliate. Required.
+    #[prost(message, optional, tag = "2")]
+    pub affiliate: ::core::option::Option<AffiliateSelector>,
+    /// The profile's etag, as it was read. If the profile was changed since, the call fails with ABORTED and reason ETAG_MISMATCH. Optional.
+    #[prost(string, tag = "3")]
+    pub etag: ::prost::alloc::string::String,
+}
+/// The answer of ConfirmTaxProfile.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ConfirmTaxProfileResponse {
+    /// The profile, which is CONFIRMED.
+    #[prost(message, optional, tag = "1")]
+    pub tax_profile: ::core::option::Option<TaxProfile>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer. The profile is
+    /// the present one then.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of RefuseTaxProfile.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RefuseTaxProfileRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The affiliate. Required.
+    #[prost(message, optional, tag = "2")]
+    pub affiliate: ::core::option::Option<AffiliateSelector>,
+    /// The profile's etag, as it was read. If the profile was changed since, the call fails with ABORTED and reason ETAG_MISMATCH. Optional.
+    #[prost(string, tag = "3")]
+    pub etag: ::prost::alloc::string::String,
+    /// The reason, up to 200 characters. Required.
+    #[prost(string, tag = "4")]
+    pub reason: ::prost::alloc::string::String,
+}
+/// The answer of RefuseTaxProfile.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RefuseTaxProfileResponse {
+    /// The profile, which is REFUSED.
+    #[prost(message, optional, tag = "1")]
+    pub tax_profile: ::core::option::Option<TaxProfile>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer. The profile is
+    /// the present one then.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of RemoveTaxProfile.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemoveTaxProfileRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The affiliate. Required.
+    #[prost(message, optional, tag = "2")]
+    pub affiliate: ::core::option::Option<AffiliateSelector>,
+}
+/// The answer of RemoveTaxProfile.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemoveTaxProfileResponse {
+    /// The profile, which is MISSING.
+    #[prost(message, optional, tag = "1")]
+    pub tax_profile: ::core::option::Option<TaxProfile>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer. The profile is
+    /// the present one then.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of ListTaxProfiles.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListTaxProfilesRequest {
+    /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
+    /// holds at most 3 MiB, so it may have fewer entries.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// The `next_page_token` of the previous page, sent with the same filter and order. Empty: the first page.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+    /// The order of the list: by the creation of the affiliates. Default `LIST_ORDER_OLDEST_FIRST`.
+    #[prost(enumeration = "ListOrder", tag = "3")]
+    pub order: i32,
+    /// Only profiles in these states now. MISSING and EXPIRED together are the affiliates to ask. Empty: all affiliates. A page that had to look
+    /// at some 10,000 affiliates may have fewer entries than asked for, or none.
+    #[prost(enumeration = "TaxProfileState", repeated, tag = "4")]
+    pub states: ::prost::alloc::vec::Vec<i32>,
+}
+/// The answer of ListTaxProfiles.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListTaxProfilesResponse {
+    /// One page of profiles, one for each affiliate that was not erased. An affiliate without a profile has one that is MISSING.
+    #[prost(message, repeated, tag = "1")]
+    pub tax_profiles: ::prost::alloc::vec::Vec<TaxProfile>,
+    /// The `page_token` of the next page. Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// Whether a payee is a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum PayeeKind {
+    /// Not set. Refused in requests.
+    Unspecified = 0,
+    /// A natural person.
+    Individual = 1,
+    /// A company or another organization.
+    Business = 2,
+}
+impl PayeeKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "PAYEE_KIND_UNSPECIFIED",
+            Self::Individual => "PAYEE_KIND_INDIVIDUAL",
+            Self::Business => "PAYEE_KIND_BUSINESS",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "PAYEE_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "PAYEE_KIND_INDIVIDUAL" => Some(Self::Individual),
+            "PAYEE_KIND_BUSINESS" => Some(Self::Business),
+            _ => None,
+        }
+    }
+}
+/// The form by which an affiliate told its tax data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum TaxForm {
+    /// Not set. Refused in requests.
+    Unspecified = 0,
+    /// No form, for affiliates of whom the tax office asks none. `sign_date` is not taken.
+    None = 1,
+    /// Form W-9, of those who pay taxes in the United States. It needs a number of kind SSN, EIN or ITIN.
+    W9 = 2,
+    /// Form W-8BEN, of persons who pay taxes elsewhere. It expires.
+    W8ben = 3,
+    /// Form W-8BEN-E, of businesses that pay taxes elsewhere. It expires.
+    W8benE = 4,
+    /// A VAT id. It needs a number of kind VAT. `sign_date` is not taken.
+    Vat = 5,
+}
+impl TaxForm {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "TAX_FORM_UNSPECIFIED",
+            Self::None => "TAX_FORM_NONE",
+            Self::W9 => "TAX_FORM_W_9",
+            Self::W8ben => "TAX_FORM_W_8BEN",
+            Self::W8benE => "TAX_FORM_W_8BEN_E",
+            Self::Vat => "TAX_FORM_VAT",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "TAX_FORM_UNSPECIFIED" => Some(Self::Unspecified),
+            "TAX_FORM_NONE" => Some(Self::None),
+            "TAX_FORM_W_9" => Some(Self::W9),
+            "TAX_FORM_W_8BEN" => Some(Self::W8ben),
+            "TAX_FORM_W_8BEN_E" => Some(Self::W8benE),
+            "TAX_FORM_VAT" => Some(Self::Vat),
+            _ => None,
+        }
+    }
+}
+/// The kind of a tax number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum TaxNumberKind {
+    /// Not set. Refused in requests.
+    Unspecified = 0,
+    /// A social security number of the United States: nine digits, also written like 123-45-6789.
+    Ssn = 1,
+    /// An employer identification number of the United States: nine digits, also written like 12-3456789.
+    Ein = 2,
+    /// An individual taxpayer identification number of the United States: nine digits, also written like 912-70-1234.
+    Itin = 3,
+    /// The tax number of another country, up to 40 letters, digits, blanks, points, hyphens and slashes.
+    Foreign = 4,
+    /// A VAT id with the prefix of its country, such as DE123456789. Its form is checked for the countries of the European Union, Northern
+    /// Ireland, Great Britain, Norway and Switzerland. Headwater does not ask VIES whether it was given to anybody.
+    Vat = 5,
+}
+impl TaxNumberKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "TAX_NUMBER_KIND_UNSPECIFIED",
+            Self::Ssn => "TAX_NUMBER_KIND_SSN",
+            Self::Ein => "TAX_NUMBER_KIND_EIN",
+            Self::Itin => "TAX_NUMBER_KIND_ITIN",
+            Self::Foreign => "TAX_NUMBER_KIND_FOREIGN",
+            Self::Vat => "TAX_NUMBER_KIND_VAT",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "TAX_NUMBER_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "TAX_NUMBER_KIND_SSN" => Some(Self::Ssn),
+            "TAX_NUMBER_KIND_EIN" => Some(Self::Ein),
+            "TAX_NUMBER_KIND_ITIN" => Some(Self::Itin),
+            "TAX_NUMBER_KIND_FOREIGN" => Some(Self::Foreign),
+            "TAX_NUMBER_KIND_VAT" => Some(Self::Vat),
+            _ => None,
+        }
+    }
+}
+/// The state of a tax profile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum TaxProfileState {
+    /// Not set. Refused in requests.
+    Unspecified = 0,
+    /// The affiliate has no tax profile.
+    Missing = 1,
+    /// The profile is complete, and nobody has looked at it.
+    Received = 2,
+    /// The merchant has confirmed it.
+    Confirmed = 3,
+    /// The merchant has refused it, see `refusal_reason`.
+    Refused = 4,
+    /// Its form is too old. A form that is signed anew replaces it.
+    Expired = 5,
+}
+impl TaxProfileState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "TAX_PROFILE_STATE_UNSPECIFIED",
+            Self::Missing => "TAX_PROFILE_STATE_MISSING",
+            Self::Received => "TAX_PROFILE_STATE_RECEIVED",
+            Self::Confirmed => "TAX_PROFILE_STATE_CONFIRMED",
+            Self::Refused => "TAX_PROFILE_STATE_REFUSED",
+            Self::Expired => "TAX_PROFILE_STATE_EXPIRED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "TAX_PROFILE_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "TAX_PROFILE_STATE_MISSING" => Some(Self::Missing),
+            "TAX_PROFILE_STATE_RECEIVED" => Some(Self::Received),
+            "TAX_PROFILE_STATE_CONFIRMED" => Some(Self::Confirmed),
+            "TAX_PROFILE_STATE_REFUSED" => Some(Self::Refused),
+            "TAX_PROFILE_STATE_EXPIRED" => Some(Self::Expired),
             _ => None,
         }
     }
@@ -12889,7 +13375,7 @@ pub struct Event {
     /// The ids that you choose stay: event_id, request_id, order_id, order_number and refund_id. Put no personal data into them.
     #[prost(
         oneof = "event::Subject",
-        tags = "8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 22, 27, 25, 26, 23, 24"
+        tags = "8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 22, 27, 25, 26, 28, 29, 23, 24"
     )]
     pub subject: ::core::option::Option<event::Subject>,
 }
@@ -12952,6 +13438,12 @@ pub mod event {
         /// A connection to a payout provider. Its subject id is the account's.
         #[prost(message, tag = "26")]
         PayoutConnection(super::PayoutConnection),
+        /// The tax profile of an affiliate, without legal_name, address, number_hint and refusal_reason. Its subject id is the affiliate's.
+        #[prost(message, tag = "28")]
+        TaxProfile(super::TaxProfile),
+        /// The account's billing profile, without legal_name, address, vat_id, tax_number and payment_terms. Its subject id is the account's.
+        #[prost(message, tag = "29")]
+        BillingProfile(super::BillingProfile),
         /// A bounty.
         #[prost(message, tag = "23")]
         Bounty(super::Bounty),
@@ -12972,7 +13464,7 @@ pub struct EventFilter {
     #[prost(string, repeated, tag = "2")]
     pub program_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// Only events about these affiliates, or about something of theirs: enrollments, links, coupons, submissions, leads,
-    /// conversions, rewards, payouts and payout methods. If a lead or conversion moves to another affiliate, both get the event.
+    /// conversions, rewards, payouts, payout methods and tax profiles. If a lead or conversion moves to another affiliate, both get the event.
     #[prost(string, repeated, tag = "3")]
     pub affiliate_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// Only events whose subject has one of these ids.
@@ -13197,6 +13689,14 @@ pub enum EventKind {
     PayoutRunCancelled = 92,
     /// \[payout\] A payout is in a file that ExportPayoutFile made.
     PayoutExported = 93,
+    /// \[tax_profile\] The tax profile of an affiliate was set. No event follows when its form expires.
+    TaxProfileSet = 94,
+    /// \[tax_profile\] The tax profile of an affiliate was confirmed or refused, see `TaxProfile.state`.
+    TaxProfileReviewed = 95,
+    /// \[tax_profile\] The tax profile of an affiliate was removed.
+    TaxProfileRemoved = 96,
+    /// \[billing_profile\] The account's billing profile was set.
+    BillingProfileSet = 97,
 }
 impl EventKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -13299,6 +13799,10 @@ impl EventKind {
             Self::PayoutRunFinished => "EVENT_KIND_PAYOUT_RUN_FINISHED",
             Self::PayoutRunCancelled => "EVENT_KIND_PAYOUT_RUN_CANCELLED",
             Self::PayoutExported => "EVENT_KIND_PAYOUT_EXPORTED",
+            Self::TaxProfileSet => "EVENT_KIND_TAX_PROFILE_SET",
+            Self::TaxProfileReviewed => "EVENT_KIND_TAX_PROFILE_REVIEWED",
+            Self::TaxProfileRemoved => "EVENT_KIND_TAX_PROFILE_REMOVED",
+            Self::BillingProfileSet => "EVENT_KIND_BILLING_PROFILE_SET",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -13398,6 +13902,10 @@ impl EventKind {
             "EVENT_KIND_PAYOUT_RUN_FINISHED" => Some(Self::PayoutRunFinished),
             "EVENT_KIND_PAYOUT_RUN_CANCELLED" => Some(Self::PayoutRunCancelled),
             "EVENT_KIND_PAYOUT_EXPORTED" => Some(Self::PayoutExported),
+            "EVENT_KIND_TAX_PROFILE_SET" => Some(Self::TaxProfileSet),
+            "EVENT_KIND_TAX_PROFILE_REVIEWED" => Some(Self::TaxProfileReviewed),
+            "EVENT_KIND_TAX_PROFILE_REMOVED" => Some(Self::TaxProfileRemoved),
+            "EVENT_KIND_BILLING_PROFILE_SET" => Some(Self::BillingProfileSet),
             _ => None,
         }
     }
@@ -14921,6 +15429,73 @@ impl NachaEntryClass {
         }
     }
 }
+/// The request of ListYearlyTotals.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListYearlyTotalsRequest {
+    /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
+    /// holds at most 3 MiB, so it may have fewer entries.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// The `next_page_token` of the previous page, sent with the same filter and order. Empty: the first page.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+    /// The order of the list: by the creation of the affiliates. Default `LIST_ORDER_OLDEST_FIRST`.
+    #[prost(enumeration = "ListOrder", tag = "3")]
+    pub order: i32,
+    /// The year, 1970 to 9999. It begins and ends at midnight in the account's time zone, see `Account.time_zone`. Required.
+    #[prost(int32, tag = "4")]
+    pub year: i32,
+}
+/// How much an affiliate was paid in a year in one currency.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct YearlyTotal {
+    /// The payouts that were paid in the year, by `Payout.paid_time`. A payment that ReopenPayout undid is not in it. A sum that does not fit into
+    /// 64 bits is given as the largest number that does, here and below.
+    #[prost(message, optional, tag = "1")]
+    pub paid: ::core::option::Option<Money>,
+    /// The part of `paid` whose money came back, whenever it came back. The affiliate has kept the difference.
+    #[prost(message, optional, tag = "2")]
+    pub returned: ::core::option::Option<Money>,
+    /// The fees that providers took from the merchant for payouts to the affiliate, by the time at which they were posted. They are no part of
+    /// `paid`.
+    #[prost(message, optional, tag = "3")]
+    pub fees: ::core::option::Option<Money>,
+    /// How many payouts `paid` adds up.
+    #[prost(int64, tag = "4")]
+    pub payout_count: i64,
+}
+/// How much an affiliate was paid in a year, and the state of its tax data now.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AffiliateYear {
+    /// The affiliate's id.
+    #[prost(string, tag = "1")]
+    pub affiliate_id: ::prost::alloc::string::String,
+    /// The totals, ordered by currency code.
+    #[prost(message, repeated, tag = "2")]
+    pub totals: ::prost::alloc::vec::Vec<YearlyTotal>,
+    /// The state of its tax profile now.
+    #[prost(enumeration = "TaxProfileState", tag = "3")]
+    pub tax_profile_state: i32,
+    /// Its tax form. Not set for a missing profile, as the fields below.
+    #[prost(enumeration = "TaxForm", tag = "4")]
+    pub tax_form: i32,
+    /// The kind of payee.
+    #[prost(enumeration = "PayeeKind", tag = "5")]
+    pub payee_kind: i32,
+    /// The country in which it pays its taxes, an ISO 3166-1 code of two letters.
+    #[prost(string, tag = "6")]
+    pub residence_country_code: ::prost::alloc::string::String,
+}
+/// The answer of ListYearlyTotals.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListYearlyTotalsResponse {
+    /// One page of affiliates that were paid in the year, or whose payouts cost fees in it.
+    #[prost(message, repeated, tag = "1")]
+    pub affiliates: ::prost::alloc::vec::Vec<AffiliateYear>,
+    /// The `page_token` of the next page. Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
 /// Generated client implementations.
 pub mod payout_service_client {
     #![allow(
@@ -15046,7 +15621,8 @@ pub mod payout_service_client {
         /// owed falls by what they add up to. The merchant pays a MANUAL payout outside Headwater, and says so with ConfirmPayouts. The payout keeps
         /// the affiliate's payout method as it is now.
         /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND, REWARD_NOT_FOUND or PAYOUT_CONNECTION_NOT_FOUND; FAILED_PRECONDITION with reason
-        /// PAYOUT_METHOD when the affiliate's payout method is not the `provider`'s, NOTHING_DUE, PAYOUT_BELOW_MINIMUM, REWARDS_NOT_PAYABLE, or PAYOUT_ABOVE_OWED when less is owed than the named rewards add up to.
+        /// PAYOUT_METHOD when the affiliate's payout method is not the `provider`'s, TAX_PROFILE_REQUIRED when the account pays nobody without a tax
+        /// profile, NOTHING_DUE, PAYOUT_BELOW_MINIMUM, REWARDS_NOT_PAYABLE, or PAYOUT_ABOVE_OWED when less is owed than the named rewards add up to.
         pub async fn create_payout(
             &mut self,
             request: impl tonic::IntoRequest<super::CreatePayoutRequest>,
@@ -15355,6 +15931,253 @@ pub mod payout_service_client {
             req.extensions_mut()
                 .insert(
                     GrpcMethod::new("headwater.v1.PayoutService", "GetPayoutMethod"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Sets the tax profile of an affiliate, and replaces the former one as a whole. It is RECEIVED, whatever it was before.
+        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_ERASED, or SECRETS_KEY_MISSING when the
+        /// server has no key to store the number with.
+        pub async fn set_tax_profile(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetTaxProfileRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetTaxProfileResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.PayoutService/SetTaxProfile",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.PayoutService", "SetTaxProfile"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns the tax profile of an affiliate, without its number.
+        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+        pub async fn get_tax_profile(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetTaxProfileRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetTaxProfileResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.PayoutService/GetTaxProfile",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.PayoutService", "GetTaxProfile"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Confirms the tax profile of an affiliate after a look at it. Admin keys only.
+        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or TAX_PROFILE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_ERASED, or
+        /// TAX_PROFILE_STATE when its form has expired; ABORTED with reason ETAG_MISMATCH.
+        pub async fn confirm_tax_profile(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ConfirmTaxProfileRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ConfirmTaxProfileResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.PayoutService/ConfirmTaxProfile",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.PayoutService", "ConfirmTaxProfile"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Refuses the tax profile of an affiliate after a look at it. Admin keys only.
+        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or TAX_PROFILE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_ERASED, or
+        /// TAX_PROFILE_STATE when its form has expired; ABORTED with reason ETAG_MISMATCH.
+        pub async fn refuse_tax_profile(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RefuseTaxProfileRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RefuseTaxProfileResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.PayoutService/RefuseTaxProfile",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.PayoutService", "RefuseTaxProfile"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Removes the tax profile of an affiliate with its number.
+        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or TAX_PROFILE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_ERASED.
+        pub async fn remove_tax_profile(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RemoveTaxProfileRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RemoveTaxProfileResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.PayoutService/RemoveTaxProfile",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.PayoutService", "RemoveTaxProfile"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists the tax profiles of affiliates, with those that are missing.
+        pub async fn list_tax_profiles(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListTaxProfilesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListTaxProfilesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.PayoutService/ListTaxProfiles",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.PayoutService", "ListTaxProfiles"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Sets who the merchant is on documents of payouts. Admin keys only.
+        pub async fn set_billing_profile(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetBillingProfileRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetBillingProfileResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.PayoutService/SetBillingProfile",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.PayoutService", "SetBillingProfile"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns who the merchant is on documents of payouts.
+        pub async fn get_billing_profile(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetBillingProfileRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetBillingProfileResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.PayoutService/GetBillingProfile",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.PayoutService", "GetBillingProfile"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists how much affiliates were paid in a year, for each currency, with the state of their tax data.
+        pub async fn list_yearly_totals(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListYearlyTotalsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListYearlyTotalsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.PayoutService/ListYearlyTotals",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.PayoutService", "ListYearlyTotals"),
                 );
             self.inner.unary(req, path, codec).await
         }

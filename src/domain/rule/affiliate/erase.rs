@@ -17,6 +17,7 @@ use crate::domain::refusal::Refusal;
 use crate::domain::rule::context::{Context, Rule};
 use crate::domain::rule::{coupon, link};
 use crate::domain::set::{Kind, Needs};
+use crate::domain::tax_profile::TaxProfile;
 
 /// Erase an affiliate's personal data.
 #[derive(Debug, Clone)]
@@ -45,6 +46,9 @@ impl Rule for EraseAffiliate {
         }
         if let Some(method) = context.set.payout_method(context.account_id, before.id)? {
             context.set.remove::<PayoutMethod>(&method.key());
+        }
+        if let Some(profile) = context.set.tax_profile(context.account_id, before.id)? {
+            context.set.remove::<TaxProfile>(&profile.key());
         }
         let (links, coupons) = context.set.codes_of(context.account_id, before.id)?;
         for coupon in coupons {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::send::enqueue;
 use super::{move_rewards, original_of, post};
+use crate::domain::account::Account;
 use crate::domain::event::{EventImage, EventKind};
 use crate::domain::id::{AccountId, PayoutId, RewardId};
 use crate::domain::ledger::{LedgerAccount, LedgerReason};
@@ -88,6 +89,7 @@ impl Rule for ConfirmPayouts {
     }
 
     fn needs(&self, account: AccountId, needs: &mut Needs) {
+        needs.row::<Account>(account);
         needs.payouts.extend(self.ids.iter().map(|id| (account, *id)));
         needs.payout_attempts.extend(self.ids.iter().map(|id| (account, *id)));
     }

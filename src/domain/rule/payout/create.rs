@@ -17,6 +17,7 @@ use crate::domain::payout_method::{MethodFault, PayoutDestination, provider_for}
 use crate::domain::refusal::Refusal;
 use crate::domain::reward::{Reward, RewardState};
 use crate::domain::rule::context::{Context, Rule};
+use crate::domain::rule::tax_profile;
 use crate::domain::set::Needs;
 
 /// Reserve what one affiliate gets in one currency.
@@ -54,6 +55,9 @@ impl Rule for CreatePayout {
         let policy = context.set.account(context.account_id)?.payout_policy.clone().unwrap_or_default();
         let affiliate_id = context.set.affiliate(context.account_id, &self.affiliate)?.id;
         check_connected(context, self.provider)?;
+        if let Some(state) = tax_profile::fault(context, &policy, affiliate_id)? {
+            return Err(Refusal::TaxProfileRequired { affiliate_id, state });
+        }
         let route = route(context, affiliate_id, self.provider)?;
         let route = route.map_err(|fault| Refusal::PayoutMethod { affiliate_id, fault })?;
         let (rewards, amount) = self.rewards(context, affiliate_id, &policy)?;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::close::{cancel, check_size, pay, want_rewards};
+use crate::domain::account::Account;
 use crate::domain::id::{AccountId, PayoutId};
 use crate::domain::payout::{Payout, PayoutState};
 use crate::domain::refusal::Refusal;
@@ -40,6 +41,7 @@ impl Rule for ImportPayoutResults {
     }
 
     fn needs(&self, account: AccountId, needs: &mut Needs) {
+        needs.row::<Account>(account);
         needs.payouts.extend(self.results.iter().map(|result| (account, result.payout_id)));
         needs.payout_attempts.extend(self.results.iter().map(|result| (account, result.payout_id)));
     }

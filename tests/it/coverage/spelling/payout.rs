@@ -1,6 +1,6 @@
 //! Spellings of the fields of payouts.
 
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use super::{Spelling, ids_only, spelling, times};
 
@@ -146,9 +146,10 @@ pub(super) fn spellings() -> Vec<Spelling> {
     );
     let removed = spelling(
         "PayoutService/RemovePayoutMethod",
-        vec![by_email, by_ref_id],
+        vec![by_email.clone(), by_ref_id.clone()],
         &["affiliate.id", "affiliate.external_id", "affiliate.auth_token"],
     );
+    let (profile, confirmed_profile, refused_profile, removed_profile) = profiles(&by_email, &by_ref_id);
     let connection = spelling(
         "PayoutService/SetPayoutConnection",
         vec![
@@ -171,6 +172,11 @@ pub(super) fn spellings() -> Vec<Spelling> {
         created,
         method,
         removed,
+        profile,
+        confirmed_profile,
+        refused_profile,
+        removed_profile,
+        billing(),
         connection,
         ids_only("PayoutService/RemovePayoutConnection", &["provider"]),
         run,
@@ -185,4 +191,54 @@ pub(super) fn spellings() -> Vec<Spelling> {
         ids_only("PayoutService/CancelPayoutRun", &["payout_run_id"]),
         marked,
     ]
+}
+
+/// Two spellings of the same fields.
+type Pair = (Json, Json);
+
+fn profiles(by_email: &Pair, by_ref_id: &Pair) -> (Spelling, Spelling, Spelling, Spelling) {
+    let selectors = || vec![by_email.clone(), by_ref_id.clone()];
+    const OF_AFFILIATE: &[&str] = &["affiliate.id", "affiliate.external_id", "affiliate.auth_token"];
+    const WITH_ETAG: &[&str] = &["affiliate.id", "affiliate.external_id", "affiliate.auth_token", "etag"];
+    const OF_PROFILE: &[&str] =
+        &["affiliate.id", "affiliate.external_id", "affiliate.auth_token", "payee_kind", "form", "number.kind"];
+    let address = |street: &str, city: &str, region: &str, postal_code: &str, country_code: &str| {
+        json!({"address": {
+            "street": street, "city": city, "region": region, "postal_code": postal_code, "country_code": country_code,
+        }})
+    };
+    let mut of_profile = selectors();
+    of_profile.extend([
+        (address("a 1", "b", "c", "1", "US"), address(" a 1", "b ", " c", "1 ", " us")),
+        (json!({"legal_name": "Ann"}), json!({"legal_name": " Ann"})),
+        (json!({"residence_country_code": "US"}), json!({"residence_country_code": "us "})),
+        (json!({"sign_date": "2025-11-27"}), json!({"sign_date": " 2025-11-27"})),
+        (json!({"number": {"kind": 1, "text": "123-45-6789"}}), json!({"number": {"kind": 1, "text": "123456780"}})),
+    ]);
+    let profile = spelling("PayoutService/SetTaxProfile", of_profile, OF_PROFILE);
+    let confirmed = spelling("PayoutService/ConfirmTaxProfile", selectors(), WITH_ETAG);
+    let mut refused = selectors();
+    refused.push((json!({"reason": "a"}), json!({"reason": " a"})));
+    let refused = spelling("PayoutService/RefuseTaxProfile", refused, WITH_ETAG);
+    (profile, confirmed, refused, spelling("PayoutService/RemoveTaxProfile", selectors(), OF_AFFILIATE))
+}
+
+fn billing() -> Spelling {
+    let of = |legal_name: &str, blank: &str, country_code: &str, vat_id: &str| {
+        json!({"billing_profile": {
+            "legal_name": legal_name,
+            "address": {
+                "street": format!("{blank}a 1"), "city": format!("{blank}b"), "region": format!("{blank}c"),
+                "postal_code": format!("{blank}1"), "country_code": country_code,
+            },
+            "vat_id": vat_id,
+            "tax_number": format!("{blank}1"),
+            "invoice_prefix": format!("{blank}SB-"),
+            "payment_terms": format!("{blank}14 days"),
+        }})
+    };
+    let mut with_times = of(" Shop", " ", "us", "de 123 456 789");
+    with_times["billing_profile"]["create_time"] = json!({"seconds": 1});
+    with_times["billing_profile"]["update_time"] = json!({"seconds": 1});
+    spelling("PayoutService/SetBillingProfile", vec![(of("Shop", "", "US", "DE123456789"), with_times)], &[])
 }

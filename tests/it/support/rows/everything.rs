@@ -36,6 +36,8 @@ pub(crate) fn put_everything(set: &mut WorkingSet) {
     set.put(cancelled_payout_run());
     set.put(payout_method());
     set.put(payout_connection());
+    set.put(tax_profile());
+    set.put(billing_profile());
     set.put(offer_claims());
     set.put(bounty());
     set.put(submission());

@@ -17,12 +17,13 @@ use headwater::domain::payout_connection::PayoutConnection;
 use headwater::domain::payout_export::PayoutExport;
 use headwater::domain::payout_method::{PayoutMethod, Sealed};
 use headwater::domain::program::ProgramWithTerms;
+use headwater::domain::tax_profile::TaxProfile;
 use smallvec::smallvec;
 
 use super::{
-    ACCOUNT, NOW, account, affiliate, affiliate_group, api_key, bounty, coupon, credit, enrollment, inactive_affiliate,
-    item, lead, link, offer, open_payout, payout, payout_connection, payout_export, payout_method, payout_purse,
-    payout_run, program, reward, reward_by_hand, sale, submission, terms, tied_coupon, uuid,
+    ACCOUNT, NOW, account, affiliate, affiliate_group, api_key, billing_profile, bounty, coupon, credit, enrollment,
+    inactive_affiliate, item, lead, link, offer, open_payout, payout, payout_connection, payout_export, payout_method,
+    payout_purse, payout_run, program, reward, reward_by_hand, sale, submission, tax_profile, terms, tied_coupon, uuid,
 };
 
 /// The affiliate and the key without their secrets, as a stored answer has them.
@@ -145,6 +146,8 @@ pub(crate) fn outcomes() -> Vec<Outcome> {
             override_reason: String::new(),
             ..payout_method()
         })),
+        Outcome::TaxProfile(Arc::new(TaxProfile { details: None, ..tax_profile() })),
+        Outcome::BillingProfile(Arc::new(billing_profile())),
         Outcome::PayoutConnection(Arc::new(PayoutConnection { sealed: Sealed::new([]), ..payout_connection() })),
         Outcome::Payout(Arc::new(payout())),
     ]

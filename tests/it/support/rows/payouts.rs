@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use headwater::domain::affiliate::PostalAddress;
+use headwater::domain::billing_profile::BillingProfile;
 use headwater::domain::id::{ApiKeyId, PayoutExportId, PayoutId, PayoutRunId};
 use headwater::domain::payout::{
     Payout, PayoutPolicy, PayoutProblem, PayoutProvider, PayoutState, ProblemKind, Reopening, Sending,
@@ -14,6 +16,10 @@ use headwater::domain::payout_method::{
 };
 use headwater::domain::payout_purse::{FundsWait, PayoutPurse};
 use headwater::domain::payout_run::{PayoutRun, PayoutRunState};
+use headwater::domain::tax_number::TaxNumberKind;
+use headwater::domain::tax_profile::{
+    PayeeKind, TaxDetails, TaxForm, TaxNumber, TaxProfile, TaxProfileState, TaxReview,
+};
 
 use super::{ACCOUNT, NOW, affiliate, usd, uuid};
 
@@ -210,6 +216,72 @@ pub(crate) fn payout_connection() -> PayoutConnection {
         provider: PayoutProvider::Stripe,
         hint: "…4242".to_owned(),
         sealed: Sealed::new([2; 60]),
+        created_at: NOW,
+        updated_at: NOW.plus_days(1),
+    }
+}
+
+fn street() -> PostalAddress {
+    PostalAddress {
+        street: "Main Street 1".to_owned(),
+        city: "Springfield".to_owned(),
+        region: "IL".to_owned(),
+        postal_code: "62701".to_owned(),
+        country_code: "US".to_owned(),
+    }
+}
+
+/// The content of a profile that was refused.
+pub(crate) fn tax_details() -> TaxDetails {
+    TaxDetails {
+        payee_kind: PayeeKind::Individual,
+        legal_name: "Ada Ample".to_owned(),
+        address: street(),
+        residence_country: "US".to_owned(),
+        form: TaxForm::W9,
+        signed_on: Some("2025-11-27".parse().unwrap()),
+        number: Some(TaxNumber { kind: TaxNumberKind::Ssn, hint: "…789".to_owned(), sealed: Sealed::new([3; 60]) }),
+        state: TaxProfileState::Refused,
+        review: TaxReview {
+            reviewed_by: Some(ApiKeyId::from_uuid(uuid(1))),
+            reviewed_at: Some(NOW.plus_days(1)),
+            refusal_reason: "the name is another".to_owned(),
+        },
+    }
+}
+
+/// The content of a profile without a number that nobody has looked at.
+pub(crate) fn bare_tax_details() -> TaxDetails {
+    TaxDetails {
+        form: TaxForm::None,
+        signed_on: None,
+        number: None,
+        state: TaxProfileState::Received,
+        review: TaxReview::default(),
+        ..tax_details()
+    }
+}
+
+pub(crate) fn tax_profile() -> TaxProfile {
+    TaxProfile {
+        account_id: ACCOUNT,
+        affiliate_id: affiliate().id,
+        details: Some(tax_details()),
+        version: 2,
+        created_at: NOW,
+        updated_at: NOW.plus_days(1),
+    }
+}
+
+pub(crate) fn billing_profile() -> BillingProfile {
+    BillingProfile {
+        account_id: ACCOUNT,
+        legal_name: "Shop Ltd".to_owned(),
+        address: street(),
+        vat_id: "DE123456789".to_owned(),
+        tax_number: "12/345/67890".to_owned(),
+        invoice_prefix: "SB-".to_owned(),
+        payment_terms: "14 days".to_owned(),
         created_at: NOW,
         updated_at: NOW.plus_days(1),
     }
