@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::attribution::CandidateResult;
 use super::commission::Commission;
 use super::conversion::SaleChannel;
+use super::dated_commission::{self, DatedCommission, OwnCommission};
 use super::id::{AccountId, AffiliateId, CouponId, EnrollmentId, ItemId, LeadId, OfferId};
 use super::item::Item;
 use super::offer::Offer;
@@ -28,6 +29,8 @@ pub struct CouponDetails {
     pub metadata: BTreeMap<String, String>,
     /// The versions of the coupon's own commission, earliest first. Sales are judged by that of their time.
     pub rates: Vec<CouponRate>,
+    /// The commissions of the coupon's own for a time, in the order in which they were made.
+    pub dated_commissions: Vec<DatedCommission>,
 }
 
 /// How many versions of a commission are kept. When there are more, the oldest one is dropped, and the next one counts for its time too.
@@ -45,11 +48,21 @@ pub struct CouponRate {
 }
 
 impl CouponDetails {
-    /// The coupon's own commission at a time.
-    pub fn commission_at(&self, time: Time) -> Option<Commission> {
+    /// The coupon's own commission at a time, with its number and times.
+    pub fn own_commission_at(&self, time: Time) -> OwnCommission {
+        dated_commission::own_at(&self.dated_commissions, time, self.rate_at(time))
+    }
+
+    /// The commission without dates at a time. One that has ended counts as none that was there from the beginning, so that it gives way to all others.
+    fn rate_at(&self, time: Time) -> OwnCommission {
         let place = self.rates.partition_point(|rate| rate.starts_at.is_none_or(|start| start <= time));
-        let rate = self.rates.get(place.checked_sub(1)?)?;
-        rate.commission.filter(|_| rate.ends_at.is_none_or(|end| time < end))
+        let rate = place.checked_sub(1).and_then(|place| self.rates.get(place));
+        let Some(rate) = rate.filter(|rate| rate.ends_at.is_none_or(|end| time < end)) else {
+            return OwnCommission::default();
+        };
+        let next_at = self.rates.get(place).and_then(|next| next.starts_at);
+        let ends_at = [rate.ends_at, next_at].into_iter().flatten().min();
+        OwnCommission { commission: rate.commission, number: 0, starts_at: rate.starts_at, ends_at }
     }
 
     /// The newest version. It may have ended.
@@ -136,9 +149,9 @@ impl Coupon {
         coupons: impl IntoIterator<Item = &'row Self>,
         affiliate_id: AffiliateId,
         time: Time,
-    ) -> Option<Commission> {
+    ) -> Option<OwnCommission> {
         let had_it = coupons.into_iter().find(|coupon| !coupon.is_removed_at(time))?;
-        had_it.details.commission_at(time).filter(|_| had_it.affiliate_id == affiliate_id)
+        (had_it.affiliate_id == affiliate_id).then(|| had_it.details.own_commission_at(time))
     }
 
     /// Whether the coupon was removed at a time.

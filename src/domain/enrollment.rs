@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::affiliate_state::AffiliateState;
 use super::coupon::Coupon;
-use super::dated_commission::{DatedCommission, KEPT_MAX};
+use super::dated_commission::{self, DatedCommission, OwnCommission};
 use super::id::{AccountId, AffiliateId, EnrollmentId, ProgramId};
 use super::program::Commission;
 use super::text_enum::text_enum;
@@ -182,12 +182,22 @@ impl Enrollment {
     /// The affiliate's own commission at a time: of the commissions with dates that apply and of the one without dates, the one that starts last. If two
     /// start at once, the one with dates, and the newest of them.
     pub fn commission_at(&self, time: Time) -> Option<Commission> {
-        let plain = self.standing_at(time).commission_override;
-        let applying = self.dated_commissions.iter().filter(|dated| dated.applies_at(time));
-        match applying.max_by_key(|dated| (dated.starts_at, dated.number)) {
-            Some(dated) if self.override_since(time) <= Some(dated.starts_at) => dated.commission,
-            _ => plain,
+        // Nearly no enrollment has any with dates.
+        if self.dated_commissions.is_empty() {
+            return self.standing_at(time).commission_override;
         }
+        self.own_commission_at(time).commission
+    }
+
+    /// The affiliate's own commission at a time, with its number and times.
+    pub fn own_commission_at(&self, time: Time) -> OwnCommission {
+        let plain = OwnCommission {
+            commission: self.standing_at(time).commission_override,
+            number: 0,
+            starts_at: self.override_since(time),
+            ends_at: self.override_until(time),
+        };
+        dated_commission::own_at(&self.dated_commissions, time, plain)
     }
 
     /// When the commission without dates began that the enrollment has at a time. `None`: it had no other one before.
@@ -198,14 +208,13 @@ impl Enrollment {
         others.next().map(|past| past.ended_at)
     }
 
-    /// The dates of all that were added are kept, up to [`KEPT_MAX`].
-    pub fn add_dated_commission(&mut self, wanted: DatedCommission) {
-        self.dated_commissions.push(wanted);
-        let has_too_many = self.dated_commissions.len() > KEPT_MAX;
-        let over = self.dated_commissions.iter().position(|dated| dated.is_over_at(wanted.created_at));
-        if let Some(place) = over.filter(|_| has_too_many) {
-            self.dated_commissions.remove(place);
-        }
+    /// When the commission without dates that the enrollment has at a time was changed to another one. `None`: it was not.
+    fn override_until(&self, time: Time) -> Option<Time> {
+        let at_time = self.standing_at(time).commission_override;
+        let place = self.past.partition_point(|past| past.ended_at <= time);
+        let later = self.past.get(place..)?;
+        let next = later.iter().skip(1).map(|past| past.standing.commission_override).chain([self.commission_override]);
+        later.iter().zip(next).find(|(_, next)| *next != at_time).map(|(past, _)| past.ended_at)
     }
 
     /// Keeps the standing that the enrollment had before a change, if the change is one of its standing.

@@ -12,6 +12,7 @@ use super::call::parse::Fields;
 use super::call::render::{id_or_empty, timestamp};
 use super::call::wire_enum::WireEnum;
 use super::call::{Call, page, selector};
+use super::dated_commission;
 use super::enrollment;
 use super::program::terms::{commission, optional_commission};
 use crate::clock;
@@ -37,8 +38,13 @@ impl Change for pb::AssignCouponRequest {
     type Rule = AssignCoupon;
     type Kept = ();
 
-    const PATHS: FieldPaths =
-        &[(Field::EnrollmentId, "affiliate"), (Field::CommissionCurrency, "commission.flat.currency_code")];
+    const PATHS: FieldPaths = &[
+        (Field::EnrollmentId, "affiliate"),
+        (Field::CommissionCurrency, "commission.flat.currency_code"),
+        (Field::DatedCommissionCurrency, "dated_commission.commission.flat.currency_code"),
+        (Field::DatedCommissionStartTime, "dated_commission.start_time"),
+        (Field::DatedCommissionEndTime, "dated_commission.end_time"),
+    ];
 
     fn repeat_key(&self) -> RepeatKey<'_> {
         RepeatKey::Request(&self.request_id)
@@ -54,7 +60,8 @@ impl Change for pb::AssignCouponRequest {
             start_time: canonical::time(self.start_time.as_ref()),
             end_time: canonical::time(self.end_time.as_ref()),
             metadata: canonical::trimmed_values(&self.metadata),
-            commission_end_time: canonical::time(self.commission_end_time.as_ref());
+            commission_end_time: canonical::time(self.commission_end_time.as_ref()),
+            dated_commission: canonical::inside(self.dated_commission.as_ref(), dated_commission::canonical);
             as_sent: request_id, program_id, item, commission, create_affiliate_if_missing, channel, max_uses, max_uses_per_customer,
         )
     }
@@ -78,8 +85,22 @@ impl Change for pb::AssignCouponRequest {
         };
         let metadata = fields.metadata("metadata", &self.metadata);
         let rate = own_rate(&mut fields, self.commission.as_ref(), self.commission_end_time.as_ref());
+        let dated_commission = self.dated_commission.as_ref();
+        let dated_commission = dated_commission.map(|sent| dated_commission::read(&mut fields, sent, "commission"));
         let (recipient, code) = fields.complete((recipient, code))?;
-        Ok((AssignCoupon { recipient, program_id, item, code, note, validity, limits, metadata, rate }, ()))
+        let rule = AssignCoupon {
+            recipient,
+            program_id,
+            item,
+            code,
+            note,
+            validity,
+            limits,
+            metadata,
+            rate,
+            dated_commission,
+        };
+        Ok((rule, ()))
     }
 
     fn render(coupon: Arc<Coupon>, replayed: bool, (): (), _asking: &Asking) -> pb::AssignCouponResponse {
@@ -218,8 +239,13 @@ impl Change for pb::UpdateCouponRequest {
     type Rule = UpdateCoupon;
     type Kept = ();
 
-    const PATHS: FieldPaths =
-        &[(Field::CouponId, "coupon.id"), (Field::CommissionCurrency, "coupon.commission.flat.currency_code")];
+    const PATHS: FieldPaths = &[
+        (Field::CouponId, "coupon.id"),
+        (Field::CommissionCurrency, "coupon.commission.flat.currency_code"),
+        (Field::DatedCommissionCurrency, "dated_commission.commission.flat.currency_code"),
+        (Field::DatedCommissionStartTime, "dated_commission.start_time"),
+        (Field::DatedCommissionEndTime, "dated_commission.end_time"),
+    ];
 
     fn repeat_key(&self) -> RepeatKey<'_> {
         RepeatKey::Request(&self.request_id)
@@ -231,15 +257,24 @@ impl Change for pb::UpdateCouponRequest {
             pb::UpdateCouponRequest,
             self,
             coupon: canonical::inside(self.coupon.as_ref(), |coupon| canonical_update(coupon, mask)),
-            update_mask: mask.canonical();
-            as_sent: request_id,
+            update_mask: mask.canonical(),
+            dated_commission: canonical::inside(self.dated_commission.as_ref(), dated_commission::canonical);
+            as_sent: request_id, withdraw_dated_commission,
         )
     }
 
     fn read(&self, _asking: &Asking) -> Result<(UpdateCoupon, ()), Error> {
         let mut fields = Fields::default();
         fields.request_id(&self.request_id);
-        let paths = fields.update_mask(self.update_mask.as_ref(), &UPDATED);
+        let withdraw_dated_commission =
+            fields.number("withdraw_dated_commission", self.withdraw_dated_commission, 0..=i32::MAX);
+        let dated_commission = self.dated_commission.as_ref();
+        let dated_commission = dated_commission.map(|sent| dated_commission::read(&mut fields, sent, "commission"));
+        let mask = self.update_mask.as_ref().filter(|mask| !mask.paths.is_empty());
+        let paths = match mask {
+            None if withdraw_dated_commission > 0 || dated_commission.is_some() => Vec::new(),
+            mask => fields.update_mask(mask, &UPDATED),
+        };
         let Some(values) = fields.required("coupon", self.coupon.as_ref()) else {
             return Err(fields.into_error());
         };
@@ -257,7 +292,16 @@ impl Change for pb::UpdateCouponRequest {
             let has_rate = paths.contains(&"commission");
             let rate =
                 has_rate.then(|| own_rate(fields, values.commission.as_ref(), values.commission_end_time.as_ref()));
-            Some(UpdateCoupon { id: id?, note, metadata, max_uses, max_uses_per_customer, rate })
+            Some(UpdateCoupon {
+                id: id?,
+                note,
+                metadata,
+                max_uses,
+                max_uses_per_customer,
+                rate,
+                dated_commission,
+                withdraw_dated_commission,
+            })
         });
         Ok((fields.complete(rule)?, ()))
     }
@@ -288,7 +332,8 @@ fn canonical_update<'message>(sent: &'message pb::Coupon, mask: Mask<'_>) -> Cow
         max_uses_per_customer: mask.field("max_uses_per_customer", &sent.max_uses_per_customer, |_| None),
         metadata: mask.field("metadata", &sent.metadata, canonical::trimmed_values),
         commission: mask.field("commission", &sent.commission, |_| None),
-        commission_end_time: mask.field("commission", &sent.commission_end_time, |time| canonical::time(time.as_ref()));
+        commission_end_time: mask.field("commission", &sent.commission_end_time, |time| canonical::time(time.as_ref())),
+        dated_commissions: canonical::unread(&sent.dated_commissions);
         as_sent: id,
     )
 }
@@ -344,5 +389,6 @@ pub(super) fn render(coupon: &Coupon) -> pb::Coupon {
         max_uses_per_customer: coupon.max_uses_per_customer,
         commission: rate.and_then(|rate| rate.commission).map(commission),
         commission_end_time: rate.and_then(|rate| rate.ends_at).map(timestamp),
+        dated_commissions: coupon.details.dated_commissions.iter().map(dated_commission::render).collect(),
     }
 }

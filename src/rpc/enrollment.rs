@@ -1,7 +1,6 @@
 //! Enrollments on the wire.
 
 mod agreement;
-mod dated_commission;
 mod moving;
 
 use std::borrow::Cow;
@@ -15,6 +14,7 @@ use super::call::render::{id_or_empty, timestamp};
 use super::call::wire_enum::WireEnum;
 use super::call::{Call, page, selector};
 use super::coupon;
+use super::dated_commission;
 use super::program::terms::{commission, optional_commission};
 use crate::clock;
 use crate::domain::enrollment::{Enrollment, EnrollmentOutcome, EnrollmentWithLanding};
@@ -221,7 +221,9 @@ impl Change for pb::UpdateEnrollmentRequest {
         let known = ["ref_id", "landing_url", "commission_override", "metadata"];
         let withdraw_dated_commission =
             fields.number("withdraw_dated_commission", self.withdraw_dated_commission, 0..=i32::MAX);
-        let dated_commission = self.dated_commission.as_ref().map(|sent| dated_commission::read(&mut fields, sent));
+        let dated_commission = self.dated_commission.as_ref();
+        let dated_commission =
+            dated_commission.map(|sent| dated_commission::read(&mut fields, sent, "commission_override"));
         let mask = self.update_mask.as_ref().filter(|mask| !mask.paths.is_empty());
         let paths = match mask {
             None if withdraw_dated_commission > 0 || dated_commission.is_some() => Vec::new(),

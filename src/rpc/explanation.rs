@@ -171,6 +171,9 @@ fn step(step: &CommissionStep) -> pb::CommissionStep {
         actual: step.actual.clone(),
         cause_time: step.cause_at.map(timestamp),
         comparisons: step.comparisons.iter().map(comparison).collect(),
+        dated_commission_number: step.version.map_or(0, |version| version.number),
+        commission_start_time: step.version.and_then(|version| version.starts_at).map(timestamp),
+        commission_end_time: step.version.and_then(|version| version.ends_at).map(timestamp),
     }
 }
 

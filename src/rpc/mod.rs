@@ -17,6 +17,7 @@ mod correction;
 mod coupon;
 mod custom_event;
 mod customer_reward;
+mod dated_commission;
 mod enrollment;
 mod explanation;
 pub mod feed;

@@ -4,16 +4,17 @@
 use super::ladder;
 use super::line;
 use super::reward::rest;
-use super::step::{Pricing, told_step};
+use super::step::{OwnVersions, Pricing};
 use super::threshold;
 use super::upline;
 use super::{Computation, CreditExplanation, Dossier, ExplanationDifference, LaterTerms, TermsResult};
 use crate::domain::commission::Commission;
 use crate::domain::conversion::{Conversion, ConversionKind, Credit};
 use crate::domain::coupon::Coupon;
+use crate::domain::dated_commission::OwnCommission;
 use crate::domain::enrollment::Enrollment;
 use crate::domain::money::{Currency, Money, Overflow, Unrounded, portion};
-use crate::domain::pricing::{self, OwnRates, Priced, Trace};
+use crate::domain::pricing::{self, Priced, Trace};
 use crate::domain::program::{Terms, TermsReach};
 use crate::domain::reward::{Calculation, Reward, RewardState, RuleTaken};
 use crate::domain::tally::Counted;
@@ -32,11 +33,14 @@ fn explained_one(dossier: &Dossier, credit: &Credit) -> Option<CreditExplanation
     let of_program = || dossier.terms.iter().filter(|terms| terms.program_id == credit.program_id);
     let terms = of_program().find(|terms| terms.version == credit.terms_version)?;
     let facts = pricing::facts_of(event, currency, credit.enrollment_id)?;
-    let own =
-        OwnRates { enrollment: enrollment.commission_at(event.occurred_at), coupon: coupon_rate(dossier, credit) };
+    let versions = OwnVersions {
+        enrollment: enrollment.own_commission_at(event.occurred_at),
+        coupon: coupon_commission(dossier, credit),
+    };
     let met = event.laddered(credit.enrollment_id).map(|laddered| laddered.met);
     let terms_at_step = pricing::at_step(terms, met.as_ref());
-    let pricing = Pricing { event, terms: &terms_at_step, of_program: terms, own, credit, currency, met };
+    let own = versions.rates();
+    let pricing = Pricing { event, terms: &terms_at_step, of_program: terms, own, versions, credit, currency, met };
     let counted = event.counted(credit.enrollment_id);
     let caps = counted.map(Counted::caps).unwrap_or_default();
     let lines = line::explained(&pricing, &facts, &caps);
@@ -61,7 +65,7 @@ fn explained_one(dossier: &Dossier, credit: &Credit) -> Option<CreditExplanation
         later_terms: later.map(|later| later_terms(later, terms, enrollment, event.occurred_at)).collect(),
         rounding: terms.rules.rounding,
         hold_period_days: terms.rules.hold_period_days,
-        steps: trace.steps.iter().map(|step| told_step(step, &facts)).collect(),
+        steps: trace.steps.iter().map(|step| pricing.told_step(step, &facts)).collect(),
         computation,
         ladder: ladder::explained(&pricing),
         lines,
@@ -74,10 +78,11 @@ fn explained_one(dossier: &Dossier, credit: &Credit) -> Option<CreditExplanation
 }
 
 /// The commission of the coupon's own that a sale was made with, if it is the affiliate's.
-fn coupon_rate(dossier: &Dossier, credit: &Credit) -> Option<Commission> {
+fn coupon_commission(dossier: &Dossier, credit: &Credit) -> OwnCommission {
     let event = dossier.image.conversion.as_ref();
     let is_of_affiliate = event.has_coupon_of(credit.affiliate_id);
-    is_of_affiliate.then(|| Coupon::own_commission(&dossier.coupons, credit.affiliate_id, event.occurred_at)).flatten()
+    let own = || Coupon::own_commission(&dossier.coupons, credit.affiliate_id, event.occurred_at);
+    is_of_affiliate.then(own).flatten().unwrap_or_default()
 }
 
 fn is_of(reward: &Reward, credit: &Credit) -> bool {

@@ -1,6 +1,6 @@
 //! Lines of a sale: how each is priced, what is left of its part of the reward, and whether a recorded reward was priced so.
 
-use super::step::{Pricing, told_step};
+use super::step::Pricing;
 use super::{CommissionStep, LineExplanation};
 use crate::domain::commission::Commission;
 use crate::domain::conversion::{Conversion, Credit, SaleLine};
@@ -51,7 +51,8 @@ fn explained_one(
     let is_told = |step: &&pricing::Step<'_>| {
         pricing.event.order.lines.len() <= LINES_WITH_STEPS_MAX || step.result == StepResult::Taken
     };
-    let steps: Vec<CommissionStep> = steps.iter().filter(is_told).map(|step| told_step(step, &of_line)).collect();
+    let steps: Vec<CommissionStep> =
+        steps.iter().filter(is_told).map(|step| pricing.told_step(step, &of_line)).collect();
     let sale_currency = whole.calculation.sale_amount.currency;
     let value = Money::new(priced.value_minor, whole.value.currency);
     let event = pricing.event;

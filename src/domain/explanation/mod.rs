@@ -19,6 +19,7 @@ use super::calendar::Day;
 use super::conversion::{Conversion, ConversionKind, ConversionOutcome, Credit, SaleChannel, SaleLine};
 use super::coupon::Coupon;
 use super::customer_reward::CustomerReward;
+use super::dated_commission::OwnCommission;
 use super::id::{AffiliateId, ConversionId, CouponId, RewardId};
 use super::ladder::{LadderMeasure, LadderMet, LadderMode, LadderStep};
 use super::money::{Currency, Money, Rounding, Unrounded};
@@ -236,6 +237,8 @@ pub struct CommissionStep {
     /// The start or the end of the rule that does not fit.
     pub cause_at: Option<Time>,
     pub comparisons: Vec<Compared>,
+    /// Which commission of the enrollment's or the coupon's own it is, with its times. `None` for commissions of the terms, and if there is none.
+    pub version: Option<OwnCommission>,
 }
 
 /// How a reward is computed.

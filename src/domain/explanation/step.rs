@@ -2,19 +2,45 @@
 
 use super::{CommissionStep, Compared};
 use crate::domain::conversion::{Conversion, Credit, CustomerSale};
+use crate::domain::dated_commission::OwnCommission;
 use crate::domain::ladder::LadderMet;
 use crate::domain::money::{Currency, Overflow};
 use crate::domain::pricing::{self, Compare, ConditionField, Fact, Facts, OwnRates, Priced, Step, StepResult, Trace};
 use crate::domain::program::Terms;
+use crate::domain::reward::RewardRule;
 
 /// How many characters of a value of an event are told.
 const ACTUAL_CHARACTERS_MAX: usize = 100;
+
+/// The commissions of their own that the enrollment and the coupon had when the event happened.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OwnVersions {
+    pub(super) enrollment: OwnCommission,
+    pub(super) coupon: OwnCommission,
+}
+
+impl OwnVersions {
+    pub(super) const fn rates(self) -> OwnRates {
+        OwnRates { enrollment: self.enrollment.commission, coupon: self.coupon.commission }
+    }
+
+    /// The one that a commission of this source is from. Commissions of the terms have none.
+    const fn of(self, source: RewardRule) -> Option<OwnCommission> {
+        match source {
+            RewardRule::Enrollment => Some(self.enrollment),
+            RewardRule::Coupon => Some(self.coupon),
+            _ => None,
+        }
+    }
+}
 
 /// What prices a credit.
 pub(super) struct Pricing<'rows> {
     pub(super) event: &'rows Conversion,
     pub(super) terms: &'rows Terms,
     pub(super) own: OwnRates,
+    /// The versions that `own` is from.
+    pub(super) versions: OwnVersions,
     pub(super) credit: &'rows Credit,
     pub(super) currency: Currency,
     /// The terms with their own commission.
@@ -45,9 +71,16 @@ impl<'rows> Pricing<'rows> {
         }
         Ok(priced)
     }
+
+    /// A commission that the event, or the line with these facts, could have earned.
+    pub(super) fn told_step(&self, step: &Step<'_>, facts: &Facts<'_>) -> CommissionStep {
+        let version = self.versions.of(step.source).unwrap_or_default();
+        let has_times = version.number > 0 || version.commission.is_some();
+        CommissionStep { version: has_times.then_some(version), ..told(step, facts) }
+    }
 }
 
-pub(super) fn told_step(step: &Step<'_>, facts: &Facts<'_>) -> CommissionStep {
+fn told(step: &Step<'_>, facts: &Facts<'_>) -> CommissionStep {
     let rule = step.rule;
     let condition = rule.and_then(|rule| rule.condition.as_ref());
     let is_compared = matches!(step.result, StepResult::Taken | StepResult::Outranked | StepResult::ConditionNotMet);
@@ -80,6 +113,7 @@ pub(super) fn told_step(step: &Step<'_>, facts: &Facts<'_>) -> CommissionStep {
             _ => None,
         },
         comparisons: comparisons.into_iter().map(|compare| compared(compare, facts)).collect(),
+        version: None,
     }
 }
 

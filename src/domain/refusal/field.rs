@@ -35,7 +35,7 @@ text_enum! {
         ThresholdAmountCurrency = "threshold_amount_currency",
         /// The currency of a threshold bonus.
         ThresholdBonusCurrency = "threshold_bonus_currency",
-        /// A commission of an enrollment for a time.
+        /// A commission of an enrollment or a coupon for a time.
         DatedCommission = "dated_commission",
         /// Its currency.
         DatedCommissionCurrency = "dated_commission_currency",
@@ -43,7 +43,7 @@ text_enum! {
         DatedCommissionStartTime = "dated_commission_start_time",
         /// Its end.
         DatedCommissionEndTime = "dated_commission_end_time",
-        /// The commission of an enrollment for a time that is withdrawn.
+        /// The commission of an enrollment or a coupon for a time that is withdrawn.
         WithdrawDatedCommission = "withdraw_dated_commission",
         /// The start of a new version of the terms.
         TermsStartTime = "terms_start_time",

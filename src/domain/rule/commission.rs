@@ -181,7 +181,8 @@ fn coupon_rate(context: &mut Context<'_>, event: &Conversion, claim: &Claim) -> 
         context.set.wanted().coupon_code(account_id, code);
     }
     let coupons = context.set.coupons_with_code(account_id, code)?;
-    Ok(Coupon::own_commission(coupons.iter().map(AsRef::as_ref), affiliate_id, event.occurred_at))
+    let own = Coupon::own_commission(coupons.iter().map(AsRef::as_ref), affiliate_id, event.occurred_at);
+    Ok(own.and_then(|own| own.commission))
 }
 
 /// The part of a price, if others share it, with what brackets of the ladder give.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::context::{Context, Rule};
+use super::dated_commission::{self, NewDatedCommission};
 use super::new_coupon::{CouponValidity, NewCoupon, OwnRate, UseLimits, check_rate, make, needs_of_code, put};
 use super::newcomer::CodeHolder;
 use super::offer;
@@ -12,7 +13,7 @@ use crate::domain::enrollment::Enrollment;
 use crate::domain::event::EventKind;
 use crate::domain::id::{AccountId, CouponId, ProgramId};
 use crate::domain::item::ItemSelector;
-use crate::domain::refusal::{Field, Refusal};
+use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::domain::set::Needs;
 
 /// Assign a coupon.
@@ -36,6 +37,8 @@ pub struct AssignCoupon {
     pub metadata: BTreeMap<String, String>,
     /// The commission of its own.
     pub rate: OwnRate,
+    /// A commission of its own for a time.
+    pub dated_commission: Option<NewDatedCommission>,
 }
 
 impl Rule for AssignCoupon {
@@ -63,6 +66,7 @@ impl Rule for AssignCoupon {
             limits: self.limits,
             metadata: self.metadata.clone(),
             rate: self.rate,
+            dated_commission: self.dated_commission,
             ..NewCoupon::plain(Field::Code, &self.code)
         };
         make(context, &enrollment, wanted)
@@ -84,6 +88,10 @@ pub struct UpdateCoupon {
     pub max_uses_per_customer: Option<i32>,
     /// The commission of its own, for sales from now on.
     pub rate: Option<OwnRate>,
+    /// A commission for a time, which is added.
+    pub dated_commission: Option<NewDatedCommission>,
+    /// The number of a commission for a time that is withdrawn. 0: none.
+    pub withdraw_dated_commission: i32,
 }
 
 impl Rule for UpdateCoupon {
@@ -104,6 +112,13 @@ impl Rule for UpdateCoupon {
         if let Some(rate) = self.rate {
             check_rate(context, program_id, rate)?;
             details.change_rate(rate.commission, rate.ends_at, context.now);
+        }
+        if self.withdraw_dated_commission > 0 {
+            let (of, number) = ((Resource::Coupon, self.id), self.withdraw_dated_commission);
+            dated_commission::withdraw(&mut details.dated_commissions, of, number, context.now)?;
+        }
+        if let Some(wanted) = &self.dated_commission {
+            dated_commission::add(context, program_id, &mut details.dated_commissions, wanted)?;
         }
         let coupon = Coupon {
             note,

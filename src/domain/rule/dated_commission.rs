@@ -1,17 +1,19 @@
-//! Commissions of an affiliate's own for a time: how they are added and withdrawn. See [`dated_commission`](crate::domain::dated_commission).
+//! Commissions for a time of an enrollment's or a coupon's own: how they are added and withdrawn. See [`dated_commission`](crate::domain::dated_commission).
+
+use std::fmt::Display;
 
 use super::context::Context;
-use crate::domain::dated_commission::{DatedCommission, OPEN_MAX};
-use crate::domain::enrollment::Enrollment;
+use crate::domain::dated_commission::{self, DatedCommission, OPEN_MAX};
+use crate::domain::id::ProgramId;
 use crate::domain::money::Overflow;
 use crate::domain::program::{Commission, Program};
 use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::domain::time::Time;
 
 /// A commission for a time.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct NewDatedCommission {
-    /// `None`: the commission of the program's terms.
+    /// `None`: none of its own.
     pub commission: Option<Commission>,
     /// `None`: at once.
     pub starts_at: Option<Time>,
@@ -19,14 +21,15 @@ pub struct NewDatedCommission {
     pub ends_at: Option<Time>,
 }
 
-/// Adds a commission to an enrollment.
+/// Adds a commission to those of an enrollment or a coupon, which is of this program.
 pub(super) fn add(
     context: &Context<'_>,
-    enrollment: &mut Enrollment,
+    program_id: ProgramId,
+    all: &mut Vec<DatedCommission>,
     wanted: &NewDatedCommission,
 ) -> Result<(), Refusal> {
     let now = context.now;
-    let program = context.get::<Program, _>(enrollment.program_id)?;
+    let program = context.get::<Program, _>(program_id)?;
     if let Some(problem) = wanted.commission.and_then(|commission| commission.problem_in(program.currency)) {
         return Err(Refusal::InvalidField { field: Field::DatedCommissionCurrency, problem });
     }
@@ -35,19 +38,20 @@ pub(super) fn add(
         let problem = "must be later than the start: it is the first moment after the commission".to_owned();
         return Err(Refusal::InvalidField { field: Field::DatedCommissionEndTime, problem });
     }
-    if enrollment.dated_commissions.iter().filter(|dated| !dated.is_over_at(now)).count() >= OPEN_MAX {
+    if all.iter().filter(|dated| !dated.is_over_at(now)).count() >= OPEN_MAX {
         let problem = format!("is one more than the {OPEN_MAX} that may run or wait; withdraw one of them first");
         return Err(Refusal::InvalidField { field: Field::DatedCommission, problem });
     }
-    let newest = enrollment.dated_commissions.iter().map(|dated| dated.number).max().unwrap_or_default();
-    enrollment.add_dated_commission(DatedCommission {
+    let newest = all.iter().map(|dated| dated.number).max().unwrap_or_default();
+    let added = DatedCommission {
         number: newest.checked_add(1).ok_or(Overflow)?,
         commission: wanted.commission,
         starts_at,
         ends_at: wanted.ends_at,
         created_at: now,
         withdrawn_at: None,
-    });
+    };
+    dated_commission::keep(all, added);
     Ok(())
 }
 
@@ -61,13 +65,16 @@ fn start(wanted: Option<Time>, now: Time) -> Result<Time, Refusal> {
     Ok(wanted.max(now))
 }
 
-/// Withdraws a commission: one that runs ends now, and one that has not started never starts. Sales of before keep it.
-pub(super) fn withdraw(enrollment: &mut Enrollment, number: i32, now: Time) -> Result<(), Refusal> {
-    let enrollment_id = enrollment.id;
-    let found = enrollment.dated_commissions.iter_mut().find(|dated| dated.number == number);
-    let Some(dated) = found else {
-        let name = format!("{enrollment_id} with the dated commission {number}");
-        return Err(Refusal::not_found(Resource::Enrollment, name));
+/// Withdraws a commission of the enrollment or coupon with this id: one that runs ends now, and one that has not started never starts. Sales of before
+/// keep it.
+pub(super) fn withdraw(
+    all: &mut [DatedCommission],
+    (resource, id): (Resource, impl Display),
+    number: i32,
+    now: Time,
+) -> Result<(), Refusal> {
+    let Some(dated) = all.iter_mut().find(|dated| dated.number == number) else {
+        return Err(Refusal::not_found(resource, format!("{id} with the dated commission {number}")));
     };
     if dated.is_over_at(now) {
         let problem = "has ended or was withdrawn already; leave it as it is".to_owned();
@@ -78,7 +85,7 @@ pub(super) fn withdraw(enrollment: &mut Enrollment, number: i32, now: Time) -> R
 }
 
 /// Withdraws all that run or wait, for an enrollment that begins anew.
-pub(super) fn withdraw_all(enrollment: &mut Enrollment, now: Time) {
-    let open = enrollment.dated_commissions.iter_mut().filter(|dated| !dated.is_over_at(now));
+pub(super) fn withdraw_all(all: &mut [DatedCommission], now: Time) {
+    let open = all.iter_mut().filter(|dated| !dated.is_over_at(now));
     open.for_each(|dated| dated.withdrawn_at = Some(now));
 }

@@ -18,7 +18,7 @@ use crate::domain::enrollment::{
 use crate::domain::event::{EventImage, EventKind};
 use crate::domain::id::{AccountId, EnrollmentId, ProgramId};
 use crate::domain::program::{Commission, Program};
-use crate::domain::refusal::{Field, Refusal};
+use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::domain::set::Needs;
 
 /// The requested properties of a new enrollment.
@@ -218,7 +218,7 @@ fn reopen(context: &mut Context<'_>, ended: &Enrollment, wanted: &NewEnrollment)
         moved: None,
         ..ended.clone()
     };
-    dated_commission::withdraw_all(&mut enrollment, context.now);
+    dated_commission::withdraw_all(&mut enrollment.dated_commissions, context.now);
     note_agreement(context, &mut enrollment, wanted.acceptance.as_ref())?;
     enrollment.keep_past(ended, context.now);
     check_override(context, &enrollment)?;
@@ -359,10 +359,11 @@ impl Rule for UpdateEnrollment {
             check_override(context, &enrollment)?;
         }
         if self.withdraw_dated_commission > 0 {
-            dated_commission::withdraw(&mut enrollment, self.withdraw_dated_commission, context.now)?;
+            let (of, number) = ((Resource::Enrollment, self.id), self.withdraw_dated_commission);
+            dated_commission::withdraw(&mut enrollment.dated_commissions, of, number, context.now)?;
         }
         if let Some(wanted) = &self.dated_commission {
-            dated_commission::add(context, &mut enrollment, wanted)?;
+            dated_commission::add(context, enrollment.program_id, &mut enrollment.dated_commissions, wanted)?;
         }
         if let Some(metadata) = &self.metadata {
             enrollment.metadata.clone_from(metadata);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::context::Context;
+use super::dated_commission::{self, NewDatedCommission};
 use super::program::check_commission;
 use crate::domain::account::Account;
 use crate::domain::commission::Commission;
@@ -35,6 +36,7 @@ pub(super) struct NewCoupon<'request> {
     pub(super) limits: UseLimits,
     pub(super) metadata: BTreeMap<String, String>,
     pub(super) rate: OwnRate,
+    pub(super) dated_commission: Option<NewDatedCommission>,
 }
 
 /// A commission of a coupon's own.
@@ -60,6 +62,7 @@ impl<'request> NewCoupon<'request> {
             limits,
             metadata,
             rate: OwnRate::default(),
+            dated_commission: None,
         }
     }
 }
@@ -92,6 +95,10 @@ pub(super) fn make(
 ) -> Result<Arc<Coupon>, Refusal> {
     code_is_free(context, wanted.field, wanted.code)?;
     check_rate(context, enrollment.program_id, wanted.rate)?;
+    let mut dated_commissions = Vec::new();
+    if let Some(dated) = &wanted.dated_commission {
+        dated_commission::add(context, enrollment.program_id, &mut dated_commissions, dated)?;
+    }
     let limit = context.set.account(context.account_id)?.max_active_coupons_per_affiliate;
     let count = context.set.coupon_count(context.account_id, enrollment.affiliate_id)?;
     if count.active_count >= limit {
@@ -112,7 +119,7 @@ pub(super) fn make(
         channel: wanted.validity.channel,
         max_uses: wanted.limits.max_uses,
         max_uses_per_customer: wanted.limits.max_uses_per_customer,
-        details: CouponDetails { metadata: wanted.metadata, rates: first_rate(wanted.rate) },
+        details: CouponDetails { metadata: wanted.metadata, rates: first_rate(wanted.rate), dated_commissions },
         state: CouponState::Active,
         created_at: context.now,
         removed_at: None,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::enrollment::DatedCommissionForm;
 use super::field::Text;
 use super::program::CommissionForm;
 use crate::domain::conversion::SaleChannel;
@@ -42,6 +43,7 @@ form! {
     unless_empty {
         metadata: BTreeMap<Text<'a>, Text<'a>>,
         rates: Vec<CouponRateForm>,
+        dated_commissions: Vec<DatedCommissionForm>,
     }
 }
 

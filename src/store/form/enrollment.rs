@@ -55,7 +55,7 @@ form! {
 }
 
 form! {
-    /// A commission of an enrollment for a time.
+    /// A commission of an enrollment or a coupon for a time.
     DatedCommissionForm of DatedCommission {
         number: i32,
         starts_at: Time,

@@ -26,7 +26,7 @@ use super::config;
 use super::rules::{Rules, START};
 use super::step::values;
 use history::{
-    AFFILIATES, Event, Extras, History, Item, MINUTE_MICROS, Owner, Traces, WINDOW_DAYS, What, caps, history,
+    AFFILIATES, Dated, Event, Extras, History, Item, MINUTE_MICROS, Owner, Traces, WINDOW_DAYS, What, caps, history,
     history_with_ladders, ladder, name_of,
 };
 
@@ -156,8 +156,7 @@ impl Telling {
     fn change(&mut self, owner: &Owner) {
         let done = match *owner {
             Owner::RemoveCoupon { code: number } => {
-                let coupons = self.rules.set.coupons_with_code(self.rules.account_id, &code(number)).unwrap();
-                let coupon_id = coupons.last().map(|coupon| coupon.id.to_string()).unwrap_or_default();
+                let coupon_id = self.coupon_id(number);
                 self.ask(&pb::RemoveCouponRequest { coupon_id, ..Default::default() })
             }
             Owner::AssignCoupon { code: number, affiliate } => {
@@ -183,6 +182,35 @@ impl Telling {
                 self.ask(&pb::UpdateEnrollmentRequest {
                     enrollment: Some(pb::Enrollment { id, commission_override, ..Default::default() }),
                     update_mask: Some(prost_types::FieldMask { paths: vec!["commission_override".to_owned()] }),
+                    ..Default::default()
+                })
+            }
+            Owner::Dated { of, percent_ppm, starts_in, lasts } => {
+                let starts_at = self.rules.now.plus_micros(starts_in * MINUTE_MICROS);
+                let ends_at = (lasts > 0).then(|| starts_at.plus_micros(lasts * MINUTE_MICROS));
+                let dated = pb::DatedCommission {
+                    commission: percent_ppm.and_then(percent),
+                    start_time: wire_time(starts_at),
+                    end_time: ends_at.and_then(wire_time),
+                    ..Default::default()
+                };
+                self.date(of, Some(dated), 0)
+            }
+            Owner::Withdraw { of } => {
+                let withdrawn = (1..=4).map(|number| self.date(of, None, number)).find(Result::is_ok);
+                withdrawn.unwrap_or_else(|| self.date(of, None, 1))
+            }
+            Owner::CouponRate { code: number, percent_ppm, lasts } => {
+                let ends_at = (lasts > 0).then(|| self.rules.now.plus_micros(lasts * MINUTE_MICROS));
+                let coupon = pb::Coupon {
+                    id: self.coupon_id(number),
+                    commission: percent(percent_ppm),
+                    commission_end_time: ends_at.and_then(wire_time),
+                    ..Default::default()
+                };
+                self.ask(&pb::UpdateCouponRequest {
+                    coupon: Some(coupon),
+                    update_mask: Some(prost_types::FieldMask { paths: vec!["commission".to_owned()] }),
                     ..Default::default()
                 })
             }
@@ -216,6 +244,41 @@ impl Telling {
             }
         };
         assert!(!matches!(done, Err(Refusal::NotLoaded(_))), "{owner:?}: {done:?}");
+    }
+
+    /// The coupon that has a code, or had it last.
+    fn coupon_id(&self, number: usize) -> String {
+        let coupons = self.rules.set.coupons_with_code(self.rules.account_id, &code(number)).unwrap();
+        coupons.last().map(|coupon| coupon.id.to_string()).unwrap_or_default()
+    }
+
+    /// Adds or withdraws a commission for a time.
+    fn date(
+        &mut self,
+        of: Dated,
+        dated_commission: Option<pb::DatedCommission>,
+        withdraw_dated_commission: i32,
+    ) -> Result<Outcome, Refusal> {
+        match of {
+            Dated::Enrollment { affiliate } => {
+                let id = self.affiliates[affiliate].1.clone();
+                self.ask(&pb::UpdateEnrollmentRequest {
+                    enrollment: Some(pb::Enrollment { id, ..Default::default() }),
+                    dated_commission,
+                    withdraw_dated_commission,
+                    ..Default::default()
+                })
+            }
+            Dated::Coupon { code } => {
+                let id = self.coupon_id(code);
+                self.ask(&pb::UpdateCouponRequest {
+                    coupon: Some(pb::Coupon { id, ..Default::default() }),
+                    dated_commission,
+                    withdraw_dated_commission,
+                    ..Default::default()
+                })
+            }
+        }
     }
 
     /// Tells an event. Returns whether it was taken.

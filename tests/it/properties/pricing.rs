@@ -2,11 +2,13 @@
 
 mod caps;
 mod clicks;
+mod dated;
 mod draw;
 mod ladder;
 mod lines;
 mod model;
 mod recurring;
+mod referral;
 mod sold;
 
 use headwater::domain::account::KeyKind;

@@ -1,5 +1,6 @@
 //! Balances and statements of the past: those of every commit of a random history are those that were read then.
 
+mod many_lines;
 mod statement;
 
 use std::collections::BTreeMap;

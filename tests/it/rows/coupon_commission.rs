@@ -180,3 +180,80 @@ db_test!(p12_a_coupons_commission_is_its_affiliates_alone, |database: TestDataba
     // The code is exhausted, so it promises nothing any more.
     assert_eq!(earned(client, by("fourth", "a@customers.example")).await, [2_000]);
 });
+
+db_test!(p12_a_coupons_commission_for_a_time_is_explained_and_repeated, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let shop = Shop::open(&server, "shop").await;
+    let client = &mut shop.client.clone();
+    let dated = |commission, start, end| {
+        Some(pb::DatedCommission { commission, start_time: start, end_time: end, ..Default::default() })
+    };
+    let request = pb::AssignCouponRequest {
+        request_id: "assign".to_owned(),
+        affiliate: Some(shop.affiliate()),
+        code: "SUMMER".to_owned(),
+        commission: percent(300_000),
+        dated_commission: dated(percent(400_000), day(5), day(10)),
+        ..Default::default()
+    };
+    let coupon = client.affiliates.assign_coupon(request.clone()).await.unwrap().into_inner().coupon.unwrap();
+    assert_eq!(coupon.dated_commissions.len(), 1);
+    assert_eq!((coupon.dated_commissions[0].number, &coupon.dated_commissions[0].start_time), (1, &day(5)));
+    let update = |request_id: &str, dated_commission, withdraw_dated_commission| pb::UpdateCouponRequest {
+        request_id: request_id.to_owned(),
+        coupon: Some(pb::Coupon { id: coupon.id.clone(), ..Default::default() }),
+        dated_commission,
+        withdraw_dated_commission,
+        ..Default::default()
+    };
+    let planned = update("plan", dated(flat(700, "USD"), day(20), None), 0);
+    let answer = client.affiliates.update_coupon(planned.clone()).await.unwrap().into_inner();
+    assert_eq!(answer.coupon.unwrap().dated_commissions.len(), 2);
+    // A repeat adds nothing, and shows what there is now.
+    let again = client.affiliates.update_coupon(planned).await.unwrap().into_inner();
+    assert_eq!((again.replayed, again.coupon.unwrap().dated_commissions.len()), (true, 2));
+    let again = client.affiliates.assign_coupon(request).await.unwrap().into_inner();
+    assert_eq!((again.replayed, again.coupon.unwrap().dated_commissions.len()), (true, 2));
+    let euros = update("", dated(flat(1, "EUR"), day(20), None), 0);
+    let status = client.affiliates.update_coupon(euros).await.unwrap_err();
+    let fields = status.get_details_bad_request().unwrap().field_violations;
+    assert_eq!(fields[0].field, "dated_commission.commission.flat.currency_code");
+
+    server.clock.advance_days(30);
+    assert_eq!(earned(client, sale("before", day(4))).await, [3_000]);
+    assert_eq!(earned(client, sale("during", day(5))).await, [4_000]);
+    assert_eq!(earned(client, sale("after", day(25))).await, [700]);
+    let coupon_step = async |client: &mut Client, event_id: &str| {
+        let event = pb::RecordedEvent { kind: pb::ConversionKind::Sale.into(), event_id: event_id.to_owned() };
+        let conversion = Some(pb::ConversionSelector { selector: Some(Selector::RecordedEvent(event)) });
+        let request = pb::ExplainConversionRequest { conversion };
+        let told = client.tracking.explain_conversion(request).await.unwrap().into_inner();
+        let credit = &told.credits[0];
+        assert_eq!(credit.difference(), pb::ExplanationDifference::Unspecified, "{credit:?}");
+        let step = credit.steps.iter().find(|step| step.source() == pb::RewardRule::Coupon).unwrap().clone();
+        let number = step.dated_commission_number;
+        ((number, step.commission_start_time, step.commission_end_time), told.sentences)
+    };
+    let (version, _) = coupon_step(client, "before").await;
+    assert_eq!(version, (0, None, None));
+    let (version, sentences) = coupon_step(client, "during").await;
+    assert_eq!(version, (1, day(5), day(10)));
+    let named = sentences.iter().find(|sentence| sentence.starts_with("The coupon's own commission (40 %")).unwrap();
+    assert!(named.contains("number 1 from ") && named.contains(" until "), "{named}");
+    let (version, _) = coupon_step(client, "after").await;
+    assert_eq!(version, (2, day(20), None));
+    // A refund is computed by the commission of its sale, whatever became of it.
+    client.affiliates.update_coupon(update("", None, 2)).await.unwrap();
+    let request = pb::RecordRefundRequest {
+        event_id: "back".to_owned(),
+        sale_event_id: "after".to_owned(),
+        amount: Some(usd(10_000)),
+        ..Default::default()
+    };
+    let answer = client.tracking.record_refund(request).await.unwrap().into_inner();
+    assert_eq!(cash(answer.rewards[0].value.as_ref()).amount_minor, -700);
+    let (version, _) = coupon_step(client, "after").await;
+    assert_eq!(version, (2, day(20), day(30)));
+    let report = client.rewards.verify_ledger(pb::VerifyLedgerRequest {}).await.unwrap().into_inner();
+    assert!(report.ok, "{:?}", report.differences);
+});

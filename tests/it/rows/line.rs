@@ -140,6 +140,51 @@ db_test!(p24_each_line_is_priced_and_shown_with_its_rule, |database: TestDatabas
     assert_eq!(differences(&server).await, Vec::<String>::new());
 });
 
+db_test!(g11_g12_a_purchase_is_recorded_with_its_line_items, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let mut client = open(&server).await.client;
+    let mut items = four_lines();
+    items[0] = pb::SaleLine { plan: "pro".to_owned(), collections: vec!["kitchen".to_owned()], ..items[0].clone() };
+    let request = pb::RecordSaleRequest {
+        email: "jo@customers.example".to_owned(),
+        order_id: "4711".to_owned(),
+        ..sale("purchase-1", 9_900, items)
+    };
+    let recorded = client.tracking.record_sale(request.clone()).await.unwrap().into_inner();
+    assert_eq!((values(&recorded.rewards), recorded.warnings), (vec![300 + 100 + 180], Vec::new()));
+    let stored = conversion(&mut client, "purchase-1", pb::ConversionKind::Sale).await;
+    assert_eq!(lines(&stored), [("m", 3_000, 0, 0), ("c", 1_000, 0, 0), ("g", 5_000, 0, 0), ("4", 900, 0, 0)]);
+    let first = &stored.lines[0];
+    assert_eq!((&*first.item_sku, &*first.plan, first.quantity), ("MUG", "pro", 3));
+    assert_eq!((&first.collections[..], &*stored.order_id), (&["kitchen".to_owned()][..], "4711"));
+    // The same purchase has no second effect, and its id with other items is refused.
+    let again = client.tracking.record_sale(request.clone()).await.unwrap().into_inner();
+    assert_eq!((again.replayed, &again.conversion_id), (true, &recorded.conversion_id));
+    let mut other = request.clone();
+    other.lines[1].quantity = 2;
+    let status = client.tracking.record_sale(other).await.unwrap_err();
+    assert_eq!(status.code(), Code::FailedPrecondition);
+    // A list of purchases has the items, and so has the feed.
+    let listed = client.tracking.list_conversions(pb::ListConversionsRequest::default()).await.unwrap().into_inner();
+    assert_eq!(listed.conversions[0].lines, stored.lines);
+    // Items of a purchase that nobody referred are kept too.
+    let alone = pb::RecordSaleRequest {
+        event_id: "purchase-2".to_owned(),
+        external_id: "kim".to_owned(),
+        email: String::new(),
+        ref_id: String::new(),
+        ..request
+    };
+    let alone = client.tracking.record_sale(alone).await.unwrap().into_inner();
+    assert_eq!(alone.outcome(), pb::ConversionOutcome::NotReferred);
+    assert_eq!(conversion(&mut client, "purchase-2", pb::ConversionKind::Sale).await.lines.len(), 4);
+    // A returned item takes back what it earned.
+    let back = refund("return-1", "purchase-1", &[("c", Part::Amount(usd(1_000)))]);
+    let back = client.tracking.record_refund(back).await.unwrap().into_inner();
+    assert_eq!(values(&back.rewards), [-100]);
+    assert_eq!(differences(&server).await, Vec::<String>::new());
+});
+
 db_test!(p24_refunds_by_line_take_back_the_commission_of_the_line, |database: TestDatabase| async move {
     let server = TestServer::start(&database).await;
     let mut client = open(&server).await.client;

@@ -90,7 +90,9 @@ impl<'world, W: World> Player<'world, W> {
             "affiliate" | "enroll" => self.affiliate_step(step).await,
             "accept" | "reject" | "deactivate" | "erase" => self.state_step(step).await,
             "override" | "dated" | "withdraw-dated" | "ref" | "end" | "move" => self.enrollment_step(step).await,
-            "link" | "revoke" | "coupon" | "coupon-rate" | "remove" => self.code_step(step).await,
+            "link" | "revoke" | "coupon" | "coupon-rate" | "dated-coupon" | "withdraw-dated-coupon" | "remove" => {
+                self.code_step(step).await
+            }
             "item" | "archive-item" | "offer" | "claim" => self.offer_step(step).await,
             "bounty" | "contest" | "submit" | "approve-submission" | "reject-submission" | "winners" => {
                 self.bounty_step(step).await
@@ -258,7 +260,7 @@ impl<'world, W: World> Player<'world, W> {
 
     async fn enrollment_step(&mut self, step: &Step) -> Result<String, Status> {
         let id = self.enrollment_id(step.word(0), step).await;
-        // `dated AFFILIATE [COMMISSION] [from=DAY] [until=DAY]` and `withdraw-dated AFFILIATE NUMBER`.
+        // `dated AFFILIATE [COMMISSION] [from=DAY] [until=DAY]` and `withdraw-dated AFFILIATE NUMBER`. Coupons have the same steps with their code.
         let update = |path: &str, enrollment| pb::UpdateEnrollmentRequest {
             enrollment: Some(enrollment),
             update_mask: Some(prost_types::FieldMask { paths: vec![path.to_owned()] }),
@@ -266,14 +268,8 @@ impl<'world, W: World> Player<'world, W> {
         };
         match step.verb.as_str() {
             "dated" => {
-                let dated_commission = pb::DatedCommission {
-                    commission: step.words.get(1).map(|text| commission(text, "USD")),
-                    start_time: step.option("from").and_then(day_time),
-                    end_time: step.option("until").and_then(day_time),
-                    ..Default::default()
-                };
                 let enrollment = Some(pb::Enrollment { id, ..Default::default() });
-                let dated_commission = Some(dated_commission);
+                let dated_commission = Some(dated_commission(step, step.words.get(1)));
                 self.world
                     .change(pb::UpdateEnrollmentRequest { enrollment, dated_commission, ..Default::default() })
                     .await?;
@@ -341,6 +337,23 @@ impl<'world, W: World> Player<'world, W> {
                     max_uses_per_customer: super::offer::limit(step, "each"),
                     commission: step.option("commission").map(|text| commission(text, "USD")),
                     commission_end_time: super::offer::day(step, "rate-until"),
+                    dated_commission: step.option("dated").map(|text| pb::DatedCommission {
+                        commission: Some(commission(text, "USD")),
+                        start_time: super::offer::day(step, "dated-from"),
+                        end_time: super::offer::day(step, "dated-until"),
+                        ..Default::default()
+                    }),
+                    ..Default::default()
+                };
+                self.world.change(request).await?;
+            }
+            "dated-coupon" | "withdraw-dated-coupon" => {
+                let is_new = step.verb == "dated-coupon";
+                let coupon = pb::Coupon { id: self.world.coupon_id(&code).await, ..Default::default() };
+                let request = pb::UpdateCouponRequest {
+                    coupon: Some(coupon),
+                    dated_commission: is_new.then(|| dated_commission(step, step.words.get(1))),
+                    withdraw_dated_commission: if is_new { 0 } else { step.word(1).parse().unwrap() },
                     ..Default::default()
                 };
                 self.world.change(request).await?;
@@ -566,4 +579,14 @@ fn rewards_text(rewards: &[pb::RewardSummary]) -> String {
 pub(super) fn values_text(rewards: &[pb::RewardSummary]) -> String {
     let values = rewards.iter().map(|reward| cash(reward.value.as_ref()));
     values.map(|value| format!(" {}", amount(value.amount_minor, value.currency_code.parse().unwrap()))).collect()
+}
+
+/// A commission for a time. Without a text it is that of the terms.
+fn dated_commission(step: &Step, text: Option<&String>) -> pb::DatedCommission {
+    pb::DatedCommission {
+        commission: text.map(|text| commission(text, "USD")),
+        start_time: step.option("from").and_then(day_time),
+        end_time: step.option("until").and_then(day_time),
+        ..Default::default()
+    }
 }

@@ -526,6 +526,10 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     let none = CouponRate { starts_at: Some(NOW), commission: None, ends_at: None };
     let with_rates = CouponDetails { rates: vec![first, none], ..CouponDetails::default() };
     golden.holds("coupon_details.v1.with_rates", &with_rates);
+    let open = DatedCommission { commission: None, ends_at: None, withdrawn_at: None, ..rows::dated_commission() };
+    let dated_commissions = vec![rows::dated_commission(), open];
+    let with_dates = CouponDetails { dated_commissions, ..CouponDetails::default() };
+    golden.holds("coupon_details.v1.with_dated_commissions", &with_dates);
     let sold = OrderDetails { item_sku: "MUG-1".to_owned(), ..OrderDetails::default() };
     golden.holds("conversion_order_details.v1.with_item_sku", &sold);
     let collections = vec!["sale".to_owned(), "shirts".to_owned()];

@@ -4536,6 +4536,34 @@ impl ConversionView {
         }
     }
 }
+/// A commission of an enrollment's or a coupon's own for a time, such as a promotion for one affiliate or for one code. An event has the commission
+/// of the time at which it occurred, whenever it is told.
+///
+/// Of the commissions that have started when an event occurs and are not over, the one with the latest start applies.
+/// `Enrollment.commission_override` or `Coupon.commission` is one of them: it starts when it is changed. So a change of it during a promotion counts
+/// from then on, and a promotion that starts later counts again. Of the same start, the one with dates applies, and the one with the highest number.
+/// What applies has the place of `commission_override` or of the coupon's commission in the order of CommissionRule.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DatedCommission {
+    /// The number, counted from 1 in the enrollment or coupon. Set by the server, ignored in requests.
+    #[prost(int32, tag = "1")]
+    pub number: i32,
+    /// The commission. Not set: none of its own for this time, whatever the enrollment or coupon has otherwise. The program's terms apply then.
+    #[prost(message, optional, tag = "2")]
+    pub commission: ::core::option::Option<Commission>,
+    /// When it starts: up to 10 minutes ago counts as now. Not set: now.
+    #[prost(message, optional, tag = "3")]
+    pub start_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The first moment at which it no longer applies. Later than the start. Not set: it does not end by itself.
+    #[prost(message, optional, tag = "4")]
+    pub end_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it was made. Set by the server, ignored in requests.
+    #[prost(message, optional, tag = "5")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it was withdrawn. Events that occurred before keep it. Not set: it was not. Set by the server, ignored in requests.
+    #[prost(message, optional, tag = "6")]
+    pub withdraw_time: ::core::option::Option<::prost_types::Timestamp>,
+}
 /// A code that credits an affiliate.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Coupon {
@@ -4610,6 +4638,10 @@ pub struct Coupon {
     /// When `commission` ends: sales at or after this time are priced without it. Not set: it does not end.
     #[prost(message, optional, tag = "18")]
     pub commission_end_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The commissions of the coupon's own for a time, in the order in which they were made, with those that are over or withdrawn. The newest 100.
+    /// One of them may apply in place of `commission`. AssignCoupon and UpdateCoupon add them, and UpdateCoupon withdraws them.
+    #[prost(message, repeated, tag = "19")]
+    pub dated_commissions: ::prost::alloc::vec::Vec<DatedCommission>,
 }
 /// The request of AssignCoupon.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -4667,6 +4699,9 @@ pub struct AssignCouponRequest {
     /// When `commission` ends. Refused without it. Optional. See `Coupon.commission_end_time`.
     #[prost(message, optional, tag = "15")]
     pub commission_end_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// A commission of the coupon's own for a time, such as one that begins later. Optional.
+    #[prost(message, optional, tag = "16")]
+    pub dated_commission: ::core::option::Option<DatedCommission>,
 }
 /// The answer of AssignCoupon.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -4761,12 +4796,18 @@ pub struct UpdateCouponRequest {
     #[prost(message, optional, tag = "2")]
     pub coupon: ::core::option::Option<Coupon>,
     /// The fields to change: `note`, `metadata`, `max_uses`, `max_uses_per_customer`, and `commission`, which stands for `commission_end_time`
-    /// too. At least one is required. `metadata` is replaced as a whole. A new `commission` counts for sales from now on; if it is not set, the
+    /// too. At least one is required, unless `dated_commission` or `withdraw_dated_commission` is sent. `metadata` is replaced as a whole. A new `commission` counts for sales from now on; if it is not set, the
     /// coupon has none from now on. A limit below the number of uses allows no further ones, and 0 takes a limit away. The other properties of a coupon never
     /// change, because sales that are told late are judged by what the coupon was when they happened. To give a code to another
     /// affiliate or item, or another time or channel, remove the coupon and assign the code again.
     #[prost(message, optional, tag = "3")]
     pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
+    /// A commission for a time, which is added to the coupon's. Up to 20 may run or wait at once. Optional.
+    #[prost(message, optional, tag = "4")]
+    pub dated_commission: ::core::option::Option<DatedCommission>,
+    /// The number of a commission for a time to withdraw. One that runs ends now, and one that has not started never starts. 0: none.
+    #[prost(int32, tag = "5")]
+    pub withdraw_dated_commission: i32,
 }
 /// The answer of UpdateCoupon.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -5005,34 +5046,6 @@ pub struct Enrollment {
     /// 100. UpdateEnrollment adds and withdraws them.
     #[prost(message, repeated, tag = "17")]
     pub dated_commissions: ::prost::alloc::vec::Vec<DatedCommission>,
-}
-/// A commission of an affiliate's own for a time, such as a promotion for this affiliate alone. An event has the commission of the time at which it
-/// occurred, whenever it is told.
-///
-/// Of the commissions that have started when an event occurs and are not over, the one with the latest start applies. `commission_override` is one of
-/// them: it starts when it is changed, and does not end. So a change of it during a promotion counts from then on, and a promotion that starts later
-/// counts again. Of the same start, the one with dates applies, and the one with the highest number. What applies replaces the commission of coupons,
-/// of rules and of the terms, as `commission_override` does.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct DatedCommission {
-    /// The number, counted from 1 in the enrollment. Set by the server, ignored in requests.
-    #[prost(int32, tag = "1")]
-    pub number: i32,
-    /// The commission. Not set: the one in the program's terms, although the enrollment has a `commission_override`.
-    #[prost(message, optional, tag = "2")]
-    pub commission: ::core::option::Option<Commission>,
-    /// When it starts: up to 10 minutes ago counts as now. Not set: now.
-    #[prost(message, optional, tag = "3")]
-    pub start_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// The first moment at which it no longer applies. Later than the start. Not set: it does not end by itself.
-    #[prost(message, optional, tag = "4")]
-    pub end_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// When it was made. Set by the server, ignored in requests.
-    #[prost(message, optional, tag = "5")]
-    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// When it was withdrawn. Events that occurred before keep it. Not set: it was not. Set by the server, ignored in requests.
-    #[prost(message, optional, tag = "6")]
-    pub withdraw_time: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// An affiliate's acceptance of a version of the program's agreement.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -14041,6 +14054,18 @@ pub struct CommissionStep {
     /// The comparisons of the rule's condition, in their order. Empty if the rule fits for another reason too, or has no condition.
     #[prost(message, repeated, tag = "8")]
     pub comparisons: ::prost::alloc::vec::Vec<ComparisonExplanation>,
+    /// The number of the commission for a time, if `source` is ENROLLMENT or COUPON and the commission is one of these: `DatedCommission.number` of
+    /// the enrollment or of the coupon. 0 for the one without dates, and for other sources. A commission for a time may be that of the terms; then
+    /// `commission` is not set.
+    #[prost(int32, tag = "9")]
+    pub dated_commission_number: i32,
+    /// When this commission of the enrollment's or the coupon's own began to apply. Not set if it applies from the beginning, and for other sources.
+    #[prost(message, optional, tag = "10")]
+    pub commission_start_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it ceases to apply by its end, its withdrawal or its change. One with a later start may apply before. Not set if it does not, and for other
+    /// sources.
+    #[prost(message, optional, tag = "11")]
+    pub commission_end_time: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// An amount before it is rounded, as whole minor units and millionths of a minor unit. Both have the same sign.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

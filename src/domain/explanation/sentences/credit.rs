@@ -4,6 +4,7 @@ use super::rate::{percent, rate};
 use super::{kind, ladder, time};
 use crate::domain::commission::Commission;
 use crate::domain::conversion::{Conversion, WHOLE_SHARE_PPM};
+use crate::domain::dated_commission::OwnCommission;
 use crate::domain::explanation::credit::without;
 use crate::domain::explanation::{
     CommissionStep, Compared, Computation, CreditExplanation, ExplanationDifference, LaterTerms, TermsResult,
@@ -23,7 +24,8 @@ const VALUES_MAX: usize = 3;
 pub(super) fn sentences(event: &Conversion, told: &CreditExplanation, sentences: &mut Vec<String>) {
     sentences.push(version(event, told));
     sentences.extend(told.later_terms.iter().map(later));
-    sentences.extend(told.steps.iter().filter(|step| step.result != StepResult::NotSet).map(step));
+    sentences
+        .extend(told.steps.iter().filter(|step| step.result != StepResult::NotSet || step.version.is_some()).map(step));
     if let Some(computation) = &told.computation {
         // Brackets have a sentence of their own.
         if told.ladder.as_ref().is_none_or(|ladder| ladder.brackets.is_none()) {
@@ -87,7 +89,9 @@ fn step(step: &CommissionStep) -> String {
         RewardRule::TermsRule => format!("The rule {} \"{}\"", step.rule_number, step.rule_name),
         _ => "The commission of the terms".to_owned(),
     };
-    let rate = step.commission.map(|commission| format!(" ({})", rate(commission))).unwrap_or_default();
+    let commission = step.commission.map(|commission| rate(commission));
+    let rate: Vec<String> = commission.into_iter().chain(step.version.and_then(of_version)).collect();
+    let rate = if rate.is_empty() { rate.concat() } else { format!(" ({})", rate.join(", ")) };
     let at = step.cause_at.map(time).unwrap_or_default();
     let sent = |of: &str| match step.actual.as_str() {
         "" => format!("the event has no {of}"),
@@ -96,6 +100,7 @@ fn step(step: &CommissionStep) -> String {
     match step.result {
         StepResult::Taken => format!("{what}{rate} applies and is taken."),
         StepResult::Outranked => format!("{what}{rate} applies, but an earlier one is taken."),
+        StepResult::NotSet if step.version.is_some() => format!("{what}{rate} is that of the terms for this time."),
         StepResult::NotSet => format!("{what} is not set."),
         StepResult::OtherEventKind => format!("{what}{rate} does not apply, because it is for other kinds of events."),
         StepResult::NotStarted => format!("{what}{rate} does not apply, because it began only at {at}."),
@@ -125,6 +130,18 @@ fn step(step: &CommissionStep) -> String {
             format!("{what}{rate} does not apply, because its condition does not hold{why}.")
         }
     }
+}
+
+/// Which of the commissions of an enrollment's or a coupon's own it is.
+fn of_version(version: OwnCommission) -> Option<String> {
+    let number = match version.number {
+        0 => String::new(),
+        number => format!("number {number} "),
+    };
+    let since = version.starts_at.map(|start| format!("from {}", time(start)));
+    let until = version.ends_at.map(|end| format!("until {}", time(end)));
+    let times: Vec<String> = since.into_iter().chain(until).collect();
+    (!times.is_empty()).then(|| format!("{number}{}", times.join(" ")))
 }
 
 /// A comparison that does not hold.

@@ -101,6 +101,8 @@ pub(super) fn earn(
     let sale = context.put(Conversion {
         outcome: ConversionOutcome::Attributed,
         credits: credits_of(&verdict.claims),
+        // A coupon has its own commission only if it could credit the sale.
+        candidates: verdict.candidates.clone(),
         lead_id: event.lead_id.or(group.lead.as_ref().map(|lead| lead.id)),
         order: OrderDetails { customer_sale, ..without_tallies(&event.order) },
         ..event.clone()

@@ -33,8 +33,15 @@ pub(super) fn cases() -> Vec<Case> {
                 "max_uses_per_customer": 10_001,
                 "commission": wrong_flat(),
                 "commission_end_time": no_time(),
+                "dated_commission": {"commission": wrong_flat(), "start_time": no_time(), "end_time": no_time()},
             }))
-            .wrong(json!({"affiliate": null, "code": "", "commission": {}}))
+            .wrong(json!({
+                "affiliate": null,
+                "code": "",
+                "commission": {},
+                "dated_commission": {"commission": {"percent_ppm": -1}, "end_time": null},
+            }))
+            .free(&["dated_commission.number", "dated_commission.create_time", "dated_commission.withdraw_time"])
             .wrong(json!({"affiliate": null, "code": "", "commission": {"percent_ppm": -1}}))
             .wrong(json!({"affiliate": null, "code": "", "commission_end_time": {"seconds": 1_900_000_000}}))
             .wrong(json!({"affiliate": null, "code": ""}))
@@ -79,8 +86,14 @@ pub(super) fn cases() -> Vec<Case> {
                 "update_mask": {
                     "paths": ["note", "metadata", "max_uses", "max_uses_per_customer", "commission", "nope"],
                 },
+                "dated_commission": {"commission": wrong_flat(), "start_time": no_time(), "end_time": no_time()},
+                "withdraw_dated_commission": -1,
             }))
-            .wrong(json!({"coupon": {"id": "", "commission": {"percent_ppm": -1}}, "update_mask": {"paths": ["commission", "nope"]}}))
+            .wrong(json!({
+                "coupon": {"id": "", "commission": {"percent_ppm": -1}},
+                "update_mask": {"paths": ["commission", "nope"]},
+                "dated_commission": {"commission": {"percent_ppm": -1}, "end_time": null},
+            }))
             .wrong(json!({"coupon": {"id": ""}, "update_mask": {"paths": []}}))
             .wrong(json!({"coupon": null, "update_mask": {"paths": []}}))
             // Only the note, the metadata and the limits are read.
@@ -96,6 +109,10 @@ pub(super) fn cases() -> Vec<Case> {
                 "coupon.start_time",
                 "coupon.end_time",
                 "coupon.channel",
+                "coupon.dated_commissions",
+                "dated_commission.number",
+                "dated_commission.create_time",
+                "dated_commission.withdraw_time",
             ])
             .not_references(&[
                 "coupon.enrollment_id",

@@ -65,6 +65,11 @@ pub(super) fn spellings() -> Vec<Spelling> {
                         "metadata": {"crm": "17"},
                         "commission": {"percent_ppm": 5},
                         "commission_end_time": {"seconds": 1_900_000_000, "nanos": 1_000},
+                        "dated_commission": {
+                            "commission": {"percent_ppm": 5},
+                            "start_time": {"seconds": 3_900_000_000_i64},
+                            "end_time": {"seconds": 4_000_000_000_i64},
+                        },
                     }),
                     json!({
                         "affiliate": {"email": "${affiliate_email}."},
@@ -75,6 +80,14 @@ pub(super) fn spellings() -> Vec<Spelling> {
                         "metadata": {"crm": "17 ", "empty": " "},
                         "commission": {"percent_ppm": 5},
                         "commission_end_time": {"seconds": 1_900_000_000, "nanos": 1_999},
+                        "dated_commission": {
+                            "number": 3,
+                            "commission": {"percent_ppm": 5},
+                            "start_time": {"seconds": 3_900_000_000_i64, "nanos": 999},
+                            "end_time": {"seconds": 4_000_000_000_i64, "nanos": 1},
+                            "create_time": {"seconds": 1},
+                            "withdraw_time": {"seconds": 1},
+                        },
                     }),
                 ),
                 (
@@ -93,6 +106,7 @@ pub(super) fn spellings() -> Vec<Spelling> {
                 "max_uses",
                 "max_uses_per_customer",
                 "commission",
+                "dated_commission.commission",
             ],
         ),
         spelling(
@@ -101,6 +115,11 @@ pub(super) fn spellings() -> Vec<Spelling> {
                 json!({
                     "coupon": {"id": "${coupon_id}", "note": "new", "metadata": {"crm": "17"}},
                     "update_mask": {"paths": ["metadata", "note"]},
+                    "dated_commission": {
+                        "commission": {"percent_ppm": 5},
+                        "start_time": {"seconds": 3_900_000_000_i64},
+                        "end_time": {"seconds": 4_000_000_000_i64},
+                    },
                 }),
                 json!({
                     "coupon": {
@@ -122,11 +141,27 @@ pub(super) fn spellings() -> Vec<Spelling> {
                         "max_uses_per_customer": 5,
                         "commission": {"percent_ppm": 5},
                         "commission_end_time": {"seconds": 1},
+                        "dated_commissions": [{}],
                     },
                     "update_mask": {"paths": ["note", "metadata", "note"]},
+                    "dated_commission": {
+                        "number": 3,
+                        "commission": {"percent_ppm": 5},
+                        "start_time": {"seconds": 3_900_000_000_i64, "nanos": 999},
+                        "end_time": {"seconds": 4_000_000_000_i64, "nanos": 1},
+                        "create_time": {"seconds": 1},
+                        "withdraw_time": {"seconds": 1},
+                    },
                 }),
             )],
-            &["coupon.id", "coupon.commission.flat.amount_minor", "coupon.commission.flat.currency_code"],
+            &[
+                "coupon.id",
+                "coupon.commission.flat.amount_minor",
+                "coupon.commission.flat.currency_code",
+                "coupon.dated_commissions",
+                "dated_commission.commission",
+                "withdraw_dated_commission",
+            ],
         ),
         ids_only("AffiliateService/RemoveCoupon", &["coupon_id"]),
         ids_only("RewardService/ApproveRewards", &["reward_ids"]),

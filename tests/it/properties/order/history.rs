@@ -75,6 +75,23 @@ pub(super) enum Owner {
         affiliate: usize,
         percent_ppm: i32,
     },
+    /// A commission of an enrollment's or a coupon's own for a time: the minutes until it starts, and those for which it lasts; 0 for ever.
+    Dated {
+        of: Dated,
+        percent_ppm: Option<i32>,
+        starts_in: i64,
+        lasts: i64,
+    },
+    /// The first of an enrollment's or a coupon's commissions for a time that can be withdrawn.
+    Withdraw {
+        of: Dated,
+    },
+    /// A commission of a coupon's own, and the minutes for which it lasts; 0 for ever.
+    CouponRate {
+        code: usize,
+        percent_ppm: i32,
+        lasts: i64,
+    },
     /// The minutes until the version starts, and those for which it lasts; 0 for ever.
     Terms {
         program: usize,
@@ -86,6 +103,13 @@ pub(super) enum Owner {
     Archive {
         program: usize,
     },
+}
+
+/// Who has commissions for a time.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Dated {
+    Enrollment { affiliate: usize },
+    Coupon { code: usize },
 }
 
 #[derive(Debug, Clone)]
@@ -168,7 +192,19 @@ fn event() -> impl Strategy<Value = Event> {
 
 fn owner() -> impl Strategy<Value = Owner> {
     let percent = || select(vec![100_000, 500_000]);
+    let dated = || {
+        prop_oneof![
+            (0..AFFILIATES).prop_map(|affiliate| Dated::Enrollment { affiliate }),
+            (0..2_usize).prop_map(|code| Dated::Coupon { code }),
+        ]
+    };
+    let (starts, lengths) = (|| select(vec![0_i64, 90, 1_500]), || select(vec![0_i64, 90, 6_000]));
     prop_oneof![
+        3 => (dated(), option::weighted(0.8, select(vec![0, 250_000, 700_000])), starts(), lengths())
+            .prop_map(|(of, percent_ppm, starts_in, lasts)| Owner::Dated { of, percent_ppm, starts_in, lasts }),
+        1 => dated().prop_map(|of| Owner::Withdraw { of }),
+        2 => (0..2_usize, percent(), lengths())
+            .prop_map(|(code, percent_ppm, lasts)| Owner::CouponRate { code, percent_ppm, lasts }),
         2 => (0..2_usize).prop_map(|code| Owner::RemoveCoupon { code }),
         2 => (0..2_usize, 0..AFFILIATES).prop_map(|(code, affiliate)| Owner::AssignCoupon { code, affiliate }),
         1 => (0..AFFILIATES).prop_map(|affiliate| Owner::RevokeLink { affiliate }),

@@ -111,16 +111,48 @@ fn expected(terms: &pb::Terms, sales: &[Sold]) -> Vec<i64> {
     sums
 }
 
+/// The terms with the same numbers in another currency.
+pub(super) fn in_currency(mut terms: pb::Terms, currency: &str) -> pb::Terms {
+    let mut money: Vec<&mut pb::Money> = Vec::new();
+    let ladder = terms.ladder.iter_mut().flat_map(|ladder| &mut ladder.steps);
+    let mut commissions: Vec<&mut Option<pb::Commission>> = vec![&mut terms.commission];
+    for step in ladder {
+        money.extend(&mut step.min_amount);
+        commissions.push(&mut step.commission);
+    }
+    for rule in &mut terms.rules {
+        money.extend(&mut rule.first_sale_bonus);
+        commissions.push(&mut rule.commission);
+    }
+    for commission in commissions.into_iter().flatten() {
+        if let Some(pb::commission::Rate::Flat(flat)) = &mut commission.rate {
+            money.push(flat);
+        }
+    }
+    money.extend(terms.caps.iter_mut().flat_map(|cap| &mut cap.maximum));
+    for bonus in &mut terms.threshold_bonuses {
+        money.extend(&mut bonus.min_amount);
+        let value = bonus.bonus.as_mut().and_then(|bonus| bonus.amount.as_mut());
+        if let Some(pb::reward_value::Amount::Cash(cash)) = value {
+            money.push(cash);
+        }
+    }
+    money.into_iter().for_each(|money| currency.clone_into(&mut money.currency_code));
+    terms
+}
+
 /// A shop in which sales are told, refunded and corrected.
 pub(super) struct Story {
     pub(super) shop: Rules,
     pub(super) sales: Vec<Sold>,
+    currency: &'static str,
 }
 
 impl Story {
-    pub(super) fn new(terms: &pb::Terms) -> Self {
+    /// A shop with these terms, which are in USD, with the same numbers of another currency. The models compute with minor units alone.
+    pub(super) fn new(terms: &pb::Terms, currency: &'static str) -> Self {
         let mut shop = Rules::new();
-        shop.carry_out(&program_of(terms, "USD")).unwrap();
+        shop.carry_out(&program_of(&in_currency(terms.clone(), currency), currency)).unwrap();
         for name in AFFILIATES {
             let request = pb::CreateAffiliateRequest {
                 email: format!("{name}@affiliates.example"),
@@ -130,11 +162,11 @@ impl Story {
             shop.carry_out(&request).unwrap();
         }
         shop.now = START.plus_days(500);
-        Self { shop, sales: Vec::new() }
+        Self { shop, sales: Vec::new(), currency }
     }
 
-    fn usd(amount_minor: i64) -> Option<pb::Money> {
-        Some(pb::Money { amount_minor, currency_code: "USD".to_owned() })
+    fn money(&self, amount_minor: i64) -> Option<pb::Money> {
+        Some(pb::Money { amount_minor, currency_code: self.currency.to_owned() })
     }
 
     fn sell(&mut self, draw: &mut Draw, step: usize) {
@@ -150,7 +182,7 @@ impl Story {
             event_id: event_id.clone(),
             email: format!("customer-{customer}@shop.example"),
             ref_id: AFFILIATES[customer % 2].to_owned(),
-            amount: Self::usd(amount),
+            amount: self.money(amount),
             occur_time: Some(prost_types::Timestamp { seconds, nanos: 0 }),
             ..Default::default()
         };
@@ -159,27 +191,25 @@ impl Story {
     }
 
     fn refund(&mut self, place: usize, part: i64, event_id: String) {
-        let sold = &mut self.sales[place];
         let request = pb::RecordRefundRequest {
             event_id,
-            sale_event_id: sold.event_id.clone(),
-            amount: Self::usd(part),
+            sale_event_id: self.sales[place].event_id.clone(),
+            amount: self.money(part),
             ..Default::default()
         };
         self.shop.carry_out(&request).unwrap();
-        sold.refunded += part;
+        self.sales[place].refunded += part;
     }
 
     fn correct(&mut self, place: usize, amount: i64, event_id: String) {
-        let sold = &mut self.sales[place];
         let request = pb::CorrectSaleRequest {
             event_id,
-            sale_event_id: sold.event_id.clone(),
-            amount: Self::usd(amount),
+            sale_event_id: self.sales[place].event_id.clone(),
+            amount: self.money(amount),
             ..Default::default()
         };
         self.shop.carry_out(&request).unwrap();
-        sold.amount = amount;
+        self.sales[place].amount = amount;
     }
 
     /// One step: a sale, a refund or a correction.
@@ -259,7 +289,7 @@ proptest! {
             caps.push(cap(&mut draw, scope));
         }
         let terms = terms(&mut draw, caps);
-        let mut story = Story::new(&terms);
+        let mut story = Story::new(&terms, draw.currency());
         for step in 0..1 + draw.below(12) {
             story.step(&mut draw, step);
             prop_assert_eq!(story.sums(), expected(&terms, &story.sales), "step {}: {:#?}", step, &terms);
@@ -286,7 +316,7 @@ proptest! {
             }
         }
         let terms = terms(&mut draw, caps);
-        let mut story = Story::new(&terms);
+        let mut story = Story::new(&terms, draw.currency());
         for step in 0..1 + draw.below(12) {
             story.step(&mut draw, step);
             story.check()?;

@@ -111,7 +111,7 @@ proptest! {
             ..Default::default()
         };
         let terms = pb::Terms { rules: vec![rule], ..terms(&mut draw, caps) };
-        let (mut story, mut clicks) = (Story::new(&terms), Clicks::default());
+        let (mut story, mut clicks) = (Story::new(&terms, draw.currency()), Clicks::default());
         for step in 0..1 + draw.below(20) {
             if draw.below(3) == 0 { story.step(&mut draw, step) } else { clicks.click(&mut story, &mut draw) }
             let expected = clicks.expected(&terms, flat_minor, &story);

@@ -133,7 +133,7 @@ proptest! {
         let mut draw = Draw(seed);
         let mode = MODES[draw.below(3)];
         let terms = terms(&mut draw, mode);
-        let mut story = Story::new(&terms);
+        let mut story = Story::new(&terms, draw.currency());
         let mut met: Vec<pb::Terms> = Vec::new();
         for step in 0..1 + draw.below(12) {
             story.step(&mut draw, step);

@@ -37,7 +37,7 @@ impl Line {
 }
 
 /// Divides an amount by giving each weight its whole part, and then one unit after the other to whom most is missing.
-fn divided(amount: i64, weights: &[i64]) -> Vec<i64> {
+pub(super) fn divided(amount: i64, weights: &[i64]) -> Vec<i64> {
     let whole: i128 = weights.iter().map(|weight| i128::from(*weight)).sum();
     if whole == 0 {
         return (0..weights.len()).map(|place| if place == 0 { amount } else { 0 }).collect();

@@ -33,15 +33,47 @@ fn bonus(draw: &mut Draw, name: usize) -> pb::ThresholdBonus {
     }
 }
 
+/// A comparison of a number with one or two others.
+fn comparison(draw: &mut Draw) -> pb::Comparison {
+    use pb::Comparison::{Between, Equal, Less, LessOrEqual, More, MoreOrEqual, MultipleOf, NoneOf, NotEqual, OneOf};
+    let rare = [Equal, NotEqual, Less, LessOrEqual, More, Between, OneOf, NoneOf, MultipleOf];
+    if draw.below(2) == 0 { MoreOrEqual } else { rare[draw.below(rare.len())] }
+}
+
+/// Whether a comparison holds, of which the values are in order.
+fn holds(condition: &pb::Condition, actual: i64) -> bool {
+    use pb::Comparison::{Between, Equal, Less, LessOrEqual, More, MultipleOf, NoneOf, NotEqual, OneOf};
+    let values: Vec<i64> = condition.values.iter().map(|value| value.parse().unwrap()).collect();
+    let (first, last) = (values[0], values[values.len() - 1]);
+    match condition.comparison() {
+        Equal | OneOf => values.contains(&actual),
+        NotEqual | NoneOf => !values.contains(&actual),
+        Less => actual < first,
+        LessOrEqual => actual <= first,
+        More => actual > first,
+        Between => first <= actual && actual <= last,
+        MultipleOf => actual % first == 0,
+        _ => actual >= first,
+    }
+}
+
 /// Terms with bonuses, and mostly with a rule for those who have sold enough.
 fn terms(draw: &mut Draw) -> pb::Terms {
     let is_amount = draw.below(2) == 0;
     let field =
         if is_amount { pb::ConditionField::AffiliateSalesAmount } else { pb::ConditionField::AffiliateSaleCount };
+    let comparison = comparison(draw);
+    let is_pair = [pb::Comparison::Between, pb::Comparison::OneOf, pb::Comparison::NoneOf].contains(&comparison);
+    let mut values: Vec<usize> =
+        (0..1 + usize::from(is_pair)).map(|_| draw.below(if is_amount { 9_000 } else { 5 })).collect();
+    values.sort_unstable();
+    if comparison == pb::Comparison::MultipleOf {
+        values[0] = values[0].max(1);
+    }
     let condition = pb::Condition {
         field: field.into(),
-        comparison: pb::Comparison::MoreOrEqual.into(),
-        values: vec![draw.below(if is_amount { 9_000 } else { 5 }).to_string()],
+        comparison: comparison.into(),
+        values: values.iter().map(ToString::to_string).collect(),
         ..Default::default()
     };
     let name = "regular".to_owned();
@@ -69,9 +101,8 @@ fn at(terms: &pb::Terms, sales: &[Sold], new: &Sold) -> pb::Terms {
     let (count, amount) = sold(sales.iter().filter(is_other));
     let applies = |rule: &&pb::CommissionRule| {
         let condition = rule.condition.as_ref().unwrap();
-        let wanted: i64 = condition.values[0].parse().unwrap();
         let is_amount = condition.field() == pb::ConditionField::AffiliateSalesAmount;
-        (if is_amount { amount } else { count }) - wanted >= 0
+        holds(condition, if is_amount { amount } else { count })
     };
     let commission = terms.rules.iter().find(applies).map_or(terms.commission.clone(), |rule| rule.commission.clone());
     pb::Terms { commission, ..terms.clone() }
@@ -114,7 +145,7 @@ proptest! {
     fn p10_bonuses_and_figures_are_what_the_model_says(seed in any::<u64>()) {
         let mut draw = Draw(seed);
         let terms = terms(&mut draw);
-        let mut story = Story::new(&terms);
+        let mut story = Story::new(&terms, draw.currency());
         let mut met: Vec<pb::Terms> = Vec::new();
         for step in 0..1 + draw.below(12) {
             story.step(&mut draw, step);

@@ -16,7 +16,7 @@ use crate::support::shop::{Shop, sale};
 
 const DAY_MICROS: i64 = 86_400_000_000;
 
-fn request(id: &str, start: Option<i64>, end: Option<i64>) -> pb::CalculateCommissionsRequest {
+pub(super) fn request(id: &str, start: Option<i64>, end: Option<i64>) -> pb::CalculateCommissionsRequest {
     let interval = pb::TimeInterval { start_time: start.map(timestamp), end_time: end.map(timestamp) };
     pb::CalculateCommissionsRequest {
         page_size: 1_000,
@@ -26,7 +26,10 @@ fn request(id: &str, start: Option<i64>, end: Option<i64>) -> pb::CalculateCommi
     }
 }
 
-async fn statement(client: &mut Client, request: pb::CalculateCommissionsRequest) -> pb::CalculateCommissionsResponse {
+pub(super) async fn statement(
+    client: &mut Client,
+    request: pb::CalculateCommissionsRequest,
+) -> pb::CalculateCommissionsResponse {
     client.rewards.calculate_commissions(request).await.unwrap().into_inner()
 }
 
@@ -50,7 +53,7 @@ async fn by_pages(client: &mut Client, first: pb::CalculateCommissionsRequest) -
 }
 
 /// The unit, and the amount of a value.
-fn amount(value: Option<&pb::RewardValue>) -> (String, i64) {
+pub(super) fn amount(value: Option<&pb::RewardValue>) -> (String, i64) {
     match value.unwrap().amount.as_ref().unwrap() {
         Amount::Cash(money) => (money.currency_code.clone(), money.amount_minor),
         Amount::Points(points) => ("points".to_owned(), *points),
@@ -59,7 +62,7 @@ fn amount(value: Option<&pb::RewardValue>) -> (String, i64) {
 }
 
 /// Earned, pending, owed and paid of each unit.
-fn sums<'balance>(all: impl IntoIterator<Item = &'balance pb::Balance>) -> BTreeMap<String, [i64; 4]> {
+pub(super) fn sums<'balance>(all: impl IntoIterator<Item = &'balance pb::Balance>) -> BTreeMap<String, [i64; 4]> {
     let mut sums: BTreeMap<String, [i64; 4]> = BTreeMap::new();
     for balance in all {
         let parts = [&balance.earned, &balance.pending, &balance.owed, &balance.paid];

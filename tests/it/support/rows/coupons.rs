@@ -28,7 +28,8 @@ pub(crate) fn coupon(number: u128, code: &str, state: CouponState) -> Coupon {
 }
 
 pub(crate) fn coupon_details() -> CouponDetails {
-    CouponDetails { metadata: [("crm".to_owned(), "17".to_owned())].into(), rates: Vec::new() }
+    let metadata = [("crm".to_owned(), "17".to_owned())].into();
+    CouponDetails { metadata, ..CouponDetails::default() }
 }
 
 /// A coupon of the item that the offer was claimed with.

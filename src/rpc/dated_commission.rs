@@ -1,22 +1,22 @@
-//! Commissions of an affiliate's own for a time on the wire.
+//! Commissions for a time of an enrollment's or a coupon's own on the wire.
 
 use std::borrow::Cow;
 
+use super::call::canonical::{self, canonical};
+use super::call::parse::Fields;
+use super::call::render::timestamp;
+use super::program::terms::{commission, optional_commission};
 use crate::domain::dated_commission::DatedCommission;
 use crate::domain::rule::NewDatedCommission;
 use crate::pb;
-use crate::rpc::call::canonical::{self, canonical};
-use crate::rpc::call::parse::Fields;
-use crate::rpc::call::render::timestamp;
-use crate::rpc::program::terms::{commission, optional_commission};
 
 const FIELD: &str = "dated_commission";
 
-/// Reads the one that is added.
-pub(super) fn read(fields: &mut Fields, sent: &pb::DatedCommission) -> NewDatedCommission {
+/// Reads the one that is added. `undated` is the field for one without dates.
+pub(super) fn read(fields: &mut Fields, sent: &pb::DatedCommission, undated: &str) -> NewDatedCommission {
     fields.within(FIELD, |fields| {
         if sent.start_time.is_none() && sent.end_time.is_none() {
-            fields.wrong("end_time", "is required without start_time; set commission_override for one without dates");
+            fields.wrong("end_time", format!("is required without start_time; set {undated} for one without dates"));
         }
         let commission = optional_commission(fields, "commission", sent.commission.as_ref());
         let starts_at = fields.time("start_time", sent.start_time.as_ref());
