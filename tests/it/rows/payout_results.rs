@@ -113,7 +113,9 @@ async fn import_report(client: &mut Client, sepa_status_report: String) -> Resul
 /// State, kind of problem, the bank's code, and who must act.
 fn problem_facts(payout: &pb::Payout) -> (pb::PayoutState, &str, &str, pb::WhoMustAct) {
     match &payout.problem {
-        Some(problem) => (payout.state(), &problem.code, &problem.provider_code, problem.who_must_act()),
+        Some(problem) => {
+            (payout.state(), problem.code.as_str(), problem.provider_code.as_str(), problem.who_must_act())
+        }
         None => (payout.state(), "", "", pb::WhoMustAct::Unspecified),
     }
 }
@@ -127,14 +129,18 @@ db_test!(g16_a_report_of_a_bank_pays_and_fails_payouts, |database: TestDatabase|
     }
     let client = &mut shop.client;
     let told = sepa_report(&[
-        (&ids[0], "ACSC", "", 100),
-        (&ids[1], "RJCT", "AC04", 20),
-        (&ids[2], "RJCT", "AM04", 3),
-        (&ids[3], "ACSP", "", 4),
+        (ids[0].as_str(), "ACSC", "", 100),
+        (ids[1].as_str(), "RJCT", "AC04", 20),
+        (ids[2].as_str(), "RJCT", "AM04", 3),
+        (ids[3].as_str(), "ACSP", "", 4),
     ]);
     // Wrong ones are all named, and nothing is changed.
     let unknown = format!("pay_{:032x}", 7);
-    let wrong = sepa_report(&[(&ids[0], "ACSC", "", 101), (&unknown, "ACSC", "", 5), (&ids[1], "RJCT", "AC04", 20)]);
+    let wrong = sepa_report(&[
+        (ids[0].as_str(), "ACSC", "", 101),
+        (unknown.as_str(), "ACSC", "", 5),
+        (ids[1].as_str(), "RJCT", "AC04", 20),
+    ]);
     let status = import_report(client, wrong).await.unwrap_err();
     assert_eq!(reason(&status), "INVALID_FIELDS");
     for id in [&ids[0], &unknown] {
@@ -160,7 +166,7 @@ db_test!(g16_a_report_of_a_bank_pays_and_fails_payouts, |database: TestDatabase|
     assert_eq!(owed_in_dollars(client).await, [23, 0, 0, 0, 4, 0, 1]);
     assert_eq!(import_report(client, told).await.unwrap(), payouts);
     // What was paid did not fail.
-    let status = import_report(client, sepa_report(&[(&ids[0], "RJCT", "AC04", 100)])).await.unwrap_err();
+    let status = import_report(client, sepa_report(&[(ids[0].as_str(), "RJCT", "AC04", 100)])).await.unwrap_err();
     assert_eq!(reason(&status), "PAYOUT_STATE");
     assert!(status.message().starts_with("sepa_status_report: payout "), "{}", status.message());
     verify(client).await;

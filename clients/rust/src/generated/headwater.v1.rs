@@ -11968,8 +11968,8 @@ pub struct ListPayoutsResponse {
     #[prost(int64, optional, tag = "3")]
     pub total_count: ::core::option::Option<i64>,
 }
-/// The state of a payout. NEEDS_APPROVAL may become READY or CANCELLED. A payout that the merchant pays goes from READY to PAID, EXPORTED or
-/// CANCELLED, and from EXPORTED to PAID or CANCELLED. ReopenPayout makes it READY or NEEDS_APPROVAL again when it is PAID and was not paid.
+/// The state of a payout. NEEDS_APPROVAL may become READY or CANCELLED. A payout that the merchant pays goes from READY to PAID, EXPORTED, FAILED or
+/// CANCELLED, and from EXPORTED to PAID, FAILED or CANCELLED. ReopenPayout makes it READY or NEEDS_APPROVAL again when it is PAID and was not paid.
 /// Headwater sends the others to their provider: READY becomes SENDING, and then the state that the provider reports. CANCELLED, FAILED and
 /// RETURNED are final. PAID may become RETURNED. In any other state a payout is open: it has reserved its rewards, which are IN_PAYOUT, and
 /// its amount, which is in flight.
@@ -11986,8 +11986,8 @@ pub enum PayoutState {
     Ready = 3,
     /// CancelPayout cancelled it. Its rewards are APPROVED again and name it no longer.
     Cancelled = 4,
-    /// The provider is asked to pay it, and whether it will is not known yet. If an answer is lost, the payout is looked up, and never sent as
-    /// another payment.
+    /// The provider is asked to pay it, and whether it will is not known yet. If an answer is lost, or does not fit, the payout is looked up, and
+    /// never sent as another payment.
     Sending = 5,
     /// The merchant's account at the provider had too little money. Nothing was paid. It is sent again by itself: after NotifyFundsAdded, or
     /// when a probe finds money, which is tried after 15 minutes, after an hour and then every six hours.
@@ -12000,7 +12000,7 @@ pub enum PayoutState {
     OnHold = 9,
     /// A person must act, see `Payout.problem`. Then RetryPayout sends it again, or CancelPayout cancels it.
     NeedsAttention = 10,
-    /// The provider does not pay it, see `Payout.problem`. Its rewards are APPROVED again and name it no longer.
+    /// The provider does not pay it, or ImportPayoutResults said that it was not paid, see `Payout.problem`. Its rewards are APPROVED again and name it no longer.
     Failed = 11,
     /// The money came back. Its rewards are APPROVED again and name it no longer.
     Returned = 12,

@@ -53,7 +53,8 @@ fn addenda(record: &str, entry: Option<Entry>, dollars: Currency) -> Result<(Sub
     let entry = entry.ok_or("has no entry before it")?;
     let (code, trace) = (record[3..6].to_owned(), record[6..6 + TRACE_LENGTH].to_owned());
     let (kind, number) = code.split_at(1);
-    let number: u8 = number.parse().map_err(|_| "has no code of a letter and two digits")?;
+    let is_number = number.bytes().all(|byte| byte.is_ascii_digit());
+    let number = number.parse::<u8>().ok().filter(|_| is_number).ok_or("has no code of a letter and two digits")?;
     if !trace.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err("has no number of the entry that it is about, of 15 digits");
     }

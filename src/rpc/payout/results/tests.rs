@@ -22,11 +22,14 @@ fn read(
     message: &pb::ImportPayoutResultsRequest,
     export: Option<&PayoutExport>,
 ) -> Result<Vec<PayoutResult>, Vec<String>> {
-    let wrong = |error| match error {
-        Error::InvalidFields(violations) => {
-            violations.into_iter().map(|violation| format!("{}: {}", violation.field, violation.description)).collect()
+    let wrong = |error: Error| -> Vec<String> {
+        match error {
+            Error::InvalidFields(violations) => violations
+                .into_iter()
+                .map(|violation| format!("{}: {}", violation.field, violation.description))
+                .collect(),
+            other => panic!("{other:?}"),
         }
-        other => panic!("{other:?}"),
     };
     let asking = Asking::new(Time::from_micros(0), KeyKind::Payout);
     let (rule, found) = message.read(&asking).map_err(wrong)?;
