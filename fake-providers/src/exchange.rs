@@ -91,6 +91,15 @@ impl Answer {
         Answer { status: 200, headers: vec![("content-type", content_type.to_owned())], body: Bytes::from(body) }
     }
 
+    /// Sets a field of a body that is JSON, if the body has the field.
+    pub(crate) fn set_field(&mut self, pointer: &str, value: &Value) {
+        let Ok(mut body) = serde_json::from_slice::<Value>(&self.body) else { return };
+        if let Some(field) = body.pointer_mut(pointer) {
+            field.clone_from(value);
+            self.body = Bytes::from(body.to_string());
+        }
+    }
+
     pub(crate) fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Answer {
         self.headers.push((name, value.into()));
         self

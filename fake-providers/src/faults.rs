@@ -27,6 +27,8 @@ pub(crate) enum Fault {
     MalformedJson,
     /// All is done, and the connection is cut after so many bytes of the body.
     Truncate { bytes: usize },
+    /// All is done, and the answer says something else in one of its fields, which a JSON pointer names.
+    AnswerField { pointer: String, value: serde_json::Value },
     /// The balance is set before the request is carried out.
     DrainBefore { account: String, currency: String, amount_minor: i64 },
     /// The balance is set after the request was carried out.

@@ -100,6 +100,7 @@ impl World {
                     self.remember(request, &answer, is_replayed);
                 }
                 Fault::DrainAfter { account, currency, amount_minor } => self.drain(account, currency, *amount_minor),
+                Fault::AnswerField { pointer, value } => answer.set_field(pointer, value),
                 Fault::MalformedJson => answer.body = bytes::Bytes::from_static(b"{\"id\": \"cut off"),
                 _ => {}
             }

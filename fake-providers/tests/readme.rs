@@ -1,5 +1,7 @@
-//! The commands in README.md do what it says.
+//! The commands in README.md do what it says, and its table of rules has all contract tests.
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::process::Command;
 
 /// All lines between "```sh" and "```".
@@ -39,4 +41,36 @@ async fn the_commands_work() {
         let wanted = format!(r#""amount_minor":{},"currency":"{}","object_count":1"#, paid.0, paid.1);
         assert!(told.contains(&wanted), "{wanted} is not in {told}");
     }
+}
+
+/// The names of the tests in a folder.
+fn tests_of(folder: &Path) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        let mut lines = text.lines();
+        while let Some(line) = lines.next() {
+            if line.starts_with("#[tokio::test") {
+                let function = lines.find(|line| line.contains("fn ")).unwrap();
+                let (_, rest) = function.split_once("fn ").unwrap();
+                names.insert(rest.split('(').next().unwrap().to_owned());
+            }
+        }
+    }
+    names
+}
+
+#[test]
+fn the_table_of_rules_names_every_contract_test() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = include_str!("../README.md");
+    let (_, table) = text.split_once("## Which test is for which rule").unwrap();
+    let rows = table.lines().filter_map(|line| line.strip_prefix("| ")?.split_once(" | "));
+    let named: BTreeSet<String> =
+        rows.flat_map(|(_, tests)| tests.split('`').skip(1).step_by(2)).map(str::to_owned).collect();
+    let folders = ["paypal", "stripe", "wise"].map(|name| root.join("tests/contract").join(name));
+    let tests: BTreeSet<String> = folders.iter().flat_map(|folder| tests_of(folder)).collect();
+    let missing: Vec<_> = tests.difference(&named).collect();
+    let unknown: Vec<_> = named.difference(&tests).collect();
+    assert!(missing.is_empty() && unknown.is_empty(), "not in the table: {missing:?}; no such test: {unknown:?}");
 }

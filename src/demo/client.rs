@@ -10,6 +10,7 @@ use crate::error;
 use crate::pb::account_service_client::AccountServiceClient;
 use crate::pb::affiliate_service_client::AffiliateServiceClient;
 use crate::pb::feed_service_client::FeedServiceClient;
+use crate::pb::payout_service_client::PayoutServiceClient;
 use crate::pb::reward_service_client::RewardServiceClient;
 use crate::pb::tracking_service_client::TrackingServiceClient;
 
@@ -28,11 +29,13 @@ impl Interceptor for Bearer {
 
 /// All services, called with one key.
 #[derive(Clone)]
+#[cfg_attr(not(feature = "demo-payouts"), expect(dead_code, reason = "only the demo's payouts call PayoutService"))]
 pub(super) struct Client {
     pub(super) accounts: AccountServiceClient<Authorized>,
     pub(super) affiliates: AffiliateServiceClient<Authorized>,
     pub(super) tracking: TrackingServiceClient<Authorized>,
     pub(super) feed: FeedServiceClient<Authorized>,
+    pub(super) payouts: PayoutServiceClient<Authorized>,
     pub(super) rewards: RewardServiceClient<Authorized>,
 }
 
@@ -51,6 +54,7 @@ impl Client {
             affiliates: AffiliateServiceClient::with_interceptor(channel.clone(), bearer.clone()),
             tracking: TrackingServiceClient::with_interceptor(channel.clone(), bearer.clone()),
             feed: FeedServiceClient::with_interceptor(channel.clone(), bearer.clone()),
+            payouts: PayoutServiceClient::with_interceptor(channel.clone(), bearer.clone()),
             rewards: RewardServiceClient::with_interceptor(channel, bearer),
         })
     }

@@ -4,6 +4,8 @@
 
 mod client;
 mod day;
+#[cfg(feature = "demo-payouts")]
+mod payouts;
 
 use std::collections::HashMap;
 use std::process::ExitCode;
@@ -34,11 +36,18 @@ const FEED_PATIENCE: Duration = Duration::from_secs(10);
 /// # Errors
 /// The server could not be started.
 pub async fn run(settings: &Settings, once: bool, reloads: Reloads) -> Result<ExitCode, ServerError> {
+    #[cfg(feature = "demo-payouts")]
+    let (settings, paypal) = &payouts::PayPal::start(settings).await;
     let server = Server::start(settings, Arc::new(SystemClock)).await?;
     let operator_key = operator::create(server.app()).await?;
     let address = format!("http://{}", server.address());
     println!("Headwater is up on {address}\n");
     let played = play(&address, &operator_key).await;
+    #[cfg(feature = "demo-payouts")]
+    let played = match played {
+        Ok(evening) => payouts::next_morning(&server, evening, paypal).await,
+        Err(status) => Err(status),
+    };
     let code = match &played {
         Ok(evening) if evening.problems.is_empty() => {
             println!(
@@ -70,8 +79,12 @@ pub async fn run(settings: &Settings, once: bool, reloads: Reloads) -> Result<Ex
 }
 
 /// The result of the day.
+#[cfg_attr(not(feature = "demo-payouts"), expect(dead_code, reason = "only the payouts need all of it"))]
 struct Evening {
     admin_key: String,
+    account_id: String,
+    client: Client,
+    merchant: Merchant,
     problems: Vec<String>,
 }
 
@@ -85,6 +98,8 @@ async fn play(address: &str, operator_key: &secrecy::SecretString) -> Result<Eve
             // Every demo registers a new merchant, so that it can be played again on the same database.
             email: format!("owner-{}@harbour-coffee.example", clock::random_code(8)),
             time_zone: "Europe/Berlin".to_owned(),
+            // Its payouts move no money.
+            test_account: true,
             ..pb::RegisterAccountRequest::default()
         })
         .await?
@@ -92,7 +107,8 @@ async fn play(address: &str, operator_key: &secrecy::SecretString) -> Result<Eve
     let admin_key = registered.api_key_text;
     let mut client = Client::connect(address, &admin_key).await?;
     let mut merchant = Merchant::set_up(&mut client).await?;
-    println!("The day of {}:\n", registered.account.map(|account| account.display_name).unwrap_or_default());
+    let account = registered.account.unwrap_or_default();
+    println!("The day of {}:\n", account.display_name);
 
     let (event_count, told) = watch::channel(None);
     let task = tokio::spawn(follow_feed(client.clone(), merchant.names.clone(), told));
@@ -104,7 +120,7 @@ async fn play(address: &str, operator_key: &secrecy::SecretString) -> Result<Eve
     }
     let problems = check(&mut client, &merchant, follower).await?;
     explain(&mut client).await?;
-    Ok(Evening { admin_key, problems })
+    Ok(Evening { admin_key, account_id: account.id, client, merchant, problems })
 }
 
 /// The task that follows the feed.

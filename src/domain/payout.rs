@@ -3,8 +3,8 @@
 //! | from | may become |
 //! |---|---|
 //! | needs approval | ready, cancelled |
-//! | ready | exported, paid, cancelled, sending, awaiting funds |
-//! | exported | paid, cancelled |
+//! | ready | exported, paid, cancelled, failed, sending, awaiting funds |
+//! | exported | paid, cancelled, failed |
 //! | sending | processing, unclaimed, on hold, paid, awaiting funds, needs attention, failed, returned |
 //! | awaiting funds | sending, paid, cancelled |
 //! | processing | unclaimed, on hold, paid, awaiting funds, needs attention, failed, returned, cancelled, sending |
@@ -75,8 +75,8 @@ impl PayoutState {
         };
         match self {
             NeedsApproval => matches!(next, Ready | Cancelled),
-            Ready => matches!(next, Exported | Paid | Cancelled | Sending | AwaitingFunds),
-            Exported => matches!(next, Paid | Cancelled),
+            Ready => matches!(next, Exported | Paid | Cancelled | Failed | Sending | AwaitingFunds),
+            Exported => matches!(next, Paid | Cancelled | Failed),
             Sending => matches!(
                 next,
                 Processing | Unclaimed | OnHold | Paid | AwaitingFunds | NeedsAttention | Failed | Returned
@@ -277,7 +277,7 @@ pub struct Payout {
     pub approved_by: Option<ApiKeyId>,
     pub approved_at: Option<Time>,
     pub cancelled_at: Option<Time>,
-    /// What is known of its sending. `None` before its first attempt, and for what the owner pays.
+    /// What is known of its sending. `None` before its first attempt, and for what the owner pays unless a bank refused it or sent it back.
     pub sending: Option<Arc<Sending>>,
     /// The export that it is in.
     pub export_id: Option<PayoutExportId>,

@@ -73,6 +73,9 @@ impl Rhythm {
 /// How many looks after the payment see whether it came back: about two months.
 pub const WATCHES_MAX: i32 = 6;
 
+/// After how many looks in a row at a payment that is not what was asked for a person must act: about ten minutes.
+pub const UNLIKE_LOOKS_MAX: i32 = 8;
+
 /// See the head of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
@@ -192,7 +195,7 @@ pub enum StepResult {
         /// The provider's own name for the call. May be empty.
         debug_id: String,
     },
-    /// The key belongs to another payment.
+    /// The payment under the key has another amount, currency or receiver.
     OtherPayment {
         /// The provider's name for that payment. May be empty.
         provider_payment_id: String,

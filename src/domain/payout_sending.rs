@@ -38,6 +38,8 @@ text_enum! {
         SenderRestricted = "sender_restricted",
         /// The owner's account has reached a limit.
         SenderLimited = "sender_limited",
+        /// The owner's account had too little money when the bank paid the file.
+        InsufficientFunds = "insufficient_funds",
         /// The provider does not pay in this currency from this account.
         CurrencyNotPossible = "currency_not_possible",
         /// The provider cannot pay exactly this amount.
@@ -54,8 +56,10 @@ text_enum! {
         Expired = "expired",
         /// The provider found the request malformed.
         Malformed = "malformed",
-        /// The key of this payout belongs to another payment.
+        /// The payment under the key of this payout has another amount, currency or receiver.
         OtherPayment = "other_payment",
+        /// The bank, or the owner, says that the affiliate did not get the money.
+        NotPaid = "not_paid",
         /// The provider's word is not known.
         Unrecognized = "unrecognized",
     }
@@ -72,6 +76,7 @@ impl ProblemKind {
             | Self::NotAuthorized
             | Self::SenderRestricted
             | Self::SenderLimited
+            | Self::InsufficientFunds
             | Self::CurrencyNotPossible
             | Self::AmountNotPossible
             | Self::ConfirmationNeeded
@@ -81,6 +86,7 @@ impl ProblemKind {
             | Self::Expired
             | Self::Malformed
             | Self::OtherPayment
+            | Self::NotPaid
             | Self::Unrecognized => WhoMustAct::Review,
         }
     }
@@ -104,6 +110,7 @@ impl ProblemKind {
             Self::NotAuthorized => "the provider refuses the key of the connection",
             Self::SenderRestricted => "the account at the provider is restricted or not verified",
             Self::SenderLimited => "the account at the provider has reached a limit",
+            Self::InsufficientFunds => "the account that was to be debited had too little money",
             Self::CurrencyNotPossible => "the provider does not pay in this currency from this account",
             Self::AmountNotPossible => "the provider cannot pay exactly this amount",
             Self::ConfirmationNeeded => "a person must confirm the payment in the provider's own pages",
@@ -112,7 +119,10 @@ impl ProblemKind {
             Self::Compliance => "the provider's checks of law and risk stopped the payment",
             Self::Expired => "the provider's offer was too old",
             Self::Malformed => "the provider found the request malformed",
-            Self::OtherPayment => "the provider has another payment under the key of this payout",
+            Self::OtherPayment => {
+                "the payment that the provider has under the key of this payout has another amount, currency or receiver"
+            }
+            Self::NotPaid => "the affiliate did not get the money; the note and the code may say why",
             Self::Unrecognized => "the provider gave a reason that is not known here",
         }
     }

@@ -5,6 +5,8 @@ pub(super) mod owed;
 mod results;
 mod sending;
 
+pub(super) use results::import;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -85,6 +87,10 @@ pub(super) async fn list(call: Call, message: pb::ListPayoutsRequest) -> Result<
         pb::ListPayoutsRequest { page_size: 0, page_token: String::new(), with_total_count: false, ..message.clone() };
     let page = call.page(&filter, shape, &message.page_token).await?;
     let affiliate_id = call.affiliate_id(affiliate.as_ref()).await?;
+    if let Some(id) = run_id {
+        let run = store::payout_run::find(call.store(), call.account_id(), id).await?;
+        run.ok_or_else(|| Refusal::not_found(Resource::PayoutRun, id))?;
+    }
     let query = PayoutQuery { affiliate_id, run_id, provider: None, states, currencies, paid };
     let payouts = store::payout::list(call.store(), call.account_id(), &query, page.walk()).await?;
     call.works_on(payouts.len()).await;

@@ -18,7 +18,7 @@ use tonic_health::pb::health_client::HealthClient;
 
 use crate::support::binary::{BINARY, operator_key, run_to_end, serve};
 use crate::support::certificate::make_certificates;
-use crate::support::database::TestDatabase;
+use crate::support::database::{DatabaseKind, TestDatabase};
 use crate::support::feed::from_latest;
 use crate::support::logged::Logged;
 use crate::support::server::register;
@@ -34,10 +34,20 @@ fn stderr(output: &Output) -> String {
 db_test!(the_demo_plays_its_day_and_ends_well, empty, |database: TestDatabase| async move {
     let folder = folder();
     let arguments = ["demo", "--once", "--listen-address", "127.0.0.1:0", "--database", &database.url];
-    let output = run_to_end(folder.path(), &arguments).await;
+    // SQLite's key is made.
+    let key_file = folder.path().join("secrets.key");
+    std::fs::write(&key_file, "5".repeat(64)).unwrap();
+    std::fs::set_permissions(&key_file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let with_key = ["--secrets-key-file", key_file.to_str().unwrap()];
+    let with_key = if database.kind == DatabaseKind::Postgres { &with_key[..] } else { &[] };
+    let output = run_to_end(folder.path(), &[&arguments[..], with_key].concat()).await;
     let said = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{said}{}", stderr(&output));
     assert!(said.contains("Everything checked"), "{said}");
+    // The payouts in euros waited, and all were paid once.
+    let count = |word: &str| said.matches(word).count();
+    assert_eq!((count("awaiting_funds"), count("  paid ")), (2, 4), "{said}");
+    assert!(said.contains("each of the 4 affiliates got the money by exactly one payment"), "{said}");
 });
 
 #[tokio::test]

@@ -53,6 +53,17 @@ async fn applied_then_dropped() {
 }
 
 #[tokio::test]
+async fn an_answer_that_says_something_else() {
+    let fault = json!({"kind": "answer_field", "pointer": "/batch_header/batch_status", "value": "DENIED"});
+    let (paypal, Some(control)) = with_fault(fault).await else { return };
+    let body = batch_of(&fresh_id(), &[("a@example.com", "1.00")]);
+    let (status, answer) = try_create(&paypal, &body).await.unwrap();
+    let answer: Value = serde_json::from_slice(&answer).unwrap();
+    assert_eq!((status, &answer["batch_header"]["batch_status"]), (201, &json!("DENIED")));
+    assert_eq!(after_repeat(&paypal, &control, &body).await, ("USER_BUSINESS_ERROR".to_owned(), (100, 1)));
+}
+
+#[tokio::test]
 async fn a_new_key_after_a_dropped_answer_pays_twice_and_the_books_say_so() {
     let (paypal, Some(control)) = with_fault(json!({"kind": "apply_then_drop"})).await else { return };
     assert!(try_create(&paypal, &batch_of(&fresh_id(), &[("a@example.com", "1.00")])).await.is_err());

@@ -148,6 +148,7 @@ pub(super) fn all() -> Vec<IndexCreateStatement> {
             Expr::col("next_at").is_not_null(),
         ),
         index("payout_by_affiliate", "payout", &["account_id", "affiliate_id", "id"]),
+        index("payout_by_state", "payout", &["account_id", "state", "id"]),
         partial_index("request_by_expiry", "request", &["expires_at"], Expr::col("expires_at").is_not_null()),
     ]
 }

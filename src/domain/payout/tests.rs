@@ -14,8 +14,8 @@ fn the_table_of_moves_is_the_one_in_the_head_of_the_file() {
     };
     let table: [(PayoutState, &[PayoutState]); 13] = [
         (NeedsApproval, &[Ready, Cancelled]),
-        (Ready, &[Exported, Paid, Cancelled, Sending, AwaitingFunds]),
-        (Exported, &[Paid, Cancelled]),
+        (Ready, &[Exported, Paid, Cancelled, Failed, Sending, AwaitingFunds]),
+        (Exported, &[Paid, Cancelled, Failed]),
         (Sending, &[Processing, Unclaimed, OnHold, Paid, AwaitingFunds, NeedsAttention, Failed, Returned]),
         (AwaitingFunds, &[Sending, Paid, Cancelled]),
         (Processing, &[Unclaimed, OnHold, Paid, AwaitingFunds, NeedsAttention, Failed, Returned, Cancelled, Sending]),

@@ -72,7 +72,7 @@ pub use lead::Referrer;
 pub use line::line_skus;
 pub use new_coupon::{CouponValidity, OwnRate, UseLimits};
 pub use newcomer::{CodeHolder, IfMissing};
-pub use payout::{PayoutFile, PayoutResult};
+pub use payout::{PayoutFile, PayoutResult, PayoutResultKind, problem_of_code};
 pub use program::check_currency;
 pub use replay::Replay;
 pub use reward::Recipient;

@@ -15,7 +15,7 @@ pub use close::{ApprovePayouts, CancelPayout, ConfirmPayouts};
 pub use create::CreatePayout;
 pub(super) use create::{Reservation, check_connected, due, needs_of_routes, reserve, route};
 pub use export::{ExportPayouts, PayoutFile};
-pub use import::{ImportPayoutResults, PayoutResult};
+pub use import::{ImportPayoutResults, PayoutResult, PayoutResultKind, problem_of_code};
 pub use record::RecordPayoutStep;
 pub use reopen::ReopenPayout;
 pub use send::BeginPayoutStep;

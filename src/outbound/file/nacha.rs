@@ -3,6 +3,7 @@
 use super::latin::{ascii, cut};
 use super::{Account, AccountKind, Checks, Line, WrongFields, positive, utc};
 use crate::domain::bank::{account_number, routing_number};
+use crate::domain::id::PayoutId;
 use crate::domain::time::Time;
 
 /// The length of each line, without its end.
@@ -189,8 +190,8 @@ impl NachaFile {
 }
 
 /// The id of a line in the bank's reports: the last digits of the payout's id, because the format has room for 15 characters.
-pub fn entry_id(line: &Line) -> String {
-    let digits = line.payout_id.uuid().simple().to_string();
+pub fn entry_id(payout_id: PayoutId) -> String {
+    let digits = payout_id.uuid().simple().to_string();
     digits[digits.len() - 15..].to_ascii_uppercase()
 }
 
@@ -212,7 +213,7 @@ fn entry(line: &Line, checks: &mut Checks) -> Option<Entry> {
         account: account?,
         amount_minor: amount_minor?,
         payee: payee?,
-        id: entry_id(line),
+        id: entry_id(line.payout_id),
         addenda: cut(&ascii(&line.reference), 80).to_owned(),
     })
 }

@@ -28,7 +28,7 @@ use crate::domain::audit::Actor;
 use crate::domain::id::AccountId;
 use crate::domain::rule::{Envelope, Rule};
 use crate::domain::time::Time;
-use crate::error::{CallName, Error};
+use crate::error::{CallName, Error, FieldPaths};
 use crate::limit::AnswerBytes;
 use crate::secrets::Secrets;
 use crate::store::Store;
@@ -266,6 +266,19 @@ impl Call {
         rule: M::Rule,
     ) -> Result<(<M::Rule as Rule>::Answer, bool), Error> {
         self.carry_out_in(self.account_id(), message, rule).await
+    }
+
+    /// Like `carry_out`, with other paths of fields, where these depend on the request.
+    pub(in crate::rpc) async fn carry_out_with<M: Change>(
+        &self,
+        message: &M,
+        rule: M::Rule,
+        paths: FieldPaths,
+    ) -> Result<(<M::Rule as Rule>::Answer, bool), Error> {
+        let envelope = self.envelope_in(self.account_id(), message, rule);
+        let answer = self.rpc.app.submit(envelope, Some(self.deadline)).await;
+        let answer = answer.map_err(|error| Error::from(error).with_paths(paths))?;
+        Ok((change::answer::<M>(answer.outcome)?, answer.replayed))
     }
 
     /// Like `carry_out`, but in another account than the caller's. For operators.

@@ -40,7 +40,7 @@ service! {
         RetryPayout = write change, PAYING;
         NotifyFundsAdded = write change, PAYING;
         ExportPayoutFile = write rpc::payout_file::export, PAYING;
-        ImportPayoutResults = write change, PAYING;
+        ImportPayoutResults = write rpc::payout::import, PAYING;
         ReopenPayout = write change, PAYING;
         GetAmountOwed = read rpc::payout::owed::get, READING_MONEY;
         MarkPaid = write change, PAYING;

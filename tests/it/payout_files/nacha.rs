@@ -79,7 +79,7 @@ fn check_file(text: &str, lines: &[Line]) -> Vec<String> {
     let own = at(head[0], 5, 12);
     for (index, entry) in entries.iter().enumerate() {
         assert_eq!(at(entry, 80, 94), format!("{own}{:07}", index + 1));
-        assert_eq!(at(entry, 40, 54), entry_id(&lines[index]));
+        assert_eq!(at(entry, 40, 54), entry_id(lines[index].payout_id));
     }
     for pair in body.windows(2) {
         let has_addenda = pair[0].starts_with('6') && at(pair[0], 79, 79) == "1";

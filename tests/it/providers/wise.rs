@@ -52,6 +52,11 @@ async fn a_transfer_is_funded_and_then_sent() {
     assert_eq!(state(&bench, &attempt).await, PaymentState::Processing);
     bench.pass(25).await;
     assert_eq!(state(&bench, &attempt).await, PaymentState::Paid);
+    let LookUp::Found(payment) = bench.provider.look_up(&attempt, bench.now()).await else { panic!() };
+    assert_eq!(payment.fee, Some(bench.money(FEE_MINOR)));
+    // Without an answer the fee is not known, so it is asked for again.
+    bench.fault("GET", "/v3/profiles/*/quotes/*", json!({"kind": "error_before", "status": 503})).await;
+    assert!(matches!(bench.provider.look_up(&attempt, bench.now()).await, LookUp::Unknown(_)));
     assert_eq!(bench.received().await, (AMOUNT_MINOR, 1));
     let left = bench.money(100_000 - AMOUNT_MINOR - FEE_MINOR);
     assert_eq!(bench.provider.funds("EUR".parse().unwrap(), bench.now()).await, Funds::Available(left));

@@ -119,8 +119,8 @@ db_test!(c30_a_file_pays_what_the_run_reserved_once_and_stays_the_same, |databas
     let rows = format!("payout_id,result\n{},paid\n{},failed\n{},paid\n", payouts[0].id, payouts[1].id, payouts[2].id);
     let request = pb::ImportPayoutResultsRequest { csv: rows, ..Default::default() };
     client.payouts.import_payout_results(request).await.unwrap();
-    use pb::PayoutState::{Cancelled, Paid};
-    assert_eq!(states_of(client, &run.id).await, [Paid, Cancelled, Paid]);
+    use pb::PayoutState::{Failed, Paid};
+    assert_eq!(states_of(client, &run.id).await, [Paid, Failed, Paid]);
     assert_eq!(owed_in_dollars(client).await, [250, 0, 0, 0, 0, 0, 1]);
     verify(client).await;
 

@@ -157,18 +157,18 @@ impl<W: World> Player<'_, W> {
 }
 
 /// State and amount of a payout.
-fn facts(payout: &pb::Payout) -> String {
+pub(super) fn facts(payout: &pb::Payout) -> String {
     let sum = payout.amount.as_ref().unwrap();
     let sum = amount(sum.amount_minor, sum.currency_code.parse().unwrap());
     format!("{} {sum}", short(payout.state().as_str_name(), "PAYOUT_STATE_"))
 }
 
-fn provider(name: &str) -> pb::PayoutProvider {
+pub(super) fn provider(name: &str) -> pb::PayoutProvider {
     let name = format!("PAYOUT_PROVIDER_{}", name.to_uppercase());
     pb::PayoutProvider::from_str_name(&name).unwrap_or_else(|| panic!("no provider {name}"))
 }
 
-fn details(kind: &str, account: &str) -> pb::PayoutDetails {
+pub(super) fn details(kind: &str, account: &str) -> pb::PayoutDetails {
     use pb::payout_details::Details;
     let holder_name = "Ann".to_owned();
     let account = account.to_owned();

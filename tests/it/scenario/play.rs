@@ -29,6 +29,12 @@ pub(super) struct Player<'world, W> {
     pub(super) bounties: HashMap<String, String>,
     pub(super) submissions: HashMap<String, String>,
     pub(super) payouts: HashMap<String, String>,
+    /// The ids of payout runs.
+    pub(super) runs: HashMap<String, String>,
+    /// The files that were made.
+    pub(super) exports: HashMap<String, pb::ExportPayoutFileResponse>,
+    /// What a provider calls affiliates.
+    pub(super) receivers: HashMap<String, String>,
     /// The rules for the next terms.
     pub(super) rules: Vec<pb::CommissionRule>,
     pub(super) levels: Vec<pb::UplineLevel>,
@@ -56,6 +62,9 @@ impl<'world, W: World> Player<'world, W> {
             bounties,
             submissions,
             payouts,
+            runs: HashMap::new(),
+            exports: HashMap::new(),
+            receivers: HashMap::new(),
             rules,
             levels,
             caps,
@@ -111,6 +120,9 @@ impl<'world, W: World> Player<'world, W> {
             | "pay-policy" | "method" | "remove-method" | "connect" | "disconnect" => self.payout_step(step).await,
             "tax" | "confirm-tax" | "refuse-tax" | "remove-tax" => self.tax_step(step).await,
             "approve" | "deny" | "approve-due" => self.reward_step(step).await,
+            "server" | "money" | "receiver" | "stripe-receiver" | "fault" | "no-faults" | "got" | "pass" | "send"
+            | "sent" | "attempts" | "told" | "retry-payout" | "funds-added" | "owed" | "statement" | "export"
+            | "export-again" | "run" | "preview" | "payouts-of" => self.sending_step(step).await,
             _ => Ok(self.read_step(step).await),
         }
     }

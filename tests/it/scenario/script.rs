@@ -34,6 +34,11 @@ pub(crate) fn files() -> Vec<PathBuf> {
     files
 }
 
+/// Whether a scenario needs a whole server, because it sends payouts or reads more than the rules know.
+pub(crate) fn needs_server(path: &Path) -> bool {
+    parse(&std::fs::read_to_string(path).unwrap()).first().is_some_and(|step| step.verb == "server")
+}
+
 /// The steps of a scenario. Lines that start with `#` are comments.
 pub(crate) fn parse(text: &str) -> Vec<Step> {
     let mut steps = Vec::new();

@@ -1,5 +1,7 @@
 //! Scenarios over gRPC: every step calls a server on a real database.
 
+use std::time::Duration;
+
 use headwater::domain::conversion::ConversionKind;
 use headwater::domain::money::Currency;
 use headwater::domain::time::Time;
@@ -8,6 +10,7 @@ use headwater::pb::event::Subject;
 use headwater::pb::simulate_terms_response::Content;
 use headwater::rpc::call::change::Change;
 use headwater::store;
+use serde_json::{Value, json};
 use testkit::client::Client;
 use tonic::{Code, Status};
 
@@ -15,19 +18,24 @@ use super::play::short;
 use super::rules::priced_by;
 use super::{LeadFacts, SaleFacts, World};
 use crate::support::database::TestDatabase;
-use crate::support::feed::{cash, from_beginning};
+use crate::support::fakes::{Fakes, send_due};
+use crate::support::feed::{cash, from_beginning, from_cursor};
 use crate::support::server::{START_MICROS, TestServer};
 
 pub(crate) struct WireWorld {
     server: TestServer,
     client: Client,
+    fakes: Fakes,
 }
 
 impl WireWorld {
     pub(crate) async fn new(database: &TestDatabase) -> Self {
-        let server = TestServer::start(database).await;
+        let fakes = Fakes::start().await;
+        let (paypal, stripe, wise) = (fakes.url("paypal"), fakes.url("stripe"), fakes.url("wise"));
+        let flags = ["--paypal-address", &paypal, "--stripe-address", &stripe, "--wise-address", &wise];
+        let server = TestServer::start_with(database, &flags).await;
         let client = server.new_account("shop").await;
-        Self { server, client }
+        Self { server, client, fakes }
     }
 
     /// Begins another scenario on the same server, in a new account.
@@ -101,12 +109,106 @@ impl WireWorld {
     }
 }
 
+/// What only a whole server has.
+impl WireWorld {
+    /// Calls the control of the fake providers.
+    pub(super) async fn fake(&mut self, method: &str, path: &str, body: Option<Value>) -> Value {
+        self.fakes.control(method, path, body).await
+    }
+
+    /// Opens a connected account at Stripe, and gives all that Stripe asks for.
+    pub(super) async fn stripe_account(&mut self, key: &str) -> String {
+        let made = self.fakes.call("POST", "stripe/v1/accounts", "type=express", key).await;
+        let id = made["id"].as_str().unwrap().to_owned();
+        self.fake("POST", &format!("stripe/accounts/{id}"), Some(json!({"complete": true}))).await;
+        id
+    }
+
+    /// Lets time pass at the providers and here, and sends all that is due then.
+    pub(super) async fn pass(&mut self, seconds: u64) {
+        self.fake("POST", "clock", Some(json!({"advance_seconds": seconds}))).await;
+        self.server.clock.pass(Duration::from_secs(seconds));
+        send_due(&self.server).await;
+    }
+
+    pub(super) async fn payout(&mut self, payout_id: String) -> pb::Payout {
+        let request = pb::GetPayoutRequest { payout_id };
+        self.client.payouts.get_payout(request).await.unwrap().into_inner().payout.unwrap()
+    }
+
+    /// The kinds of the events about a payout.
+    pub(super) async fn told(&mut self, payout_id: &str) -> Vec<String> {
+        let (mut start, mut kinds) = (from_beginning(), Vec::new());
+        loop {
+            let request = pb::ReadEventsRequest { start: Some(start), page_size: 1_000, ..Default::default() };
+            let events = self.client.feed.read_events(request).await.unwrap().into_inner().events;
+            let is_told =
+                |event: &&pb::Event| matches!(&event.subject, Some(Subject::Payout(payout)) if payout.id == payout_id);
+            let told = events.iter().filter(is_told);
+            kinds.extend(told.map(|event| short(event.kind().as_str_name(), "EVENT_KIND_PAYOUT_")));
+            let Some(last) = events.last() else { return kinds };
+            start = from_cursor(last.cursor.clone());
+        }
+    }
+
+    pub(super) async fn preview(
+        &mut self,
+        request: pb::PreviewPayoutRunRequest,
+    ) -> Result<Vec<pb::PayoutRunItem>, Status> {
+        Ok(self.client.payouts.preview_payout_run(request).await?.into_inner().items)
+    }
+
+    /// A run, once its payouts are created.
+    pub(super) async fn finished_run(&mut self, id: &str) -> pb::PayoutRun {
+        let finished = async {
+            loop {
+                let request = pb::GetPayoutRunRequest { payout_run_id: id.to_owned() };
+                let run = self.client.payouts.get_payout_run(request).await.unwrap().into_inner().payout_run.unwrap();
+                if run.state() == pb::PayoutRunState::Created {
+                    return run;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), finished).await.expect("the run is not finished")
+    }
+
+    pub(super) async fn payouts_of(&mut self, payout_run_id: String) -> Result<Vec<pb::Payout>, Status> {
+        let request = pb::ListPayoutsRequest { payout_run_id, page_size: 1_000, ..Default::default() };
+        Ok(self.client.payouts.list_payouts(request).await?.into_inner().payouts)
+    }
+
+    /// What is owed in the one currency that is asked for.
+    pub(super) async fn amount_owed(&mut self, request: pb::GetAmountOwedRequest) -> pb::AmountOwed {
+        let amounts = self.client.payouts.get_amount_owed(request).await.unwrap().into_inner().amounts;
+        amounts.into_iter().next().unwrap_or_default()
+    }
+
+    pub(super) async fn statement(
+        &mut self,
+        request: pb::CalculateCommissionsRequest,
+    ) -> Result<Vec<pb::StatementLine>, Status> {
+        Ok(self.client.rewards.calculate_commissions(request).await?.into_inner().lines)
+    }
+
+    pub(super) async fn export(
+        &mut self,
+        request: pb::ExportPayoutFileRequest,
+    ) -> Result<pb::ExportPayoutFileResponse, Status> {
+        Ok(self.client.payouts.export_payout_file(request).await?.into_inner())
+    }
+}
+
 fn selector(affiliate_id: &str) -> Option<pb::AffiliateSelector> {
     let selector = pb::affiliate_selector::Selector::Id(affiliate_id.to_owned());
     Some(pb::AffiliateSelector { selector: Some(selector) })
 }
 
 impl World for WireWorld {
+    fn server(&mut self) -> &mut WireWorld {
+        self
+    }
+
     fn set_now(&mut self, now: Time) {
         self.server.clock.set(now);
     }

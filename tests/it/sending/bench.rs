@@ -6,22 +6,18 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use headwater::app::worker::send_payouts;
 use headwater::app::{Providers, worker::send_payouts::ProviderSource};
 use headwater::clock::Clock;
 use headwater::domain::id::AccountId;
 use headwater::domain::payout::{Payout, PayoutProvider};
-use headwater::domain::time::Time;
-use headwater::outbound::client::{BaseAddress, Call, Client as HttpClient, ClientLimits};
+use headwater::outbound::client::{BaseAddress, Client as HttpClient, ClientLimits};
 use headwater::outbound::provider::paypal::{PayPal, PayPalSettings};
 use headwater::outbound::provider::stripe::{Stripe, StripeSettings};
 use headwater::outbound::provider::wise::{Wise, WiseSettings};
 use headwater::outbound::provider::{Provider, Receiver};
 use headwater::outbound::source::NoProvider;
 use headwater::pb;
-use headwater::store;
 use headwater::store::entity::{payout as payout_table, payout_attempt};
-use http::header::{AUTHORIZATION, HeaderValue};
 use pb::reward_value::Amount;
 use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, Set};
 use secrecy::SecretString;
@@ -30,6 +26,7 @@ use testkit::client::Client;
 use uuid::Uuid;
 
 use crate::support::database::TestDatabase;
+use crate::support::fakes::{Fakes, send_due};
 use crate::support::feed::from_beginning;
 use crate::support::server::TestServer;
 use crate::support::shop::Shop;
@@ -107,8 +104,7 @@ pub(super) struct Bench<'test> {
     pub(super) owed: Vec<Owed>,
     pub(super) source: Arc<Source>,
     database: &'test TestDatabase,
-    fakes: fake_providers::Running,
-    http: HttpClient,
+    fakes: Fakes,
     /// The owner at the provider, as the control names it.
     owner: String,
 }
@@ -130,16 +126,15 @@ impl<'test> Bench<'test> {
         affiliates: usize,
         wrap: impl Fn(Arc<dyn Provider>) -> Arc<dyn Provider>,
     ) -> Self {
-        let fakes = fake_providers::start(fake_providers::Settings::standing()).await.unwrap();
+        let fakes = Fakes::start().await;
         let limits = ClientLimits { total: Duration::from_secs(5), ..ClientLimits::default() };
         let calling = HttpClient::new(limits).unwrap();
         let address = BaseAddress::parse(&fakes.url(kind.part())).unwrap();
-        let http = HttpClient::new(ClientLimits::default()).unwrap();
         let owner = match kind {
             Kind::PayPal => "shop".to_owned(),
             Kind::Stripe => STRIPE_KEY.to_owned(),
             Kind::Wise => {
-                let profiles = call(&fakes, &http, "GET", "wise/v2/profiles", "", WISE_TOKEN).await;
+                let profiles = fakes.call("GET", "wise/v2/profiles", "", WISE_TOKEN).await;
                 profiles[1]["id"].as_i64().unwrap().to_string()
             }
         };
@@ -175,7 +170,7 @@ impl<'test> Bench<'test> {
             .await
             .unwrap();
         let owed = Vec::new();
-        let mut bench = Self { kind, server, client, owed, source, database, fakes, http, owner };
+        let mut bench = Self { kind, server, client, owed, source, database, fakes, owner };
         if kind == Kind::Wise {
             // A funded transfer arrives after 20 seconds.
             bench.post("wise/settings", json!({"step_ms": 10_000})).await;
@@ -297,7 +292,7 @@ impl<'test> Bench<'test> {
 
     /// Sends all that is due now.
     pub(super) async fn work(&self) {
-        work(&self.server).await;
+        send_due(&self.server).await;
     }
 
     /// Lets time pass at the provider and here, and sends what is due then.
@@ -390,10 +385,7 @@ impl<'test> Bench<'test> {
         let (paid, fees) = self.books().await;
         let owed: i64 = self.owed.iter().map(|owed| owed.amount_minor).sum();
         assert_eq!(paid, i128::from(owed));
-        // Wise's transfers do not tell their fees.
-        if self.kind != Kind::Wise {
-            assert_eq!(fees, i128::from(self.fees_at_provider().await), "fees");
-        }
+        assert_eq!(fees, i128::from(self.fees_at_provider().await), "fees");
     }
 
     /// What was paid to affiliates and what the fees were, by the ledger, which is verified.
@@ -478,57 +470,10 @@ impl<'test> Bench<'test> {
     }
 
     async fn control(&self, method: &str, path: &str, body: Option<Value>) -> Value {
-        let body = body.map_or_else(String::new, |body| body.to_string());
-        self.call(method, &format!("fake/{path}"), &body, "").await
+        self.fakes.control(method, path, body).await
     }
 
     async fn call(&self, method: &str, path: &str, body: &str, token: &str) -> Value {
-        call(&self.fakes, &self.http, method, path, body, token).await
+        self.fakes.call(method, path, body, token).await
     }
-}
-
-/// Makes a server send all that is due now.
-pub(super) async fn work(server: &TestServer) {
-    let app = server.server.app();
-    let runs = || {
-        let statuses = app.worker_statuses().into_iter();
-        statuses.filter(|status| status.name == send_payouts::NAME).map(|status| status.runs).next().unwrap()
-    };
-    let all = async {
-        loop {
-            let before = runs();
-            app.wake_worker(send_payouts::NAME);
-            while runs() == before {
-                tokio::time::sleep(Duration::from_millis(2)).await;
-            }
-            let now = Time::from_micros(server.clock.now().micros());
-            let due = store::payout_attempt::due(app.store(), now, &[], 1).await.unwrap();
-            let woken = store::payout_attempt::woken(app.store(), &[], 1).await.unwrap();
-            if due.is_empty() && woken.is_empty() {
-                break;
-            }
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(120), all).await.expect("the worker does not come to rest");
-}
-
-/// Calls any path of the fakes with a bearer token.
-async fn call(
-    fakes: &fake_providers::Running,
-    http: &HttpClient,
-    method: &str,
-    path: &str,
-    body: &str,
-    token: &str,
-) -> Value {
-    let address = BaseAddress::parse(&format!("http://{}", fakes.address())).unwrap();
-    let (path, query) = path.split_once('?').unwrap_or((path, ""));
-    let segments: Vec<&str> = path.split('/').collect();
-    let query: Vec<(&str, &str)> = query.split('&').filter_map(|pair| pair.split_once('=')).collect();
-    let bearer = HeaderValue::from_str(&format!("Bearer {token}")).unwrap();
-    let call = Call::new(method.parse().unwrap(), &segments).query(&query).secret(AUTHORIZATION, bearer);
-    let answer = http.send(&address, call.body("text/plain", body.to_owned())).await.unwrap();
-    let text = String::from_utf8_lossy(&answer.body);
-    assert!(answer.status.is_success(), "{method} {path}: {} {text}", answer.status);
-    serde_json::from_str(&text).unwrap_or(Value::Null)
 }

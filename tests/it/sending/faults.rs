@@ -12,8 +12,9 @@ use headwater::domain::time::Time;
 use headwater::outbound::provider::{Attempt, Cancellation, Fee, Funds, LookUp, Provider, Submission};
 use serde_json::{Value, json};
 
-use super::bench::{Bench, Kind, work};
+use super::bench::{Bench, Kind};
 use crate::support::database::TestDatabase;
+use crate::support::fakes::send_due;
 
 /// How many payouts each case sends.
 fn payout_count() -> usize {
@@ -156,7 +157,7 @@ db_test!(g14_two_servers_at_once_pay_each_payout_once, |database: TestDatabase| 
     };
     for _ in 0..4 {
         match &other {
-            Some(other) => _ = tokio::join!(bench.work(), work(other)),
+            Some(other) => _ = tokio::join!(bench.work(), send_due(other)),
             None => bench.work().await,
         }
         bench.post("clock", json!({"advance_seconds": 60})).await;

@@ -5,6 +5,7 @@ pub(crate) mod certificate;
 #[macro_use]
 pub(crate) mod database;
 pub(crate) mod dossier;
+pub(crate) mod fakes;
 pub(crate) mod feed;
 pub(crate) mod golden;
 pub(crate) mod load;

@@ -11843,21 +11843,36 @@ pub struct ImportPayoutResultsRequest {
     pub request_id: ::prost::alloc::string::String,
     /// A CSV file in UTF-8 that says what became of 1 to 1,000 payouts, with 10,000 rewards at most. The first row has the names of the columns, in
     /// any order; other columns are ignored:
-    /// `payout_id`: the id, with `pay_` or without it, as banks report it for pain.001 files;
+    /// `payout_id`: the id, with `pay_` or without it, as banks report it for pain.001 files, or the trace number of 15 digits that its entry has in
+    /// the NACHA file of `payout_export_id`;
     /// `result`: `paid` or `failed`;
     /// `reference`: the name of the transfer, up to 128 characters; the column may be missing;
-    /// `reason`: why it failed, up to 500 characters, which is added to the payout's note; the column may be missing.
-    /// Columns are separated by commas or by semicolons. Up to 1 MiB. Required.
+    /// `reason`: why it failed, up to 500 characters, which is added to the payout's note; the column may be missing. If it is a bank's code alone,
+    /// such as `AC04` or `R03`, it decides `Payout.problem`.
+    /// Columns are separated by commas or by semicolons. Up to 1 MiB. Exactly one of `csv`, `sepa_status_report` and `ach_returns` is required.
     #[prost(string, tag = "2")]
     pub csv: ::prost::alloc::string::String,
     /// When the affiliates of the payouts that are `paid` got the money. Not in the future. Default: now.
     #[prost(message, optional, tag = "3")]
     pub paid_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// A report of a SEPA bank: pain.002 of ISO 20022, in UTF-8, about 1 to 1,000 payouts. ACSC and ACCC are `paid`; RJCT and CANC are `failed`, and
+    /// the bank's reason, such as AC04, decides `Payout.problem`. Other statuses, such as ACCP, ACSP and PDNG, change nothing. An amount that is not
+    /// the payout's is refused. A report about a file as a whole needs `payout_export_id`. Up to 1 MiB.
+    #[prost(string, tag = "4")]
+    pub sepa_status_report: ::prost::alloc::string::String,
+    /// A file of ACH with returns and notices of change, in ASCII, about 1 to 1,000 payouts of `payout_export_id`, which is required then. A return,
+    /// such as R03, is `failed`; a payout that is PAID becomes RETURNED. A notice of change, such as C01, adds a line to the payout's note and changes
+    /// nothing else. Up to 1 MiB.
+    #[prost(string, tag = "5")]
+    pub ach_returns: ::prost::alloc::string::String,
+    /// The id of the export that the file is about. All payouts in the file must be in it. Optional for files that name payouts by their ids.
+    #[prost(string, tag = "6")]
+    pub payout_export_id: ::prost::alloc::string::String,
 }
 /// The answer of ImportPayoutResults.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ImportPayoutResultsResponse {
-    /// The payouts in the order of the rows. Those that are `paid` are PAID, and those that are `failed` are CANCELLED.
+    /// The payouts in the order of the file. Those that are `paid` are PAID, and those that are `failed` are FAILED, or RETURNED if they were PAID.
     #[prost(message, repeated, tag = "1")]
     pub payouts: ::prost::alloc::vec::Vec<Payout>,
     /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
@@ -12024,7 +12039,7 @@ pub struct ListPayoutsRequest {
     /// Only payouts in these states. Empty: all states.
     #[prost(enumeration = "PayoutState", repeated, tag = "8")]
     pub states: ::prost::alloc::vec::Vec<i32>,
-    /// Only payouts of this run. Optional.
+    /// Only payouts of this run. Optional. A run that does not exist is NOT_FOUND.
     #[prost(string, tag = "9")]
     pub payout_run_id: ::prost::alloc::string::String,
     /// Whether to count all payouts that pass the filter. Pages with and without a count have the same tokens. Default: no.
@@ -12044,8 +12059,8 @@ pub struct ListPayoutsResponse {
     #[prost(int64, optional, tag = "3")]
     pub total_count: ::core::option::Option<i64>,
 }
-/// The state of a payout. NEEDS_APPROVAL may become READY or CANCELLED. A payout that the merchant pays goes from READY to PAID, EXPORTED or
-/// CANCELLED, and from EXPORTED to PAID or CANCELLED. ReopenPayout makes it READY or NEEDS_APPROVAL again when it is PAID and was not paid.
+/// The state of a payout. NEEDS_APPROVAL may become READY or CANCELLED. A payout that the merchant pays goes from READY to PAID, EXPORTED, FAILED or
+/// CANCELLED, and from EXPORTED to PAID, FAILED or CANCELLED. ReopenPayout makes it READY or NEEDS_APPROVAL again when it is PAID and was not paid.
 /// Headwater sends the others to their provider: READY becomes SENDING, and then the state that the provider reports. CANCELLED, FAILED and
 /// RETURNED are final. PAID may become RETURNED. In any other state a payout is open: it has reserved its rewards, which are IN_PAYOUT, and
 /// its amount, which is in flight.
@@ -12062,8 +12077,8 @@ pub enum PayoutState {
     Ready = 3,
     /// CancelPayout cancelled it. Its rewards are APPROVED again and name it no longer.
     Cancelled = 4,
-    /// The provider is asked to pay it, and whether it will is not known yet. If an answer is lost, the payout is looked up, and never sent as
-    /// another payment.
+    /// The provider is asked to pay it, and whether it will is not known yet. If an answer is lost, or does not fit, the payout is looked up, and
+    /// never sent as another payment.
     Sending = 5,
     /// The merchant's account at the provider had too little money. Nothing was paid. It is sent again by itself: after NotifyFundsAdded, or
     /// when a probe finds money, which is tried after 15 minutes, after an hour and then every six hours.
@@ -12076,7 +12091,7 @@ pub enum PayoutState {
     OnHold = 9,
     /// A person must act, see `Payout.problem`. Then RetryPayout sends it again, or CancelPayout cancels it.
     NeedsAttention = 10,
-    /// The provider does not pay it, see `Payout.problem`. Its rewards are APPROVED again and name it no longer.
+    /// The provider does not pay it, or ImportPayoutResults said that it was not paid, see `Payout.problem`. Its rewards are APPROVED again and name it no longer.
     Failed = 11,
     /// The money came back. Its rewards are APPROVED again and name it no longer.
     Returned = 12,

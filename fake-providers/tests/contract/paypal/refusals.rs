@@ -60,11 +60,15 @@ async fn fields_have_their_limits() {
         ("/items/0/amount/value", json!("-1.00")),
         ("/items/0/amount/value", json!("0.00")),
         ("/items/0/amount/currency", json!("ZZZ")),
+        ("/items/0/recipient_wallet", json!("PURSE")),
+        ("/items/0/purpose", json!("FUN")),
         ("/items", json!([])),
     ];
     for (pointer, value) in cases {
         let mut body = batch_of(&fresh_id(), &[("a@example.com", "1.00")]);
         body["sender_batch_header"]["email_message"] = json!("Hello");
+        body["items"][0]["recipient_wallet"] = json!("PAYPAL");
+        body["items"][0]["purpose"] = json!("AWARDS");
         *body.pointer_mut(pointer).unwrap() = value;
         let reply = paypal.create(&body).await;
         assert_eq!((reply.status, name(&reply)), (400, "VALIDATION_ERROR".to_owned()), "{pointer}");

@@ -14,7 +14,7 @@ use crate::domain::ledger::{LedgerAccount, LedgerReason};
 use crate::domain::money::Money;
 use crate::domain::payout::{Payout, PayoutProblem, PayoutProvider, PayoutState, ProblemKind, Sending};
 use crate::domain::payout_attempt::{
-    FoundPayment, FoundState, NextStep, PayoutAttempt, Rhythm, StepResult, WATCHES_MAX,
+    FoundPayment, FoundState, NextStep, PayoutAttempt, Rhythm, StepResult, UNLIKE_LOOKS_MAX, WATCHES_MAX,
 };
 use crate::domain::payout_purse::PayoutPurse;
 use crate::domain::refusal::Refusal;
@@ -110,6 +110,8 @@ impl Record<'_, '_> {
             StepResult::Found(payment) => self.found(payment),
             StepResult::Short { needed, available } => self.short(*needed, *available),
             StepResult::Refused(problem) => self.refused(problem),
+            // A payment that does not fit was made under the key, whatever a list says.
+            StepResult::Absent if self.is_unlike() => self.other_payment(""),
             StepResult::Absent => {
                 self.try_anew();
                 Ok(())
@@ -123,9 +125,7 @@ impl Record<'_, '_> {
                 self.unknown(*after_micros, code, debug_id);
                 Ok(())
             }
-            StepResult::OtherPayment { provider_payment_id } => {
-                self.need_attention(PayoutProblem::new(ProblemKind::OtherPayment, provider_payment_id, ""))
-            }
+            StepResult::OtherPayment { provider_payment_id } => self.other_payment(provider_payment_id),
             StepResult::NotConnected => self.not_connected(command),
             StepResult::CancelAsked { is_refused } => {
                 if *is_refused {
@@ -189,8 +189,41 @@ impl Record<'_, '_> {
         self.attempt.doubt_debug_id.clear();
     }
 
+    /// Whether the provider has told a payment under the key that is not what was asked for.
+    fn is_unlike(&self) -> bool {
+        self.sending.problem.as_ref().is_some_and(|problem| problem.kind == ProblemKind::OtherPayment)
+    }
+
+    /// The provider has a payment under the key, and its amount, currency or receiver is another one. It may have paid this payout, so it is
+    /// looked up under its own name, and nothing is sent. A person looks if that goes on.
+    fn other_payment(&mut self, provider_payment_id: &str) -> Result<(), Refusal> {
+        let is_new = !self.is_unlike();
+        if is_new {
+            self.attempt.tries = 1;
+        }
+        let known = if provider_payment_id.is_empty() {
+            self.sending.provider_payment_id.clone()
+        } else {
+            provider_payment_id.to_owned()
+        };
+        self.name(&known);
+        let problem = PayoutProblem::new(ProblemKind::OtherPayment, &known, "");
+        if self.attempt.tries >= UNLIKE_LOOKS_MAX {
+            return self.need_attention(problem);
+        }
+        self.sending.problem = Some(problem);
+        self.look_again(Rhythm::Doubt, None);
+        if is_new {
+            self.tell(EventKind::PayoutUpdated);
+        }
+        Ok(())
+    }
+
     fn found(&mut self, payment: &FoundPayment) -> Result<(), Refusal> {
         self.name(&payment.provider_payment_id);
+        if self.is_unlike() {
+            self.sending.problem = None;
+        }
         self.sending.fee = payment.fee.or(self.sending.fee);
         match &payment.state {
             FoundState::Unfunded => {

@@ -151,9 +151,30 @@ impl Wise {
         if !reply.is_success() {
             return Err(read::transfer_refused(&reply));
         }
-        match read::transfer(&reply, &reply.body, attempt) {
+        match self.with_fee(read::transfer(&reply, &reply.body, attempt), &reply.body, attempt).await {
             LookUp::Found(payment) => Ok(payment),
             other => Err(as_duplicate(other)),
+        }
+    }
+
+    /// Adds the fee of a payment that has left, which its quote tells. An answer that does not come is awaited, because the fee is booked with
+    /// the payment. A quote that Wise does not give leaves it out.
+    async fn with_fee(&self, found: LookUp, transfer: &Value, attempt: &Attempt) -> LookUp {
+        let payment = match found {
+            LookUp::Found(payment) => payment,
+            other => return other,
+        };
+        let has_left = matches!(payment.state, PaymentState::Paid | PaymentState::Returned | PaymentState::Reversed);
+        let Some(quote_id) = transfer["quoteUuid"].as_str().filter(|_| has_left) else {
+            return LookUp::Found(payment);
+        };
+        let segments = ["v3", "profiles", &self.profile, "quotes", quote_id];
+        match self.call(Method::GET, &segments, &[], None, &attempt.key()).await {
+            Ok(reply) => {
+                let quote = read::quote(&reply, self.settings.source_currency).ok();
+                LookUp::Found(Payment { fee: quote.and_then(|quote| quote.fee), ..payment })
+            }
+            Err(no_use) => no_use.into(),
         }
     }
 
@@ -228,7 +249,9 @@ impl Wise {
 
     async fn read(&self, id: &str, attempt: &Attempt) -> LookUp {
         match self.call(Method::GET, &["v1", "transfers", id], &[], None, &attempt.key()).await {
-            Ok(reply) if reply.is_success() => read::transfer(&reply, &reply.body, attempt),
+            Ok(reply) if reply.is_success() => {
+                self.with_fee(read::transfer(&reply, &reply.body, attempt), &reply.body, attempt).await
+            }
             Ok(reply) => LookUp::Unknown(read::doubt(&reply, DoubtReason::Refused)),
             Err(no_use) => no_use.into(),
         }
@@ -256,7 +279,7 @@ impl Wise {
                 return LookUp::Unknown(read::doubt(&reply, DoubtReason::Refused));
             };
             if let Some(row) = rows.iter().find(|row| read::is_key(row, attempt)) {
-                return read::transfer(&reply, row, attempt);
+                return self.with_fee(read::transfer(&reply, row, attempt), row, attempt).await;
             }
             if rows.len() < PAGE_SIZE {
                 let is_proof = attempt.is_settled(now);

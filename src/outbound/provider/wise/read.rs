@@ -113,7 +113,7 @@ pub(super) fn transfer(reply: &Reply, body: &Value, attempt: &Attempt) -> LookUp
         Some("charged_back") => PaymentState::Reversed,
         _ => return unknown(DoubtReason::UnknownCode),
     };
-    // The transfer tells neither its fee nor what came back.
+    // The transfer tells neither its fee, which its quote has, nor what came back.
     LookUp::Found(Payment { provider_id, state, fee: None, returned: None })
 }
 

@@ -159,8 +159,12 @@ fn steps() -> Vec<Case> {
             .reference(json!({"csv": "payout_id,result\n${payout_id},paid\n"}))
             // The caller's own payout in the same file is not paid either.
             .reference(json!({"csv": "payout_id,result\n${open_payout_id},paid\n${payout_id},paid\n"}))
+            .reference(json!({"payout_export_id": "${payout_export_id}"}))
             .wrong(json!({"request_id": long(), "csv": "payout_id,result\npay_1,paid\n", "paid_time": no_time()}))
-            .wrong(json!({"csv": "", "paid_time": {"seconds": 4_000_000_000_i64}})),
+            .wrong(json!({"csv": "", "paid_time": {"seconds": 4_000_000_000_i64}, "payout_export_id": "pex_1"}))
+            .wrong(json!({"csv": "", "sepa_status_report": "<Document></Document>"}))
+            .wrong(json!({"csv": "", "ach_returns": "7"}))
+            .wrong(json!({"csv": "", "sepa_status_report": "x", "ach_returns": "7"})),
         case("PayoutService/ReopenPayout", json!({"payout_id": "${paid_payout_id}", "reason": "sent back"}))
             .prepare("RewardService/CreateReward", given(), REWARD)
             .prepare("PayoutService/MarkPaid", marked(), &[("paid_payout_id", "/payout/id")])

@@ -73,7 +73,7 @@ pub(super) fn spellings() -> Vec<Spelling> {
     let imported = spelling(
         "PayoutService/ImportPayoutResults",
         vec![(json!({"paid_time": time}), json!({"paid_time": same_time}))],
-        &["csv"],
+        &["csv", "sepa_status_report", "ach_returns", "payout_export_id"],
     );
     let marked = spelling(
         "PayoutService/MarkPaid",
