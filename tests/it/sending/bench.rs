@@ -17,6 +17,7 @@ use headwater::outbound::provider::wise::{Wise, WiseSettings};
 use headwater::outbound::provider::{Provider, Receiver};
 use headwater::outbound::source::NoProvider;
 use headwater::pb;
+use headwater::store;
 use headwater::store::entity::{payout as payout_table, payout_attempt};
 use pb::reward_value::Amount;
 use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, Set};
