@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::calendar::{UTC, ZoneSince};
+use super::calendar::{Calendar, UTC, ZoneSince};
 use super::id::{AccountId, ApiKeyId};
 use super::payout::PayoutPolicy;
 use super::text_enum::text_enum;
@@ -78,6 +78,11 @@ text_enum! {
 }
 
 impl Account {
+    /// The days of the account. They are UTC's if this program does not know its time zones.
+    pub fn calendar(&self) -> Calendar {
+        Calendar::new(&self.time_zones).unwrap_or_default()
+    }
+
     /// The name of the time zone that was set last.
     pub fn time_zone(&self) -> &str {
         self.time_zones.last().map_or(UTC, |zone| &zone.name)

@@ -111,7 +111,7 @@ impl FromStr for Day {
 }
 
 /// The time zones of an account.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Calendar {
     /// In the order of their times.
     zones: Vec<(Time, TimeZone)>,

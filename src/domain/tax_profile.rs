@@ -34,7 +34,7 @@ text_enum! {
     /// The form by which an affiliate told its tax data.
     TaxForm {
         /// No form.
-        None = "none",
+        NoForm = "no_form",
         /// Of those who pay taxes in the United States.
         W9 = "w_9",
         /// Of persons who pay taxes elsewhere.
@@ -51,7 +51,7 @@ impl TaxForm {
     pub const fn numbers(self) -> &'static [TaxNumberKind] {
         use TaxNumberKind::{Ein, Foreign, Itin, Ssn, Vat};
         match self {
-            Self::None => &[Foreign],
+            Self::NoForm => &[Foreign],
             Self::W9 => &[Ssn, Ein, Itin],
             Self::W8Ben => &[Foreign, Ssn, Itin],
             Self::W8BenE => &[Foreign, Ein],
@@ -158,7 +158,7 @@ impl TaxDetails {
     pub fn expires_at(&self) -> Option<Time> {
         match self.form {
             TaxForm::W8Ben | TaxForm::W8BenE => form_expires_at(self.signed_on?),
-            TaxForm::None | TaxForm::W9 | TaxForm::Vat => None,
+            TaxForm::NoForm | TaxForm::W9 | TaxForm::Vat => None,
         }
     }
 

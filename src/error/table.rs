@@ -2,6 +2,7 @@
 
 mod missing;
 mod payout;
+mod tax_profile;
 
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::pb::ErrorReason;
 use missing::missing;
 use payout::{file_fields, unpayable};
+use tax_profile::tax_profile;
 
 /// The retry advice for failures that go away by themselves.
 const RETRY_LATER: Retry = Retry::After(Duration::from_secs(1));
@@ -588,23 +590,9 @@ fn refused(refusal: &Refusal, paths: FieldPaths, request_id: &str, violation_byt
         )
         .with("affiliate_id", affiliate_id)
         .with("fault", fault),
-        Refusal::TaxProfileRequired { affiliate_id, state } => Answer::precondition(
-            ErrorReason::TaxProfileRequired,
-            affiliate_id.to_string(),
-            format!(
-                "{}: {text}; GetTaxProfile shows it, SetTaxProfile sets it, and MarkPaid records what is paid elsewhere",
-                path(&Field::Affiliate)
-            ),
-        )
-        .with("affiliate_id", affiliate_id)
-        .with("state", state),
-        Refusal::TaxProfileState { affiliate_id, state } => Answer::precondition(
-            ErrorReason::TaxProfileState,
-            affiliate_id.to_string(),
-            format!("{}: {text}; set it again with a form that is signed anew", path(&Field::Affiliate)),
-        )
-        .with("affiliate_id", affiliate_id)
-        .with("state", state),
+        Refusal::TaxProfileRequired { affiliate_id, state } | Refusal::TaxProfileState { affiliate_id, state } => {
+            tax_profile(refusal, *affiliate_id, *state, path(&Field::Affiliate), &text)
+        }
         Refusal::PayoutState { payout_id, from, to: _ } => Answer::precondition(
             ErrorReason::PayoutState,
             payout_id.to_string(),

@@ -188,7 +188,7 @@ async fn tail_of(connection: &impl Reads, account_id: AccountId) -> Result<Vec<V
 }
 
 /// The account's calendar. An account that does not exist has days in UTC.
-async fn calendar(connection: &impl Reads, account_id: AccountId) -> Result<Calendar, StoreError> {
+pub(super) async fn calendar(connection: &impl Reads, account_id: AccountId) -> Result<Calendar, StoreError> {
     let query = account_table::Entity::find_by_id(account_id.uuid()).into_query();
     let row = connection.models::<account_table::Entity>(&query).await?.pop();
     let account = row.map(Account::from_row).transpose()?;

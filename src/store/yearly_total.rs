@@ -6,6 +6,7 @@ use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, Quer
 use uuid::Uuid;
 
 use super::backend::bulk::Writes;
+use super::backend::lane::WriteConnection;
 use super::backend::table::Reads;
 use super::entity::ledger_entry;
 use super::entity::yearly_total as table;
@@ -41,8 +42,22 @@ fn sum(billions: i64, rest_minor: i64) -> i128 {
 }
 
 /// Queues the changes of the totals that the changes of payouts make, and those of these fees.
-pub(super) fn add_changes(writes: &mut Writes, set: &WorkingSet, fees: &[Posting]) -> Result<(), StoreError> {
-    let changes = set.yearly_total_changes(fees);
+pub(super) async fn add_changes(
+    writes: &mut Writes,
+    connection: &WriteConnection,
+    set: &WorkingSet,
+    fees: &[Posting],
+) -> Result<(), StoreError> {
+    let mut calendars = BTreeMap::new();
+    for account_id in set.accounts_with_payments(fees) {
+        // The rules that pay load the account.
+        let calendar = match set.accounts.get(&account_id) {
+            Some(account) => account.calendar(),
+            None => statistic::calendar(connection, account_id).await?,
+        };
+        calendars.insert(account_id, calendar);
+    }
+    let changes = set.yearly_total_changes(fees, &mut calendars);
     let changes = changes.map_err(|refusal| StoreError::Unexpected(format!("yearly totals: {refusal}")))?;
     let rows = changes.0.into_iter().map(|(key, total)| {
         let (paid_billions, paid_rest_minor) = split(total.paid_minor);

@@ -175,7 +175,7 @@ wire_enums! {
     PayoutProvider = PayoutProvider { Manual, PayPal as Paypal, Stripe, Wise }
     PayoutMethodKind = PayoutMethodKind { PayPal as Paypal, Stripe, Wise, Iban, UnitedStatesBank, Other }
     PayeeKind = PayeeKind { Individual, Business }
-    TaxForm = TaxForm { None, W9, W8Ben as W8ben, W8BenE as W8benE, Vat }
+    TaxForm = TaxForm { NoForm, W9, W8Ben as W8ben, W8BenE as W8benE, Vat }
     TaxNumberKind = TaxNumberKind { Ssn, Ein, Itin, Foreign, Vat }
     TaxProfileState = TaxProfileState { Missing, Received, Confirmed, Refused, Expired }
     BankAccountKind = BankAccountKind { Checking, Savings }

@@ -68,7 +68,7 @@ pub async fn save(
     let mut listed = Entries::default();
     add_rows(&mut writes, &mut listed, set)?;
     let fees = add_postings(&mut writes, &mut listed, set, heads, &mut moved)?;
-    yearly_total::add_changes(&mut writes, set, &fees)?;
+    yearly_total::add_changes(&mut writes, connection, set, &fees).await?;
     program_mrr::add_changes(&mut writes, &set.leads)?;
     moved.extend(listed.accounts());
     let unlisted = listed.write(&mut writes, heads, statistic::changes(set)?)?;

@@ -323,6 +323,7 @@ fn changes(contract: &Contract<'_>) -> Vec<String> {
         "Attribute",
         "Fulfill",
         "Reject",
+        "Refuse",
         "Deactivate",
         "Rotate",
         "Claim",

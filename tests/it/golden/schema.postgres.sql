@@ -133,6 +133,20 @@ balance_checkpoint: CHECK (((in_flight_minor >= '-9000000000000000000'::bigint) 
 balance_checkpoint: CHECK (((owed_minor >= '-9000000000000000000'::bigint) AND (owed_minor <= '9000000000000000000'::bigint)))
 balance_checkpoint: CHECK (((paid_minor >= '-9000000000000000000'::bigint) AND (paid_minor <= '9000000000000000000'::bigint)))
 balance_checkpoint: CHECK (((pending_minor >= '-9000000000000000000'::bigint) AND (pending_minor <= '9000000000000000000'::bigint)))
+billing_profile.account_id uuid NOT NULL
+billing_profile.legal_name text NOT NULL
+billing_profile.street text NOT NULL
+billing_profile.city text NOT NULL
+billing_profile.region text NOT NULL
+billing_profile.postal_code text NOT NULL
+billing_profile.country_code text NOT NULL
+billing_profile.vat_id text NOT NULL
+billing_profile.tax_number text NOT NULL
+billing_profile.invoice_prefix text NOT NULL
+billing_profile.payment_terms text NOT NULL
+billing_profile.created_at bigint NOT NULL
+billing_profile.updated_at bigint NOT NULL
+CREATE UNIQUE INDEX billing_profile_pkey ON public.billing_profile USING btree (account_id)
 bounty.account_id uuid NOT NULL
 bounty.id uuid NOT NULL
 bounty.program_id uuid NOT NULL
@@ -618,6 +632,14 @@ tally.starts_on integer NOT NULL
 tally.earned_minor bigint NOT NULL
 tally.paid_minor bigint NOT NULL
 CREATE UNIQUE INDEX tally_pkey ON public.tally USING btree (account_id, program_id, affiliate_id, lead_id, period, starts_on)
+tax_profile.account_id uuid NOT NULL
+tax_profile.affiliate_id uuid NOT NULL
+tax_profile.details text
+tax_profile.number_sealed bytea
+tax_profile.version integer NOT NULL
+tax_profile.created_at bigint NOT NULL
+tax_profile.updated_at bigint NOT NULL
+CREATE UNIQUE INDEX tax_profile_pkey ON public.tax_profile USING btree (account_id, affiliate_id)
 terms.account_id uuid NOT NULL
 terms.program_id uuid NOT NULL
 terms.version integer NOT NULL
@@ -643,3 +665,15 @@ CREATE UNIQUE INDEX waiting_refund_pkey ON public.waiting_refund USING btree (ac
 write_trial.id integer NOT NULL
 write_trial.content bytea NOT NULL
 CREATE UNIQUE INDEX write_trial_pkey ON public.write_trial USING btree (id)
+yearly_total.account_id uuid NOT NULL
+yearly_total.year integer NOT NULL
+yearly_total.affiliate_id uuid NOT NULL
+yearly_total.currency character varying(32) NOT NULL
+yearly_total.paid_billions bigint NOT NULL
+yearly_total.paid_rest_minor bigint NOT NULL
+yearly_total.returned_billions bigint NOT NULL
+yearly_total.returned_rest_minor bigint NOT NULL
+yearly_total.fee_billions bigint NOT NULL
+yearly_total.fee_rest_minor bigint NOT NULL
+yearly_total.payout_count bigint NOT NULL
+CREATE UNIQUE INDEX yearly_total_pkey ON public.yearly_total USING btree (account_id, year, affiliate_id, currency)

@@ -135,6 +135,20 @@ CREATE TABLE "balance_checkpoint" (
   "in_flight_minor" integer NOT NULL CHECK ("in_flight_minor" BETWEEN -9000000000000000000 AND 9000000000000000000),
   "paid_minor" integer NOT NULL CHECK ("paid_minor" BETWEEN -9000000000000000000 AND 9000000000000000000), PRIMARY KEY ("account_id",
   "key") ) WITHOUT ROWID
+CREATE TABLE "billing_profile" (
+  "account_id" uuid_text NOT NULL,
+  "legal_name" text NOT NULL,
+  "street" text NOT NULL,
+  "city" text NOT NULL,
+  "region" text NOT NULL,
+  "postal_code" text NOT NULL,
+  "country_code" text NOT NULL,
+  "vat_id" text NOT NULL,
+  "tax_number" text NOT NULL,
+  "invoice_prefix" text NOT NULL,
+  "payment_terms" text NOT NULL,
+  "created_at" integer NOT NULL,
+  "updated_at" integer NOT NULL, PRIMARY KEY ("account_id") ) WITHOUT ROWID
 CREATE TABLE "bounty" (
   "account_id" uuid_text NOT NULL,
   "id" uuid_text NOT NULL,
@@ -680,6 +694,15 @@ CREATE TABLE "tally" (
   "lead_id",
   "period",
   "starts_on") ) WITHOUT ROWID
+CREATE TABLE "tax_profile" (
+  "account_id" uuid_text NOT NULL,
+  "affiliate_id" uuid_text NOT NULL,
+  "details" text NULL,
+  "number_sealed" blob NULL,
+  "version" integer NOT NULL,
+  "created_at" integer NOT NULL,
+  "updated_at" integer NOT NULL, PRIMARY KEY ("account_id",
+  "affiliate_id") ) WITHOUT ROWID
 CREATE TABLE "terms" (
   "account_id" uuid_text NOT NULL,
   "program_id" uuid_text NOT NULL,
@@ -710,3 +733,18 @@ CREATE TABLE "waiting_refund" (
 CREATE TABLE "write_trial" (
   "id" integer NOT NULL,
   "content" blob NOT NULL, PRIMARY KEY ("id") ) WITHOUT ROWID
+CREATE TABLE "yearly_total" (
+  "account_id" uuid_text NOT NULL,
+  "year" integer NOT NULL,
+  "affiliate_id" uuid_text NOT NULL,
+  "currency" varchar(32) NOT NULL,
+  "paid_billions" integer NOT NULL,
+  "paid_rest_minor" integer NOT NULL,
+  "returned_billions" integer NOT NULL,
+  "returned_rest_minor" integer NOT NULL,
+  "fee_billions" integer NOT NULL,
+  "fee_rest_minor" integer NOT NULL,
+  "payout_count" integer NOT NULL, PRIMARY KEY ("account_id",
+  "year",
+  "affiliate_id",
+  "currency") ) WITHOUT ROWID

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use headwater::domain::calendar::Calendar;
 use headwater::domain::id::PayoutId;
 use headwater::domain::ledger::{LedgerAccount, LedgerReason};
 use headwater::domain::money::Money;
@@ -382,7 +383,8 @@ impl World {
         prop_assert_eq!(paid, sum(|state| state == PayoutState::Paid));
         // The years of payments add up to what was paid, what came back and the fees, as the ledger has them.
         let fees: Vec<_> = self.rules.set.postings.iter().filter(|posting| posting.is_fee()).cloned().collect();
-        let totals = self.rules.set.yearly_total_changes(&fees).unwrap().0;
+        let mut calendars = BTreeMap::from([(self.rules.account_id, Calendar::default())]);
+        let totals = self.rules.set.yearly_total_changes(&fees, &mut calendars).unwrap().0;
         let kept: i128 = totals.values().map(|total| total.paid_minor - total.returned_minor).sum();
         let fee_minor: i64 = fees.iter().map(|fee| fee.amount_minor).sum();
         prop_assert_eq!(kept, i128::from(paid));

@@ -3,7 +3,6 @@
 
 use headwater::domain::account::KeyKind;
 use headwater::domain::attribution::AttributionSource;
-use headwater::domain::calendar::Calendar;
 use headwater::domain::conversion::{Conversion, ConversionKind, SaleLine};
 use headwater::domain::customer_reward::CustomerReward;
 use headwater::domain::event::EventImage;
@@ -204,8 +203,8 @@ impl World for PureWorld {
     }
 
     async fn yearly_total(&mut self, affiliate_id: &str, year: i32, currency: Currency) -> [i64; 3] {
-        let zones = &self.set.account(self.account_id).unwrap().time_zones;
-        let (mut calendar, mut totals) = (Calendar::new(zones).unwrap(), YearlyTotals::default());
+        let calendar = self.set.account(self.account_id).unwrap().calendar();
+        let (mut calendar, mut totals) = (calendar, YearlyTotals::default());
         self.set.payouts.iter().for_each(|payout| totals.payout(&mut calendar, payout, 1));
         self.set.postings.iter().filter(|row| row.is_fee()).for_each(|fee| totals.fee(&mut calendar, fee));
         let is_asked = |key: &YearlyTotalKey| {

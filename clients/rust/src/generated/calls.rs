@@ -1752,7 +1752,7 @@ impl PayoutCalls {
             .await
     }
 
-    /// Sets who the merchant is on documents of payouts. Admin keys only.
+    /// Sets the billing profile: the merchant as documents of payouts name it. Admin keys only.
     ///
     /// # Errors
     /// The server refuses the call, or does not answer before the deadline.
@@ -1762,7 +1762,7 @@ impl PayoutCalls {
             .await
     }
 
-    /// Returns who the merchant is on documents of payouts.
+    /// Returns the billing profile.
     ///
     /// # Errors
     /// The server refuses the call, or does not answer before the deadline.

@@ -10927,7 +10927,7 @@ pub struct BatchRecordEventsResponse {
     #[prost(message, repeated, tag = "1")]
     pub results: ::prost::alloc::vec::Vec<BatchResult>,
 }
-/// Who the merchant is on documents of payouts.
+/// The merchant as documents of payouts name it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct BillingProfile {
     /// The name before the law, up to 200 characters. Required. Empty in the feed, because it may be a person's.
@@ -12989,7 +12989,7 @@ pub struct TaxProfile {
     /// The form.
     #[prost(enumeration = "TaxForm", tag = "7")]
     pub form: i32,
-    /// The day on which the form was signed, written like `2026-11-27`. Empty for NONE and VAT.
+    /// The day on which the form was signed, written like `2026-11-27`. Empty for NO_FORM and VAT.
     #[prost(string, tag = "8")]
     pub sign_date: ::prost::alloc::string::String,
     /// When the form expires. A W-8 form expires at the end of the third year after the one in which it was signed, in UTC. Not set for forms
@@ -13027,7 +13027,7 @@ pub struct TaxNumber {
     /// The kind. Required.
     #[prost(enumeration = "TaxNumberKind", tag = "1")]
     pub kind: i32,
-    /// The number, with or without blanks and hyphens. Required.
+    /// The number, with or without blanks and hyphens, up to 64 characters. Required.
     #[prost(string, tag = "2")]
     pub text: ::prost::alloc::string::String,
 }
@@ -13064,7 +13064,7 @@ pub struct SetTaxProfileRequest {
     #[prost(string, tag = "8")]
     pub sign_date: ::prost::alloc::string::String,
     /// The tax number. Its kind is SSN, EIN or ITIN for W_9; FOREIGN, SSN or ITIN for W_8BEN; FOREIGN or EIN for W_8BEN_E; VAT for VAT; FOREIGN for
-    /// NONE. Required for W_9 and VAT. Not set: the stored number is kept if it is of such a kind.
+    /// NO_FORM. Required for W_9 and VAT. Not set: the stored number is kept if it is of such a kind.
     #[prost(message, optional, tag = "9")]
     pub number: ::core::option::Option<TaxNumber>,
 }
@@ -13239,7 +13239,7 @@ pub enum TaxForm {
     /// Not set. Refused in requests.
     Unspecified = 0,
     /// No form, for affiliates of whom the tax office asks none. `sign_date` is not taken.
-    None = 1,
+    NoForm = 1,
     /// Form W-9, of those who pay taxes in the United States. It needs a number of kind SSN, EIN or ITIN.
     W9 = 2,
     /// Form W-8BEN, of persons who pay taxes elsewhere. It expires.
@@ -13257,7 +13257,7 @@ impl TaxForm {
     pub fn as_str_name(&self) -> &'static str {
         match self {
             Self::Unspecified => "TAX_FORM_UNSPECIFIED",
-            Self::None => "TAX_FORM_NONE",
+            Self::NoForm => "TAX_FORM_NO_FORM",
             Self::W9 => "TAX_FORM_W_9",
             Self::W8ben => "TAX_FORM_W_8BEN",
             Self::W8benE => "TAX_FORM_W_8BEN_E",
@@ -13268,7 +13268,7 @@ impl TaxForm {
     pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
         match value {
             "TAX_FORM_UNSPECIFIED" => Some(Self::Unspecified),
-            "TAX_FORM_NONE" => Some(Self::None),
+            "TAX_FORM_NO_FORM" => Some(Self::NoForm),
             "TAX_FORM_W_9" => Some(Self::W9),
             "TAX_FORM_W_8BEN" => Some(Self::W8ben),
             "TAX_FORM_W_8BEN_E" => Some(Self::W8benE),
@@ -15476,14 +15476,11 @@ pub struct ListYearlyTotalsRequest {
     /// holds at most 3 MiB, so it may have fewer entries.
     #[prost(int32, tag = "1")]
     pub page_size: i32,
-    /// The `next_page_token` of the previous page, sent with the same filter and order. Empty: the first page.
+    /// The `next_page_token` of the previous page, sent with the same year. Empty: the first page.
     #[prost(string, tag = "2")]
     pub page_token: ::prost::alloc::string::String,
-    /// The order of the list: by the creation of the affiliates. Default `LIST_ORDER_OLDEST_FIRST`.
-    #[prost(enumeration = "ListOrder", tag = "3")]
-    pub order: i32,
     /// The year, 1970 to 9999. It begins and ends at midnight in the account's time zone, see `Account.time_zone`. Required.
-    #[prost(int32, tag = "4")]
+    #[prost(int32, tag = "3")]
     pub year: i32,
 }
 /// How much an affiliate was paid in a year in one currency.
@@ -15529,7 +15526,7 @@ pub struct AffiliateYear {
 /// The answer of ListYearlyTotals.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListYearlyTotalsResponse {
-    /// One page of affiliates that were paid in the year, or whose payouts cost fees in it.
+    /// One page of affiliates that were paid in the year, or whose payouts cost fees in it, in the order of their creation.
     #[prost(message, repeated, tag = "1")]
     pub affiliates: ::prost::alloc::vec::Vec<AffiliateYear>,
     /// The `page_token` of the next page. Empty on the last page.
@@ -16140,7 +16137,7 @@ pub mod payout_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Sets who the merchant is on documents of payouts. Admin keys only.
+        /// Sets the billing profile: the merchant as documents of payouts name it. Admin keys only.
         pub async fn set_billing_profile(
             &mut self,
             request: impl tonic::IntoRequest<super::SetBillingProfileRequest>,
@@ -16167,7 +16164,7 @@ pub mod payout_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Returns who the merchant is on documents of payouts.
+        /// Returns the billing profile.
         pub async fn get_billing_profile(
             &mut self,
             request: impl tonic::IntoRequest<super::GetBillingProfileRequest>,

@@ -57,6 +57,7 @@ pub(super) fn cases() -> Vec<Case> {
             "account.id",
             "account.test_account",
             "account.payout_policy.approval_above",
+            "account.payout_policy.tax_profile_required",
             "account.create_time",
             "account.update_time",
             "account.state",

@@ -304,7 +304,7 @@ impl Shop {
             "legal_name": "Ann Ltd",
             "address": {"street": "Main Street 1", "city": "Springfield", "country_code": "US"},
             "residence_country_code": "US",
-            "form": "TAX_FORM_NONE",
+            "form": "TAX_FORM_NO_FORM",
         });
         self.make("PayoutService/SetTaxProfile", request, &[]).await;
     }

@@ -253,7 +253,7 @@ pub(crate) fn tax_details() -> TaxDetails {
 /// The content of a profile without a number that nobody has looked at.
 pub(crate) fn bare_tax_details() -> TaxDetails {
     TaxDetails {
-        form: TaxForm::None,
+        form: TaxForm::NoForm,
         signed_on: None,
         number: None,
         state: TaxProfileState::Received,
