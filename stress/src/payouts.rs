@@ -43,6 +43,9 @@ pub(crate) struct Options {
     /// The number of affiliates that are owed.
     #[arg(long, default_value_t = 100_000)]
     pub(crate) affiliates: usize,
+    /// How many affiliates each call previews, up to 1,000.
+    #[arg(long, default_value_t = 1_000)]
+    pub(crate) previewed_per_call: i32,
     /// How many payouts each call approves, up to 1,000. The writer carries out a call as a whole, so others wait for it.
     #[arg(long, default_value_t = 100)]
     pub(crate) approved_per_call: usize,
@@ -88,7 +91,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
     let mut scene = Scene::set(&options).await?;
     scene.measure(Phase::Quiet, async |_| tokio::time::sleep(QUIET).await).await?;
     let merchant = scene.merchant.clone();
-    scene.attempt(Phase::Preview, async |url| merchant.preview(&url).await).await?;
+    scene.attempt(Phase::Preview, async |url| merchant.preview(&url, options.previewed_per_call).await).await?;
     let created = scene.attempt(Phase::Creation, async |url| merchant.create_run(&url).await).await?;
     scene
         .attempt(Phase::Approval, async |url| merchant.approve(&url, &created, options.approved_per_call).await)

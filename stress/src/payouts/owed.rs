@@ -21,8 +21,6 @@ const MADE_AT_ONCE: usize = 128;
 /// Connections for that.
 const CONNECTIONS: usize = 4;
 
-const PAGE_SIZE: i32 = 1_000;
-
 /// What the affiliate with this number is owed, in cents.
 pub(super) const fn owed_minor(number: usize) -> i64 {
     1_000 + (number % 1_000) as i64
@@ -92,14 +90,14 @@ impl Merchant {
     }
 
     /// Reads the whole preview. All affiliates must be paid.
-    pub(super) async fn preview(&self, url: &str) -> anyhow::Result<()> {
+    pub(super) async fn preview(&self, url: &str, page_size: i32) -> anyhow::Result<()> {
         let mut client = Client::connect(url, &self.keys[0]).await?;
         let (mut paid, mut page_token) = (0, String::new());
         loop {
             let request = pb::PreviewPayoutRunRequest {
                 currency_code: "USD".to_owned(),
                 all_affiliates: true,
-                page_size: PAGE_SIZE,
+                page_size,
                 page_token,
                 ..Default::default()
             };
