@@ -15,8 +15,9 @@ use crate::domain::id::{AccountId, AffiliateId};
 use crate::domain::money::Currency;
 use crate::domain::reward::{Reward, RewardState, RewardUnit};
 
-/// The most rewards that are read at once. Affiliates with more of them are read one by one.
-const REWARDS_MAX: usize = 5_000;
+/// The most rewards that are read at once. No more than a payout sees of one affiliate, so that these are what it sees. Affiliates with more of
+/// them are read one by one.
+const REWARDS_MAX: usize = 1_000;
 
 /// All approved rewards in cash of these affiliates in a currency, in the order of their ids. `None` if they are too many to be read at once.
 ///
