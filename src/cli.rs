@@ -11,7 +11,7 @@ use secrecy::ExposeSecret;
 
 use crate::app::App;
 use crate::auth::operator;
-use crate::clock::SystemClock;
+use crate::clock::{self, SystemClock};
 use crate::config::{self, Action, CommandLine, ConfigError, Settings};
 use crate::server::{self, Reloads, Server, ServerError, StopSignals};
 use crate::store::StoreError;
@@ -87,7 +87,7 @@ async fn act(line: CommandLine) -> Result<ExitCode, ServerError> {
             let mut signals = StopSignals::listen()?;
             let reloads = reloads(&settings)?;
             let server = tokio::select! {
-                started = Server::start(&settings, Arc::new(SystemClock)) => started?,
+                started = Server::start(&settings, clock::of_server()) => started?,
                 () = signals.received() => return Ok(ExitCode::FAILURE),
             };
             server.run_until(signals.received(), Some(reloads)).await?;

@@ -10,6 +10,9 @@ use uuid::Uuid;
 use crate::domain::id::IdSource;
 use crate::domain::time::Time;
 
+#[cfg(feature = "failpoints")]
+mod moved;
+
 /// A clock.
 pub trait Clock: Send + Sync + 'static {
     /// Now, in UTC.
@@ -34,6 +37,18 @@ impl Clock for SystemClock {
         static START: LazyLock<Instant> = LazyLock::new(Instant::now);
         START.elapsed()
     }
+}
+
+/// The clock of a server: the machine's.
+#[cfg(not(feature = "failpoints"))]
+pub fn of_server() -> Arc<dyn Clock> {
+    Arc::new(SystemClock)
+}
+
+/// The clock of a server in a build for tests: the machine's, which a file may move.
+#[cfg(feature = "failpoints")]
+pub fn of_server() -> Arc<dyn Clock> {
+    Arc::new(moved::MovedClock::from_environment())
 }
 
 /// A clock that moves only when it is set, for tests.

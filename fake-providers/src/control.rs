@@ -87,6 +87,7 @@ fn general(world: &mut World, method: &str, path: &[&str], body: &[u8]) -> Resul
             json!({})
         }
         ("GET", ["requests"]) => world.requests(),
+        ("GET", ["requests", "count"]) => json!({"count": world.request_count()}),
         ("POST", ["webhooks"]) => {
             let delivering: Delivering = merge(&world.common.hooks.delivering, body)?;
             world.common.hooks.delivering = delivering;

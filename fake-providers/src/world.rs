@@ -173,6 +173,11 @@ impl World {
         Value::Array(self.requests.clone())
     }
 
+    /// How many requests of providers have begun.
+    pub(crate) fn request_count(&self) -> u64 {
+        self.number
+    }
+
     fn drain(&mut self, account: &str, currency: &str, amount_minor: i64) {
         let now = self.common.clock.now_ms();
         self.common.ledger.set_balance(now, account, currency, amount_minor);

@@ -32,6 +32,8 @@ text_enum! {
         ReceiverLimited = "receiver_limited",
         /// There is no connection to the provider.
         NotConnected = "not_connected",
+        /// The account here is suspended, and nothing is sent for it.
+        AccountSuspended = "account_suspended",
         /// The key of the connection is wrong, or may not pay.
         NotAuthorized = "not_authorized",
         /// The owner's account at the provider is restricted or not verified.
@@ -81,7 +83,8 @@ impl ProblemKind {
             | Self::AmountNotPossible
             | Self::ConfirmationNeeded
             | Self::CancelledAtProvider => WhoMustAct::Owner,
-            Self::Returning
+            Self::AccountSuspended
+            | Self::Returning
             | Self::Compliance
             | Self::Expired
             | Self::Malformed
@@ -107,6 +110,7 @@ impl ProblemKind {
             Self::ReceiverRefused => "the receiver refused the money",
             Self::ReceiverLimited => "the receiver may not get so much, or not from this account",
             Self::NotConnected => "the account has no connection to the provider, or the affiliate no details for it",
+            Self::AccountSuspended => "the account is suspended, and the payout is sent when the operator resumes it",
             Self::NotAuthorized => "the provider refuses the key of the connection",
             Self::SenderRestricted => "the account at the provider is restricted or not verified",
             Self::SenderLimited => "the account at the provider has reached a limit",
@@ -173,4 +177,11 @@ pub struct Sending {
     pub returned: Option<Money>,
     /// When a person asked to cancel the payment at the provider.
     pub cancel_requested_at: Option<Time>,
+}
+
+impl Sending {
+    /// Whether it waits because the account is suspended.
+    pub fn is_held(&self) -> bool {
+        self.problem.as_ref().is_some_and(|problem| problem.kind == ProblemKind::AccountSuspended)
+    }
 }

@@ -13,13 +13,12 @@ use super::call::render::{id_or_empty, money, timestamp};
 use super::call::wire_enum::WireEnum;
 use crate::domain::affiliate::AffiliateState;
 use crate::domain::id::{AffiliateId, RewardId};
-use crate::domain::ledger::BalanceKey;
 use crate::domain::money::{Currency, Money, Overflow};
 use crate::domain::payout::{Payable, PayoutPolicy, PayoutProvider};
 use crate::domain::payout_method::{PayoutDestination, PayoutMethod, provider_for};
 use crate::domain::payout_run::{Payee, PayoutRun, PayoutRunVerdict, RUN_AFFILIATES_MAX, RunLimits};
 use crate::domain::refusal::{Field, Refusal, Resource};
-use crate::domain::reward::{RewardState, RewardUnit};
+use crate::domain::reward::RewardState;
 use crate::domain::rule::{CancelPayoutRun, CreatePayoutRun};
 use crate::domain::tax_profile::TaxProfileState;
 use crate::error::{Error, FieldPaths};
@@ -30,6 +29,9 @@ use crate::store::payout_run::StateCount;
 
 /// The path of the affiliates in both requests.
 const PATHS: FieldPaths = &[(Field::Affiliate, "affiliate_ids")];
+
+/// How many affiliates of a preview are read at once.
+const AFFILIATES_AT_ONCE: usize = 50;
 
 /// Whom a run pays. `None`: all affiliates.
 type Selection = Option<Vec<AffiliateId>>;
@@ -223,19 +225,21 @@ pub(super) async fn preview(
     let preview = Preview { limits, provider, connected, policy };
     let mut items = Vec::with_capacity(affiliates.len());
     let mut total_minor = page.sum_minor();
-    for affiliate_id in affiliates {
-        let due = due(&call, affiliate_id, currency, &preview.policy).await?;
-        let state = states.get(&affiliate_id).copied();
-        let state =
-            state.ok_or_else(|| Error::Internal(format!("affiliate {affiliate_id} has a balance and no row")))?;
-        let destination = methods.get(&affiliate_id).and_then(|method| method.destination_at(call.now()));
-        let lacks_tax_profile = profiles.as_ref().is_some_and(|profiles| {
-            let state = profiles.get(&affiliate_id).map(|profile| profile.state_at(call.now()));
-            !state.unwrap_or(TaxProfileState::Missing).may_be_paid()
-        });
-        let payee = Payee { state, is_named: selected.is_some(), fault: None, lacks_tax_profile };
-        let item = preview.item((affiliate_id, payee), &due, currency, destination, &mut total_minor);
-        items.push((affiliate_id, total_minor, item));
+    for some in affiliates.chunks(AFFILIATES_AT_ONCE) {
+        let dues = due_to_each(&call, some, currency, &preview.policy).await?;
+        for (affiliate_id, due) in some.iter().zip(dues) {
+            let state = states.get(affiliate_id).copied();
+            let state =
+                state.ok_or_else(|| Error::Internal(format!("affiliate {affiliate_id} has a balance and no row")))?;
+            let destination = methods.get(affiliate_id).and_then(|method| method.destination_at(call.now()));
+            let lacks_tax_profile = profiles.as_ref().is_some_and(|profiles| {
+                let state = profiles.get(affiliate_id).map(|profile| profile.state_at(call.now()));
+                !state.unwrap_or(TaxProfileState::Missing).may_be_paid()
+            });
+            let payee = Payee { state, is_named: selected.is_some(), fault: None, lacks_tax_profile };
+            let item = preview.item((*affiliate_id, payee), &due, currency, destination, &mut total_minor);
+            items.push((*affiliate_id, total_minor, item));
+        }
     }
     call.works_on(items.len()).await;
     let place = |(id, total_minor, _): &(AffiliateId, i64, _)| (id.uuid(), *total_minor);
@@ -299,24 +303,37 @@ async fn named(
     Ok(ids)
 }
 
-/// The rewards that a payout to an affiliate would take now.
-async fn due(
+/// The rewards that payouts to these affiliates would take now, in the order of the affiliates.
+async fn due_to_each(
     call: &Call,
-    affiliate_id: AffiliateId,
+    affiliates: &[AffiliateId],
     currency: Currency,
     policy: &PayoutPolicy,
-) -> Result<Payable, Error> {
+) -> Result<Vec<Payable>, Error> {
     let (store, account_id) = (call.store(), call.account_id());
-    let approved = store::reward::payable(store, account_id, affiliate_id, currency).await?;
-    let originals: Vec<RewardId> = approved.iter().filter_map(|reward| reward.reverses).collect();
+    let mut approved = match store::payee::payable_of_each(store, account_id, affiliates, currency).await? {
+        Some(approved) => approved,
+        None => {
+            let mut approved = HashMap::new();
+            for id in affiliates {
+                approved.insert(*id, store::reward::payable(store, account_id, *id, currency).await?);
+            }
+            approved
+        }
+    };
+    let originals: Vec<RewardId> = approved.values().flatten().filter_map(|reward| reward.reverses).collect();
     let originals = store::reward::by_ids(store, account_id, originals).await?;
     let waiting: HashSet<_> =
         originals.values().filter(|reward| reward.state == RewardState::Approved).map(|reward| reward.id).collect();
-    let balances = store::ledger::balances(store, account_id, affiliate_id).await?;
-    let is_owed = |key: &BalanceKey| key.unit == RewardUnit::Cash && key.currency == currency;
-    let owed_minor = balances.iter().find(|(key, _)| is_owed(key)).map_or(0, |(_, balance)| balance.owed_minor);
-    let due = Payable::choose(&approved, policy.due_until(call.now()), owed_minor, |id| waiting.contains(&id));
-    due.map_err(|Overflow| Refusal::Overflow(Overflow).into())
+    let owed = store::payee::owed_to_each(store, account_id, affiliates, currency).await?;
+    let due_until = policy.due_until(call.now());
+    let mut dues = Vec::with_capacity(affiliates.len());
+    for id in affiliates {
+        let (of_affiliate, owed_minor) = (approved.remove(id).unwrap_or_default(), owed.get(id).copied());
+        let due = Payable::choose(&of_affiliate, due_until, owed_minor.unwrap_or_default(), |id| waiting.contains(&id));
+        dues.push(due.map_err(|Overflow| Error::from(Refusal::Overflow(Overflow)))?);
+    }
+    Ok(dues)
 }
 
 /// The providers that the account is connected to. Refuses if the wanted one is not among them.

@@ -37,6 +37,7 @@ pub mod lists;
 pub mod mail;
 pub mod metadata;
 pub mod offer;
+pub mod payee;
 pub mod payout;
 pub mod payout_attempt;
 pub mod payout_connection;

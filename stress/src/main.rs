@@ -15,6 +15,7 @@ mod kill;
 mod lists;
 mod load;
 mod model;
+mod payouts;
 mod power;
 mod proxy;
 mod race;
@@ -67,6 +68,9 @@ enum Command {
     Race(race::Options),
     /// Puts back copies that were taken under load, by command and by hand. Counts readers that skipped events.
     Restore(restore::Options),
+    /// Pays very many affiliates through a fake PayPal by one run, and kills the server meanwhile. Counts who was paid twice or not at all, and
+    /// measures the memory and the calls of another account.
+    Payouts(payouts::Options),
     /// Loses everything that was not synced to the disk. Counts the acknowledged sales that are gone.
     Power(power::Options),
     /// Followers that do not read, next to followers that do.
@@ -94,6 +98,7 @@ async fn main() -> anyhow::Result<()> {
         Command::Kill(options) => kill::run(options).await,
         Command::Race(options) => race::run(options).await,
         Command::Restore(options) => restore::run(options).await,
+        Command::Payouts(options) => payouts::run(options).await,
         Command::Power(options) => power::run(options).await,
         Command::SlowReader(options) => slow_reader::run(options).await,
         Command::Soak(options) => soak::run(options).await,

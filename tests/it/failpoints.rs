@@ -37,7 +37,7 @@ enum Phase {
         /// Whether the failed call may have been committed, so that a repeat must find it.
         is_after_commit: bool,
     },
-    /// `sending/faults.rs` has the tests: there a provider ends the server before and after its calls.
+    /// `sending/killed.rs` has the tests.
     Sending,
     Stopping,
 }

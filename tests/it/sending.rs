@@ -3,4 +3,8 @@
 
 mod bench;
 mod faults;
+mod killed;
+mod process;
+mod stopped;
 mod story;
+mod suspended;

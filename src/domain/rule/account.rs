@@ -6,6 +6,7 @@ use ipnet::IpNet;
 
 use super::account_email::{self, WantedEmail, ask_to_verify, email_is_free};
 use super::context::{Context, Rule};
+use super::payout::{needs_of_wake, wake_connected};
 use crate::domain::account::{Account, ApiKey, KeyKind, RegistrationOutcome};
 use crate::domain::calendar::{UTC, ZONES_MAX, ZoneSince};
 use crate::domain::event::{EventImage, EventKind};
@@ -219,6 +220,7 @@ impl Rule for ResumeAccount {
 
     fn needs(&self, account: AccountId, needs: &mut Needs) {
         needs.row::<Account>(account);
+        needs_of_wake(account, needs);
     }
 
     fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
@@ -234,6 +236,7 @@ impl Rule for ResumeAccount {
         };
         let account = context.put(account);
         context.tell(EventKind::AccountResumed, EventImage::Account(Arc::clone(&account)));
+        wake_connected(context)?;
         Ok(account)
     }
 }

@@ -20,6 +20,7 @@ pub use record::RecordPayoutStep;
 pub use reopen::ReopenPayout;
 pub use send::BeginPayoutStep;
 pub use wake::{RetryPayout, WakePayouts};
+pub(super) use wake::{needs_of_wake, wake_connected};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -14,7 +14,9 @@ use headwater::domain::outcome::Outcome;
 use headwater::domain::payout::{Payout, PayoutProblem, PayoutProvider, PayoutState, ProblemKind};
 use headwater::domain::payout_attempt::{FoundPayment, FoundState, NextStep, PayoutAttempt, StepResult};
 use headwater::domain::refusal::Refusal;
-use headwater::domain::rule::{BeginPayoutStep, Command, Envelope, RecordPayoutStep, WakePayouts};
+use headwater::domain::rule::{
+    BeginPayoutStep, Command, Envelope, RecordPayoutStep, ResumeAccount, SuspendAccount, WakePayouts,
+};
 use headwater::domain::time::Time;
 use headwater::pb;
 use proptest::prelude::*;
@@ -68,6 +70,8 @@ enum Step {
         seconds: i64,
     },
     Notify,
+    /// The account is suspended, or its suspension ends.
+    Suspend(bool),
     Retry {
         payout: usize,
     },
@@ -267,6 +271,9 @@ impl World {
         if begun.lease_id != lease_id {
             return;
         }
+        let account = self.rules.set.accounts.get(&self.rules.account_id).unwrap();
+        let is_suspended = account.suspended_at.is_some();
+        assert!(!is_suspended || before.next_step != NextStep::Submit, "a suspended account pays: {before:?}");
         let key = (payout, begun.number);
         let result = match before.next_step {
             NextStep::Submit => self.model.submit(key, before.first_try_at.is_some(), fault),
@@ -302,6 +309,8 @@ impl World {
                 self.rules.now = self.rules.now.plus_micros(seconds * Time::MICROS_PER_SECOND);
             }
             Step::Notify => self.notify(),
+            Step::Suspend(true) => _ = self.carry_out(SuspendAccount { reason: "unpaid".to_owned() }).unwrap(),
+            Step::Suspend(false) => _ = self.carry_out(ResumeAccount {}).unwrap(),
             Step::Retry { payout } => {
                 let request = pb::RetryPayoutRequest { payout_id: self.id(payout), ..Default::default() };
                 let _ = self.rules.carry_out(&request);
@@ -395,6 +404,7 @@ impl World {
     /// Everything works again, and a person retries what needs attention. Every payout ends, and never waits for ever.
     fn recover(&mut self) -> Result<(), TestCaseError> {
         self.model.money = 100;
+        self.step(Step::Suspend(false));
         self.notify();
         for _ in 0..60 {
             while let Some(key) = self.model.delayed.pop_first() {
@@ -486,6 +496,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..4_i64).prop_map(Step::Money),
         4 => select(vec![1, 40, 700, 4_000, 90_000]).prop_map(|seconds| Step::Pass { seconds }),
         1 => Just(Step::Notify),
+        1 => any::<bool>().prop_map(Step::Suspend),
         1 => payout().prop_map(|payout| Step::Retry { payout }),
         1 => payout().prop_map(|payout| Step::Cancel { payout }),
         1 => payout().prop_map(|payout| Step::Confirm { payout }),

@@ -32,8 +32,8 @@ use crate::support::feed::from_beginning;
 use crate::support::server::TestServer;
 use crate::support::shop::Shop;
 
-const STRIPE_KEY: &str = "sk_test_shop";
-const WISE_TOKEN: &str = "token-1";
+pub(super) const STRIPE_KEY: &str = "sk_test_shop";
+pub(super) const WISE_TOKEN: &str = "token-1";
 
 /// Which provider payouts go to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +47,7 @@ impl Kind {
     pub(super) const ALL: [Self; 3] = [Self::PayPal, Self::Stripe, Self::Wise];
 
     /// Its part of the fakes' addresses.
-    const fn part(self) -> &'static str {
+    pub(super) const fn part(self) -> &'static str {
         match self {
             Self::PayPal => "paypal",
             Self::Stripe => "stripe",
@@ -55,7 +55,7 @@ impl Kind {
         }
     }
 
-    const fn provider(self) -> PayoutProvider {
+    pub(super) const fn provider(self) -> PayoutProvider {
         match self {
             Self::PayPal => PayoutProvider::PayPal,
             Self::Stripe => PayoutProvider::Stripe,
@@ -63,7 +63,12 @@ impl Kind {
         }
     }
 
-    const fn currency(self) -> &'static str {
+    /// Its place among all.
+    pub(super) const fn number(self) -> usize {
+        self as usize
+    }
+
+    pub(super) const fn currency(self) -> &'static str {
         if matches!(self, Self::Wise) { "EUR" } else { "USD" }
     }
 }

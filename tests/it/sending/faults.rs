@@ -22,7 +22,7 @@ fn payout_count() -> usize {
 }
 
 /// The faults, each of which befalls a third of all requests.
-fn faults() -> Vec<Value> {
+pub(super) fn faults() -> Vec<Value> {
     vec![
         json!({"kind": "drop_before_apply"}),
         json!({"kind": "apply_then_drop"}),

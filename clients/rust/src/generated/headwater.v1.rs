@@ -765,7 +765,8 @@ pub enum AccountState {
     Active = 1,
     /// An operator has suspended the account. Its keys may make the calls that a read key may make, so that the owner can look at the
     /// books and follow the feed. All other calls fail with PERMISSION_DENIED and reason ACCOUNT_SUSPENDED. What the server does by itself
-    /// goes on, such as approving rewards whose hold period is over.
+    /// goes on, such as approving rewards whose hold period is over. But no provider is asked to pay a payout: it keeps its state with the
+    /// `problem` account_suspended, and is sent after ResumeAccount. Payments that a provider may have are still looked up.
     Suspended = 2,
 }
 impl AccountState {

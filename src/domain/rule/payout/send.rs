@@ -4,14 +4,18 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use crate::domain::account::Account;
 use crate::domain::event::{EventImage, EventKind};
 use crate::domain::id::{AccountId, PayoutId};
-use crate::domain::payout::{Payout, PayoutProvider, PayoutState, Sending};
+use crate::domain::payout::{Payout, PayoutProblem, PayoutProvider, PayoutState, ProblemKind, Sending};
 use crate::domain::payout_attempt::{LEASE_MICROS, NextStep, PayoutAttempt};
 use crate::domain::payout_purse::PayoutPurse;
 use crate::domain::refusal::Refusal;
 use crate::domain::rule::context::{Context, Rule};
 use crate::domain::set::Needs;
+
+/// How long a payout of a suspended account is left alone. The end of the suspension wakes it before.
+const HELD_DAYS: i32 = 1;
 
 /// Makes the first attempt of a payout that is ready, if Headwater sends it.
 pub(super) fn enqueue(context: &mut Context<'_>, payout: &Payout) {
@@ -38,6 +42,7 @@ impl Rule for BeginPayoutStep {
     type Answer = Arc<Payout>;
 
     fn needs(&self, account: AccountId, needs: &mut Needs) {
+        needs.row::<Account>(account);
         needs.row::<Payout>((account, self.payout_id));
         needs.row::<PayoutAttempt>((account, self.payout_id));
         needs.row::<PayoutPurse>((account, self.provider));
@@ -58,6 +63,12 @@ impl Rule for BeginPayoutStep {
         }
         let mut purse = context.set.payout_purse(context.account_id, self.provider)?;
         attempt.seen_wake = purse.wake_count;
+        let is_suspended = context.set.account(context.account_id)?.suspended_at.is_some();
+        if is_suspended && attempt.next_step == NextStep::Submit {
+            attempt.next_at = Some(context.now.plus_days(HELD_DAYS));
+            context.put(attempt);
+            return Ok(hold(context, &payout));
+        }
         if attempt.has_made_nothing() && !may_send(context, &mut purse, &payout, &mut attempt) {
             context.put(attempt);
             return wait_with_others(context, &payout);
@@ -112,12 +123,39 @@ fn may_send(context: &mut Context<'_>, purse: &mut PayoutPurse, payout: &Payout,
     true
 }
 
+/// Leaves a payout as it is and says that it waits for the end of the suspension. A step that was begun before is still looked up, because
+/// only the provider knows what became of it.
+fn hold(context: &mut Context<'_>, payout: &Arc<Payout>) -> Arc<Payout> {
+    let sending = payout.sending.as_deref().cloned().unwrap_or_default();
+    if sending.is_held() {
+        return Arc::clone(payout);
+    }
+    let problem = Some(PayoutProblem::of(ProblemKind::AccountSuspended));
+    let payout = context.put(Payout {
+        sending: Some(Arc::new(Sending { problem, ..sending })),
+        updated_at: context.now,
+        ..payout.as_ref().clone()
+    });
+    context.tell(EventKind::PayoutUpdated, EventImage::Payout(Arc::clone(&payout)));
+    payout
+}
+
+/// Whether the payout waited for the end of a suspension, which is over.
+fn resume_held(sending: &mut Sending) -> bool {
+    let was_held = sending.is_held();
+    if was_held {
+        sending.problem = None;
+    }
+    was_held
+}
+
 /// The payout while a step is under way.
 fn begin(context: &mut Context<'_>, payout: &Arc<Payout>, sent: &Sent) -> Arc<Payout> {
     let is_at_rest =
         matches!(payout.state, PayoutState::Ready | PayoutState::AwaitingFunds | PayoutState::NeedsAttention);
-    let sending = payout.sending.as_deref().cloned().unwrap_or_default();
-    if !(is_at_rest || sent.is_submission && sending.attempt_count != sent.attempt_count) {
+    let mut sending = payout.sending.as_deref().cloned().unwrap_or_default();
+    let was_held = resume_held(&mut sending);
+    if !(is_at_rest || was_held || sent.is_submission && sending.attempt_count != sent.attempt_count) {
         return Arc::clone(payout);
     }
     context.put(Payout {
@@ -130,13 +168,14 @@ fn begin(context: &mut Context<'_>, payout: &Arc<Payout>, sent: &Sent) -> Arc<Pa
 
 /// Lets a payout wait for money together with the others of its currency, without a call of its own.
 fn wait_with_others(context: &mut Context<'_>, payout: &Arc<Payout>) -> Result<Arc<Payout>, Refusal> {
-    if payout.state == PayoutState::AwaitingFunds {
+    let mut sending = payout.sending.as_deref().cloned().unwrap_or_default();
+    let was_held = resume_held(&mut sending);
+    if payout.state == PayoutState::AwaitingFunds && !was_held {
         return Ok(Arc::clone(payout));
     }
-    if !payout.state.may_become(PayoutState::AwaitingFunds) {
+    if payout.state != PayoutState::AwaitingFunds && !payout.state.may_become(PayoutState::AwaitingFunds) {
         return Err(Refusal::PayoutState { payout_id: payout.id, from: payout.state, to: PayoutState::AwaitingFunds });
     }
-    let sending = payout.sending.as_deref().cloned().unwrap_or_default();
     let is_new = sending.awaiting_since.is_none();
     let awaiting_since = sending.awaiting_since.or(Some(context.now));
     let payout = context.put(Payout {

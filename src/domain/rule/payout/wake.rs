@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::needs_of_routes;
 use crate::domain::id::{AccountId, PayoutId};
 use crate::domain::money::Currency;
 use crate::domain::payout::{Payout, PayoutProvider, PayoutState, Sending};
@@ -55,6 +56,24 @@ impl Rule for WakePayouts {
         }
         Ok(context.put(purse))
     }
+}
+
+/// Adds the rows that [`wake_connected`] reads.
+pub(in crate::domain::rule) fn needs_of_wake(account: AccountId, needs: &mut Needs) {
+    needs_of_routes(account, needs);
+    PayoutProvider::ALL.iter().for_each(|provider| needs.row::<PayoutPurse>((account, *provider)));
+}
+
+/// Makes the next step of all open payouts due that providers send, as at the end of a suspension.
+pub(in crate::domain::rule) fn wake_connected(context: &mut Context<'_>) -> Result<(), Refusal> {
+    for provider in PayoutProvider::ALL.iter().filter(|provider| provider.is_sent()) {
+        if context.set.is_connected(context.account_id, *provider)? {
+            let mut purse = context.set.payout_purse(context.account_id, *provider)?;
+            purse.wake();
+            context.put(purse);
+        }
+    }
+    Ok(())
 }
 
 /// Send a payout again that needed attention, or make the next step of another one due now.
