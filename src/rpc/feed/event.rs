@@ -11,7 +11,7 @@ use crate::app::feed::EventForm;
 use crate::domain::event::{EventFilter, EventImage, EventKind, NewEvent};
 use crate::domain::id::{
     AccountId, AffiliateGroupId, AffiliateId, ApiKeyId, BountyId, ConversionId, CouponId, EnrollmentId, ItemId, LeadId,
-    LinkId, OfferId, PayoutId, PayoutRunId, ProgramId, RewardId, SubmissionId,
+    LinkId, OfferId, PayoutId, PayoutRunId, PayoutScheduleId, ProgramId, RewardId, SubmissionId,
 };
 use crate::domain::time::Time;
 use crate::error::Error;
@@ -22,7 +22,7 @@ pub(super) use crate::rpc::call::render::timestamp;
 use crate::rpc::call::wire_enum::WireEnum;
 use crate::rpc::{
     account, affiliate, affiliate_group, audit, bounty, conversion, coupon, enrollment, item, lead, link, offer,
-    payout, payout_connection, payout_method, payout_run, program, reward, submission,
+    payout, payout_connection, payout_method, payout_run, payout_schedule, program, reward, submission,
 };
 
 /// The default number of events in a message of a stream.
@@ -203,6 +203,7 @@ fn subject_id(fields: &mut Fields, field: &str, text: &str) -> Option<Uuid> {
         OfferId,
         PayoutId,
         PayoutRunId,
+        PayoutScheduleId,
         BountyId,
         SubmissionId,
         LeadId,
@@ -286,6 +287,7 @@ fn subject(image: &EventImage) -> Subject {
         EventImage::Reward(row) => Subject::Reward(reward::image(row)),
         EventImage::Payout(row) => Subject::Payout(payout::image(row)),
         EventImage::PayoutRun(row) => Subject::PayoutRun(payout_run::image(row)),
+        EventImage::PayoutSchedule(row) => Subject::PayoutSchedule(payout_schedule::image(row)),
         EventImage::PayoutMethod(row) => Subject::PayoutMethod(payout_method::image(row)),
         EventImage::PayoutConnection(row) => Subject::PayoutConnection(payout_connection::render(row)),
         EventImage::Program(answer) => Subject::Program(program::image(&answer.program, &answer.terms)),

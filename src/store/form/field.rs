@@ -28,12 +28,14 @@ use crate::domain::offer::OfferState;
 use crate::domain::payout::{PayoutProvider, PayoutState, ProblemKind};
 use crate::domain::payout_export::PayoutFileFormat;
 use crate::domain::payout_run::PayoutRunState;
+use crate::domain::payout_schedule::PayoutScheduleState;
 use crate::domain::period::Period;
 use crate::domain::pricing::{CommissionEvent, Comparison, ConditionField};
 use crate::domain::program::{AttributionModel, ProgramState, TermsReach};
 use crate::domain::reward::{RewardRule, RewardState, RewardUnit};
 use crate::domain::tally::CapScope;
 use crate::domain::time::Time;
+use crate::domain::timing::Weekday;
 use crate::domain::upline::UplineBasis;
 
 /// The stored form of a domain value. When written, it borrows the value's texts. When read, it owns them.
@@ -183,6 +185,7 @@ as_they_are!(
     ProblemKind,
     PayoutFileFormat,
     PayoutRunState,
+    PayoutScheduleState,
     PendingRewards,
     Period,
     ProgramState,
@@ -195,6 +198,7 @@ as_they_are!(
     SaleChannel,
     TermsReach,
     UplineBasis,
+    Weekday,
 );
 
 /// Ids.

@@ -53,6 +53,7 @@ use crate::domain::program::{Agreement, Commission, Invitation, Question, TermsD
 use crate::domain::reward::{ByHand, Calculation, RewardClick};
 use crate::domain::tally::Counted;
 use crate::domain::threshold_bonus::EarnedBonus;
+use crate::domain::timing::Timing;
 use crate::domain::welcome::WelcomeMail;
 
 #[macro_use]
@@ -80,6 +81,7 @@ mod payout;
 mod payout_export;
 mod payout_method;
 mod payout_run;
+mod payout_schedule;
 mod program;
 mod reward;
 mod sales_tally;
@@ -98,6 +100,7 @@ use field::Text;
 use lead::LeadDetailsForm;
 use outcome::OutcomeForm;
 use payout::{FundsWaitForm, PayoutPolicyForm, ReopeningForm, SendingForm};
+use payout_schedule::TimingForm;
 use program::{AgreementForm, CommissionForm, InvitationForm, QuestionForm, TermsDraftForm, WelcomeMailForm};
 use reward::{ByHandForm, CalculationForm, RewardClickForm};
 use sales_tally::EarnedBonusForm;
@@ -153,6 +156,8 @@ kept! {
     Sending: writes 1 SendingForm<'_>;
     // payout_purse.waits
     Vec<FundsWait>: writes 1 Vec<FundsWaitForm>;
+    // payout_schedule.timing
+    Timing: writes 1 TimingForm;
     // payout.reopenings
     Vec<Reopening>: writes 1 Vec<ReopeningForm<'_>>;
     // account.payout_policy

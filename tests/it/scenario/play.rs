@@ -29,6 +29,8 @@ pub(super) struct Player<'world, W> {
     pub(super) bounties: HashMap<String, String>,
     pub(super) submissions: HashMap<String, String>,
     pub(super) payouts: HashMap<String, String>,
+    /// The ids of payout schedules.
+    pub(super) schedules: HashMap<String, String>,
     /// The rules for the next terms.
     pub(super) rules: Vec<pb::CommissionRule>,
     pub(super) levels: Vec<pb::UplineLevel>,
@@ -63,6 +65,7 @@ impl<'world, W: World> Player<'world, W> {
             promise,
             enrollment_bonus,
             thresholds: Vec::new(),
+            schedules: HashMap::new(),
         }
     }
 
@@ -107,6 +110,7 @@ impl<'world, W: World> Player<'world, W> {
             "create-lead" | "update-lead" | "merge" | "attribute" | "delete-lead" => self.change_lead_step(step).await,
             "pay" | "payout" | "cancel-payout" | "confirm-payout" | "reopen-payout" | "approve-payout"
             | "pay-policy" | "method" | "remove-method" | "connect" | "disconnect" => self.payout_step(step).await,
+            "schedule" | "reschedule" | "archive-schedule" | "run-due" => self.schedule_step(step).await,
             "approve" | "deny" | "approve-due" => self.reward_step(step).await,
             _ => Ok(self.read_step(step).await),
         }

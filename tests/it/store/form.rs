@@ -40,6 +40,7 @@ use headwater::domain::reward::{
 use headwater::domain::set::{Needs, WorkingSet};
 use headwater::domain::split::Split;
 use headwater::domain::tally::{Counted, TallyChange};
+use headwater::domain::timing::{Recurrence, Timing, Weekday};
 use headwater::domain::upline::{UplineBasis, UplineLevel, UplineShare};
 use headwater::store::entity::{affiliate, conversion, enrollment, request, reward, terms};
 use headwater::store::form::Kept;
@@ -134,6 +135,10 @@ fn stored_forms_are_the_golden_ones() {
     golden.holds("payout_sending.v1", rows::waiting_payout().sending.as_deref().unwrap());
     golden.holds("payout_purse_waits.v1", &rows::payout_purse().waits);
     golden.holds("account_payout_policy.v1", &rows::payout_policy());
+    golden.holds("payout_schedule_timing.v1", &rows::payout_schedule().timing);
+    let weekly = Timing { recurrence: Recurrence::Weekdays(Weekday::ALL.to_vec()), minute_of_day: 1 };
+    golden.holds("payout_schedule_timing.v1.weekdays", &weekly);
+    golden.holds("payout_schedule_timing.v1.cycle", &rows::archived_payout_schedule().timing);
     golden.holds("payout_reopenings.v1", &rows::reopenings());
     golden.holds("conversion_order_details.v1", &rows::order_details());
     golden.holds("conversion_candidates.v1", &vec![rows::candidate()]);
@@ -475,6 +480,10 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     golden.holds("request_outcome_payout.v1.with_is_test", &Outcome::Payout(Arc::new(of_tests)));
     let of_provider = PayoutRun { provider: Some(PayoutProvider::PayPal), ..rows::payout_run() };
     golden.holds("request_outcome_payout_run.v1.with_provider", &Outcome::PayoutRun(Arc::new(of_provider)));
+    let planned = Outcome::PayoutRun(Arc::new(rows::planned_payout_run()));
+    golden.holds("request_outcome_payout_run.v1.with_plan", &planned);
+    let archived = Outcome::PayoutSchedule(Arc::new(rows::archived_payout_schedule()));
+    golden.holds("request_outcome_payout_schedule.v1.with_archived_at", &archived);
     let for_tests = Account { is_test: true, ..rows::account(ACCOUNT) };
     golden.holds("request_outcome_account.v1.with_is_test", &Outcome::Account(Arc::new(for_tests)));
     let waiting = PayoutPolicy { method_change_hours: 24, ..rows::payout_policy() };

@@ -48,6 +48,7 @@ pub(crate) fn affiliates_of(event: &pb::Event) -> Vec<&str> {
             | Subject::Bounty(_)
             | Subject::PayoutConnection(_)
             | Subject::PayoutRun(_)
+            | Subject::PayoutSchedule(_)
             | Subject::ApiKey(_)
             | Subject::Account(_),
         )
