@@ -10,7 +10,7 @@ use super::time::Time;
 use super::timing::{Timing, WallClock};
 
 /// The most active schedules of an account.
-pub const SCHEDULES_MAX: usize = 50;
+pub const SCHEDULES_MAX: usize = 200;
 
 text_enum! {
     /// The state of a schedule.

@@ -161,7 +161,7 @@ fn refusals() -> Vec<Refusal> {
             to: PayoutRunState::Cancelling,
         },
         Refusal::PayoutScheduleArchived { payout_schedule_id: PayoutScheduleId::from_uuid(id()) },
-        Refusal::PayoutScheduleLimit { limit: 50 },
+        Refusal::PayoutScheduleLimit { limit: 200 },
         Refusal::PayoutOwnApproval { payout_id: PayoutId::from_uuid(id()) },
         Refusal::PayoutAmount { sent: dollars(999), sum: dollars(1_000) },
         Refusal::PayoutAboveOwed {

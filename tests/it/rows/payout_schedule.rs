@@ -62,10 +62,10 @@ db_test!(p30_each_planned_time_has_one_run_whoever_creates_it, |database: TestDa
     let (first, second) = two_servers(&database).await;
     let mut client = Shop::open(&first, "shop").await.client;
     let schedule = create(&mut client, daily()).await.unwrap();
-    create_affiliate(&mut client, "ann").await;
+    create_affiliate(&mut client, "dot").await;
     let servers = [&first, second.as_ref().unwrap_or(&first)];
     for day in 1..=3 {
-        give(&mut client, "ann", 100 * day).await;
+        give(&mut client, "dot", 100 * day).await;
         first.clock.advance_days(1);
         second.iter().for_each(|server| server.clock.advance_days(1));
         let at_once = (0..32).flat_map(|_| servers).map(|server| server.server.app().run_due_schedules());
@@ -89,8 +89,8 @@ db_test!(p30_a_server_that_was_down_creates_one_run_for_the_last_time, |database
     let client = &mut shop.client;
     let schedule = create(client, daily()).await.unwrap();
     let first_time = schedule.next_run_time.unwrap();
-    create_affiliate(client, "ann").await;
-    give(client, "ann", 700).await;
+    create_affiliate(client, "dot").await;
+    give(client, "dot", 700).await;
     server.clock.advance_days(40);
     server.server.app().run_due_schedules().await.unwrap();
     server.server.app().run_due_schedules().await.unwrap();
@@ -113,12 +113,12 @@ db_test!(p30_a_server_that_was_down_creates_one_run_for_the_last_time, |database
 db_test!(p30_a_schedule_is_changed_by_who_knows_its_state, |database: TestDatabase| async move {
     let server = TestServer::start(&database).await;
     let mut client = Shop::open(&server, "shop").await.client;
-    let ann = create_affiliate(&mut client, "ann").await;
+    let dot = create_affiliate(&mut client, "dot").await;
     let schedule = create(&mut client, daily()).await.unwrap();
     let values = pb::PayoutSchedule { id: schedule.id.clone(), etag: schedule.etag.clone(), ..Default::default() };
-    let named = pb::PayoutSchedule { affiliate_ids: vec![ann.clone()], ..values.clone() };
+    let named = pb::PayoutSchedule { affiliate_ids: vec![dot.clone()], ..values.clone() };
     let changed = update(&mut client, named, "affiliate_ids").await.unwrap();
-    assert_eq!((changed.all_affiliates, &changed.affiliate_ids), (false, &vec![ann]));
+    assert_eq!((changed.all_affiliates, &changed.affiliate_ids), (false, &vec![dot]));
     assert_ne!(changed.etag, schedule.etag);
     assert_eq!(changed.next_run_time, schedule.next_run_time);
     let late = pb::PayoutSchedule { needs_approval: true, ..values.clone() };
@@ -134,6 +134,9 @@ db_test!(p30_a_schedule_is_changed_by_who_knows_its_state, |database: TestDataba
     assert!(status.message().starts_with("payout_schedule.minimum: must be in USD"), "{}", status.message());
     let paypal = pb::PayoutSchedule { provider: pb::PayoutProvider::Paypal.into(), ..values };
     assert_eq!(reason(&update(&mut client, paypal, "provider").await.unwrap_err()), "PAYOUT_CONNECTION_NOT_FOUND");
+    let both = pb::CreatePayoutScheduleRequest { net_days: Some(1), until_previous_month: true, ..daily() };
+    let status = create(&mut client, both).await.unwrap_err();
+    assert!(status.message().starts_with("until_previous_month: "), "{}", status.message());
     let all = pb::CreatePayoutScheduleRequest { affiliate_ids: vec![schedule.id], ..daily() };
     assert_eq!(reason(&create(&mut client, all).await.unwrap_err()), "INVALID_FIELDS");
 });
@@ -142,7 +145,7 @@ db_test!(p30_an_account_has_as_many_schedules_as_it_may_have, |database: TestDat
     let server = TestServer::start(&database).await;
     let mut client = Shop::open(&server, "shop").await.client;
     let mut last = None;
-    for _ in 0..50 {
+    for _ in 0..200 {
         last = Some(create(&mut client, daily()).await.unwrap());
     }
     assert_eq!(reason(&create(&mut client, daily()).await.unwrap_err()), "PAYOUT_SCHEDULE_LIMIT");
@@ -152,7 +155,7 @@ db_test!(p30_an_account_has_as_many_schedules_as_it_may_have, |database: TestDat
     create(&mut client, daily()).await.unwrap();
     let request = pb::ListPayoutSchedulesRequest { page_size: 1_000, ..Default::default() };
     let listed = client.payouts.list_payout_schedules(request).await.unwrap().into_inner().payout_schedules;
-    assert_eq!(listed.len(), 51);
+    assert_eq!(listed.len(), 201);
     assert_eq!(listed.iter().filter(|schedule| schedule.next_run_time.is_none()).count(), 1);
 });
 
@@ -162,8 +165,8 @@ db_test!(p30_who_sets_a_schedule_does_not_approve_its_payouts, |database: TestDa
     let mut client = Shop::open(&server, "shop").await.client;
     let request = pb::CreatePayoutScheduleRequest { needs_approval: true, ..daily() };
     let schedule = create(&mut client, request).await.unwrap();
-    create_affiliate(&mut client, "ann").await;
-    give(&mut client, "ann", 700).await;
+    create_affiliate(&mut client, "dot").await;
+    give(&mut client, "dot", 700).await;
     server.clock.advance_days(1);
     server.server.app().run_due_schedules().await.unwrap();
     let run_id = get(&mut client, &schedule.id).await.last_payout_run_id;

@@ -1589,7 +1589,7 @@ impl PayoutCalls {
             .await
     }
 
-    /// Creates a payout schedule: the server creates payout runs at its times. An account has up to 50 active ones.
+    /// Creates a payout schedule: the server creates payout runs at its times. An account has up to 200 active ones.
     /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or PAYOUT_CONNECTION_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_SCHEDULE_LIMIT.
     ///
     /// # Errors

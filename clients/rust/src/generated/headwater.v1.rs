@@ -15588,7 +15588,7 @@ pub mod payout_service_client {
                 .insert(GrpcMethod::new("headwater.v1.PayoutService", "GetPayoutRun"));
             self.inner.unary(req, path, codec).await
         }
-        /// Creates a payout schedule: the server creates payout runs at its times. An account has up to 50 active ones.
+        /// Creates a payout schedule: the server creates payout runs at its times. An account has up to 200 active ones.
         /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or PAYOUT_CONNECTION_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_SCHEDULE_LIMIT.
         pub async fn create_payout_schedule(
             &mut self,

@@ -39,6 +39,11 @@ fn all_wrong() -> Json {
     })
 }
 
+/// A request with this timing, and without the other required fields.
+fn of_timing(timing: Json) -> Json {
+    json!({"display_name": "", "timing": timing, "currency_code": "", "affiliate_ids": []})
+}
+
 pub(super) fn cases() -> Vec<Case> {
     let create = "PayoutService/CreatePayoutSchedule";
     let timings = [
@@ -59,14 +64,13 @@ pub(super) fn cases() -> Vec<Case> {
             .other(json!({"note": "by hand"}))
             .reference(json!({"affiliate_ids": ["${affiliate_id}"]}))
             .wrong(wrong)
-            .wrong(json!({"timing": weekdays}))
-            .wrong(json!({"timing": cycle}))
-            .wrong(json!({"timing": {"month_days": {"days": []}}}))
-            .wrong(json!({"timing": {"weekdays": {"days": []}}}))
-            .wrong(json!({"net_days": 1, "until_previous_month": true}))
+            .wrong(of_timing(weekdays.clone()))
+            .wrong(of_timing(cycle.clone()))
+            .wrong(of_timing(json!({"month_days": {"days": []}})))
+            .wrong(of_timing(json!({"weekdays": {"days": []}})))
             // A schedule for nobody is not one for all.
-            .wrong(json!({"display_name": "", "timing": null, "currency_code": "", "affiliate_ids": []}))
-            .free(&["all_affiliates", "needs_approval"]),
+            .wrong(of_timing(Json::Null))
+            .free(&["all_affiliates", "until_previous_month", "needs_approval"]),
         case("PayoutService/GetPayoutSchedule", json!({"payout_schedule_id": "${payout_schedule_id}"}))
             .reference(json!({"payout_schedule_id": "${payout_schedule_id}"}))
             .wrong(json!({"payout_schedule_id": "psc_1"}))
@@ -79,7 +83,8 @@ pub(super) fn cases() -> Vec<Case> {
             .reference(update("${payout_schedule_id}", json!({"note": "Taken over"})))
             .reference(update("${payout_schedule_id}", json!({"affiliate_ids": ["${affiliate_id}"]})))
             .wrong(wrong_update)
-            .wrong(update("", json!({"display_name": " "})))
+            .wrong(update("", json!({"display_name": " ", "timing": weekdays})))
+            .wrong(update("", json!({"timing": cycle})))
             .wrong(json!({"payout_schedule": null, "update_mask": {"paths": []}}))
             // Only fields that the mask allows are read.
             .free(&[
@@ -95,7 +100,8 @@ pub(super) fn cases() -> Vec<Case> {
                 "payout_schedule.create_time",
                 "payout_schedule.update_time",
                 "payout_schedule.archive_time",
-            ]),
+            ])
+            .not_references(&["payout_schedule.last_payout_run_id", "payout_schedule.setter_key_id"]),
         case("PayoutService/ArchivePayoutSchedule", json!({"payout_schedule_id": "${fresh_schedule_id}"}))
             .prepare(create, schedule(), FRESH_ID)
             .other(json!({"payout_schedule_id": "${payout_schedule_id}"}))

@@ -98,6 +98,7 @@ pub(super) fn spellings() -> Vec<Spelling> {
             }),
         )],
         &[
+            "payout_schedule.id",
             "payout_schedule.etag",
             "payout_schedule.timing.month_days.days",
             "payout_schedule.timing.cycle.interval_days",
