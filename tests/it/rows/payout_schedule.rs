@@ -46,6 +46,12 @@ async fn get(client: &mut Client, id: &str) -> pb::PayoutSchedule {
     client.payouts.get_payout_schedule(request).await.unwrap().into_inner().payout_schedule.unwrap()
 }
 
+/// Creates the runs that are due, and their payouts.
+async fn run_due(server: &TestServer) {
+    server.server.app().run_due_schedules().await.unwrap();
+    server.server.app().create_payouts_of_runs().await.unwrap();
+}
+
 /// The runs that the feed has, in their order.
 async fn runs(client: &mut Client) -> Vec<pb::PayoutRun> {
     let events = all_events(client).await.into_iter();
@@ -72,6 +78,7 @@ db_test!(p30_each_planned_time_has_one_run_whoever_creates_it, |database: TestDa
         for ended in futures::future::join_all(at_once).await {
             ended.unwrap();
         }
+        run_due(&first).await;
         let found = runs(&mut client).await;
         assert_eq!(found.len(), usize::try_from(day).unwrap());
         let run = finished(&mut client, &found.last().unwrap().id).await;
@@ -92,8 +99,8 @@ db_test!(p30_a_server_that_was_down_creates_one_run_for_the_last_time, |database
     create_affiliate(client, "dot").await;
     give(client, "dot", 700).await;
     server.clock.advance_days(40);
-    server.server.app().run_due_schedules().await.unwrap();
-    server.server.app().run_due_schedules().await.unwrap();
+    run_due(&server).await;
+    run_due(&server).await;
     let found = runs(client).await;
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].planned_time.unwrap().seconds, first_time.seconds + 39 * 86_400);
@@ -102,7 +109,7 @@ db_test!(p30_a_server_that_was_down_creates_one_run_for_the_last_time, |database
     // Nobody is owed anything any more. Only a person's change is a change.
     finished(client, &found[0].id).await;
     server.clock.advance_days(1);
-    server.server.app().run_due_schedules().await.unwrap();
+    run_due(&server).await;
     assert_eq!(runs(client).await.len(), 1);
     let moved = get(client, &schedule.id).await;
     assert_eq!(moved.next_run_time.unwrap().seconds, first_time.seconds + 41 * 86_400);
@@ -168,7 +175,7 @@ db_test!(p30_who_sets_a_schedule_does_not_approve_its_payouts, |database: TestDa
     create_affiliate(&mut client, "dot").await;
     give(&mut client, "dot", 700).await;
     server.clock.advance_days(1);
-    server.server.app().run_due_schedules().await.unwrap();
+    run_due(&server).await;
     let run_id = get(&mut client, &schedule.id).await.last_payout_run_id;
     let run = finished(&mut client, &run_id).await;
     assert!(run.needs_approval);

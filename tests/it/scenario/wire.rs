@@ -117,7 +117,10 @@ impl World for WireWorld {
     }
 
     async fn run_schedules(&mut self) {
-        self.server.server.app().run_due_schedules().await.unwrap();
+        let app = self.server.server.app();
+        app.run_due_schedules().await.unwrap();
+        // The worker waits while the clock jumps.
+        app.create_payouts_of_runs().await.unwrap();
     }
 
     async fn schedule(&mut self, id: &str) -> ScheduleFacts {
@@ -132,14 +135,6 @@ impl World for WireWorld {
     }
 
     async fn payouts_of_run(&mut self, run_id: &str) -> Vec<(String, i64, String)> {
-        for _ in 0..600 {
-            let request = pb::GetPayoutRunRequest { payout_run_id: run_id.to_owned() };
-            let run = self.client.payouts.get_payout_run(request).await.unwrap().into_inner().payout_run.unwrap();
-            if run.state() != pb::PayoutRunState::Creating {
-                break;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
         let request = pb::ListPayoutsRequest { payout_run_id: run_id.to_owned(), ..Default::default() };
         let payouts = self.client.payouts.list_payouts(request).await.unwrap().into_inner().payouts;
         let facts = |payout: pb::Payout| {
