@@ -99,6 +99,8 @@ fn prefix_for(field: &FieldDescriptor) -> Option<&'static str> {
         ("payout_id", "pay"),
         ("payout_export_id", "pex"),
         ("payout_run_id", "prn"),
+        ("PayoutSchedule", "psc"),
+        ("payout_schedule_id", "psc"),
         ("Bounty", "bnt"),
         ("bounty_id", "bnt"),
         ("Submission", "sbm"),

@@ -66,6 +66,8 @@ fn histories_get_far() {
         "/ImportPayoutResults",
         "/ReopenPayout",
         "/CancelPayoutRun",
+        "/UpdatePayoutSchedule",
+        "/ArchivePayoutSchedule",
         // A history has no key to seal details with, so that no payout is sent.
         "/SetPayoutMethod",
         "/RemovePayoutMethod",

@@ -310,6 +310,22 @@ impl App {
         worker::approve_due::approve_now(self).await
     }
 
+    /// Creates the payout runs that schedules have planned up to now, and returns how many schedules were due.
+    ///
+    /// # Errors
+    /// See [`UpkeepError`].
+    pub async fn run_due_schedules(&self) -> Result<u64, UpkeepError> {
+        worker::run_schedules::run_now(self).await
+    }
+
+    /// Creates the payouts of all unfinished payout runs, and returns how many.
+    ///
+    /// # Errors
+    /// See [`UpkeepError`].
+    pub async fn create_payouts_of_runs(&self) -> Result<u64, UpkeepError> {
+        worker::create_payouts::create_now(self).await
+    }
+
     /// Makes the worker run that creates the payouts of payout runs.
     pub fn wake_payout_runs(&self) {
         self.wake_worker(worker::create_payouts::NAME);

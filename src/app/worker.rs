@@ -12,6 +12,7 @@ mod payout_result;
 pub mod prune_events;
 mod removal;
 mod report;
+pub mod run_schedules;
 pub mod send_mail;
 pub mod send_payouts;
 
@@ -27,6 +28,7 @@ use forget_requests::ForgetRequests;
 use note_key_uses::NoteKeyUses;
 use prune_events::PruneEvents;
 pub use report::{Counts, Failure, RunResult, WorkerStatus};
+use run_schedules::RunSchedules;
 use send_mail::SendMail;
 use send_payouts::{ProviderSource, SendPayouts};
 
@@ -40,6 +42,7 @@ pub(super) fn start(
 ) {
     app.workers.start(ApproveDue(Arc::clone(app)), interval);
     app.workers.start(CreatePayouts(Arc::clone(app)), interval);
+    app.workers.start(RunSchedules(Arc::clone(app)), interval);
     app.workers.start(ForgetRequests(Arc::clone(app)), interval);
     app.workers.start(NoteKeyUses(Arc::clone(app)), interval);
     app.workers.start(SendMail { app: Arc::clone(app), post: Arc::clone(post) }, send_mail::INTERVAL);

@@ -120,6 +120,12 @@ text_enum! {
         PayoutRunFinished = "payout_run_finished",
         /// A payout run is being cancelled.
         PayoutRunCancelled = "payout_run_cancelled",
+        /// A payout schedule was made.
+        PayoutScheduleCreated = "payout_schedule_created",
+        /// A payout schedule was changed.
+        PayoutScheduleUpdated = "payout_schedule_updated",
+        /// A payout schedule was archived.
+        PayoutScheduleArchived = "payout_schedule_archived",
         /// A program was made.
         ProgramCreated = "program_created",
         /// A program or its terms were changed.
@@ -244,6 +250,9 @@ impl EventKind {
             | Self::RewardReturned
             | Self::RewardPaid => EventSubject::Reward,
             Self::PayoutRunCreated | Self::PayoutRunFinished | Self::PayoutRunCancelled => EventSubject::PayoutRun,
+            Self::PayoutScheduleCreated | Self::PayoutScheduleUpdated | Self::PayoutScheduleArchived => {
+                EventSubject::PayoutSchedule
+            }
             Self::PayoutMethodSet | Self::PayoutMethodRemoved => EventSubject::PayoutMethod,
             Self::TaxProfileSet | Self::TaxProfileReviewed | Self::TaxProfileRemoved => EventSubject::TaxProfile,
             Self::BillingProfileSet => EventSubject::BillingProfile,
@@ -380,6 +389,8 @@ images! {
     Payout(Arc<super::payout::Payout>): |payout| payout.id, [], [payout.affiliate_id];
     /// A payout run.
     PayoutRun(Arc<super::payout_run::PayoutRun>): |run| run.id, [], [];
+    /// A schedule of payout runs.
+    PayoutSchedule(Arc<super::payout_schedule::PayoutSchedule>): |schedule| schedule.id, [], [];
     /// A payout method, which has the id of its affiliate.
     PayoutMethod(Arc<super::payout_method::PayoutMethod>): |method| method.affiliate_id, [], [method.affiliate_id];
     /// A tax profile, which has the id of its affiliate.

@@ -162,6 +162,8 @@ typed_ids! {
     PayoutExportId = "pex";
     /// A payout run.
     PayoutRunId = "prn";
+    /// A schedule of payout runs.
+    PayoutScheduleId = "psc";
     /// An entry of the audit log.
     AuditEntryId = "aud";
     /// A mail that waits to be sent.

@@ -120,6 +120,8 @@ outcomes! {
     PayoutExport(Arc<super::payout_export::PayoutExport>): |export| Some(&export.id);
     /// CreatePayoutRun, CancelPayoutRun.
     PayoutRun(Arc<super::payout_run::PayoutRun>): |run| Some(&run.id);
+    /// CreatePayoutSchedule, UpdatePayoutSchedule, ArchivePayoutSchedule.
+    PayoutSchedule(Arc<super::payout_schedule::PayoutSchedule>): |schedule| Some(&schedule.id);
     /// NotifyFundsAdded.
     PayoutPurse(Arc<super::payout_purse::PayoutPurse>): |purse| Some(&purse.account_id);
     /// MarkPaid, CreatePayout, CancelPayout, RetryPayout, ReopenPayout.

@@ -128,6 +128,9 @@ impl PayoutState {
 /// How many hours a change of a payout method waits, unless the account says otherwise.
 pub const METHOD_CHANGE_HOURS_DEFAULT: i32 = 72;
 
+/// The longest time until a reward is due, in days.
+pub const NET_DAYS_MAX: i32 = 366;
+
 /// How an account pays its affiliates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PayoutPolicy {

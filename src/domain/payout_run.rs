@@ -13,6 +13,7 @@ use super::id::{AccountId, AffiliateId, ApiKeyId, PayoutRunId};
 use super::money::{Currency, Money};
 use super::payout::{Payable, PayoutProvider};
 use super::payout_method::MethodFault;
+use super::payout_schedule::RunPlan;
 use super::text_enum::text_enum;
 use super::time::Time;
 
@@ -80,6 +81,14 @@ pub struct RunLimits {
     pub maximum_total: Option<Money>,
 }
 
+impl RunLimits {
+    /// Whether a payout can fit.
+    pub fn have_room(self) -> bool {
+        let least_minor = self.minimum.map_or(1, |minimum| minimum.amount_minor.max(1));
+        self.maximum_total.is_none_or(|maximum_total| maximum_total.amount_minor >= least_minor)
+    }
+}
+
 /// An affiliate whom a run may pay.
 #[derive(Debug, Clone, Copy)]
 pub struct Payee {
@@ -132,6 +141,8 @@ pub struct PayoutRun {
     pub provider: Option<PayoutProvider>,
     /// The most that all payouts add up to.
     pub maximum_total: Option<Money>,
+    /// What its schedule planned. `None`: a key created it.
+    pub plan: Option<RunPlan>,
     /// Text for the merchant, which each payout gets. May be empty.
     pub note: String,
     /// Text for the affiliates, which each payout gets. May be empty.
@@ -141,7 +152,7 @@ pub struct PayoutRun {
     pub payout_count: i64,
     /// The sum of the payouts when they were created.
     pub total: Money,
-    /// The key that created it. `None` if the server did.
+    /// The key that created it, or last set its schedule.
     pub created_by: Option<ApiKeyId>,
     /// The key that cancelled it.
     pub cancelled_by: Option<ApiKeyId>,

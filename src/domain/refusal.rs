@@ -9,7 +9,7 @@ use super::bounty::{BountyClosed, BountyKind, SubmissionState};
 use super::customer_reward::CustomerRewardState;
 use super::id::{
     AffiliateGroupId, AffiliateId, ApiKeyId, BountyId, ConversionId, EnrollmentId, ItemId, LeadId, OfferId,
-    PayoutExportId, PayoutId, PayoutRunId, ProgramId, RewardId, SubmissionId,
+    PayoutExportId, PayoutId, PayoutRunId, PayoutScheduleId, ProgramId, RewardId, SubmissionId,
 };
 use super::money::{Currency, Money, Overflow};
 use super::offer::OfferClosed;
@@ -66,6 +66,8 @@ text_enum! {
         PayoutExport = "payout_export",
         /// A payout run.
         PayoutRun = "payout_run",
+        /// A schedule of payout runs.
+        PayoutSchedule = "payout_schedule",
     }
 }
 
@@ -93,6 +95,7 @@ impl Resource {
             Self::PayoutConnection => Field::Provider,
             Self::PayoutExport => Field::PayoutExportId,
             Self::PayoutRun => Field::PayoutRunId,
+            Self::PayoutSchedule => Field::PayoutScheduleId,
         }
     }
 }
@@ -536,6 +539,18 @@ pub enum Refusal {
         from: PayoutRunState,
         /// The state that was wanted.
         to: PayoutRunState,
+    },
+    /// The payout schedule is archived.
+    #[error("payout schedule {payout_schedule_id} is archived")]
+    PayoutScheduleArchived {
+        /// The schedule.
+        payout_schedule_id: PayoutScheduleId,
+    },
+    /// The account has as many active payout schedules as it may have.
+    #[error("the account has {limit} active payout schedules, as many as an account may have")]
+    PayoutScheduleLimit {
+        /// The limit.
+        limit: usize,
     },
     /// The key that approves the payout created it.
     #[error("payout {payout_id} was created with the same key")]

@@ -631,6 +631,18 @@ fn refused(refusal: &Refusal, paths: FieldPaths, request_id: &str, violation_byt
         )
         .with("payout_run_id", payout_run_id)
         .with("state", from),
+        Refusal::PayoutScheduleArchived { payout_schedule_id } => Answer::precondition(
+            ErrorReason::PayoutScheduleArchived,
+            payout_schedule_id.to_string(),
+            format!("{}: {text}; create another one", path(&Field::PayoutScheduleId)),
+        )
+        .with("payout_schedule_id", payout_schedule_id),
+        Refusal::PayoutScheduleLimit { limit } => Answer::precondition(
+            ErrorReason::PayoutScheduleLimit,
+            "payout_schedules",
+            format!("{text}; archive one first"),
+        )
+        .with("limit", limit),
         Refusal::PayoutOwnApproval { payout_id } => Answer::precondition(
             ErrorReason::PayoutOwnApproval,
             payout_id.to_string(),

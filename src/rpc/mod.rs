@@ -33,6 +33,7 @@ mod payout_connection;
 mod payout_file;
 mod payout_method;
 mod payout_run;
+mod payout_schedule;
 mod postal_address;
 mod program;
 mod reward;

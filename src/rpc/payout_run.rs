@@ -34,10 +34,10 @@ const PATHS: FieldPaths = &[(Field::Affiliate, "affiliate_ids")];
 const AFFILIATES_AT_ONCE: usize = 50;
 
 /// Whom a run pays. `None`: all affiliates.
-type Selection = Option<Vec<AffiliateId>>;
+pub(super) type Selection = Option<Vec<AffiliateId>>;
 
 /// Reads whom a run pays: all affiliates only if the caller says so.
-fn selection(fields: &mut Fields, all_affiliates: bool, affiliate_ids: &[String]) -> Selection {
+pub(super) fn selection(fields: &mut Fields, all_affiliates: bool, affiliate_ids: &[String]) -> Selection {
     match (all_affiliates, affiliate_ids) {
         (true, []) => None,
         (true, _) => {
@@ -56,7 +56,7 @@ fn selection(fields: &mut Fields, all_affiliates: bool, affiliate_ids: &[String]
 }
 
 /// Reads the currency and the limits of a run.
-fn amounts(
+pub(super) fn amounts(
     fields: &mut Fields,
     code: &str,
     minimum: Option<&pb::Money>,
@@ -69,16 +69,15 @@ fn amounts(
         if let (Some(limit), Some(currency)) = (limit, currency)
             && limit.currency != currency
         {
-            fields.wrong(field, "must be the run's currency_code");
+            fields.wrong(field, "must be the same as currency_code");
         }
     }
-    if let Some(maximum_total) = maximum_total
-        && maximum_total.amount_minor < minimum.map_or(1, |minimum| minimum.amount_minor.max(1))
-    {
+    let limits = RunLimits { minimum, maximum_total };
+    if !limits.have_room() {
         fields
             .wrong("maximum_total.amount_minor", "must be above zero and not less than minimum, so that a payout fits");
     }
-    (currency, RunLimits { minimum, maximum_total })
+    (currency, limits)
 }
 
 impl Change for pb::CreatePayoutRunRequest {
@@ -371,6 +370,10 @@ fn render(run: &PayoutRun) -> pb::PayoutRun {
         creator_key_id: id_or_empty(run.created_by),
         canceller_key_id: id_or_empty(run.cancelled_by),
         cancel_time: run.cancelled_at.map(timestamp),
+        payout_schedule_id: id_or_empty(run.plan.map(|plan| plan.schedule_id)),
+        planned_time: run.plan.map(|plan| timestamp(plan.planned_at)),
+        cutoff_time: run.plan.and_then(|plan| plan.due_until).map(timestamp),
+        needs_approval: run.plan.is_some_and(|plan| plan.needs_approval),
         create_time: Some(timestamp(run.created_at)),
         update_time: Some(timestamp(run.updated_at)),
     }

@@ -44,6 +44,7 @@ pub mod payout_connection;
 pub mod payout_export;
 pub mod payout_method;
 pub mod payout_run;
+pub mod payout_schedule;
 pub mod program;
 pub mod program_mrr;
 pub mod request;

@@ -10,10 +10,11 @@ use super::entity::payout_run as table;
 use super::row::{RowName, words};
 use super::set::stored::Stored;
 use super::{Store, StoreError};
-use crate::domain::id::{AccountId, AffiliateId, ApiKeyId, PayoutRunId};
+use crate::domain::id::{AccountId, AffiliateId, ApiKeyId, PayoutRunId, PayoutScheduleId};
 use crate::domain::money::{Currency, Money};
 use crate::domain::payout::PayoutState;
 use crate::domain::payout_run::{PayoutRun, PayoutRunState};
+use crate::domain::payout_schedule::RunPlan;
 use crate::domain::reward::RewardUnit;
 use crate::domain::set::Needs;
 use crate::domain::time::Time;
@@ -33,6 +34,10 @@ impl Stored for PayoutRun {
             minimum_minor: self.minimum.map(|minimum| minimum.amount_minor),
             maximum_total_minor: self.maximum_total.map(|maximum| maximum.amount_minor),
             provider: self.provider.map(|provider| provider.as_str().to_owned()),
+            schedule_id: self.plan.map(|plan| plan.schedule_id.uuid()),
+            planned_at: self.plan.map(|plan| plan.planned_at.micros()),
+            due_until: self.plan.and_then(|plan| plan.due_until).map(Time::micros),
+            needs_approval: self.plan.is_some_and(|plan| plan.needs_approval),
             note: self.note.clone(),
             message: self.message.clone(),
             cursor: self.cursor.map(AffiliateId::uuid),
@@ -49,6 +54,16 @@ impl Stored for PayoutRun {
     fn from_row(row: table::Model) -> Result<Self, StoreError> {
         let name = RowName::new("payout_run", row.id);
         let currency: Currency = name.parse(&row.currency)?;
+        let plan = match (row.schedule_id, row.planned_at) {
+            (Some(schedule_id), Some(planned_at)) => Some(RunPlan {
+                schedule_id: PayoutScheduleId::from_uuid(schedule_id),
+                planned_at: Time::from_micros(planned_at),
+                due_until: row.due_until.map(Time::from_micros),
+                needs_approval: row.needs_approval,
+            }),
+            (None, None) => None,
+            _ => return Err(name.inconsistent()),
+        };
         Ok(Self {
             id: PayoutRunId::from_uuid(row.id),
             account_id: AccountId::from_uuid(row.account_id),
@@ -58,6 +73,7 @@ impl Stored for PayoutRun {
             minimum: row.minimum_minor.map(|minor| Money::new(minor, currency)),
             maximum_total: row.maximum_total_minor.map(|minor| Money::new(minor, currency)),
             provider: row.provider.map(|provider| name.parse(&provider)).transpose()?,
+            plan,
             note: row.note,
             message: row.message,
             cursor: row.cursor.map(AffiliateId::from_uuid),

@@ -9,7 +9,7 @@ use headwater::domain::bounty::{BountyClosed, BountyKind, SubmissionState};
 use headwater::domain::customer_reward::CustomerRewardState;
 use headwater::domain::id::{
     AffiliateGroupId, AffiliateId, ApiKeyId, BountyId, ConversionId, EnrollmentId, ItemId, LeadId, OfferId,
-    PayoutExportId, PayoutId, PayoutRunId, ProgramId, RewardId, SubmissionId,
+    PayoutExportId, PayoutId, PayoutRunId, PayoutScheduleId, ProgramId, RewardId, SubmissionId,
 };
 use headwater::domain::money::{Money, Overflow};
 use headwater::domain::offer::OfferClosed;
@@ -163,6 +163,8 @@ fn refusals() -> Vec<Refusal> {
             from: PayoutRunState::Cancelled,
             to: PayoutRunState::Cancelling,
         },
+        Refusal::PayoutScheduleArchived { payout_schedule_id: PayoutScheduleId::from_uuid(id()) },
+        Refusal::PayoutScheduleLimit { limit: 200 },
         Refusal::PayoutOwnApproval { payout_id: PayoutId::from_uuid(id()) },
         Refusal::PayoutAmount { sent: dollars(999), sum: dollars(1_000) },
         Refusal::PayoutAboveOwed {

@@ -52,6 +52,7 @@ mod payout_reserved;
 mod payout_results;
 mod payout_run;
 mod payout_run_limits;
+mod payout_schedule;
 mod program;
 mod rate;
 mod reading;

@@ -114,8 +114,12 @@ async fn sqlite_uses_an_index_for_the_columns_that_it_begins_with() {
         let plan: String = connection.query_row(&query, ["", ""], |row| row.get(3)).unwrap();
         assert!(plan.contains(&format!("INDEX {index} ({first}=? AND {second}=?")), "{table} by {second}: {plan}");
     }
-    // The number of rows that a list reads does not depend on the number of the account's rows.
+    // The number of rows that a list reads does not depend on the number of the account's rows, and that of a worker not on those of all accounts.
     for (query, part) in [
+        (
+            "SELECT * FROM payout_schedule WHERE next_run_at <= ?1 ORDER BY next_run_at, id LIMIT 1",
+            "INDEX payout_schedule_next (next_run_at<?)",
+        ),
         ("SELECT * FROM affiliate WHERE account_id = ?1 ORDER BY id LIMIT 50", "USING PRIMARY KEY (account_id=?)"),
         ("SELECT * FROM conversion WHERE account_id = ?1 AND id > ?2 ORDER BY id LIMIT 50", "(account_id=? AND id>?)"),
     ] {

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use headwater::app::worker::{
-    WorkerStatus, approve_due, create_payouts, forget_requests, note_key_uses, prune_events, send_mail, send_payouts,
+    WorkerStatus, approve_due, create_payouts, forget_requests, note_key_uses, prune_events, run_schedules, send_mail,
+    send_payouts,
 };
 use headwater::clock::Clock;
 use headwater::pb;
@@ -16,12 +17,13 @@ use crate::support::feed::cash;
 use crate::support::server::TestServer;
 use crate::support::shop::Shop;
 
-const NAMES: [&str; 7] = [
+const NAMES: [&str; 8] = [
     approve_due::NAME,
     create_payouts::NAME,
     forget_requests::NAME,
     note_key_uses::NAME,
     prune_events::NAME,
+    run_schedules::NAME,
     send_mail::NAME,
     send_payouts::NAME,
 ];

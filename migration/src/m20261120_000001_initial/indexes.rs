@@ -134,6 +134,13 @@ pub(super) fn all() -> Vec<IndexCreateStatement> {
             &["id"],
             Expr::col("state").eq(Expr::Constant("cancelling".into())),
         ),
+        // Few accounts have schedules, and only those whose time has come are looked for.
+        partial_index(
+            "payout_schedule_next",
+            "payout_schedule",
+            &["next_run_at", "id"],
+            Expr::col("next_run_at").is_not_null(),
+        ),
         partial_index("payout_by_run", "payout", &["account_id", "run_id", "id"], Expr::col("run_id").is_not_null()),
         partial_index(
             "payout_attempt_due",

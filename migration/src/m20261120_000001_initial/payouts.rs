@@ -3,8 +3,8 @@
 use sea_orm_migration::prelude::*;
 
 use crate::column::{
-    bytes, bytes_null, count, flag, hash_null, id, id_null, json_null, money, money_null, sequence, state, state_null,
-    table, text, text_null, time, time_null,
+    bytes, bytes_null, count, count_null, flag, hash_null, id, id_null, json, json_null, money, money_null, sequence,
+    state, state_null, table, text, text_null, time, time_null,
 };
 
 pub(super) fn payouts() -> Vec<TableCreateStatement> {
@@ -99,6 +99,29 @@ pub(super) fn payouts() -> Vec<TableCreateStatement> {
             .col(id_null("created_by"))
             .col(time("created_at"))
             .take(),
+        table("payout_schedule", &["account_id", "id"])
+            .col(id("account_id"))
+            .col(id("id"))
+            .col(state("state"))
+            .col(text("display_name"))
+            .col(json("timing"))
+            .col(state("currency"))
+            .col(text_null("affiliate_ids"))
+            .col(money_null("minimum_minor"))
+            .col(money_null("maximum_total_minor"))
+            .col(state_null("provider"))
+            .col(count_null("net_days"))
+            .col(flag("pays_month_before"))
+            .col(flag("needs_approval"))
+            .col(text("note"))
+            .col(text("message"))
+            .col(id_null("set_by"))
+            .col(time_null("next_run_at"))
+            .col(id_null("last_run_id"))
+            .col(time("created_at"))
+            .col(time("updated_at"))
+            .col(time_null("archived_at"))
+            .take(),
         table("payout_run", &["account_id", "id"])
             .col(id("account_id"))
             .col(id("id"))
@@ -108,6 +131,10 @@ pub(super) fn payouts() -> Vec<TableCreateStatement> {
             .col(money_null("minimum_minor"))
             .col(money_null("maximum_total_minor"))
             .col(state_null("provider"))
+            .col(id_null("schedule_id"))
+            .col(time_null("planned_at"))
+            .col(time_null("due_until"))
+            .col(flag("needs_approval"))
             .col(text("note"))
             .col(text("message"))
             .col(id_null("cursor"))

@@ -29,34 +29,45 @@ pub(super) struct CreatePayouts(pub(super) Arc<App>);
 impl Worker for CreatePayouts {
     const NAME: &'static str = NAME;
 
-    /// An account that fails does not delay the others; the first error is returned at the end.
     async fn run(&self, run: &mut Run) -> Result<(), Failure> {
-        let mut broken = BTreeMap::new();
-        loop {
-            let left_out: Vec<AccountId> = broken.keys().copied().collect();
-            // What is cancelled comes first, because somebody may be about to pay it.
-            let payout_run = match next(&self.0, PayoutRunState::Cancelling, &left_out).await? {
-                Some(cancelled) => Some(cancelled),
-                None => next(&self.0, PayoutRunState::Creating, &left_out).await?,
-            };
-            let Some(payout_run) = payout_run.filter(|_| !run.is_stopping()) else { break };
-            let account_id = payout_run.account_id;
-            let is_cancelled = payout_run.state == PayoutRunState::Cancelling;
-            let advanced = match is_cancelled {
-                true => cancel(&self.0, &payout_run).await,
-                false => advance(&self.0, &payout_run).await,
-            };
-            match advanced {
-                Ok(count) => run.count(if is_cancelled { "payouts cancelled" } else { "payouts created" }, count),
-                Err(UpkeepError::Submit(error @ (SubmitError::Refused(_) | SubmitError::Internal(_)))) => {
-                    tracing::error!(%account_id, payout_run = %payout_run.id, %error, "the payouts of a run cannot be created or cancelled");
-                    broken.insert(account_id, error);
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        broken.into_values().next().map_or(Ok(()), |error| Err(UpkeepError::from(error).into()))
+        Ok(work(&self.0, run).await?)
     }
+}
+
+/// Creates and cancels all payouts of runs now, outside of the worker's own runs, and returns how many.
+pub(in crate::app) async fn create_now(app: &App) -> Result<u64, UpkeepError> {
+    let mut run = Run::detached();
+    work(app, &mut run).await?;
+    Ok(run.total())
+}
+
+/// An account that fails does not delay the others; the first error is returned at the end.
+async fn work(app: &App, run: &mut Run) -> Result<(), UpkeepError> {
+    let mut broken = BTreeMap::new();
+    loop {
+        let left_out: Vec<AccountId> = broken.keys().copied().collect();
+        // What is cancelled comes first, because somebody may be about to pay it.
+        let payout_run = match next(app, PayoutRunState::Cancelling, &left_out).await? {
+            Some(cancelled) => Some(cancelled),
+            None => next(app, PayoutRunState::Creating, &left_out).await?,
+        };
+        let Some(payout_run) = payout_run.filter(|_| !run.is_stopping()) else { break };
+        let account_id = payout_run.account_id;
+        let is_cancelled = payout_run.state == PayoutRunState::Cancelling;
+        let advanced = match is_cancelled {
+            true => cancel(app, &payout_run).await,
+            false => advance(app, &payout_run).await,
+        };
+        match advanced {
+            Ok(count) => run.count(if is_cancelled { "payouts cancelled" } else { "payouts created" }, count),
+            Err(UpkeepError::Submit(error @ (SubmitError::Refused(_) | SubmitError::Internal(_)))) => {
+                tracing::error!(%account_id, payout_run = %payout_run.id, %error, "the payouts of a run cannot be created or cancelled");
+                broken.insert(account_id, error);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    broken.into_values().next().map_or(Ok(()), |error| Err(error.into()))
 }
 
 /// Creates the payouts of the next affiliates. Returns how many payouts the run has more than before.

@@ -121,6 +121,12 @@ text_enum! {
         PayoutExportId = "payout_export_id",
         /// The payout run that is named.
         PayoutRunId = "payout_run_id",
+        /// The payout schedule that is named.
+        PayoutScheduleId = "payout_schedule_id",
+        /// The least amount that is worth a payout.
+        Minimum = "minimum",
+        /// The most that all payouts of a run add up to.
+        MaximumTotal = "maximum_total",
         /// The amount of a sale or refund.
         Amount = "amount",
         /// The lines of a sale or refund.

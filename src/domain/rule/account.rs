@@ -7,6 +7,7 @@ use ipnet::IpNet;
 use super::account_email::{self, WantedEmail, ask_to_verify, email_is_free};
 use super::context::{Context, Rule};
 use super::payout::{needs_of_wake, wake_connected};
+use super::payout_schedule;
 use crate::domain::account::{Account, ApiKey, KeyKind, RegistrationOutcome};
 use crate::domain::calendar::{UTC, ZONES_MAX, ZoneSince};
 use crate::domain::event::{EventImage, EventKind};
@@ -153,6 +154,7 @@ impl Rule for UpdateAccount {
     fn needs(&self, account: AccountId, needs: &mut Needs) {
         needs.row::<Account>(account);
         needs.names.account_emails.extend(self.email.as_ref().map(|wanted| wanted.email.clone()));
+        needs.names.payout_schedules_of.extend(self.time_zone.as_ref().map(|_| account));
     }
 
     fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
@@ -175,6 +177,9 @@ impl Rule for UpdateAccount {
         account.updated_at = context.now;
         let account = context.put(account);
         context.tell(EventKind::AccountUpdated, EventImage::Account(Arc::clone(&account)));
+        if self.time_zone.is_some() {
+            payout_schedule::move_to_zone(context, account.time_zone())?;
+        }
         Ok(account)
     }
 }

@@ -37,6 +37,7 @@ mod payout;
 mod payout_connection;
 mod payout_method;
 mod payout_run;
+mod payout_schedule;
 mod program;
 mod recount;
 mod refund;

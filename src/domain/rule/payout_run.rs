@@ -10,11 +10,12 @@ use super::tax_profile;
 use crate::domain::account::Account;
 use crate::domain::affiliate::Affiliate;
 use crate::domain::event::{EventImage, EventKind};
-use crate::domain::id::{AccountId, AffiliateId, PayoutId, PayoutRunId};
+use crate::domain::id::{AccountId, AffiliateId, ApiKeyId, PayoutId, PayoutRunId};
 use crate::domain::ledger::BalanceKey;
 use crate::domain::money::{Currency, Money, Overflow};
 use crate::domain::payout::{Payout, PayoutPolicy, PayoutProvider, PayoutState};
 use crate::domain::payout_run::{Payee, PayoutRun, PayoutRunState, PayoutRunVerdict};
+use crate::domain::payout_schedule::RunPlan;
 use crate::domain::refusal::Refusal;
 use crate::domain::reward::RewardUnit;
 use crate::domain::set::Needs;
@@ -50,32 +51,46 @@ impl Rule for CreatePayoutRun {
         for id in self.affiliate_ids.iter().flatten() {
             context.get::<Affiliate, _>(*id)?;
         }
-        // Payouts are created in this order.
-        let in_order = |ids: &Vec<AffiliateId>| ids.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
-        let run = PayoutRun {
-            id: PayoutRunId::new(context.ids),
-            account_id: context.account_id,
-            state: PayoutRunState::Creating,
-            currency: self.currency,
-            affiliate_ids: self.affiliate_ids.as_ref().map(in_order),
-            minimum: self.minimum,
-            maximum_total: self.maximum_total,
-            provider: self.provider,
-            note: self.note.clone(),
-            message: self.message.clone(),
-            cursor: None,
-            payout_count: 0,
-            total: Money::new(0, self.currency),
-            created_by: context.key_id,
-            cancelled_by: None,
-            cancelled_at: None,
-            created_at: context.now,
-            updated_at: context.now,
-        };
-        let run = context.put(run);
-        context.tell(EventKind::PayoutRunCreated, EventImage::PayoutRun(Arc::clone(&run)));
-        Ok(run)
+        Ok(begin(context, self, None, context.key_id))
     }
+}
+
+/// The ids in the order in which payouts are created, each once.
+pub(super) fn in_order(ids: &[AffiliateId]) -> Vec<AffiliateId> {
+    ids.iter().copied().collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// Begins a run, in the name of a key.
+pub(super) fn begin(
+    context: &mut Context<'_>,
+    wanted: &CreatePayoutRun,
+    plan: Option<RunPlan>,
+    created_by: Option<ApiKeyId>,
+) -> Arc<PayoutRun> {
+    let run = PayoutRun {
+        id: PayoutRunId::new(context.ids),
+        account_id: context.account_id,
+        state: PayoutRunState::Creating,
+        currency: wanted.currency,
+        affiliate_ids: wanted.affiliate_ids.as_deref().map(in_order),
+        minimum: wanted.minimum,
+        maximum_total: wanted.maximum_total,
+        provider: wanted.provider,
+        plan,
+        note: wanted.note.clone(),
+        message: wanted.message.clone(),
+        cursor: None,
+        payout_count: 0,
+        total: Money::new(0, wanted.currency),
+        created_by,
+        cancelled_by: None,
+        cancelled_at: None,
+        created_at: context.now,
+        updated_at: context.now,
+    };
+    let run = context.put(run);
+    context.tell(EventKind::PayoutRunCreated, EventImage::PayoutRun(Arc::clone(&run)));
+    run
 }
 
 /// Create the payouts of the next affiliates of a run. For the worker. Nothing is done if another server has done it.
@@ -111,9 +126,11 @@ impl Rule for ContinuePayoutRun {
         }
         let policy = context.set.account(context.account_id)?.payout_policy.clone().unwrap_or_default();
         self.want_rows(context, &run, &policy)?;
+        let planned_until = run.plan.and_then(|plan| plan.due_until);
+        let due_until = planned_until.unwrap_or_else(|| policy.due_until(context.now));
         let (mut payout_count, mut total_minor) = (run.payout_count, run.total.amount_minor);
         for affiliate_id in &self.affiliate_ids {
-            let due = due(context, *affiliate_id, run.currency, &policy)?;
+            let due = due(context, *affiliate_id, run.currency, due_until)?;
             let route = route(context, *affiliate_id, run.provider)?;
             let Ok(route) = route else { continue };
             let state = context.get::<Affiliate, _>(*affiliate_id)?.state;
@@ -127,6 +144,7 @@ impl Rule for ContinuePayoutRun {
                 amount: Money::new(due.sum_minor, run.currency),
                 rewards: due.rewards,
                 route,
+                needs_approval: run.plan.is_some_and(|plan| plan.needs_approval),
                 note: &run.note,
                 message: &run.message,
                 run_id: Some(run.id),

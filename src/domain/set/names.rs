@@ -11,7 +11,7 @@ use super::undo::Undo;
 use crate::domain::affiliate::AffiliateSelector;
 use crate::domain::id::{
     AccountId, AffiliateGroupId, AffiliateId, ApiKeyId, ClickId, ConversionId, CouponId, EnrollmentId, ItemId, LeadId,
-    LinkId, PayoutId, ProgramId, RewardId,
+    LinkId, PayoutId, PayoutScheduleId, ProgramId, RewardId,
 };
 use crate::domain::lead::LeadSelector;
 use crate::domain::money::Currency;
@@ -252,6 +252,8 @@ names! {
     payable_of: Lists<(AccountId, AffiliateId, Currency), RewardId>,
     /// The rewards that a payout has or paid.
     rewards_of_payout: Lists<(AccountId, PayoutId), RewardId>,
+    /// The active payout schedules of an account.
+    payout_schedules_of: Lists<AccountId, PayoutScheduleId>,
     /// The rewards that reverse another, by that other.
     reversals_of: Lists<(AccountId, RewardId), RewardId>,
 }

@@ -69,6 +69,8 @@ pub struct NeededNames {
     pub payable_of: BTreeSet<(AccountId, AffiliateId, Currency)>,
     /// Payouts whose rewards are needed.
     pub rewards_of_payout: BTreeSet<(AccountId, PayoutId)>,
+    /// Accounts whose active payout schedules are needed.
+    pub payout_schedules_of: BTreeSet<AccountId>,
     /// Rewards whose reversals are needed.
     pub reversals_of: BTreeSet<(AccountId, RewardId)>,
     /// Balances that must be known exactly, because they may become too large.
@@ -107,6 +109,7 @@ impl NeededNames {
             rewards_of,
             payable_of,
             rewards_of_payout,
+            payout_schedules_of,
             reversals_of,
             balances,
         } = other;
@@ -138,6 +141,7 @@ impl NeededNames {
         self.rewards_of.extend(rewards_of);
         self.payable_of.extend(payable_of);
         self.rewards_of_payout.extend(rewards_of_payout);
+        self.payout_schedules_of.extend(payout_schedules_of);
         self.reversals_of.extend(reversals_of);
         self.balances.extend(balances);
     }

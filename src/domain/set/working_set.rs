@@ -56,6 +56,7 @@ macro_rules! for_all_kinds {
             payout_purses: $crate::domain::payout_purse::PayoutPurse,
             payout_exports: $crate::domain::payout_export::PayoutExport,
             payout_runs: $crate::domain::payout_run::PayoutRun,
+            payout_schedules: $crate::domain::payout_schedule::PayoutSchedule,
             items: $crate::domain::item::Item,
             conversions: $crate::domain::conversion::Conversion,
             rewards: $crate::domain::reward::Reward,

@@ -1,15 +1,12 @@
 //! How an account pays its affiliates, on the wire.
 
-use crate::domain::payout::{METHOD_CHANGE_HOURS_DEFAULT, PayoutPolicy};
+use crate::domain::payout::{METHOD_CHANGE_HOURS_DEFAULT, NET_DAYS_MAX, PayoutPolicy};
 use crate::pb;
 use crate::rpc::call::parse::Fields;
 use crate::rpc::call::render::money;
 
 /// The most currencies with an amount above which payouts need an approval.
 const CURRENCIES_MAX: usize = 50;
-
-/// The longest time until a reward is due, in days.
-const NET_DAYS_MAX: i32 = 366;
 
 /// How long a change of a payout method may wait: up to 30 days.
 const METHOD_CHANGE_HOURS: std::ops::RangeInclusive<i32> = 0..=720;

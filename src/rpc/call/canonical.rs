@@ -65,6 +65,13 @@ impl<'message> Mask<'message> {
         (!is_canonical).then(|| Some(FieldMask { paths: paths.into_iter().cloned().collect() }))
     }
 
+    /// The first of these paths that the mask has, or the first of all.
+    pub(in crate::rpc) fn first_of<'path>(self, paths: [&'path str; 2]) -> &'path str {
+        let [first, second] = paths;
+        let has = |path| self.0.iter().any(|masked| masked == path);
+        if !has(first) && has(second) { second } else { first }
+    }
+
     /// A field that only the mask makes the server read.
     pub(in crate::rpc) fn field<T: Default + PartialEq>(
         self,

@@ -26,6 +26,7 @@ use crate::domain::payout::{PayoutProvider, PayoutState, WhoMustAct};
 use crate::domain::payout_export::PayoutFileFormat;
 use crate::domain::payout_method::PayoutMethodKind;
 use crate::domain::payout_run::{PayoutRunState, PayoutRunVerdict};
+use crate::domain::payout_schedule::PayoutScheduleState;
 use crate::domain::period::Period;
 use crate::domain::pricing::{CommissionEvent, Comparison, ConditionField, StepResult};
 use crate::domain::program::{AttributionModel, ProgramState, TermsReach};
@@ -33,6 +34,7 @@ use crate::domain::reward::{RewardRule, RewardState, RewardUnit};
 use crate::domain::tally::CapScope;
 use crate::domain::tax_number::TaxNumberKind;
 use crate::domain::tax_profile::{PayeeKind, TaxForm, TaxProfileState};
+use crate::domain::timing::Weekday;
 use crate::domain::upline::UplineBasis;
 use crate::domain::upline_standing::UplineResult;
 use crate::pb;
@@ -185,6 +187,8 @@ wire_enums! {
     WhoMustAct = WhoMustAct { Affiliate, Owner, Review }
     PayoutFileFormat = PayoutFileFormat { Sepa, Nacha, PaypalCsv, WiseCsv, PlainCsv }
     PayoutRunState = PayoutRunState { Creating, Created, Cancelling, Cancelled }
+    PayoutScheduleState = PayoutScheduleState { Active, Archived }
+    Weekday = Weekday { Monday, Tuesday, Wednesday, Thursday, Friday, Saturday, Sunday }
     PayoutRunVerdict = PayoutRunVerdict { Pays, NothingDue, Negative, BelowMinimum, NoMethod, OtherMethod, NoTaxProfile, AboveMaximumTotal, NotActive, Erased }
     CustomerRewardEvent = CustomerRewardEvent { SignUp, FirstSale }
     CustomerRewardState = CustomerRewardState { Granted, Fulfilled, Revoked }
@@ -218,6 +222,7 @@ wire_enums! {
         ApiKeyUpdated, AccountSuspended, AccountResumed, AccountEmailVerified,
         AffiliateErased, RewardHeld, RewardReleased,
         PayoutExported, PayoutReopened, PayoutRunCreated, PayoutRunFinished, PayoutRunCancelled,
+        PayoutScheduleCreated, PayoutScheduleUpdated, PayoutScheduleArchived,
         PayoutMethodSet, PayoutMethodRemoved, TaxProfileSet, TaxProfileReviewed, TaxProfileRemoved, BillingProfileSet,
         PayoutConnectionSet, PayoutConnectionRemoved,
         RewardReserved, RewardReturned, RewardPaid, PayoutCreated, PayoutApproved, PayoutSent, PayoutAwaitingFunds, PayoutResumed, PayoutUpdated, PayoutNeedsAttention,

@@ -11,7 +11,7 @@ use crate::app::feed::EventForm;
 use crate::domain::event::{EventFilter, EventImage, EventKind, NewEvent};
 use crate::domain::id::{
     AccountId, AffiliateGroupId, AffiliateId, ApiKeyId, BountyId, ConversionId, CouponId, EnrollmentId, ItemId, LeadId,
-    LinkId, OfferId, PayoutId, PayoutRunId, ProgramId, RewardId, SubmissionId,
+    LinkId, OfferId, PayoutId, PayoutRunId, PayoutScheduleId, ProgramId, RewardId, SubmissionId,
 };
 use crate::domain::time::Time;
 use crate::error::Error;
@@ -22,7 +22,8 @@ pub(super) use crate::rpc::call::render::timestamp;
 use crate::rpc::call::wire_enum::WireEnum;
 use crate::rpc::{
     account, affiliate, affiliate_group, audit, billing_profile, bounty, conversion, coupon, enrollment, item, lead,
-    link, offer, payout, payout_connection, payout_method, payout_run, program, reward, submission, tax_profile,
+    link, offer, payout, payout_connection, payout_method, payout_run, payout_schedule, program, reward, submission,
+    tax_profile,
 };
 
 /// The default number of events in a message of a stream.
@@ -203,6 +204,7 @@ fn subject_id(fields: &mut Fields, field: &str, text: &str) -> Option<Uuid> {
         OfferId,
         PayoutId,
         PayoutRunId,
+        PayoutScheduleId,
         BountyId,
         SubmissionId,
         LeadId,
@@ -286,6 +288,7 @@ fn subject(image: &EventImage) -> Subject {
         EventImage::Reward(row) => Subject::Reward(reward::image(row)),
         EventImage::Payout(row) => Subject::Payout(payout::image(row)),
         EventImage::PayoutRun(row) => Subject::PayoutRun(payout_run::image(row)),
+        EventImage::PayoutSchedule(row) => Subject::PayoutSchedule(payout_schedule::image(row)),
         EventImage::PayoutMethod(row) => Subject::PayoutMethod(payout_method::image(row)),
         EventImage::TaxProfile(row) => Subject::TaxProfile(tax_profile::image(row)),
         EventImage::BillingProfile(row) => Subject::BillingProfile(billing_profile::image(row)),

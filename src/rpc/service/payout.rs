@@ -19,6 +19,11 @@ service! {
         CreatePayoutRun = write rpc::payout_run::create, PAYING;
         CancelPayoutRun = write rpc::payout_run::cancel, PAYING;
         GetPayoutRun = read rpc::payout_run::get, READING_MONEY;
+        CreatePayoutSchedule = write change, PAYING;
+        UpdatePayoutSchedule = write change, PAYING;
+        ArchivePayoutSchedule = write change, PAYING;
+        GetPayoutSchedule = read rpc::payout_schedule::get, READING_MONEY;
+        ListPayoutSchedules = read rpc::payout_schedule::list, READING_MONEY;
         ApprovePayouts = write change, PAYING;
         ConfirmPayouts = write change, PAYING;
         CancelPayout = write change, PAYING;

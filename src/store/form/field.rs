@@ -28,6 +28,7 @@ use crate::domain::offer::OfferState;
 use crate::domain::payout::{PayoutProvider, PayoutState, ProblemKind};
 use crate::domain::payout_export::PayoutFileFormat;
 use crate::domain::payout_run::PayoutRunState;
+use crate::domain::payout_schedule::PayoutScheduleState;
 use crate::domain::period::Period;
 use crate::domain::pricing::{CommissionEvent, Comparison, ConditionField};
 use crate::domain::program::{AttributionModel, ProgramState, TermsReach};
@@ -36,6 +37,7 @@ use crate::domain::tally::CapScope;
 use crate::domain::tax_number::TaxNumberKind;
 use crate::domain::tax_profile::{PayeeKind, TaxForm, TaxProfileState};
 use crate::domain::time::Time;
+use crate::domain::timing::Weekday;
 use crate::domain::upline::UplineBasis;
 
 /// The stored form of a domain value. When written, it borrows the value's texts. When read, it owns them.
@@ -185,6 +187,7 @@ as_they_are!(
     ProblemKind,
     PayoutFileFormat,
     PayoutRunState,
+    PayoutScheduleState,
     PayeeKind,
     TaxForm,
     TaxNumberKind,
@@ -201,6 +204,7 @@ as_they_are!(
     SaleChannel,
     TermsReach,
     UplineBasis,
+    Weekday,
 );
 
 /// Ids.

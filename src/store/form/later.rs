@@ -55,6 +55,7 @@ copies! {
     "payout_method.rs" payout_method,
     "payout_export.rs" payout_export,
     "payout_run.rs" payout_run,
+    "payout_schedule.rs" payout_schedule,
     "program.rs" program,
     "reward.rs" reward,
     "sales_tally.rs" sales_tally,

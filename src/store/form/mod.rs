@@ -54,6 +54,7 @@ use crate::domain::reward::{ByHand, Calculation, RewardClick};
 use crate::domain::tally::Counted;
 use crate::domain::tax_profile::TaxDetails;
 use crate::domain::threshold_bonus::EarnedBonus;
+use crate::domain::timing::Timing;
 use crate::domain::welcome::WelcomeMail;
 
 #[macro_use]
@@ -81,6 +82,7 @@ mod payout;
 mod payout_export;
 mod payout_method;
 mod payout_run;
+mod payout_schedule;
 mod program;
 mod reward;
 mod sales_tally;
@@ -100,6 +102,7 @@ use field::Text;
 use lead::LeadDetailsForm;
 use outcome::OutcomeForm;
 use payout::{FundsWaitForm, PayoutPolicyForm, ReopeningForm, SendingForm};
+use payout_schedule::TimingForm;
 use program::{AgreementForm, CommissionForm, InvitationForm, QuestionForm, TermsDraftForm, WelcomeMailForm};
 use reward::{ByHandForm, CalculationForm, RewardClickForm};
 use sales_tally::EarnedBonusForm;
@@ -156,6 +159,8 @@ kept! {
     Sending: writes 1 SendingForm<'_>;
     // payout_purse.waits
     Vec<FundsWait>: writes 1 Vec<FundsWaitForm>;
+    // payout_schedule.timing
+    Timing: writes 1 TimingForm;
     // payout.reopenings
     Vec<Reopening>: writes 1 Vec<ReopeningForm<'_>>;
     // account.payout_policy

@@ -36,6 +36,7 @@ enum_form! {
         PayoutConnection(connection: Box<super::payout_method::PayoutConnectionForm<'a>>),
         PayoutExport(export: Box<super::payout_export::PayoutExportForm<'a>>),
         PayoutRun(run: Box<super::payout_run::PayoutRunForm<'a>>),
+        PayoutSchedule(schedule: Box<super::payout_schedule::PayoutScheduleForm<'a>>),
         PayoutPurse(purse: Box<super::payout::PayoutPurseForm>),
         Payout(payout: Box<super::payout::PayoutForm<'a>>),
     }

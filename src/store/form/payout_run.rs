@@ -1,11 +1,24 @@
 //! The form of a payout run.
 
 use super::field::Text;
-use crate::domain::id::{AccountId, AffiliateId, ApiKeyId, PayoutRunId};
+use crate::domain::id::{AccountId, AffiliateId, ApiKeyId, PayoutRunId, PayoutScheduleId};
 use crate::domain::money::{Currency, Money};
 use crate::domain::payout::PayoutProvider;
 use crate::domain::payout_run::{PayoutRun, PayoutRunState};
+use crate::domain::payout_schedule::RunPlan;
 use crate::domain::time::Time;
+
+form! {
+    /// A run as its schedule planned it.
+    RunPlanForm of RunPlan {
+        schedule_id: PayoutScheduleId,
+        planned_at: Time,
+    }
+    unless_empty {
+        due_until: Option<Time>,
+        needs_approval: bool,
+    }
+}
 
 form! {
     /// A payout run.
@@ -24,6 +37,7 @@ form! {
         affiliate_ids: Option<Vec<AffiliateId>>,
         minimum: Option<Money>,
         maximum_total: Option<Money>,
+        plan: Option<RunPlanForm>,
         note: Text<'a>,
         message: Text<'a>,
         cursor: Option<AffiliateId>,

@@ -21,6 +21,7 @@ mod link;
 mod offer;
 mod payout;
 mod payout_method;
+mod payout_schedule;
 mod program;
 mod reward;
 mod sale;
@@ -315,6 +316,7 @@ fn by_subject() -> Vec<(&'static str, Vec<Case>)> {
         ("offer", offer::cases()),
         ("payout", payout::cases()),
         ("payout_method", payout_method::cases()),
+        ("payout_schedule", payout_schedule::cases()),
         ("tax_profile", tax_profile::cases()),
         ("program", program::cases()),
         ("reward", reward::cases()),

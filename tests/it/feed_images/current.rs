@@ -93,6 +93,12 @@ pub(super) async fn current(client: &mut Client, subject: &Subject) -> Subject {
             let found = client.payouts.get_payout_run(request).await.unwrap().into_inner().payout_run.unwrap();
             Subject::PayoutRun(pb::PayoutRun { note: String::new(), message: String::new(), ..found })
         }
+        Subject::PayoutSchedule(row) => {
+            let request = pb::GetPayoutScheduleRequest { payout_schedule_id: row.id.clone() };
+            let found = client.payouts.get_payout_schedule(request).await.unwrap().into_inner();
+            let found = found.payout_schedule.unwrap();
+            Subject::PayoutSchedule(pb::PayoutSchedule { note: String::new(), message: String::new(), ..found })
+        }
         Subject::Program(row) => {
             let request = pb::GetProgramRequest { program_id: row.id.clone(), terms_version: 0 };
             Subject::Program(client.affiliates.get_program(request).await.unwrap().into_inner().program.unwrap())
@@ -223,6 +229,7 @@ pub(super) fn id_of(subject: &Subject) -> String {
         Subject::BillingProfile(_) => "billing profile".to_owned(),
         Subject::PayoutConnection(row) => format!("connection {}", row.provider),
         Subject::PayoutRun(row) => row.id.clone(),
+        Subject::PayoutSchedule(row) => row.id.clone(),
         Subject::Program(row) => row.id.clone(),
         Subject::Affiliate(row) => row.id.clone(),
         Subject::Enrollment(row) => row.id.clone(),

@@ -31,7 +31,33 @@ pub(super) async fn pay(client: &mut Client, enrollment_id: &str) {
     client.payouts.reopen_payout(request).await.unwrap();
     let request = pb::ConfirmPayoutsRequest { payout_ids: vec![payout.id], ..Default::default() };
     client.payouts.confirm_payouts(request).await.unwrap();
+    schedule(client).await;
     run(client).await;
+}
+
+/// Creates a payout schedule, changes it and archives it.
+async fn schedule(client: &mut Client) {
+    let monthly = pb::payout_timing::Recurrence::MonthDays(pb::PayoutMonthDays { days: vec![31] });
+    let request = pb::CreatePayoutScheduleRequest {
+        display_name: "Monthly".to_owned(),
+        timing: Some(pb::PayoutTiming { recurrence: Some(monthly), time_of_day_minutes: 540 }),
+        currency_code: "CHF".to_owned(),
+        all_affiliates: true,
+        note: "Ann asked for it".to_owned(),
+        message: "Thank you, Ann".to_owned(),
+        ..Default::default()
+    };
+    let made = client.payouts.create_payout_schedule(request).await.unwrap().into_inner().payout_schedule.unwrap();
+    let changed =
+        pb::PayoutSchedule { id: made.id.clone(), needs_approval: true, etag: made.etag, ..Default::default() };
+    let request = pb::UpdatePayoutScheduleRequest {
+        payout_schedule: Some(changed),
+        update_mask: Some(prost_types::FieldMask { paths: vec!["needs_approval".to_owned()] }),
+        ..Default::default()
+    };
+    client.payouts.update_payout_schedule(request).await.unwrap();
+    let request = pb::ArchivePayoutScheduleRequest { payout_schedule_id: made.id, ..Default::default() };
+    client.payouts.archive_payout_schedule(request).await.unwrap();
 }
 
 /// Creates a payout run, and cancels it when all of its payouts are created.

@@ -15,6 +15,7 @@ mod pure;
 mod read;
 mod request;
 mod rules;
+mod schedule;
 mod script;
 mod sending;
 mod tax;
@@ -39,6 +40,15 @@ pub(crate) trait World {
 
     /// Approves every due reward of the account. Returns how many.
     async fn approve_due(&mut self) -> usize;
+
+    /// Creates the payout runs that the account's schedules have planned up to now, and their payouts.
+    async fn run_schedules(&mut self);
+
+    /// A payout schedule.
+    async fn schedule(&mut self, id: &str) -> ScheduleFacts;
+
+    /// Amount and state of the payouts of a run, by affiliate, in the order of the affiliates' ids.
+    async fn payouts_of_run(&mut self, run_id: &str) -> Vec<(String, i64, String)>;
 
     /// The enrollment of an affiliate, in the named program if there is one.
     async fn enrollment_id(&mut self, affiliate_id: &str, program_id: &str) -> String;
@@ -90,6 +100,14 @@ pub(crate) struct SaleFacts {
     pub(crate) priced_by: Vec<String>,
     /// The lines of a sale.
     pub(crate) lines: Vec<line::LineFacts>,
+}
+
+/// The fields of a payout schedule that scenarios check.
+pub(crate) struct ScheduleFacts {
+    pub(crate) next_run_at: Option<Time>,
+    /// The newest run. Empty if there is none.
+    pub(crate) last_run_id: String,
+    pub(crate) currency: Currency,
 }
 
 /// The fields of a lead that scenarios check.

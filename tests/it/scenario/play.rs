@@ -35,6 +35,8 @@ pub(super) struct Player<'world, W> {
     pub(super) exports: HashMap<String, pb::ExportPayoutFileResponse>,
     /// What a provider calls affiliates.
     pub(super) receivers: HashMap<String, String>,
+    /// The ids of payout schedules.
+    pub(super) schedules: HashMap<String, String>,
     /// The rules for the next terms.
     pub(super) rules: Vec<pb::CommissionRule>,
     pub(super) levels: Vec<pb::UplineLevel>,
@@ -72,6 +74,7 @@ impl<'world, W: World> Player<'world, W> {
             promise,
             enrollment_bonus,
             thresholds: Vec::new(),
+            schedules: HashMap::new(),
         }
     }
 
@@ -119,6 +122,7 @@ impl<'world, W: World> Player<'world, W> {
             "pay" | "payout" | "cancel-payout" | "confirm-payout" | "reopen-payout" | "approve-payout"
             | "pay-policy" | "method" | "remove-method" | "connect" | "disconnect" => self.payout_step(step).await,
             "tax" | "confirm-tax" | "refuse-tax" | "remove-tax" => self.tax_step(step).await,
+            "schedule" | "reschedule" | "archive-schedule" | "run-due" => self.schedule_step(step).await,
             "approve" | "deny" | "approve-due" => self.reward_step(step).await,
             "server" | "money" | "receiver" | "stripe-receiver" | "fault" | "no-faults" | "got" | "pass" | "send"
             | "sent" | "attempts" | "told" | "retry-payout" | "funds-added" | "owed" | "statement" | "export"

@@ -1,19 +1,25 @@
 //! Scenarios against the rules alone: a working set that holds everything, without a database or a wire. Requests pass the
 //! server's own parsing.
 
+use std::collections::BTreeMap;
+
 use headwater::domain::account::KeyKind;
 use headwater::domain::attribution::AttributionSource;
 use headwater::domain::conversion::{Conversion, ConversionKind, SaleLine};
 use headwater::domain::customer_reward::CustomerReward;
 use headwater::domain::event::EventImage;
 use headwater::domain::explanation;
-use headwater::domain::id::{AccountId, IdSource, RewardId};
+use headwater::domain::id::{AccountId, AffiliateId, IdSource, RewardId};
 use headwater::domain::lead::LeadSelector;
 use headwater::domain::ledger::Balance;
 use headwater::domain::money::Currency;
 use headwater::domain::outcome::Outcome;
-use headwater::domain::reward::{Calculation, Reward, RewardState};
-use headwater::domain::rule::{ApproveRewards, Envelope, NewApiKey, RegisterAccount};
+use headwater::domain::payout::Payout;
+use headwater::domain::payout_run::PayoutRunState;
+use headwater::domain::reward::{Calculation, Reward, RewardState, RewardUnit};
+use headwater::domain::rule::{
+    ApproveRewards, Command, ContinuePayoutRun, Envelope, NewApiKey, RegisterAccount, RunPayoutSchedule,
+};
 use headwater::domain::set::WorkingSet;
 use headwater::domain::tax_profile::TaxProfileState;
 use headwater::domain::time::Time;
@@ -26,7 +32,7 @@ use sha2::Digest;
 use tonic::Status;
 use uuid::Uuid;
 
-use super::{LeadFacts, SaleFacts, World};
+use super::{LeadFacts, SaleFacts, ScheduleFacts, World};
 use crate::support::dossier::dossier;
 use crate::support::server::START_MICROS;
 use crate::support::simulation;
@@ -83,6 +89,22 @@ impl PureWorld {
         changed.iter().map(|changed| format!("{changed:?}")).collect()
     }
 
+    /// Carries out a command of a worker.
+    fn work(&mut self, command: impl Into<Command>) {
+        let envelope =
+            Envelope { account_id: self.account_id, fingerprint: None, actor: None, command: command.into() };
+        decide(&mut self.set, &envelope, self.now, &mut self.ids).unwrap();
+    }
+
+    /// The affiliates who are owed something in a currency, in the order of their ids.
+    fn owed(&self, currency: Currency) -> Vec<AffiliateId> {
+        let mut balances: BTreeMap<AffiliateId, Balance> = BTreeMap::new();
+        for posting in self.set.postings.iter().filter(|row| row.currency == currency && row.unit == RewardUnit::Cash) {
+            balances.entry(posting.affiliate_id).or_default().post(posting).unwrap();
+        }
+        balances.into_iter().filter(|(_, balance)| balance.owed_minor > 0).map(|(id, _)| id).collect()
+    }
+
     fn conversion(&self, kind: ConversionKind, event_id: &str) -> &Conversion {
         self.set.conversions.iter().find(|row| row.kind == kind && row.event_id == event_id).unwrap()
     }
@@ -134,6 +156,40 @@ impl World for PureWorld {
         let envelope = Envelope { account_id: self.account_id, fingerprint: None, actor: None, command };
         decide(&mut self.set, &envelope, self.now, &mut self.ids).unwrap();
         count
+    }
+
+    async fn run_schedules(&mut self) {
+        let due = self.set.payout_schedules.iter().filter(|row| row.next_run_at.is_some_and(|next| next <= self.now));
+        let due: Vec<_> = due.map(|row| (row.id, row.next_run_at.unwrap(), row.currency)).collect();
+        for (id, next_run_at, currency) in due {
+            let is_anybody_owed = !self.owed(currency).is_empty();
+            self.work(RunPayoutSchedule { id, next_run_at, is_anybody_owed });
+        }
+        let creating = self.set.payout_runs.iter().filter(|run| run.state == PayoutRunState::Creating);
+        let creating: Vec<_> = creating.map(|run| (run.id, run.currency, run.affiliate_ids.clone())).collect();
+        for (id, currency, named) in creating {
+            let affiliate_ids = named.unwrap_or_else(|| self.owed(currency));
+            self.work(ContinuePayoutRun { id, after: None, affiliate_ids, is_last: true });
+        }
+    }
+
+    async fn schedule(&mut self, id: &str) -> ScheduleFacts {
+        let row = self.set.payout_schedules.iter().find(|row| row.id.to_string() == id).unwrap();
+        ScheduleFacts {
+            next_run_at: row.next_run_at,
+            last_run_id: row.last_run_id.map(|id| id.to_string()).unwrap_or_default(),
+            currency: row.currency,
+        }
+    }
+
+    async fn payouts_of_run(&mut self, run_id: &str) -> Vec<(String, i64, String)> {
+        let payouts = self.set.payouts.iter().filter(|row| row.run_id.is_some_and(|id| id.to_string() == run_id));
+        let mut payouts: Vec<_> = payouts.collect();
+        payouts.sort_by_key(|row| row.id);
+        let facts = |row: &std::sync::Arc<Payout>| {
+            (row.affiliate_id.to_string(), row.amount.amount_minor, row.state.to_string())
+        };
+        payouts.into_iter().map(facts).collect()
     }
 
     async fn enrollment_id(&mut self, affiliate_id: &str, program_id: &str) -> String {

@@ -16,7 +16,7 @@ use tonic::{Code, Status};
 
 use super::play::short;
 use super::rules::priced_by;
-use super::{LeadFacts, SaleFacts, World};
+use super::{LeadFacts, SaleFacts, ScheduleFacts, World};
 use crate::support::database::TestDatabase;
 use crate::support::fakes::{Fakes, send_due};
 use crate::support::feed::{cash, from_beginning, from_cursor};
@@ -222,6 +222,34 @@ impl World for WireWorld {
         let before = self.approved_count().await;
         self.server.server.app().approve_due_rewards().await.unwrap();
         self.approved_count().await - before
+    }
+
+    async fn run_schedules(&mut self) {
+        let app = self.server.server.app();
+        app.run_due_schedules().await.unwrap();
+        // The worker waits while the clock jumps.
+        app.create_payouts_of_runs().await.unwrap();
+    }
+
+    async fn schedule(&mut self, id: &str) -> ScheduleFacts {
+        let request = pb::GetPayoutScheduleRequest { payout_schedule_id: id.to_owned() };
+        let schedule = self.client.payouts.get_payout_schedule(request).await.unwrap().into_inner();
+        let schedule = schedule.payout_schedule.unwrap();
+        ScheduleFacts {
+            next_run_at: schedule.next_run_time.map(|time| Time::from_micros(time.seconds * 1_000_000)),
+            last_run_id: schedule.last_payout_run_id,
+            currency: schedule.currency_code.parse().unwrap(),
+        }
+    }
+
+    async fn payouts_of_run(&mut self, run_id: &str) -> Vec<(String, i64, String)> {
+        let request = pb::ListPayoutsRequest { payout_run_id: run_id.to_owned(), ..Default::default() };
+        let payouts = self.client.payouts.list_payouts(request).await.unwrap().into_inner().payouts;
+        let facts = |payout: pb::Payout| {
+            let state = short(payout.state().as_str_name(), "PAYOUT_STATE_");
+            (payout.affiliate_id, payout.amount.unwrap().amount_minor, state)
+        };
+        payouts.into_iter().map(facts).collect()
     }
 
     async fn enrollment_id(&mut self, affiliate_id: &str, program_id: &str) -> String {

@@ -50,6 +50,7 @@ pub(crate) fn affiliates_of(event: &pb::Event) -> Vec<&str> {
             | Subject::PayoutConnection(_)
             | Subject::BillingProfile(_)
             | Subject::PayoutRun(_)
+            | Subject::PayoutSchedule(_)
             | Subject::ApiKey(_)
             | Subject::Account(_),
         )

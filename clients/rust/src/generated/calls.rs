@@ -1399,6 +1399,28 @@ impl Call for pb::CancelPayoutRunRequest {
 
 impl Call for pb::GetPayoutRunRequest {}
 
+impl Call for pb::CreatePayoutScheduleRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::UpdatePayoutScheduleRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::ArchivePayoutScheduleRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::GetPayoutScheduleRequest {}
+
+impl Call for pb::ListPayoutSchedulesRequest {}
+
 impl Call for pb::ApprovePayoutsRequest {
     fn fill_ids(&mut self) {
         fill(&mut self.request_id);
@@ -1603,6 +1625,61 @@ impl PayoutCalls {
     pub async fn get_payout_run(&self, request: pb::GetPayoutRunRequest) -> Result<pb::GetPayoutRunResponse, Error> {
         self.caller
             .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).get_payout_run(request).await)
+            .await
+    }
+
+    /// Creates a payout schedule: the server creates payout runs at its times. An account has up to 200 active ones.
+    /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or PAYOUT_CONNECTION_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_SCHEDULE_LIMIT.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn create_payout_schedule(&self, request: pb::CreatePayoutScheduleRequest) -> Result<pb::CreatePayoutScheduleResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).create_payout_schedule(request).await)
+            .await
+    }
+
+    /// Changes a payout schedule. Its existing runs stay as they are. A new `timing` counts from now on.
+    /// Errors: NOT_FOUND with reason PAYOUT_SCHEDULE_NOT_FOUND, AFFILIATE_NOT_FOUND or PAYOUT_CONNECTION_NOT_FOUND; FAILED_PRECONDITION with
+    /// reason PAYOUT_SCHEDULE_ARCHIVED; ABORTED with reason ETAG_MISMATCH.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn update_payout_schedule(&self, request: pb::UpdatePayoutScheduleRequest) -> Result<pb::UpdatePayoutScheduleResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).update_payout_schedule(request).await)
+            .await
+    }
+
+    /// Archives a payout schedule. It creates no further runs, and its existing ones stay as they are. Archiving it again changes nothing.
+    /// Errors: NOT_FOUND with reason PAYOUT_SCHEDULE_NOT_FOUND; ABORTED with reason ETAG_MISMATCH.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn archive_payout_schedule(&self, request: pb::ArchivePayoutScheduleRequest) -> Result<pb::ArchivePayoutScheduleResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).archive_payout_schedule(request).await)
+            .await
+    }
+
+    /// Returns a payout schedule.
+    /// Errors: NOT_FOUND with reason PAYOUT_SCHEDULE_NOT_FOUND.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn get_payout_schedule(&self, request: pb::GetPayoutScheduleRequest) -> Result<pb::GetPayoutScheduleResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).get_payout_schedule(request).await)
+            .await
+    }
+
+    /// Lists payout schedules.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn list_payout_schedules(&self, request: pb::ListPayoutSchedulesRequest) -> Result<pb::ListPayoutSchedulesResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).list_payout_schedules(request).await)
             .await
     }
 

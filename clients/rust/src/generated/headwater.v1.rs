@@ -11273,6 +11273,12 @@ pub enum ErrorReason {
     PayoutConnectionNotFound = 88,
     /// \[FAILED_PRECONDITION\] The payout run is in a state from which the call cannot change it. Metadata: `payout_run_id`, `state`.
     PayoutRunState = 89,
+    /// \[NOT_FOUND\] The account has no such payout schedule.
+    PayoutScheduleNotFound = 100,
+    /// \[FAILED_PRECONDITION\] The payout schedule is archived and does not change any more. Metadata: `payout_schedule_id`.
+    PayoutScheduleArchived = 101,
+    /// \[FAILED_PRECONDITION\] The account has as many active payout schedules as it may have. Metadata: `limit`.
+    PayoutScheduleLimit = 102,
     /// \[NOT_FOUND\] The account has no such payout export.
     PayoutExportNotFound = 90,
     /// \[FAILED_PRECONDITION\] The file of the export is not kept any more. Metadata: `payout_export_id`.
@@ -11383,6 +11389,9 @@ impl ErrorReason {
             Self::PayoutMethod => "ERROR_REASON_PAYOUT_METHOD",
             Self::PayoutConnectionNotFound => "ERROR_REASON_PAYOUT_CONNECTION_NOT_FOUND",
             Self::PayoutRunState => "ERROR_REASON_PAYOUT_RUN_STATE",
+            Self::PayoutScheduleNotFound => "ERROR_REASON_PAYOUT_SCHEDULE_NOT_FOUND",
+            Self::PayoutScheduleArchived => "ERROR_REASON_PAYOUT_SCHEDULE_ARCHIVED",
+            Self::PayoutScheduleLimit => "ERROR_REASON_PAYOUT_SCHEDULE_LIMIT",
             Self::PayoutExportNotFound => "ERROR_REASON_PAYOUT_EXPORT_NOT_FOUND",
             Self::PayoutFileGone => "ERROR_REASON_PAYOUT_FILE_GONE",
             Self::TaxProfileRequired => "ERROR_REASON_TAX_PROFILE_REQUIRED",
@@ -11491,6 +11500,11 @@ impl ErrorReason {
                 Some(Self::PayoutConnectionNotFound)
             }
             "ERROR_REASON_PAYOUT_RUN_STATE" => Some(Self::PayoutRunState),
+            "ERROR_REASON_PAYOUT_SCHEDULE_NOT_FOUND" => {
+                Some(Self::PayoutScheduleNotFound)
+            }
+            "ERROR_REASON_PAYOUT_SCHEDULE_ARCHIVED" => Some(Self::PayoutScheduleArchived),
+            "ERROR_REASON_PAYOUT_SCHEDULE_LIMIT" => Some(Self::PayoutScheduleLimit),
             "ERROR_REASON_PAYOUT_EXPORT_NOT_FOUND" => Some(Self::PayoutExportNotFound),
             "ERROR_REASON_PAYOUT_FILE_GONE" => Some(Self::PayoutFileGone),
             "ERROR_REASON_TAX_PROFILE_REQUIRED" => Some(Self::TaxProfileRequired),
@@ -12669,7 +12683,7 @@ pub struct PayoutRun {
     /// The sum of these payouts when they were created. Those that were cancelled since are counted.
     #[prost(message, optional, tag = "10")]
     pub total: ::core::option::Option<Money>,
-    /// The id of the API key that created it.
+    /// The id of the API key that created it, or of the one that last set its schedule.
     #[prost(string, tag = "11")]
     pub creator_key_id: ::prost::alloc::string::String,
     /// When it was created.
@@ -12690,6 +12704,18 @@ pub struct PayoutRun {
     /// When CancelPayoutRun was called. Not set unless it is CANCELLING or CANCELLED.
     #[prost(message, optional, tag = "17")]
     pub cancel_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The id of the payout schedule that created it. Empty if CreatePayoutRun did.
+    #[prost(string, tag = "18")]
+    pub payout_schedule_id: ::prost::alloc::string::String,
+    /// The time of the schedule for which it was created. Not set without a schedule.
+    #[prost(message, optional, tag = "19")]
+    pub planned_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// It pays rewards that were approved up to this time. Not set: `PayoutPolicy.net_days` of the account decides.
+    #[prost(message, optional, tag = "20")]
+    pub cutoff_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Whether each of its payouts needs an approval, see `PayoutSchedule.needs_approval`.
+    #[prost(bool, tag = "21")]
+    pub needs_approval: bool,
 }
 /// The request of CreatePayoutRun.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -12962,6 +12988,369 @@ impl PayoutRunVerdict {
             "PAYOUT_RUN_VERDICT_NOT_ACTIVE" => Some(Self::NotActive),
             "PAYOUT_RUN_VERDICT_ERASED" => Some(Self::Erased),
             "PAYOUT_RUN_VERDICT_NO_TAX_PROFILE" => Some(Self::NoTaxProfile),
+            _ => None,
+        }
+    }
+}
+/// Days of each month.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PayoutMonthDays {
+    /// The days, from 1 to 31, each once: 1 to 31 of them. A month that has no such day has its last day instead, so 31 is the last day of every
+    /// month.
+    #[prost(int32, repeated, tag = "1")]
+    pub days: ::prost::alloc::vec::Vec<i32>,
+}
+/// Days of each week.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PayoutWeekdays {
+    /// The days, each once. At least one.
+    #[prost(enumeration = "Weekday", repeated, tag = "1")]
+    pub days: ::prost::alloc::vec::Vec<i32>,
+}
+/// Every so many days.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PayoutCycle {
+    /// How many days, from 1 to 366. 14: every second week.
+    #[prost(int32, tag = "1")]
+    pub interval_days: i32,
+    /// The first day, such as 2026-11-27. It may be in the past, then the cycle is counted from it. Required.
+    #[prost(string, tag = "2")]
+    pub first_day: ::prost::alloc::string::String,
+}
+/// When a payout schedule creates its runs, in the time zone of the account.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PayoutTiming {
+    /// The time of the day, in minutes since midnight, from 0 to 1,439. 540 is 09:00. When clocks change, a time that the day leaves out is the
+    /// moment of the change, and a time that it has twice is the first of the two. Default 0.
+    #[prost(int32, tag = "4")]
+    pub time_of_day_minutes: i32,
+    /// The days. Required.
+    #[prost(oneof = "payout_timing::Recurrence", tags = "1, 2, 3")]
+    pub recurrence: ::core::option::Option<payout_timing::Recurrence>,
+}
+/// Nested message and enum types in `PayoutTiming`.
+pub mod payout_timing {
+    /// The days. Required.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Recurrence {
+        /// Days of each month.
+        #[prost(message, tag = "1")]
+        MonthDays(super::PayoutMonthDays),
+        /// Days of each week.
+        #[prost(message, tag = "2")]
+        Weekdays(super::PayoutWeekdays),
+        /// Every so many days.
+        #[prost(message, tag = "3")]
+        Cycle(super::PayoutCycle),
+    }
+}
+/// A payout schedule. For each of its times the server creates one payout run, in the name of the key that created or last changed the schedule.
+/// If no server was running at a time, the run is created as soon as one is. After several such times there is one run, for the last of them.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PayoutSchedule {
+    /// The id, `psc_` and 32 hexadecimal digits.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// The state.
+    #[prost(enumeration = "PayoutScheduleState", tag = "2")]
+    pub state: i32,
+    /// A name for people, 1 to 200 characters.
+    #[prost(string, tag = "3")]
+    pub display_name: ::prost::alloc::string::String,
+    /// When it creates runs.
+    #[prost(message, optional, tag = "4")]
+    pub timing: ::core::option::Option<PayoutTiming>,
+    /// The currency of its runs, an ISO 4217 code. It never changes.
+    #[prost(string, tag = "5")]
+    pub currency_code: ::prost::alloc::string::String,
+    /// Whether its runs are for all affiliates, see `CreatePayoutRunRequest.all_affiliates`.
+    #[prost(bool, tag = "6")]
+    pub all_affiliates: bool,
+    /// The ids of the affiliates that its runs pay, 1 to 1,000. Empty if they are for all.
+    #[prost(string, repeated, tag = "7")]
+    pub affiliate_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The least amount that is worth a payout. Not set: any amount above zero.
+    #[prost(message, optional, tag = "8")]
+    pub minimum: ::core::option::Option<Money>,
+    /// The most that the payouts of one run add up to. Not set: no limit.
+    #[prost(message, optional, tag = "9")]
+    pub maximum_total: ::core::option::Option<Money>,
+    /// The provider that pays, see `CreatePayoutRunRequest.provider`. Not set: that of each affiliate's payout method.
+    #[prost(enumeration = "PayoutProvider", tag = "10")]
+    pub provider: i32,
+    /// A run pays rewards that were approved up to this many days before its planned time, from 0 to 366, at the same time of the day. Not set:
+    /// `PayoutPolicy.net_days` of the account decides, unless `until_previous_month` is true.
+    #[prost(int32, optional, tag = "11")]
+    pub net_days: ::core::option::Option<i32>,
+    /// Whether a run pays rewards that were approved before the month of its planned time, in the time zone of the account. Not with `net_days`.
+    #[prost(bool, tag = "12")]
+    pub until_previous_month: bool,
+    /// Whether each payout of its runs needs an approval, also one that `PayoutPolicy.approval_above` lets pass. The key that approves must be
+    /// another one than the key that set the schedule. False: the account's policy decides.
+    #[prost(bool, tag = "13")]
+    pub needs_approval: bool,
+    /// The merchant's text, which each run gets. May be empty. Empty in the feed, because a person wrote it.
+    #[prost(string, tag = "14")]
+    pub note: ::prost::alloc::string::String,
+    /// The text for the affiliates, which each run gets. May be empty. Empty in the feed, because a person wrote it.
+    #[prost(string, tag = "15")]
+    pub message: ::prost::alloc::string::String,
+    /// When it creates its next run. Not set if it is ARCHIVED. In an event, as it was then: no event tells that a run has moved it.
+    #[prost(message, optional, tag = "16")]
+    pub next_run_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The id of its newest run. Empty if it has none. A planned time at which nothing is owed to anybody makes no run.
+    #[prost(string, tag = "17")]
+    pub last_payout_run_id: ::prost::alloc::string::String,
+    /// The id of the API key that created or last changed it.
+    #[prost(string, tag = "18")]
+    pub setter_key_id: ::prost::alloc::string::String,
+    /// Different after every change by a call. Send it back to be sure that nobody has changed the schedule since.
+    #[prost(string, tag = "19")]
+    pub etag: ::prost::alloc::string::String,
+    /// When it was created.
+    #[prost(message, optional, tag = "20")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When a call last changed it.
+    #[prost(message, optional, tag = "21")]
+    pub update_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it was archived. Not set while it is ACTIVE.
+    #[prost(message, optional, tag = "22")]
+    pub archive_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// The request of CreatePayoutSchedule.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreatePayoutScheduleRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// A name for people, 1 to 200 characters. Required.
+    #[prost(string, tag = "2")]
+    pub display_name: ::prost::alloc::string::String,
+    /// When it creates runs. Required.
+    #[prost(message, optional, tag = "3")]
+    pub timing: ::core::option::Option<PayoutTiming>,
+    /// The currency of its runs, as an ISO 4217 code. Required.
+    #[prost(string, tag = "4")]
+    pub currency_code: ::prost::alloc::string::String,
+    /// Whether its runs pay all affiliates. A request with neither this nor `affiliate_ids` is refused, and so is one with both.
+    #[prost(bool, tag = "5")]
+    pub all_affiliates: bool,
+    /// The ids of the affiliates to pay, 1 to 1,000, each once. An affiliate that does not exist fails the call.
+    #[prost(string, repeated, tag = "6")]
+    pub affiliate_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The least amount that is worth a payout, in the same currency. Default: any amount above zero.
+    #[prost(message, optional, tag = "7")]
+    pub minimum: ::core::option::Option<Money>,
+    /// The most that the payouts of one run add up to, see `CreatePayoutRunRequest.maximum_total`. Default: no limit.
+    #[prost(message, optional, tag = "8")]
+    pub maximum_total: ::core::option::Option<Money>,
+    /// The provider that pays, see `CreatePayoutRunRequest.provider`. Default: that of each affiliate's payout method.
+    #[prost(enumeration = "PayoutProvider", tag = "9")]
+    pub provider: i32,
+    /// See `PayoutSchedule.net_days`, from 0 to 366. Optional.
+    #[prost(int32, optional, tag = "10")]
+    pub net_days: ::core::option::Option<i32>,
+    /// See `PayoutSchedule.until_previous_month`. Not with `net_days`.
+    #[prost(bool, tag = "11")]
+    pub until_previous_month: bool,
+    /// See `PayoutSchedule.needs_approval`.
+    #[prost(bool, tag = "12")]
+    pub needs_approval: bool,
+    /// Text about the payouts for the merchant, up to 2,000 characters. Optional.
+    #[prost(string, tag = "13")]
+    pub note: ::prost::alloc::string::String,
+    /// Text for the affiliates, up to 2,000 characters. Optional.
+    #[prost(string, tag = "14")]
+    pub message: ::prost::alloc::string::String,
+}
+/// The answer of CreatePayoutSchedule.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreatePayoutScheduleResponse {
+    /// The new schedule.
+    #[prost(message, optional, tag = "1")]
+    pub payout_schedule: ::core::option::Option<PayoutSchedule>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of UpdatePayoutSchedule.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdatePayoutScheduleRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The new values. `id` names the schedule. If `etag` is set, the schedule must still have it. Otherwise only the fields that `update_mask`
+    /// names are read. Required.
+    #[prost(message, optional, tag = "2")]
+    pub payout_schedule: ::core::option::Option<PayoutSchedule>,
+    /// The fields to change: any of `display_name`, `timing`, `all_affiliates`, `affiliate_ids`, `minimum`, `maximum_total`, `provider`,
+    /// `net_days`, `until_previous_month`, `needs_approval`, `note` and `message`. Either of `all_affiliates` and `affiliate_ids` replaces both,
+    /// and so does either of `net_days` and `until_previous_month`. A field that is named and not set is taken back. Required.
+    #[prost(message, optional, tag = "3")]
+    pub update_mask: ::core::option::Option<::prost_types::FieldMask>,
+}
+/// The answer of UpdatePayoutSchedule.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdatePayoutScheduleResponse {
+    /// The schedule after the change.
+    #[prost(message, optional, tag = "1")]
+    pub payout_schedule: ::core::option::Option<PayoutSchedule>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of ArchivePayoutSchedule.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ArchivePayoutScheduleRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The schedule's id. Required.
+    #[prost(string, tag = "2")]
+    pub payout_schedule_id: ::prost::alloc::string::String,
+    /// The etag that the schedule must have, see `PayoutSchedule.etag`. Optional.
+    #[prost(string, tag = "3")]
+    pub etag: ::prost::alloc::string::String,
+}
+/// The answer of ArchivePayoutSchedule.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ArchivePayoutScheduleResponse {
+    /// The schedule after the change.
+    #[prost(message, optional, tag = "1")]
+    pub payout_schedule: ::core::option::Option<PayoutSchedule>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of GetPayoutSchedule.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetPayoutScheduleRequest {
+    /// The schedule's id. Required.
+    #[prost(string, tag = "1")]
+    pub payout_schedule_id: ::prost::alloc::string::String,
+}
+/// The answer of GetPayoutSchedule.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetPayoutScheduleResponse {
+    /// The schedule.
+    #[prost(message, optional, tag = "1")]
+    pub payout_schedule: ::core::option::Option<PayoutSchedule>,
+}
+/// The request of ListPayoutSchedules.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListPayoutSchedulesRequest {
+    /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
+    /// holds at most 3 MiB, so it may have fewer entries.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// The `next_page_token` of the previous page, sent with the same filter and order. Empty: the first page.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+    /// The order of the list. Default `LIST_ORDER_OLDEST_FIRST`.
+    #[prost(enumeration = "ListOrder", tag = "3")]
+    pub order: i32,
+    /// Only schedules in these states. Empty: all states.
+    #[prost(enumeration = "PayoutScheduleState", repeated, tag = "4")]
+    pub states: ::prost::alloc::vec::Vec<i32>,
+}
+/// The answer of ListPayoutSchedules.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListPayoutSchedulesResponse {
+    /// One page of schedules.
+    #[prost(message, repeated, tag = "1")]
+    pub payout_schedules: ::prost::alloc::vec::Vec<PayoutSchedule>,
+    /// The `page_token` of the next page. Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// The state of a payout schedule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum PayoutScheduleState {
+    /// Not set; never returned.
+    Unspecified = 0,
+    /// It creates payout runs.
+    Active = 1,
+    /// It creates no further payout runs.
+    Archived = 2,
+}
+impl PayoutScheduleState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "PAYOUT_SCHEDULE_STATE_UNSPECIFIED",
+            Self::Active => "PAYOUT_SCHEDULE_STATE_ACTIVE",
+            Self::Archived => "PAYOUT_SCHEDULE_STATE_ARCHIVED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "PAYOUT_SCHEDULE_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "PAYOUT_SCHEDULE_STATE_ACTIVE" => Some(Self::Active),
+            "PAYOUT_SCHEDULE_STATE_ARCHIVED" => Some(Self::Archived),
+            _ => None,
+        }
+    }
+}
+/// A day of the week.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Weekday {
+    /// Not set; never returned.
+    Unspecified = 0,
+    /// Monday.
+    Monday = 1,
+    /// Tuesday.
+    Tuesday = 2,
+    /// Wednesday.
+    Wednesday = 3,
+    /// Thursday.
+    Thursday = 4,
+    /// Friday.
+    Friday = 5,
+    /// Saturday.
+    Saturday = 6,
+    /// Sunday.
+    Sunday = 7,
+}
+impl Weekday {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "WEEKDAY_UNSPECIFIED",
+            Self::Monday => "WEEKDAY_MONDAY",
+            Self::Tuesday => "WEEKDAY_TUESDAY",
+            Self::Wednesday => "WEEKDAY_WEDNESDAY",
+            Self::Thursday => "WEEKDAY_THURSDAY",
+            Self::Friday => "WEEKDAY_FRIDAY",
+            Self::Saturday => "WEEKDAY_SATURDAY",
+            Self::Sunday => "WEEKDAY_SUNDAY",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "WEEKDAY_UNSPECIFIED" => Some(Self::Unspecified),
+            "WEEKDAY_MONDAY" => Some(Self::Monday),
+            "WEEKDAY_TUESDAY" => Some(Self::Tuesday),
+            "WEEKDAY_WEDNESDAY" => Some(Self::Wednesday),
+            "WEEKDAY_THURSDAY" => Some(Self::Thursday),
+            "WEEKDAY_FRIDAY" => Some(Self::Friday),
+            "WEEKDAY_SATURDAY" => Some(Self::Saturday),
+            "WEEKDAY_SUNDAY" => Some(Self::Sunday),
             _ => None,
         }
     }
@@ -13404,7 +13793,7 @@ pub struct Event {
     /// The ids that you choose stay: event_id, request_id, order_id, order_number and refund_id. Put no personal data into them.
     #[prost(
         oneof = "event::Subject",
-        tags = "8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 22, 27, 25, 26, 28, 29, 23, 24"
+        tags = "8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 22, 27, 32, 25, 26, 28, 29, 23, 24"
     )]
     pub subject: ::core::option::Option<event::Subject>,
 }
@@ -13461,6 +13850,9 @@ pub mod event {
         /// A payout run, without note and message.
         #[prost(message, tag = "27")]
         PayoutRun(super::PayoutRun),
+        /// A payout schedule, without note and message.
+        #[prost(message, tag = "32")]
+        PayoutSchedule(super::PayoutSchedule),
         /// The payout method of an affiliate, without hints and override_reason. Its subject id is the affiliate's.
         #[prost(message, tag = "25")]
         PayoutMethod(super::PayoutMethod),
@@ -13709,13 +14101,19 @@ pub enum EventKind {
     PayoutReturned = 88,
     /// \[payout\] ReopenPayout undid that a payout was paid. EVENT_KIND_REWARD_RESERVED of each of its rewards follows.
     PayoutReopened = 89,
-    /// \[payout_run\] A payout run was created. The events of its payouts follow.
+    /// \[payout_run\] A payout run was created, by CreatePayoutRun or for a time of its schedule. The events of its payouts follow.
     PayoutRunCreated = 90,
     /// \[payout_run\] A payout run is CREATED or CANCELLED: all of its payouts are created, or all that could be cancelled are. Their events come
     /// before this one.
     PayoutRunFinished = 91,
     /// \[payout_run\] CancelPayoutRun cancels a payout run, which is CANCELLING now. The events of its cancelled payouts follow.
     PayoutRunCancelled = 92,
+    /// \[payout_schedule\] A payout schedule was created.
+    PayoutScheduleCreated = 102,
+    /// \[payout_schedule\] A payout schedule was changed, or its next time because the time zone of the account was.
+    PayoutScheduleUpdated = 103,
+    /// \[payout_schedule\] A payout schedule was archived.
+    PayoutScheduleArchived = 104,
     /// \[payout\] A payout is in a file that ExportPayoutFile made.
     PayoutExported = 93,
     /// \[tax_profile\] The tax profile of an affiliate was set. No event follows when its form expires.
@@ -13827,6 +14225,9 @@ impl EventKind {
             Self::PayoutRunCreated => "EVENT_KIND_PAYOUT_RUN_CREATED",
             Self::PayoutRunFinished => "EVENT_KIND_PAYOUT_RUN_FINISHED",
             Self::PayoutRunCancelled => "EVENT_KIND_PAYOUT_RUN_CANCELLED",
+            Self::PayoutScheduleCreated => "EVENT_KIND_PAYOUT_SCHEDULE_CREATED",
+            Self::PayoutScheduleUpdated => "EVENT_KIND_PAYOUT_SCHEDULE_UPDATED",
+            Self::PayoutScheduleArchived => "EVENT_KIND_PAYOUT_SCHEDULE_ARCHIVED",
             Self::PayoutExported => "EVENT_KIND_PAYOUT_EXPORTED",
             Self::TaxProfileSet => "EVENT_KIND_TAX_PROFILE_SET",
             Self::TaxProfileReviewed => "EVENT_KIND_TAX_PROFILE_REVIEWED",
@@ -13930,6 +14331,9 @@ impl EventKind {
             "EVENT_KIND_PAYOUT_RUN_CREATED" => Some(Self::PayoutRunCreated),
             "EVENT_KIND_PAYOUT_RUN_FINISHED" => Some(Self::PayoutRunFinished),
             "EVENT_KIND_PAYOUT_RUN_CANCELLED" => Some(Self::PayoutRunCancelled),
+            "EVENT_KIND_PAYOUT_SCHEDULE_CREATED" => Some(Self::PayoutScheduleCreated),
+            "EVENT_KIND_PAYOUT_SCHEDULE_UPDATED" => Some(Self::PayoutScheduleUpdated),
+            "EVENT_KIND_PAYOUT_SCHEDULE_ARCHIVED" => Some(Self::PayoutScheduleArchived),
             "EVENT_KIND_PAYOUT_EXPORTED" => Some(Self::PayoutExported),
             "EVENT_KIND_TAX_PROFILE_SET" => Some(Self::TaxProfileSet),
             "EVENT_KIND_TAX_PROFILE_REVIEWED" => Some(Self::TaxProfileReviewed),
@@ -15796,6 +16200,149 @@ pub mod payout_service_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("headwater.v1.PayoutService", "GetPayoutRun"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Creates a payout schedule: the server creates payout runs at its times. An account has up to 200 active ones.
+        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or PAYOUT_CONNECTION_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_SCHEDULE_LIMIT.
+        pub async fn create_payout_schedule(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CreatePayoutScheduleRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreatePayoutScheduleResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.PayoutService/CreatePayoutSchedule",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.PayoutService", "CreatePayoutSchedule"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Changes a payout schedule. Its existing runs stay as they are. A new `timing` counts from now on.
+        /// Errors: NOT_FOUND with reason PAYOUT_SCHEDULE_NOT_FOUND, AFFILIATE_NOT_FOUND or PAYOUT_CONNECTION_NOT_FOUND; FAILED_PRECONDITION with
+        /// reason PAYOUT_SCHEDULE_ARCHIVED; ABORTED with reason ETAG_MISMATCH.
+        pub async fn update_payout_schedule(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpdatePayoutScheduleRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UpdatePayoutScheduleResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.PayoutService/UpdatePayoutSchedule",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.PayoutService", "UpdatePayoutSchedule"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Archives a payout schedule. It creates no further runs, and its existing ones stay as they are. Archiving it again changes nothing.
+        /// Errors: NOT_FOUND with reason PAYOUT_SCHEDULE_NOT_FOUND; ABORTED with reason ETAG_MISMATCH.
+        pub async fn archive_payout_schedule(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ArchivePayoutScheduleRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ArchivePayoutScheduleResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.PayoutService/ArchivePayoutSchedule",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "headwater.v1.PayoutService",
+                        "ArchivePayoutSchedule",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns a payout schedule.
+        /// Errors: NOT_FOUND with reason PAYOUT_SCHEDULE_NOT_FOUND.
+        pub async fn get_payout_schedule(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetPayoutScheduleRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetPayoutScheduleResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.PayoutService/GetPayoutSchedule",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.PayoutService", "GetPayoutSchedule"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists payout schedules.
+        pub async fn list_payout_schedules(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListPayoutSchedulesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListPayoutSchedulesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.PayoutService/ListPayoutSchedules",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.PayoutService", "ListPayoutSchedules"),
+                );
             self.inner.unary(req, path, codec).await
         }
         /// Approves payouts that need it: all of them or none. The key must be another one than the key that created them.

@@ -19,6 +19,7 @@ use crate::domain::reward::{Reward, RewardState};
 use crate::domain::rule::context::{Context, Rule};
 use crate::domain::rule::tax_profile;
 use crate::domain::set::Needs;
+use crate::domain::time::Time;
 
 /// Reserve what one affiliate gets in one currency.
 #[derive(Debug, Clone)]
@@ -69,6 +70,7 @@ impl Rule for CreatePayout {
             amount,
             rewards,
             route,
+            needs_approval: false,
             note: &self.note,
             message: &self.message,
             run_id: None,
@@ -91,7 +93,7 @@ impl CreatePayout {
             let amount = check_amount(&rewards, None)?;
             return Ok((rewards.into_values().collect(), amount));
         }
-        let Payable { rewards, sum_minor } = due(context, affiliate_id, self.currency, policy)?;
+        let Payable { rewards, sum_minor } = due(context, affiliate_id, self.currency, policy.due_until(context.now))?;
         let due = Money::new(sum_minor, self.currency);
         if sum_minor <= 0 {
             return Err(Refusal::NothingDue { affiliate_id, due });
@@ -100,12 +102,12 @@ impl CreatePayout {
     }
 }
 
-/// All rewards that are due to an affiliate in a currency, as far as one payout can take them.
+/// All rewards of an affiliate in a currency that were approved up to this time, as far as one payout can take them.
 pub(in crate::domain::rule) fn due(
     context: &mut Context<'_>,
     affiliate_id: AffiliateId,
     currency: Currency,
-    policy: &PayoutPolicy,
+    due_until: Time,
 ) -> Result<Payable, Refusal> {
     let mut approved = context.set.payable_of(context.account_id, affiliate_id, currency)?;
     complete_families(context, &mut approved)?;
@@ -115,7 +117,7 @@ pub(in crate::domain::rule) fn due(
     }
     let is_approved = |id: RewardId| originals.get(&id).is_some_and(|state| *state == RewardState::Approved);
     let owed_minor = owed(context, affiliate_id, currency)?;
-    Ok(Payable::choose(&approved, policy.due_until(context.now), owed_minor, is_approved)?)
+    Ok(Payable::choose(&approved, due_until, owed_minor, is_approved)?)
 }
 
 /// Adds the approved rewards that take back from those that are there, because only the first of very many are listed.
@@ -176,6 +178,8 @@ pub(in crate::domain::rule) struct Reservation<'run> {
     pub(in crate::domain::rule) amount: Money,
     pub(in crate::domain::rule) rewards: Vec<Arc<Reward>>,
     pub(in crate::domain::rule) route: Route,
+    /// Whether it needs an approval although the policy lets it pass.
+    pub(in crate::domain::rule) needs_approval: bool,
     pub(in crate::domain::rule) note: &'run str,
     pub(in crate::domain::rule) message: &'run str,
     pub(in crate::domain::rule) run_id: Option<PayoutRunId>,
@@ -188,9 +192,10 @@ pub(in crate::domain::rule) fn reserve(
     policy: &PayoutPolicy,
     reservation: Reservation<'_>,
 ) -> Result<Arc<Payout>, Refusal> {
-    let Reservation { affiliate_id, amount, rewards, route, note, message, run_id, created_by } = reservation;
+    let Reservation { affiliate_id, amount, rewards, route, needs_approval, note, message, run_id, created_by } =
+        reservation;
     check_owed(context, affiliate_id, amount)?;
-    let needs_approval = policy.needs_approval(amount);
+    let needs_approval = needs_approval || policy.needs_approval(amount);
     let payout = Payout {
         id: PayoutId::new(context.ids),
         account_id: context.account_id,

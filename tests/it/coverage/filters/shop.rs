@@ -273,6 +273,7 @@ impl Shop {
         self.cancel_payout().await;
         self.run_payouts().await;
         self.set_tax_profile().await;
+        self.schedule_payouts().await;
         let request = json!({"external_id": "visitor-1", "metadata": {"seen_at": "fair"}});
         self.make("TrackingService/CreateLead", request, &[]).await;
         let request = json!({"event_id": "end-4", "email": "kim@customers.example"});
@@ -307,6 +308,22 @@ impl Shop {
             "form": "TAX_FORM_NO_FORM",
         });
         self.make("PayoutService/SetTaxProfile", request, &[]).await;
+    }
+
+    /// Creates two payout schedules, and archives one.
+    async fn schedule_payouts(&mut self) {
+        let request = json!({
+            "display_name": "Monthly",
+            "timing": {"month_days": {"days": [31]}},
+            "affiliate_ids": ["${bea_id}"],
+            "currency_code": "CHF",
+        });
+        for name in ["schedule_id", "old_schedule_id"] {
+            let kept = [(name, "/payout_schedule/id")];
+            self.make("PayoutService/CreatePayoutSchedule", request.clone(), &kept).await;
+        }
+        let request = json!({"payout_schedule_id": "${old_schedule_id}"});
+        self.make("PayoutService/ArchivePayoutSchedule", request, &[]).await;
     }
 
     /// Creates a payout of a reward by hand, and cancels it.

@@ -226,6 +226,7 @@ fn rewards() -> Vec<Filter> {
         filter(payouts, json!({"affiliate": ann()}), At("/affiliate_id", json!("${affiliate_id}"))),
         state(payouts, "PAYOUT_STATE_CANCELLED"),
         state("PayoutService/ListTaxProfiles", "TAX_PROFILE_STATE_RECEIVED"),
+        state("PayoutService/ListPayoutSchedules", "PAYOUT_SCHEDULE_STATE_ARCHIVED"),
         filter(payouts, json!({"payout_run_id": "${payout_run_id}"}), At("/payout_run_id", json!("${payout_run_id}"))),
         filter(payouts, json!({"currencies": ["EUR"]}), At("/amount/currency_code", json!("EUR"))),
         filter(payouts, json!({"paid_interval": {"end_time": day(7)}}), Those(paid_before_day_7)),

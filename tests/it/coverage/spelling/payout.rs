@@ -34,6 +34,78 @@ pub(super) fn spellings() -> Vec<Spelling> {
         vec![(json!({"note": "a", "message": "b"}), json!({"note": "a ", "message": " b"}))],
         &["currency_code", "all_affiliates", "affiliate_ids", "minimum", "maximum_total", "provider"],
     );
+    let two_spellings = (
+        json!({"display_name": "a", "timing": {"month_days": {"days": [1, 15]}}, "note": "a", "message": "b"}),
+        json!({"display_name": " a", "timing": {"month_days": {"days": [15, 1, 15]}}, "note": "a ", "message": " b"}),
+    );
+    let scheduled = spelling(
+        "PayoutService/CreatePayoutSchedule",
+        vec![two_spellings],
+        &[
+            "timing.weekdays.days",
+            "timing.cycle.interval_days",
+            "timing.cycle.first_day",
+            "timing.time_of_day_minutes",
+            "currency_code",
+            "all_affiliates",
+            "affiliate_ids",
+            "minimum",
+            "maximum_total",
+            "provider",
+            "net_days",
+            "until_previous_month",
+            "needs_approval",
+        ],
+    );
+    let rescheduled = spelling(
+        "PayoutService/UpdatePayoutSchedule",
+        vec![(
+            json!({
+                "payout_schedule": {
+                    "id": "${payout_schedule_id}",
+                    "display_name": "a",
+                    "timing": {"weekdays": {"days": ["WEEKDAY_MONDAY", "WEEKDAY_FRIDAY"]}},
+                    "note": "a",
+                    "message": "b",
+                },
+                "update_mask": {"paths": ["display_name", "message", "note", "timing"]},
+            }),
+            json!({
+                "payout_schedule": {
+                    "id": "${payout_schedule_id}",
+                    "state": "PAYOUT_SCHEDULE_STATE_ARCHIVED",
+                    "display_name": "a ",
+                    "timing": {"weekdays": {"days": ["WEEKDAY_FRIDAY", "WEEKDAY_MONDAY"]}},
+                    "currency_code": "USD",
+                    "all_affiliates": true,
+                    "affiliate_ids": ["aff_1"],
+                    "minimum": {"amount_minor": 1, "currency_code": "USD"},
+                    "maximum_total": {"amount_minor": 1, "currency_code": "USD"},
+                    "provider": "PAYOUT_PROVIDER_PAYPAL",
+                    "net_days": 1,
+                    "until_previous_month": true,
+                    "needs_approval": true,
+                    "note": " a",
+                    "message": " b",
+                    "next_run_time": time,
+                    "last_payout_run_id": "prn_1",
+                    "setter_key_id": "key_1",
+                    "create_time": time,
+                    "update_time": time,
+                    "archive_time": time,
+                },
+                "update_mask": {"paths": ["timing", "note", "message", "display_name", "note"]},
+            }),
+        )],
+        &[
+            "payout_schedule.id",
+            "payout_schedule.etag",
+            "payout_schedule.timing.month_days.days",
+            "payout_schedule.timing.cycle.interval_days",
+            "payout_schedule.timing.cycle.first_day",
+            "payout_schedule.timing.time_of_day_minutes",
+        ],
+    );
     let confirmed = spelling(
         "PayoutService/ConfirmPayouts",
         vec![(json!({"reference": "t-1", "paid_time": time}), json!({"reference": " t-1", "paid_time": same_time}))],
@@ -180,6 +252,9 @@ pub(super) fn spellings() -> Vec<Spelling> {
         connection,
         ids_only("PayoutService/RemovePayoutConnection", &["provider"]),
         run,
+        scheduled,
+        rescheduled,
+        ids_only("PayoutService/ArchivePayoutSchedule", &["payout_schedule_id", "etag"]),
         ids_only("PayoutService/ApprovePayouts", &["payout_ids", "etags"]),
         confirmed,
         ids_only("PayoutService/CancelPayout", &["payout_id", "etag"]),

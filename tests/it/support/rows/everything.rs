@@ -32,6 +32,9 @@ pub(crate) fn put_everything(set: &mut WorkingSet) {
     set.put(payout_purse());
     set.put(reopened_payout());
     set.put(payout_run());
+    set.put(planned_payout_run());
+    set.put(payout_schedule());
+    set.put(archived_payout_schedule());
     set.put(payout_export());
     set.put(cancelled_payout_run());
     set.put(payout_method());

@@ -23,7 +23,8 @@ use smallvec::smallvec;
 use super::{
     ACCOUNT, NOW, account, affiliate, affiliate_group, api_key, billing_profile, bounty, coupon, credit, enrollment,
     inactive_affiliate, item, lead, link, offer, open_payout, payout, payout_connection, payout_export, payout_method,
-    payout_purse, payout_run, program, reward, reward_by_hand, sale, submission, tax_profile, terms, tied_coupon, uuid,
+    payout_purse, payout_run, payout_schedule, program, reward, reward_by_hand, sale, submission, tax_profile, terms,
+    tied_coupon, uuid,
 };
 
 /// The affiliate and the key without their secrets, as a stored answer has them.
@@ -139,6 +140,7 @@ pub(crate) fn outcomes() -> Vec<Outcome> {
         Outcome::Payouts(vec![Arc::new(open_payout())]),
         Outcome::PayoutExport(Arc::new(PayoutExport { file: None, ..payout_export() })),
         Outcome::PayoutRun(Arc::new(payout_run())),
+        Outcome::PayoutSchedule(Arc::new(payout_schedule())),
         Outcome::PayoutPurse(Arc::new(payout_purse())),
         Outcome::PayoutMethod(Arc::new(PayoutMethod {
             current: None,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use headwater::domain::affiliate::PostalAddress;
 use headwater::domain::billing_profile::BillingProfile;
-use headwater::domain::id::{ApiKeyId, PayoutExportId, PayoutId, PayoutRunId};
+use headwater::domain::id::{ApiKeyId, PayoutExportId, PayoutId, PayoutRunId, PayoutScheduleId};
 use headwater::domain::payout::{
     Payout, PayoutPolicy, PayoutProblem, PayoutProvider, PayoutState, ProblemKind, Reopening, Sending,
 };
@@ -16,6 +16,8 @@ use headwater::domain::payout_method::{
 };
 use headwater::domain::payout_purse::{FundsWait, PayoutPurse};
 use headwater::domain::payout_run::{PayoutRun, PayoutRunState};
+use headwater::domain::payout_schedule::{Cutoff, PayoutSchedule, PayoutScheduleState, RunPlan};
+use headwater::domain::timing::{Recurrence, Timing};
 use headwater::domain::tax_number::TaxNumberKind;
 use headwater::domain::tax_profile::{
     PayeeKind, TaxDetails, TaxForm, TaxNumber, TaxProfile, TaxProfileState, TaxReview,
@@ -159,6 +161,67 @@ pub(crate) fn cancelled_payout_run() -> PayoutRun {
     }
 }
 
+/// A run of a schedule.
+pub(crate) fn planned_payout_run() -> PayoutRun {
+    let plan = RunPlan {
+        schedule_id: payout_schedule().id,
+        planned_at: NOW.plus_days(1),
+        due_until: Some(NOW.plus_days(-14)),
+        needs_approval: true,
+    };
+    PayoutRun { id: PayoutRunId::from_uuid(uuid(3)), plan: Some(plan), ..payout_run() }
+}
+
+pub(crate) fn payout_schedule() -> PayoutSchedule {
+    PayoutSchedule {
+        id: PayoutScheduleId::from_uuid(uuid(1)),
+        account_id: ACCOUNT,
+        state: PayoutScheduleState::Active,
+        display_name: "Twice a month".to_owned(),
+        timing: Timing { recurrence: Recurrence::MonthDays(vec![1, 15]), minute_of_day: 540 },
+        currency: "USD".parse().unwrap(),
+        affiliate_ids: Some(vec![affiliate().id]),
+        minimum: Some(usd(1_000)),
+        maximum_total: Some(usd(50_000)),
+        provider: Some(PayoutProvider::PayPal),
+        cutoff: Some(Cutoff::NetDays(15)),
+        needs_approval: true,
+        note: "Bonus round".to_owned(),
+        message: "Thank you".to_owned(),
+        set_by: Some(ApiKeyId::from_uuid(uuid(1))),
+        next_run_at: Some(NOW.plus_days(1)),
+        last_run_id: Some(payout_run().id),
+        created_at: NOW,
+        updated_at: NOW.plus_days(1),
+        archived_at: None,
+    }
+}
+
+/// One that is archived and has no more than it must have.
+pub(crate) fn archived_payout_schedule() -> PayoutSchedule {
+    PayoutSchedule {
+        id: PayoutScheduleId::from_uuid(uuid(2)),
+        state: PayoutScheduleState::Archived,
+        timing: Timing {
+            recurrence: Recurrence::Cycle { interval_days: 14, first: "2026-11-27".parse().unwrap() },
+            minute_of_day: 0,
+        },
+        affiliate_ids: None,
+        minimum: None,
+        maximum_total: None,
+        provider: None,
+        cutoff: Some(Cutoff::MonthBefore),
+        needs_approval: false,
+        note: String::new(),
+        message: String::new(),
+        set_by: None,
+        next_run_at: None,
+        last_run_id: None,
+        archived_at: Some(NOW.plus_days(2)),
+        ..payout_schedule()
+    }
+}
+
 pub(crate) fn payout_policy() -> PayoutPolicy {
     PayoutPolicy { net_days: 15, approval_above: vec![usd(50_000)], ..PayoutPolicy::default() }
 }
@@ -173,6 +236,7 @@ pub(crate) fn payout_run() -> PayoutRun {
         minimum: Some(usd(1_000)),
         maximum_total: None,
         provider: None,
+        plan: None,
         note: "November".to_owned(),
         message: "Thank you".to_owned(),
         cursor: Some(affiliate().id),
