@@ -15,6 +15,7 @@ use super::payout::PayoutQuery;
 use super::row::RowName;
 use super::set::keyed::rows_by;
 use super::{Snapshot, Source, Store, StoreError, ledger, payout, statistic};
+use crate::domain::calendar::Calendar;
 use crate::domain::id::{AccountId, AffiliateId};
 use crate::domain::ledger::{LedgerAccount, Posting};
 use crate::domain::money::Currency;
@@ -41,15 +42,13 @@ fn sum(billions: i64, rest_minor: i64) -> i128 {
     i128::from(billions) * BILLION + i128::from(rest_minor)
 }
 
-/// Queues the changes of the totals that the changes of payouts make, and those of these fees.
-pub(super) async fn add_changes(
-    writes: &mut Writes,
+/// The calendars of the accounts whose totals the set may change.
+pub(super) async fn calendars(
     connection: &WriteConnection,
     set: &WorkingSet,
-    fees: &[Posting],
-) -> Result<(), StoreError> {
+) -> Result<BTreeMap<AccountId, Calendar>, StoreError> {
     let mut calendars = BTreeMap::new();
-    for account_id in set.accounts_with_payments(fees) {
+    for account_id in set.accounts_with_payments() {
         // The rules that pay load the account.
         let calendar = match set.accounts.get(&account_id) {
             Some(account) => account.calendar(),
@@ -57,7 +56,17 @@ pub(super) async fn add_changes(
         };
         calendars.insert(account_id, calendar);
     }
-    let changes = set.yearly_total_changes(fees, &mut calendars);
+    Ok(calendars)
+}
+
+/// Queues the changes of the totals that the changes of payouts make, and those of these fees.
+pub(super) fn add_changes(
+    writes: &mut Writes,
+    set: &WorkingSet,
+    fees: &[Posting],
+    calendars: &mut BTreeMap<AccountId, Calendar>,
+) -> Result<(), StoreError> {
+    let changes = set.yearly_total_changes(fees, calendars);
     let changes = changes.map_err(|refusal| StoreError::Unexpected(format!("yearly totals: {refusal}")))?;
     let rows = changes.0.into_iter().map(|(key, total)| {
         let (paid_billions, paid_rest_minor) = split(total.paid_minor);

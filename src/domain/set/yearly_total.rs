@@ -19,9 +19,10 @@ impl WorkingSet {
     }
 
     /// The accounts whose yearly totals the set may change.
-    pub fn accounts_with_payments(&self, fees: &[Posting]) -> BTreeSet<AccountId> {
+    pub fn accounts_with_payments(&self) -> BTreeSet<AccountId> {
         let of_payments = self.payments().map(|(payout, _)| payout.account_id);
-        of_payments.chain(fees.iter().map(|fee| fee.account_id)).collect()
+        let fees = self.postings.iter().filter(|posting| posting.is_fee());
+        of_payments.chain(fees.map(|fee| fee.account_id)).collect()
     }
 
     /// By how much the set changes yearly totals. `fees` are the fees of its postings, with the times of their entries. The calendar of an

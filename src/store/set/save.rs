@@ -64,11 +64,12 @@ pub async fn save(
     for account_id in with_time {
         head_of(heads, account_id)?.commit(now);
     }
+    let mut calendars = yearly_total::calendars(connection, set).await?;
     let mut writes = Writes::default();
     let mut listed = Entries::default();
     add_rows(&mut writes, &mut listed, set)?;
     let fees = add_postings(&mut writes, &mut listed, set, heads, &mut moved)?;
-    yearly_total::add_changes(&mut writes, connection, set, &fees).await?;
+    yearly_total::add_changes(&mut writes, set, &fees, &mut calendars)?;
     program_mrr::add_changes(&mut writes, &set.leads)?;
     moved.extend(listed.accounts());
     let unlisted = listed.write(&mut writes, heads, statistic::changes(set)?)?;
