@@ -50,6 +50,7 @@ mod payout_owed;
 mod payout_reopened;
 mod payout_reserved;
 mod payout_results;
+mod payout_document;
 mod payout_run;
 mod payout_run_limits;
 mod program;

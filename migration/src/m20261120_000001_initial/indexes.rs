@@ -147,6 +147,19 @@ pub(super) fn all() -> Vec<IndexCreateStatement> {
             &["account_id", "provider", "seen_wake"],
             Expr::col("next_at").is_not_null(),
         ),
+        unique_index_of_named(
+            "payout_document_by_number",
+            "payout_document",
+            &["account_id", "number_year", "number_sequence"],
+            "number_year",
+        ),
+        partial_index(
+            "payout_document_by_year",
+            "payout_document",
+            &["account_id", "number_year", "id"],
+            Expr::col("number_year").is_not_null(),
+        ),
+        index("payout_document_by_affiliate", "payout_document", &["account_id", "affiliate_id", "id"]),
         index("payout_by_affiliate", "payout", &["account_id", "affiliate_id", "id"]),
         partial_index("request_by_expiry", "request", &["expires_at"], Expr::col("expires_at").is_not_null()),
     ]

@@ -25,6 +25,7 @@ pub(super) fn missing(resource: Resource) -> (ErrorReason, &'static str) {
         Resource::TaxProfile => (ErrorReason::TaxProfileNotFound, "headwater.v1.TaxProfile"),
         Resource::PayoutConnection => (ErrorReason::PayoutConnectionNotFound, "headwater.v1.PayoutConnection"),
         Resource::PayoutExport => (ErrorReason::PayoutExportNotFound, "headwater.v1.PayoutExport"),
+        Resource::PayoutDocument => (ErrorReason::PayoutDocumentNotFound, "headwater.v1.PayoutDocument"),
         Resource::PayoutRun => (ErrorReason::PayoutRunNotFound, "headwater.v1.PayoutRun"),
     }
 }

@@ -22,7 +22,7 @@ pub(super) use crate::rpc::call::render::timestamp;
 use crate::rpc::call::wire_enum::WireEnum;
 use crate::rpc::{
     account, affiliate, affiliate_group, audit, billing_profile, bounty, conversion, coupon, enrollment, item, lead, link, offer,
-    payout, payout_connection, payout_method, payout_run, program, reward, submission, tax_profile,
+    payout, payout_connection, payout_document, payout_method, payout_run, program, reward, submission, tax_profile,
 };
 
 /// The default number of events in a message of a stream.
@@ -285,6 +285,7 @@ fn subject(image: &EventImage) -> Subject {
         EventImage::Conversion(image) => Subject::Conversion(conversion::image(image)),
         EventImage::Reward(row) => Subject::Reward(reward::image(row)),
         EventImage::Payout(row) => Subject::Payout(payout::image(row)),
+        EventImage::PayoutDocument(row) => Subject::PayoutDocument(payout_document::render(row)),
         EventImage::PayoutRun(row) => Subject::PayoutRun(payout_run::image(row)),
         EventImage::PayoutMethod(row) => Subject::PayoutMethod(payout_method::image(row)),
         EventImage::TaxProfile(row) => Subject::TaxProfile(tax_profile::image(row)),

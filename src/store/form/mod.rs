@@ -48,6 +48,7 @@ use crate::domain::enrollment::{Acceptance, Moved, PastStanding};
 use crate::domain::lead::LeadDetails;
 use crate::domain::outcome::Outcome;
 use crate::domain::payout::{PayoutPolicy, Reopening, Sending};
+use crate::domain::payout_document::DocumentContent;
 use crate::domain::payout_purse::FundsWait;
 use crate::domain::program::{Agreement, Commission, Invitation, Question, TermsDraft};
 use crate::domain::reward::{ByHand, Calculation, RewardClick};
@@ -78,6 +79,7 @@ mod link;
 mod offer;
 mod outcome;
 mod payout;
+mod payout_document;
 mod payout_export;
 mod payout_method;
 mod payout_run;
@@ -100,6 +102,7 @@ use field::Text;
 use lead::LeadDetailsForm;
 use outcome::OutcomeForm;
 use payout::{FundsWaitForm, PayoutPolicyForm, ReopeningForm, SendingForm};
+use payout_document::DocumentContentForm;
 use program::{AgreementForm, CommissionForm, InvitationForm, QuestionForm, TermsDraftForm, WelcomeMailForm};
 use reward::{ByHandForm, CalculationForm, RewardClickForm};
 use sales_tally::EarnedBonusForm;
@@ -158,6 +161,8 @@ kept! {
     Vec<FundsWait>: writes 1 Vec<FundsWaitForm>;
     // payout.reopenings
     Vec<Reopening>: writes 1 Vec<ReopeningForm<'_>>;
+    // payout_document.content
+    DocumentContent: writes 1 DocumentContentForm<'_>;
     // account.payout_policy
     PayoutPolicy: writes 1 PayoutPolicyForm;
     // tax_profile.details

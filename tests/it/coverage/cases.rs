@@ -26,6 +26,7 @@ mod reward;
 mod sale;
 mod simulation;
 mod statistic;
+mod payout_document;
 mod tax_profile;
 
 use std::collections::BTreeSet;
@@ -315,6 +316,7 @@ fn by_subject() -> Vec<(&'static str, Vec<Case>)> {
         ("offer", offer::cases()),
         ("payout", payout::cases()),
         ("payout_method", payout_method::cases()),
+        ("payout_document", payout_document::cases()),
         ("tax_profile", tax_profile::cases()),
         ("program", program::cases()),
         ("reward", reward::cases()),

@@ -194,7 +194,7 @@ db_test!(p30_g15_what_is_owed_is_told_by_approval_and_due_date, |database: TestD
     let mut shop = Shop::open(&server, "shop").await;
     let bea = create_affiliate(&mut shop.client, "bea").await;
     assert_eq!(owed(&mut shop.client, pb::GetAmountOwedRequest::default()).await, []);
-    let policy = pb::PayoutPolicy { net_days: 15, approval_above: Vec::new(), method_change_hours: Some(72) };
+    let policy = pb::PayoutPolicy { net_days: 15, method_change_hours: Some(72), ..Default::default() };
     let account = set_policy(&mut shop.client, Some(policy.clone())).await;
     assert_eq!(account.payout_policy, Some(policy));
     give_approved(&mut shop.client, "ann", 1_000).await;

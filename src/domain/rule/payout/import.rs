@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::close::{cancel, check_size, pay, want_rewards};
+use super::parties;
 use crate::domain::account::Account;
 use crate::domain::id::{AccountId, PayoutId};
 use crate::domain::payout::{Payout, PayoutState};
@@ -56,6 +57,7 @@ impl Rule for ImportPayoutResults {
         }
         check_size(context, &changed)?;
         want_rewards(context, &changed)?;
+        parties::want(context, &changed)?;
         self.results.iter().map(|result| self.record(context, result)).collect()
     }
 }

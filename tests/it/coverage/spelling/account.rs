@@ -32,6 +32,7 @@ pub(super) fn spellings() -> Vec<Spelling> {
                             "net_days": 7,
                             "approval_above": [{"amount_minor": 7, "currency_code": "EUR"}],
                             "method_change_hours": 7,
+                            "self_billing_invoices": true,
                         },
                         "test_account": true,
                         "time_zone": " utc",
