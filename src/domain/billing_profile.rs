@@ -4,7 +4,7 @@ use super::affiliate::PostalAddress;
 use super::id::AccountId;
 use super::time::Time;
 
-/// Who the merchant is.
+/// The merchant as documents name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct BillingProfile {

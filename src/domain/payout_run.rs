@@ -171,7 +171,8 @@ mod tests {
     use super::*;
     use crate::domain::payout::tests::any_reward;
 
-    const ACTIVE: Payee = Payee { state: AffiliateState::Active, is_named: false, fault: None, lacks_tax_profile: false };
+    const ACTIVE: Payee =
+        Payee { state: AffiliateState::Active, is_named: false, fault: None, lacks_tax_profile: false };
 
     #[test]
     fn a_run_pays_what_is_due_within_its_limits() {

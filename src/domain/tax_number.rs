@@ -60,7 +60,7 @@ const VAT_FORMS: &[(&str, &[&str])] = &[
 /// A number of this kind, as it is stored.
 ///
 /// # Errors
-/// What it must be.
+/// The form that it must have.
 pub fn tax_number(kind: TaxNumberKind, text: &str) -> Result<String, &'static str> {
     match kind {
         TaxNumberKind::Ssn => social_security_number(text),
@@ -92,9 +92,7 @@ fn social_security_number(text: &str) -> Result<String, &'static str> {
 
 fn employer_number(text: &str) -> Result<String, &'static str> {
     // The prefixes that the tax office has never given to anybody.
-    let is_given = |digits: &String| {
-        !matches!(part(digits, 0..2), 0 | 7..=9 | 17..=19 | 28 | 29 | 49 | 69 | 70 | 78 | 79 | 89 | 96 | 97)
-    };
+    let is_given = |digits: &String| !matches!(part(digits, 0..2), 0 | 7..=9 | 17..=19 | 28 | 29 | 49 | 69 | 70 | 78 | 79 | 89 | 96 | 97);
     nine_digits(text)
         .filter(is_given)
         .ok_or("must be an employer identification number of nine digits, such as 12-3456789")
@@ -124,7 +122,7 @@ fn foreign_number(text: &str) -> Result<String, &'static str> {
 /// A VAT id in capitals, without blanks, points and hyphens.
 ///
 /// # Errors
-/// What it must be.
+/// The form that it must have.
 pub fn vat_id(text: &str) -> Result<String, &'static str> {
     let id: String = text.chars().filter(|character| !matches!(character, ' ' | '.' | '-')).collect();
     let id = id.to_ascii_uppercase();
@@ -157,8 +155,16 @@ mod tests {
         assert_eq!(ssn("123-45-6789").as_deref(), Ok("123456789"));
         assert_eq!(ssn(" 899 99 9999 ").as_deref(), Ok("899999999"));
         let wrong = [
-            "", "12345678", "1234567890", "000-45-6789", "666-45-6789", "900-45-6789", "123-00-6789", "123-45-0000",
-            "12345678x", "１２３456789",
+            "",
+            "12345678",
+            "1234567890",
+            "000-45-6789",
+            "666-45-6789",
+            "900-45-6789",
+            "123-00-6789",
+            "123-45-0000",
+            "12345678x",
+            "１２３456789",
         ];
         for text in wrong {
             assert!(ssn(text).is_err(), "{text}");
@@ -186,7 +192,17 @@ mod tests {
         ] {
             assert_eq!(vat_id(sent).as_deref(), Ok(stored), "{sent}");
         }
-        for wrong in ["", "DE", "DE12345678", "DE1234567890", "US123456789", "AT12345678", "123456789", "D€123456789", "GR123456789"] {
+        for wrong in [
+            "",
+            "DE",
+            "DE12345678",
+            "DE1234567890",
+            "US123456789",
+            "AT12345678",
+            "123456789",
+            "D€123456789",
+            "GR123456789",
+        ] {
             assert!(vat_id(wrong).is_err(), "{wrong}");
         }
         assert!(VAT_FORMS.is_sorted_by_key(|(prefix, _)| *prefix));

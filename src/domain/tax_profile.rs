@@ -124,7 +124,7 @@ pub struct TaxNumber {
     pub sealed: Sealed,
 }
 
-/// What the owner said about a profile.
+/// The owner's word about a profile.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TaxReview {
     /// The key that confirmed or refused it. `None` before.
@@ -135,7 +135,7 @@ pub struct TaxReview {
     pub refusal_reason: String,
 }
 
-/// What a tax profile has.
+/// The content of a tax profile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct TaxDetails {
@@ -186,6 +186,8 @@ pub struct TaxProfile {
     pub affiliate_id: AffiliateId,
     /// `None`: it was removed. Left out of the answers that are stored for repeated requests.
     pub details: Option<TaxDetails>,
+    /// 1 for a new profile, and one more after each change.
+    pub version: i32,
     pub created_at: Time,
     pub updated_at: Time,
 }
@@ -196,10 +198,9 @@ impl TaxProfile {
         self.details.as_ref().map_or(TaxProfileState::Missing, |details| details.state_at(now))
     }
 
-    /// The etag. It is different after every change, because each commit of an account has a time of its own.
+    /// The etag. It is different after every change of the profile.
     pub fn etag(&self) -> String {
-        let state = self.details.as_ref().map_or(TaxProfileState::Missing, |details| details.state);
-        format!("{}-{state}", self.updated_at.micros())
+        format!("v{}", self.version)
     }
 }
 

@@ -25,7 +25,7 @@ pub struct YearlyTotalKey {
     pub currency: &'static str,
 }
 
-/// What a total adds up. Sums of sums of 64 bits always fit.
+/// The sums of a total. Sums of sums of 64 bits always fit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct YearlyTotal {

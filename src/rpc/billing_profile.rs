@@ -90,10 +90,7 @@ fn canonical_profile(sent: &pb::BillingProfile) -> Cow<'_, pb::BillingProfile> {
     )
 }
 
-pub(super) async fn get(
-    call: Call,
-    _: pb::GetBillingProfileRequest,
-) -> Result<pb::GetBillingProfileResponse, Error> {
+pub(super) async fn get(call: Call, _: pb::GetBillingProfileRequest) -> Result<pb::GetBillingProfileResponse, Error> {
     let profile = store::billing_profile::find(call.store(), call.account_id()).await?;
     Ok(pb::GetBillingProfileResponse { billing_profile: profile.as_ref().map(render) })
 }

@@ -25,9 +25,9 @@ use crate::domain::link::Link;
 use crate::domain::outcome::Outcome;
 use crate::domain::payout::Payout;
 use crate::domain::payout_method::PayoutMethod;
-use crate::domain::tax_profile::TaxProfile;
 use crate::domain::request::{Request, RequestKey};
 use crate::domain::set::Needs;
+use crate::domain::tax_profile::TaxProfile;
 use crate::domain::time::Time;
 
 impl Stored for Request {

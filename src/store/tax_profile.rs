@@ -34,6 +34,7 @@ impl Stored for TaxProfile {
             affiliate_id: self.affiliate_id.uuid(),
             details: self.details.as_ref().map(to_json).transpose()?,
             number_sealed: number.map(|number| number.sealed.bytes().to_vec()),
+            version: self.version,
             created_at: self.created_at.micros(),
             updated_at: self.updated_at.micros(),
         })
@@ -52,6 +53,7 @@ impl Stored for TaxProfile {
             account_id: AccountId::from_uuid(row.account_id),
             affiliate_id: AffiliateId::from_uuid(row.affiliate_id),
             details,
+            version: row.version,
             created_at: Time::from_micros(row.created_at),
             updated_at: Time::from_micros(row.updated_at),
         })

@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use super::backend::bulk::Writes;
 use super::backend::table::Reads;
-use super::entity::yearly_total as table;
 use super::entity::ledger_entry;
+use super::entity::yearly_total as table;
 use super::list::Walk;
 use super::payout::PayoutQuery;
 use super::row::RowName;
@@ -94,18 +94,11 @@ pub type OfAffiliate = (AffiliateId, Vec<(Currency, YearlyTotal)>);
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn list(
-    store: &Store,
-    account_id: AccountId,
-    year: i32,
-    walk: Walk,
-) -> Result<Vec<OfAffiliate>, StoreError> {
+pub async fn list(store: &Store, account_id: AccountId, year: i32, walk: Walk) -> Result<Vec<OfAffiliate>, StoreError> {
     use table::Column;
     // A total whose payments were all undone is a row of zeros. A payout has more than zero, so none has payouts and no amount.
-    let has_something = Condition::any()
-        .add(Column::PayoutCount.ne(0))
-        .add(Column::FeeBillions.ne(0))
-        .add(Column::FeeRestMinor.ne(0));
+    let has_something =
+        Condition::any().add(Column::PayoutCount.ne(0)).add(Column::FeeBillions.ne(0)).add(Column::FeeRestMinor.ne(0));
     let of_year = table::Entity::find()
         .select_only()
         .column(Column::AffiliateId)

@@ -62,6 +62,7 @@ pub(super) fn payouts() -> Vec<TableCreateStatement> {
             .col(id("affiliate_id"))
             .col(json_null("details"))
             .col(bytes_null("number_sealed"))
+            .col(count("version"))
             .col(time("created_at"))
             .col(time("updated_at"))
             .take(),

@@ -10,7 +10,7 @@ use crate::domain::id::AccountId;
 use crate::domain::refusal::Refusal;
 use crate::domain::set::Needs;
 
-/// Set who the merchant is on documents of payouts.
+/// Set the merchant as documents of payouts name it.
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "fields are those of the profile")]
 pub struct SetBillingProfile {

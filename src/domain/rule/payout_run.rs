@@ -153,12 +153,7 @@ impl Rule for ContinuePayoutRun {
 
 impl ContinuePayoutRun {
     /// Wants the rewards, the balances the payout methods and the tax profiles of all affiliates at once, so that they are loaded together.
-    fn want_rows(
-        &self,
-        context: &mut Context<'_>,
-        run: &PayoutRun,
-        policy: &PayoutPolicy,
-    ) -> Result<(), Refusal> {
+    fn want_rows(&self, context: &mut Context<'_>, run: &PayoutRun, policy: &PayoutPolicy) -> Result<(), Refusal> {
         let mut loaded = Ok(());
         for affiliate_id in &self.affiliate_ids {
             context.set.wanted().row::<Affiliate>((context.account_id, *affiliate_id));

@@ -10,9 +10,7 @@ use crate::domain::id::{AccountId, AffiliateId};
 use crate::domain::payout::PayoutPolicy;
 use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::domain::set::Needs;
-use crate::domain::tax_profile::{
-    PayeeKind, TaxDetails, TaxForm, TaxNumber, TaxProfile, TaxProfileState, TaxReview,
-};
+use crate::domain::tax_profile::{PayeeKind, TaxDetails, TaxForm, TaxNumber, TaxProfile, TaxProfileState, TaxReview};
 
 /// Set the tax profile of an affiliate. The parts fit each other.
 #[derive(Debug, Clone)]
@@ -60,6 +58,7 @@ impl Rule for SetTaxProfile {
             account_id: context.account_id,
             affiliate_id,
             details: Some(details),
+            version: before.as_ref().map_or(0, |before| before.version),
             created_at: before.map_or(context.now, |before| before.created_at),
             updated_at: context.now,
         };
@@ -159,18 +158,16 @@ impl Rule for RemoveTaxProfile {
 }
 
 /// The profile of an affiliate, and what it has.
-fn present(
-    context: &mut Context<'_>,
-    affiliate: &AffiliateSelector,
-) -> Result<(Arc<TaxProfile>, TaxDetails), Refusal> {
+fn present(context: &mut Context<'_>, affiliate: &AffiliateSelector) -> Result<(Arc<TaxProfile>, TaxDetails), Refusal> {
     let affiliate_id = context.set.living_affiliate(context.account_id, affiliate)?.id;
     let profile = context.set.tax_profile(context.account_id, affiliate_id)?;
     let found = profile.and_then(|profile| profile.details.clone().map(|details| (profile, details)));
     found.ok_or_else(|| Refusal::not_found(Resource::TaxProfile, affiliate_id))
 }
 
+/// Stores a changed profile under the next version, and tells it.
 fn put(context: &mut Context<'_>, kind: EventKind, profile: TaxProfile) -> Arc<TaxProfile> {
-    let profile = context.put(profile);
+    let profile = context.put(TaxProfile { version: profile.version.saturating_add(1), ..profile });
     context.tell(kind, EventImage::TaxProfile(Arc::clone(&profile)));
     profile
 }

@@ -17,10 +17,10 @@ use crate::domain::link::{Link, LinkWithDestination};
 use crate::domain::outcome::Outcome;
 use crate::domain::payout::Payout;
 use crate::domain::payout_method::PayoutMethod;
-use crate::domain::tax_profile::TaxProfile;
 use crate::domain::refusal::Refusal;
 use crate::domain::request::{Request, RequestKey};
 use crate::domain::reward::Reward;
+use crate::domain::tax_profile::TaxProfile;
 
 impl Key for RequestKey {
     fn account_id(&self) -> AccountId {

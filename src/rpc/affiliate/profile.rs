@@ -23,9 +23,7 @@ pub(super) fn read(fields: &mut Fields, sent: &pb::AffiliateProfile) -> Profile 
     let address = sent.address.as_ref();
     Profile {
         company: fields.line("company", &sent.company, NAME_LENGTH_MAX),
-        address: address
-            .map(|sent| fields.within("address", |fields| read_address(fields, sent)))
-            .unwrap_or_default(),
+        address: address.map(|sent| fields.within("address", |fields| read_address(fields, sent))).unwrap_or_default(),
         phone: fields.line("phone", &sent.phone, NAME_LENGTH_MAX),
         website_url: fields.optional_url("website_url", &sent.website_url),
         avatar_url: fields.optional_url("avatar_url", &sent.avatar_url),

@@ -1,4 +1,4 @@
-//! What a request says about a payee. All parts are checked against each other, so that the caller gets all violations at once.
+//! The payee as a request describes it. All parts are checked against each other, so that the caller gets all violations at once.
 
 use crate::domain::affiliate::PostalAddress;
 use crate::domain::calendar::Day;
@@ -9,6 +9,9 @@ use crate::pb;
 use crate::rpc::call::canonical;
 use crate::rpc::call::parse::{Fields, NAME_LENGTH_MAX};
 use crate::rpc::postal_address;
+
+/// The longest text of a number, with its blanks and hyphens.
+const NUMBER_LENGTH_MAX: usize = 64;
 
 /// By how many hours the earliest time zone is ahead of UTC: a day has begun somewhere by then.
 const ZONE_HOURS_MAX: i32 = 14;
@@ -83,14 +86,12 @@ fn read_sign_date(fields: &mut Fields, sent: &str, form: Option<TaxForm>, now: T
     Some(day)
 }
 
-fn read_number(
-    fields: &mut Fields,
-    sent: &pb::TaxNumber,
-    form: Option<TaxForm>,
-) -> Option<(TaxNumberKind, String)> {
+fn read_number(fields: &mut Fields, sent: &pb::TaxNumber, form: Option<TaxForm>) -> Option<(TaxNumberKind, String)> {
     let kinds = form.map_or(TaxNumberKind::ALL, TaxForm::numbers);
-    let kind = fields.value_of("kind", sent.kind, kinds)?;
-    let number = tax_number(kind, &sent.text).map_err(|problem| fields.wrong("text", problem)).ok()?;
+    let kind = fields.value_of("kind", sent.kind, kinds);
+    let text = fields.required_line("text", &sent.text, NUMBER_LENGTH_MAX);
+    let kind = kind.filter(|_| (1..=NUMBER_LENGTH_MAX).contains(&text.chars().count()))?;
+    let number = tax_number(kind, &text).map_err(|problem| fields.wrong("text", problem)).ok()?;
     Some((kind, number))
 }
 

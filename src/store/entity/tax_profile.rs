@@ -11,6 +11,7 @@ pub struct Model {
     pub affiliate_id: Uuid,
     pub details: Option<String>,
     pub number_sealed: Option<Vec<u8>>,
+    pub version: i32,
     pub created_at: i64,
     pub updated_at: i64,
 }

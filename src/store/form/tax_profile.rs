@@ -8,9 +8,7 @@ use crate::domain::calendar::Day;
 use crate::domain::id::{AccountId, AffiliateId, ApiKeyId};
 use crate::domain::payout_method::Sealed;
 use crate::domain::tax_number::TaxNumberKind;
-use crate::domain::tax_profile::{
-    PayeeKind, TaxDetails, TaxForm, TaxNumber, TaxProfile, TaxProfileState, TaxReview,
-};
+use crate::domain::tax_profile::{PayeeKind, TaxDetails, TaxForm, TaxNumber, TaxProfile, TaxProfileState, TaxReview};
 use crate::domain::time::Time;
 
 form! {
@@ -18,6 +16,7 @@ form! {
     TaxProfileForm of TaxProfile {
         account_id: AccountId,
         affiliate_id: AffiliateId,
+        version: i32,
         created_at: Time,
         updated_at: Time,
     }
@@ -27,7 +26,7 @@ form! {
 }
 
 form! {
-    /// What a tax profile has.
+    /// The content of a tax profile.
     TaxDetailsForm<'a> of TaxDetails {
         payee_kind: PayeeKind,
         legal_name: Text<'a>,
@@ -55,7 +54,7 @@ form! {
 }
 
 form! {
-    /// What the owner said about a tax profile.
+    /// The owner's word about a tax profile.
     TaxReviewForm<'a> of TaxReview {}
     unless_empty {
         reviewed_by: Option<ApiKeyId>,

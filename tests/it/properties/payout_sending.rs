@@ -380,6 +380,13 @@ impl World {
         };
         prop_assert_eq!(in_flight, sum(PayoutState::is_open));
         prop_assert_eq!(paid, sum(|state| state == PayoutState::Paid));
+        // The years of payments add up to what was paid, what came back and the fees, as the ledger has them.
+        let fees: Vec<_> = self.rules.set.postings.iter().filter(|posting| posting.is_fee()).cloned().collect();
+        let totals = self.rules.set.yearly_total_changes(&fees).unwrap().0;
+        let kept: i128 = totals.values().map(|total| total.paid_minor - total.returned_minor).sum();
+        let fee_minor: i64 = fees.iter().map(|fee| fee.amount_minor).sum();
+        prop_assert_eq!(kept, i128::from(paid));
+        prop_assert_eq!(totals.values().map(|total| total.fee_minor).sum::<i128>(), i128::from(fee_minor));
         Ok(())
     }
 

@@ -135,8 +135,31 @@ async fn play(mut shop: Shop) -> Played {
         ..Default::default()
     };
     client.affiliates.update_affiliate(update.clone()).await.unwrap();
+    set_tax_profile(client, "Quillomena Vossbergen", "Vossbergen Lane 1").await;
+    set_tax_profile(client, "Quillomena Vossbergen-Smith", "Smith Lane 1").await;
     neighbours(client, 60..120).await;
     Played { shop, id, ref_id: enrollment.ref_id, created, link, coupon, update }
+}
+
+async fn set_tax_profile(client: &mut Client, legal_name: &str, street: &str) {
+    let address = pb::PostalAddress {
+        street: street.to_owned(),
+        city: "Utrecht".to_owned(),
+        country_code: "NL".to_owned(),
+        ..Default::default()
+    };
+    let request = pb::SetTaxProfileRequest {
+        request_id: format!("tax-{}", street.len()),
+        affiliate: by_email(EMAIL),
+        payee_kind: pb::PayeeKind::Individual.into(),
+        legal_name: legal_name.to_owned(),
+        address: Some(address),
+        residence_country_code: "NL".to_owned(),
+        form: pb::TaxForm::W8ben.into(),
+        sign_date: "2025-11-27".to_owned(),
+        number: Some(pb::TaxNumber { kind: pb::TaxNumberKind::Foreign.into(), text: "31415926".to_owned() }),
+    };
+    client.payouts.set_tax_profile(request).await.unwrap();
 }
 
 /// Deactivates the person with a reason that has the name.

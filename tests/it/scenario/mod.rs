@@ -16,6 +16,7 @@ mod read;
 mod request;
 mod rules;
 mod script;
+mod tax;
 mod wire;
 
 use headwater::domain::conversion::ConversionKind;
@@ -61,6 +62,12 @@ pub(crate) trait World {
 
     /// Amount, currency and state of an affiliate's rewards, oldest first.
     async fn rewards(&mut self, affiliate_id: &str) -> Vec<(i64, Currency, String)>;
+
+    /// The state of an affiliate's tax profile.
+    async fn tax_state(&mut self, affiliate_id: &str) -> String;
+
+    /// The payments to an affiliate in a year, what of them came back, and the fees.
+    async fn yearly_total(&mut self, affiliate_id: &str, year: i32, currency: Currency) -> [i64; 3];
 
     /// The types of all events about conversions.
     async fn feed(&mut self) -> Vec<String>;

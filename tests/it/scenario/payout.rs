@@ -6,7 +6,7 @@ use tonic::Status;
 
 use super::World;
 use super::play::{Player, short};
-use super::request::money;
+use super::request::{money, time, timestamp};
 use super::script::{Step, amount};
 
 impl<W: World> Player<'_, W> {
@@ -130,7 +130,8 @@ impl<W: World> Player<'_, W> {
                 self.world.change(request).await?.payouts.remove(0)
             }
             _ => {
-                let request = pb::ConfirmPayoutsRequest { payout_ids, ..Default::default() };
+                let paid_time = step.option("on").and_then(|day| timestamp(time(day, step.option("second")).micros()));
+                let request = pb::ConfirmPayoutsRequest { payout_ids, paid_time, ..Default::default() };
                 self.world.change(request).await?.payouts.remove(0)
             }
         };
@@ -143,8 +144,8 @@ impl<W: World> Player<'_, W> {
             net_days: step.option("net").map_or(0, |days| days.parse().unwrap()),
             approval_above: step.option("above").map(|text| money(text, "USD")).into_iter().collect(),
             method_change_hours: step.option("hours").map(|hours| hours.parse().unwrap()),
+            tax_profile_required: step.option("tax") == Some("required"),
             self_billing_invoices: step.option("invoices") == Some("yes"),
-            ..Default::default()
         };
         let request = pb::UpdateAccountRequest {
             account: Some(pb::Account { payout_policy: Some(policy), ..Default::default() }),

@@ -107,6 +107,7 @@ impl<'world, W: World> Player<'world, W> {
             "create-lead" | "update-lead" | "merge" | "attribute" | "delete-lead" => self.change_lead_step(step).await,
             "pay" | "payout" | "cancel-payout" | "confirm-payout" | "reopen-payout" | "approve-payout"
             | "pay-policy" | "method" | "remove-method" | "connect" | "disconnect" => self.payout_step(step).await,
+            "tax" | "confirm-tax" | "refuse-tax" | "remove-tax" => self.tax_step(step).await,
             "approve" | "deny" | "approve-due" => self.reward_step(step).await,
             _ => Ok(self.read_step(step).await),
         }

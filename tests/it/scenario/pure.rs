@@ -3,6 +3,7 @@
 
 use headwater::domain::account::KeyKind;
 use headwater::domain::attribution::AttributionSource;
+use headwater::domain::calendar::Calendar;
 use headwater::domain::conversion::{Conversion, ConversionKind, SaleLine};
 use headwater::domain::customer_reward::CustomerReward;
 use headwater::domain::event::EventImage;
@@ -15,7 +16,9 @@ use headwater::domain::outcome::Outcome;
 use headwater::domain::reward::{Calculation, Reward, RewardState};
 use headwater::domain::rule::{ApproveRewards, Envelope, NewApiKey, RegisterAccount};
 use headwater::domain::set::WorkingSet;
+use headwater::domain::tax_profile::TaxProfileState;
 use headwater::domain::time::Time;
+use headwater::domain::yearly_total::{YearlyTotalKey, YearlyTotals};
 use headwater::domain::{Decision, decide};
 use headwater::error::{CallName, Error};
 use headwater::rpc::call::change::{self, Asking, Change};
@@ -193,6 +196,23 @@ impl World for PureWorld {
             balance.post(posting).unwrap();
         }
         [balance.pending_minor, balance.owed_minor, balance.earned_minor()]
+    }
+
+    async fn tax_state(&mut self, affiliate_id: &str) -> String {
+        let profile = self.set.tax_profiles.iter().find(|row| row.affiliate_id.to_string() == affiliate_id);
+        profile.map_or(TaxProfileState::Missing, |profile| profile.state_at(self.now)).to_string()
+    }
+
+    async fn yearly_total(&mut self, affiliate_id: &str, year: i32, currency: Currency) -> [i64; 3] {
+        let zones = &self.set.account(self.account_id).unwrap().time_zones;
+        let (mut calendar, mut totals) = (Calendar::new(zones).unwrap(), YearlyTotals::default());
+        self.set.payouts.iter().for_each(|payout| totals.payout(&mut calendar, payout, 1));
+        self.set.postings.iter().filter(|row| row.is_fee()).for_each(|fee| totals.fee(&mut calendar, fee));
+        let is_asked = |key: &YearlyTotalKey| {
+            (key.year, key.currency) == (year, currency.code()) && key.affiliate_id.to_string() == affiliate_id
+        };
+        let total = totals.0.into_iter().find(|(key, _)| is_asked(key)).map(|(_, total)| total).unwrap_or_default();
+        [total.paid_minor, total.returned_minor, total.fee_minor].map(|sum_minor| sum_minor.try_into().unwrap())
     }
 
     async fn explained(&mut self, kind: ConversionKind, event_id: &str) -> (String, Vec<String>) {

@@ -18,6 +18,17 @@ impl<W: World> Player<'_, W> {
                 let [pending, owed, earned] = sums.map(|sum| amount(sum, currency));
                 format!("pending {pending} owed {owed} earned {earned}")
             }
+            "tax-state" => {
+                let affiliate_id = self.affiliate_id(step.word(0));
+                self.world.tax_state(&affiliate_id).await
+            }
+            "year" => {
+                let currency: Currency = step.word(2).parse().unwrap();
+                let affiliate_id = self.affiliate_id(step.word(1));
+                let sums = self.world.yearly_total(&affiliate_id, step.word(0).parse().unwrap(), currency).await;
+                let [paid, returned, fees] = sums.map(|sum| amount(sum, currency));
+                format!("paid {paid} returned {returned} fees {fees}")
+            }
             "rewards" => {
                 let affiliate_id = self.affiliate_id(step.word(0));
                 let rewards = self.world.rewards(&affiliate_id).await.into_iter();

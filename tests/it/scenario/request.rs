@@ -21,7 +21,7 @@ pub(super) fn day_time(day: &str) -> Option<Timestamp> {
     timestamp(time(day, None).micros())
 }
 
-fn timestamp(micros: i64) -> Option<Timestamp> {
+pub(super) fn timestamp(micros: i64) -> Option<Timestamp> {
     let nanos = i32::try_from(micros.rem_euclid(1_000_000) * 1_000).unwrap();
     Some(Timestamp { seconds: micros.div_euclid(1_000_000), nanos })
 }

@@ -7,6 +7,7 @@ use headwater::pb;
 use headwater::pb::event::Subject;
 use headwater::pb::simulate_terms_response::Content;
 use headwater::rpc::call::change::Change;
+use headwater::store;
 use testkit::client::Client;
 use tonic::{Code, Status};
 
@@ -47,6 +48,11 @@ impl WireWorld {
     pub(crate) async fn verify(&mut self) {
         let report = self.client.rewards.verify_ledger(pb::VerifyLedgerRequest {}).await.unwrap().into_inner();
         assert!(report.ok, "{:?}", report.differences);
+        let account = self.client.accounts.get_account(pb::GetAccountRequest {}).await.unwrap().into_inner().account;
+        let account_id = account.unwrap().id.parse().unwrap();
+        let snapshot = self.server.server.app().store().snapshot().await.unwrap();
+        let differences = store::yearly_total::differences(&snapshot, account_id).await.unwrap();
+        assert_eq!(differences, Vec::<String>::new());
     }
 
     /// A simulation with the terms in force changes nothing.
@@ -186,6 +192,22 @@ impl World for WireWorld {
         let is_in = |balance: &&pb::Balance| cash(balance.earned.as_ref()).currency_code == currency.code();
         let Some(balance) = balances.iter().find(is_in) else { return [0; 3] };
         [&balance.pending, &balance.owed, &balance.earned].map(|value| cash(value.as_ref()).amount_minor)
+    }
+
+    async fn tax_state(&mut self, affiliate_id: &str) -> String {
+        let request = pb::GetTaxProfileRequest { affiliate: selector(affiliate_id) };
+        let profile = self.client.payouts.get_tax_profile(request).await.unwrap().into_inner().tax_profile.unwrap();
+        short(profile.state().as_str_name(), "TAX_PROFILE_STATE_")
+    }
+
+    async fn yearly_total(&mut self, affiliate_id: &str, year: i32, currency: Currency) -> [i64; 3] {
+        let request = pb::ListYearlyTotalsRequest { year, ..Default::default() };
+        let years = self.client.payouts.list_yearly_totals(request).await.unwrap().into_inner().affiliates;
+        let of_affiliate = years.into_iter().find(|year| year.affiliate_id == affiliate_id);
+        let totals = of_affiliate.map_or_else(Vec::new, |year| year.totals);
+        let is_in = |total: &&pb::YearlyTotal| total.paid.as_ref().unwrap().currency_code == currency.code();
+        let Some(total) = totals.iter().find(is_in) else { return [0; 3] };
+        [&total.paid, &total.returned, &total.fees].map(|sum| sum.as_ref().unwrap().amount_minor)
     }
 
     async fn explained(&mut self, kind: ConversionKind, event_id: &str) -> (String, Vec<String>) {

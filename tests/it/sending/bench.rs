@@ -400,6 +400,7 @@ impl<'test> Bench<'test> {
     pub(super) async fn books(&mut self) -> (i128, i128) {
         let report = self.client.rewards.verify_ledger(pb::VerifyLedgerRequest {}).await.unwrap().into_inner();
         assert!(report.ok, "{:?}", report.differences);
+        self.check_years().await;
         let total = |account: pb::LedgerAccount| {
             let rows = report.totals.iter().filter(|total| total.ledger_account() == account);
             rows.map(|total| match total.value.as_ref().and_then(|value| value.amount.as_ref()) {
@@ -410,6 +411,15 @@ impl<'test> Bench<'test> {
         };
         let fees = -total(pb::LedgerAccount::ProviderFee);
         (total(pb::LedgerAccount::ProviderCash) - fees, fees)
+    }
+
+    /// Checks that yearly totals have what was paid, what came back and the fees.
+    async fn check_years(&mut self) {
+        let account = self.client.accounts.get_account(pb::GetAccountRequest {}).await.unwrap().into_inner().account;
+        let account_id = account.unwrap().id.parse().unwrap();
+        let snapshot = self.server.server.app().store().snapshot().await.unwrap();
+        let differences = store::yearly_total::differences(&snapshot, account_id).await.unwrap();
+        assert_eq!(differences, Vec::<String>::new());
     }
 
     async fn fees_at_provider(&self) -> i64 {

@@ -41,6 +41,7 @@ use headwater::domain::reward::{
 use headwater::domain::set::{Needs, WorkingSet};
 use headwater::domain::split::Split;
 use headwater::domain::tally::{Counted, TallyChange};
+use headwater::domain::tax_profile::{TaxDetails, TaxNumber};
 use headwater::domain::upline::{UplineBasis, UplineLevel, UplineShare};
 use headwater::store::entity::{affiliate, conversion, enrollment, request, reward, terms};
 use headwater::store::form::Kept;

@@ -45,21 +45,16 @@ pub(super) fn cases() -> Vec<Case> {
             .furnish("PayoutService/SetTaxProfile", of_other, &[])
             .other(json!({"legal_name": "Other Ample"}))
             .affiliate_reference()
-            .not_references(&[
-                "address.postal_code",
-                "address.country_code",
-                "residence_country_code",
-                "number.text",
-            ])
+            .not_references(&["address.postal_code", "address.country_code", "residence_country_code", "number.text"])
             .wrong(json!({
                 "request_id": long(),
                 "affiliate": {"id": "aff_1"},
                 "payee_kind": 99,
                 "legal_name": long(),
                 "address": wrong_address(),
-                "residence_country_code": "DE",
+                "residence_country_code": "XX",
                 "sign_date": "2999-01-01",
-                "number": {"kind": 1, "text": "000-00-0000"},
+                "number": {"kind": 99, "text": long()},
                 "form": 99,
             }))
             .wrong_affiliates(&nothing),
@@ -73,12 +68,15 @@ pub(super) fn cases() -> Vec<Case> {
             .affiliate_reference()
             .wrong(json!({"request_id": long(), "affiliate": {"id": "aff_1"}, "etag": long()}))
             .wrong_affiliates(&json!({"etag": long()})),
-        case("PayoutService/RefuseTaxProfile", json!({"affiliate": {"id": "${affiliate_id}"}, "reason": "another name"}))
-            .prepare("PayoutService/SetTaxProfile", profile("Again Ample"), &[])
-            .other(json!({"reason": "another address"}))
-            .affiliate_reference()
-            .wrong(json!({"request_id": long(), "affiliate": {"id": "aff_1"}, "etag": long(), "reason": long()}))
-            .wrong_affiliates(&json!({"etag": long(), "reason": ""})),
+        case(
+            "PayoutService/RefuseTaxProfile",
+            json!({"affiliate": {"id": "${affiliate_id}"}, "reason": "another name"}),
+        )
+        .prepare("PayoutService/SetTaxProfile", profile("Again Ample"), &[])
+        .other(json!({"reason": "another address"}))
+        .affiliate_reference()
+        .wrong(json!({"request_id": long(), "affiliate": {"id": "aff_1"}, "etag": long(), "reason": long()}))
+        .wrong_affiliates(&json!({"etag": long(), "reason": ""})),
         case("PayoutService/RemoveTaxProfile", of_affiliate)
             .prepare("PayoutService/SetTaxProfile", profile("Again Ample"), &[])
             .other(json!({"affiliate": {"id": "${other_affiliate_id}"}}))
@@ -90,7 +88,7 @@ pub(super) fn cases() -> Vec<Case> {
             .wrong(json!({"page_size": -1, "order": 99, "states": [0, 99]})),
         case("PayoutService/SetBillingProfile", billing())
             .furnish("PayoutService/SetBillingProfile", billing(), &[])
-            .other(json!({"billing_profile": {"legal_name": "Other Ltd"}}))
+            .other(json!({"billing_profile": {"legal_name": "Other Ltd", "address": address()}}))
             .not_references(&[
                 "billing_profile.address.postal_code",
                 "billing_profile.address.country_code",

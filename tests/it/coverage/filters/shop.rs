@@ -281,6 +281,7 @@ impl Shop {
         self.pay("${bea_id}", "bea", euros, day(9), &[]).await;
         self.cancel_payout().await;
         self.run_payouts().await;
+        self.set_tax_profile().await;
         let request = json!({"external_id": "visitor-1", "metadata": {"seen_at": "fair"}});
         self.make("TrackingService/CreateLead", request, &[]).await;
         let request = json!({"event_id": "end-4", "email": "kim@customers.example"});
@@ -303,6 +304,18 @@ impl Shop {
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         }
         panic!("the run does not end");
+    }
+
+    async fn set_tax_profile(&mut self) {
+        let request = json!({
+            "affiliate": {"id": "${affiliate_id}"},
+            "payee_kind": "PAYEE_KIND_BUSINESS",
+            "legal_name": "Ann Ltd",
+            "address": {"street": "Main Street 1", "city": "Springfield", "country_code": "US"},
+            "residence_country_code": "US",
+            "form": "TAX_FORM_NONE",
+        });
+        self.make("PayoutService/SetTaxProfile", request, &[]).await;
     }
 
     /// Creates a payout of a reward by hand, and cancels it.

@@ -229,6 +229,7 @@ fn rewards() -> Vec<Filter> {
         filter(documents, json!({"year": "${document_year}"}), Those(|row| row["year"].is_number())),
         state(documents, "PAYOUT_DOCUMENT_STATE_DRAFT"),
         state(payouts, "PAYOUT_STATE_CANCELLED"),
+        state("PayoutService/ListTaxProfiles", "TAX_PROFILE_STATE_RECEIVED"),
         filter(payouts, json!({"payout_run_id": "${payout_run_id}"}), At("/payout_run_id", json!("${payout_run_id}"))),
         filter(payouts, json!({"currencies": ["EUR"]}), At("/amount/currency_code", json!("EUR"))),
         filter(payouts, json!({"paid_interval": {"end_time": day(7)}}), Those(paid_before_day_7)),

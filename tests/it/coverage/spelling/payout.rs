@@ -198,7 +198,10 @@ type Pair = (Json, Json);
 
 fn profiles(by_email: &Pair, by_ref_id: &Pair) -> (Spelling, Spelling, Spelling, Spelling) {
     let selectors = || vec![by_email.clone(), by_ref_id.clone()];
-    let of_affiliate = ["affiliate.id", "affiliate.external_id", "affiliate.auth_token"];
+    const OF_AFFILIATE: &[&str] = &["affiliate.id", "affiliate.external_id", "affiliate.auth_token"];
+    const WITH_ETAG: &[&str] = &["affiliate.id", "affiliate.external_id", "affiliate.auth_token", "etag"];
+    const OF_PROFILE: &[&str] =
+        &["affiliate.id", "affiliate.external_id", "affiliate.auth_token", "payee_kind", "form", "number.kind"];
     let address = |street: &str, city: &str, region: &str, postal_code: &str, country_code: &str| {
         json!({"address": {
             "street": street, "city": city, "region": region, "postal_code": postal_code, "country_code": country_code,
@@ -212,14 +215,12 @@ fn profiles(by_email: &Pair, by_ref_id: &Pair) -> (Spelling, Spelling, Spelling,
         (json!({"sign_date": "2025-11-27"}), json!({"sign_date": " 2025-11-27"})),
         (json!({"number": {"kind": 1, "text": "123-45-6789"}}), json!({"number": {"kind": 1, "text": "123456780"}})),
     ]);
-    let as_sent = [&of_affiliate[..], &["payee_kind", "form", "number.kind"]].concat();
-    let profile = spelling("PayoutService/SetTaxProfile", of_profile, &as_sent);
-    let with_etag = [&of_affiliate[..], &["etag"]].concat();
-    let confirmed = spelling("PayoutService/ConfirmTaxProfile", selectors(), &with_etag);
+    let profile = spelling("PayoutService/SetTaxProfile", of_profile, OF_PROFILE);
+    let confirmed = spelling("PayoutService/ConfirmTaxProfile", selectors(), WITH_ETAG);
     let mut refused = selectors();
     refused.push((json!({"reason": "a"}), json!({"reason": " a"})));
-    let refused = spelling("PayoutService/RefuseTaxProfile", refused, &with_etag);
-    (profile, confirmed, refused, spelling("PayoutService/RemoveTaxProfile", selectors(), &of_affiliate))
+    let refused = spelling("PayoutService/RefuseTaxProfile", refused, WITH_ETAG);
+    (profile, confirmed, refused, spelling("PayoutService/RemoveTaxProfile", selectors(), OF_AFFILIATE))
 }
 
 fn billing() -> Spelling {
@@ -236,13 +237,8 @@ fn billing() -> Spelling {
             "payment_terms": format!("{blank}14 days"),
         }})
     };
-    let time = json!({"billing_profile": {"create_time": {"seconds": 1}, "update_time": {"seconds": 1}}});
-    spelling(
-        "PayoutService/SetBillingProfile",
-        vec![
-            (of("Shop", "", "US", "DE123456789"), of(" Shop", " ", "us", "de 123 456 789")),
-            (json!({"billing_profile": {}}), time),
-        ],
-        &[],
-    )
+    let mut with_times = of(" Shop", " ", "us", "de 123 456 789");
+    with_times["billing_profile"]["create_time"] = json!({"seconds": 1});
+    with_times["billing_profile"]["update_time"] = json!({"seconds": 1});
+    spelling("PayoutService/SetBillingProfile", vec![(of("Shop", "", "US", "DE123456789"), with_times)], &[])
 }

@@ -21,9 +21,9 @@ use headwater::domain::tax_profile::TaxProfile;
 use smallvec::smallvec;
 
 use super::{
-    ACCOUNT, NOW, account, affiliate, affiliate_group, api_key, billing_profile, bounty, coupon, credit, enrollment, inactive_affiliate,
-    item, lead, link, offer, open_payout, payout, payout_connection, payout_export, payout_method, payout_purse,
-    payout_run, program, reward, reward_by_hand, sale, submission, terms, tax_profile, tied_coupon, uuid,
+    ACCOUNT, NOW, account, affiliate, affiliate_group, api_key, billing_profile, bounty, coupon, credit, enrollment,
+    inactive_affiliate, item, lead, link, offer, open_payout, payout, payout_connection, payout_export, payout_method,
+    payout_purse, payout_run, program, reward, reward_by_hand, sale, submission, tax_profile, terms, tied_coupon, uuid,
 };
 
 /// The affiliate and the key without their secrets, as a stored answer has them.

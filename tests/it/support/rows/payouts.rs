@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use headwater::domain::id::{ApiKeyId, PayoutDocumentId, PayoutExportId, PayoutId, PayoutRunId, RewardId};
 use headwater::domain::affiliate::PostalAddress;
 use headwater::domain::billing_profile::BillingProfile;
+use headwater::domain::id::{ApiKeyId, PayoutDocumentId, PayoutExportId, PayoutId, PayoutRunId, RewardId};
 use headwater::domain::payout::{
     Payout, PayoutPolicy, PayoutProblem, PayoutProvider, PayoutState, ProblemKind, Reopening, Sending,
 };
@@ -323,7 +323,7 @@ fn street() -> PostalAddress {
     }
 }
 
-/// What a profile has that was refused.
+/// The content of a profile that was refused.
 pub(crate) fn tax_details() -> TaxDetails {
     TaxDetails {
         payee_kind: PayeeKind::Individual,
@@ -332,11 +332,7 @@ pub(crate) fn tax_details() -> TaxDetails {
         residence_country: "US".to_owned(),
         form: TaxForm::W9,
         signed_on: Some("2025-11-27".parse().unwrap()),
-        number: Some(TaxNumber {
-            kind: TaxNumberKind::Ssn,
-            hint: "…789".to_owned(),
-            sealed: Sealed::new([3; 60]),
-        }),
+        number: Some(TaxNumber { kind: TaxNumberKind::Ssn, hint: "…789".to_owned(), sealed: Sealed::new([3; 60]) }),
         state: TaxProfileState::Refused,
         review: TaxReview {
             reviewed_by: Some(ApiKeyId::from_uuid(uuid(1))),
@@ -346,7 +342,7 @@ pub(crate) fn tax_details() -> TaxDetails {
     }
 }
 
-/// What a profile has without a number that nobody has looked at.
+/// The content of a profile without a number that nobody has looked at.
 pub(crate) fn bare_tax_details() -> TaxDetails {
     TaxDetails {
         form: TaxForm::None,
@@ -363,6 +359,7 @@ pub(crate) fn tax_profile() -> TaxProfile {
         account_id: ACCOUNT,
         affiliate_id: affiliate().id,
         details: Some(tax_details()),
+        version: 2,
         created_at: NOW,
         updated_at: NOW.plus_days(1),
     }
