@@ -332,7 +332,18 @@ mod tests {
             let number = number(prefix, sequence);
             assert_eq!(DocumentNumber::parse(&number.to_string()), Some(number));
         }
-        for wrong in ["", "-", "2026", "2026-", "2026-1", "2026-000017", "226-00001", "2026--0001", "é26-00001", "INV-2026-00017 "] {
+        for wrong in [
+            "",
+            "-",
+            "2026",
+            "2026-",
+            "2026-1",
+            "2026-000017",
+            "226-00001",
+            "2026--0001",
+            "é26-00001",
+            "INV-2026-00017 ",
+        ] {
             assert_eq!(DocumentNumber::parse(wrong), None, "{wrong}");
         }
     }

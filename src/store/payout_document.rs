@@ -96,11 +96,7 @@ impl Stored for PayoutDocumentCount {
     }
 
     fn from_row(row: count_table::Model) -> Result<Self, StoreError> {
-        Ok(Self {
-            account_id: AccountId::from_uuid(row.account_id),
-            year: row.year,
-            last_sequence: row.last_sequence,
-        })
+        Ok(Self { account_id: AccountId::from_uuid(row.account_id), year: row.year, last_sequence: row.last_sequence })
     }
 
     fn leads_to(&self, _needs: &mut Needs) {}
@@ -185,7 +181,8 @@ pub async fn differences(snapshot: &Snapshot, account_id: AccountId) -> Result<V
         .all(connection)
         .await?;
     let counts = count_table::Entity::find().filter(count_table::Column::AccountId.eq(account_id.uuid()));
-    let mut kept: BTreeMap<i32, i64> = counts.all(connection).await?.into_iter().map(|row| (row.year, row.last_sequence)).collect();
+    let mut kept: BTreeMap<i32, i64> =
+        counts.all(connection).await?.into_iter().map(|row| (row.year, row.last_sequence)).collect();
     let mut last: BTreeMap<i32, i64> = BTreeMap::new();
     let mut differences = Vec::new();
     for (id, year, sequence) in numbers {
@@ -193,7 +190,8 @@ pub async fn differences(snapshot: &Snapshot, account_id: AccountId) -> Result<V
         let before = last.insert(year, sequence).unwrap_or_default();
         if sequence != before + 1 {
             let id = PayoutDocumentId::from_uuid(id);
-            differences.push(format!("the document {id} has the number {sequence} of {year} and should have {}", before + 1));
+            differences
+                .push(format!("the document {id} has the number {sequence} of {year} and should have {}", before + 1));
         }
     }
     for (year, sequence) in &last {
@@ -202,9 +200,11 @@ pub async fn differences(snapshot: &Snapshot, account_id: AccountId) -> Result<V
             differences.push(format!("the last number of documents of {year} is {found} and should be {sequence}"));
         }
     }
-    differences.extend(kept.iter().filter(|(_, found)| **found != 0).map(|(year, found)| {
-        format!("the last number of documents of {year} is {found} and should be 0")
-    }));
+    differences.extend(
+        kept.iter()
+            .filter(|(_, found)| **found != 0)
+            .map(|(year, found)| format!("the last number of documents of {year} is {found} and should be 0")),
+    );
     if differences.len() > DIFFERENCES_MAX {
         let others = differences.len() - DIFFERENCES_MAX;
         differences.truncate(DIFFERENCES_MAX);

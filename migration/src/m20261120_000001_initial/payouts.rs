@@ -3,8 +3,8 @@
 use sea_orm_migration::prelude::*;
 
 use crate::column::{
-    bytes, bytes_null, count, count_null, flag, hash_null, id, id_null, json_null, money, money_null, sequence, sequence_null, state, state_null,
-    table, text, text_null, time, time_null,
+    bytes, bytes_null, count, count_null, flag, hash_null, id, id_null, json_null, money, money_null, sequence,
+    sequence_null, state, state_null, table, text, text_null, time, time_null,
 };
 
 pub(super) fn payouts() -> Vec<TableCreateStatement> {

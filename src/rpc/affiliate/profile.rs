@@ -7,8 +7,8 @@ use crate::domain::affiliate::{CustomField, PostalAddress, Profile};
 use crate::pb;
 use crate::rpc::call::canonical::{self as form, canonical};
 use crate::rpc::call::parse::{Fields, NAME_LENGTH_MAX};
-use crate::rpc::postal_address;
 use crate::rpc::invoice_tax;
+use crate::rpc::postal_address;
 
 /// The maximum number of social networks in a profile.
 const SOCIAL_PROFILES_MAX: usize = 20;

@@ -23,9 +23,7 @@ use crate::domain::link::LinkState;
 use crate::domain::money::Rounding;
 use crate::domain::offer::OfferState;
 use crate::domain::payout::{PayoutProvider, PayoutState, WhoMustAct};
-use crate::domain::payout_document::{
-    DocumentLineKind, PayoutDocumentFormat, PayoutDocumentState, TaxTreatment,
-};
+use crate::domain::payout_document::{DocumentLineKind, PayoutDocumentFormat, PayoutDocumentState, TaxTreatment};
 use crate::domain::payout_export::PayoutFileFormat;
 use crate::domain::payout_method::PayoutMethodKind;
 use crate::domain::payout_run::{PayoutRunState, PayoutRunVerdict};

@@ -21,8 +21,9 @@ use crate::rpc::call::parse::Fields;
 pub(super) use crate::rpc::call::render::timestamp;
 use crate::rpc::call::wire_enum::WireEnum;
 use crate::rpc::{
-    account, affiliate, affiliate_group, audit, billing_profile, bounty, conversion, coupon, enrollment, item, lead, link, offer,
-    payout, payout_connection, payout_document, payout_method, payout_run, program, reward, submission, tax_profile,
+    account, affiliate, affiliate_group, audit, billing_profile, bounty, conversion, coupon, enrollment, item, lead,
+    link, offer, payout, payout_connection, payout_document, payout_method, payout_run, program, reward, submission,
+    tax_profile,
 };
 
 /// The default number of events in a message of a stream.

@@ -20,13 +20,13 @@ mod ledger;
 mod link;
 mod offer;
 mod payout;
+mod payout_document;
 mod payout_method;
 mod program;
 mod reward;
 mod sale;
 mod simulation;
 mod statistic;
-mod payout_document;
 mod tax_profile;
 
 use std::collections::BTreeSet;

@@ -15,9 +15,7 @@ use headwater::domain::outcome::Outcome;
 use headwater::domain::payout::{PayoutPolicy, PayoutState};
 use headwater::domain::payout_document::{PayoutDocument, PayoutDocumentState};
 use headwater::domain::reward::{Reward, RewardState, RewardUnit};
-use headwater::domain::rule::{
-    CancelPayout, Command, ConfirmPayouts, CreatePayout, Envelope, MarkPaid, ReopenPayout,
-};
+use headwater::domain::rule::{CancelPayout, Command, ConfirmPayouts, CreatePayout, Envelope, MarkPaid, ReopenPayout};
 use headwater::domain::set::WorkingSet;
 use headwater::domain::time::Time;
 use headwater::domain::{Decision, decide};
@@ -125,13 +123,8 @@ fn command(set: &mut WorkingSet, act: Act, model: &Model, number: u128) -> Optio
             })
         }
         Act::Confirm(place) => Some(
-            ConfirmPayouts {
-                ids: vec![payout(place)?],
-                etags: Vec::new(),
-                reference: String::new(),
-                paid_at: None,
-            }
-            .into(),
+            ConfirmPayouts { ids: vec![payout(place)?], etags: Vec::new(), reference: String::new(), paid_at: None }
+                .into(),
         ),
         Act::Cancel(place) => Some(CancelPayout { id: payout(place)?, etag: None }.into()),
         Act::Reopen(place) => {

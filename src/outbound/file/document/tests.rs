@@ -181,7 +181,11 @@ fn a_thousand_lines_have_pages_of_their_own() {
     }
     let feet = texts.iter().filter(|text| text.starts_with("Page ")).count();
     assert!(feet > 15, "{feet} pages");
-    assert_eq!(texts.iter().filter(|text| *text == "Amount of the event").count(), feet, "each page has the names of the columns");
+    assert_eq!(
+        texts.iter().filter(|text| *text == "Amount of the event").count(),
+        feet,
+        "each page has the names of the columns"
+    );
     assert!(texts.contains(&"1000.00 EUR".to_owned()));
     assert!(bytes.len() < 1_000_000, "{} bytes", bytes.len());
 }
