@@ -257,7 +257,6 @@ pub struct DocumentContent {
 
 /// The number of a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct DocumentNumber {
     /// The year of the day on which the document became final, in the account's time zone.
     pub year: i32,

@@ -9,7 +9,7 @@ use crate::domain::payout_document::{PayoutDocument, PayoutDocumentCount};
 use crate::domain::refusal::{Refusal, Resource};
 
 /// The account and the year.
-pub type DocumentCountKey = (AccountId, i32);
+type DocumentCountKey = (AccountId, i32);
 
 impl Key for DocumentCountKey {
     fn account_id(&self) -> AccountId {
