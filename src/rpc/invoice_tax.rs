@@ -42,3 +42,40 @@ pub(super) fn canonical(sent: Option<&pb::InvoiceTax>) -> Option<Option<pb::Invo
 pub(super) fn render(tax: &InvoiceTax) -> pb::InvoiceTax {
     pb::InvoiceTax { treatment: tax.treatment.number(), percent_ppm: tax.rate_ppm, note: tax.note.clone() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sent(treatment: TaxTreatment, percent_ppm: i32, note: &str) -> pb::InvoiceTax {
+        pb::InvoiceTax { treatment: treatment.number(), percent_ppm, note: note.to_owned() }
+    }
+
+    #[test]
+    fn no_tax_is_the_same_as_nothing_sent() {
+        assert_eq!(canonical(None), None);
+        for nothing in [pb::InvoiceTax::default(), sent(TaxTreatment::Untaxed, 0, " ")] {
+            assert_eq!(canonical(Some(&nothing)), Some(None));
+            assert_eq!(read(&mut Fields::default(), Some(&nothing)), None);
+        }
+        let rate = sent(TaxTreatment::Rate, 190_000, "19 %");
+        assert_eq!(canonical(Some(&rate)), None);
+        assert_eq!(canonical(Some(&sent(TaxTreatment::Rate, 190_000, " 19 % "))), Some(Some(rate)));
+    }
+
+    #[test]
+    fn only_a_rate_has_a_rate() {
+        for (treatment, percent_ppm, is_valid) in [
+            (TaxTreatment::Rate, 190_000, true),
+            (TaxTreatment::Rate, 0, false),
+            (TaxTreatment::Rate, 1_000_001, false),
+            (TaxTreatment::ReverseCharge, 0, true),
+            (TaxTreatment::ReverseCharge, 1, false),
+            (TaxTreatment::Untaxed, 1, false),
+        ] {
+            let mut fields = Fields::default();
+            read(&mut fields, Some(&sent(treatment, percent_ppm, "")));
+            assert_eq!(fields.finish().is_ok(), is_valid, "{treatment} with {percent_ppm}");
+        }
+    }
+}
