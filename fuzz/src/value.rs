@@ -98,6 +98,7 @@ fn prefix_for(field: &FieldDescriptor) -> Option<&'static str> {
         ("offer_id", "ofr"),
         ("payout_id", "pay"),
         ("payout_export_id", "pex"),
+        ("payout_document_id", "doc"),
         ("payout_run_id", "prn"),
         ("PayoutSchedule", "psc"),
         ("payout_schedule_id", "psc"),

@@ -57,6 +57,11 @@ pub fn sequence(name: &'static str) -> ColumnDef {
     ColumnDef::new(name).big_integer().not_null().take()
 }
 
+/// A number in a sequence without gaps, or null.
+pub fn sequence_null(name: &'static str) -> ColumnDef {
+    ColumnDef::new(name).big_integer().null().take()
+}
+
 /// A small number: a version or a limit.
 pub fn count(name: &'static str) -> ColumnDef {
     ColumnDef::new(name).integer().not_null().take()

@@ -1,5 +1,5 @@
-//! Checks everything that one account has in a database: its books, its feed, its lists, the checkpoints of its balances, its numbers of coupons
-//! and of sales, the revenue of its programs, its yearly totals and the search of its affiliates. For a person with a copy or a doubt, who has no key. Changes
+//! Checks everything that one account has in a database: its books, its feed, its lists, the checkpoints of its balances, its numbers of coupons,
+//! of sales and of documents, the revenue of its programs, its yearly totals and the search of its affiliates. For a person with a copy or a doubt, who has no key. Changes
 //! nothing.
 
 use super::verify::{self, Report};
@@ -53,6 +53,7 @@ pub async fn check(store: &Store, account_id: AccountId) -> Result<Report, Store
     add(&mut report, "the clicks that count", click_differences(store, account_id).await)?;
     add(&mut report, "the bounties", bounty_differences(store, account_id).await)?;
     add(&mut report, "the yearly totals", total_differences(store, account_id).await)?;
+    add(&mut report, "the numbers of documents", document_differences(store, account_id).await)?;
     add(&mut report, "the revenue of programs", revenue_differences(store, account_id).await)?;
     Ok(report)
 }
@@ -127,6 +128,11 @@ async fn sales_differences(store: &Store, account_id: AccountId) -> Result<Vec<S
 /// The differences between yearly totals, payouts and balances.
 async fn total_differences(store: &Store, account_id: AccountId) -> Result<Vec<String>, StoreError> {
     store::yearly_total::differences(&store.snapshot().await?, account_id).await
+}
+
+/// The gaps in the numbers of documents of payouts.
+async fn document_differences(store: &Store, account_id: AccountId) -> Result<Vec<String>, StoreError> {
+    store::payout_document::differences(&store.snapshot().await?, account_id).await
 }
 
 /// The differences in the monthly recurring revenue of programs.

@@ -7,6 +7,7 @@ pub use super::affiliate_state::AffiliateState;
 use super::coupon::Coupon;
 use super::enrollment::EnrollmentWithLanding;
 use super::id::{AccountId, AffiliateGroupId, AffiliateId};
+use super::payout_document::InvoiceTax;
 use super::text_enum::text_enum;
 use super::time::Time;
 
@@ -38,6 +39,8 @@ pub struct Profile {
     /// The address of the affiliate's PayPal account.
     pub paypal_email: String,
     pub custom_fields: Vec<CustomField>,
+    /// What the affiliate's invoices say of tax. `None`: nothing.
+    pub invoice_tax: Option<InvoiceTax>,
     /// The merchant's own texts by key. They are in events too.
     pub metadata: BTreeMap<String, String>,
 }

@@ -114,6 +114,10 @@ text_enum! {
         PayoutExported = "payout_exported",
         /// A person undid that an affiliate was paid.
         PayoutReopened = "payout_reopened",
+        /// A document of a payout got its number.
+        PayoutDocumentFinalized = "payout_document_finalized",
+        /// A document of a payout is void.
+        PayoutDocumentVoided = "payout_document_voided",
         /// A payout run was created.
         PayoutRunCreated = "payout_run_created",
         /// All payouts of a run were created, or all that could be cancelled were.
@@ -253,6 +257,7 @@ impl EventKind {
             Self::PayoutScheduleCreated | Self::PayoutScheduleUpdated | Self::PayoutScheduleArchived => {
                 EventSubject::PayoutSchedule
             }
+            Self::PayoutDocumentFinalized | Self::PayoutDocumentVoided => EventSubject::PayoutDocument,
             Self::PayoutMethodSet | Self::PayoutMethodRemoved => EventSubject::PayoutMethod,
             Self::TaxProfileSet | Self::TaxProfileReviewed | Self::TaxProfileRemoved => EventSubject::TaxProfile,
             Self::BillingProfileSet => EventSubject::BillingProfile,
@@ -387,6 +392,8 @@ images! {
     Reward(Arc<super::reward::Reward>): |reward| reward.id, [reward.program_id], [reward.affiliate_id];
     /// A payout.
     Payout(Arc<super::payout::Payout>): |payout| payout.id, [], [payout.affiliate_id];
+    /// A document of a payout. The feed leaves its content out.
+    PayoutDocument(Arc<super::payout_document::PayoutDocument>): |document| document.id, [], [document.affiliate_id];
     /// A payout run.
     PayoutRun(Arc<super::payout_run::PayoutRun>): |run| run.id, [], [];
     /// A schedule of payout runs.

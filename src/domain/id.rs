@@ -160,6 +160,8 @@ typed_ids! {
     PayoutId = "pay";
     /// A file that was made of payouts.
     PayoutExportId = "pex";
+    /// A document of a payout.
+    PayoutDocumentId = "doc";
     /// A payout run.
     PayoutRunId = "prn";
     /// A schedule of payout runs.

@@ -42,6 +42,7 @@ pub mod page;
 pub mod payout;
 pub mod payout_attempt;
 pub mod payout_connection;
+pub mod payout_document;
 pub mod payout_export;
 pub mod payout_method;
 pub mod payout_provider;

@@ -19,7 +19,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::id::{AccountId, AffiliateId, ApiKeyId, PayoutExportId, PayoutId, PayoutRunId, RewardId};
+use super::id::{AccountId, AffiliateId, ApiKeyId, PayoutDocumentId, PayoutExportId, PayoutId, PayoutRunId, RewardId};
 use super::money::{Money, Overflow};
 use super::payout_method::PayoutDestination;
 pub use super::payout_provider::PayoutProvider;
@@ -142,6 +142,8 @@ pub struct PayoutPolicy {
     pub method_change_hours: i32,
     /// Whether nobody is paid without a tax profile.
     pub requires_tax_profile: bool,
+    /// Whether each payout gets a self-billing invoice.
+    pub self_billing_invoices: bool,
 }
 
 impl Default for PayoutPolicy {
@@ -151,6 +153,7 @@ impl Default for PayoutPolicy {
             approval_above: Vec::new(),
             method_change_hours: METHOD_CHANGE_HOURS_DEFAULT,
             requires_tax_profile: false,
+            self_billing_invoices: false,
         }
     }
 }
@@ -284,6 +287,10 @@ pub struct Payout {
     pub sending: Option<Arc<Sending>>,
     /// The export that it is in.
     pub export_id: Option<PayoutExportId>,
+    /// Its document: a draft until it is paid. One that is void stays here until a new one is made. `None`: the account wants none.
+    pub document_id: Option<PayoutDocumentId>,
+    /// The number of the document. Empty without one, and for a draft.
+    pub document_number: String,
     /// The payments that were undone, the oldest first.
     pub reopenings: Vec<Reopening>,
     pub created_at: Time,

@@ -64,6 +64,8 @@ text_enum! {
         PayoutConnection = "payout_connection",
         /// A file that was made of payouts.
         PayoutExport = "payout_export",
+        /// A document of a payout.
+        PayoutDocument = "payout_document",
         /// A payout run.
         PayoutRun = "payout_run",
         /// A schedule of payout runs.
@@ -94,6 +96,7 @@ impl Resource {
             Self::TaxProfile => Field::Affiliate,
             Self::PayoutConnection => Field::Provider,
             Self::PayoutExport => Field::PayoutExportId,
+            Self::PayoutDocument => Field::PayoutDocumentId,
             Self::PayoutRun => Field::PayoutRunId,
             Self::PayoutSchedule => Field::PayoutScheduleId,
         }

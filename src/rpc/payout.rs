@@ -171,6 +171,8 @@ fn render(payout: &Payout) -> pb::Payout {
         reopenings: payout.reopenings.iter().map(render_reopening).collect(),
         etag: payout.etag(),
         payout_export_id: id_or_empty(payout.export_id),
+        payout_document_id: id_or_empty(payout.document_id),
+        payout_document_number: payout.document_number.clone(),
         create_time: Some(timestamp(payout.created_at)),
         update_time: Some(timestamp(payout.updated_at)),
     }

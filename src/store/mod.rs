@@ -41,6 +41,7 @@ pub mod payee;
 pub mod payout;
 pub mod payout_attempt;
 pub mod payout_connection;
+pub mod payout_document;
 pub mod payout_export;
 pub mod payout_method;
 pub mod payout_run;

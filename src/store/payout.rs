@@ -15,9 +15,10 @@ use super::payout_method::destination;
 use super::row::{RowName, to_json};
 use super::set::stored::Stored;
 use super::{Source, Store, StoreError};
-use crate::domain::id::{AccountId, AffiliateId, ApiKeyId, PayoutExportId, PayoutId, PayoutRunId};
+use crate::domain::id::{AccountId, AffiliateId, ApiKeyId, PayoutDocumentId, PayoutExportId, PayoutId, PayoutRunId};
 use crate::domain::money::Currency;
 use crate::domain::payout::{Payout, PayoutProvider, PayoutState};
+use crate::domain::payout_document::PayoutDocument;
 use crate::domain::reward::RewardState;
 use crate::domain::set::Needs;
 use crate::domain::time::{Interval, Time};
@@ -53,6 +54,8 @@ impl Stored for Payout {
             cancelled_at: self.cancelled_at.map(Time::micros),
             sending: self.sending.as_deref().map(to_json).transpose()?,
             export_id: self.export_id.map(PayoutExportId::uuid),
+            document_id: self.document_id.map(PayoutDocumentId::uuid),
+            document_number: self.document_number.clone(),
             reopenings: if self.reopenings.is_empty() { None } else { Some(to_json(&self.reopenings)?) },
             created_at: self.created_at.micros(),
             updated_at: self.updated_at.micros(),
@@ -82,13 +85,19 @@ impl Stored for Payout {
             cancelled_at: row.cancelled_at.map(Time::from_micros),
             sending: row.sending.as_deref().map(|text| name.json(text)).transpose()?.map(Arc::new),
             export_id: row.export_id.map(PayoutExportId::from_uuid),
+            document_id: row.document_id.map(PayoutDocumentId::from_uuid),
+            document_number: row.document_number,
             reopenings: row.reopenings.as_deref().map(|text| name.json(text)).transpose()?.unwrap_or_default(),
             created_at: Time::from_micros(row.created_at),
             updated_at: Time::from_micros(row.updated_at),
         })
     }
 
-    fn leads_to(&self, _needs: &mut Needs) {}
+    fn leads_to(&self, needs: &mut Needs) {
+        if let Some(document_id) = self.document_id {
+            needs.row::<PayoutDocument>((self.account_id, document_id));
+        }
+    }
 }
 
 /// A filter of payouts. All fields that are set must match.

@@ -7,6 +7,7 @@ mod audit;
 mod book;
 mod long_history;
 mod order;
+mod payout_document;
 mod payout_method;
 mod payout_sending;
 mod pricing;

@@ -44,6 +44,7 @@ mod new_customers;
 mod offer;
 mod password;
 mod payout;
+mod payout_document;
 mod payout_file;
 mod payout_method;
 mod payout_owed;

@@ -4,7 +4,7 @@ use sea_orm_migration::prelude::*;
 
 use crate::column::{
     bytes, bytes_null, count, count_null, flag, hash_null, id, id_null, json, json_null, money, money_null, sequence,
-    state, state_null, table, text, text_null, time, time_null,
+    sequence_null, state, state_null, table, text, text_null, time, time_null,
 };
 
 pub(super) fn payouts() -> Vec<TableCreateStatement> {
@@ -33,6 +33,8 @@ pub(super) fn payouts() -> Vec<TableCreateStatement> {
             .col(time_null("cancelled_at"))
             .col(json_null("sending"))
             .col(id_null("export_id"))
+            .col(id_null("document_id"))
+            .col(text("document_number"))
             .col(json_null("reopenings"))
             .col(time("created_at"))
             .col(time("updated_at"))
@@ -62,6 +64,29 @@ pub(super) fn payouts() -> Vec<TableCreateStatement> {
             .col(bytes("sealed"))
             .col(time("created_at"))
             .col(time("updated_at"))
+            .take(),
+        table("payout_document", &["account_id", "id"])
+            .col(id("account_id"))
+            .col(id("id"))
+            .col(id("payout_id"))
+            .col(id("affiliate_id"))
+            .col(money("amount_minor"))
+            .col(state("currency"))
+            .col(state("state"))
+            .col(count_null("number_year"))
+            .col(sequence_null("number_sequence"))
+            .col(text_null("number_prefix"))
+            .col(json_null("content"))
+            .col(bytes_null("payee_tax_number"))
+            .col(time_null("finalized_at"))
+            .col(time_null("voided_at"))
+            .col(time("created_at"))
+            .col(time("updated_at"))
+            .take(),
+        table("payout_document_count", &["account_id", "year"])
+            .col(id("account_id"))
+            .col(count("year"))
+            .col(sequence("last_sequence"))
             .take(),
         table("payout_attempt", &["account_id", "payout_id"])
             .col(id("account_id"))

@@ -119,6 +119,8 @@ text_enum! {
         Provider = "provider",
         /// The export of payouts that is named.
         PayoutExportId = "payout_export_id",
+        /// The document of a payout that is named.
+        PayoutDocumentId = "payout_document_id",
         /// The payout run that is named.
         PayoutRunId = "payout_run_id",
         /// The payout schedule that is named.

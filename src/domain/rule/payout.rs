@@ -2,8 +2,10 @@
 
 mod close;
 mod create;
+mod document;
 mod export;
 mod import;
+mod parties;
 mod purse;
 mod record;
 mod reopen;
@@ -94,14 +96,18 @@ impl Rule for MarkPaid {
             cancelled_at: None,
             sending: None,
             export_id: None,
+            document_id: None,
+            document_number: String::new(),
             reopenings: Vec::new(),
             created_at: context.now,
             updated_at: context.now,
         };
+        let rewards: Vec<_> = rewards.into_values().collect();
+        let payout = document::finalize(context, payout, &rewards)?;
         let payout = context.put(payout);
         post(context, &payout, LedgerAccount::AffiliatePayable, LedgerAccount::ProviderCash, LedgerReason::Paid);
         context.tell(EventKind::PayoutPaid, EventImage::Payout(Arc::clone(&payout)));
-        move_rewards(context, rewards.into_values(), RewardState::Paid, Some(payout.id))?;
+        move_rewards(context, rewards, RewardState::Paid, Some(payout.id))?;
         Ok(payout)
     }
 }

@@ -28,6 +28,7 @@ mod offer;
 mod payout;
 mod payout_attempt;
 mod payout_connection;
+mod payout_document;
 mod payout_export;
 mod payout_method;
 mod payout_run;

@@ -52,6 +52,8 @@ macro_rules! for_all_kinds {
             billing_profiles: $crate::domain::billing_profile::BillingProfile,
             payout_connections: $crate::domain::payout_connection::PayoutConnection,
             payouts: $crate::domain::payout::Payout,
+            payout_documents: $crate::domain::payout_document::PayoutDocument,
+            payout_document_counts: $crate::domain::payout_document::PayoutDocumentCount,
             payout_attempts: $crate::domain::payout_attempt::PayoutAttempt,
             payout_purses: $crate::domain::payout_purse::PayoutPurse,
             payout_exports: $crate::domain::payout_export::PayoutExport,
@@ -237,6 +239,20 @@ impl WorkingSet {
     /// [`Refusal::NotLoaded`].
     pub fn find<K: InSet>(&self, key: &K::Key) -> Result<Option<&Arc<K>>, Refusal> {
         K::rows(self).find(key).ok_or(Refusal::NotLoaded(K::NAME))
+    }
+
+    /// The row with this key, if there is one. If it was not looked up, it is wanted.
+    ///
+    /// # Errors
+    /// [`Refusal::NotLoaded`].
+    pub(in crate::domain) fn find_or_want<K: InSet>(&mut self, key: K::Key) -> Result<Option<Arc<K>>, Refusal> {
+        match self.find::<K>(&key) {
+            Ok(found) => Ok(found.cloned()),
+            Err(missing) => {
+                self.wanted().row::<K>(key);
+                Err(missing)
+            }
+        }
     }
 
     /// The row with this key. A request names it, so a missing row is refused.

@@ -1,8 +1,10 @@
-//! Files that the owner uploads at a bank or a provider: SEPA pain.001, NACHA, CSV. Pure: lines and a time go in, bytes come out, and the
-//! same lines give the same bytes. All wrong fields of all lines are found at once, and then there is no file.
+//! Files that the owner uploads at a bank or a provider: SEPA pain.001, NACHA, CSV; and documents of payouts as PDF. Pure: lines and a time
+//! go in, bytes come out, and the same lines give the same bytes. All wrong fields of all lines are found at once, and then there is no file.
 
+pub mod document;
 mod latin;
 pub mod nacha;
+mod pdf;
 pub mod sepa;
 pub mod table;
 

@@ -30,7 +30,13 @@ pub(super) fn read(fields: &mut Fields, sent: Option<&pb::PayoutPolicy>) -> Payo
         }
         let method_change_hours = sent.method_change_hours.unwrap_or(METHOD_CHANGE_HOURS_DEFAULT);
         let method_change_hours = fields.number("method_change_hours", method_change_hours, METHOD_CHANGE_HOURS);
-        PayoutPolicy { net_days, approval_above, method_change_hours, requires_tax_profile: sent.tax_profile_required }
+        PayoutPolicy {
+            net_days,
+            approval_above,
+            method_change_hours,
+            requires_tax_profile: sent.tax_profile_required,
+            self_billing_invoices: sent.self_billing_invoices,
+        }
     })
 }
 
@@ -49,5 +55,6 @@ pub(super) fn render(policy: &PayoutPolicy) -> pb::PayoutPolicy {
         approval_above: policy.approval_above.iter().map(|amount| money(*amount)).collect(),
         method_change_hours: Some(policy.method_change_hours),
         tax_profile_required: policy.requires_tax_profile,
+        self_billing_invoices: policy.self_billing_invoices,
     }
 }

@@ -7,6 +7,7 @@ use crate::domain::affiliate::{CustomField, PostalAddress, Profile};
 use crate::pb;
 use crate::rpc::call::canonical::{self as form, canonical};
 use crate::rpc::call::parse::{Fields, NAME_LENGTH_MAX};
+use crate::rpc::invoice_tax;
 use crate::rpc::postal_address;
 
 /// The maximum number of social networks in a profile.
@@ -30,6 +31,7 @@ pub(super) fn read(fields: &mut Fields, sent: &pb::AffiliateProfile) -> Profile 
         social_profiles: social_profiles(fields, &sent.social_profiles),
         paypal_email: fields.optional_email("paypal_email", &sent.paypal_email).unwrap_or_default(),
         custom_fields: custom_fields(fields, &sent.custom_fields),
+        invoice_tax: invoice_tax::read(fields, sent.invoice_tax.as_ref()),
         metadata: BTreeMap::new(),
     }
 }
@@ -47,7 +49,8 @@ pub(super) fn canonical(sent: &pb::AffiliateProfile) -> Cow<'_, pb::AffiliatePro
         about: form::trimmed(&sent.about),
         social_profiles: form::trimmed_values(&sent.social_profiles),
         paypal_email: form::email(&sent.paypal_email),
-        custom_fields: canonical_fields(&sent.custom_fields);
+        custom_fields: canonical_fields(&sent.custom_fields),
+        invoice_tax: invoice_tax::canonical(sent.invoice_tax.as_ref());
         as_sent:
     )
 }
@@ -160,5 +163,6 @@ pub(super) fn render(profile: &Profile) -> pb::AffiliateProfile {
         social_profiles: profile.social_profiles.clone(),
         paypal_email: profile.paypal_email.clone(),
         custom_fields: profile.custom_fields.iter().map(custom_field).collect(),
+        invoice_tax: profile.invoice_tax.as_ref().map(invoice_tax::render),
     }
 }

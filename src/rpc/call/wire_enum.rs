@@ -23,6 +23,7 @@ use crate::domain::link::LinkState;
 use crate::domain::money::Rounding;
 use crate::domain::offer::OfferState;
 use crate::domain::payout::{PayoutProvider, PayoutState, WhoMustAct};
+use crate::domain::payout_document::{DocumentLineKind, PayoutDocumentFormat, PayoutDocumentState, TaxTreatment};
 use crate::domain::payout_export::PayoutFileFormat;
 use crate::domain::payout_method::PayoutMethodKind;
 use crate::domain::payout_run::{PayoutRunState, PayoutRunVerdict};
@@ -221,7 +222,7 @@ wire_enums! {
         OfferArchived, AppointmentRecorded, CustomEventRecorded, LinkUpdated,
         ApiKeyUpdated, AccountSuspended, AccountResumed, AccountEmailVerified,
         AffiliateErased, RewardHeld, RewardReleased,
-        PayoutExported, PayoutReopened, PayoutRunCreated, PayoutRunFinished, PayoutRunCancelled,
+        PayoutDocumentFinalized, PayoutDocumentVoided, PayoutExported, PayoutReopened, PayoutRunCreated, PayoutRunFinished, PayoutRunCancelled,
         PayoutScheduleCreated, PayoutScheduleUpdated, PayoutScheduleArchived,
         PayoutMethodSet, PayoutMethodRemoved, TaxProfileSet, TaxProfileReviewed, TaxProfileRemoved, BillingProfileSet,
         PayoutConnectionSet, PayoutConnectionRemoved,
@@ -231,6 +232,10 @@ wire_enums! {
         BountyCreated, BountyUpdated, BountyArchived, ContestDecided, SubmissionCreated, SubmissionApproved,
         SubmissionRejected,
     }
+    PayoutDocumentState = PayoutDocumentState { Draft, Final, Void }
+    PayoutDocumentFormat = PayoutDocumentFormat { Data, Pdf }
+    TaxTreatment = TaxTreatment { Untaxed, ReverseCharge, Rate }
+    DocumentLineKind = DocumentLineKind { Commission, Downline, TakenBack, Correction, Click, Bonus, Submission, ByHand }
     ListOrder = ListOrder { OldestFirst, NewestFirst }
     FeedPosition = FeedPosition { Beginning, Latest }
     View = ConversionView { Basic, Full }

@@ -22,8 +22,8 @@ pub(super) use crate::rpc::call::render::timestamp;
 use crate::rpc::call::wire_enum::WireEnum;
 use crate::rpc::{
     account, affiliate, affiliate_group, audit, billing_profile, bounty, conversion, coupon, enrollment, item, lead,
-    link, offer, payout, payout_connection, payout_method, payout_run, payout_schedule, program, reward, submission,
-    tax_profile,
+    link, offer, payout, payout_connection, payout_document, payout_method, payout_run, payout_schedule, program,
+    reward, submission, tax_profile,
 };
 
 /// The default number of events in a message of a stream.
@@ -287,6 +287,7 @@ fn subject(image: &EventImage) -> Subject {
         EventImage::Conversion(image) => Subject::Conversion(conversion::image(image)),
         EventImage::Reward(row) => Subject::Reward(reward::image(row)),
         EventImage::Payout(row) => Subject::Payout(payout::image(row)),
+        EventImage::PayoutDocument(row) => Subject::PayoutDocument(payout_document::render(row)),
         EventImage::PayoutRun(row) => Subject::PayoutRun(payout_run::image(row)),
         EventImage::PayoutSchedule(row) => Subject::PayoutSchedule(payout_schedule::image(row)),
         EventImage::PayoutMethod(row) => Subject::PayoutMethod(payout_method::image(row)),

@@ -47,6 +47,8 @@ service! {
         ExportPayoutFile = write rpc::payout_file::export, PAYING;
         ImportPayoutResults = write rpc::payout::import, PAYING;
         ReopenPayout = write change, PAYING;
+        GetPayoutDocument = read rpc::payout_document::get, READING_MONEY;
+        ListPayoutDocuments = read rpc::payout_document::list, READING_MONEY;
         GetAmountOwed = read rpc::payout::owed::get, READING_MONEY;
         MarkPaid = write change, PAYING;
         GetPayout = read rpc::payout::get, READING_MONEY;

@@ -30,6 +30,8 @@ pub struct Model {
     pub cancelled_at: Option<i64>,
     pub sending: Option<String>,
     pub export_id: Option<Uuid>,
+    pub document_id: Option<Uuid>,
+    pub document_number: String,
     pub reopenings: Option<String>,
     pub created_at: i64,
     pub updated_at: i64,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::coupon::CouponForm;
 use super::enrollment::EnrollmentWithLandingForm;
 use super::field::Text;
+use super::payout_document::InvoiceTaxForm;
 use crate::domain::affiliate::{
     Affiliate, AffiliateOutcome, AffiliateState, CustomField, PastUpline, PendingRewards, PostalAddress, Profile,
 };
@@ -69,6 +70,7 @@ form! {
         social_profiles: BTreeMap<Text<'a>, Text<'a>>,
         paypal_email: Text<'a>,
         custom_fields: Vec<CustomFieldForm<'a>>,
+        invoice_tax: Option<InvoiceTaxForm<'a>>,
         metadata: BTreeMap<Text<'a>, Text<'a>>,
     }
 }

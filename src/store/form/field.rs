@@ -26,6 +26,7 @@ use crate::domain::link::LinkState;
 use crate::domain::money::{Currency, Money, Rounding};
 use crate::domain::offer::OfferState;
 use crate::domain::payout::{PayoutProvider, PayoutState, ProblemKind};
+use crate::domain::payout_document::{DocumentLineKind, TaxTreatment};
 use crate::domain::payout_export::PayoutFileFormat;
 use crate::domain::payout_run::PayoutRunState;
 use crate::domain::payout_schedule::PayoutScheduleState;
@@ -186,6 +187,8 @@ as_they_are!(
     PayoutState,
     ProblemKind,
     PayoutFileFormat,
+    DocumentLineKind,
+    TaxTreatment,
     PayoutRunState,
     PayoutScheduleState,
     PayeeKind,

@@ -53,6 +53,7 @@ copies! {
     "outcome.rs" outcome,
     "payout.rs" payout,
     "payout_method.rs" payout_method,
+    "payout_document.rs" payout_document,
     "payout_export.rs" payout_export,
     "payout_run.rs" payout_run,
     "payout_schedule.rs" payout_schedule,

@@ -48,6 +48,7 @@ use crate::domain::enrollment::{Acceptance, Moved, PastStanding};
 use crate::domain::lead::LeadDetails;
 use crate::domain::outcome::Outcome;
 use crate::domain::payout::{PayoutPolicy, Reopening, Sending};
+use crate::domain::payout_document::DocumentContent;
 use crate::domain::payout_purse::FundsWait;
 use crate::domain::program::{Agreement, Commission, Invitation, Question, TermsDraft};
 use crate::domain::reward::{ByHand, Calculation, RewardClick};
@@ -79,6 +80,7 @@ mod link;
 mod offer;
 mod outcome;
 mod payout;
+mod payout_document;
 mod payout_export;
 mod payout_method;
 mod payout_run;
@@ -102,6 +104,7 @@ use field::Text;
 use lead::LeadDetailsForm;
 use outcome::OutcomeForm;
 use payout::{FundsWaitForm, PayoutPolicyForm, ReopeningForm, SendingForm};
+use payout_document::DocumentContentForm;
 use payout_schedule::TimingForm;
 use program::{AgreementForm, CommissionForm, InvitationForm, QuestionForm, TermsDraftForm, WelcomeMailForm};
 use reward::{ByHandForm, CalculationForm, RewardClickForm};
@@ -163,6 +166,8 @@ kept! {
     Timing: writes 1 TimingForm;
     // payout.reopenings
     Vec<Reopening>: writes 1 Vec<ReopeningForm<'_>>;
+    // payout_document.content
+    DocumentContent: writes 1 DocumentContentForm<'_>;
     // account.payout_policy
     PayoutPolicy: writes 1 PayoutPolicyForm;
     // tax_profile.details

@@ -1,7 +1,7 @@
 //! Form of payouts.
 
 use super::field::Text;
-use crate::domain::id::{AccountId, AffiliateId, ApiKeyId, PayoutExportId, PayoutId, PayoutRunId};
+use crate::domain::id::{AccountId, AffiliateId, ApiKeyId, PayoutDocumentId, PayoutExportId, PayoutId, PayoutRunId};
 use crate::domain::money::{Currency, Money};
 use crate::domain::payout::{
     METHOD_CHANGE_HOURS_DEFAULT, Payout, PayoutPolicy, PayoutProblem, PayoutProvider, PayoutState, ProblemKind,
@@ -34,6 +34,8 @@ form! {
         approved_at: Option<Time>,
         cancelled_at: Option<Time>,
         export_id: Option<PayoutExportId>,
+        document_id: Option<PayoutDocumentId>,
+        document_number: Text<'a>,
         reopenings: Vec<ReopeningForm<'a>>,
         is_test: bool,
         sending: Option<Box<SendingForm<'a>>>,
@@ -118,6 +120,7 @@ form! {
         net_days: i32,
         approval_above: Vec<Money>,
         requires_tax_profile: bool,
+        self_billing_invoices: bool,
     }
     unless_usual {
         method_change_hours: i32 = METHOD_CHANGE_HOURS_DEFAULT,

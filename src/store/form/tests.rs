@@ -17,6 +17,7 @@ use crate::domain::lead::LeadDetails;
 use crate::domain::money::Rounding;
 use crate::domain::outcome::Outcome;
 use crate::domain::payout::{PayoutPolicy, Reopening, Sending};
+use crate::domain::payout_document::DocumentContent;
 use crate::domain::payout_purse::FundsWait;
 use crate::domain::program::{Agreement, Commission, Invitation, Question, TermsDraft};
 use crate::domain::reward::{ByHand, Calculation, RewardClick};
@@ -102,6 +103,9 @@ fn old_texts_and_those_of_a_later_release_are_read() {
             "payout_sending" => read.extend(pass_through!(Sending, later::payout::SendingForm<'_>, &text)),
             "payout_purse_waits" => {
                 read.extend(pass_through!(Vec<FundsWait>, Vec<later::payout::FundsWaitForm>, &text));
+            }
+            "payout_document_content" => {
+                read.extend(pass_through!(DocumentContent, later::payout_document::DocumentContentForm<'_>, &text));
             }
             "account_payout_policy" => {
                 read.extend(pass_through!(PayoutPolicy, later::payout::PayoutPolicyForm, &text));

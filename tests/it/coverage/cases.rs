@@ -20,6 +20,7 @@ mod ledger;
 mod link;
 mod offer;
 mod payout;
+mod payout_document;
 mod payout_method;
 mod payout_schedule;
 mod program;
@@ -317,6 +318,7 @@ fn by_subject() -> Vec<(&'static str, Vec<Case>)> {
         ("payout", payout::cases()),
         ("payout_method", payout_method::cases()),
         ("payout_schedule", payout_schedule::cases()),
+        ("payout_document", payout_document::cases()),
         ("tax_profile", tax_profile::cases()),
         ("program", program::cases()),
         ("reward", reward::cases()),

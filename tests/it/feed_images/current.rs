@@ -88,6 +88,13 @@ pub(super) async fn current(client: &mut Client, subject: &Subject) -> Subject {
             let found = client.payouts.get_payout_connection(request).await.unwrap().into_inner();
             Subject::PayoutConnection(found.payout_connection.unwrap())
         }
+        Subject::PayoutDocument(row) => {
+            use pb::get_payout_document_request::Document;
+            let document = Some(Document::PayoutDocumentId(row.id.clone()));
+            let request = pb::GetPayoutDocumentRequest { document, ..Default::default() };
+            let found = client.payouts.get_payout_document(request).await.unwrap().into_inner();
+            Subject::PayoutDocument(found.payout_document.unwrap())
+        }
         Subject::PayoutRun(row) => {
             let request = pb::GetPayoutRunRequest { payout_run_id: row.id.clone() };
             let found = client.payouts.get_payout_run(request).await.unwrap().into_inner().payout_run.unwrap();
@@ -228,6 +235,7 @@ pub(super) fn id_of(subject: &Subject) -> String {
         Subject::TaxProfile(row) => format!("tax profile of {}", row.affiliate_id),
         Subject::BillingProfile(_) => "billing profile".to_owned(),
         Subject::PayoutConnection(row) => format!("connection {}", row.provider),
+        Subject::PayoutDocument(row) => row.id.clone(),
         Subject::PayoutRun(row) => row.id.clone(),
         Subject::PayoutSchedule(row) => row.id.clone(),
         Subject::Program(row) => row.id.clone(),

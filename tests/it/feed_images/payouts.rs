@@ -12,6 +12,7 @@ pub(super) async fn pay(client: &mut Client, enrollment_id: &str) {
         ..Default::default()
     };
     let reward = client.rewards.create_reward(request).await.unwrap().into_inner().reward.unwrap();
+    want_invoices(client).await;
     let request = pb::MarkPaidRequest {
         affiliate: Some(pb::AffiliateSelector {
             selector: Some(pb::affiliate_selector::Selector::Id(reward.affiliate_id)),
@@ -58,6 +59,17 @@ async fn schedule(client: &mut Client) {
     client.payouts.update_payout_schedule(request).await.unwrap();
     let request = pb::ArchivePayoutScheduleRequest { payout_schedule_id: made.id, ..Default::default() };
     client.payouts.archive_payout_schedule(request).await.unwrap();
+}
+
+/// Has each payout that is paid get an invoice.
+async fn want_invoices(client: &mut Client) {
+    let policy = pb::PayoutPolicy { self_billing_invoices: true, ..Default::default() };
+    let request = pb::UpdateAccountRequest {
+        account: Some(pb::Account { payout_policy: Some(policy), ..Default::default() }),
+        update_mask: Some(prost_types::FieldMask { paths: vec!["payout_policy".to_owned()] }),
+        ..Default::default()
+    };
+    client.accounts.update_account(request).await.unwrap();
 }
 
 /// Creates a payout run, and cancels it when all of its payouts are created.

@@ -29,10 +29,10 @@ impl<W: World> Player<'_, W> {
         let request = pb::MarkPaidRequest { affiliate, reward_ids, amount: sent, ..Default::default() };
         let payout = self.world.change(request).await?.payout.unwrap();
         if let Some(name) = step.option("name") {
-            self.payouts.insert(name.to_owned(), payout.id);
+            self.payouts.insert(name.to_owned(), payout.id.clone());
         }
-        let paid = payout.amount.unwrap();
-        Ok(format!("paid {}", amount(paid.amount_minor, paid.currency_code.parse().unwrap())))
+        let paid = payout.amount.clone().unwrap();
+        Ok(format!("paid {}{}", amount(paid.amount_minor, paid.currency_code.parse().unwrap()), invoice(&payout)))
     }
 
     async fn reward_ids(&mut self, event_ids: &[String]) -> Vec<String> {
@@ -145,6 +145,7 @@ impl<W: World> Player<'_, W> {
             approval_above: step.option("above").map(|text| money(text, "USD")).into_iter().collect(),
             method_change_hours: step.option("hours").map(|hours| hours.parse().unwrap()),
             tax_profile_required: step.option("tax") == Some("required"),
+            self_billing_invoices: step.option("invoices") == Some("yes"),
         };
         let request = pb::UpdateAccountRequest {
             account: Some(pb::Account { payout_policy: Some(policy), ..Default::default() }),
@@ -160,7 +161,16 @@ impl<W: World> Player<'_, W> {
 pub(super) fn facts(payout: &pb::Payout) -> String {
     let sum = payout.amount.as_ref().unwrap();
     let sum = amount(sum.amount_minor, sum.currency_code.parse().unwrap());
-    format!("{} {sum}", short(payout.state().as_str_name(), "PAYOUT_STATE_"))
+    format!("{} {sum}{}", short(payout.state().as_str_name(), "PAYOUT_STATE_"), invoice(payout))
+}
+
+/// The number of a payout's invoice without the year, which is the present one.
+fn invoice(payout: &pb::Payout) -> String {
+    match payout.payout_document_number.rsplit_once('-') {
+        Some((_, sequence)) => format!(" invoice {}", sequence.trim_start_matches('0')),
+        None if payout.payout_document_id.is_empty() => String::new(),
+        None => " draft".to_owned(),
+    }
 }
 
 pub(super) fn provider(name: &str) -> pb::PayoutProvider {

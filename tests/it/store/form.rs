@@ -137,6 +137,13 @@ fn stored_forms_are_the_golden_ones() {
     golden.holds("payout_sending.v1", rows::waiting_payout().sending.as_deref().unwrap());
     golden.holds("payout_purse_waits.v1", &rows::payout_purse().waits);
     golden.holds("account_payout_policy.v1", &rows::payout_policy());
+    let with_invoices = PayoutPolicy { self_billing_invoices: true, ..rows::payout_policy() };
+    golden.holds("account_payout_policy.v1.with_invoices", &with_invoices);
+    golden.holds("payout_document_content.v1", &rows::document_content());
+    let with_tax = Profile { invoice_tax: Some(rows::invoice_tax()), ..rows::profile() };
+    golden.holds("affiliate_profile.v1.with_invoice_tax", &with_tax);
+    let invoiced = Outcome::Payout(Arc::new(rows::invoiced_payout()));
+    golden.holds("request_outcome_payout.v1.with_document", &invoiced);
     let with_profile = PayoutPolicy { requires_tax_profile: true, ..rows::payout_policy() };
     golden.holds("account_payout_policy.v1.with_tax_profile", &with_profile);
     let number = TaxNumber { sealed: Sealed::new([]), ..rows::tax_details().number.unwrap() };

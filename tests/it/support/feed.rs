@@ -38,6 +38,7 @@ pub(crate) fn affiliates_of(event: &pb::Event) -> Vec<&str> {
         Some(Subject::Link(row)) => vec![&row.affiliate_id],
         Some(Subject::Coupon(row)) => vec![&row.affiliate_id],
         Some(Subject::Payout(row)) => vec![&row.affiliate_id],
+        Some(Subject::PayoutDocument(row)) => vec![&row.affiliate_id],
         Some(Subject::PayoutMethod(row)) => vec![&row.affiliate_id],
         Some(Subject::TaxProfile(row)) => vec![&row.affiliate_id],
         Some(Subject::Submission(row)) => vec![&row.affiliate_id],

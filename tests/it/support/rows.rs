@@ -70,9 +70,10 @@ pub(crate) use leads::lead_details;
 pub(crate) use outcomes::{kept_lead, outcomes, without_secrets};
 pub(crate) use payouts::{
     archived_payout_schedule, bare_tax_details, billing_profile, cancelled_payout, cancelled_payout_run, destination,
-    open_payout, payout, payout_attempt, payout_connection, payout_export, payout_method, payout_policy, payout_purse,
-    payout_run, payout_schedule, planned_payout_run, reopened_payout, reopenings, tax_details, tax_profile,
-    waiting_payout,
+    document_content, draft_document, invoice_tax, invoiced_payout, open_payout, payout, payout_attempt,
+    payout_connection, payout_document, payout_document_count, payout_export, payout_method, payout_policy,
+    payout_purse, payout_run, payout_schedule, planned_payout_run, reopened_payout, reopenings, tax_details,
+    tax_profile, waiting_payout,
 };
 
 pub(crate) const NOW: Time = Time::from_micros(1_795_000_000_000_000);

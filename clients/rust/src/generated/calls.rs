@@ -1535,6 +1535,10 @@ impl Call for pb::ReopenPayoutRequest {
     }
 }
 
+impl Call for pb::GetPayoutDocumentRequest {}
+
+impl Call for pb::ListPayoutDocumentsRequest {}
+
 impl Call for pb::GetAmountOwedRequest {}
 
 impl Call for pb::GetPayoutRequest {}
@@ -1957,6 +1961,29 @@ impl PayoutCalls {
     pub async fn reopen_payout(&self, request: pb::ReopenPayoutRequest) -> Result<pb::ReopenPayoutResponse, Error> {
         self.caller
             .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).reopen_payout(request).await)
+            .await
+    }
+
+    /// Returns a document of a payout, as data or as a PDF: its statement, or its self-billing invoice.
+    /// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND or PAYOUT_DOCUMENT_NOT_FOUND; FAILED_PRECONDITION with reason SECRETS_KEY_MISSING when the
+    /// server has no key to read the affiliate's tax number with.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn get_payout_document(&self, request: pb::GetPayoutDocumentRequest) -> Result<pb::GetPayoutDocumentResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).get_payout_document(request).await)
+            .await
+    }
+
+    /// Lists self-billing invoices.
+    /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn list_payout_documents(&self, request: pb::ListPayoutDocumentsRequest) -> Result<pb::ListPayoutDocumentsResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).list_payout_documents(request).await)
             .await
     }
 

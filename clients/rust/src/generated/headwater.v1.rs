@@ -551,6 +551,10 @@ pub struct PayoutPolicy {
     /// them. MarkPaid records what was paid elsewhere. Default: no. A change counts for payouts that are created after it.
     #[prost(bool, tag = "4")]
     pub tax_profile_required: bool,
+    /// Whether each payout gets a self-billing invoice, see `PayoutDocument`. Default: no. A change counts at once: an invoice is made final when a
+    /// payout is paid while this is set.
+    #[prost(bool, tag = "6")]
+    pub self_billing_invoices: bool,
 }
 /// The request of RegisterAccount.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -5369,6 +5373,56 @@ impl MovedLeads {
         }
     }
 }
+/// What an affiliate's invoices say of tax.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct InvoiceTax {
+    /// The treatment. Default: UNTAXED.
+    #[prost(enumeration = "TaxTreatment", tag = "1")]
+    pub treatment: i32,
+    /// The tax in parts per million of the net amount, 1 to 1,000,000, such as 190000 for 19 %. For RATE alone.
+    #[prost(int32, tag = "2")]
+    pub percent_ppm: i32,
+    /// A sentence that is printed as it is, up to 2,000 characters, such as a reference to the law. Optional.
+    #[prost(string, tag = "3")]
+    pub note: ::prost::alloc::string::String,
+}
+/// How an invoice treats tax. The merchant says it. Headwater knows no tax law and checks nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum TaxTreatment {
+    /// Not set. Means UNTAXED.
+    Unspecified = 0,
+    /// The invoice shows no tax.
+    Untaxed = 1,
+    /// The invoice shows no tax, and says that the recipient of the service owes it.
+    ReverseCharge = 2,
+    /// What is paid contains tax of a rate. The invoice shows the net amount and the tax, which add up to what is paid.
+    Rate = 3,
+}
+impl TaxTreatment {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "TAX_TREATMENT_UNSPECIFIED",
+            Self::Untaxed => "TAX_TREATMENT_UNTAXED",
+            Self::ReverseCharge => "TAX_TREATMENT_REVERSE_CHARGE",
+            Self::Rate => "TAX_TREATMENT_RATE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "TAX_TREATMENT_UNSPECIFIED" => Some(Self::Unspecified),
+            "TAX_TREATMENT_UNTAXED" => Some(Self::Untaxed),
+            "TAX_TREATMENT_REVERSE_CHARGE" => Some(Self::ReverseCharge),
+            "TAX_TREATMENT_RATE" => Some(Self::Rate),
+            _ => None,
+        }
+    }
+}
 /// The request of GetBalance.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetBalanceRequest {
@@ -5757,6 +5811,9 @@ pub struct AffiliateProfile {
     /// Up to 50 fields of your own, such as the answers to the questions of an application. Each key occurs once.
     #[prost(message, repeated, tag = "9")]
     pub custom_fields: ::prost::alloc::vec::Vec<CustomField>,
+    /// What the self-billing invoices of the affiliate say of tax. Not set: UNTAXED. A change counts for invoices that become final after it.
+    #[prost(message, optional, tag = "10")]
+    pub invoice_tax: ::core::option::Option<InvoiceTax>,
 }
 /// A field of the merchant's own about an affiliate.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -11264,6 +11321,8 @@ pub enum ErrorReason {
     PayoutOwnApproval = 84,
     /// \[NOT_FOUND\] The account has no such payout run.
     PayoutRunNotFound = 85,
+    /// \[NOT_FOUND\] The account has no such document of a payout.
+    PayoutDocumentNotFound = 96,
     /// \[FAILED_PRECONDITION\] The server has no key to store payout details and credentials with. Its operator sets `secrets_key_file`.
     SecretsKeyMissing = 86,
     /// \[FAILED_PRECONDITION\] The affiliate has no payout method, or one of another provider than the call asks for. Metadata: `affiliate_id`,
@@ -11385,6 +11444,7 @@ impl ErrorReason {
             Self::PayoutState => "ERROR_REASON_PAYOUT_STATE",
             Self::PayoutOwnApproval => "ERROR_REASON_PAYOUT_OWN_APPROVAL",
             Self::PayoutRunNotFound => "ERROR_REASON_PAYOUT_RUN_NOT_FOUND",
+            Self::PayoutDocumentNotFound => "ERROR_REASON_PAYOUT_DOCUMENT_NOT_FOUND",
             Self::SecretsKeyMissing => "ERROR_REASON_SECRETS_KEY_MISSING",
             Self::PayoutMethod => "ERROR_REASON_PAYOUT_METHOD",
             Self::PayoutConnectionNotFound => "ERROR_REASON_PAYOUT_CONNECTION_NOT_FOUND",
@@ -11494,6 +11554,9 @@ impl ErrorReason {
             "ERROR_REASON_PAYOUT_STATE" => Some(Self::PayoutState),
             "ERROR_REASON_PAYOUT_OWN_APPROVAL" => Some(Self::PayoutOwnApproval),
             "ERROR_REASON_PAYOUT_RUN_NOT_FOUND" => Some(Self::PayoutRunNotFound),
+            "ERROR_REASON_PAYOUT_DOCUMENT_NOT_FOUND" => {
+                Some(Self::PayoutDocumentNotFound)
+            }
             "ERROR_REASON_SECRETS_KEY_MISSING" => Some(Self::SecretsKeyMissing),
             "ERROR_REASON_PAYOUT_METHOD" => Some(Self::PayoutMethod),
             "ERROR_REASON_PAYOUT_CONNECTION_NOT_FOUND" => {
@@ -11635,6 +11698,13 @@ pub struct Payout {
     /// The id of the export that it is in. Empty if it was never exported.
     #[prost(string, tag = "31")]
     pub payout_export_id: ::prost::alloc::string::String,
+    /// The id of its self-billing invoice, see `PayoutPolicy.self_billing_invoices`. Empty if there is none. A reopened payout has the id of the
+    /// new draft, and a returned one keeps that of the void invoice.
+    #[prost(string, tag = "45")]
+    pub payout_document_id: ::prost::alloc::string::String,
+    /// The number of its self-billing invoice. Empty without one, and for a draft.
+    #[prost(string, tag = "46")]
+    pub payout_document_number: ::prost::alloc::string::String,
 }
 /// A payment that ReopenPayout undid.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -12418,6 +12488,323 @@ pub struct GetPayoutConnectionResponse {
     /// The connection.
     #[prost(message, optional, tag = "1")]
     pub payout_connection: ::core::option::Option<PayoutConnection>,
+}
+/// A self-billing invoice: the invoice of an affiliate for a payout, which the merchant writes. It is made with the payout, if
+/// `PayoutPolicy.self_billing_invoices` is set.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PayoutDocument {
+    /// The id, `doc_` and 32 hexadecimal digits.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// The state.
+    #[prost(enumeration = "PayoutDocumentState", tag = "2")]
+    pub state: i32,
+    /// The number: `BillingProfile.invoice_prefix`, the year, and a number that is 1, 2, 3 ... in the account and the year, such as `INV-2026-00017`.
+    /// Empty for a draft.
+    #[prost(string, tag = "3")]
+    pub number: ::prost::alloc::string::String,
+    /// The year of the day on which the document became final, in the account's time zone. 0 for a draft.
+    #[prost(int32, tag = "4")]
+    pub year: i32,
+    /// The payout's id.
+    #[prost(string, tag = "5")]
+    pub payout_id: ::prost::alloc::string::String,
+    /// The affiliate's id.
+    #[prost(string, tag = "6")]
+    pub affiliate_id: ::prost::alloc::string::String,
+    /// What is paid.
+    #[prost(message, optional, tag = "7")]
+    pub amount: ::core::option::Option<Money>,
+    /// What is paid without tax. Not set for a draft.
+    #[prost(message, optional, tag = "8")]
+    pub net_amount: ::core::option::Option<Money>,
+    /// The tax in what is paid. Not set for a draft.
+    #[prost(message, optional, tag = "9")]
+    pub tax_amount: ::core::option::Option<Money>,
+    /// When the document became final. Not set for a draft.
+    #[prost(message, optional, tag = "10")]
+    pub finalize_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the document became void. Not set unless it is VOID.
+    #[prost(message, optional, tag = "11")]
+    pub void_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the document was made.
+    #[prost(message, optional, tag = "12")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the document last changed.
+    #[prost(message, optional, tag = "13")]
+    pub update_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// A party of a document.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DocumentParty {
+    /// The name before the law. Of a party without a profile it is the account's name, or the affiliate's name or email address.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// The lines of the address. Empty for a party without a profile.
+    #[prost(string, repeated, tag = "2")]
+    pub address_lines: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The number at the tax office. For affiliates only one of kind VAT or FOREIGN. May be empty.
+    #[prost(string, tag = "3")]
+    pub tax_number: ::prost::alloc::string::String,
+}
+/// A reward in a document.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DocumentLine {
+    /// The reward's id.
+    #[prost(string, tag = "1")]
+    pub reward_id: ::prost::alloc::string::String,
+    /// The day of the event in the account's time zone, written like `2026-11-27`.
+    #[prost(string, tag = "2")]
+    pub day: ::prost::alloc::string::String,
+    /// What it is for.
+    #[prost(enumeration = "DocumentLineKind", tag = "3")]
+    pub kind: i32,
+    /// The name of the commission rule, or the reason that a person gave. May be empty.
+    #[prost(string, tag = "4")]
+    pub rule_name: ::prost::alloc::string::String,
+    /// The merchant's own id of the event. Empty if there is none.
+    #[prost(string, tag = "5")]
+    pub event_id: ::prost::alloc::string::String,
+    /// The amount of the event. Not set if it has none.
+    #[prost(message, optional, tag = "6")]
+    pub event_amount: ::core::option::Option<Money>,
+    /// The reward. Below zero if it takes back.
+    #[prost(message, optional, tag = "7")]
+    pub amount: ::core::option::Option<Money>,
+}
+/// What a document says.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PayoutDocumentContent {
+    /// The day of the document in the account's time zone, written like `2026-11-27`: of an invoice the day on which it became final, of a
+    /// draft today, of a statement the day on which the payout was paid or else created.
+    #[prost(string, tag = "1")]
+    pub issue_day: ::prost::alloc::string::String,
+    /// The merchant.
+    #[prost(message, optional, tag = "2")]
+    pub issuer: ::core::option::Option<DocumentParty>,
+    /// The affiliate.
+    #[prost(message, optional, tag = "3")]
+    pub payee: ::core::option::Option<DocumentParty>,
+    /// The total: what is paid.
+    #[prost(message, optional, tag = "4")]
+    pub amount: ::core::option::Option<Money>,
+    /// The total without tax.
+    #[prost(message, optional, tag = "5")]
+    pub net_amount: ::core::option::Option<Money>,
+    /// The tax in the total.
+    #[prost(message, optional, tag = "6")]
+    pub tax_amount: ::core::option::Option<Money>,
+    /// What is said of tax. Not set for a statement.
+    #[prost(message, optional, tag = "7")]
+    pub invoice_tax: ::core::option::Option<InvoiceTax>,
+    /// The fee that the provider took on top of the amount. Only in statements, and not set if it is not known.
+    #[prost(message, optional, tag = "8")]
+    pub fee: ::core::option::Option<Money>,
+    /// The merchant's text about the payment. May be empty.
+    #[prost(string, tag = "9")]
+    pub payment_terms: ::prost::alloc::string::String,
+    /// The rewards, in the order of their ids. They add up to the total. A statement of a payout that ended without payment has none.
+    #[prost(message, repeated, tag = "10")]
+    pub lines: ::prost::alloc::vec::Vec<DocumentLine>,
+}
+/// The request of GetPayoutDocument.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetPayoutDocumentRequest {
+    /// The format. Default: DATA.
+    #[prost(enumeration = "PayoutDocumentFormat", tag = "4")]
+    pub format: i32,
+    /// The document. Required.
+    #[prost(oneof = "get_payout_document_request::Document", tags = "1, 2, 3")]
+    pub document: ::core::option::Option<get_payout_document_request::Document>,
+}
+/// Nested message and enum types in `GetPayoutDocumentRequest`.
+pub mod get_payout_document_request {
+    /// The document. Required.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Document {
+        /// The statement of the payout with this id. It has no number, and shows the payout as it is now.
+        #[prost(string, tag = "1")]
+        PayoutId(::prost::alloc::string::String),
+        /// The invoice with this id.
+        #[prost(string, tag = "2")]
+        PayoutDocumentId(::prost::alloc::string::String),
+        /// The invoice with this number.
+        #[prost(string, tag = "3")]
+        Number(::prost::alloc::string::String),
+    }
+}
+/// The answer of GetPayoutDocument. It is below 4 MiB.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetPayoutDocumentResponse {
+    /// The invoice. Not set for a statement.
+    #[prost(message, optional, tag = "1")]
+    pub payout_document: ::core::option::Option<PayoutDocument>,
+    /// What the document says. Not set in format PDF. That of a FINAL document is always the same.
+    #[prost(message, optional, tag = "2")]
+    pub content: ::core::option::Option<PayoutDocumentContent>,
+    /// The PDF. Empty in format DATA. That of a FINAL document always has the same bytes.
+    #[prost(bytes = "vec", tag = "3")]
+    pub pdf: ::prost::alloc::vec::Vec<u8>,
+}
+/// The request of ListPayoutDocuments.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListPayoutDocumentsRequest {
+    /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
+    /// holds at most 3 MiB, so it may have fewer entries.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// The `next_page_token` of the previous page, sent with the same filter and order. Empty: the first page.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+    /// The order of the list: by the creation of the documents. Default `LIST_ORDER_OLDEST_FIRST`.
+    #[prost(enumeration = "ListOrder", tag = "3")]
+    pub order: i32,
+    /// Only documents with a number of this year, 2000 to 9999. Optional.
+    #[prost(int32, tag = "4")]
+    pub year: i32,
+    /// Only documents of payouts to this affiliate. Optional.
+    #[prost(message, optional, tag = "5")]
+    pub affiliate: ::core::option::Option<AffiliateSelector>,
+    /// Only documents in these states. Empty: all states.
+    #[prost(enumeration = "PayoutDocumentState", repeated, tag = "6")]
+    pub states: ::prost::alloc::vec::Vec<i32>,
+}
+/// The answer of ListPayoutDocuments.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListPayoutDocumentsResponse {
+    /// One page of documents.
+    #[prost(message, repeated, tag = "1")]
+    pub payout_documents: ::prost::alloc::vec::Vec<PayoutDocument>,
+    /// The `page_token` of the next page. Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// The state of a self-billing invoice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum PayoutDocumentState {
+    /// Not set. Refused in requests.
+    Unspecified = 0,
+    /// The payout is not paid. The document has no number, and goes away if the payout ends without payment.
+    Draft = 1,
+    /// The payout is paid. The document has a number, and what it says never changes.
+    Final = 2,
+    /// The payment was undone, or the money came back. The document keeps its number and what it says. A new payment gets a new document.
+    Void = 3,
+}
+impl PayoutDocumentState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "PAYOUT_DOCUMENT_STATE_UNSPECIFIED",
+            Self::Draft => "PAYOUT_DOCUMENT_STATE_DRAFT",
+            Self::Final => "PAYOUT_DOCUMENT_STATE_FINAL",
+            Self::Void => "PAYOUT_DOCUMENT_STATE_VOID",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "PAYOUT_DOCUMENT_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "PAYOUT_DOCUMENT_STATE_DRAFT" => Some(Self::Draft),
+            "PAYOUT_DOCUMENT_STATE_FINAL" => Some(Self::Final),
+            "PAYOUT_DOCUMENT_STATE_VOID" => Some(Self::Void),
+            _ => None,
+        }
+    }
+}
+/// How a document is returned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum PayoutDocumentFormat {
+    /// Not set. Means DATA.
+    Unspecified = 0,
+    /// As messages.
+    Data = 1,
+    /// As a PDF in English, on pages of A4.
+    Pdf = 2,
+}
+impl PayoutDocumentFormat {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "PAYOUT_DOCUMENT_FORMAT_UNSPECIFIED",
+            Self::Data => "PAYOUT_DOCUMENT_FORMAT_DATA",
+            Self::Pdf => "PAYOUT_DOCUMENT_FORMAT_PDF",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "PAYOUT_DOCUMENT_FORMAT_UNSPECIFIED" => Some(Self::Unspecified),
+            "PAYOUT_DOCUMENT_FORMAT_DATA" => Some(Self::Data),
+            "PAYOUT_DOCUMENT_FORMAT_PDF" => Some(Self::Pdf),
+            _ => None,
+        }
+    }
+}
+/// What a line of a document is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum DocumentLineKind {
+    /// Not set; never returned.
+    Unspecified = 0,
+    /// An event.
+    Commission = 1,
+    /// An event of an affiliate below.
+    Downline = 2,
+    /// A refund took back.
+    TakenBack = 3,
+    /// A correction changed an earlier commission.
+    Correction = 4,
+    /// A click.
+    Click = 5,
+    /// A bonus.
+    Bonus = 6,
+    /// A submission to a bounty.
+    Submission = 7,
+    /// A person gave it.
+    ByHand = 8,
+}
+impl DocumentLineKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "DOCUMENT_LINE_KIND_UNSPECIFIED",
+            Self::Commission => "DOCUMENT_LINE_KIND_COMMISSION",
+            Self::Downline => "DOCUMENT_LINE_KIND_DOWNLINE",
+            Self::TakenBack => "DOCUMENT_LINE_KIND_TAKEN_BACK",
+            Self::Correction => "DOCUMENT_LINE_KIND_CORRECTION",
+            Self::Click => "DOCUMENT_LINE_KIND_CLICK",
+            Self::Bonus => "DOCUMENT_LINE_KIND_BONUS",
+            Self::Submission => "DOCUMENT_LINE_KIND_SUBMISSION",
+            Self::ByHand => "DOCUMENT_LINE_KIND_BY_HAND",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "DOCUMENT_LINE_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "DOCUMENT_LINE_KIND_COMMISSION" => Some(Self::Commission),
+            "DOCUMENT_LINE_KIND_DOWNLINE" => Some(Self::Downline),
+            "DOCUMENT_LINE_KIND_TAKEN_BACK" => Some(Self::TakenBack),
+            "DOCUMENT_LINE_KIND_CORRECTION" => Some(Self::Correction),
+            "DOCUMENT_LINE_KIND_CLICK" => Some(Self::Click),
+            "DOCUMENT_LINE_KIND_BONUS" => Some(Self::Bonus),
+            "DOCUMENT_LINE_KIND_SUBMISSION" => Some(Self::Submission),
+            "DOCUMENT_LINE_KIND_BY_HAND" => Some(Self::ByHand),
+            _ => None,
+        }
+    }
 }
 /// The payout method of an affiliate. The details that were set are stored encrypted and never returned.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -13793,7 +14180,7 @@ pub struct Event {
     /// The ids that you choose stay: event_id, request_id, order_id, order_number and refund_id. Put no personal data into them.
     #[prost(
         oneof = "event::Subject",
-        tags = "8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 22, 27, 32, 25, 26, 28, 29, 23, 24"
+        tags = "8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 22, 27, 32, 30, 25, 26, 28, 29, 23, 24"
     )]
     pub subject: ::core::option::Option<event::Subject>,
 }
@@ -13853,6 +14240,9 @@ pub mod event {
         /// A payout schedule, without note and message.
         #[prost(message, tag = "32")]
         PayoutSchedule(super::PayoutSchedule),
+        /// A self-billing invoice of a payout.
+        #[prost(message, tag = "30")]
+        PayoutDocument(super::PayoutDocument),
         /// The payout method of an affiliate, without hints and override_reason. Its subject id is the affiliate's.
         #[prost(message, tag = "25")]
         PayoutMethod(super::PayoutMethod),
@@ -14101,6 +14491,10 @@ pub enum EventKind {
     PayoutReturned = 88,
     /// \[payout\] ReopenPayout undid that a payout was paid. EVENT_KIND_REWARD_RESERVED of each of its rewards follows.
     PayoutReopened = 89,
+    /// \[payout_document\] A self-billing invoice became final: its payout was paid. EVENT_KIND_PAYOUT_PAID follows.
+    PayoutDocumentFinalized = 98,
+    /// \[payout_document\] A self-billing invoice became void: its payout was reopened or returned. The event of the payout follows.
+    PayoutDocumentVoided = 99,
     /// \[payout_run\] A payout run was created, by CreatePayoutRun or for a time of its schedule. The events of its payouts follow.
     PayoutRunCreated = 90,
     /// \[payout_run\] A payout run is CREATED or CANCELLED: all of its payouts are created, or all that could be cancelled are. Their events come
@@ -14222,6 +14616,8 @@ impl EventKind {
             Self::PayoutFailed => "EVENT_KIND_PAYOUT_FAILED",
             Self::PayoutReturned => "EVENT_KIND_PAYOUT_RETURNED",
             Self::PayoutReopened => "EVENT_KIND_PAYOUT_REOPENED",
+            Self::PayoutDocumentFinalized => "EVENT_KIND_PAYOUT_DOCUMENT_FINALIZED",
+            Self::PayoutDocumentVoided => "EVENT_KIND_PAYOUT_DOCUMENT_VOIDED",
             Self::PayoutRunCreated => "EVENT_KIND_PAYOUT_RUN_CREATED",
             Self::PayoutRunFinished => "EVENT_KIND_PAYOUT_RUN_FINISHED",
             Self::PayoutRunCancelled => "EVENT_KIND_PAYOUT_RUN_CANCELLED",
@@ -14328,6 +14724,8 @@ impl EventKind {
             "EVENT_KIND_PAYOUT_FAILED" => Some(Self::PayoutFailed),
             "EVENT_KIND_PAYOUT_RETURNED" => Some(Self::PayoutReturned),
             "EVENT_KIND_PAYOUT_REOPENED" => Some(Self::PayoutReopened),
+            "EVENT_KIND_PAYOUT_DOCUMENT_FINALIZED" => Some(Self::PayoutDocumentFinalized),
+            "EVENT_KIND_PAYOUT_DOCUMENT_VOIDED" => Some(Self::PayoutDocumentVoided),
             "EVENT_KIND_PAYOUT_RUN_CREATED" => Some(Self::PayoutRunCreated),
             "EVENT_KIND_PAYOUT_RUN_FINISHED" => Some(Self::PayoutRunFinished),
             "EVENT_KIND_PAYOUT_RUN_CANCELLED" => Some(Self::PayoutRunCancelled),
@@ -17000,6 +17398,63 @@ pub mod payout_service_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("headwater.v1.PayoutService", "ReopenPayout"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns a document of a payout, as data or as a PDF: its statement, or its self-billing invoice.
+        /// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND or PAYOUT_DOCUMENT_NOT_FOUND; FAILED_PRECONDITION with reason SECRETS_KEY_MISSING when the
+        /// server has no key to read the affiliate's tax number with.
+        pub async fn get_payout_document(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetPayoutDocumentRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetPayoutDocumentResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.PayoutService/GetPayoutDocument",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.PayoutService", "GetPayoutDocument"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists self-billing invoices.
+        /// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+        pub async fn list_payout_documents(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListPayoutDocumentsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListPayoutDocumentsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.PayoutService/ListPayoutDocuments",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.PayoutService", "ListPayoutDocuments"),
+                );
             self.inner.unary(req, path, codec).await
         }
         /// Returns how much is owed in all, in each currency: approved or not, overdue or not, and what payouts have reserved.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::send::enqueue;
-use super::{move_rewards, original_of, post};
+use super::{document, move_rewards, original_of, parties, post};
 use crate::domain::account::Account;
 use crate::domain::event::{EventImage, EventKind};
 use crate::domain::id::{AccountId, PayoutId, RewardId};
@@ -97,6 +97,7 @@ impl Rule for ConfirmPayouts {
     fn apply(&self, context: &mut Context<'_>) -> Result<Self::Answer, Refusal> {
         check_size(context, &self.ids)?;
         want_rewards(context, &self.ids)?;
+        parties::want(context, &self.ids)?;
         let mut paid = Vec::with_capacity(self.ids.len());
         for (index, id) in self.ids.iter().enumerate() {
             let payout = may_become(context, *id, PayoutState::Paid)?;
@@ -120,16 +121,18 @@ pub(super) fn pay(
     paid_at: Option<Time>,
 ) -> Result<Arc<Payout>, Refusal> {
     park(context, payout.id)?;
-    let payout = context.put(Payout {
+    let rewards = context.set.rewards_of_payout(context.account_id, payout.id)?;
+    let payout = Payout {
         state: PayoutState::Paid,
         reference: reference.to_owned(),
         paid_at: Some(paid_at.unwrap_or(context.now)),
         updated_at: context.now,
         ..payout.clone()
-    });
+    };
+    let payout = document::finalize(context, payout, &rewards)?;
+    let payout = context.put(payout);
     post(context, &payout, LedgerAccount::PayoutInFlight, LedgerAccount::ProviderCash, LedgerReason::Paid);
     context.tell(EventKind::PayoutPaid, EventImage::Payout(Arc::clone(&payout)));
-    let rewards = context.set.rewards_of_payout(context.account_id, payout.id)?;
     move_rewards(context, rewards, RewardState::Paid, Some(payout.id))?;
     Ok(payout)
 }
@@ -194,11 +197,12 @@ impl Rule for CancelPayout {
 /// Cancels a payout that may be cancelled and that no provider has.
 pub(in crate::domain::rule) fn cancel(context: &mut Context<'_>, payout: &Payout) -> Result<Arc<Payout>, Refusal> {
     park(context, payout.id)?;
+    let payout = document::withdraw(context, payout.clone())?;
     let payout = context.put(Payout {
         state: PayoutState::Cancelled,
         cancelled_at: Some(context.now),
         updated_at: context.now,
-        ..payout.clone()
+        ..payout
     });
     context.tell(EventKind::PayoutCancelled, EventImage::Payout(Arc::clone(&payout)));
     release(context, &payout, false)?;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::send::enqueue;
-use super::{check_amount, check_owed, move_rewards, original_of, owed, payable, post};
+use super::{check_amount, check_owed, document, move_rewards, original_of, owed, payable, post};
 use crate::domain::account::Account;
 use crate::domain::affiliate::AffiliateSelector;
 use crate::domain::event::{EventImage, EventKind};
@@ -217,10 +217,13 @@ pub(in crate::domain::rule) fn reserve(
         cancelled_at: None,
         sending: None,
         export_id: None,
+        document_id: None,
+        document_number: String::new(),
         reopenings: Vec::new(),
         created_at: context.now,
         updated_at: context.now,
     };
+    let payout = document::draft(context, payout)?;
     let payout = context.put(payout);
     post(context, &payout, LedgerAccount::AffiliatePayable, LedgerAccount::PayoutInFlight, LedgerReason::Reserved);
     context.tell(EventKind::PayoutCreated, EventImage::Payout(Arc::clone(&payout)));

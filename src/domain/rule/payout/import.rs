@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::close::{check_size, pay, release, want_rewards};
+use super::{document, parties};
 use crate::domain::account::Account;
 use crate::domain::event::{EventImage, EventKind};
 use crate::domain::id::{AccountId, PayoutId};
@@ -107,6 +108,7 @@ impl Rule for ImportPayoutResults {
         }
         check_size(context, &changed)?;
         want_rewards(context, &changed)?;
+        parties::want(context, &changed)?;
         self.results.iter().map(|result| self.record(context, result)).collect()
     }
 }
@@ -138,6 +140,7 @@ impl ImportPayoutResults {
 /// Ends a payout that the bank did not pay, or whose money came back. Its rewards are approved again.
 fn end(context: &mut Context<'_>, payout: Payout, problem: &PayoutProblem) -> Result<Arc<Payout>, Refusal> {
     let was_paid = payout.state == PayoutState::Paid;
+    let payout = document::withdraw(context, payout)?;
     if let Some(attempt) = context.set.payout_attempt(context.account_id, payout.id)?.cloned() {
         context.put(PayoutAttempt { next_at: None, ..attempt.as_ref().clone() });
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::close::release;
-use super::{move_rewards, post, post_fee, purse};
+use super::{document, move_rewards, post, post_fee, purse};
 use crate::domain::account::Account;
 use crate::domain::event::{EventImage, EventKind};
 use crate::domain::id::{AccountId, PayoutId};
@@ -315,7 +315,10 @@ impl Record<'_, '_> {
         self.sending.cancel_requested_at = None;
         self.become_state(PayoutState::Paid)?;
         self.payout.paid_at = Some(self.context.now);
+        let id = self.payout.id;
+        let rewards = self.context.set.rewards_of_payout(self.context.account_id, id)?;
         self.resume();
+        self.payout = document::finalize(self.context, self.payout.clone(), &rewards)?;
         post(
             self.context,
             &self.payout,
@@ -325,8 +328,6 @@ impl Record<'_, '_> {
         );
         self.pay_fee();
         self.tell(EventKind::PayoutPaid);
-        let id = self.payout.id;
-        let rewards = self.context.set.rewards_of_payout(self.context.account_id, id)?;
         move_rewards(self.context, rewards, RewardState::Paid, Some(id))?;
         self.attempt.tries = 1;
         self.attempt.next_step = NextStep::Watch;
@@ -367,6 +368,7 @@ impl Record<'_, '_> {
         self.sending.problem = problem.or(self.sending.problem.take());
         self.sending.awaiting_since = None;
         self.become_state(state)?;
+        self.payout = document::withdraw(self.context, self.payout.clone())?;
         self.attempt.next_at = None;
         let kind = match state {
             PayoutState::Failed => EventKind::PayoutFailed,

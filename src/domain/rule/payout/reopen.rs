@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::close::{check_etag, may_become};
-use super::{move_rewards, post};
+use super::{document, move_rewards, post};
 use crate::domain::account::Account;
 use crate::domain::event::{EventImage, EventKind};
 use crate::domain::id::{AccountId, PayoutId};
@@ -65,13 +65,14 @@ impl Rule for ReopenPayout {
             paid_at: payout.paid_at,
             reference: payout.reference.clone(),
         });
+        let payout = document::begin_anew(context, payout.as_ref().clone())?;
         let payout = context.put(Payout {
             state: if needs_approval { PayoutState::NeedsApproval } else { PayoutState::Ready },
             reference: String::new(),
             paid_at: None,
             reopenings,
             updated_at: context.now,
-            ..payout.as_ref().clone()
+            ..payout
         });
         post(context, &payout, LedgerAccount::ProviderCash, LedgerAccount::PayoutInFlight, LedgerReason::Reopened);
         context.tell(EventKind::PayoutReopened, EventImage::Payout(Arc::clone(&payout)));

@@ -109,6 +109,7 @@ pub(super) fn cases() -> Vec<Case> {
         all_wrong[field] = value;
     }
     profile["paypal_email"] = json!("ann");
+    profile["invoice_tax"] = json!({"treatment": 99, "percent_ppm": 5, "note": long()});
     all_wrong["profile"] = profile.clone();
     all_wrong["upline"] = json!({"id": "aff_1"});
     all_wrong["group_id"] = json!("grp_1");

@@ -267,7 +267,16 @@ impl Shop {
             "state": "REWARD_STATE_PENDING",
         });
         self.make("RewardService/CreateReward", request, &[]).await;
-        self.pay("${affiliate_id}", "${affiliate_ref_id}", dollars(300), day(3), &[("payout_id", "/payout/id")]).await;
+        let policy = json!({
+            "account": {"payout_policy": {"self_billing_invoices": true}},
+            "update_mask": {"paths": ["payout_policy"]},
+        });
+        self.make("AccountService/UpdateAccount", policy, &[]).await;
+        let kept = [("payout_id", "/payout/id"), ("payout_document_id", "/payout/payout_document_id")];
+        self.pay("${affiliate_id}", "${affiliate_ref_id}", dollars(300), day(3), &kept).await;
+        let invoice = json!({"payout_document_id": "${payout_document_id}"});
+        let invoice = self.ask("PayoutService/GetPayoutDocument", &invoice).await;
+        self.account.names.insert("document_year".to_owned(), invoice["payout_document"]["year"].to_string());
         let euros = json!({"amount_minor": 400, "currency_code": "EUR"});
         self.pay("${bea_id}", "bea", euros, day(9), &[]).await;
         self.cancel_payout().await;

@@ -199,6 +199,7 @@ fn tracking() -> Vec<Filter> {
 
 fn rewards() -> Vec<Filter> {
     let (list, balances) = ("RewardService/ListRewards", "RewardService/ListBalances");
+    let documents = "PayoutService/ListPayoutDocuments";
     let payouts = "PayoutService/ListPayouts";
     let source = "ATTRIBUTION_SOURCE_LEAD_BINDING";
     vec![
@@ -224,6 +225,9 @@ fn rewards() -> Vec<Filter> {
         filter(balances, json!({"owed_only": true}), Those(is_owed)),
         filter(list, json!({"payout_id": "${payout_id}"}), At("/payout_id", json!("${payout_id}"))),
         filter(payouts, json!({"affiliate": ann()}), At("/affiliate_id", json!("${affiliate_id}"))),
+        filter(documents, json!({"affiliate": ann()}), At("/affiliate_id", json!("${affiliate_id}"))),
+        filter(documents, json!({"year": "${document_year}"}), Those(|row| row["year"].is_number())),
+        state(documents, "PAYOUT_DOCUMENT_STATE_DRAFT"),
         state(payouts, "PAYOUT_STATE_CANCELLED"),
         state("PayoutService/ListTaxProfiles", "TAX_PROFILE_STATE_RECEIVED"),
         state("PayoutService/ListPayoutSchedules", "PAYOUT_SCHEDULE_STATE_ARCHIVED"),

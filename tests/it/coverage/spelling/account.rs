@@ -33,6 +33,7 @@ pub(super) fn spellings() -> Vec<Spelling> {
                             "approval_above": [{"amount_minor": 7, "currency_code": "EUR"}],
                             "method_change_hours": 7,
                             "tax_profile_required": true,
+                            "self_billing_invoices": true,
                         },
                         "test_account": true,
                         "time_zone": " utc",

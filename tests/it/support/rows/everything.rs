@@ -31,6 +31,10 @@ pub(crate) fn put_everything(set: &mut WorkingSet) {
     set.put(payout_attempt());
     set.put(payout_purse());
     set.put(reopened_payout());
+    set.put(payout_document());
+    set.put(draft_document());
+    set.put(payout_document_count());
+    set.put(invoiced_payout());
     set.put(payout_run());
     set.put(planned_payout_run());
     set.put(payout_schedule());

@@ -4,12 +4,18 @@ use std::sync::Arc;
 
 use headwater::domain::affiliate::PostalAddress;
 use headwater::domain::billing_profile::BillingProfile;
-use headwater::domain::id::{ApiKeyId, PayoutExportId, PayoutId, PayoutRunId, PayoutScheduleId};
+use headwater::domain::id::{
+    ApiKeyId, PayoutDocumentId, PayoutExportId, PayoutId, PayoutRunId, PayoutScheduleId, RewardId,
+};
 use headwater::domain::payout::{
     Payout, PayoutPolicy, PayoutProblem, PayoutProvider, PayoutState, ProblemKind, Reopening, Sending,
 };
 use headwater::domain::payout_attempt::{NextStep, PayoutAttempt};
 use headwater::domain::payout_connection::PayoutConnection;
+use headwater::domain::payout_document::{
+    DocumentContent, DocumentLine, DocumentLineKind, DocumentNumber, DocumentParty, InvoiceTax, PayoutDocument,
+    PayoutDocumentCount, PayoutDocumentState, TaxTreatment,
+};
 use headwater::domain::payout_export::{PayoutExport, PayoutFileFormat};
 use headwater::domain::payout_method::{
     MethodChoice, PayoutDestination, PayoutMethod, PayoutMethodKind, PendingChoice, Sealed,
@@ -17,11 +23,11 @@ use headwater::domain::payout_method::{
 use headwater::domain::payout_purse::{FundsWait, PayoutPurse};
 use headwater::domain::payout_run::{PayoutRun, PayoutRunState};
 use headwater::domain::payout_schedule::{Cutoff, PayoutSchedule, PayoutScheduleState, RunPlan};
-use headwater::domain::timing::{Recurrence, Timing};
 use headwater::domain::tax_number::TaxNumberKind;
 use headwater::domain::tax_profile::{
     PayeeKind, TaxDetails, TaxForm, TaxNumber, TaxProfile, TaxProfileState, TaxReview,
 };
+use headwater::domain::timing::{Recurrence, Timing};
 
 use super::{ACCOUNT, NOW, affiliate, usd, uuid};
 
@@ -47,6 +53,8 @@ pub(crate) fn payout() -> Payout {
         cancelled_at: None,
         sending: None,
         export_id: None,
+        document_id: None,
+        document_number: String::new(),
         reopenings: Vec::new(),
         created_at: NOW.plus_days(1),
         updated_at: NOW.plus_days(1),
@@ -132,6 +140,92 @@ pub(crate) fn reopenings() -> Vec<Reopening> {
 
 pub(crate) fn reopened_payout() -> Payout {
     Payout { export_id: Some(payout_export().id), reopenings: reopenings(), ..open_payout() }
+}
+
+/// The payout of [`payout_document`].
+pub(crate) fn invoiced_payout() -> Payout {
+    let document = payout_document();
+    Payout {
+        id: document.payout_id,
+        document_id: Some(document.id),
+        document_number: "INV-2026-00017".to_owned(),
+        ..payout()
+    }
+}
+
+/// An invoice that became void.
+pub(crate) fn payout_document() -> PayoutDocument {
+    PayoutDocument {
+        id: PayoutDocumentId::from_uuid(uuid(1)),
+        account_id: ACCOUNT,
+        payout_id: PayoutId::from_uuid(uuid(3)),
+        affiliate_id: payout().affiliate_id,
+        amount: usd(1_250),
+        state: PayoutDocumentState::Void,
+        number: Some(DocumentNumber { year: 2026, sequence: 17, prefix: "INV-".to_owned() }),
+        content: Some(Arc::new(document_content())),
+        payee_tax_number: Some(Sealed::new(*b"sealed")),
+        finalized_at: Some(NOW),
+        voided_at: Some(NOW.plus_days(1)),
+        created_at: NOW,
+        updated_at: NOW.plus_days(1),
+    }
+}
+
+/// An invoice of a payout that is not paid.
+pub(crate) fn draft_document() -> PayoutDocument {
+    PayoutDocument {
+        id: PayoutDocumentId::from_uuid(uuid(2)),
+        payout_id: open_payout().id,
+        state: PayoutDocumentState::Draft,
+        number: None,
+        content: None,
+        payee_tax_number: None,
+        finalized_at: None,
+        voided_at: None,
+        ..payout_document()
+    }
+}
+
+pub(crate) fn payout_document_count() -> PayoutDocumentCount {
+    PayoutDocumentCount { account_id: ACCOUNT, year: 2026, last_sequence: 17 }
+}
+
+pub(crate) fn invoice_tax() -> InvoiceTax {
+    InvoiceTax { treatment: TaxTreatment::Rate, rate_ppm: 190_000, note: "19 % USt.".to_owned() }
+}
+
+pub(crate) fn document_content() -> DocumentContent {
+    let line = |number: u128, amount_minor: i64| DocumentLine {
+        reward_id: RewardId::from_uuid(uuid(number)),
+        day: "2026-11-27".parse().unwrap(),
+        kind: DocumentLineKind::Commission,
+        rule: "autumn".to_owned(),
+        event_id: format!("order-{number}"),
+        event_amount: Some(usd(12_500)),
+        amount_minor,
+    };
+    let taken = DocumentLine {
+        kind: DocumentLineKind::TakenBack,
+        rule: String::new(),
+        event_id: String::new(),
+        event_amount: None,
+        ..line(2, -50)
+    };
+    DocumentContent {
+        issued_on: "2026-11-28".parse().unwrap(),
+        issuer: DocumentParty {
+            name: "Shop Ltd".to_owned(),
+            address: vec!["Main Street 1".to_owned(), "Springfield".to_owned()],
+            tax_number: "DE123456789".to_owned(),
+        },
+        payee: DocumentParty { name: "Ann Ample".to_owned(), ..DocumentParty::default() },
+        tax: invoice_tax(),
+        net_minor: 1_050,
+        tax_minor: 200,
+        payment_terms: "by transfer".to_owned(),
+        lines: vec![line(1, 1_300), taken],
+    }
 }
 
 /// A file that is kept.
