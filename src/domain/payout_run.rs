@@ -9,11 +9,10 @@
 //! | cancelled | final |
 
 use super::affiliate_state::AffiliateState;
-use super::id::{AccountId, AffiliateId, ApiKeyId, PayoutRunId};
+use super::id::{AccountId, AffiliateId, ApiKeyId, PayoutRunId, PayoutScheduleId};
 use super::money::{Currency, Money};
 use super::payout::{Payable, PayoutProvider};
 use super::payout_method::MethodFault;
-use super::payout_schedule::RunPlan;
 use super::text_enum::text_enum;
 use super::time::Time;
 
@@ -123,6 +122,19 @@ impl PayoutRunVerdict {
             (_, None) => Self::Pays,
         }
     }
+}
+
+/// A run of a schedule, as it was planned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct RunPlan {
+    pub schedule_id: PayoutScheduleId,
+    /// The time of the schedule for which the run was created.
+    pub planned_at: Time,
+    /// It pays rewards that were approved up to this time. `None`: as the account's policy for payouts says.
+    pub due_until: Option<Time>,
+    /// Whether each payout needs an approval.
+    pub needs_approval: bool,
 }
 
 /// Payouts to many affiliates.

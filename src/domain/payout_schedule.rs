@@ -4,7 +4,7 @@
 use super::id::{AccountId, AffiliateId, ApiKeyId, PayoutRunId, PayoutScheduleId};
 use super::money::{Currency, Money};
 use super::payout::PayoutProvider;
-use super::payout_run::RunLimits;
+use super::payout_run::{RunLimits, RunPlan};
 use super::text_enum::text_enum;
 use super::time::Time;
 use super::timing::{Timing, WallClock};
@@ -68,19 +68,6 @@ pub struct PayoutSchedule {
     /// When a person last changed it.
     pub updated_at: Time,
     pub archived_at: Option<Time>,
-}
-
-/// A run of a schedule, as it was planned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "fields are named after what they hold")]
-pub struct RunPlan {
-    pub schedule_id: PayoutScheduleId,
-    /// The time of the schedule for which the run was created.
-    pub planned_at: Time,
-    /// It pays rewards that were approved up to this time. `None`: as the account's policy for payouts says.
-    pub due_until: Option<Time>,
-    /// Whether each payout needs an approval.
-    pub needs_approval: bool,
 }
 
 impl PayoutSchedule {

@@ -14,8 +14,7 @@ use crate::domain::id::{AccountId, AffiliateId, ApiKeyId, PayoutId, PayoutRunId}
 use crate::domain::ledger::BalanceKey;
 use crate::domain::money::{Currency, Money, Overflow};
 use crate::domain::payout::{Payout, PayoutPolicy, PayoutProvider, PayoutState};
-use crate::domain::payout_run::{Payee, PayoutRun, PayoutRunState, PayoutRunVerdict};
-use crate::domain::payout_schedule::RunPlan;
+use crate::domain::payout_run::{Payee, PayoutRun, PayoutRunState, PayoutRunVerdict, RunPlan};
 use crate::domain::refusal::Refusal;
 use crate::domain::reward::RewardUnit;
 use crate::domain::set::Needs;

@@ -4,8 +4,7 @@ use super::field::Text;
 use crate::domain::id::{AccountId, AffiliateId, ApiKeyId, PayoutRunId, PayoutScheduleId};
 use crate::domain::money::{Currency, Money};
 use crate::domain::payout::PayoutProvider;
-use crate::domain::payout_run::{PayoutRun, PayoutRunState};
-use crate::domain::payout_schedule::RunPlan;
+use crate::domain::payout_run::{PayoutRun, PayoutRunState, RunPlan};
 use crate::domain::time::Time;
 
 form! {

@@ -22,7 +22,9 @@ use crate::domain::payout_purse::FundsWait;
 use crate::domain::program::{Agreement, Commission, Invitation, Question, TermsDraft};
 use crate::domain::reward::{ByHand, Calculation, RewardClick};
 use crate::domain::tally::Counted;
+use crate::domain::tax_profile::TaxDetails;
 use crate::domain::threshold_bonus::EarnedBonus;
+use crate::domain::timing::Timing;
 use crate::domain::welcome::WelcomeMail;
 
 /// The golden texts of version 1 with the names of their files.
@@ -109,6 +111,12 @@ fn old_texts_and_those_of_a_later_release_are_read() {
             }
             "account_payout_policy" => {
                 read.extend(pass_through!(PayoutPolicy, later::payout::PayoutPolicyForm, &text));
+            }
+            "payout_schedule_timing" => {
+                read.extend(pass_through!(Timing, later::payout_schedule::TimingForm, &text));
+            }
+            "tax_profile_details" => {
+                read.extend(pass_through!(TaxDetails, later::tax_profile::TaxDetailsForm<'_>, &text));
             }
             "payout_reopenings" => {
                 read.extend(pass_through!(Vec<Reopening>, Vec<later::payout::ReopeningForm<'_>>, &text));

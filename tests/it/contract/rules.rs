@@ -332,7 +332,6 @@ fn changes(contract: &Contract<'_>) -> Vec<String> {
         "Resume",
         "Erase",
         "Release",
-        "Set",
         "Move",
         "Accept",
         "Mark",

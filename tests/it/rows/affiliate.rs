@@ -70,6 +70,7 @@ pub(super) fn profile() -> pb::AffiliateProfile {
             .into(),
         paypal_email: "ada@pay.example".to_owned(),
         custom_fields: vec![custom_field("audience", "Who reads you?", "Engineers"), custom_field("since", "", "1843")],
+        invoice_tax: Some(pb::InvoiceTax::default()),
     }
 }
 

@@ -182,6 +182,7 @@ pub(crate) fn profile() -> Profile {
             .into(),
         paypal_email: String::new(),
         custom_fields: Vec::new(),
+        invoice_tax: None,
         metadata: Default::default(),
     }
 }

@@ -553,7 +553,7 @@ pub struct PayoutPolicy {
     pub tax_profile_required: bool,
     /// Whether each payout gets a self-billing invoice, see `PayoutDocument`. Default: no. A change counts at once: an invoice is made final when a
     /// payout is paid while this is set.
-    #[prost(bool, tag = "6")]
+    #[prost(bool, tag = "5")]
     pub self_billing_invoices: bool,
 }
 /// The request of RegisterAccount.
@@ -11322,34 +11322,34 @@ pub enum ErrorReason {
     /// \[NOT_FOUND\] The account has no such payout run.
     PayoutRunNotFound = 85,
     /// \[NOT_FOUND\] The account has no such document of a payout.
-    PayoutDocumentNotFound = 96,
+    PayoutDocumentNotFound = 86,
     /// \[FAILED_PRECONDITION\] The server has no key to store payout details and credentials with. Its operator sets `secrets_key_file`.
-    SecretsKeyMissing = 86,
+    SecretsKeyMissing = 87,
     /// \[FAILED_PRECONDITION\] The affiliate has no payout method, or one of another provider than the call asks for. Metadata: `affiliate_id`,
     /// `fault`, which is no_method or other_method.
-    PayoutMethod = 87,
+    PayoutMethod = 88,
     /// \[NOT_FOUND\] The account has no connection to the payout provider.
-    PayoutConnectionNotFound = 88,
+    PayoutConnectionNotFound = 89,
     /// \[FAILED_PRECONDITION\] The payout run is in a state from which the call cannot change it. Metadata: `payout_run_id`, `state`.
-    PayoutRunState = 89,
+    PayoutRunState = 90,
     /// \[NOT_FOUND\] The account has no such payout schedule.
-    PayoutScheduleNotFound = 100,
+    PayoutScheduleNotFound = 91,
     /// \[FAILED_PRECONDITION\] The payout schedule is archived and does not change any more. Metadata: `payout_schedule_id`.
-    PayoutScheduleArchived = 101,
+    PayoutScheduleArchived = 92,
     /// \[FAILED_PRECONDITION\] The account has as many active payout schedules as it may have. Metadata: `limit`.
-    PayoutScheduleLimit = 102,
+    PayoutScheduleLimit = 93,
     /// \[NOT_FOUND\] The account has no such payout export.
-    PayoutExportNotFound = 90,
+    PayoutExportNotFound = 94,
     /// \[FAILED_PRECONDITION\] The file of the export is not kept any more. Metadata: `payout_export_id`.
-    PayoutFileGone = 91,
+    PayoutFileGone = 95,
     /// \[FAILED_PRECONDITION\] The account pays nobody without a tax profile, and the affiliate's is missing, refused or expired. Metadata:
     /// `affiliate_id`, `state`.
-    TaxProfileRequired = 92,
+    TaxProfileRequired = 96,
     /// \[FAILED_PRECONDITION\] The tax profile is in a state from which the call cannot change it: its form has expired. Metadata: `affiliate_id`,
     /// `state`.
-    TaxProfileState = 93,
+    TaxProfileState = 97,
     /// \[NOT_FOUND\] The affiliate has no tax profile.
-    TaxProfileNotFound = 94,
+    TaxProfileNotFound = 98,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -11700,10 +11700,10 @@ pub struct Payout {
     pub payout_export_id: ::prost::alloc::string::String,
     /// The id of its self-billing invoice, see `PayoutPolicy.self_billing_invoices`. Empty if there is none. A reopened payout has the id of the
     /// new draft, and a returned one keeps that of the void invoice.
-    #[prost(string, tag = "45")]
+    #[prost(string, tag = "33")]
     pub payout_document_id: ::prost::alloc::string::String,
     /// The number of its self-billing invoice. Empty without one, and for a draft.
-    #[prost(string, tag = "46")]
+    #[prost(string, tag = "34")]
     pub payout_document_number: ::prost::alloc::string::String,
 }
 /// A payment that ReopenPayout undid.
@@ -14180,7 +14180,7 @@ pub struct Event {
     /// The ids that you choose stay: event_id, request_id, order_id, order_number and refund_id. Put no personal data into them.
     #[prost(
         oneof = "event::Subject",
-        tags = "8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 22, 27, 32, 30, 25, 26, 28, 29, 23, 24"
+        tags = "8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 22, 27, 31, 30, 25, 26, 28, 29, 23, 24"
     )]
     pub subject: ::core::option::Option<event::Subject>,
 }
@@ -14238,7 +14238,7 @@ pub mod event {
         #[prost(message, tag = "27")]
         PayoutRun(super::PayoutRun),
         /// A payout schedule, without note and message.
-        #[prost(message, tag = "32")]
+        #[prost(message, tag = "31")]
         PayoutSchedule(super::PayoutSchedule),
         /// A self-billing invoice of a payout.
         #[prost(message, tag = "30")]
@@ -14492,32 +14492,32 @@ pub enum EventKind {
     /// \[payout\] ReopenPayout undid that a payout was paid. EVENT_KIND_REWARD_RESERVED of each of its rewards follows.
     PayoutReopened = 89,
     /// \[payout_document\] A self-billing invoice became final: its payout was paid. EVENT_KIND_PAYOUT_PAID follows.
-    PayoutDocumentFinalized = 98,
+    PayoutDocumentFinalized = 90,
     /// \[payout_document\] A self-billing invoice became void: its payout was reopened or returned. The event of the payout follows.
-    PayoutDocumentVoided = 99,
+    PayoutDocumentVoided = 91,
     /// \[payout_run\] A payout run was created, by CreatePayoutRun or for a time of its schedule. The events of its payouts follow.
-    PayoutRunCreated = 90,
+    PayoutRunCreated = 92,
     /// \[payout_run\] A payout run is CREATED or CANCELLED: all of its payouts are created, or all that could be cancelled are. Their events come
     /// before this one.
-    PayoutRunFinished = 91,
+    PayoutRunFinished = 93,
     /// \[payout_run\] CancelPayoutRun cancels a payout run, which is CANCELLING now. The events of its cancelled payouts follow.
-    PayoutRunCancelled = 92,
+    PayoutRunCancelled = 94,
     /// \[payout_schedule\] A payout schedule was created.
-    PayoutScheduleCreated = 102,
+    PayoutScheduleCreated = 95,
     /// \[payout_schedule\] A payout schedule was changed, or its next time because the time zone of the account was.
-    PayoutScheduleUpdated = 103,
+    PayoutScheduleUpdated = 96,
     /// \[payout_schedule\] A payout schedule was archived.
-    PayoutScheduleArchived = 104,
+    PayoutScheduleArchived = 97,
     /// \[payout\] A payout is in a file that ExportPayoutFile made.
-    PayoutExported = 93,
+    PayoutExported = 98,
     /// \[tax_profile\] The tax profile of an affiliate was set. No event follows when its form expires.
-    TaxProfileSet = 94,
+    TaxProfileSet = 99,
     /// \[tax_profile\] The tax profile of an affiliate was confirmed or refused, see `TaxProfile.state`.
-    TaxProfileReviewed = 95,
+    TaxProfileReviewed = 100,
     /// \[tax_profile\] The tax profile of an affiliate was removed.
-    TaxProfileRemoved = 96,
+    TaxProfileRemoved = 101,
     /// \[billing_profile\] The account's billing profile was set.
-    BillingProfileSet = 97,
+    BillingProfileSet = 102,
 }
 impl EventKind {
     /// String value of the enum field names used in the ProtoBuf definition.

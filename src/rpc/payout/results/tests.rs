@@ -88,7 +88,7 @@ fn a_table_is_read_whatever_its_columns_and_separator() {
     assert_eq!(csv(&few), Ok(vec![PayoutResult { reference: String::new(), ..paid }]));
     // A reason that is a code alone says who must act.
     let code = csv(&format!("payout_id,result,reason\n{first},failed,AC04\n")).unwrap();
-    assert_eq!(code[0].kind, super::tests::failed(ProblemKind::ReceiverInvalid, "AC04"));
+    assert_eq!(code[0].kind, failed(ProblemKind::ReceiverInvalid, "AC04"));
 }
 
 #[test]

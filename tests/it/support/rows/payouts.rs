@@ -21,8 +21,8 @@ use headwater::domain::payout_method::{
     MethodChoice, PayoutDestination, PayoutMethod, PayoutMethodKind, PendingChoice, Sealed,
 };
 use headwater::domain::payout_purse::{FundsWait, PayoutPurse};
-use headwater::domain::payout_run::{PayoutRun, PayoutRunState};
-use headwater::domain::payout_schedule::{Cutoff, PayoutSchedule, PayoutScheduleState, RunPlan};
+use headwater::domain::payout_run::{PayoutRun, PayoutRunState, RunPlan};
+use headwater::domain::payout_schedule::{Cutoff, PayoutSchedule, PayoutScheduleState};
 use headwater::domain::tax_number::TaxNumberKind;
 use headwater::domain::tax_profile::{
     PayeeKind, TaxDetails, TaxForm, TaxNumber, TaxProfile, TaxProfileState, TaxReview,
