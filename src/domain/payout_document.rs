@@ -33,9 +33,9 @@ text_enum! {
         /// Its payout is not paid.
         Draft = "draft",
         /// Its payout is paid.
-        Final = "final",
+        Finalized = "finalized",
         /// Its payout was paid, and the payment was undone or came back.
-        Void = "void",
+        Voided = "voided",
     }
 }
 

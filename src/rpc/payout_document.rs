@@ -48,7 +48,8 @@ pub(super) async fn get(
     message: pb::GetPayoutDocumentRequest,
 ) -> Result<pb::GetPayoutDocumentResponse, Error> {
     let mut fields = Fields::default();
-    let format = fields.optional_value("format", message.format).unwrap_or(PayoutDocumentFormat::Data);
+    let format =
+        fields.optional_value("document_format", message.document_format).unwrap_or(PayoutDocumentFormat::Data);
     let wanted = find(&call, fields, message.document.as_ref()).await?;
     let payout_id = match &wanted {
         Wanted::Statement(payout_id) => *payout_id,

@@ -1,6 +1,5 @@
 //! Yearly totals on the wire.
 
-use super::call::page::Shape;
 use super::call::parse::Fields;
 use super::call::render::money;
 use super::call::wire_enum::WireEnum;
@@ -12,7 +11,6 @@ use crate::domain::yearly_total::YearlyTotal;
 use crate::error::Error;
 use crate::pb;
 use crate::store;
-use crate::store::list::ListOrder;
 
 /// The years that times can be in.
 const YEARS: std::ops::RangeInclusive<i32> = 1970..=9999;
@@ -22,11 +20,11 @@ pub(super) async fn list(
     message: pb::ListYearlyTotalsRequest,
 ) -> Result<pb::ListYearlyTotalsResponse, Error> {
     let mut fields = Fields::default();
-    let size = page::size(&mut fields, message.page_size);
+    let shape = page::shape(&mut fields, message.page_size, message.order);
     let year = fields.number("year", message.year, YEARS);
     fields.finish()?;
     let filter = pb::ListYearlyTotalsRequest { page_size: 0, page_token: String::new(), ..message.clone() };
-    let page = call.page(&filter, Shape::new(size, ListOrder::OldestFirst), &message.page_token).await?;
+    let page = call.page(&filter, shape, &message.page_token).await?;
     let rows = store::yearly_total::list(call.store(), call.account_id(), year, page.walk()).await?;
     let ids: Vec<AffiliateId> = rows.iter().map(|(id, _)| *id).collect();
     let profiles = store::tax_profile::of_affiliates(call.store(), call.account_id(), &ids).await?;

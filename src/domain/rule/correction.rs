@@ -4,12 +4,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::commission::Claim;
+use super::commission::{self, Claim};
 use super::context::{Context, Rule};
 use super::earn;
 use super::line;
-use super::reversal::{Cause, has_other_currency, take_back, taken_part, tell_settled};
-use super::{sale_count, tally_change};
+use super::reversal::{Cause, has_other_currency, present_price, take_back, taken_part, tell_settled};
+use super::{sale_count, tally_change, upline_reward};
 use crate::domain::conversion::{
     Conversion, ConversionImage, ConversionKind, Credit, OrderDetails, RefundOutcome, SaleLine,
 };
@@ -18,9 +18,10 @@ use crate::domain::event::EventKind;
 use crate::domain::id::{AccountId, ConversionId};
 use crate::domain::ledger::LedgerReason;
 use crate::domain::money::Money;
+use crate::domain::pricing::{self, Priced};
 use crate::domain::refusal::{Refusal, Resource};
 use crate::domain::request::{RecordedKind, Request, RequestKey};
-use crate::domain::reward::{Reward, RewardRule, RewardState};
+use crate::domain::reward::{Calculation, Reward, RewardRule, RewardState};
 use crate::domain::set::Needs;
 use crate::domain::time::Time;
 
@@ -172,10 +173,17 @@ pub(super) fn adjust(
         new.extend(take_back(context, reward, &target, &cause, settled)?);
     }
     for credit in &sale.credits {
+        let of_credit = || rewards.iter().filter(|reward| reward.is_of_credit(credit.enrollment_id));
         // A reward of which nothing was left is final, and one that a person denied stays denied.
-        let mut of_credit = rewards.iter().filter(|reward| reward.is_of_credit(credit.enrollment_id));
-        if of_credit.all(|reward| reward.state == RewardState::Reversed || replaced.contains(&reward.id)) {
+        let is_gone = |reward: &Reward| reward.state == RewardState::Reversed || replaced.contains(&reward.id);
+        if of_credit().all(|reward| is_gone(reward)) {
             new.extend(earn_again(context, sale, credit, settled)?);
+            continue;
+        }
+        let stands =
+            |reward: &Reward| reward.upline().is_none() && reward.state != RewardState::Denied && !is_gone(reward);
+        if let Some(own) = of_credit().find(|reward| stands(reward)) {
+            new.extend(earn_for_uplines(context, sale, credit, own, settled)?);
         }
     }
     tally_change::follow(context, sale.id, correction.id, settled)?;
@@ -189,21 +197,63 @@ fn earn_again(
     credit: &Credit,
     settled: &mut Vec<Arc<Reward>>,
 ) -> Result<Vec<Arc<Reward>>, Refusal> {
-    let Some(amount) = sale.amount else { return Ok(Vec::new()) };
-    if sale.refund_count > 0 && sale.refunded_minor == amount.amount_minor {
+    let Some(claim) = claim_of(context, sale, credit)? else { return Ok(Vec::new()) };
+    tally_change::reset(context, sale.id, credit.enrollment_id, settled)?;
+    let earned = earn::earn(context, sale, &claim)?;
+    less_refunds(context, sale, earned, settled)
+}
+
+/// Earns for the uplines whose part of the reward of a credit was zero with the amount before, and is not any more.
+fn earn_for_uplines(
+    context: &mut Context<'_>,
+    sale: &Conversion,
+    credit: &Credit,
+    own: &Reward,
+    settled: &mut Vec<Arc<Reward>>,
+) -> Result<Vec<Arc<Reward>>, Refusal> {
+    let (Some(before), Some(amount)) = (&own.calculation, sale.amount) else { return Ok(Vec::new()) };
+    let Some(claim) = claim_of(context, sale, credit)? else { return Ok(Vec::new()) };
+    let levels = &claim.terms.rules.upline_levels;
+    if levels.is_empty() {
         return Ok(Vec::new());
+    }
+    let Some(present) = present_price(context, sale, before, own, amount)? else { return Ok(Vec::new()) };
+    let calculation = present.calculation.unwrap_or_else(|| Calculation { base_amount: amount, ..before.clone() });
+    let priced = Priced { value: Money::new(present.value_minor, own.value.currency), calculation };
+    let mut earned = Vec::new();
+    for (enrollment, share) in upline_reward::shares(context, sale, &claim.enrollment, levels)? {
+        let of_upline = pricing::price_for_upline(&priced, share)?;
+        if of_upline.value.amount_minor != 0 {
+            earned.push(commission::write(context, sale, &claim, &enrollment, of_upline));
+        }
+    }
+    less_refunds(context, sale, earned, settled)
+}
+
+/// The claim of a credit, by the terms of the sale. `None` if all of the sale was refunded.
+fn claim_of(context: &mut Context<'_>, sale: &Conversion, credit: &Credit) -> Result<Option<Claim>, Refusal> {
+    let is_refunded = |amount: &Money| sale.refund_count > 0 && sale.refunded_minor == amount.amount_minor;
+    if sale.amount.as_ref().is_none_or(is_refunded) {
+        return Ok(None);
     }
     let account_id = context.account_id;
     context.set.wanted().row::<Enrollment>((account_id, credit.enrollment_id));
     let enrollment = Arc::clone(context.set.existing::<Enrollment>(&(account_id, credit.enrollment_id))?);
     let program = context.set.program(account_id, credit.program_id)?;
     let terms = Arc::clone(context.set.terms(program, credit.terms_version)?);
-    let claim = Claim { credit: credit.clone(), enrollment, terms, split: credit.split_among(&sale.credits) };
-    tally_change::reset(context, sale.id, credit.enrollment_id, settled)?;
-    let earned = earn::earn(context, sale, &claim)?;
+    Ok(Some(Claim { credit: credit.clone(), enrollment, terms, split: credit.split_among(&sale.credits) }))
+}
+
+/// Takes from new rewards of a sale what was refunded of it.
+fn less_refunds(
+    context: &mut Context<'_>,
+    sale: &Conversion,
+    earned: Vec<Arc<Reward>>,
+    settled: &mut Vec<Arc<Reward>>,
+) -> Result<Vec<Arc<Reward>>, Refusal> {
     let cause = Cause {
         conversion_id: sale.id,
-        base_amount: Some(Money::new(-sale.refunded_minor, amount.currency)),
+        base_amount: sale.amount.map(|amount| Money::new(-sale.refunded_minor, amount.currency)),
         reason: LedgerReason::Refunded,
         rule: RewardRule::Reversal,
     };

@@ -132,8 +132,8 @@ impl Sheet {
         if let Some(invoice) = &printed.invoice {
             let state = match invoice.state {
                 PayoutDocumentState::Draft => "Draft. It is no invoice until the payout is paid.".to_owned(),
-                PayoutDocumentState::Final => String::new(),
-                PayoutDocumentState::Void => format!("VOID since {}. The payment was undone.", invoice.voided_at),
+                PayoutDocumentState::Finalized => String::new(),
+                PayoutDocumentState::Voided => format!("VOID since {}. The payment was undone.", invoice.voided_at),
             };
             if !state.is_empty() {
                 self.down(1);

@@ -232,7 +232,7 @@ wire_enums! {
         BountyCreated, BountyUpdated, BountyArchived, ContestDecided, SubmissionCreated, SubmissionApproved,
         SubmissionRejected,
     }
-    PayoutDocumentState = PayoutDocumentState { Draft, Final, Void }
+    PayoutDocumentState = PayoutDocumentState { Draft, Finalized, Voided }
     PayoutDocumentFormat = PayoutDocumentFormat { Data, Pdf }
     TaxTreatment = TaxTreatment { Untaxed, ReverseCharge, Rate }
     DocumentLineKind = DocumentLineKind { Commission, Downline, TakenBack, Correction, Click, Bonus, Submission, ByHand }

@@ -367,7 +367,7 @@ mod tests {
         let message = pb::ReadEventsRequest {
             start: latest(),
             filter: Some(pb::EventFilter {
-                kinds: vec![pb::EventKind::SaleRecorded.into(), 0, 99],
+                kinds: vec![pb::EventKind::SaleRecorded.into(), 0, 9_999],
                 program_ids: vec!["prg_0193a5f0000070008000000000000001".to_owned(), "x".to_owned()],
                 affiliate_ids: vec![String::new()],
                 subject_ids: vec!["lnk_0193a5f0000070008000000000000001".to_owned(), "evt_1".to_owned()],

@@ -15,7 +15,7 @@ use super::render;
 use crate::domain::id::{PayoutExportId, PayoutId};
 use crate::domain::money::Money;
 use crate::domain::payout::{Payout, PayoutProblem};
-use crate::domain::payout_export::PayoutExport;
+use crate::domain::payout_export::{PayoutExport, WrongFileField};
 use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::domain::rule::{ImportPayoutResults, PayoutResult, PayoutResultKind, problem_of_code};
 use crate::error::{Error, FieldPaths};
@@ -174,8 +174,24 @@ pub(in crate::rpc) async fn import(
         "ach_returns" => &[(Field::PayoutId, "ach_returns"), (Field::PayoutIds, "ach_returns")],
         _ => pb::ImportPayoutResultsRequest::PATHS,
     };
-    let (payouts, replayed) = call.carry_out_with(&message, rule, paths).await?;
+    let answer = call.carry_out_with(&message, rule, paths).await;
+    let (payouts, replayed) = answer.map_err(|error| in_field(error, found.field))?;
     Ok(pb::ImportPayoutResultsRequest::render(payouts, replayed, found, &asking))
+}
+
+/// Names the request's field with the file in what is wrong with its payouts.
+fn in_field(error: Error, field: &str) -> Error {
+    let Error::Refused(Refusal::PayoutFile { wrong }, paths) = error else { return error };
+    let named = |wrong: WrongFileField| {
+        let subject = wrong.payout_id.map_or_else(String::new, |id| format!("{id}: "));
+        let part = if wrong.field == "amount" { "amount " } else { "" };
+        WrongFileField {
+            payout_id: None,
+            field: field.to_owned(),
+            problem: format!("{subject}{part}{}", wrong.problem),
+        }
+    };
+    Error::Refused(Refusal::PayoutFile { wrong: wrong.into_iter().map(named).collect() }, paths)
 }
 
 /// A reader of a kind of file.

@@ -223,7 +223,9 @@ fn to_message(descriptor: &MessageDescriptor, json: &Json) -> DynamicMessage {
 
 fn to_value(field: &FieldDescriptor, json: &Json) -> Value {
     let text = || json.as_str().unwrap_or_else(|| panic!("{}: no text: {json}", field.full_name())).to_owned();
-    let number = || json.as_i64().unwrap_or_else(|| panic!("{}: no number: {json}", field.full_name()));
+    // A name that was filled in is a text.
+    let number = || json.as_i64().or_else(|| json.as_str()?.parse().ok());
+    let number = || number().unwrap_or_else(|| panic!("{}: no number: {json}", field.full_name()));
     match field.kind() {
         Kind::Bool => Value::Bool(json.as_bool().unwrap()),
         Kind::Int32 => Value::I32(number().try_into().unwrap()),

@@ -101,6 +101,7 @@ fn filters(list: &MethodDescriptor) -> Vec<Json> {
         match field.kind() {
             Kind::Enum(_) => filters.push(json!({name: 1})),
             Kind::Bool => filters.push(json!({name: true})),
+            Kind::Int32 => filters.push(json!({name: 2_026})),
             _ if field.is_map() => filters.push(json!({name: {"key": "text"}})),
             Kind::String if field.is_list() => filters.push(json!({name: ["EUR"]})),
             Kind::Message(inside) if inside.full_name() == "headwater.v1.TimeInterval" => {

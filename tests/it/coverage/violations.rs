@@ -57,7 +57,7 @@ db_test!(a_thousand_violations_fit_into_the_answer_headers, |database: TestDatab
     let wrong = |text: &str| vec![json!(text); 1_000];
     let watch = json!({
         "start": {"position": "FEED_POSITION_BEGINNING"},
-        "filter": {"kinds": vec![99; 1_000], "program_ids": wrong("prg_1"), "affiliate_ids": wrong("aff_1")},
+        "filter": {"kinds": vec![9_999; 1_000], "program_ids": wrong("prg_1"), "affiliate_ids": wrong("aff_1")},
     });
     let list = watch.clone();
     let mask = json!({"account": {}, "update_mask": {"paths": wrong(&"y".repeat(200))}});

@@ -158,7 +158,7 @@ fn check(set: &WorkingSet, model: &Model) -> Result<(), TestCaseError> {
     }
     for (id, (state, has_invoice)) in model {
         let of_payout = |state| documents.iter().filter(|row| row.payout_id == *id && row.state == state).count();
-        prop_assert_eq!(of_payout(PayoutDocumentState::Final), usize::from(*has_invoice), "{} is {}", id, state);
+        prop_assert_eq!(of_payout(PayoutDocumentState::Finalized), usize::from(*has_invoice), "{} is {}", id, state);
         prop_assert!(of_payout(PayoutDocumentState::Draft) <= usize::from(state.is_open()));
     }
     Ok(())

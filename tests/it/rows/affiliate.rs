@@ -70,7 +70,11 @@ pub(super) fn profile() -> pb::AffiliateProfile {
             .into(),
         paypal_email: "ada@pay.example".to_owned(),
         custom_fields: vec![custom_field("audience", "Who reads you?", "Engineers"), custom_field("since", "", "1843")],
-        invoice_tax: Some(pb::InvoiceTax::default()),
+        invoice_tax: Some(pb::InvoiceTax {
+            treatment: pb::TaxTreatment::Rate.into(),
+            percent_ppm: 190_000,
+            note: "VAT at 19 %".to_owned(),
+        }),
     }
 }
 

@@ -22,7 +22,7 @@ async fn get(
     document: Document,
     format: PayoutDocumentFormat,
 ) -> Result<pb::GetPayoutDocumentResponse, Status> {
-    let request = pb::GetPayoutDocumentRequest { document: Some(document), format: format.into() };
+    let request = pb::GetPayoutDocumentRequest { document: Some(document), document_format: format.into() };
     client.payouts.get_payout_document(request).await.map(tonic::Response::into_inner)
 }
 
@@ -97,7 +97,7 @@ db_test!(p32_an_invoice_keeps_its_number_and_what_it_says, |database: TestDataba
     assert!(number.ends_with("-00001"), "{number}");
     let (invoice, content) = data(&mut shop.client, Document::Number(number.clone())).await;
     let invoice = invoice.unwrap();
-    assert_eq!((invoice.state(), &invoice.number, &invoice.id), (State::Final, &number, &draft_id));
+    assert_eq!((invoice.state(), &invoice.number, &invoice.id), (State::Finalized, &number, &draft_id));
     assert_eq!(format!("{}-00001", invoice.year), number);
     assert_eq!((invoice.net_amount.clone(), invoice.tax_amount.clone()), (Some(usd(10_000)), Some(usd(2_300))));
     let payee = content.payee.clone().unwrap();
@@ -119,14 +119,14 @@ db_test!(p32_an_invoice_keeps_its_number_and_what_it_says, |database: TestDataba
     assert_eq!(reopened.payout_document_number, "");
     let (void, same) = data(&mut shop.client, Document::Number(number.clone())).await;
     let void = void.unwrap();
-    assert_eq!((void.state(), void.void_time, same), (State::Void, reopened.update_time, content));
+    assert_eq!((void.state(), void.void_time, same), (State::Voided, reopened.update_time, content));
     let of_void = pdf(&mut shop.client, Document::Number(number.clone())).await;
     assert_ne!(of_void, bytes, "it says that it is void");
     let again = confirm(&mut shop.client, &[&payout.id]).await.unwrap().remove(0);
     assert!(again.payout_document_number.ends_with("-00002"), "{}", again.payout_document_number);
     assert_eq!(pdf(&mut shop.client, Document::Number(number)).await, of_void);
     let all = list(&mut shop.client, pb::ListPayoutDocumentsRequest::default()).await;
-    assert_eq!(all.iter().map(pb::PayoutDocument::state).collect::<Vec<_>>(), [State::Void, State::Final]);
+    assert_eq!(all.iter().map(pb::PayoutDocument::state).collect::<Vec<_>>(), [State::Voided, State::Finalized]);
     let of_year = pb::ListPayoutDocumentsRequest { year: all[0].year, ..Default::default() };
     assert_eq!(list(&mut shop.client, of_year).await, all);
     let of_other = pb::ListPayoutDocumentsRequest { year: all[0].year - 1, ..Default::default() };
@@ -247,6 +247,6 @@ db_test!(p32_of_64_payouts_that_are_paid_at_once_no_number_is_missing, |database
     numbers.sort_unstable();
     assert_eq!(numbers, (1..=32).collect::<Vec<_>>());
     let all = list(&mut shop.client, pb::ListPayoutDocumentsRequest { page_size: 100, ..Default::default() }).await;
-    assert!(all.len() == 32 && all.iter().all(|document| document.state() == State::Final));
+    assert!(all.len() == 32 && all.iter().all(|document| document.state() == State::Finalized));
     verify(&mut shop.client).await;
 });

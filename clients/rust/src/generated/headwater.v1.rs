@@ -12524,7 +12524,7 @@ pub struct PayoutDocument {
     /// When the document became final. Not set for a draft.
     #[prost(message, optional, tag = "10")]
     pub finalize_time: ::core::option::Option<::prost_types::Timestamp>,
-    /// When the document became void. Not set unless it is VOID.
+    /// When the document became void. Not set unless it is VOIDED.
     #[prost(message, optional, tag = "11")]
     pub void_time: ::core::option::Option<::prost_types::Timestamp>,
     /// When the document was made.
@@ -12612,7 +12612,7 @@ pub struct PayoutDocumentContent {
 pub struct GetPayoutDocumentRequest {
     /// The format. Default: DATA.
     #[prost(enumeration = "PayoutDocumentFormat", tag = "4")]
-    pub format: i32,
+    pub document_format: i32,
     /// The document. Required.
     #[prost(oneof = "get_payout_document_request::Document", tags = "1, 2, 3")]
     pub document: ::core::option::Option<get_payout_document_request::Document>,
@@ -12639,10 +12639,10 @@ pub struct GetPayoutDocumentResponse {
     /// The invoice. Not set for a statement.
     #[prost(message, optional, tag = "1")]
     pub payout_document: ::core::option::Option<PayoutDocument>,
-    /// What the document says. Not set in format PDF. That of a FINAL document is always the same.
+    /// What the document says. Not set in format PDF. That of a FINALIZED document is always the same.
     #[prost(message, optional, tag = "2")]
     pub content: ::core::option::Option<PayoutDocumentContent>,
-    /// The PDF. Empty in format DATA. That of a FINAL document always has the same bytes.
+    /// The PDF. Empty in format DATA. That of a FINALIZED document always has the same bytes.
     #[prost(bytes = "vec", tag = "3")]
     pub pdf: ::prost::alloc::vec::Vec<u8>,
 }
@@ -12688,9 +12688,9 @@ pub enum PayoutDocumentState {
     /// The payout is not paid. The document has no number, and goes away if the payout ends without payment.
     Draft = 1,
     /// The payout is paid. The document has a number, and what it says never changes.
-    Final = 2,
+    Finalized = 2,
     /// The payment was undone, or the money came back. The document keeps its number and what it says. A new payment gets a new document.
-    Void = 3,
+    Voided = 3,
 }
 impl PayoutDocumentState {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -12701,8 +12701,8 @@ impl PayoutDocumentState {
         match self {
             Self::Unspecified => "PAYOUT_DOCUMENT_STATE_UNSPECIFIED",
             Self::Draft => "PAYOUT_DOCUMENT_STATE_DRAFT",
-            Self::Final => "PAYOUT_DOCUMENT_STATE_FINAL",
-            Self::Void => "PAYOUT_DOCUMENT_STATE_VOID",
+            Self::Finalized => "PAYOUT_DOCUMENT_STATE_FINALIZED",
+            Self::Voided => "PAYOUT_DOCUMENT_STATE_VOIDED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -12710,8 +12710,8 @@ impl PayoutDocumentState {
         match value {
             "PAYOUT_DOCUMENT_STATE_UNSPECIFIED" => Some(Self::Unspecified),
             "PAYOUT_DOCUMENT_STATE_DRAFT" => Some(Self::Draft),
-            "PAYOUT_DOCUMENT_STATE_FINAL" => Some(Self::Final),
-            "PAYOUT_DOCUMENT_STATE_VOID" => Some(Self::Void),
+            "PAYOUT_DOCUMENT_STATE_FINALIZED" => Some(Self::Finalized),
+            "PAYOUT_DOCUMENT_STATE_VOIDED" => Some(Self::Voided),
             _ => None,
         }
     }
@@ -16279,11 +16279,14 @@ pub struct ListYearlyTotalsRequest {
     /// holds at most 3 MiB, so it may have fewer entries.
     #[prost(int32, tag = "1")]
     pub page_size: i32,
-    /// The `next_page_token` of the previous page, sent with the same year. Empty: the first page.
+    /// The `next_page_token` of the previous page, sent with the same year and order. Empty: the first page.
     #[prost(string, tag = "2")]
     pub page_token: ::prost::alloc::string::String,
+    /// The order of the list: by the creation of the affiliates. Default `LIST_ORDER_OLDEST_FIRST`.
+    #[prost(enumeration = "ListOrder", tag = "3")]
+    pub order: i32,
     /// The year, 1970 to 9999. It begins and ends at midnight in the account's time zone, see `Account.time_zone`. Required.
-    #[prost(int32, tag = "3")]
+    #[prost(int32, tag = "4")]
     pub year: i32,
 }
 /// How much an affiliate was paid in a year in one currency.

@@ -72,7 +72,7 @@ pub(super) fn finalize(context: &mut Context<'_>, payout: Payout, rewards: &[Arc
     let payee_tax_number = parties.payee_tax_number.clone();
     let lines = lines(context, rewards, &mut calendar)?;
     let document = context.put(PayoutDocument {
-        state: PayoutDocumentState::Final,
+        state: PayoutDocumentState::Finalized,
         number: Some(number.clone()),
         content: Some(Arc::new(content(parties, &payout, issued_on, lines)?)),
         payee_tax_number,
@@ -93,9 +93,9 @@ pub(super) fn withdraw(context: &mut Context<'_>, payout: Payout) -> Result<Payo
             context.set.remove::<PayoutDocument>(&(context.account_id, id));
             Ok(Payout { document_id: None, ..payout })
         }
-        PayoutDocumentState::Final => {
+        PayoutDocumentState::Finalized => {
             let document = context.put(PayoutDocument {
-                state: PayoutDocumentState::Void,
+                state: PayoutDocumentState::Voided,
                 voided_at: Some(context.now),
                 updated_at: context.now,
                 ..document.as_ref().clone()
@@ -103,7 +103,7 @@ pub(super) fn withdraw(context: &mut Context<'_>, payout: Payout) -> Result<Payo
             context.tell(EventKind::PayoutDocumentVoided, EventImage::PayoutDocument(document));
             Ok(payout)
         }
-        PayoutDocumentState::Void => Ok(payout),
+        PayoutDocumentState::Voided => Ok(payout),
     }
 }
 

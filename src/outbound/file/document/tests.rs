@@ -49,7 +49,7 @@ fn content(lines: Vec<DocumentLine>, tax: InvoiceTax) -> DocumentContent {
 }
 
 fn invoice(content: &DocumentContent, state: PayoutDocumentState) -> Vec<u8> {
-    let voided_at = if state == PayoutDocumentState::Void { "2026-01-05 10:00 UTC" } else { "" };
+    let voided_at = if state == PayoutDocumentState::Voided { "2026-01-05 10:00 UTC" } else { "" };
     let number = if state == PayoutDocumentState::Draft { "" } else { "INV-2026-00017" };
     let amount = money(content.net_minor + content.tax_minor);
     let payout_id = PayoutId::from_uuid(Uuid::from_u128(7));
@@ -120,7 +120,7 @@ fn shown_before(bytes: &[u8], end: usize) -> Vec<u8> {
 fn an_invoice_shows_names_numbers_and_sums() {
     let tax = InvoiceTax { treatment: TaxTreatment::Rate, rate_ppm: 190_000, note: "USt. nach § 12 UStG".to_owned() };
     let content = content(vec![line(1, 10_000), line(2, 1_900)], tax);
-    let texts = texts(&invoice(&content, PayoutDocumentState::Final));
+    let texts = texts(&invoice(&content, PayoutDocumentState::Finalized));
     for wanted in [
         "Self-billing invoice INV-2026-00017",
         "Date: 2026-01-01",
@@ -149,15 +149,15 @@ fn an_invoice_shows_names_numbers_and_sums() {
 #[test]
 fn the_same_document_has_the_same_bytes() {
     let content = content(vec![line(1, 500)], InvoiceTax::default());
-    let bytes = invoice(&content, PayoutDocumentState::Final);
-    assert_eq!(bytes, invoice(&content, PayoutDocumentState::Final));
+    let bytes = invoice(&content, PayoutDocumentState::Finalized);
+    assert_eq!(bytes, invoice(&content, PayoutDocumentState::Finalized));
     // Another layout, or another version of a library, must not change invoices that were sent. See ADR 75.
     assert_eq!((bytes.len(), crc32fast::hash(&bytes)), (LENGTH, CHECKSUM), "the bytes of invoices have changed");
 }
 
 /// The file of the test above, as it was when its layout was made.
-const LENGTH: usize = 0;
-const CHECKSUM: u32 = 0;
+const LENGTH: usize = 16_445;
+const CHECKSUM: u32 = 1_256_886_654;
 
 #[test]
 fn a_draft_and_a_void_invoice_say_so() {
@@ -165,16 +165,16 @@ fn a_draft_and_a_void_invoice_say_so() {
     let draft = texts(&invoice(&content, PayoutDocumentState::Draft));
     assert!(draft.iter().any(|text| text.starts_with("Draft.")), "{draft:#?}");
     assert!(!draft.iter().any(|text| text.contains("INV-")));
-    let void = texts(&invoice(&content, PayoutDocumentState::Void));
+    let void = texts(&invoice(&content, PayoutDocumentState::Voided));
     assert!(void.iter().any(|text| text == "VOID since 2026-01-05 10:00 UTC. The payment was undone."), "{void:#?}");
-    let full: Vec<_> = texts(&invoice(&content, PayoutDocumentState::Final));
+    let full: Vec<_> = texts(&invoice(&content, PayoutDocumentState::Finalized));
     assert_eq!(void.len(), full.len() + 1, "nothing else differs");
 }
 
 #[test]
 fn a_thousand_lines_have_pages_of_their_own() {
     let content = content((1..=1_000).map(|number| line(number, 100)).collect(), InvoiceTax::default());
-    let bytes = invoice(&content, PayoutDocumentState::Final);
+    let bytes = invoice(&content, PayoutDocumentState::Finalized);
     let texts = texts(&bytes);
     for number in 1..=1_000 {
         assert!(texts.contains(&format!("order-{number}")));
@@ -196,7 +196,7 @@ fn what_the_font_does_not_have_and_what_is_too_long_is_shown() {
     content.payee.name = "山田".to_owned();
     content.issuer.name = "W".repeat(500);
     content.lines[0].rule = "long ".repeat(100);
-    let texts = texts(&invoice(&content, PayoutDocumentState::Final));
+    let texts = texts(&invoice(&content, PayoutDocumentState::Finalized));
     assert!(texts.contains(&"\u{fffd}\u{fffd}".to_owned()), "{texts:#?}");
     assert!(texts.iter().any(|text| text.starts_with("long long") && text.ends_with('…')));
     assert_eq!(texts.iter().filter(|text| text.starts_with('W')).map(String::len).sum::<usize>(), 500);

@@ -58,6 +58,7 @@ pub(super) fn cases() -> Vec<Case> {
             "account.test_account",
             "account.payout_policy.approval_above",
             "account.payout_policy.tax_profile_required",
+            "account.payout_policy.self_billing_invoices",
             "account.create_time",
             "account.update_time",
             "account.state",

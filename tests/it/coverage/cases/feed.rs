@@ -21,7 +21,7 @@ fn wrong_stream() -> Json {
 /// A method that reads the feed. `wrong` has the fields that differ.
 fn reader(method: &'static str, wrong: &Json) -> Case {
     let filter = json!({
-        "kinds": [0, 99],
+        "kinds": [0, 9_999],
         "program_ids": ["prg_1", ""],
         "affiliate_ids": ["aff_1"],
         "subject_ids": ["cnv_1", "evt_0193a5f0000070008000000000000001"],

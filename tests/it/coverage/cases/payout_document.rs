@@ -16,10 +16,7 @@ pub(super) fn cases() -> Vec<Case> {
     let given = json!({"enrollment": {"id": "${enrollment_id}"}, "value": {"cash": cash}});
     let marked = json!({"affiliate": {"id": "${affiliate_id}"}, "reward_ids": ["${invoiced_reward_id}"]});
     let reward: &[(&str, &str)] = &[("invoiced_reward_id", "/reward/id")];
-    let payout: &[(&str, &str)] = &[
-        ("payout_document_id", "/payout/payout_document_id"),
-        ("payout_document_number", "/payout/payout_document_number"),
-    ];
+    let payout: &[(&str, &str)] = &[("payout_document_id", "/payout/payout_document_id")];
     vec![
         case("PayoutService/GetPayoutDocument", json!({"payout_document_id": "${payout_document_id}"}))
             .furnish("AccountService/UpdateAccount", policy(true), &[])
@@ -30,8 +27,8 @@ pub(super) fn cases() -> Vec<Case> {
             .furnish("AccountService/UpdateAccount", policy(false), &[])
             .reference(json!({"payout_document_id": "${payout_document_id}"}))
             .reference(json!({"payout_document_id": null, "payout_id": "${payout_id}"}))
-            .wrong(json!({"payout_document_id": "doc_1", "format": 99}))
-            .wrong(json!({"payout_document_id": null, "payout_id": "pay_1", "format": 99}))
+            .wrong(json!({"payout_document_id": "doc_1", "document_format": 99}))
+            .wrong(json!({"payout_document_id": null, "payout_id": "pay_1", "document_format": 99}))
             .wrong(json!({"payout_document_id": null, "number": ""}))
             .wrong(json!({"payout_document_id": null})),
         case("PayoutService/ListPayoutDocuments", json!({}))

@@ -161,7 +161,7 @@ pub(crate) fn payout_document() -> PayoutDocument {
         payout_id: PayoutId::from_uuid(uuid(3)),
         affiliate_id: payout().affiliate_id,
         amount: usd(1_250),
-        state: PayoutDocumentState::Void,
+        state: PayoutDocumentState::Voided,
         number: Some(DocumentNumber { year: 2026, sequence: 17, prefix: "INV-".to_owned() }),
         content: Some(Arc::new(document_content())),
         payee_tax_number: Some(Sealed::new(*b"sealed")),
