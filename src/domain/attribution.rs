@@ -106,3 +106,12 @@ pub struct Candidate {
     /// The sub-id of the click; may be empty.
     pub sub_id: String,
 }
+
+impl Candidate {
+    /// The affiliate of a coupon that could credit the event, whether it did or not.
+    pub fn coupon_owner(&self) -> Option<AffiliateId> {
+        let is_good = matches!(self.evidence, Evidence::Coupon(_))
+            && matches!(self.result, CandidateResult::Won | CandidateResult::LowerPrecedence);
+        self.affiliate_id.filter(|_| is_good)
+    }
+}

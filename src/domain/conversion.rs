@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::attribution::{AttributionSource, Candidate, CandidateResult, Evidence};
+use super::attribution::{AttributionSource, Candidate, CandidateResult};
 use super::customer_reward::CustomerReward;
 pub use super::customer_sale::CustomerSale;
 use super::id::{
@@ -340,12 +340,8 @@ impl Conversion {
 
     /// Whether it is a sale that was made with a coupon of this affiliate, which could credit it.
     pub fn has_coupon_of(&self, affiliate_id: AffiliateId) -> bool {
-        let is_good = |candidate: &Candidate| {
-            matches!(candidate.evidence, Evidence::Coupon(_))
-                && candidate.affiliate_id == Some(affiliate_id)
-                && matches!(candidate.result, CandidateResult::Won | CandidateResult::LowerPrecedence)
-        };
-        self.kind == ConversionKind::Sale && !self.order.coupon_code.is_empty() && self.candidates.iter().any(is_good)
+        let is_owners = |candidate: &Candidate| candidate.coupon_owner() == Some(affiliate_id);
+        self.kind == ConversionKind::Sale && !self.order.coupon_code.is_empty() && self.candidates.iter().any(is_owners)
     }
 
     /// The lead and the credits of the answer to the call that recorded it.

@@ -298,8 +298,11 @@ pub async fn find_all(
 
 /// Reads this text in place of the candidates of each row.
 fn with_candidates(query: Select<table::Entity>, candidates: &str) -> Select<table::Entity> {
-    let others = table::Column::iter().filter(|column| !matches!(column, table::Column::Candidates));
-    query.select_only().columns(others).expr_as(Expr::value(candidates), table::Column::Candidates.as_str())
+    // All columns in their order, because rows may be read by place.
+    table::Column::iter().fold(query.select_only(), |query, column| match column {
+        table::Column::Candidates => query.expr_as(Expr::value(candidates), column.as_str()),
+        column => query.column(column),
+    })
 }
 
 /// One page of all conversions of an account, without their candidates.

@@ -73,7 +73,7 @@ pub(super) struct TurnDraft {
 
 pub(super) enum ActDraft {
     /// A verdict on the event.
-    Judged { claims: Claims, customer_sale: Option<CustomerSale>, may_earn: bool },
+    Judged { claims: Claims, coupon_owners: CouponOwners, customer_sale: Option<CustomerSale>, may_earn: bool },
     /// A refund or a correction.
     Changed(ConversionId),
 }
@@ -116,23 +116,26 @@ enum Act {
     Changed(ConversionId),
 }
 
-/// A version of terms by its place, and the credits of the claims: enrollment, and two numbers of each.
-type ClaimsKey = (usize, SmallVec<[(EnrollmentId, i32, i32); 1]>);
+/// The affiliates of the coupons that could credit a sale. Each has its coupon's own commission.
+pub(super) type CouponOwners = SmallVec<[AffiliateId; 1]>;
+
+/// A version of terms by its place, the credits of the claims (enrollment, and two numbers of each), and whose coupons could credit the sale.
+type ClaimsKey = (usize, SmallVec<[(EnrollmentId, i32, i32); 1]>, CouponOwners);
 
 /// The claims of turns, each once. The terms in force and the proposed ones may have different rows of the same version.
 #[derive(Default)]
 struct ClaimsMet {
     places: BTreeMap<ClaimsKey, usize>,
-    all: Vec<Claims>,
+    all: Vec<(Claims, CouponOwners)>,
 }
 
 impl ClaimsMet {
-    fn place_of(&mut self, side: usize, claims: Claims) -> usize {
+    fn place_of(&mut self, side: usize, claims: Claims, coupon_owners: CouponOwners) -> usize {
         let credits = claims.iter().map(|claim| &claim.credit);
         let key = credits.map(|credit| (credit.enrollment_id, credit.terms_version, credit.share_ppm)).collect();
         let Self { places, all } = self;
-        *places.entry((side, key)).or_insert_with(|| {
-            all.push(claims);
+        *places.entry((side, key, coupon_owners.clone())).or_insert_with(|| {
+            all.push((claims, coupon_owners));
             all.len() - 1
         })
     }
@@ -237,8 +240,9 @@ impl Replay {
                 for TurnDraft { at, rank, act } in turns {
                     let act = match act {
                         ActDraft::Changed(id) => Act::Changed(id),
-                        ActDraft::Judged { claims, customer_sale, may_earn } => {
-                            Act::Judged { claims: self.claims.place_of(side, claims), customer_sale, may_earn }
+                        ActDraft::Judged { claims, coupon_owners, customer_sale, may_earn } => {
+                            let claims = self.claims.place_of(side, claims, coupon_owners);
+                            Act::Judged { claims, customer_sale, may_earn }
                         }
                     };
                     self.turns.push(Turn { at, rank, event, side, act });
@@ -283,7 +287,7 @@ impl Replay {
         match turn.act {
             Act::Changed(id) => needs.row::<Conversion>((account_id, id)),
             Act::Judged { claims, .. } => {
-                for claim in self.claims.all.get(claims).into_iter().flatten() {
+                for claim in self.claims.all.get(claims).into_iter().flat_map(|(claims, _)| claims) {
                     needs.row::<Enrollment>((account_id, claim.credit.enrollment_id));
                     needs.row::<Program>((account_id, claim.credit.program_id));
                     if claim.terms.version != ProposedTerms::VERSION {

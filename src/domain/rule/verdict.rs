@@ -95,7 +95,8 @@ pub(super) fn settle_again(context: &mut Context<'_>, event: &Conversion, verdic
     let order = OrderDetails { customer_sale: verdict.customer_sale, ..event.order.clone() };
     let is_same_reward = is_same_reward(context, event, verdict, (&credits, &order))?;
     let outcome = if credits.is_empty() { ConversionOutcome::NotReferred } else { ConversionOutcome::Attributed };
-    let changed = context.put(Conversion { outcome, credits, order, ..event.clone() });
+    let candidates = verdict.candidates.clone();
+    let changed = context.put(Conversion { outcome, credits, order, candidates, ..event.clone() });
     if is_same_reward {
         return Ok(());
     }

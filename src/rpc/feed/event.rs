@@ -11,7 +11,7 @@ use crate::app::feed::EventForm;
 use crate::domain::event::{EventFilter, EventImage, EventKind, NewEvent};
 use crate::domain::id::{
     AccountId, AffiliateGroupId, AffiliateId, ApiKeyId, BountyId, ConversionId, CouponId, EnrollmentId, ItemId, LeadId,
-    LinkId, OfferId, PayoutId, PayoutRunId, PayoutScheduleId, ProgramId, RewardId, SubmissionId,
+    LinkId, OfferId, PayoutDocumentId, PayoutId, PayoutRunId, PayoutScheduleId, ProgramId, RewardId, SubmissionId,
 };
 use crate::domain::time::Time;
 use crate::error::Error;
@@ -204,6 +204,7 @@ fn subject_id(fields: &mut Fields, field: &str, text: &str) -> Option<Uuid> {
         OfferId,
         PayoutId,
         PayoutRunId,
+        PayoutDocumentId,
         PayoutScheduleId,
         BountyId,
         SubmissionId,

@@ -100,7 +100,7 @@ pub(in crate::store) trait Reads: Sync {
     /// Which database it is.
     fn backend(&self) -> DbBackend;
 
-    /// The rows that a query finds. The query selects all columns of the table.
+    /// The rows that a query finds. The query selects all columns of the table, in their order.
     fn models<E: Table>(
         &self,
         query: &SelectStatement,

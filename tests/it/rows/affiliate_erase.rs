@@ -327,7 +327,11 @@ db_test!(f5_g5_an_erased_affiliate_is_found_nowhere_and_the_books_stay, empty, |
     let folder = tempfile::Builder::new().prefix("headwater-erase-").tempdir().unwrap();
     let log = folder.path().join("log");
     // Mail waits, because nobody takes it.
-    let flags = ["--database", &database.url, "--log-filter", "trace", "--mail-smtp-url", "smtp://127.0.0.1:1"];
+    let mut flags = vec!["--database", &database.url, "--log-filter", "trace", "--mail-smtp-url", "smtp://127.0.0.1:1"];
+    let key_file = folder.path().join("tax.key");
+    std::fs::write(&key_file, "5".repeat(64)).unwrap();
+    std::fs::set_permissions(&key_file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    flags.extend(["--secrets-key-file", key_file.to_str().unwrap()]);
     let server = Logged::start(folder.path(), &log, &flags).await;
     let mut shop = Shop::furnish(register(&server.url, &operator_key(folder.path()), "shop").await).await;
     welcome_by_mail(&mut shop).await;

@@ -193,7 +193,7 @@ db_test!(p32_an_invoice_shows_a_vat_id_and_no_social_security_number, |database:
     let social = pb::SetTaxProfileRequest {
         residence_country_code: "US".to_owned(),
         form: pb::TaxForm::W9.into(),
-        sign_date: "2026-01-02".to_owned(),
+        sign_date: "2025-12-02".to_owned(),
         number: Some(pb::TaxNumber { kind: pb::TaxNumberKind::Ssn.into(), text: "123-45-6789".to_owned() }),
         ..vat.clone()
     };

@@ -78,7 +78,8 @@ db_test!(g16_of_64_files_at_once_each_payout_has_one_result, |database: TestData
     for call in calls {
         match call.await.unwrap() {
             Ok(state) => states.push(state),
-            Err(status) => assert_eq!(reason(&status), "PAYOUT_STATE"),
+            // Each of the four payouts is named.
+            Err(status) => assert_eq!(reason(&status), "INVALID_FIELDS"),
         }
     }
     // All files with the first result are answered, and no other one.

@@ -122,6 +122,7 @@ db_test!(p30_a_schedule_is_changed_by_who_knows_its_state, |database: TestDataba
     let mut client = Shop::open(&server, "shop").await.client;
     let dot = create_affiliate(&mut client, "dot").await;
     let schedule = create(&mut client, daily()).await.unwrap();
+    server.clock.pass(std::time::Duration::from_secs(1));
     let values = pb::PayoutSchedule { id: schedule.id.clone(), etag: schedule.etag.clone(), ..Default::default() };
     let named = pb::PayoutSchedule { affiliate_ids: vec![dot.clone()], ..values.clone() };
     let changed = update(&mut client, named, "affiliate_ids").await.unwrap();

@@ -5,7 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{Act, Event, Replay, RewardName, Turn, add_left, name_of};
+use super::{Act, CouponOwners, Event, Replay, RewardName, Turn, add_left, name_of};
+use crate::domain::attribution::{Candidate, CandidateResult, Evidence};
 use crate::domain::conversion::{Conversion, ConversionKind, ConversionOutcome, Credits, OrderDetails, SaleLine};
 use crate::domain::enrollment::Enrollment;
 use crate::domain::id::{ConversionId, RewardId};
@@ -81,8 +82,9 @@ impl Replay {
     fn take(&self, context: &mut Context<'_>, event: &Event, turn: &Turn, state: &mut State) -> Result<(), Refusal> {
         match turn.act {
             Act::Judged { claims, customer_sale, may_earn } => {
-                let claims = self.claims.all.get(claims).cloned().unwrap_or_default();
-                let verdict = Verdict { claims, candidates: Vec::new(), may_earn, customer_sale };
+                let (claims, coupon_owners) = self.claims.all.get(claims).cloned().unwrap_or_default();
+                let candidates = candidates(&state.event, coupon_owners);
+                let verdict = Verdict { claims, candidates, may_earn, customer_sale };
                 settle_again(context, &state.event, &verdict)
             }
             Act::Changed(id) => {
@@ -133,6 +135,18 @@ fn enter(context: &mut Context<'_>, state: &State) {
     for reward in &state.rewards {
         context.put::<Reward>(Arc::clone(reward));
     }
+}
+
+/// The candidates of which the price of a sale asks: the coupons that could credit it.
+fn candidates(sale: &Conversion, coupon_owners: CouponOwners) -> Vec<Candidate> {
+    let candidate = |affiliate_id| Candidate {
+        evidence: Evidence::Coupon(sale.order.coupon_code.clone()),
+        affiliate_id: Some(affiliate_id),
+        enrollment_id: None,
+        result: CandidateResult::LowerPrecedence,
+        sub_id: String::new(),
+    };
+    coupon_owners.into_iter().map(candidate).collect()
 }
 
 /// An event as it was told, before anybody was credited.

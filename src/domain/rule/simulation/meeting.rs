@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::as_of;
 use super::group::Group;
 use super::verdicts::verdicts_on;
-use crate::domain::attribution::AttributionSource;
+use crate::domain::attribution::{AttributionSource, Candidate};
 use crate::domain::click::Click;
 use crate::domain::conversion::{Conversion, ConversionKind, CustomerSale};
 use crate::domain::id::{AccountId, ConversionId};
@@ -18,7 +18,7 @@ use crate::domain::lead::Lead;
 use crate::domain::refusal::{Field, Refusal};
 use crate::domain::rule::commission::Claims;
 use crate::domain::rule::context::Context;
-use crate::domain::rule::replay::{Rank, Told, told};
+use crate::domain::rule::replay::{CouponOwners, Rank, Told, told};
 use crate::domain::rule::sale_count::Verdicts;
 use crate::domain::rule::verdict::Verdict;
 use crate::domain::time::Time;
@@ -31,6 +31,7 @@ pub(super) struct Meeting {
     pub(super) at: Told,
     pub(super) rank: Rank,
     pub(super) claims: Claims,
+    pub(super) coupon_owners: CouponOwners,
     pub(super) customer_sale: Option<CustomerSale>,
     pub(super) may_earn: bool,
 }
@@ -163,14 +164,16 @@ fn verdicts_until(
 #[derive(Clone)]
 struct Standing {
     claims: Claims,
+    coupon_owners: CouponOwners,
     customer_sale: Option<CustomerSale>,
     may_earn: bool,
 }
 
 impl Standing {
     fn of(verdict: &Verdict) -> Self {
-        let Verdict { claims, customer_sale, may_earn, .. } = verdict;
-        Self { claims: claims.clone(), customer_sale: *customer_sale, may_earn: *may_earn }
+        let Verdict { claims, candidates, customer_sale, may_earn } = verdict;
+        let coupon_owners = candidates.iter().filter_map(Candidate::coupon_owner).collect();
+        Self { claims: claims.clone(), coupon_owners, customer_sale: *customer_sale, may_earn: *may_earn }
     }
 
     /// Whether it may lead to other rewards than another one. Only terms that ask for the number of a sale price it by that.
@@ -214,10 +217,17 @@ impl Met {
         }
         changed.sort_by_key(|(at, ..)| *at);
         for (rank, (at, event, standing)) in changed.into_iter().enumerate() {
-            let Standing { claims, customer_sale, may_earn } = standing;
+            let Standing { claims, coupon_owners, customer_sale, may_earn } = standing;
             let (first_at, first) = self.first.unwrap_or((at.0, event.id));
             let rank = (first_at, first, u32::try_from(rank).unwrap_or(u32::MAX));
-            self.meetings.entry(event.id).or_default().push(Meeting { at, rank, claims, customer_sale, may_earn });
+            self.meetings.entry(event.id).or_default().push(Meeting {
+                at,
+                rank,
+                claims,
+                coupon_owners,
+                customer_sale,
+                may_earn,
+            });
         }
         self.is_credited |= verdicts.iter().any(|(_, verdict)| !verdict.claims.is_empty());
     }

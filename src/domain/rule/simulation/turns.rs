@@ -17,8 +17,8 @@ pub(super) fn turns(group: &Group, event: &Conversion, meetings: Option<Vec<Meet
         return Vec::new();
     }
     let judged = |meeting: Meeting| {
-        let Meeting { at, rank, claims, customer_sale, may_earn } = meeting;
-        TurnDraft { at, rank, act: ActDraft::Judged { claims, customer_sale, may_earn } }
+        let Meeting { at, rank, claims, coupon_owners, customer_sale, may_earn } = meeting;
+        TurnDraft { at, rank, act: ActDraft::Judged { claims, coupon_owners, customer_sale, may_earn } }
     };
     let mut turns: Vec<_> = meetings.into_iter().map(judged).collect();
     let changes = group.changes_of(event);
