@@ -26,7 +26,10 @@ text_enum! {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cutoff {
     /// Until the same time of the day, so many days before the planned time.
-    NetDays(i32),
+    NetDays {
+        /// How many.
+        days: i32,
+    },
     /// Before the month of the planned time.
     MonthBefore,
 }
@@ -93,8 +96,8 @@ impl PayoutSchedule {
         let planned_at = self.timing.last_until(first, now, clock);
         let due_until = self.cutoff.and_then(|cutoff| match cutoff {
             // Without a day between them, the two times are the same whatever the clock does.
-            Cutoff::NetDays(0) => Some(planned_at),
-            Cutoff::NetDays(days) => clock.days_before(planned_at, self.timing.minute_of_day, days),
+            Cutoff::NetDays { days: 0 } => Some(planned_at),
+            Cutoff::NetDays { days } => clock.days_before(planned_at, self.timing.minute_of_day, days),
             Cutoff::MonthBefore => clock.month_start(planned_at).map(|start| start.plus_micros(-1)),
         });
         Some(RunPlan { schedule_id: self.id, planned_at, due_until, needs_approval: self.needs_approval })

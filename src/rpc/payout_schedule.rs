@@ -82,7 +82,7 @@ fn cutoff(fields: &mut Fields, net_days: Option<i32>, until_previous_month: bool
     if net_days.is_some() && until_previous_month {
         fields.wrong("until_previous_month", "cannot be true with net_days; send one of the two");
     }
-    if until_previous_month { Some(Cutoff::MonthBefore) } else { net_days.map(Cutoff::NetDays) }
+    if until_previous_month { Some(Cutoff::MonthBefore) } else { net_days.map(|days| Cutoff::NetDays { days }) }
 }
 
 impl Change for pb::CreatePayoutScheduleRequest {
@@ -371,7 +371,7 @@ fn render(schedule: &PayoutSchedule) -> pb::PayoutSchedule {
         maximum_total: schedule.maximum_total.map(money),
         provider: schedule.provider.map_or(0, WireEnum::number),
         net_days: schedule.cutoff.and_then(|cutoff| match cutoff {
-            Cutoff::NetDays(days) => Some(days),
+            Cutoff::NetDays { days } => Some(days),
             Cutoff::MonthBefore => None,
         }),
         until_previous_month: schedule.cutoff == Some(Cutoff::MonthBefore),

@@ -4,6 +4,7 @@ use super::call::parse::Fields;
 use super::call::render::money;
 use super::call::wire_enum::WireEnum;
 use super::call::{Call, page};
+use crate::domain::calendar::{Calendar, Quarter};
 use crate::domain::id::AffiliateId;
 use crate::domain::money::{Currency, Money};
 use crate::domain::tax_profile::TaxProfileState;
@@ -21,8 +22,12 @@ pub(super) async fn list(
 ) -> Result<pb::ListYearlyTotalsResponse, Error> {
     let mut fields = Fields::default();
     let shape = page::shape(&mut fields, message.page_size, message.order);
-    let year = fields.number("year", message.year, YEARS);
+    let year = if message.year == 0 { None } else { Some(fields.number("year", message.year, YEARS)) };
     fields.finish()?;
+    let year = match year {
+        Some(year) => year,
+        None => present_year(&call).await?,
+    };
     let filter = pb::ListYearlyTotalsRequest { page_size: 0, page_token: String::new(), ..message.clone() };
     let page = call.page(&filter, shape, &message.page_token).await?;
     let rows = store::yearly_total::list(call.store(), call.account_id(), year, page.walk()).await?;
@@ -44,6 +49,16 @@ pub(super) async fn list(
     };
     let (affiliates, next_page_token) = page.fill(rows, |(id, _)| id.uuid(), render);
     Ok(pb::ListYearlyTotalsResponse { affiliates, next_page_token })
+}
+
+/// The year that it is now in the account's time zone.
+async fn present_year(call: &Call) -> Result<i32, Error> {
+    let account = store::account::find(call.store(), call.account_id()).await?;
+    let zones = account.map(|account| account.time_zones.clone()).unwrap_or_default();
+    let calendar = Calendar::new(&zones).or_else(|_| Calendar::new(&[]));
+    let mut calendar = calendar.map_err(|_| Error::Internal("there is no calendar of UTC".to_owned()))?;
+    let today = calendar.day(Quarter::of(call.now())).date();
+    Ok(today.map_or(*YEARS.start(), |date| i32::from(date.year())))
 }
 
 fn render_total(currency: Currency, total: YearlyTotal) -> pb::YearlyTotal {

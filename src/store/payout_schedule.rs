@@ -36,7 +36,7 @@ impl Stored for PayoutSchedule {
             maximum_total_minor: self.maximum_total.map(|maximum| maximum.amount_minor),
             provider: self.provider.map(|provider| provider.as_str().to_owned()),
             net_days: match self.cutoff {
-                Some(Cutoff::NetDays(days)) => Some(days),
+                Some(Cutoff::NetDays { days }) => Some(days),
                 Some(Cutoff::MonthBefore) | None => None,
             },
             pays_month_before: self.cutoff == Some(Cutoff::MonthBefore),
@@ -55,7 +55,7 @@ impl Stored for PayoutSchedule {
     fn from_row(row: table::Model) -> Result<Self, StoreError> {
         let name = RowName::new("payout_schedule", row.id);
         let currency: Currency = name.parse(&row.currency)?;
-        let net_days = row.net_days.map(Cutoff::NetDays);
+        let net_days = row.net_days.map(|days| Cutoff::NetDays { days });
         Ok(Self {
             id: PayoutScheduleId::from_uuid(row.id),
             account_id: AccountId::from_uuid(row.account_id),

@@ -157,7 +157,7 @@ pub(super) fn all() -> Vec<IndexCreateStatement> {
         unique_index_of_named(
             "payout_document_by_number",
             "payout_document",
-            &["account_id", "number_year", "number_sequence"],
+            &["account_id", "number_sequence", "number_year"],
             "number_year",
         ),
         partial_index(

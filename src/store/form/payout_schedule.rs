@@ -29,7 +29,7 @@ form! {
 enum_form! {
     /// Up to when rewards must have been approved.
     CutoffForm of Cutoff {
-        NetDays(days: i32),
+        NetDays { days: i32, },
         MonthBefore,
     }
 }

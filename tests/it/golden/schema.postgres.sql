@@ -426,11 +426,14 @@ payout.approved_at bigint
 payout.cancelled_at bigint
 payout.sending text
 payout.export_id uuid
+payout.document_id uuid
+payout.document_number text NOT NULL
 payout.reopenings text
 payout.created_at bigint NOT NULL
 payout.updated_at bigint NOT NULL
 CREATE INDEX payout_by_affiliate ON public.payout USING btree (account_id, affiliate_id, id)
 CREATE INDEX payout_by_run ON public.payout USING btree (account_id, run_id, id) WHERE (run_id IS NOT NULL)
+CREATE INDEX payout_by_state ON public.payout USING btree (account_id, state, id)
 CREATE UNIQUE INDEX payout_pkey ON public.payout USING btree (account_id, id)
 payout_attempt.account_id uuid NOT NULL
 payout_attempt.payout_id uuid NOT NULL
@@ -458,6 +461,30 @@ payout_connection.sealed bytea NOT NULL
 payout_connection.created_at bigint NOT NULL
 payout_connection.updated_at bigint NOT NULL
 CREATE UNIQUE INDEX payout_connection_pkey ON public.payout_connection USING btree (account_id, provider)
+payout_document.account_id uuid NOT NULL
+payout_document.id uuid NOT NULL
+payout_document.payout_id uuid NOT NULL
+payout_document.affiliate_id uuid NOT NULL
+payout_document.amount_minor bigint NOT NULL
+payout_document.currency character varying(32) NOT NULL
+payout_document.state character varying(32) NOT NULL
+payout_document.number_year integer
+payout_document.number_sequence bigint
+payout_document.number_prefix text
+payout_document.content text
+payout_document.payee_tax_number bytea
+payout_document.finalized_at bigint
+payout_document.voided_at bigint
+payout_document.created_at bigint NOT NULL
+payout_document.updated_at bigint NOT NULL
+CREATE INDEX payout_document_by_affiliate ON public.payout_document USING btree (account_id, affiliate_id, id)
+CREATE UNIQUE INDEX payout_document_by_number ON public.payout_document USING btree (account_id, number_sequence, number_year) WHERE (number_year IS NOT NULL)
+CREATE INDEX payout_document_by_year ON public.payout_document USING btree (account_id, number_year, id) WHERE (number_year IS NOT NULL)
+CREATE UNIQUE INDEX payout_document_pkey ON public.payout_document USING btree (account_id, id)
+payout_document_count.account_id uuid NOT NULL
+payout_document_count.year integer NOT NULL
+payout_document_count.last_sequence bigint NOT NULL
+CREATE UNIQUE INDEX payout_document_count_pkey ON public.payout_document_count USING btree (account_id, year)
 payout_export.account_id uuid NOT NULL
 payout_export.id uuid NOT NULL
 payout_export.format character varying(32) NOT NULL
@@ -500,6 +527,10 @@ payout_run.affiliate_ids text
 payout_run.minimum_minor bigint
 payout_run.maximum_total_minor bigint
 payout_run.provider character varying(32)
+payout_run.schedule_id uuid
+payout_run.planned_at bigint
+payout_run.due_until bigint
+payout_run.needs_approval boolean NOT NULL
 payout_run.note text NOT NULL
 payout_run.message text NOT NULL
 payout_run.cursor uuid
@@ -513,6 +544,29 @@ payout_run.updated_at bigint NOT NULL
 CREATE INDEX payout_run_cancelling ON public.payout_run USING btree (id) WHERE ((state)::text = 'cancelling'::text)
 CREATE UNIQUE INDEX payout_run_pkey ON public.payout_run USING btree (account_id, id)
 CREATE INDEX payout_run_unfinished ON public.payout_run USING btree (id) WHERE ((state)::text = 'creating'::text)
+payout_schedule.account_id uuid NOT NULL
+payout_schedule.id uuid NOT NULL
+payout_schedule.state character varying(32) NOT NULL
+payout_schedule.display_name text NOT NULL
+payout_schedule.timing text NOT NULL
+payout_schedule.currency character varying(32) NOT NULL
+payout_schedule.affiliate_ids text
+payout_schedule.minimum_minor bigint
+payout_schedule.maximum_total_minor bigint
+payout_schedule.provider character varying(32)
+payout_schedule.net_days integer
+payout_schedule.pays_month_before boolean NOT NULL
+payout_schedule.needs_approval boolean NOT NULL
+payout_schedule.note text NOT NULL
+payout_schedule.message text NOT NULL
+payout_schedule.set_by uuid
+payout_schedule.next_run_at bigint
+payout_schedule.last_run_id uuid
+payout_schedule.created_at bigint NOT NULL
+payout_schedule.updated_at bigint NOT NULL
+payout_schedule.archived_at bigint
+CREATE INDEX payout_schedule_next ON public.payout_schedule USING btree (next_run_at, id) WHERE (next_run_at IS NOT NULL)
+CREATE UNIQUE INDEX payout_schedule_pkey ON public.payout_schedule USING btree (account_id, id)
 program.account_id uuid NOT NULL
 program.id uuid NOT NULL
 program.display_name text NOT NULL

@@ -460,12 +460,15 @@ CREATE TABLE "payout" (
   "cancelled_at" integer NULL,
   "sending" text NULL,
   "export_id" uuid_text NULL,
+  "document_id" uuid_text NULL,
+  "document_number" text NOT NULL,
   "reopenings" text NULL,
   "created_at" integer NOT NULL,
   "updated_at" integer NOT NULL, PRIMARY KEY ("account_id",
   "id") ) WITHOUT ROWID
 CREATE INDEX "payout_by_affiliate" ON "payout" ("account_id", "affiliate_id", "id")
 CREATE INDEX "payout_by_run" ON "payout" ("account_id", "run_id", "id") WHERE "run_id" IS NOT NULL
+CREATE INDEX "payout_by_state" ON "payout" ("account_id", "state", "id")
 CREATE TABLE "payout_attempt" (
   "account_id" uuid_text NOT NULL,
   "payout_id" uuid_text NOT NULL,
@@ -494,6 +497,32 @@ CREATE TABLE "payout_connection" (
   "created_at" integer NOT NULL,
   "updated_at" integer NOT NULL, PRIMARY KEY ("account_id",
   "provider") ) WITHOUT ROWID
+CREATE TABLE "payout_document" (
+  "account_id" uuid_text NOT NULL,
+  "id" uuid_text NOT NULL,
+  "payout_id" uuid_text NOT NULL,
+  "affiliate_id" uuid_text NOT NULL,
+  "amount_minor" integer NOT NULL,
+  "currency" varchar(32) NOT NULL,
+  "state" varchar(32) NOT NULL,
+  "number_year" integer NULL,
+  "number_sequence" integer NULL,
+  "number_prefix" text NULL,
+  "content" text NULL,
+  "payee_tax_number" blob NULL,
+  "finalized_at" integer NULL,
+  "voided_at" integer NULL,
+  "created_at" integer NOT NULL,
+  "updated_at" integer NOT NULL, PRIMARY KEY ("account_id",
+  "id") ) WITHOUT ROWID
+CREATE INDEX "payout_document_by_affiliate" ON "payout_document" ("account_id", "affiliate_id", "id")
+CREATE UNIQUE INDEX "payout_document_by_number" ON "payout_document" ("account_id", "number_sequence", "number_year") WHERE "number_year" IS NOT NULL
+CREATE INDEX "payout_document_by_year" ON "payout_document" ("account_id", "number_year", "id") WHERE "number_year" IS NOT NULL
+CREATE TABLE "payout_document_count" (
+  "account_id" uuid_text NOT NULL,
+  "year" integer NOT NULL,
+  "last_sequence" integer NOT NULL, PRIMARY KEY ("account_id",
+  "year") ) WITHOUT ROWID
 CREATE TABLE "payout_export" (
   "account_id" uuid_text NOT NULL,
   "id" uuid_text NOT NULL,
@@ -540,6 +569,10 @@ CREATE TABLE "payout_run" (
   "minimum_minor" integer NULL,
   "maximum_total_minor" integer NULL,
   "provider" varchar(32) NULL,
+  "schedule_id" uuid_text NULL,
+  "planned_at" integer NULL,
+  "due_until" integer NULL,
+  "needs_approval" boolean NOT NULL,
   "note" text NOT NULL,
   "message" text NOT NULL,
   "cursor" uuid_text NULL,
@@ -553,6 +586,30 @@ CREATE TABLE "payout_run" (
   "id") ) WITHOUT ROWID
 CREATE INDEX "payout_run_cancelling" ON "payout_run" ("id") WHERE "state" = 'cancelling'
 CREATE INDEX "payout_run_unfinished" ON "payout_run" ("id") WHERE "state" = 'creating'
+CREATE TABLE "payout_schedule" (
+  "account_id" uuid_text NOT NULL,
+  "id" uuid_text NOT NULL,
+  "state" varchar(32) NOT NULL,
+  "display_name" text NOT NULL,
+  "timing" text NOT NULL,
+  "currency" varchar(32) NOT NULL,
+  "affiliate_ids" text NULL,
+  "minimum_minor" integer NULL,
+  "maximum_total_minor" integer NULL,
+  "provider" varchar(32) NULL,
+  "net_days" integer NULL,
+  "pays_month_before" boolean NOT NULL,
+  "needs_approval" boolean NOT NULL,
+  "note" text NOT NULL,
+  "message" text NOT NULL,
+  "set_by" uuid_text NULL,
+  "next_run_at" integer NULL,
+  "last_run_id" uuid_text NULL,
+  "created_at" integer NOT NULL,
+  "updated_at" integer NOT NULL,
+  "archived_at" integer NULL, PRIMARY KEY ("account_id",
+  "id") ) WITHOUT ROWID
+CREATE INDEX "payout_schedule_next" ON "payout_schedule" ("next_run_at", "id") WHERE "next_run_at" IS NOT NULL
 CREATE TABLE "program" (
   "account_id" uuid_text NOT NULL,
   "id" uuid_text NOT NULL,

@@ -72,5 +72,8 @@ pub(crate) async fn send_due(server: &TestServer) {
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(120), all).await.expect("the worker does not come to rest");
+    if tokio::time::timeout(Duration::from_secs(120), all).await.is_err() {
+        let status = app.worker_statuses().into_iter().find(|status| status.name == send_payouts::NAME);
+        panic!("the worker does not come to rest: {status:?}");
+    }
 }

@@ -16285,7 +16285,8 @@ pub struct ListYearlyTotalsRequest {
     /// The order of the list: by the creation of the affiliates. Default `LIST_ORDER_OLDEST_FIRST`.
     #[prost(enumeration = "ListOrder", tag = "3")]
     pub order: i32,
-    /// The year, 1970 to 9999. It begins and ends at midnight in the account's time zone, see `Account.time_zone`. Required.
+    /// The year, 1970 to 9999. It begins and ends at midnight in the account's time zone, see `Account.time_zone`. Not
+    /// set: the present year.
     #[prost(int32, tag = "4")]
     pub year: i32,
 }

@@ -278,7 +278,7 @@ pub(crate) fn payout_schedule() -> PayoutSchedule {
         minimum: Some(usd(1_000)),
         maximum_total: Some(usd(50_000)),
         provider: Some(PayoutProvider::PayPal),
-        cutoff: Some(Cutoff::NetDays(15)),
+        cutoff: Some(Cutoff::NetDays { days: 15 }),
         needs_approval: true,
         note: "Bonus round".to_owned(),
         message: "Thank you".to_owned(),
