@@ -35,7 +35,8 @@ const (
 	AccountState_ACCOUNT_STATE_ACTIVE AccountState = 1
 	// An operator has suspended the account. Its keys may make the calls that a read key may make, so that the owner can look at the
 	// books and follow the feed. All other calls fail with PERMISSION_DENIED and reason ACCOUNT_SUSPENDED. What the server does by itself
-	// goes on, such as approving rewards whose hold period is over.
+	// goes on, such as approving rewards whose hold period is over. But no provider is asked to pay a payout: it keeps its state with the
+	// `problem` account_suspended, and is sent after ResumeAccount. Payments that a provider may have are still looked up.
 	AccountState_ACCOUNT_STATE_SUSPENDED AccountState = 2
 )
 
@@ -270,8 +271,14 @@ type PayoutPolicy struct {
 	// How many hours a change of an affiliate's payout method waits before it takes effect, 0 to 720. Payouts that are created meanwhile go to
 	// the former destination. Default 72. A change counts for methods that are set after it.
 	MethodChangeHours *int32 `protobuf:"varint,3,opt,name=method_change_hours,json=methodChangeHours,proto3,oneof" json:"method_change_hours,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// Whether an affiliate is paid only while its tax profile is RECEIVED or CONFIRMED. Payout runs leave the others out, and CreatePayout refuses
+	// them. MarkPaid records what was paid elsewhere. Default: no. A change counts for payouts that are created after it.
+	TaxProfileRequired bool `protobuf:"varint,4,opt,name=tax_profile_required,json=taxProfileRequired,proto3" json:"tax_profile_required,omitempty"`
+	// Whether each payout gets a self-billing invoice, see `PayoutDocument`. Default: no. A change counts at once: an invoice is made final when a
+	// payout is paid while this is set.
+	SelfBillingInvoices bool `protobuf:"varint,5,opt,name=self_billing_invoices,json=selfBillingInvoices,proto3" json:"self_billing_invoices,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
 }
 
 func (x *PayoutPolicy) Reset() {
@@ -323,6 +330,20 @@ func (x *PayoutPolicy) GetMethodChangeHours() int32 {
 		return *x.MethodChangeHours
 	}
 	return 0
+}
+
+func (x *PayoutPolicy) GetTaxProfileRequired() bool {
+	if x != nil {
+		return x.TaxProfileRequired
+	}
+	return false
+}
+
+func (x *PayoutPolicy) GetSelfBillingInvoices() bool {
+	if x != nil {
+		return x.SelfBillingInvoices
+	}
+	return false
 }
 
 // The request of RegisterAccount.
@@ -1326,11 +1347,13 @@ const file_headwater_v1_account_proto_rawDesc = "" +
 	"\x10calls_per_minute\x18\f \x01(\x05R\x0ecallsPerMinute\x12#\n" +
 	"\rpending_email\x18\r \x01(\tR\fpendingEmail\x12?\n" +
 	"\rpayout_policy\x18\x0e \x01(\v2\x1a.headwater.v1.PayoutPolicyR\fpayoutPolicy\x12!\n" +
-	"\ftest_account\x18\x0f \x01(\bR\vtestAccount\"\xb2\x01\n" +
+	"\ftest_account\x18\x0f \x01(\bR\vtestAccount\"\x98\x02\n" +
 	"\fPayoutPolicy\x12\x19\n" +
 	"\bnet_days\x18\x01 \x01(\x05R\anetDays\x12:\n" +
 	"\x0eapproval_above\x18\x02 \x03(\v2\x13.headwater.v1.MoneyR\rapprovalAbove\x123\n" +
-	"\x13method_change_hours\x18\x03 \x01(\x05H\x00R\x11methodChangeHours\x88\x01\x01B\x16\n" +
+	"\x13method_change_hours\x18\x03 \x01(\x05H\x00R\x11methodChangeHours\x88\x01\x01\x120\n" +
+	"\x14tax_profile_required\x18\x04 \x01(\bR\x12taxProfileRequired\x122\n" +
+	"\x15self_billing_invoices\x18\x05 \x01(\bR\x13selfBillingInvoicesB\x16\n" +
 	"\x14_method_change_hours\"\xd1\x01\n" +
 	"\x16RegisterAccountRequest\x12\x1d\n" +
 	"\n" +

@@ -252,7 +252,9 @@ type AffiliateProfile struct {
 	// The email address of the affiliate's PayPal account, up to 254 bytes. Stored as it is compared, see `Lead.email`.
 	PaypalEmail string `protobuf:"bytes,8,opt,name=paypal_email,json=paypalEmail,proto3" json:"paypal_email,omitempty"`
 	// Up to 50 fields of your own, such as the answers to the questions of an application. Each key occurs once.
-	CustomFields  []*CustomField `protobuf:"bytes,9,rep,name=custom_fields,json=customFields,proto3" json:"custom_fields,omitempty"`
+	CustomFields []*CustomField `protobuf:"bytes,9,rep,name=custom_fields,json=customFields,proto3" json:"custom_fields,omitempty"`
+	// What the self-billing invoices of the affiliate say of tax. Not set: UNTAXED. A change counts for invoices that become final after it.
+	InvoiceTax    *InvoiceTax `protobuf:"bytes,10,opt,name=invoice_tax,json=invoiceTax,proto3" json:"invoice_tax,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -346,6 +348,13 @@ func (x *AffiliateProfile) GetPaypalEmail() string {
 func (x *AffiliateProfile) GetCustomFields() []*CustomField {
 	if x != nil {
 		return x.CustomFields
+	}
+	return nil
+}
+
+func (x *AffiliateProfile) GetInvoiceTax() *InvoiceTax {
+	if x != nil {
+		return x.InvoiceTax
 	}
 	return nil
 }
@@ -2686,14 +2695,14 @@ var File_headwater_v1_affiliate_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_affiliate_proto_rawDesc = "" +
 	"\n" +
-	"\x1cheadwater/v1/affiliate.proto\x12\fheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x19headwater/v1/coupon.proto\x1a\x1dheadwater/v1/enrollment.proto\x1a\x19headwater/v1/ledger.proto\x1a\x1aheadwater/v1/program.proto\x1a\x1bheadwater/v1/selector.proto\"\x97\x01\n" +
+	"\x1cheadwater/v1/affiliate.proto\x12\fheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x19headwater/v1/coupon.proto\x1a\x1dheadwater/v1/enrollment.proto\x1a\x1eheadwater/v1/invoice_tax.proto\x1a\x19headwater/v1/ledger.proto\x1a\x1aheadwater/v1/program.proto\x1a\x1bheadwater/v1/selector.proto\"\x97\x01\n" +
 	"\rPostalAddress\x12\x16\n" +
 	"\x06street\x18\x01 \x01(\tR\x06street\x12\x12\n" +
 	"\x04city\x18\x02 \x01(\tR\x04city\x12\x16\n" +
 	"\x06region\x18\x03 \x01(\tR\x06region\x12\x1f\n" +
 	"\vpostal_code\x18\x04 \x01(\tR\n" +
 	"postalCode\x12!\n" +
-	"\fcountry_code\x18\x05 \x01(\tR\vcountryCode\"\xd2\x03\n" +
+	"\fcountry_code\x18\x05 \x01(\tR\vcountryCode\"\x8d\x04\n" +
 	"\x10AffiliateProfile\x12\x18\n" +
 	"\acompany\x18\x01 \x01(\tR\acompany\x125\n" +
 	"\aaddress\x18\x02 \x01(\v2\x1b.headwater.v1.PostalAddressR\aaddress\x12\x14\n" +
@@ -2705,7 +2714,10 @@ const file_headwater_v1_affiliate_proto_rawDesc = "" +
 	"\x05about\x18\x06 \x01(\tR\x05about\x12[\n" +
 	"\x0fsocial_profiles\x18\a \x03(\v22.headwater.v1.AffiliateProfile.SocialProfilesEntryR\x0esocialProfiles\x12!\n" +
 	"\fpaypal_email\x18\b \x01(\tR\vpaypalEmail\x12>\n" +
-	"\rcustom_fields\x18\t \x03(\v2\x19.headwater.v1.CustomFieldR\fcustomFields\x1aA\n" +
+	"\rcustom_fields\x18\t \x03(\v2\x19.headwater.v1.CustomFieldR\fcustomFields\x129\n" +
+	"\vinvoice_tax\x18\n" +
+	" \x01(\v2\x18.headwater.v1.InvoiceTaxR\n" +
+	"invoiceTax\x1aA\n" +
 	"\x13SocialProfilesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"K\n" +
@@ -2990,77 +3002,79 @@ var file_headwater_v1_affiliate_proto_goTypes = []any{
 	nil,                                    // 35: headwater.v1.Affiliate.MetadataEntry
 	nil,                                    // 36: headwater.v1.CreateAffiliateRequest.MetadataEntry
 	nil,                                    // 37: headwater.v1.ListAffiliatesRequest.MetadataEntry
-	(*timestamppb.Timestamp)(nil),          // 38: google.protobuf.Timestamp
-	(*Commission)(nil),                     // 39: headwater.v1.Commission
-	(*AffiliateSelector)(nil),              // 40: headwater.v1.AffiliateSelector
-	(*AgreementAcceptance)(nil),            // 41: headwater.v1.AgreementAcceptance
-	(*Enrollment)(nil),                     // 42: headwater.v1.Enrollment
-	(*Coupon)(nil),                         // 43: headwater.v1.Coupon
-	(*Balance)(nil),                        // 44: headwater.v1.Balance
-	(ListOrder)(0),                         // 45: headwater.v1.ListOrder
-	(*fieldmaskpb.FieldMask)(nil),          // 46: google.protobuf.FieldMask
+	(*InvoiceTax)(nil),                     // 38: headwater.v1.InvoiceTax
+	(*timestamppb.Timestamp)(nil),          // 39: google.protobuf.Timestamp
+	(*Commission)(nil),                     // 40: headwater.v1.Commission
+	(*AffiliateSelector)(nil),              // 41: headwater.v1.AffiliateSelector
+	(*AgreementAcceptance)(nil),            // 42: headwater.v1.AgreementAcceptance
+	(*Enrollment)(nil),                     // 43: headwater.v1.Enrollment
+	(*Coupon)(nil),                         // 44: headwater.v1.Coupon
+	(*Balance)(nil),                        // 45: headwater.v1.Balance
+	(ListOrder)(0),                         // 46: headwater.v1.ListOrder
+	(*fieldmaskpb.FieldMask)(nil),          // 47: google.protobuf.FieldMask
 }
 var file_headwater_v1_affiliate_proto_depIdxs = []int32{
 	2,  // 0: headwater.v1.AffiliateProfile.address:type_name -> headwater.v1.PostalAddress
 	34, // 1: headwater.v1.AffiliateProfile.social_profiles:type_name -> headwater.v1.AffiliateProfile.SocialProfilesEntry
 	4,  // 2: headwater.v1.AffiliateProfile.custom_fields:type_name -> headwater.v1.CustomField
-	3,  // 3: headwater.v1.Affiliate.profile:type_name -> headwater.v1.AffiliateProfile
-	38, // 4: headwater.v1.Affiliate.create_time:type_name -> google.protobuf.Timestamp
-	38, // 5: headwater.v1.Affiliate.update_time:type_name -> google.protobuf.Timestamp
-	0,  // 6: headwater.v1.Affiliate.state:type_name -> headwater.v1.AffiliateState
-	38, // 7: headwater.v1.Affiliate.state_time:type_name -> google.protobuf.Timestamp
-	1,  // 8: headwater.v1.Affiliate.pending_rewards:type_name -> headwater.v1.PendingRewards
-	35, // 9: headwater.v1.Affiliate.metadata:type_name -> headwater.v1.Affiliate.MetadataEntry
-	6,  // 10: headwater.v1.Affiliate.past_uplines:type_name -> headwater.v1.PastUpline
-	38, // 11: headwater.v1.PastUpline.end_time:type_name -> google.protobuf.Timestamp
-	3,  // 12: headwater.v1.CreateAffiliateRequest.profile:type_name -> headwater.v1.AffiliateProfile
-	39, // 13: headwater.v1.CreateAffiliateRequest.commission_override:type_name -> headwater.v1.Commission
-	0,  // 14: headwater.v1.CreateAffiliateRequest.state:type_name -> headwater.v1.AffiliateState
-	36, // 15: headwater.v1.CreateAffiliateRequest.metadata:type_name -> headwater.v1.CreateAffiliateRequest.MetadataEntry
-	40, // 16: headwater.v1.CreateAffiliateRequest.upline:type_name -> headwater.v1.AffiliateSelector
-	41, // 17: headwater.v1.CreateAffiliateRequest.acceptance:type_name -> headwater.v1.AgreementAcceptance
-	5,  // 18: headwater.v1.CreateAffiliateResponse.affiliate:type_name -> headwater.v1.Affiliate
-	42, // 19: headwater.v1.CreateAffiliateResponse.enrollment:type_name -> headwater.v1.Enrollment
-	43, // 20: headwater.v1.CreateAffiliateResponse.coupon:type_name -> headwater.v1.Coupon
-	40, // 21: headwater.v1.GetAffiliateRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	5,  // 22: headwater.v1.GetAffiliateResponse.affiliate:type_name -> headwater.v1.Affiliate
-	42, // 23: headwater.v1.GetAffiliateResponse.enrollments:type_name -> headwater.v1.Enrollment
-	43, // 24: headwater.v1.GetAffiliateResponse.coupons:type_name -> headwater.v1.Coupon
-	44, // 25: headwater.v1.GetAffiliateResponse.balances:type_name -> headwater.v1.Balance
-	45, // 26: headwater.v1.ListAffiliatesRequest.order:type_name -> headwater.v1.ListOrder
-	0,  // 27: headwater.v1.ListAffiliatesRequest.states:type_name -> headwater.v1.AffiliateState
-	40, // 28: headwater.v1.ListAffiliatesRequest.upline:type_name -> headwater.v1.AffiliateSelector
-	37, // 29: headwater.v1.ListAffiliatesRequest.metadata:type_name -> headwater.v1.ListAffiliatesRequest.MetadataEntry
-	5,  // 30: headwater.v1.ListAffiliatesResponse.affiliates:type_name -> headwater.v1.Affiliate
-	45, // 31: headwater.v1.SearchAffiliatesRequest.order:type_name -> headwater.v1.ListOrder
-	5,  // 32: headwater.v1.SearchAffiliatesResponse.affiliates:type_name -> headwater.v1.Affiliate
-	5,  // 33: headwater.v1.UpdateAffiliateRequest.affiliate:type_name -> headwater.v1.Affiliate
-	46, // 34: headwater.v1.UpdateAffiliateRequest.update_mask:type_name -> google.protobuf.FieldMask
-	40, // 35: headwater.v1.UpdateAffiliateRequest.selector:type_name -> headwater.v1.AffiliateSelector
-	5,  // 36: headwater.v1.UpdateAffiliateResponse.affiliate:type_name -> headwater.v1.Affiliate
-	40, // 37: headwater.v1.CheckAffiliatePasswordRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	40, // 38: headwater.v1.ApproveAffiliateRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	5,  // 39: headwater.v1.ApproveAffiliateResponse.affiliate:type_name -> headwater.v1.Affiliate
-	40, // 40: headwater.v1.RejectAffiliateRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	5,  // 41: headwater.v1.RejectAffiliateResponse.affiliate:type_name -> headwater.v1.Affiliate
-	40, // 42: headwater.v1.DeactivateAffiliateRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	1,  // 43: headwater.v1.DeactivateAffiliateRequest.pending_rewards:type_name -> headwater.v1.PendingRewards
-	5,  // 44: headwater.v1.DeactivateAffiliateResponse.affiliate:type_name -> headwater.v1.Affiliate
-	40, // 45: headwater.v1.RotateAffiliateTokenRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	5,  // 46: headwater.v1.RotateAffiliateTokenResponse.affiliate:type_name -> headwater.v1.Affiliate
-	40, // 47: headwater.v1.EraseAffiliateRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	5,  // 48: headwater.v1.EraseAffiliateResponse.affiliate:type_name -> headwater.v1.Affiliate
-	40, // 49: headwater.v1.SetUplineRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	40, // 50: headwater.v1.SetUplineRequest.upline:type_name -> headwater.v1.AffiliateSelector
-	5,  // 51: headwater.v1.SetUplineResponse.affiliate:type_name -> headwater.v1.Affiliate
-	40, // 52: headwater.v1.CountAffiliatesRequest.upline:type_name -> headwater.v1.AffiliateSelector
-	0,  // 53: headwater.v1.AffiliateCount.state:type_name -> headwater.v1.AffiliateState
-	32, // 54: headwater.v1.CountAffiliatesResponse.counts_by_state:type_name -> headwater.v1.AffiliateCount
-	55, // [55:55] is the sub-list for method output_type
-	55, // [55:55] is the sub-list for method input_type
-	55, // [55:55] is the sub-list for extension type_name
-	55, // [55:55] is the sub-list for extension extendee
-	0,  // [0:55] is the sub-list for field type_name
+	38, // 3: headwater.v1.AffiliateProfile.invoice_tax:type_name -> headwater.v1.InvoiceTax
+	3,  // 4: headwater.v1.Affiliate.profile:type_name -> headwater.v1.AffiliateProfile
+	39, // 5: headwater.v1.Affiliate.create_time:type_name -> google.protobuf.Timestamp
+	39, // 6: headwater.v1.Affiliate.update_time:type_name -> google.protobuf.Timestamp
+	0,  // 7: headwater.v1.Affiliate.state:type_name -> headwater.v1.AffiliateState
+	39, // 8: headwater.v1.Affiliate.state_time:type_name -> google.protobuf.Timestamp
+	1,  // 9: headwater.v1.Affiliate.pending_rewards:type_name -> headwater.v1.PendingRewards
+	35, // 10: headwater.v1.Affiliate.metadata:type_name -> headwater.v1.Affiliate.MetadataEntry
+	6,  // 11: headwater.v1.Affiliate.past_uplines:type_name -> headwater.v1.PastUpline
+	39, // 12: headwater.v1.PastUpline.end_time:type_name -> google.protobuf.Timestamp
+	3,  // 13: headwater.v1.CreateAffiliateRequest.profile:type_name -> headwater.v1.AffiliateProfile
+	40, // 14: headwater.v1.CreateAffiliateRequest.commission_override:type_name -> headwater.v1.Commission
+	0,  // 15: headwater.v1.CreateAffiliateRequest.state:type_name -> headwater.v1.AffiliateState
+	36, // 16: headwater.v1.CreateAffiliateRequest.metadata:type_name -> headwater.v1.CreateAffiliateRequest.MetadataEntry
+	41, // 17: headwater.v1.CreateAffiliateRequest.upline:type_name -> headwater.v1.AffiliateSelector
+	42, // 18: headwater.v1.CreateAffiliateRequest.acceptance:type_name -> headwater.v1.AgreementAcceptance
+	5,  // 19: headwater.v1.CreateAffiliateResponse.affiliate:type_name -> headwater.v1.Affiliate
+	43, // 20: headwater.v1.CreateAffiliateResponse.enrollment:type_name -> headwater.v1.Enrollment
+	44, // 21: headwater.v1.CreateAffiliateResponse.coupon:type_name -> headwater.v1.Coupon
+	41, // 22: headwater.v1.GetAffiliateRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	5,  // 23: headwater.v1.GetAffiliateResponse.affiliate:type_name -> headwater.v1.Affiliate
+	43, // 24: headwater.v1.GetAffiliateResponse.enrollments:type_name -> headwater.v1.Enrollment
+	44, // 25: headwater.v1.GetAffiliateResponse.coupons:type_name -> headwater.v1.Coupon
+	45, // 26: headwater.v1.GetAffiliateResponse.balances:type_name -> headwater.v1.Balance
+	46, // 27: headwater.v1.ListAffiliatesRequest.order:type_name -> headwater.v1.ListOrder
+	0,  // 28: headwater.v1.ListAffiliatesRequest.states:type_name -> headwater.v1.AffiliateState
+	41, // 29: headwater.v1.ListAffiliatesRequest.upline:type_name -> headwater.v1.AffiliateSelector
+	37, // 30: headwater.v1.ListAffiliatesRequest.metadata:type_name -> headwater.v1.ListAffiliatesRequest.MetadataEntry
+	5,  // 31: headwater.v1.ListAffiliatesResponse.affiliates:type_name -> headwater.v1.Affiliate
+	46, // 32: headwater.v1.SearchAffiliatesRequest.order:type_name -> headwater.v1.ListOrder
+	5,  // 33: headwater.v1.SearchAffiliatesResponse.affiliates:type_name -> headwater.v1.Affiliate
+	5,  // 34: headwater.v1.UpdateAffiliateRequest.affiliate:type_name -> headwater.v1.Affiliate
+	47, // 35: headwater.v1.UpdateAffiliateRequest.update_mask:type_name -> google.protobuf.FieldMask
+	41, // 36: headwater.v1.UpdateAffiliateRequest.selector:type_name -> headwater.v1.AffiliateSelector
+	5,  // 37: headwater.v1.UpdateAffiliateResponse.affiliate:type_name -> headwater.v1.Affiliate
+	41, // 38: headwater.v1.CheckAffiliatePasswordRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	41, // 39: headwater.v1.ApproveAffiliateRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	5,  // 40: headwater.v1.ApproveAffiliateResponse.affiliate:type_name -> headwater.v1.Affiliate
+	41, // 41: headwater.v1.RejectAffiliateRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	5,  // 42: headwater.v1.RejectAffiliateResponse.affiliate:type_name -> headwater.v1.Affiliate
+	41, // 43: headwater.v1.DeactivateAffiliateRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	1,  // 44: headwater.v1.DeactivateAffiliateRequest.pending_rewards:type_name -> headwater.v1.PendingRewards
+	5,  // 45: headwater.v1.DeactivateAffiliateResponse.affiliate:type_name -> headwater.v1.Affiliate
+	41, // 46: headwater.v1.RotateAffiliateTokenRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	5,  // 47: headwater.v1.RotateAffiliateTokenResponse.affiliate:type_name -> headwater.v1.Affiliate
+	41, // 48: headwater.v1.EraseAffiliateRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	5,  // 49: headwater.v1.EraseAffiliateResponse.affiliate:type_name -> headwater.v1.Affiliate
+	41, // 50: headwater.v1.SetUplineRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	41, // 51: headwater.v1.SetUplineRequest.upline:type_name -> headwater.v1.AffiliateSelector
+	5,  // 52: headwater.v1.SetUplineResponse.affiliate:type_name -> headwater.v1.Affiliate
+	41, // 53: headwater.v1.CountAffiliatesRequest.upline:type_name -> headwater.v1.AffiliateSelector
+	0,  // 54: headwater.v1.AffiliateCount.state:type_name -> headwater.v1.AffiliateState
+	32, // 55: headwater.v1.CountAffiliatesResponse.counts_by_state:type_name -> headwater.v1.AffiliateCount
+	56, // [56:56] is the sub-list for method output_type
+	56, // [56:56] is the sub-list for method input_type
+	56, // [56:56] is the sub-list for extension type_name
+	56, // [56:56] is the sub-list for extension extendee
+	0,  // [0:56] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_affiliate_proto_init() }
@@ -3071,6 +3085,7 @@ func file_headwater_v1_affiliate_proto_init() {
 	file_headwater_v1_common_proto_init()
 	file_headwater_v1_coupon_proto_init()
 	file_headwater_v1_enrollment_proto_init()
+	file_headwater_v1_invoice_tax_proto_init()
 	file_headwater_v1_ledger_proto_init()
 	file_headwater_v1_program_proto_init()
 	file_headwater_v1_selector_proto_init()

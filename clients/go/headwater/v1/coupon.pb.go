@@ -228,8 +228,11 @@ type Coupon struct {
 	Commission *Commission `protobuf:"bytes,17,opt,name=commission,proto3" json:"commission,omitempty"`
 	// When `commission` ends: sales at or after this time are priced without it. Not set: it does not end.
 	CommissionEndTime *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=commission_end_time,json=commissionEndTime,proto3" json:"commission_end_time,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// The commissions of the coupon's own for a time, in the order in which they were made, with those that are over or withdrawn. The newest 100.
+	// One of them may apply in place of `commission`. AssignCoupon and UpdateCoupon add them, and UpdateCoupon withdraws them.
+	DatedCommissions []*DatedCommission `protobuf:"bytes,19,rep,name=dated_commissions,json=datedCommissions,proto3" json:"dated_commissions,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Coupon) Reset() {
@@ -388,6 +391,13 @@ func (x *Coupon) GetCommissionEndTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Coupon) GetDatedCommissions() []*DatedCommission {
+	if x != nil {
+		return x.DatedCommissions
+	}
+	return nil
+}
+
 // The request of AssignCoupon.
 type AssignCouponRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -426,8 +436,10 @@ type AssignCouponRequest struct {
 	Commission *Commission `protobuf:"bytes,14,opt,name=commission,proto3" json:"commission,omitempty"`
 	// When `commission` ends. Refused without it. Optional. See `Coupon.commission_end_time`.
 	CommissionEndTime *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=commission_end_time,json=commissionEndTime,proto3" json:"commission_end_time,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// A commission of the coupon's own for a time, such as one that begins later. Optional.
+	DatedCommission *DatedCommission `protobuf:"bytes,16,opt,name=dated_commission,json=datedCommission,proto3" json:"dated_commission,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *AssignCouponRequest) Reset() {
@@ -561,6 +573,13 @@ func (x *AssignCouponRequest) GetCommission() *Commission {
 func (x *AssignCouponRequest) GetCommissionEndTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.CommissionEndTime
+	}
+	return nil
+}
+
+func (x *AssignCouponRequest) GetDatedCommission() *DatedCommission {
+	if x != nil {
+		return x.DatedCommission
 	}
 	return nil
 }
@@ -926,13 +945,17 @@ type UpdateCouponRequest struct {
 	// The new values. `id` names the coupon. Otherwise only the fields that `update_mask` names are read. Required.
 	Coupon *Coupon `protobuf:"bytes,2,opt,name=coupon,proto3" json:"coupon,omitempty"`
 	// The fields to change: `note`, `metadata`, `max_uses`, `max_uses_per_customer`, and `commission`, which stands for `commission_end_time`
-	// too. At least one is required. `metadata` is replaced as a whole. A new `commission` counts for sales from now on; if it is not set, the
+	// too. At least one is required, unless `dated_commission` or `withdraw_dated_commission` is sent. `metadata` is replaced as a whole. A new `commission` counts for sales from now on; if it is not set, the
 	// coupon has none from now on. A limit below the number of uses allows no further ones, and 0 takes a limit away. The other properties of a coupon never
 	// change, because sales that are told late are judged by what the coupon was when they happened. To give a code to another
 	// affiliate or item, or another time or channel, remove the coupon and assign the code again.
-	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,3,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,3,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	// A commission for a time, which is added to the coupon's. Up to 20 may run or wait at once. Optional.
+	DatedCommission *DatedCommission `protobuf:"bytes,4,opt,name=dated_commission,json=datedCommission,proto3" json:"dated_commission,omitempty"`
+	// The number of a commission for a time to withdraw. One that runs ends now, and one that has not started never starts. 0: none.
+	WithdrawDatedCommission int32 `protobuf:"varint,5,opt,name=withdraw_dated_commission,json=withdrawDatedCommission,proto3" json:"withdraw_dated_commission,omitempty"`
+	unknownFields           protoimpl.UnknownFields
+	sizeCache               protoimpl.SizeCache
 }
 
 func (x *UpdateCouponRequest) Reset() {
@@ -984,6 +1007,20 @@ func (x *UpdateCouponRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
 		return x.UpdateMask
 	}
 	return nil
+}
+
+func (x *UpdateCouponRequest) GetDatedCommission() *DatedCommission {
+	if x != nil {
+		return x.DatedCommission
+	}
+	return nil
+}
+
+func (x *UpdateCouponRequest) GetWithdrawDatedCommission() int32 {
+	if x != nil {
+		return x.WithdrawDatedCommission
+	}
+	return 0
 }
 
 // The answer of UpdateCoupon.
@@ -1294,7 +1331,7 @@ var File_headwater_v1_coupon_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_coupon_proto_rawDesc = "" +
 	"\n" +
-	"\x19headwater/v1/coupon.proto\x12\fheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x1aheadwater/v1/program.proto\x1a\x1bheadwater/v1/selector.proto\"\xdf\x06\n" +
+	"\x19headwater/v1/coupon.proto\x12\fheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x1dheadwater/v1/conversion.proto\x1a#headwater/v1/dated_commission.proto\x1a\x1aheadwater/v1/program.proto\x1a\x1bheadwater/v1/selector.proto\"\xab\a\n" +
 	"\x06Coupon\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12#\n" +
 	"\renrollment_id\x18\x02 \x01(\tR\fenrollmentId\x12!\n" +
@@ -1319,10 +1356,11 @@ const file_headwater_v1_coupon_proto_rawDesc = "" +
 	"\n" +
 	"commission\x18\x11 \x01(\v2\x18.headwater.v1.CommissionR\n" +
 	"commission\x12J\n" +
-	"\x13commission_end_time\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\x11commissionEndTime\x1a;\n" +
+	"\x13commission_end_time\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\x11commissionEndTime\x12J\n" +
+	"\x11dated_commissions\x18\x13 \x03(\v2\x1d.headwater.v1.DatedCommissionR\x10datedCommissions\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xae\x06\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xf8\x06\n" +
 	"\x13AssignCouponRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12=\n" +
@@ -1344,7 +1382,8 @@ const file_headwater_v1_coupon_proto_rawDesc = "" +
 	"\n" +
 	"commission\x18\x0e \x01(\v2\x18.headwater.v1.CommissionR\n" +
 	"commission\x12J\n" +
-	"\x13commission_end_time\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\x11commissionEndTime\x1a;\n" +
+	"\x13commission_end_time\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\x11commissionEndTime\x12H\n" +
+	"\x10dated_commission\x18\x10 \x01(\v2\x1d.headwater.v1.DatedCommissionR\x0fdatedCommission\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"`\n" +
@@ -1377,13 +1416,15 @@ const file_headwater_v1_coupon_proto_rawDesc = "" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12$\n" +
 	"\vtotal_count\x18\x03 \x01(\x03H\x00R\n" +
 	"totalCount\x88\x01\x01B\x0e\n" +
-	"\f_total_count\"\x9f\x01\n" +
+	"\f_total_count\"\xa5\x02\n" +
 	"\x13UpdateCouponRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12,\n" +
 	"\x06coupon\x18\x02 \x01(\v2\x14.headwater.v1.CouponR\x06coupon\x12;\n" +
 	"\vupdate_mask\x18\x03 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
-	"updateMask\"`\n" +
+	"updateMask\x12H\n" +
+	"\x10dated_commission\x18\x04 \x01(\v2\x1d.headwater.v1.DatedCommissionR\x0fdatedCommission\x12:\n" +
+	"\x19withdraw_dated_commission\x18\x05 \x01(\x05R\x17withdrawDatedCommission\"`\n" +
 	"\x14UpdateCouponResponse\x12,\n" +
 	"\x06coupon\x18\x01 \x01(\v2\x14.headwater.v1.CouponR\x06coupon\x12\x1a\n" +
 	"\breplayed\x18\x02 \x01(\bR\breplayed\"\xab\x01\n" +
@@ -1461,11 +1502,12 @@ var file_headwater_v1_coupon_proto_goTypes = []any{
 	(*timestamppb.Timestamp)(nil),  // 18: google.protobuf.Timestamp
 	(SaleChannel)(0),               // 19: headwater.v1.SaleChannel
 	(*Commission)(nil),             // 20: headwater.v1.Commission
-	(*AffiliateSelector)(nil),      // 21: headwater.v1.AffiliateSelector
-	(*ItemSelector)(nil),           // 22: headwater.v1.ItemSelector
-	(ListOrder)(0),                 // 23: headwater.v1.ListOrder
-	(*fieldmaskpb.FieldMask)(nil),  // 24: google.protobuf.FieldMask
-	(*LeadSelector)(nil),           // 25: headwater.v1.LeadSelector
+	(*DatedCommission)(nil),        // 21: headwater.v1.DatedCommission
+	(*AffiliateSelector)(nil),      // 22: headwater.v1.AffiliateSelector
+	(*ItemSelector)(nil),           // 23: headwater.v1.ItemSelector
+	(ListOrder)(0),                 // 24: headwater.v1.ListOrder
+	(*fieldmaskpb.FieldMask)(nil),  // 25: google.protobuf.FieldMask
+	(*LeadSelector)(nil),           // 26: headwater.v1.LeadSelector
 }
 var file_headwater_v1_coupon_proto_depIdxs = []int32{
 	0,  // 0: headwater.v1.Coupon.state:type_name -> headwater.v1.CouponState
@@ -1477,35 +1519,38 @@ var file_headwater_v1_coupon_proto_depIdxs = []int32{
 	15, // 6: headwater.v1.Coupon.metadata:type_name -> headwater.v1.Coupon.MetadataEntry
 	20, // 7: headwater.v1.Coupon.commission:type_name -> headwater.v1.Commission
 	18, // 8: headwater.v1.Coupon.commission_end_time:type_name -> google.protobuf.Timestamp
-	21, // 9: headwater.v1.AssignCouponRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	22, // 10: headwater.v1.AssignCouponRequest.item:type_name -> headwater.v1.ItemSelector
-	18, // 11: headwater.v1.AssignCouponRequest.start_time:type_name -> google.protobuf.Timestamp
-	18, // 12: headwater.v1.AssignCouponRequest.end_time:type_name -> google.protobuf.Timestamp
-	19, // 13: headwater.v1.AssignCouponRequest.channel:type_name -> headwater.v1.SaleChannel
-	16, // 14: headwater.v1.AssignCouponRequest.metadata:type_name -> headwater.v1.AssignCouponRequest.MetadataEntry
-	20, // 15: headwater.v1.AssignCouponRequest.commission:type_name -> headwater.v1.Commission
-	18, // 16: headwater.v1.AssignCouponRequest.commission_end_time:type_name -> google.protobuf.Timestamp
-	2,  // 17: headwater.v1.AssignCouponResponse.coupon:type_name -> headwater.v1.Coupon
-	2,  // 18: headwater.v1.GetCouponResponse.coupon:type_name -> headwater.v1.Coupon
-	23, // 19: headwater.v1.ListCouponsRequest.order:type_name -> headwater.v1.ListOrder
-	21, // 20: headwater.v1.ListCouponsRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	0,  // 21: headwater.v1.ListCouponsRequest.states:type_name -> headwater.v1.CouponState
-	22, // 22: headwater.v1.ListCouponsRequest.item:type_name -> headwater.v1.ItemSelector
-	17, // 23: headwater.v1.ListCouponsRequest.metadata:type_name -> headwater.v1.ListCouponsRequest.MetadataEntry
-	2,  // 24: headwater.v1.ListCouponsResponse.coupons:type_name -> headwater.v1.Coupon
-	2,  // 25: headwater.v1.UpdateCouponRequest.coupon:type_name -> headwater.v1.Coupon
-	24, // 26: headwater.v1.UpdateCouponRequest.update_mask:type_name -> google.protobuf.FieldMask
-	2,  // 27: headwater.v1.UpdateCouponResponse.coupon:type_name -> headwater.v1.Coupon
-	19, // 28: headwater.v1.ValidateCouponRequest.channel:type_name -> headwater.v1.SaleChannel
-	25, // 29: headwater.v1.ValidateCouponRequest.lead:type_name -> headwater.v1.LeadSelector
-	1,  // 30: headwater.v1.ValidateCouponResponse.fault:type_name -> headwater.v1.CouponFault
-	2,  // 31: headwater.v1.ValidateCouponResponse.coupon:type_name -> headwater.v1.Coupon
-	2,  // 32: headwater.v1.RemoveCouponResponse.coupon:type_name -> headwater.v1.Coupon
-	33, // [33:33] is the sub-list for method output_type
-	33, // [33:33] is the sub-list for method input_type
-	33, // [33:33] is the sub-list for extension type_name
-	33, // [33:33] is the sub-list for extension extendee
-	0,  // [0:33] is the sub-list for field type_name
+	21, // 9: headwater.v1.Coupon.dated_commissions:type_name -> headwater.v1.DatedCommission
+	22, // 10: headwater.v1.AssignCouponRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	23, // 11: headwater.v1.AssignCouponRequest.item:type_name -> headwater.v1.ItemSelector
+	18, // 12: headwater.v1.AssignCouponRequest.start_time:type_name -> google.protobuf.Timestamp
+	18, // 13: headwater.v1.AssignCouponRequest.end_time:type_name -> google.protobuf.Timestamp
+	19, // 14: headwater.v1.AssignCouponRequest.channel:type_name -> headwater.v1.SaleChannel
+	16, // 15: headwater.v1.AssignCouponRequest.metadata:type_name -> headwater.v1.AssignCouponRequest.MetadataEntry
+	20, // 16: headwater.v1.AssignCouponRequest.commission:type_name -> headwater.v1.Commission
+	18, // 17: headwater.v1.AssignCouponRequest.commission_end_time:type_name -> google.protobuf.Timestamp
+	21, // 18: headwater.v1.AssignCouponRequest.dated_commission:type_name -> headwater.v1.DatedCommission
+	2,  // 19: headwater.v1.AssignCouponResponse.coupon:type_name -> headwater.v1.Coupon
+	2,  // 20: headwater.v1.GetCouponResponse.coupon:type_name -> headwater.v1.Coupon
+	24, // 21: headwater.v1.ListCouponsRequest.order:type_name -> headwater.v1.ListOrder
+	22, // 22: headwater.v1.ListCouponsRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	0,  // 23: headwater.v1.ListCouponsRequest.states:type_name -> headwater.v1.CouponState
+	23, // 24: headwater.v1.ListCouponsRequest.item:type_name -> headwater.v1.ItemSelector
+	17, // 25: headwater.v1.ListCouponsRequest.metadata:type_name -> headwater.v1.ListCouponsRequest.MetadataEntry
+	2,  // 26: headwater.v1.ListCouponsResponse.coupons:type_name -> headwater.v1.Coupon
+	2,  // 27: headwater.v1.UpdateCouponRequest.coupon:type_name -> headwater.v1.Coupon
+	25, // 28: headwater.v1.UpdateCouponRequest.update_mask:type_name -> google.protobuf.FieldMask
+	21, // 29: headwater.v1.UpdateCouponRequest.dated_commission:type_name -> headwater.v1.DatedCommission
+	2,  // 30: headwater.v1.UpdateCouponResponse.coupon:type_name -> headwater.v1.Coupon
+	19, // 31: headwater.v1.ValidateCouponRequest.channel:type_name -> headwater.v1.SaleChannel
+	26, // 32: headwater.v1.ValidateCouponRequest.lead:type_name -> headwater.v1.LeadSelector
+	1,  // 33: headwater.v1.ValidateCouponResponse.fault:type_name -> headwater.v1.CouponFault
+	2,  // 34: headwater.v1.ValidateCouponResponse.coupon:type_name -> headwater.v1.Coupon
+	2,  // 35: headwater.v1.RemoveCouponResponse.coupon:type_name -> headwater.v1.Coupon
+	36, // [36:36] is the sub-list for method output_type
+	36, // [36:36] is the sub-list for method input_type
+	36, // [36:36] is the sub-list for extension type_name
+	36, // [36:36] is the sub-list for extension extendee
+	0,  // [0:36] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_coupon_proto_init() }
@@ -1515,6 +1560,7 @@ func file_headwater_v1_coupon_proto_init() {
 	}
 	file_headwater_v1_common_proto_init()
 	file_headwater_v1_conversion_proto_init()
+	file_headwater_v1_dated_commission_proto_init()
 	file_headwater_v1_program_proto_init()
 	file_headwater_v1_selector_proto_init()
 	file_headwater_v1_coupon_proto_msgTypes[6].OneofWrappers = []any{}

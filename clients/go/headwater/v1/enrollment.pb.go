@@ -330,103 +330,6 @@ func (x *Enrollment) GetDatedCommissions() []*DatedCommission {
 	return nil
 }
 
-// A commission of an affiliate's own for a time, such as a promotion for this affiliate alone. An event has the commission of the time at which it
-// occurred, whenever it is told.
-//
-// Of the commissions that have started when an event occurs and are not over, the one with the latest start applies. `commission_override` is one of
-// them: it starts when it is changed, and does not end. So a change of it during a promotion counts from then on, and a promotion that starts later
-// counts again. Of the same start, the one with dates applies, and the one with the highest number. What applies replaces the commission of coupons,
-// of rules and of the terms, as `commission_override` does.
-type DatedCommission struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// The number, counted from 1 in the enrollment. Set by the server, ignored in requests.
-	Number int32 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
-	// The commission. Not set: the one in the program's terms, although the enrollment has a `commission_override`.
-	Commission *Commission `protobuf:"bytes,2,opt,name=commission,proto3" json:"commission,omitempty"`
-	// When it starts: up to 10 minutes ago counts as now. Not set: now.
-	StartTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
-	// The first moment at which it no longer applies. Later than the start. Not set: it does not end by itself.
-	EndTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
-	// When it was made. Set by the server, ignored in requests.
-	CreateTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
-	// When it was withdrawn. Events that occurred before keep it. Not set: it was not. Set by the server, ignored in requests.
-	WithdrawTime  *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=withdraw_time,json=withdrawTime,proto3" json:"withdraw_time,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *DatedCommission) Reset() {
-	*x = DatedCommission{}
-	mi := &file_headwater_v1_enrollment_proto_msgTypes[1]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *DatedCommission) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*DatedCommission) ProtoMessage() {}
-
-func (x *DatedCommission) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_enrollment_proto_msgTypes[1]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use DatedCommission.ProtoReflect.Descriptor instead.
-func (*DatedCommission) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_enrollment_proto_rawDescGZIP(), []int{1}
-}
-
-func (x *DatedCommission) GetNumber() int32 {
-	if x != nil {
-		return x.Number
-	}
-	return 0
-}
-
-func (x *DatedCommission) GetCommission() *Commission {
-	if x != nil {
-		return x.Commission
-	}
-	return nil
-}
-
-func (x *DatedCommission) GetStartTime() *timestamppb.Timestamp {
-	if x != nil {
-		return x.StartTime
-	}
-	return nil
-}
-
-func (x *DatedCommission) GetEndTime() *timestamppb.Timestamp {
-	if x != nil {
-		return x.EndTime
-	}
-	return nil
-}
-
-func (x *DatedCommission) GetCreateTime() *timestamppb.Timestamp {
-	if x != nil {
-		return x.CreateTime
-	}
-	return nil
-}
-
-func (x *DatedCommission) GetWithdrawTime() *timestamppb.Timestamp {
-	if x != nil {
-		return x.WithdrawTime
-	}
-	return nil
-}
-
 // An affiliate's acceptance of a version of the program's agreement.
 type AgreementAcceptance struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -443,7 +346,7 @@ type AgreementAcceptance struct {
 
 func (x *AgreementAcceptance) Reset() {
 	*x = AgreementAcceptance{}
-	mi := &file_headwater_v1_enrollment_proto_msgTypes[2]
+	mi := &file_headwater_v1_enrollment_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -455,7 +358,7 @@ func (x *AgreementAcceptance) String() string {
 func (*AgreementAcceptance) ProtoMessage() {}
 
 func (x *AgreementAcceptance) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_enrollment_proto_msgTypes[2]
+	mi := &file_headwater_v1_enrollment_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -468,7 +371,7 @@ func (x *AgreementAcceptance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AgreementAcceptance.ProtoReflect.Descriptor instead.
 func (*AgreementAcceptance) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_enrollment_proto_rawDescGZIP(), []int{2}
+	return file_headwater_v1_enrollment_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *AgreementAcceptance) GetVersion() int32 {
@@ -509,7 +412,7 @@ type AcceptAgreementRequest struct {
 
 func (x *AcceptAgreementRequest) Reset() {
 	*x = AcceptAgreementRequest{}
-	mi := &file_headwater_v1_enrollment_proto_msgTypes[3]
+	mi := &file_headwater_v1_enrollment_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -521,7 +424,7 @@ func (x *AcceptAgreementRequest) String() string {
 func (*AcceptAgreementRequest) ProtoMessage() {}
 
 func (x *AcceptAgreementRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_enrollment_proto_msgTypes[3]
+	mi := &file_headwater_v1_enrollment_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -534,7 +437,7 @@ func (x *AcceptAgreementRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptAgreementRequest.ProtoReflect.Descriptor instead.
 func (*AcceptAgreementRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_enrollment_proto_rawDescGZIP(), []int{3}
+	return file_headwater_v1_enrollment_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *AcceptAgreementRequest) GetRequestId() string {
@@ -572,7 +475,7 @@ type AcceptAgreementResponse struct {
 
 func (x *AcceptAgreementResponse) Reset() {
 	*x = AcceptAgreementResponse{}
-	mi := &file_headwater_v1_enrollment_proto_msgTypes[4]
+	mi := &file_headwater_v1_enrollment_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -584,7 +487,7 @@ func (x *AcceptAgreementResponse) String() string {
 func (*AcceptAgreementResponse) ProtoMessage() {}
 
 func (x *AcceptAgreementResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_enrollment_proto_msgTypes[4]
+	mi := &file_headwater_v1_enrollment_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -597,7 +500,7 @@ func (x *AcceptAgreementResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcceptAgreementResponse.ProtoReflect.Descriptor instead.
 func (*AcceptAgreementResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_enrollment_proto_rawDescGZIP(), []int{4}
+	return file_headwater_v1_enrollment_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *AcceptAgreementResponse) GetEnrollment() *Enrollment {
@@ -640,7 +543,7 @@ type MoveEnrollmentRequest struct {
 
 func (x *MoveEnrollmentRequest) Reset() {
 	*x = MoveEnrollmentRequest{}
-	mi := &file_headwater_v1_enrollment_proto_msgTypes[5]
+	mi := &file_headwater_v1_enrollment_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -652,7 +555,7 @@ func (x *MoveEnrollmentRequest) String() string {
 func (*MoveEnrollmentRequest) ProtoMessage() {}
 
 func (x *MoveEnrollmentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_enrollment_proto_msgTypes[5]
+	mi := &file_headwater_v1_enrollment_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -665,7 +568,7 @@ func (x *MoveEnrollmentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MoveEnrollmentRequest.ProtoReflect.Descriptor instead.
 func (*MoveEnrollmentRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_enrollment_proto_rawDescGZIP(), []int{5}
+	return file_headwater_v1_enrollment_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *MoveEnrollmentRequest) GetRequestId() string {
@@ -731,7 +634,7 @@ type MoveEnrollmentResponse struct {
 
 func (x *MoveEnrollmentResponse) Reset() {
 	*x = MoveEnrollmentResponse{}
-	mi := &file_headwater_v1_enrollment_proto_msgTypes[6]
+	mi := &file_headwater_v1_enrollment_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -743,7 +646,7 @@ func (x *MoveEnrollmentResponse) String() string {
 func (*MoveEnrollmentResponse) ProtoMessage() {}
 
 func (x *MoveEnrollmentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_enrollment_proto_msgTypes[6]
+	mi := &file_headwater_v1_enrollment_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -756,7 +659,7 @@ func (x *MoveEnrollmentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MoveEnrollmentResponse.ProtoReflect.Descriptor instead.
 func (*MoveEnrollmentResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_enrollment_proto_rawDescGZIP(), []int{6}
+	return file_headwater_v1_enrollment_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *MoveEnrollmentResponse) GetEnrollment() *Enrollment {
@@ -811,7 +714,7 @@ type EnrollAffiliateRequest struct {
 
 func (x *EnrollAffiliateRequest) Reset() {
 	*x = EnrollAffiliateRequest{}
-	mi := &file_headwater_v1_enrollment_proto_msgTypes[7]
+	mi := &file_headwater_v1_enrollment_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -823,7 +726,7 @@ func (x *EnrollAffiliateRequest) String() string {
 func (*EnrollAffiliateRequest) ProtoMessage() {}
 
 func (x *EnrollAffiliateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_enrollment_proto_msgTypes[7]
+	mi := &file_headwater_v1_enrollment_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -836,7 +739,7 @@ func (x *EnrollAffiliateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnrollAffiliateRequest.ProtoReflect.Descriptor instead.
 func (*EnrollAffiliateRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_enrollment_proto_rawDescGZIP(), []int{7}
+	return file_headwater_v1_enrollment_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *EnrollAffiliateRequest) GetRequestId() string {
@@ -925,7 +828,7 @@ type EnrollAffiliateResponse struct {
 
 func (x *EnrollAffiliateResponse) Reset() {
 	*x = EnrollAffiliateResponse{}
-	mi := &file_headwater_v1_enrollment_proto_msgTypes[8]
+	mi := &file_headwater_v1_enrollment_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -937,7 +840,7 @@ func (x *EnrollAffiliateResponse) String() string {
 func (*EnrollAffiliateResponse) ProtoMessage() {}
 
 func (x *EnrollAffiliateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_enrollment_proto_msgTypes[8]
+	mi := &file_headwater_v1_enrollment_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -950,7 +853,7 @@ func (x *EnrollAffiliateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnrollAffiliateResponse.ProtoReflect.Descriptor instead.
 func (*EnrollAffiliateResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_enrollment_proto_rawDescGZIP(), []int{8}
+	return file_headwater_v1_enrollment_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *EnrollAffiliateResponse) GetEnrollment() *Enrollment {
@@ -985,7 +888,7 @@ type GetEnrollmentRequest struct {
 
 func (x *GetEnrollmentRequest) Reset() {
 	*x = GetEnrollmentRequest{}
-	mi := &file_headwater_v1_enrollment_proto_msgTypes[9]
+	mi := &file_headwater_v1_enrollment_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -997,7 +900,7 @@ func (x *GetEnrollmentRequest) String() string {
 func (*GetEnrollmentRequest) ProtoMessage() {}
 
 func (x *GetEnrollmentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_enrollment_proto_msgTypes[9]
+	mi := &file_headwater_v1_enrollment_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1010,7 +913,7 @@ func (x *GetEnrollmentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEnrollmentRequest.ProtoReflect.Descriptor instead.
 func (*GetEnrollmentRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_enrollment_proto_rawDescGZIP(), []int{9}
+	return file_headwater_v1_enrollment_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GetEnrollmentRequest) GetEnrollmentId() string {
@@ -1031,7 +934,7 @@ type GetEnrollmentResponse struct {
 
 func (x *GetEnrollmentResponse) Reset() {
 	*x = GetEnrollmentResponse{}
-	mi := &file_headwater_v1_enrollment_proto_msgTypes[10]
+	mi := &file_headwater_v1_enrollment_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1043,7 +946,7 @@ func (x *GetEnrollmentResponse) String() string {
 func (*GetEnrollmentResponse) ProtoMessage() {}
 
 func (x *GetEnrollmentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_enrollment_proto_msgTypes[10]
+	mi := &file_headwater_v1_enrollment_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1056,7 +959,7 @@ func (x *GetEnrollmentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEnrollmentResponse.ProtoReflect.Descriptor instead.
 func (*GetEnrollmentResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_enrollment_proto_rawDescGZIP(), []int{10}
+	return file_headwater_v1_enrollment_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *GetEnrollmentResponse) GetEnrollment() *Enrollment {
@@ -1094,7 +997,7 @@ type ListEnrollmentsRequest struct {
 
 func (x *ListEnrollmentsRequest) Reset() {
 	*x = ListEnrollmentsRequest{}
-	mi := &file_headwater_v1_enrollment_proto_msgTypes[11]
+	mi := &file_headwater_v1_enrollment_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1106,7 +1009,7 @@ func (x *ListEnrollmentsRequest) String() string {
 func (*ListEnrollmentsRequest) ProtoMessage() {}
 
 func (x *ListEnrollmentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_enrollment_proto_msgTypes[11]
+	mi := &file_headwater_v1_enrollment_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1119,7 +1022,7 @@ func (x *ListEnrollmentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEnrollmentsRequest.ProtoReflect.Descriptor instead.
 func (*ListEnrollmentsRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_enrollment_proto_rawDescGZIP(), []int{11}
+	return file_headwater_v1_enrollment_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListEnrollmentsRequest) GetPageSize() int32 {
@@ -1191,7 +1094,7 @@ type ListEnrollmentsResponse struct {
 
 func (x *ListEnrollmentsResponse) Reset() {
 	*x = ListEnrollmentsResponse{}
-	mi := &file_headwater_v1_enrollment_proto_msgTypes[12]
+	mi := &file_headwater_v1_enrollment_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1203,7 +1106,7 @@ func (x *ListEnrollmentsResponse) String() string {
 func (*ListEnrollmentsResponse) ProtoMessage() {}
 
 func (x *ListEnrollmentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_enrollment_proto_msgTypes[12]
+	mi := &file_headwater_v1_enrollment_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1216,7 +1119,7 @@ func (x *ListEnrollmentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEnrollmentsResponse.ProtoReflect.Descriptor instead.
 func (*ListEnrollmentsResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_enrollment_proto_rawDescGZIP(), []int{12}
+	return file_headwater_v1_enrollment_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListEnrollmentsResponse) GetEnrollments() []*Enrollment {
@@ -1257,7 +1160,7 @@ type UpdateEnrollmentRequest struct {
 
 func (x *UpdateEnrollmentRequest) Reset() {
 	*x = UpdateEnrollmentRequest{}
-	mi := &file_headwater_v1_enrollment_proto_msgTypes[13]
+	mi := &file_headwater_v1_enrollment_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1269,7 +1172,7 @@ func (x *UpdateEnrollmentRequest) String() string {
 func (*UpdateEnrollmentRequest) ProtoMessage() {}
 
 func (x *UpdateEnrollmentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_enrollment_proto_msgTypes[13]
+	mi := &file_headwater_v1_enrollment_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1282,7 +1185,7 @@ func (x *UpdateEnrollmentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateEnrollmentRequest.ProtoReflect.Descriptor instead.
 func (*UpdateEnrollmentRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_enrollment_proto_rawDescGZIP(), []int{13}
+	return file_headwater_v1_enrollment_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *UpdateEnrollmentRequest) GetRequestId() string {
@@ -1334,7 +1237,7 @@ type UpdateEnrollmentResponse struct {
 
 func (x *UpdateEnrollmentResponse) Reset() {
 	*x = UpdateEnrollmentResponse{}
-	mi := &file_headwater_v1_enrollment_proto_msgTypes[14]
+	mi := &file_headwater_v1_enrollment_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1346,7 +1249,7 @@ func (x *UpdateEnrollmentResponse) String() string {
 func (*UpdateEnrollmentResponse) ProtoMessage() {}
 
 func (x *UpdateEnrollmentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_enrollment_proto_msgTypes[14]
+	mi := &file_headwater_v1_enrollment_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1359,7 +1262,7 @@ func (x *UpdateEnrollmentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateEnrollmentResponse.ProtoReflect.Descriptor instead.
 func (*UpdateEnrollmentResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_enrollment_proto_rawDescGZIP(), []int{14}
+	return file_headwater_v1_enrollment_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *UpdateEnrollmentResponse) GetEnrollment() *Enrollment {
@@ -1391,7 +1294,7 @@ type EndEnrollmentRequest struct {
 
 func (x *EndEnrollmentRequest) Reset() {
 	*x = EndEnrollmentRequest{}
-	mi := &file_headwater_v1_enrollment_proto_msgTypes[15]
+	mi := &file_headwater_v1_enrollment_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1403,7 +1306,7 @@ func (x *EndEnrollmentRequest) String() string {
 func (*EndEnrollmentRequest) ProtoMessage() {}
 
 func (x *EndEnrollmentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_enrollment_proto_msgTypes[15]
+	mi := &file_headwater_v1_enrollment_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1416,7 +1319,7 @@ func (x *EndEnrollmentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndEnrollmentRequest.ProtoReflect.Descriptor instead.
 func (*EndEnrollmentRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_enrollment_proto_rawDescGZIP(), []int{15}
+	return file_headwater_v1_enrollment_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *EndEnrollmentRequest) GetRequestId() string {
@@ -1447,7 +1350,7 @@ type EndEnrollmentResponse struct {
 
 func (x *EndEnrollmentResponse) Reset() {
 	*x = EndEnrollmentResponse{}
-	mi := &file_headwater_v1_enrollment_proto_msgTypes[16]
+	mi := &file_headwater_v1_enrollment_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1459,7 +1362,7 @@ func (x *EndEnrollmentResponse) String() string {
 func (*EndEnrollmentResponse) ProtoMessage() {}
 
 func (x *EndEnrollmentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_enrollment_proto_msgTypes[16]
+	mi := &file_headwater_v1_enrollment_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1472,7 +1375,7 @@ func (x *EndEnrollmentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EndEnrollmentResponse.ProtoReflect.Descriptor instead.
 func (*EndEnrollmentResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_enrollment_proto_rawDescGZIP(), []int{16}
+	return file_headwater_v1_enrollment_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *EndEnrollmentResponse) GetEnrollment() *Enrollment {
@@ -1493,7 +1396,7 @@ var File_headwater_v1_enrollment_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_enrollment_proto_rawDesc = "" +
 	"\n" +
-	"\x1dheadwater/v1/enrollment.proto\x12\fheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x19headwater/v1/coupon.proto\x1a\x1aheadwater/v1/program.proto\x1a\x1bheadwater/v1/selector.proto\"\x94\a\n" +
+	"\x1dheadwater/v1/enrollment.proto\x12\fheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x19headwater/v1/coupon.proto\x1a#headwater/v1/dated_commission.proto\x1a\x1aheadwater/v1/program.proto\x1a\x1bheadwater/v1/selector.proto\"\x94\a\n" +
 	"\n" +
 	"Enrollment\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12!\n" +
@@ -1520,18 +1423,7 @@ const file_headwater_v1_enrollment_proto_rawDesc = "" +
 	"\x11dated_commissions\x18\x11 \x03(\v2\x1d.headwater.v1.DatedCommissionR\x10datedCommissions\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xd3\x02\n" +
-	"\x0fDatedCommission\x12\x16\n" +
-	"\x06number\x18\x01 \x01(\x05R\x06number\x128\n" +
-	"\n" +
-	"commission\x18\x02 \x01(\v2\x18.headwater.v1.CommissionR\n" +
-	"commission\x129\n" +
-	"\n" +
-	"start_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
-	"\bend_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12;\n" +
-	"\vcreate_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"createTime\x12?\n" +
-	"\rwithdraw_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\fwithdrawTime\"\x84\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x84\x01\n" +
 	"\x13AgreementAcceptance\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x05R\aversion\x12;\n" +
 	"\vaccept_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
@@ -1664,79 +1556,74 @@ func file_headwater_v1_enrollment_proto_rawDescGZIP() []byte {
 }
 
 var file_headwater_v1_enrollment_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_headwater_v1_enrollment_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_headwater_v1_enrollment_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_headwater_v1_enrollment_proto_goTypes = []any{
 	(EnrollmentState)(0),             // 0: headwater.v1.EnrollmentState
 	(MovedLeads)(0),                  // 1: headwater.v1.MovedLeads
 	(*Enrollment)(nil),               // 2: headwater.v1.Enrollment
-	(*DatedCommission)(nil),          // 3: headwater.v1.DatedCommission
-	(*AgreementAcceptance)(nil),      // 4: headwater.v1.AgreementAcceptance
-	(*AcceptAgreementRequest)(nil),   // 5: headwater.v1.AcceptAgreementRequest
-	(*AcceptAgreementResponse)(nil),  // 6: headwater.v1.AcceptAgreementResponse
-	(*MoveEnrollmentRequest)(nil),    // 7: headwater.v1.MoveEnrollmentRequest
-	(*MoveEnrollmentResponse)(nil),   // 8: headwater.v1.MoveEnrollmentResponse
-	(*EnrollAffiliateRequest)(nil),   // 9: headwater.v1.EnrollAffiliateRequest
-	(*EnrollAffiliateResponse)(nil),  // 10: headwater.v1.EnrollAffiliateResponse
-	(*GetEnrollmentRequest)(nil),     // 11: headwater.v1.GetEnrollmentRequest
-	(*GetEnrollmentResponse)(nil),    // 12: headwater.v1.GetEnrollmentResponse
-	(*ListEnrollmentsRequest)(nil),   // 13: headwater.v1.ListEnrollmentsRequest
-	(*ListEnrollmentsResponse)(nil),  // 14: headwater.v1.ListEnrollmentsResponse
-	(*UpdateEnrollmentRequest)(nil),  // 15: headwater.v1.UpdateEnrollmentRequest
-	(*UpdateEnrollmentResponse)(nil), // 16: headwater.v1.UpdateEnrollmentResponse
-	(*EndEnrollmentRequest)(nil),     // 17: headwater.v1.EndEnrollmentRequest
-	(*EndEnrollmentResponse)(nil),    // 18: headwater.v1.EndEnrollmentResponse
-	nil,                              // 19: headwater.v1.Enrollment.MetadataEntry
-	nil,                              // 20: headwater.v1.EnrollAffiliateRequest.MetadataEntry
-	nil,                              // 21: headwater.v1.ListEnrollmentsRequest.MetadataEntry
-	(*Commission)(nil),               // 22: headwater.v1.Commission
-	(*timestamppb.Timestamp)(nil),    // 23: google.protobuf.Timestamp
+	(*AgreementAcceptance)(nil),      // 3: headwater.v1.AgreementAcceptance
+	(*AcceptAgreementRequest)(nil),   // 4: headwater.v1.AcceptAgreementRequest
+	(*AcceptAgreementResponse)(nil),  // 5: headwater.v1.AcceptAgreementResponse
+	(*MoveEnrollmentRequest)(nil),    // 6: headwater.v1.MoveEnrollmentRequest
+	(*MoveEnrollmentResponse)(nil),   // 7: headwater.v1.MoveEnrollmentResponse
+	(*EnrollAffiliateRequest)(nil),   // 8: headwater.v1.EnrollAffiliateRequest
+	(*EnrollAffiliateResponse)(nil),  // 9: headwater.v1.EnrollAffiliateResponse
+	(*GetEnrollmentRequest)(nil),     // 10: headwater.v1.GetEnrollmentRequest
+	(*GetEnrollmentResponse)(nil),    // 11: headwater.v1.GetEnrollmentResponse
+	(*ListEnrollmentsRequest)(nil),   // 12: headwater.v1.ListEnrollmentsRequest
+	(*ListEnrollmentsResponse)(nil),  // 13: headwater.v1.ListEnrollmentsResponse
+	(*UpdateEnrollmentRequest)(nil),  // 14: headwater.v1.UpdateEnrollmentRequest
+	(*UpdateEnrollmentResponse)(nil), // 15: headwater.v1.UpdateEnrollmentResponse
+	(*EndEnrollmentRequest)(nil),     // 16: headwater.v1.EndEnrollmentRequest
+	(*EndEnrollmentResponse)(nil),    // 17: headwater.v1.EndEnrollmentResponse
+	nil,                              // 18: headwater.v1.Enrollment.MetadataEntry
+	nil,                              // 19: headwater.v1.EnrollAffiliateRequest.MetadataEntry
+	nil,                              // 20: headwater.v1.ListEnrollmentsRequest.MetadataEntry
+	(*Commission)(nil),               // 21: headwater.v1.Commission
+	(*timestamppb.Timestamp)(nil),    // 22: google.protobuf.Timestamp
+	(*DatedCommission)(nil),          // 23: headwater.v1.DatedCommission
 	(*AffiliateSelector)(nil),        // 24: headwater.v1.AffiliateSelector
 	(*Coupon)(nil),                   // 25: headwater.v1.Coupon
 	(ListOrder)(0),                   // 26: headwater.v1.ListOrder
 	(*fieldmaskpb.FieldMask)(nil),    // 27: google.protobuf.FieldMask
 }
 var file_headwater_v1_enrollment_proto_depIdxs = []int32{
-	22, // 0: headwater.v1.Enrollment.commission_override:type_name -> headwater.v1.Commission
+	21, // 0: headwater.v1.Enrollment.commission_override:type_name -> headwater.v1.Commission
 	0,  // 1: headwater.v1.Enrollment.state:type_name -> headwater.v1.EnrollmentState
-	23, // 2: headwater.v1.Enrollment.create_time:type_name -> google.protobuf.Timestamp
-	23, // 3: headwater.v1.Enrollment.update_time:type_name -> google.protobuf.Timestamp
-	23, // 4: headwater.v1.Enrollment.end_time:type_name -> google.protobuf.Timestamp
-	4,  // 5: headwater.v1.Enrollment.acceptances:type_name -> headwater.v1.AgreementAcceptance
-	19, // 6: headwater.v1.Enrollment.metadata:type_name -> headwater.v1.Enrollment.MetadataEntry
-	3,  // 7: headwater.v1.Enrollment.dated_commissions:type_name -> headwater.v1.DatedCommission
-	22, // 8: headwater.v1.DatedCommission.commission:type_name -> headwater.v1.Commission
-	23, // 9: headwater.v1.DatedCommission.start_time:type_name -> google.protobuf.Timestamp
-	23, // 10: headwater.v1.DatedCommission.end_time:type_name -> google.protobuf.Timestamp
-	23, // 11: headwater.v1.DatedCommission.create_time:type_name -> google.protobuf.Timestamp
-	23, // 12: headwater.v1.DatedCommission.withdraw_time:type_name -> google.protobuf.Timestamp
-	23, // 13: headwater.v1.AgreementAcceptance.accept_time:type_name -> google.protobuf.Timestamp
-	4,  // 14: headwater.v1.AcceptAgreementRequest.acceptance:type_name -> headwater.v1.AgreementAcceptance
-	2,  // 15: headwater.v1.AcceptAgreementResponse.enrollment:type_name -> headwater.v1.Enrollment
-	22, // 16: headwater.v1.MoveEnrollmentRequest.commission_override:type_name -> headwater.v1.Commission
-	1,  // 17: headwater.v1.MoveEnrollmentRequest.leads:type_name -> headwater.v1.MovedLeads
-	2,  // 18: headwater.v1.MoveEnrollmentResponse.enrollment:type_name -> headwater.v1.Enrollment
-	24, // 19: headwater.v1.EnrollAffiliateRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	22, // 20: headwater.v1.EnrollAffiliateRequest.commission_override:type_name -> headwater.v1.Commission
-	4,  // 21: headwater.v1.EnrollAffiliateRequest.acceptance:type_name -> headwater.v1.AgreementAcceptance
-	20, // 22: headwater.v1.EnrollAffiliateRequest.metadata:type_name -> headwater.v1.EnrollAffiliateRequest.MetadataEntry
-	2,  // 23: headwater.v1.EnrollAffiliateResponse.enrollment:type_name -> headwater.v1.Enrollment
-	25, // 24: headwater.v1.EnrollAffiliateResponse.coupon:type_name -> headwater.v1.Coupon
-	2,  // 25: headwater.v1.GetEnrollmentResponse.enrollment:type_name -> headwater.v1.Enrollment
-	26, // 26: headwater.v1.ListEnrollmentsRequest.order:type_name -> headwater.v1.ListOrder
-	24, // 27: headwater.v1.ListEnrollmentsRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	0,  // 28: headwater.v1.ListEnrollmentsRequest.states:type_name -> headwater.v1.EnrollmentState
-	21, // 29: headwater.v1.ListEnrollmentsRequest.metadata:type_name -> headwater.v1.ListEnrollmentsRequest.MetadataEntry
-	2,  // 30: headwater.v1.ListEnrollmentsResponse.enrollments:type_name -> headwater.v1.Enrollment
-	2,  // 31: headwater.v1.UpdateEnrollmentRequest.enrollment:type_name -> headwater.v1.Enrollment
-	27, // 32: headwater.v1.UpdateEnrollmentRequest.update_mask:type_name -> google.protobuf.FieldMask
-	3,  // 33: headwater.v1.UpdateEnrollmentRequest.dated_commission:type_name -> headwater.v1.DatedCommission
-	2,  // 34: headwater.v1.UpdateEnrollmentResponse.enrollment:type_name -> headwater.v1.Enrollment
-	2,  // 35: headwater.v1.EndEnrollmentResponse.enrollment:type_name -> headwater.v1.Enrollment
-	36, // [36:36] is the sub-list for method output_type
-	36, // [36:36] is the sub-list for method input_type
-	36, // [36:36] is the sub-list for extension type_name
-	36, // [36:36] is the sub-list for extension extendee
-	0,  // [0:36] is the sub-list for field type_name
+	22, // 2: headwater.v1.Enrollment.create_time:type_name -> google.protobuf.Timestamp
+	22, // 3: headwater.v1.Enrollment.update_time:type_name -> google.protobuf.Timestamp
+	22, // 4: headwater.v1.Enrollment.end_time:type_name -> google.protobuf.Timestamp
+	3,  // 5: headwater.v1.Enrollment.acceptances:type_name -> headwater.v1.AgreementAcceptance
+	18, // 6: headwater.v1.Enrollment.metadata:type_name -> headwater.v1.Enrollment.MetadataEntry
+	23, // 7: headwater.v1.Enrollment.dated_commissions:type_name -> headwater.v1.DatedCommission
+	22, // 8: headwater.v1.AgreementAcceptance.accept_time:type_name -> google.protobuf.Timestamp
+	3,  // 9: headwater.v1.AcceptAgreementRequest.acceptance:type_name -> headwater.v1.AgreementAcceptance
+	2,  // 10: headwater.v1.AcceptAgreementResponse.enrollment:type_name -> headwater.v1.Enrollment
+	21, // 11: headwater.v1.MoveEnrollmentRequest.commission_override:type_name -> headwater.v1.Commission
+	1,  // 12: headwater.v1.MoveEnrollmentRequest.leads:type_name -> headwater.v1.MovedLeads
+	2,  // 13: headwater.v1.MoveEnrollmentResponse.enrollment:type_name -> headwater.v1.Enrollment
+	24, // 14: headwater.v1.EnrollAffiliateRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	21, // 15: headwater.v1.EnrollAffiliateRequest.commission_override:type_name -> headwater.v1.Commission
+	3,  // 16: headwater.v1.EnrollAffiliateRequest.acceptance:type_name -> headwater.v1.AgreementAcceptance
+	19, // 17: headwater.v1.EnrollAffiliateRequest.metadata:type_name -> headwater.v1.EnrollAffiliateRequest.MetadataEntry
+	2,  // 18: headwater.v1.EnrollAffiliateResponse.enrollment:type_name -> headwater.v1.Enrollment
+	25, // 19: headwater.v1.EnrollAffiliateResponse.coupon:type_name -> headwater.v1.Coupon
+	2,  // 20: headwater.v1.GetEnrollmentResponse.enrollment:type_name -> headwater.v1.Enrollment
+	26, // 21: headwater.v1.ListEnrollmentsRequest.order:type_name -> headwater.v1.ListOrder
+	24, // 22: headwater.v1.ListEnrollmentsRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	0,  // 23: headwater.v1.ListEnrollmentsRequest.states:type_name -> headwater.v1.EnrollmentState
+	20, // 24: headwater.v1.ListEnrollmentsRequest.metadata:type_name -> headwater.v1.ListEnrollmentsRequest.MetadataEntry
+	2,  // 25: headwater.v1.ListEnrollmentsResponse.enrollments:type_name -> headwater.v1.Enrollment
+	2,  // 26: headwater.v1.UpdateEnrollmentRequest.enrollment:type_name -> headwater.v1.Enrollment
+	27, // 27: headwater.v1.UpdateEnrollmentRequest.update_mask:type_name -> google.protobuf.FieldMask
+	23, // 28: headwater.v1.UpdateEnrollmentRequest.dated_commission:type_name -> headwater.v1.DatedCommission
+	2,  // 29: headwater.v1.UpdateEnrollmentResponse.enrollment:type_name -> headwater.v1.Enrollment
+	2,  // 30: headwater.v1.EndEnrollmentResponse.enrollment:type_name -> headwater.v1.Enrollment
+	31, // [31:31] is the sub-list for method output_type
+	31, // [31:31] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_enrollment_proto_init() }
@@ -1746,16 +1633,17 @@ func file_headwater_v1_enrollment_proto_init() {
 	}
 	file_headwater_v1_common_proto_init()
 	file_headwater_v1_coupon_proto_init()
+	file_headwater_v1_dated_commission_proto_init()
 	file_headwater_v1_program_proto_init()
 	file_headwater_v1_selector_proto_init()
-	file_headwater_v1_enrollment_proto_msgTypes[11].OneofWrappers = []any{}
+	file_headwater_v1_enrollment_proto_msgTypes[10].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_enrollment_proto_rawDesc), len(file_headwater_v1_enrollment_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   20,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

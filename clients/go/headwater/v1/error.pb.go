@@ -250,19 +250,35 @@ const (
 	ErrorReason_ERROR_REASON_PAYOUT_OWN_APPROVAL ErrorReason = 84
 	// [NOT_FOUND] The account has no such payout run.
 	ErrorReason_ERROR_REASON_PAYOUT_RUN_NOT_FOUND ErrorReason = 85
+	// [NOT_FOUND] The account has no such document of a payout.
+	ErrorReason_ERROR_REASON_PAYOUT_DOCUMENT_NOT_FOUND ErrorReason = 86
 	// [FAILED_PRECONDITION] The server has no key to store payout details and credentials with. Its operator sets `secrets_key_file`.
-	ErrorReason_ERROR_REASON_SECRETS_KEY_MISSING ErrorReason = 86
+	ErrorReason_ERROR_REASON_SECRETS_KEY_MISSING ErrorReason = 87
 	// [FAILED_PRECONDITION] The affiliate has no payout method, or one of another provider than the call asks for. Metadata: `affiliate_id`,
 	// `fault`, which is no_method or other_method.
-	ErrorReason_ERROR_REASON_PAYOUT_METHOD ErrorReason = 87
+	ErrorReason_ERROR_REASON_PAYOUT_METHOD ErrorReason = 88
 	// [NOT_FOUND] The account has no connection to the payout provider.
-	ErrorReason_ERROR_REASON_PAYOUT_CONNECTION_NOT_FOUND ErrorReason = 88
+	ErrorReason_ERROR_REASON_PAYOUT_CONNECTION_NOT_FOUND ErrorReason = 89
 	// [FAILED_PRECONDITION] The payout run is in a state from which the call cannot change it. Metadata: `payout_run_id`, `state`.
-	ErrorReason_ERROR_REASON_PAYOUT_RUN_STATE ErrorReason = 89
+	ErrorReason_ERROR_REASON_PAYOUT_RUN_STATE ErrorReason = 90
+	// [NOT_FOUND] The account has no such payout schedule.
+	ErrorReason_ERROR_REASON_PAYOUT_SCHEDULE_NOT_FOUND ErrorReason = 91
+	// [FAILED_PRECONDITION] The payout schedule is archived and does not change any more. Metadata: `payout_schedule_id`.
+	ErrorReason_ERROR_REASON_PAYOUT_SCHEDULE_ARCHIVED ErrorReason = 92
+	// [FAILED_PRECONDITION] The account has as many active payout schedules as it may have. Metadata: `limit`.
+	ErrorReason_ERROR_REASON_PAYOUT_SCHEDULE_LIMIT ErrorReason = 93
 	// [NOT_FOUND] The account has no such payout export.
-	ErrorReason_ERROR_REASON_PAYOUT_EXPORT_NOT_FOUND ErrorReason = 90
+	ErrorReason_ERROR_REASON_PAYOUT_EXPORT_NOT_FOUND ErrorReason = 94
 	// [FAILED_PRECONDITION] The file of the export is not kept any more. Metadata: `payout_export_id`.
-	ErrorReason_ERROR_REASON_PAYOUT_FILE_GONE ErrorReason = 91
+	ErrorReason_ERROR_REASON_PAYOUT_FILE_GONE ErrorReason = 95
+	// [FAILED_PRECONDITION] The account pays nobody without a tax profile, and the affiliate's is missing, refused or expired. Metadata:
+	// `affiliate_id`, `state`.
+	ErrorReason_ERROR_REASON_TAX_PROFILE_REQUIRED ErrorReason = 96
+	// [FAILED_PRECONDITION] The tax profile is in a state from which the call cannot change it: its form has expired. Metadata: `affiliate_id`,
+	// `state`.
+	ErrorReason_ERROR_REASON_TAX_PROFILE_STATE ErrorReason = 97
+	// [NOT_FOUND] The affiliate has no tax profile.
+	ErrorReason_ERROR_REASON_TAX_PROFILE_NOT_FOUND ErrorReason = 98
 )
 
 // Enum value maps for ErrorReason.
@@ -354,12 +370,19 @@ var (
 		83: "ERROR_REASON_PAYOUT_STATE",
 		84: "ERROR_REASON_PAYOUT_OWN_APPROVAL",
 		85: "ERROR_REASON_PAYOUT_RUN_NOT_FOUND",
-		86: "ERROR_REASON_SECRETS_KEY_MISSING",
-		87: "ERROR_REASON_PAYOUT_METHOD",
-		88: "ERROR_REASON_PAYOUT_CONNECTION_NOT_FOUND",
-		89: "ERROR_REASON_PAYOUT_RUN_STATE",
-		90: "ERROR_REASON_PAYOUT_EXPORT_NOT_FOUND",
-		91: "ERROR_REASON_PAYOUT_FILE_GONE",
+		86: "ERROR_REASON_PAYOUT_DOCUMENT_NOT_FOUND",
+		87: "ERROR_REASON_SECRETS_KEY_MISSING",
+		88: "ERROR_REASON_PAYOUT_METHOD",
+		89: "ERROR_REASON_PAYOUT_CONNECTION_NOT_FOUND",
+		90: "ERROR_REASON_PAYOUT_RUN_STATE",
+		91: "ERROR_REASON_PAYOUT_SCHEDULE_NOT_FOUND",
+		92: "ERROR_REASON_PAYOUT_SCHEDULE_ARCHIVED",
+		93: "ERROR_REASON_PAYOUT_SCHEDULE_LIMIT",
+		94: "ERROR_REASON_PAYOUT_EXPORT_NOT_FOUND",
+		95: "ERROR_REASON_PAYOUT_FILE_GONE",
+		96: "ERROR_REASON_TAX_PROFILE_REQUIRED",
+		97: "ERROR_REASON_TAX_PROFILE_STATE",
+		98: "ERROR_REASON_TAX_PROFILE_NOT_FOUND",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":                 0,
@@ -448,12 +471,19 @@ var (
 		"ERROR_REASON_PAYOUT_STATE":                83,
 		"ERROR_REASON_PAYOUT_OWN_APPROVAL":         84,
 		"ERROR_REASON_PAYOUT_RUN_NOT_FOUND":        85,
-		"ERROR_REASON_SECRETS_KEY_MISSING":         86,
-		"ERROR_REASON_PAYOUT_METHOD":               87,
-		"ERROR_REASON_PAYOUT_CONNECTION_NOT_FOUND": 88,
-		"ERROR_REASON_PAYOUT_RUN_STATE":            89,
-		"ERROR_REASON_PAYOUT_EXPORT_NOT_FOUND":     90,
-		"ERROR_REASON_PAYOUT_FILE_GONE":            91,
+		"ERROR_REASON_PAYOUT_DOCUMENT_NOT_FOUND":   86,
+		"ERROR_REASON_SECRETS_KEY_MISSING":         87,
+		"ERROR_REASON_PAYOUT_METHOD":               88,
+		"ERROR_REASON_PAYOUT_CONNECTION_NOT_FOUND": 89,
+		"ERROR_REASON_PAYOUT_RUN_STATE":            90,
+		"ERROR_REASON_PAYOUT_SCHEDULE_NOT_FOUND":   91,
+		"ERROR_REASON_PAYOUT_SCHEDULE_ARCHIVED":    92,
+		"ERROR_REASON_PAYOUT_SCHEDULE_LIMIT":       93,
+		"ERROR_REASON_PAYOUT_EXPORT_NOT_FOUND":     94,
+		"ERROR_REASON_PAYOUT_FILE_GONE":            95,
+		"ERROR_REASON_TAX_PROFILE_REQUIRED":        96,
+		"ERROR_REASON_TAX_PROFILE_STATE":           97,
+		"ERROR_REASON_TAX_PROFILE_NOT_FOUND":       98,
 	}
 )
 
@@ -488,7 +518,7 @@ var File_headwater_v1_error_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_error_proto_rawDesc = "" +
 	"\n" +
-	"\x18headwater/v1/error.proto\x12\fheadwater.v1*\xa2\x19\n" +
+	"\x18headwater/v1/error.proto\x12\fheadwater.v1*\xc0\x1b\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1f\n" +
 	"\x1bERROR_REASON_INVALID_FIELDS\x10\x01\x12\x1c\n" +
@@ -576,13 +606,20 @@ const file_headwater_v1_error_proto_rawDesc = "" +
 	"!ERROR_REASON_PAYOUT_BELOW_MINIMUM\x10R\x12\x1d\n" +
 	"\x19ERROR_REASON_PAYOUT_STATE\x10S\x12$\n" +
 	" ERROR_REASON_PAYOUT_OWN_APPROVAL\x10T\x12%\n" +
-	"!ERROR_REASON_PAYOUT_RUN_NOT_FOUND\x10U\x12$\n" +
-	" ERROR_REASON_SECRETS_KEY_MISSING\x10V\x12\x1e\n" +
-	"\x1aERROR_REASON_PAYOUT_METHOD\x10W\x12,\n" +
-	"(ERROR_REASON_PAYOUT_CONNECTION_NOT_FOUND\x10X\x12!\n" +
-	"\x1dERROR_REASON_PAYOUT_RUN_STATE\x10Y\x12(\n" +
-	"$ERROR_REASON_PAYOUT_EXPORT_NOT_FOUND\x10Z\x12!\n" +
-	"\x1dERROR_REASON_PAYOUT_FILE_GONE\x10[BL\n" +
+	"!ERROR_REASON_PAYOUT_RUN_NOT_FOUND\x10U\x12*\n" +
+	"&ERROR_REASON_PAYOUT_DOCUMENT_NOT_FOUND\x10V\x12$\n" +
+	" ERROR_REASON_SECRETS_KEY_MISSING\x10W\x12\x1e\n" +
+	"\x1aERROR_REASON_PAYOUT_METHOD\x10X\x12,\n" +
+	"(ERROR_REASON_PAYOUT_CONNECTION_NOT_FOUND\x10Y\x12!\n" +
+	"\x1dERROR_REASON_PAYOUT_RUN_STATE\x10Z\x12*\n" +
+	"&ERROR_REASON_PAYOUT_SCHEDULE_NOT_FOUND\x10[\x12)\n" +
+	"%ERROR_REASON_PAYOUT_SCHEDULE_ARCHIVED\x10\\\x12&\n" +
+	"\"ERROR_REASON_PAYOUT_SCHEDULE_LIMIT\x10]\x12(\n" +
+	"$ERROR_REASON_PAYOUT_EXPORT_NOT_FOUND\x10^\x12!\n" +
+	"\x1dERROR_REASON_PAYOUT_FILE_GONE\x10_\x12%\n" +
+	"!ERROR_REASON_TAX_PROFILE_REQUIRED\x10`\x12\"\n" +
+	"\x1eERROR_REASON_TAX_PROFILE_STATE\x10a\x12&\n" +
+	"\"ERROR_REASON_TAX_PROFILE_NOT_FOUND\x10bBL\n" +
 	"\x10dev.headwater.v1B\n" +
 	"ErrorProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 

@@ -233,114 +233,141 @@ const (
 	EventKind_EVENT_KIND_PAYOUT_RETURNED EventKind = 88
 	// [payout] ReopenPayout undid that a payout was paid. EVENT_KIND_REWARD_RESERVED of each of its rewards follows.
 	EventKind_EVENT_KIND_PAYOUT_REOPENED EventKind = 89
-	// [payout_run] A payout run was created. The events of its payouts follow.
-	EventKind_EVENT_KIND_PAYOUT_RUN_CREATED EventKind = 90
+	// [payout_document] A self-billing invoice became final: its payout was paid. EVENT_KIND_PAYOUT_PAID follows.
+	EventKind_EVENT_KIND_PAYOUT_DOCUMENT_FINALIZED EventKind = 90
+	// [payout_document] A self-billing invoice became void: its payout was reopened or returned. The event of the payout follows.
+	EventKind_EVENT_KIND_PAYOUT_DOCUMENT_VOIDED EventKind = 91
+	// [payout_run] A payout run was created, by CreatePayoutRun or for a time of its schedule. The events of its payouts follow.
+	EventKind_EVENT_KIND_PAYOUT_RUN_CREATED EventKind = 92
 	// [payout_run] A payout run is CREATED or CANCELLED: all of its payouts are created, or all that could be cancelled are. Their events come
 	// before this one.
-	EventKind_EVENT_KIND_PAYOUT_RUN_FINISHED EventKind = 91
+	EventKind_EVENT_KIND_PAYOUT_RUN_FINISHED EventKind = 93
 	// [payout_run] CancelPayoutRun cancels a payout run, which is CANCELLING now. The events of its cancelled payouts follow.
-	EventKind_EVENT_KIND_PAYOUT_RUN_CANCELLED EventKind = 92
+	EventKind_EVENT_KIND_PAYOUT_RUN_CANCELLED EventKind = 94
+	// [payout_schedule] A payout schedule was created.
+	EventKind_EVENT_KIND_PAYOUT_SCHEDULE_CREATED EventKind = 95
+	// [payout_schedule] A payout schedule was changed, or its next time because the time zone of the account was.
+	EventKind_EVENT_KIND_PAYOUT_SCHEDULE_UPDATED EventKind = 96
+	// [payout_schedule] A payout schedule was archived.
+	EventKind_EVENT_KIND_PAYOUT_SCHEDULE_ARCHIVED EventKind = 97
 	// [payout] A payout is in a file that ExportPayoutFile made.
-	EventKind_EVENT_KIND_PAYOUT_EXPORTED EventKind = 93
+	EventKind_EVENT_KIND_PAYOUT_EXPORTED EventKind = 98
+	// [tax_profile] The tax profile of an affiliate was set. No event follows when its form expires.
+	EventKind_EVENT_KIND_TAX_PROFILE_SET EventKind = 99
+	// [tax_profile] The tax profile of an affiliate was confirmed or refused, see `TaxProfile.state`.
+	EventKind_EVENT_KIND_TAX_PROFILE_REVIEWED EventKind = 100
+	// [tax_profile] The tax profile of an affiliate was removed.
+	EventKind_EVENT_KIND_TAX_PROFILE_REMOVED EventKind = 101
+	// [billing_profile] The account's billing profile was set.
+	EventKind_EVENT_KIND_BILLING_PROFILE_SET EventKind = 102
 )
 
 // Enum value maps for EventKind.
 var (
 	EventKind_name = map[int32]string{
-		0:  "EVENT_KIND_UNSPECIFIED",
-		1:  "EVENT_KIND_LEAD_RECORDED",
-		2:  "EVENT_KIND_SALE_RECORDED",
-		3:  "EVENT_KIND_SALE_ATTRIBUTED",
-		4:  "EVENT_KIND_SALE_REFUNDED",
-		5:  "EVENT_KIND_REFUND_RECORDED",
-		6:  "EVENT_KIND_REFUND_WAITING",
-		7:  "EVENT_KIND_CANCELLATION_RECORDED",
-		8:  "EVENT_KIND_CONVERSION_UPDATED",
-		9:  "EVENT_KIND_LEAD_CREATED",
-		10: "EVENT_KIND_LEAD_UPDATED",
-		11: "EVENT_KIND_REWARD_APPROVED",
-		12: "EVENT_KIND_REWARD_DENIED",
-		13: "EVENT_KIND_REWARD_REVERSED",
-		14: "EVENT_KIND_PROGRAM_CREATED",
-		15: "EVENT_KIND_PROGRAM_UPDATED",
-		16: "EVENT_KIND_PROGRAM_ARCHIVED",
-		17: "EVENT_KIND_AFFILIATE_CREATED",
-		18: "EVENT_KIND_ENROLLMENT_CREATED",
-		19: "EVENT_KIND_ENROLLMENT_UPDATED",
-		20: "EVENT_KIND_ENROLLMENT_ENDED",
-		21: "EVENT_KIND_LINK_CREATED",
-		22: "EVENT_KIND_LINK_REVOKED",
-		23: "EVENT_KIND_COUPON_ASSIGNED",
-		24: "EVENT_KIND_COUPON_REMOVED",
-		25: "EVENT_KIND_API_KEY_CREATED",
-		26: "EVENT_KIND_API_KEY_REVOKED",
-		27: "EVENT_KIND_ACCOUNT_REGISTERED",
-		28: "EVENT_KIND_ACCOUNT_UPDATED",
-		29: "EVENT_KIND_REFUND_EXCEEDED_SALE",
-		30: "EVENT_KIND_REWARD_CREATED",
-		31: "EVENT_KIND_REWARD_FULFILLED",
-		32: "EVENT_KIND_CORRECTION_RECORDED",
-		33: "EVENT_KIND_SALE_CORRECTED",
-		34: "EVENT_KIND_LEAD_ATTRIBUTED",
-		35: "EVENT_KIND_LEAD_MERGED",
-		36: "EVENT_KIND_LEAD_DELETED",
-		37: "EVENT_KIND_AFFILIATE_UPDATED",
-		38: "EVENT_KIND_AFFILIATE_APPROVED",
-		39: "EVENT_KIND_AFFILIATE_REJECTED",
-		40: "EVENT_KIND_AFFILIATE_DEACTIVATED",
-		41: "EVENT_KIND_AFFILIATE_TOKEN_ROTATED",
-		42: "EVENT_KIND_ITEM_CREATED",
-		43: "EVENT_KIND_ITEM_UPDATED",
-		44: "EVENT_KIND_ITEM_ARCHIVED",
-		45: "EVENT_KIND_COUPON_UPDATED",
-		46: "EVENT_KIND_OFFER_CREATED",
-		47: "EVENT_KIND_OFFER_UPDATED",
-		48: "EVENT_KIND_OFFER_CLAIMED",
-		49: "EVENT_KIND_OFFER_ARCHIVED",
-		50: "EVENT_KIND_APPOINTMENT_RECORDED",
-		51: "EVENT_KIND_CUSTOM_EVENT_RECORDED",
-		52: "EVENT_KIND_LINK_UPDATED",
-		53: "EVENT_KIND_API_KEY_UPDATED",
-		54: "EVENT_KIND_ACCOUNT_SUSPENDED",
-		55: "EVENT_KIND_ACCOUNT_RESUMED",
-		56: "EVENT_KIND_ACCOUNT_EMAIL_VERIFIED",
-		57: "EVENT_KIND_AFFILIATE_ERASED",
-		58: "EVENT_KIND_REWARD_HELD",
-		59: "EVENT_KIND_REWARD_RELEASED",
-		60: "EVENT_KIND_AFFILIATE_UPLINE_CHANGED",
-		61: "EVENT_KIND_AFFILIATE_GROUP_CREATED",
-		62: "EVENT_KIND_AFFILIATE_GROUP_UPDATED",
-		63: "EVENT_KIND_AFFILIATE_GROUP_ARCHIVED",
-		64: "EVENT_KIND_REWARD_PAID",
-		65: "EVENT_KIND_PAYOUT_PAID",
-		66: "EVENT_KIND_BOUNTY_CREATED",
-		67: "EVENT_KIND_BOUNTY_UPDATED",
-		68: "EVENT_KIND_BOUNTY_ARCHIVED",
-		69: "EVENT_KIND_CONTEST_DECIDED",
-		70: "EVENT_KIND_SUBMISSION_CREATED",
-		71: "EVENT_KIND_SUBMISSION_APPROVED",
-		72: "EVENT_KIND_SUBMISSION_REJECTED",
-		73: "EVENT_KIND_REWARD_RESERVED",
-		74: "EVENT_KIND_REWARD_RETURNED",
-		75: "EVENT_KIND_PAYOUT_CREATED",
-		76: "EVENT_KIND_PAYOUT_APPROVED",
-		77: "EVENT_KIND_PAYOUT_CANCELLED",
-		78: "EVENT_KIND_PAYOUT_METHOD_SET",
-		79: "EVENT_KIND_PAYOUT_METHOD_REMOVED",
-		80: "EVENT_KIND_PAYOUT_CONNECTION_SET",
-		81: "EVENT_KIND_PAYOUT_CONNECTION_REMOVED",
-		82: "EVENT_KIND_PAYOUT_SENT",
-		83: "EVENT_KIND_PAYOUT_AWAITING_FUNDS",
-		84: "EVENT_KIND_PAYOUT_RESUMED",
-		85: "EVENT_KIND_PAYOUT_UPDATED",
-		86: "EVENT_KIND_PAYOUT_NEEDS_ATTENTION",
-		87: "EVENT_KIND_PAYOUT_FAILED",
-		88: "EVENT_KIND_PAYOUT_RETURNED",
-		89: "EVENT_KIND_PAYOUT_REOPENED",
-		90: "EVENT_KIND_PAYOUT_RUN_CREATED",
-		91: "EVENT_KIND_PAYOUT_RUN_FINISHED",
-		92: "EVENT_KIND_PAYOUT_RUN_CANCELLED",
-		93: "EVENT_KIND_PAYOUT_EXPORTED",
+		0:   "EVENT_KIND_UNSPECIFIED",
+		1:   "EVENT_KIND_LEAD_RECORDED",
+		2:   "EVENT_KIND_SALE_RECORDED",
+		3:   "EVENT_KIND_SALE_ATTRIBUTED",
+		4:   "EVENT_KIND_SALE_REFUNDED",
+		5:   "EVENT_KIND_REFUND_RECORDED",
+		6:   "EVENT_KIND_REFUND_WAITING",
+		7:   "EVENT_KIND_CANCELLATION_RECORDED",
+		8:   "EVENT_KIND_CONVERSION_UPDATED",
+		9:   "EVENT_KIND_LEAD_CREATED",
+		10:  "EVENT_KIND_LEAD_UPDATED",
+		11:  "EVENT_KIND_REWARD_APPROVED",
+		12:  "EVENT_KIND_REWARD_DENIED",
+		13:  "EVENT_KIND_REWARD_REVERSED",
+		14:  "EVENT_KIND_PROGRAM_CREATED",
+		15:  "EVENT_KIND_PROGRAM_UPDATED",
+		16:  "EVENT_KIND_PROGRAM_ARCHIVED",
+		17:  "EVENT_KIND_AFFILIATE_CREATED",
+		18:  "EVENT_KIND_ENROLLMENT_CREATED",
+		19:  "EVENT_KIND_ENROLLMENT_UPDATED",
+		20:  "EVENT_KIND_ENROLLMENT_ENDED",
+		21:  "EVENT_KIND_LINK_CREATED",
+		22:  "EVENT_KIND_LINK_REVOKED",
+		23:  "EVENT_KIND_COUPON_ASSIGNED",
+		24:  "EVENT_KIND_COUPON_REMOVED",
+		25:  "EVENT_KIND_API_KEY_CREATED",
+		26:  "EVENT_KIND_API_KEY_REVOKED",
+		27:  "EVENT_KIND_ACCOUNT_REGISTERED",
+		28:  "EVENT_KIND_ACCOUNT_UPDATED",
+		29:  "EVENT_KIND_REFUND_EXCEEDED_SALE",
+		30:  "EVENT_KIND_REWARD_CREATED",
+		31:  "EVENT_KIND_REWARD_FULFILLED",
+		32:  "EVENT_KIND_CORRECTION_RECORDED",
+		33:  "EVENT_KIND_SALE_CORRECTED",
+		34:  "EVENT_KIND_LEAD_ATTRIBUTED",
+		35:  "EVENT_KIND_LEAD_MERGED",
+		36:  "EVENT_KIND_LEAD_DELETED",
+		37:  "EVENT_KIND_AFFILIATE_UPDATED",
+		38:  "EVENT_KIND_AFFILIATE_APPROVED",
+		39:  "EVENT_KIND_AFFILIATE_REJECTED",
+		40:  "EVENT_KIND_AFFILIATE_DEACTIVATED",
+		41:  "EVENT_KIND_AFFILIATE_TOKEN_ROTATED",
+		42:  "EVENT_KIND_ITEM_CREATED",
+		43:  "EVENT_KIND_ITEM_UPDATED",
+		44:  "EVENT_KIND_ITEM_ARCHIVED",
+		45:  "EVENT_KIND_COUPON_UPDATED",
+		46:  "EVENT_KIND_OFFER_CREATED",
+		47:  "EVENT_KIND_OFFER_UPDATED",
+		48:  "EVENT_KIND_OFFER_CLAIMED",
+		49:  "EVENT_KIND_OFFER_ARCHIVED",
+		50:  "EVENT_KIND_APPOINTMENT_RECORDED",
+		51:  "EVENT_KIND_CUSTOM_EVENT_RECORDED",
+		52:  "EVENT_KIND_LINK_UPDATED",
+		53:  "EVENT_KIND_API_KEY_UPDATED",
+		54:  "EVENT_KIND_ACCOUNT_SUSPENDED",
+		55:  "EVENT_KIND_ACCOUNT_RESUMED",
+		56:  "EVENT_KIND_ACCOUNT_EMAIL_VERIFIED",
+		57:  "EVENT_KIND_AFFILIATE_ERASED",
+		58:  "EVENT_KIND_REWARD_HELD",
+		59:  "EVENT_KIND_REWARD_RELEASED",
+		60:  "EVENT_KIND_AFFILIATE_UPLINE_CHANGED",
+		61:  "EVENT_KIND_AFFILIATE_GROUP_CREATED",
+		62:  "EVENT_KIND_AFFILIATE_GROUP_UPDATED",
+		63:  "EVENT_KIND_AFFILIATE_GROUP_ARCHIVED",
+		64:  "EVENT_KIND_REWARD_PAID",
+		65:  "EVENT_KIND_PAYOUT_PAID",
+		66:  "EVENT_KIND_BOUNTY_CREATED",
+		67:  "EVENT_KIND_BOUNTY_UPDATED",
+		68:  "EVENT_KIND_BOUNTY_ARCHIVED",
+		69:  "EVENT_KIND_CONTEST_DECIDED",
+		70:  "EVENT_KIND_SUBMISSION_CREATED",
+		71:  "EVENT_KIND_SUBMISSION_APPROVED",
+		72:  "EVENT_KIND_SUBMISSION_REJECTED",
+		73:  "EVENT_KIND_REWARD_RESERVED",
+		74:  "EVENT_KIND_REWARD_RETURNED",
+		75:  "EVENT_KIND_PAYOUT_CREATED",
+		76:  "EVENT_KIND_PAYOUT_APPROVED",
+		77:  "EVENT_KIND_PAYOUT_CANCELLED",
+		78:  "EVENT_KIND_PAYOUT_METHOD_SET",
+		79:  "EVENT_KIND_PAYOUT_METHOD_REMOVED",
+		80:  "EVENT_KIND_PAYOUT_CONNECTION_SET",
+		81:  "EVENT_KIND_PAYOUT_CONNECTION_REMOVED",
+		82:  "EVENT_KIND_PAYOUT_SENT",
+		83:  "EVENT_KIND_PAYOUT_AWAITING_FUNDS",
+		84:  "EVENT_KIND_PAYOUT_RESUMED",
+		85:  "EVENT_KIND_PAYOUT_UPDATED",
+		86:  "EVENT_KIND_PAYOUT_NEEDS_ATTENTION",
+		87:  "EVENT_KIND_PAYOUT_FAILED",
+		88:  "EVENT_KIND_PAYOUT_RETURNED",
+		89:  "EVENT_KIND_PAYOUT_REOPENED",
+		90:  "EVENT_KIND_PAYOUT_DOCUMENT_FINALIZED",
+		91:  "EVENT_KIND_PAYOUT_DOCUMENT_VOIDED",
+		92:  "EVENT_KIND_PAYOUT_RUN_CREATED",
+		93:  "EVENT_KIND_PAYOUT_RUN_FINISHED",
+		94:  "EVENT_KIND_PAYOUT_RUN_CANCELLED",
+		95:  "EVENT_KIND_PAYOUT_SCHEDULE_CREATED",
+		96:  "EVENT_KIND_PAYOUT_SCHEDULE_UPDATED",
+		97:  "EVENT_KIND_PAYOUT_SCHEDULE_ARCHIVED",
+		98:  "EVENT_KIND_PAYOUT_EXPORTED",
+		99:  "EVENT_KIND_TAX_PROFILE_SET",
+		100: "EVENT_KIND_TAX_PROFILE_REVIEWED",
+		101: "EVENT_KIND_TAX_PROFILE_REMOVED",
+		102: "EVENT_KIND_BILLING_PROFILE_SET",
 	}
 	EventKind_value = map[string]int32{
 		"EVENT_KIND_UNSPECIFIED":               0,
@@ -433,10 +460,19 @@ var (
 		"EVENT_KIND_PAYOUT_FAILED":             87,
 		"EVENT_KIND_PAYOUT_RETURNED":           88,
 		"EVENT_KIND_PAYOUT_REOPENED":           89,
-		"EVENT_KIND_PAYOUT_RUN_CREATED":        90,
-		"EVENT_KIND_PAYOUT_RUN_FINISHED":       91,
-		"EVENT_KIND_PAYOUT_RUN_CANCELLED":      92,
-		"EVENT_KIND_PAYOUT_EXPORTED":           93,
+		"EVENT_KIND_PAYOUT_DOCUMENT_FINALIZED": 90,
+		"EVENT_KIND_PAYOUT_DOCUMENT_VOIDED":    91,
+		"EVENT_KIND_PAYOUT_RUN_CREATED":        92,
+		"EVENT_KIND_PAYOUT_RUN_FINISHED":       93,
+		"EVENT_KIND_PAYOUT_RUN_CANCELLED":      94,
+		"EVENT_KIND_PAYOUT_SCHEDULE_CREATED":   95,
+		"EVENT_KIND_PAYOUT_SCHEDULE_UPDATED":   96,
+		"EVENT_KIND_PAYOUT_SCHEDULE_ARCHIVED":  97,
+		"EVENT_KIND_PAYOUT_EXPORTED":           98,
+		"EVENT_KIND_TAX_PROFILE_SET":           99,
+		"EVENT_KIND_TAX_PROFILE_REVIEWED":      100,
+		"EVENT_KIND_TAX_PROFILE_REMOVED":       101,
+		"EVENT_KIND_BILLING_PROFILE_SET":       102,
 	}
 )
 
@@ -507,8 +543,12 @@ type Event struct {
 	//	*Event_AffiliateGroup
 	//	*Event_Payout
 	//	*Event_PayoutRun
+	//	*Event_PayoutSchedule
+	//	*Event_PayoutDocument
 	//	*Event_PayoutMethod
 	//	*Event_PayoutConnection
+	//	*Event_TaxProfile
+	//	*Event_BillingProfile
 	//	*Event_Bounty
 	//	*Event_Submission
 	Subject isEvent_Subject `protobuf_oneof:"subject"`
@@ -740,6 +780,24 @@ func (x *Event) GetPayoutRun() *PayoutRun {
 	return nil
 }
 
+func (x *Event) GetPayoutSchedule() *PayoutSchedule {
+	if x != nil {
+		if x, ok := x.Subject.(*Event_PayoutSchedule); ok {
+			return x.PayoutSchedule
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetPayoutDocument() *PayoutDocument {
+	if x != nil {
+		if x, ok := x.Subject.(*Event_PayoutDocument); ok {
+			return x.PayoutDocument
+		}
+	}
+	return nil
+}
+
 func (x *Event) GetPayoutMethod() *PayoutMethod {
 	if x != nil {
 		if x, ok := x.Subject.(*Event_PayoutMethod); ok {
@@ -753,6 +811,24 @@ func (x *Event) GetPayoutConnection() *PayoutConnection {
 	if x != nil {
 		if x, ok := x.Subject.(*Event_PayoutConnection); ok {
 			return x.PayoutConnection
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetTaxProfile() *TaxProfile {
+	if x != nil {
+		if x, ok := x.Subject.(*Event_TaxProfile); ok {
+			return x.TaxProfile
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetBillingProfile() *BillingProfile {
+	if x != nil {
+		if x, ok := x.Subject.(*Event_BillingProfile); ok {
+			return x.BillingProfile
 		}
 	}
 	return nil
@@ -863,6 +939,16 @@ type Event_PayoutRun struct {
 	PayoutRun *PayoutRun `protobuf:"bytes,27,opt,name=payout_run,json=payoutRun,proto3,oneof"`
 }
 
+type Event_PayoutSchedule struct {
+	// A payout schedule, without note and message.
+	PayoutSchedule *PayoutSchedule `protobuf:"bytes,31,opt,name=payout_schedule,json=payoutSchedule,proto3,oneof"`
+}
+
+type Event_PayoutDocument struct {
+	// A self-billing invoice of a payout.
+	PayoutDocument *PayoutDocument `protobuf:"bytes,30,opt,name=payout_document,json=payoutDocument,proto3,oneof"`
+}
+
 type Event_PayoutMethod struct {
 	// The payout method of an affiliate, without hints and override_reason. Its subject id is the affiliate's.
 	PayoutMethod *PayoutMethod `protobuf:"bytes,25,opt,name=payout_method,json=payoutMethod,proto3,oneof"`
@@ -871,6 +957,16 @@ type Event_PayoutMethod struct {
 type Event_PayoutConnection struct {
 	// A connection to a payout provider. Its subject id is the account's.
 	PayoutConnection *PayoutConnection `protobuf:"bytes,26,opt,name=payout_connection,json=payoutConnection,proto3,oneof"`
+}
+
+type Event_TaxProfile struct {
+	// The tax profile of an affiliate, without legal_name, address, number_hint and refusal_reason. Its subject id is the affiliate's.
+	TaxProfile *TaxProfile `protobuf:"bytes,28,opt,name=tax_profile,json=taxProfile,proto3,oneof"`
+}
+
+type Event_BillingProfile struct {
+	// The account's billing profile, without legal_name, address, vat_id, tax_number and payment_terms. Its subject id is the account's.
+	BillingProfile *BillingProfile `protobuf:"bytes,29,opt,name=billing_profile,json=billingProfile,proto3,oneof"`
 }
 
 type Event_Bounty struct {
@@ -913,9 +1009,17 @@ func (*Event_Payout) isEvent_Subject() {}
 
 func (*Event_PayoutRun) isEvent_Subject() {}
 
+func (*Event_PayoutSchedule) isEvent_Subject() {}
+
+func (*Event_PayoutDocument) isEvent_Subject() {}
+
 func (*Event_PayoutMethod) isEvent_Subject() {}
 
 func (*Event_PayoutConnection) isEvent_Subject() {}
+
+func (*Event_TaxProfile) isEvent_Subject() {}
+
+func (*Event_BillingProfile) isEvent_Subject() {}
 
 func (*Event_Bounty) isEvent_Subject() {}
 
@@ -931,7 +1035,7 @@ type EventFilter struct {
 	// leads, conversions and rewards.
 	ProgramIds []string `protobuf:"bytes,2,rep,name=program_ids,json=programIds,proto3" json:"program_ids,omitempty"`
 	// Only events about these affiliates, or about something of theirs: enrollments, links, coupons, submissions, leads,
-	// conversions, rewards, payouts and payout methods. If a lead or conversion moves to another affiliate, both get the event.
+	// conversions, rewards, payouts, payout methods and tax profiles. If a lead or conversion moves to another affiliate, both get the event.
 	AffiliateIds []string `protobuf:"bytes,3,rep,name=affiliate_ids,json=affiliateIds,proto3" json:"affiliate_ids,omitempty"`
 	// Only events whose subject has one of these ids.
 	SubjectIds    []string `protobuf:"bytes,4,rep,name=subject_ids,json=subjectIds,proto3" json:"subject_ids,omitempty"`
@@ -1001,8 +1105,7 @@ var File_headwater_v1_event_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_event_proto_rawDesc = "" +
 	"\n" +
-	"\x18headwater/v1/event.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/account.proto\x1a\x1cheadwater/v1/affiliate.proto\x1a\"headwater/v1/affiliate_group.proto\x1a\x1aheadwater/v1/api_key.proto\x1a\x18headwater/v1/audit.proto\x1a\x19headwater/v1/bounty.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x19headwater/v1/coupon.proto\x1a\x1dheadwater/v1/enrollment.proto\x1a\x17headwater/v1/item.proto\x1a\x17headwater/v1/lead.proto\x1a\x17headwater/v1/link.proto\x1a\x18headwater/v1/offer.proto\x1a\x19headwater/v1/payout.proto\x1a$headwater/v1/payout_connection.proto\x1a headwater/v1/payout_method.proto\x1a\x1dheadwater/v1/payout_run.proto\x1a\x1aheadwater/v1/program.proto\x1a\x19headwater/v1/reward.proto\x1a\x1dheadwater/v1/submission.proto\"\xd5\n" +
-	"\n" +
+	"\x18headwater/v1/event.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/account.proto\x1a\x1cheadwater/v1/affiliate.proto\x1a\"headwater/v1/affiliate_group.proto\x1a\x1aheadwater/v1/api_key.proto\x1a\x18headwater/v1/audit.proto\x1a\"headwater/v1/billing_profile.proto\x1a\x19headwater/v1/bounty.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x19headwater/v1/coupon.proto\x1a\x1dheadwater/v1/enrollment.proto\x1a\x17headwater/v1/item.proto\x1a\x17headwater/v1/lead.proto\x1a\x17headwater/v1/link.proto\x1a\x18headwater/v1/offer.proto\x1a\x19headwater/v1/payout.proto\x1a$headwater/v1/payout_connection.proto\x1a\"headwater/v1/payout_document.proto\x1a headwater/v1/payout_method.proto\x1a\x1dheadwater/v1/payout_run.proto\x1a\"headwater/v1/payout_schedule.proto\x1a\x1aheadwater/v1/program.proto\x1a\x19headwater/v1/reward.proto\x1a\x1dheadwater/v1/submission.proto\x1a\x1eheadwater/v1/tax_profile.proto\"\xed\f\n" +
 	"\x05Event\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06cursor\x18\x02 \x01(\tR\x06cursor\x12\x1a\n" +
@@ -1033,9 +1136,14 @@ const file_headwater_v1_event_proto_rawDesc = "" +
 	"\x0faffiliate_group\x18\x14 \x01(\v2\x1c.headwater.v1.AffiliateGroupH\x00R\x0eaffiliateGroup\x12.\n" +
 	"\x06payout\x18\x16 \x01(\v2\x14.headwater.v1.PayoutH\x00R\x06payout\x128\n" +
 	"\n" +
-	"payout_run\x18\x1b \x01(\v2\x17.headwater.v1.PayoutRunH\x00R\tpayoutRun\x12A\n" +
+	"payout_run\x18\x1b \x01(\v2\x17.headwater.v1.PayoutRunH\x00R\tpayoutRun\x12G\n" +
+	"\x0fpayout_schedule\x18\x1f \x01(\v2\x1c.headwater.v1.PayoutScheduleH\x00R\x0epayoutSchedule\x12G\n" +
+	"\x0fpayout_document\x18\x1e \x01(\v2\x1c.headwater.v1.PayoutDocumentH\x00R\x0epayoutDocument\x12A\n" +
 	"\rpayout_method\x18\x19 \x01(\v2\x1a.headwater.v1.PayoutMethodH\x00R\fpayoutMethod\x12M\n" +
-	"\x11payout_connection\x18\x1a \x01(\v2\x1e.headwater.v1.PayoutConnectionH\x00R\x10payoutConnection\x12.\n" +
+	"\x11payout_connection\x18\x1a \x01(\v2\x1e.headwater.v1.PayoutConnectionH\x00R\x10payoutConnection\x12;\n" +
+	"\vtax_profile\x18\x1c \x01(\v2\x18.headwater.v1.TaxProfileH\x00R\n" +
+	"taxProfile\x12G\n" +
+	"\x0fbilling_profile\x18\x1d \x01(\v2\x1c.headwater.v1.BillingProfileH\x00R\x0ebillingProfile\x12.\n" +
 	"\x06bounty\x18\x17 \x01(\v2\x14.headwater.v1.BountyH\x00R\x06bounty\x12:\n" +
 	"\n" +
 	"submission\x18\x18 \x01(\v2\x18.headwater.v1.SubmissionH\x00R\n" +
@@ -1049,7 +1157,7 @@ const file_headwater_v1_event_proto_rawDesc = "" +
 	"programIds\x12#\n" +
 	"\raffiliate_ids\x18\x03 \x03(\tR\faffiliateIds\x12\x1f\n" +
 	"\vsubject_ids\x18\x04 \x03(\tR\n" +
-	"subjectIds*\xa8\x18\n" +
+	"subjectIds*\xff\x1a\n" +
 	"\tEventKind\x12\x1a\n" +
 	"\x16EVENT_KIND_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18EVENT_KIND_LEAD_RECORDED\x10\x01\x12\x1c\n" +
@@ -1141,11 +1249,20 @@ const file_headwater_v1_event_proto_rawDesc = "" +
 	"!EVENT_KIND_PAYOUT_NEEDS_ATTENTION\x10V\x12\x1c\n" +
 	"\x18EVENT_KIND_PAYOUT_FAILED\x10W\x12\x1e\n" +
 	"\x1aEVENT_KIND_PAYOUT_RETURNED\x10X\x12\x1e\n" +
-	"\x1aEVENT_KIND_PAYOUT_REOPENED\x10Y\x12!\n" +
-	"\x1dEVENT_KIND_PAYOUT_RUN_CREATED\x10Z\x12\"\n" +
-	"\x1eEVENT_KIND_PAYOUT_RUN_FINISHED\x10[\x12#\n" +
-	"\x1fEVENT_KIND_PAYOUT_RUN_CANCELLED\x10\\\x12\x1e\n" +
-	"\x1aEVENT_KIND_PAYOUT_EXPORTED\x10]BL\n" +
+	"\x1aEVENT_KIND_PAYOUT_REOPENED\x10Y\x12(\n" +
+	"$EVENT_KIND_PAYOUT_DOCUMENT_FINALIZED\x10Z\x12%\n" +
+	"!EVENT_KIND_PAYOUT_DOCUMENT_VOIDED\x10[\x12!\n" +
+	"\x1dEVENT_KIND_PAYOUT_RUN_CREATED\x10\\\x12\"\n" +
+	"\x1eEVENT_KIND_PAYOUT_RUN_FINISHED\x10]\x12#\n" +
+	"\x1fEVENT_KIND_PAYOUT_RUN_CANCELLED\x10^\x12&\n" +
+	"\"EVENT_KIND_PAYOUT_SCHEDULE_CREATED\x10_\x12&\n" +
+	"\"EVENT_KIND_PAYOUT_SCHEDULE_UPDATED\x10`\x12'\n" +
+	"#EVENT_KIND_PAYOUT_SCHEDULE_ARCHIVED\x10a\x12\x1e\n" +
+	"\x1aEVENT_KIND_PAYOUT_EXPORTED\x10b\x12\x1e\n" +
+	"\x1aEVENT_KIND_TAX_PROFILE_SET\x10c\x12#\n" +
+	"\x1fEVENT_KIND_TAX_PROFILE_REVIEWED\x10d\x12\"\n" +
+	"\x1eEVENT_KIND_TAX_PROFILE_REMOVED\x10e\x12\"\n" +
+	"\x1eEVENT_KIND_BILLING_PROFILE_SET\x10fBL\n" +
 	"\x10dev.headwater.v1B\n" +
 	"EventProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 
@@ -1183,11 +1300,15 @@ var file_headwater_v1_event_proto_goTypes = []any{
 	(*AffiliateGroup)(nil),        // 16: headwater.v1.AffiliateGroup
 	(*Payout)(nil),                // 17: headwater.v1.Payout
 	(*PayoutRun)(nil),             // 18: headwater.v1.PayoutRun
-	(*PayoutMethod)(nil),          // 19: headwater.v1.PayoutMethod
-	(*PayoutConnection)(nil),      // 20: headwater.v1.PayoutConnection
-	(*Bounty)(nil),                // 21: headwater.v1.Bounty
-	(*Submission)(nil),            // 22: headwater.v1.Submission
-	(*AuditEntry)(nil),            // 23: headwater.v1.AuditEntry
+	(*PayoutSchedule)(nil),        // 19: headwater.v1.PayoutSchedule
+	(*PayoutDocument)(nil),        // 20: headwater.v1.PayoutDocument
+	(*PayoutMethod)(nil),          // 21: headwater.v1.PayoutMethod
+	(*PayoutConnection)(nil),      // 22: headwater.v1.PayoutConnection
+	(*TaxProfile)(nil),            // 23: headwater.v1.TaxProfile
+	(*BillingProfile)(nil),        // 24: headwater.v1.BillingProfile
+	(*Bounty)(nil),                // 25: headwater.v1.Bounty
+	(*Submission)(nil),            // 26: headwater.v1.Submission
+	(*AuditEntry)(nil),            // 27: headwater.v1.AuditEntry
 }
 var file_headwater_v1_event_proto_depIdxs = []int32{
 	0,  // 0: headwater.v1.Event.kind:type_name -> headwater.v1.EventKind
@@ -1208,17 +1329,21 @@ var file_headwater_v1_event_proto_depIdxs = []int32{
 	16, // 15: headwater.v1.Event.affiliate_group:type_name -> headwater.v1.AffiliateGroup
 	17, // 16: headwater.v1.Event.payout:type_name -> headwater.v1.Payout
 	18, // 17: headwater.v1.Event.payout_run:type_name -> headwater.v1.PayoutRun
-	19, // 18: headwater.v1.Event.payout_method:type_name -> headwater.v1.PayoutMethod
-	20, // 19: headwater.v1.Event.payout_connection:type_name -> headwater.v1.PayoutConnection
-	21, // 20: headwater.v1.Event.bounty:type_name -> headwater.v1.Bounty
-	22, // 21: headwater.v1.Event.submission:type_name -> headwater.v1.Submission
-	23, // 22: headwater.v1.Event.audit_entry:type_name -> headwater.v1.AuditEntry
-	0,  // 23: headwater.v1.EventFilter.kinds:type_name -> headwater.v1.EventKind
-	24, // [24:24] is the sub-list for method output_type
-	24, // [24:24] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	19, // 18: headwater.v1.Event.payout_schedule:type_name -> headwater.v1.PayoutSchedule
+	20, // 19: headwater.v1.Event.payout_document:type_name -> headwater.v1.PayoutDocument
+	21, // 20: headwater.v1.Event.payout_method:type_name -> headwater.v1.PayoutMethod
+	22, // 21: headwater.v1.Event.payout_connection:type_name -> headwater.v1.PayoutConnection
+	23, // 22: headwater.v1.Event.tax_profile:type_name -> headwater.v1.TaxProfile
+	24, // 23: headwater.v1.Event.billing_profile:type_name -> headwater.v1.BillingProfile
+	25, // 24: headwater.v1.Event.bounty:type_name -> headwater.v1.Bounty
+	26, // 25: headwater.v1.Event.submission:type_name -> headwater.v1.Submission
+	27, // 26: headwater.v1.Event.audit_entry:type_name -> headwater.v1.AuditEntry
+	0,  // 27: headwater.v1.EventFilter.kinds:type_name -> headwater.v1.EventKind
+	28, // [28:28] is the sub-list for method output_type
+	28, // [28:28] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_event_proto_init() }
@@ -1231,6 +1356,7 @@ func file_headwater_v1_event_proto_init() {
 	file_headwater_v1_affiliate_group_proto_init()
 	file_headwater_v1_api_key_proto_init()
 	file_headwater_v1_audit_proto_init()
+	file_headwater_v1_billing_profile_proto_init()
 	file_headwater_v1_bounty_proto_init()
 	file_headwater_v1_conversion_proto_init()
 	file_headwater_v1_coupon_proto_init()
@@ -1241,11 +1367,14 @@ func file_headwater_v1_event_proto_init() {
 	file_headwater_v1_offer_proto_init()
 	file_headwater_v1_payout_proto_init()
 	file_headwater_v1_payout_connection_proto_init()
+	file_headwater_v1_payout_document_proto_init()
 	file_headwater_v1_payout_method_proto_init()
 	file_headwater_v1_payout_run_proto_init()
+	file_headwater_v1_payout_schedule_proto_init()
 	file_headwater_v1_program_proto_init()
 	file_headwater_v1_reward_proto_init()
 	file_headwater_v1_submission_proto_init()
+	file_headwater_v1_tax_profile_proto_init()
 	file_headwater_v1_event_proto_msgTypes[0].OneofWrappers = []any{
 		(*Event_Conversion)(nil),
 		(*Event_Reward)(nil),
@@ -1262,8 +1391,12 @@ func file_headwater_v1_event_proto_init() {
 		(*Event_AffiliateGroup)(nil),
 		(*Event_Payout)(nil),
 		(*Event_PayoutRun)(nil),
+		(*Event_PayoutSchedule)(nil),
+		(*Event_PayoutDocument)(nil),
 		(*Event_PayoutMethod)(nil),
 		(*Event_PayoutConnection)(nil),
+		(*Event_TaxProfile)(nil),
+		(*Event_BillingProfile)(nil),
 		(*Event_Bounty)(nil),
 		(*Event_Submission)(nil),
 	}

@@ -1019,9 +1019,18 @@ type CommissionStep struct {
 	// The start or the end of the rule that does not fit. Not set for other results.
 	CauseTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=cause_time,json=causeTime,proto3" json:"cause_time,omitempty"`
 	// The comparisons of the rule's condition, in their order. Empty if the rule fits for another reason too, or has no condition.
-	Comparisons   []*ComparisonExplanation `protobuf:"bytes,8,rep,name=comparisons,proto3" json:"comparisons,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Comparisons []*ComparisonExplanation `protobuf:"bytes,8,rep,name=comparisons,proto3" json:"comparisons,omitempty"`
+	// The number of the commission for a time, if `source` is ENROLLMENT or COUPON and the commission is one of these: `DatedCommission.number` of
+	// the enrollment or of the coupon. 0 for the one without dates, and for other sources. A commission for a time may be that of the terms; then
+	// `commission` is not set.
+	DatedCommissionNumber int32 `protobuf:"varint,9,opt,name=dated_commission_number,json=datedCommissionNumber,proto3" json:"dated_commission_number,omitempty"`
+	// When this commission of the enrollment's or the coupon's own began to apply. Not set if it applies from the beginning, and for other sources.
+	CommissionStartTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=commission_start_time,json=commissionStartTime,proto3" json:"commission_start_time,omitempty"`
+	// When it ceases to apply by its end, its withdrawal or its change. One with a later start may apply before. Not set if it does not, and for other
+	// sources.
+	CommissionEndTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=commission_end_time,json=commissionEndTime,proto3" json:"commission_end_time,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *CommissionStep) Reset() {
@@ -1106,6 +1115,27 @@ func (x *CommissionStep) GetCauseTime() *timestamppb.Timestamp {
 func (x *CommissionStep) GetComparisons() []*ComparisonExplanation {
 	if x != nil {
 		return x.Comparisons
+	}
+	return nil
+}
+
+func (x *CommissionStep) GetDatedCommissionNumber() int32 {
+	if x != nil {
+		return x.DatedCommissionNumber
+	}
+	return 0
+}
+
+func (x *CommissionStep) GetCommissionStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CommissionStartTime
+	}
+	return nil
+}
+
+func (x *CommissionStep) GetCommissionEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CommissionEndTime
 	}
 	return nil
 }
@@ -2266,7 +2296,7 @@ const file_headwater_v1_explanation_proto_rawDesc = "" +
 	"\x06actual\x18\x04 \x01(\tR\x06actual\x12\x14\n" +
 	"\x05holds\x18\x05 \x01(\bR\x05holds\x12!\n" +
 	"\fnot_compared\x18\x06 \x01(\bR\vnotCompared\x12\x10\n" +
-	"\x03key\x18\a \x01(\tR\x03key\"\x90\x03\n" +
+	"\x03key\x18\a \x01(\tR\x03key\"\xe4\x04\n" +
 	"\x0eCommissionStep\x120\n" +
 	"\x06source\x18\x01 \x01(\x0e2\x18.headwater.v1.RewardRuleR\x06source\x12\x1b\n" +
 	"\trule_name\x18\x02 \x01(\tR\bruleName\x12\x1f\n" +
@@ -2279,7 +2309,11 @@ const file_headwater_v1_explanation_proto_rawDesc = "" +
 	"\x06actual\x18\x06 \x01(\tR\x06actual\x129\n" +
 	"\n" +
 	"cause_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\tcauseTime\x12E\n" +
-	"\vcomparisons\x18\b \x03(\v2#.headwater.v1.ComparisonExplanationR\vcomparisons\"v\n" +
+	"\vcomparisons\x18\b \x03(\v2#.headwater.v1.ComparisonExplanationR\vcomparisons\x126\n" +
+	"\x17dated_commission_number\x18\t \x01(\x05R\x15datedCommissionNumber\x12N\n" +
+	"\x15commission_start_time\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\x13commissionStartTime\x12J\n" +
+	"\x13commission_end_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\x11commissionEndTime\"v\n" +
 	"\x0eUnroundedMoney\x12\x1f\n" +
 	"\vwhole_minor\x18\x01 \x01(\x03R\n" +
 	"wholeMinor\x12\x1e\n" +
@@ -2563,70 +2597,72 @@ var file_headwater_v1_explanation_proto_depIdxs = []int32{
 	3,  // 19: headwater.v1.CommissionStep.result:type_name -> headwater.v1.CommissionStepResult
 	23, // 20: headwater.v1.CommissionStep.cause_time:type_name -> google.protobuf.Timestamp
 	10, // 21: headwater.v1.CommissionStep.comparisons:type_name -> headwater.v1.ComparisonExplanation
-	32, // 22: headwater.v1.CommissionComputation.base_amount:type_name -> headwater.v1.Money
-	31, // 23: headwater.v1.CommissionComputation.commission:type_name -> headwater.v1.Commission
-	12, // 24: headwater.v1.CommissionComputation.commission_unrounded:type_name -> headwater.v1.UnroundedMoney
-	32, // 25: headwater.v1.CommissionComputation.commission_amount:type_name -> headwater.v1.Money
-	12, // 26: headwater.v1.CommissionComputation.value_unrounded:type_name -> headwater.v1.UnroundedMoney
-	32, // 27: headwater.v1.CommissionComputation.value_amount:type_name -> headwater.v1.Money
-	32, // 28: headwater.v1.CommissionComputation.first_sale_bonus:type_name -> headwater.v1.Money
-	33, // 29: headwater.v1.CommissionComputation.caps:type_name -> headwater.v1.CapApplied
-	32, // 30: headwater.v1.CommissionComputation.value_before_caps:type_name -> headwater.v1.Money
-	34, // 31: headwater.v1.CreditExplanation.credit:type_name -> headwater.v1.Credit
-	23, // 32: headwater.v1.CreditExplanation.terms_start_time:type_name -> google.protobuf.Timestamp
-	27, // 33: headwater.v1.CreditExplanation.terms_reach:type_name -> headwater.v1.TermsReach
-	9,  // 34: headwater.v1.CreditExplanation.later_terms:type_name -> headwater.v1.LaterTerms
-	35, // 35: headwater.v1.CreditExplanation.rounding:type_name -> headwater.v1.Rounding
-	11, // 36: headwater.v1.CreditExplanation.steps:type_name -> headwater.v1.CommissionStep
-	13, // 37: headwater.v1.CreditExplanation.computation:type_name -> headwater.v1.CommissionComputation
-	32, // 38: headwater.v1.CreditExplanation.expected_rest:type_name -> headwater.v1.Money
-	32, // 39: headwater.v1.CreditExplanation.recorded_rest:type_name -> headwater.v1.Money
-	4,  // 40: headwater.v1.CreditExplanation.difference:type_name -> headwater.v1.ExplanationDifference
-	23, // 41: headwater.v1.CreditExplanation.terms_end_time:type_name -> google.protobuf.Timestamp
-	18, // 42: headwater.v1.CreditExplanation.lines:type_name -> headwater.v1.LineExplanation
-	16, // 43: headwater.v1.CreditExplanation.ladder:type_name -> headwater.v1.LadderExplanation
-	17, // 44: headwater.v1.CreditExplanation.uplines:type_name -> headwater.v1.UplineExplanation
-	15, // 45: headwater.v1.CreditExplanation.threshold_bonuses:type_name -> headwater.v1.ThresholdBonusExplanation
-	36, // 46: headwater.v1.ThresholdBonusExplanation.bonus:type_name -> headwater.v1.ThresholdBonus
-	32, // 47: headwater.v1.ThresholdBonusExplanation.sales_amount:type_name -> headwater.v1.Money
-	37, // 48: headwater.v1.LadderExplanation.mode:type_name -> headwater.v1.LadderMode
-	38, // 49: headwater.v1.LadderExplanation.met:type_name -> headwater.v1.LadderMet
-	31, // 50: headwater.v1.LadderExplanation.next_commission:type_name -> headwater.v1.Commission
-	32, // 51: headwater.v1.LadderExplanation.missing_amount:type_name -> headwater.v1.Money
-	32, // 52: headwater.v1.LadderExplanation.booked_change:type_name -> headwater.v1.Money
-	39, // 53: headwater.v1.LadderExplanation.brackets:type_name -> headwater.v1.LadderBracket
-	32, // 54: headwater.v1.LadderExplanation.brackets_amount:type_name -> headwater.v1.Money
-	40, // 55: headwater.v1.UplineExplanation.rate:type_name -> headwater.v1.UplineLevel
-	5,  // 56: headwater.v1.UplineExplanation.result:type_name -> headwater.v1.UplineResult
-	32, // 57: headwater.v1.UplineExplanation.value_amount:type_name -> headwater.v1.Money
-	32, // 58: headwater.v1.UplineExplanation.recorded_rest:type_name -> headwater.v1.Money
-	41, // 59: headwater.v1.LineExplanation.line:type_name -> headwater.v1.ConversionLine
-	11, // 60: headwater.v1.LineExplanation.steps:type_name -> headwater.v1.CommissionStep
-	42, // 61: headwater.v1.LineExplanation.computation:type_name -> headwater.v1.RewardLine
-	12, // 62: headwater.v1.LineExplanation.commission_unrounded:type_name -> headwater.v1.UnroundedMoney
-	32, // 63: headwater.v1.LineExplanation.rest_amount:type_name -> headwater.v1.Money
-	43, // 64: headwater.v1.RewardChange.kind:type_name -> headwater.v1.ConversionKind
-	44, // 65: headwater.v1.RewardChange.value:type_name -> headwater.v1.RewardValue
-	23, // 66: headwater.v1.RewardChange.occur_time:type_name -> google.protobuf.Timestamp
-	45, // 67: headwater.v1.RewardExplanation.state:type_name -> headwater.v1.RewardState
-	44, // 68: headwater.v1.RewardExplanation.rest:type_name -> headwater.v1.RewardValue
-	6,  // 69: headwater.v1.RewardExplanation.approval:type_name -> headwater.v1.RewardApproval
-	23, // 70: headwater.v1.RewardExplanation.auto_approve_time:type_name -> google.protobuf.Timestamp
-	19, // 71: headwater.v1.RewardExplanation.changes:type_name -> headwater.v1.RewardChange
-	46, // 72: headwater.v1.ExplainConversionRequest.conversion:type_name -> headwater.v1.ConversionSelector
-	47, // 73: headwater.v1.ExplainConversionResponse.conversion:type_name -> headwater.v1.Conversion
-	0,  // 74: headwater.v1.ExplainConversionResponse.result:type_name -> headwater.v1.ExplanationResult
-	1,  // 75: headwater.v1.ExplainConversionResponse.actions:type_name -> headwater.v1.ExplanationAction
-	8,  // 76: headwater.v1.ExplainConversionResponse.candidates:type_name -> headwater.v1.CandidateExplanation
-	14, // 77: headwater.v1.ExplainConversionResponse.credits:type_name -> headwater.v1.CreditExplanation
-	20, // 78: headwater.v1.ExplainConversionResponse.rewards:type_name -> headwater.v1.RewardExplanation
-	0,  // 79: headwater.v1.ExplainConversionResponse.sale_result:type_name -> headwater.v1.ExplanationResult
-	48, // 80: headwater.v1.ExplainConversionResponse.customer_reward:type_name -> headwater.v1.CustomerReward
-	81, // [81:81] is the sub-list for method output_type
-	81, // [81:81] is the sub-list for method input_type
-	81, // [81:81] is the sub-list for extension type_name
-	81, // [81:81] is the sub-list for extension extendee
-	0,  // [0:81] is the sub-list for field type_name
+	23, // 22: headwater.v1.CommissionStep.commission_start_time:type_name -> google.protobuf.Timestamp
+	23, // 23: headwater.v1.CommissionStep.commission_end_time:type_name -> google.protobuf.Timestamp
+	32, // 24: headwater.v1.CommissionComputation.base_amount:type_name -> headwater.v1.Money
+	31, // 25: headwater.v1.CommissionComputation.commission:type_name -> headwater.v1.Commission
+	12, // 26: headwater.v1.CommissionComputation.commission_unrounded:type_name -> headwater.v1.UnroundedMoney
+	32, // 27: headwater.v1.CommissionComputation.commission_amount:type_name -> headwater.v1.Money
+	12, // 28: headwater.v1.CommissionComputation.value_unrounded:type_name -> headwater.v1.UnroundedMoney
+	32, // 29: headwater.v1.CommissionComputation.value_amount:type_name -> headwater.v1.Money
+	32, // 30: headwater.v1.CommissionComputation.first_sale_bonus:type_name -> headwater.v1.Money
+	33, // 31: headwater.v1.CommissionComputation.caps:type_name -> headwater.v1.CapApplied
+	32, // 32: headwater.v1.CommissionComputation.value_before_caps:type_name -> headwater.v1.Money
+	34, // 33: headwater.v1.CreditExplanation.credit:type_name -> headwater.v1.Credit
+	23, // 34: headwater.v1.CreditExplanation.terms_start_time:type_name -> google.protobuf.Timestamp
+	27, // 35: headwater.v1.CreditExplanation.terms_reach:type_name -> headwater.v1.TermsReach
+	9,  // 36: headwater.v1.CreditExplanation.later_terms:type_name -> headwater.v1.LaterTerms
+	35, // 37: headwater.v1.CreditExplanation.rounding:type_name -> headwater.v1.Rounding
+	11, // 38: headwater.v1.CreditExplanation.steps:type_name -> headwater.v1.CommissionStep
+	13, // 39: headwater.v1.CreditExplanation.computation:type_name -> headwater.v1.CommissionComputation
+	32, // 40: headwater.v1.CreditExplanation.expected_rest:type_name -> headwater.v1.Money
+	32, // 41: headwater.v1.CreditExplanation.recorded_rest:type_name -> headwater.v1.Money
+	4,  // 42: headwater.v1.CreditExplanation.difference:type_name -> headwater.v1.ExplanationDifference
+	23, // 43: headwater.v1.CreditExplanation.terms_end_time:type_name -> google.protobuf.Timestamp
+	18, // 44: headwater.v1.CreditExplanation.lines:type_name -> headwater.v1.LineExplanation
+	16, // 45: headwater.v1.CreditExplanation.ladder:type_name -> headwater.v1.LadderExplanation
+	17, // 46: headwater.v1.CreditExplanation.uplines:type_name -> headwater.v1.UplineExplanation
+	15, // 47: headwater.v1.CreditExplanation.threshold_bonuses:type_name -> headwater.v1.ThresholdBonusExplanation
+	36, // 48: headwater.v1.ThresholdBonusExplanation.bonus:type_name -> headwater.v1.ThresholdBonus
+	32, // 49: headwater.v1.ThresholdBonusExplanation.sales_amount:type_name -> headwater.v1.Money
+	37, // 50: headwater.v1.LadderExplanation.mode:type_name -> headwater.v1.LadderMode
+	38, // 51: headwater.v1.LadderExplanation.met:type_name -> headwater.v1.LadderMet
+	31, // 52: headwater.v1.LadderExplanation.next_commission:type_name -> headwater.v1.Commission
+	32, // 53: headwater.v1.LadderExplanation.missing_amount:type_name -> headwater.v1.Money
+	32, // 54: headwater.v1.LadderExplanation.booked_change:type_name -> headwater.v1.Money
+	39, // 55: headwater.v1.LadderExplanation.brackets:type_name -> headwater.v1.LadderBracket
+	32, // 56: headwater.v1.LadderExplanation.brackets_amount:type_name -> headwater.v1.Money
+	40, // 57: headwater.v1.UplineExplanation.rate:type_name -> headwater.v1.UplineLevel
+	5,  // 58: headwater.v1.UplineExplanation.result:type_name -> headwater.v1.UplineResult
+	32, // 59: headwater.v1.UplineExplanation.value_amount:type_name -> headwater.v1.Money
+	32, // 60: headwater.v1.UplineExplanation.recorded_rest:type_name -> headwater.v1.Money
+	41, // 61: headwater.v1.LineExplanation.line:type_name -> headwater.v1.ConversionLine
+	11, // 62: headwater.v1.LineExplanation.steps:type_name -> headwater.v1.CommissionStep
+	42, // 63: headwater.v1.LineExplanation.computation:type_name -> headwater.v1.RewardLine
+	12, // 64: headwater.v1.LineExplanation.commission_unrounded:type_name -> headwater.v1.UnroundedMoney
+	32, // 65: headwater.v1.LineExplanation.rest_amount:type_name -> headwater.v1.Money
+	43, // 66: headwater.v1.RewardChange.kind:type_name -> headwater.v1.ConversionKind
+	44, // 67: headwater.v1.RewardChange.value:type_name -> headwater.v1.RewardValue
+	23, // 68: headwater.v1.RewardChange.occur_time:type_name -> google.protobuf.Timestamp
+	45, // 69: headwater.v1.RewardExplanation.state:type_name -> headwater.v1.RewardState
+	44, // 70: headwater.v1.RewardExplanation.rest:type_name -> headwater.v1.RewardValue
+	6,  // 71: headwater.v1.RewardExplanation.approval:type_name -> headwater.v1.RewardApproval
+	23, // 72: headwater.v1.RewardExplanation.auto_approve_time:type_name -> google.protobuf.Timestamp
+	19, // 73: headwater.v1.RewardExplanation.changes:type_name -> headwater.v1.RewardChange
+	46, // 74: headwater.v1.ExplainConversionRequest.conversion:type_name -> headwater.v1.ConversionSelector
+	47, // 75: headwater.v1.ExplainConversionResponse.conversion:type_name -> headwater.v1.Conversion
+	0,  // 76: headwater.v1.ExplainConversionResponse.result:type_name -> headwater.v1.ExplanationResult
+	1,  // 77: headwater.v1.ExplainConversionResponse.actions:type_name -> headwater.v1.ExplanationAction
+	8,  // 78: headwater.v1.ExplainConversionResponse.candidates:type_name -> headwater.v1.CandidateExplanation
+	14, // 79: headwater.v1.ExplainConversionResponse.credits:type_name -> headwater.v1.CreditExplanation
+	20, // 80: headwater.v1.ExplainConversionResponse.rewards:type_name -> headwater.v1.RewardExplanation
+	0,  // 81: headwater.v1.ExplainConversionResponse.sale_result:type_name -> headwater.v1.ExplanationResult
+	48, // 82: headwater.v1.ExplainConversionResponse.customer_reward:type_name -> headwater.v1.CustomerReward
+	83, // [83:83] is the sub-list for method output_type
+	83, // [83:83] is the sub-list for method input_type
+	83, // [83:83] is the sub-list for extension type_name
+	83, // [83:83] is the sub-list for extension extendee
+	0,  // [0:83] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_explanation_proto_init() }

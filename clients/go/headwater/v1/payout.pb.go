@@ -24,8 +24,8 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// The state of a payout. NEEDS_APPROVAL may become READY or CANCELLED. A payout that the merchant pays goes from READY to PAID, EXPORTED or
-// CANCELLED, and from EXPORTED to PAID or CANCELLED. ReopenPayout makes it READY or NEEDS_APPROVAL again when it is PAID and was not paid.
+// The state of a payout. NEEDS_APPROVAL may become READY or CANCELLED. A payout that the merchant pays goes from READY to PAID, EXPORTED, FAILED or
+// CANCELLED, and from EXPORTED to PAID, FAILED or CANCELLED. ReopenPayout makes it READY or NEEDS_APPROVAL again when it is PAID and was not paid.
 // Headwater sends the others to their provider: READY becomes SENDING, and then the state that the provider reports. CANCELLED, FAILED and
 // RETURNED are final. PAID may become RETURNED. In any other state a payout is open: it has reserved its rewards, which are IN_PAYOUT, and
 // its amount, which is in flight.
@@ -42,8 +42,8 @@ const (
 	PayoutState_PAYOUT_STATE_READY PayoutState = 3
 	// CancelPayout cancelled it. Its rewards are APPROVED again and name it no longer.
 	PayoutState_PAYOUT_STATE_CANCELLED PayoutState = 4
-	// The provider is asked to pay it, and whether it will is not known yet. If an answer is lost, the payout is looked up, and never sent as
-	// another payment.
+	// The provider is asked to pay it, and whether it will is not known yet. If an answer is lost, or does not fit, the payout is looked up, and
+	// never sent as another payment.
 	PayoutState_PAYOUT_STATE_SENDING PayoutState = 5
 	// The merchant's account at the provider had too little money. Nothing was paid. It is sent again by itself: after NotifyFundsAdded, or
 	// when a probe finds money, which is tried after 15 minutes, after an hour and then every six hours.
@@ -56,7 +56,7 @@ const (
 	PayoutState_PAYOUT_STATE_ON_HOLD PayoutState = 9
 	// A person must act, see `Payout.problem`. Then RetryPayout sends it again, or CancelPayout cancels it.
 	PayoutState_PAYOUT_STATE_NEEDS_ATTENTION PayoutState = 10
-	// The provider does not pay it, see `Payout.problem`. Its rewards are APPROVED again and name it no longer.
+	// The provider does not pay it, or ImportPayoutResults said that it was not paid, see `Payout.problem`. Its rewards are APPROVED again and name it no longer.
 	PayoutState_PAYOUT_STATE_FAILED PayoutState = 11
 	// The money came back. Its rewards are APPROVED again and name it no longer.
 	PayoutState_PAYOUT_STATE_RETURNED PayoutState = 12
@@ -466,8 +466,13 @@ type Payout struct {
 	Etag string `protobuf:"bytes,30,opt,name=etag,proto3" json:"etag,omitempty"`
 	// The id of the export that it is in. Empty if it was never exported.
 	PayoutExportId string `protobuf:"bytes,31,opt,name=payout_export_id,json=payoutExportId,proto3" json:"payout_export_id,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// The id of its self-billing invoice, see `PayoutPolicy.self_billing_invoices`. Empty if there is none. A reopened payout has the id of the
+	// new draft, and a returned one keeps that of the void invoice.
+	PayoutDocumentId string `protobuf:"bytes,33,opt,name=payout_document_id,json=payoutDocumentId,proto3" json:"payout_document_id,omitempty"`
+	// The number of its self-billing invoice. Empty without one, and for a draft.
+	PayoutDocumentNumber string `protobuf:"bytes,34,opt,name=payout_document_number,json=payoutDocumentNumber,proto3" json:"payout_document_number,omitempty"`
+	unknownFields        protoimpl.UnknownFields
+	sizeCache            protoimpl.SizeCache
 }
 
 func (x *Payout) Reset() {
@@ -720,6 +725,20 @@ func (x *Payout) GetEtag() string {
 func (x *Payout) GetPayoutExportId() string {
 	if x != nil {
 		return x.PayoutExportId
+	}
+	return ""
+}
+
+func (x *Payout) GetPayoutDocumentId() string {
+	if x != nil {
+		return x.PayoutDocumentId
+	}
+	return ""
+}
+
+func (x *Payout) GetPayoutDocumentNumber() string {
+	if x != nil {
+		return x.PayoutDocumentNumber
 	}
 	return ""
 }
@@ -1683,16 +1702,28 @@ type ImportPayoutResultsRequest struct {
 	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// A CSV file in UTF-8 that says what became of 1 to 1,000 payouts, with 10,000 rewards at most. The first row has the names of the columns, in
 	// any order; other columns are ignored:
-	// `payout_id`: the id, with `pay_` or without it, as banks report it for pain.001 files;
+	// `payout_id`: the id, with `pay_` or without it, as banks report it for pain.001 files, or the trace number of 15 digits that its entry has in
+	// the NACHA file of `payout_export_id`;
 	// `result`: `paid` or `failed`;
 	// `reference`: the name of the transfer, up to 128 characters; the column may be missing;
-	// `reason`: why it failed, up to 500 characters, which is added to the payout's note; the column may be missing.
-	// Columns are separated by commas or by semicolons. Up to 1 MiB. Required.
+	// `reason`: why it failed, up to 500 characters, which is added to the payout's note; the column may be missing. If it is a bank's code alone,
+	// such as `AC04` or `R03`, it decides `Payout.problem`.
+	// Columns are separated by commas or by semicolons. Up to 1 MiB. Exactly one of `csv`, `sepa_status_report` and `ach_returns` is required.
 	Csv string `protobuf:"bytes,2,opt,name=csv,proto3" json:"csv,omitempty"`
 	// When the affiliates of the payouts that are `paid` got the money. Not in the future. Default: now.
-	PaidTime      *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=paid_time,json=paidTime,proto3" json:"paid_time,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	PaidTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=paid_time,json=paidTime,proto3" json:"paid_time,omitempty"`
+	// A report of a SEPA bank: pain.002 of ISO 20022, in UTF-8, about 1 to 1,000 payouts. ACSC and ACCC are `paid`; RJCT and CANC are `failed`, and
+	// the bank's reason, such as AC04, decides `Payout.problem`. Other statuses, such as ACCP, ACSP and PDNG, change nothing. An amount that is not
+	// the payout's is refused. A report about a file as a whole needs `payout_export_id`. Up to 1 MiB.
+	SepaStatusReport string `protobuf:"bytes,4,opt,name=sepa_status_report,json=sepaStatusReport,proto3" json:"sepa_status_report,omitempty"`
+	// A file of ACH with returns and notices of change, in ASCII, about 1 to 1,000 payouts of `payout_export_id`, which is required then. A return,
+	// such as R03, is `failed`; a payout that is PAID becomes RETURNED. A notice of change, such as C01, adds a line to the payout's note and changes
+	// nothing else. Up to 1 MiB.
+	AchReturns string `protobuf:"bytes,5,opt,name=ach_returns,json=achReturns,proto3" json:"ach_returns,omitempty"`
+	// The id of the export that the file is about. All payouts in the file must be in it. Optional for files that name payouts by their ids.
+	PayoutExportId string `protobuf:"bytes,6,opt,name=payout_export_id,json=payoutExportId,proto3" json:"payout_export_id,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *ImportPayoutResultsRequest) Reset() {
@@ -1746,10 +1777,31 @@ func (x *ImportPayoutResultsRequest) GetPaidTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *ImportPayoutResultsRequest) GetSepaStatusReport() string {
+	if x != nil {
+		return x.SepaStatusReport
+	}
+	return ""
+}
+
+func (x *ImportPayoutResultsRequest) GetAchReturns() string {
+	if x != nil {
+		return x.AchReturns
+	}
+	return ""
+}
+
+func (x *ImportPayoutResultsRequest) GetPayoutExportId() string {
+	if x != nil {
+		return x.PayoutExportId
+	}
+	return ""
+}
+
 // The answer of ImportPayoutResults.
 type ImportPayoutResultsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The payouts in the order of the rows. Those that are `paid` are PAID, and those that are `failed` are CANCELLED.
+	// The payouts in the order of the file. Those that are `paid` are PAID, and those that are `failed` are FAILED, or RETURNED if they were PAID.
 	Payouts []*Payout `protobuf:"bytes,1,rep,name=payouts,proto3" json:"payouts,omitempty"`
 	// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
 	Replayed      bool `protobuf:"varint,2,opt,name=replayed,proto3" json:"replayed,omitempty"`
@@ -2425,7 +2477,7 @@ type ListPayoutsRequest struct {
 	PaidInterval *TimeInterval `protobuf:"bytes,6,opt,name=paid_interval,json=paidInterval,proto3" json:"paid_interval,omitempty"`
 	// Only payouts in these states. Empty: all states.
 	States []PayoutState `protobuf:"varint,8,rep,packed,name=states,proto3,enum=headwater.v1.PayoutState" json:"states,omitempty"`
-	// Only payouts of this run. Optional.
+	// Only payouts of this run. Optional. A run that does not exist is NOT_FOUND.
 	PayoutRunId string `protobuf:"bytes,9,opt,name=payout_run_id,json=payoutRunId,proto3" json:"payout_run_id,omitempty"`
 	// Whether to count all payouts that pass the filter. Pages with and without a count have the same tokens. Default: no.
 	WithTotalCount bool `protobuf:"varint,7,opt,name=with_total_count,json=withTotalCount,proto3" json:"with_total_count,omitempty"`
@@ -2601,7 +2653,7 @@ const file_headwater_v1_payout_proto_rawDesc = "" +
 	"whoMustAct\x12\x12\n" +
 	"\x04text\x18\x03 \x01(\tR\x04text\x12#\n" +
 	"\rprovider_code\x18\x04 \x01(\tR\fproviderCode\x12*\n" +
-	"\x11provider_debug_id\x18\x05 \x01(\tR\x0fproviderDebugId\"\xda\v\n" +
+	"\x11provider_debug_id\x18\x05 \x01(\tR\x0fproviderDebugId\"\xbe\f\n" +
 	"\x06Payout\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12!\n" +
 	"\faffiliate_id\x18\x02 \x01(\tR\vaffiliateId\x12+\n" +
@@ -2640,7 +2692,9 @@ const file_headwater_v1_payout_proto_rawDesc = "" +
 	"reopenings\x18\x1d \x03(\v2\x1d.headwater.v1.PayoutReopeningR\n" +
 	"reopenings\x12\x12\n" +
 	"\x04etag\x18\x1e \x01(\tR\x04etag\x12(\n" +
-	"\x10payout_export_id\x18\x1f \x01(\tR\x0epayoutExportId\"\xe5\x01\n" +
+	"\x10payout_export_id\x18\x1f \x01(\tR\x0epayoutExportId\x12,\n" +
+	"\x12payout_document_id\x18! \x01(\tR\x10payoutDocumentId\x124\n" +
+	"\x16payout_document_number\x18\" \x01(\tR\x14payoutDocumentNumber\"\xe5\x01\n" +
 	"\x0fPayoutReopening\x12;\n" +
 	"\vreopen_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"reopenTime\x12&\n" +
@@ -2712,12 +2766,16 @@ const file_headwater_v1_payout_proto_rawDesc = "" +
 	"\n" +
 	"probe_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\tprobeTime\x12+\n" +
 	"\x06needed\x18\x04 \x01(\v2\x13.headwater.v1.MoneyR\x06needed\x121\n" +
-	"\tavailable\x18\x05 \x01(\v2\x13.headwater.v1.MoneyR\tavailable\"\x86\x01\n" +
+	"\tavailable\x18\x05 \x01(\v2\x13.headwater.v1.MoneyR\tavailable\"\xff\x01\n" +
 	"\x1aImportPayoutResultsRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12\x10\n" +
 	"\x03csv\x18\x02 \x01(\tR\x03csv\x127\n" +
-	"\tpaid_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\bpaidTime\"i\n" +
+	"\tpaid_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\bpaidTime\x12,\n" +
+	"\x12sepa_status_report\x18\x04 \x01(\tR\x10sepaStatusReport\x12\x1f\n" +
+	"\vach_returns\x18\x05 \x01(\tR\n" +
+	"achReturns\x12(\n" +
+	"\x10payout_export_id\x18\x06 \x01(\tR\x0epayoutExportId\"i\n" +
 	"\x1bImportPayoutResultsResponse\x12.\n" +
 	"\apayouts\x18\x01 \x03(\v2\x14.headwater.v1.PayoutR\apayouts\x12\x1a\n" +
 	"\breplayed\x18\x02 \x01(\bR\breplayed\"}\n" +

@@ -111,21 +111,25 @@ const (
 	PayoutRunVerdict_PAYOUT_RUN_VERDICT_NOT_ACTIVE PayoutRunVerdict = 8
 	// The affiliate was erased, so that nobody knows where to send the money. No run pays it. MarkPaid notes what was sent otherwise.
 	PayoutRunVerdict_PAYOUT_RUN_VERDICT_ERASED PayoutRunVerdict = 9
+	// The account pays nobody without a tax profile, see `PayoutPolicy.tax_profile_required`, and the affiliate's is missing, refused or
+	// expired.
+	PayoutRunVerdict_PAYOUT_RUN_VERDICT_NO_TAX_PROFILE PayoutRunVerdict = 10
 )
 
 // Enum value maps for PayoutRunVerdict.
 var (
 	PayoutRunVerdict_name = map[int32]string{
-		0: "PAYOUT_RUN_VERDICT_UNSPECIFIED",
-		1: "PAYOUT_RUN_VERDICT_PAYS",
-		2: "PAYOUT_RUN_VERDICT_NOTHING_DUE",
-		3: "PAYOUT_RUN_VERDICT_NEGATIVE",
-		4: "PAYOUT_RUN_VERDICT_BELOW_MINIMUM",
-		5: "PAYOUT_RUN_VERDICT_NO_METHOD",
-		6: "PAYOUT_RUN_VERDICT_OTHER_METHOD",
-		7: "PAYOUT_RUN_VERDICT_ABOVE_MAXIMUM_TOTAL",
-		8: "PAYOUT_RUN_VERDICT_NOT_ACTIVE",
-		9: "PAYOUT_RUN_VERDICT_ERASED",
+		0:  "PAYOUT_RUN_VERDICT_UNSPECIFIED",
+		1:  "PAYOUT_RUN_VERDICT_PAYS",
+		2:  "PAYOUT_RUN_VERDICT_NOTHING_DUE",
+		3:  "PAYOUT_RUN_VERDICT_NEGATIVE",
+		4:  "PAYOUT_RUN_VERDICT_BELOW_MINIMUM",
+		5:  "PAYOUT_RUN_VERDICT_NO_METHOD",
+		6:  "PAYOUT_RUN_VERDICT_OTHER_METHOD",
+		7:  "PAYOUT_RUN_VERDICT_ABOVE_MAXIMUM_TOTAL",
+		8:  "PAYOUT_RUN_VERDICT_NOT_ACTIVE",
+		9:  "PAYOUT_RUN_VERDICT_ERASED",
+		10: "PAYOUT_RUN_VERDICT_NO_TAX_PROFILE",
 	}
 	PayoutRunVerdict_value = map[string]int32{
 		"PAYOUT_RUN_VERDICT_UNSPECIFIED":         0,
@@ -138,6 +142,7 @@ var (
 		"PAYOUT_RUN_VERDICT_ABOVE_MAXIMUM_TOTAL": 7,
 		"PAYOUT_RUN_VERDICT_NOT_ACTIVE":          8,
 		"PAYOUT_RUN_VERDICT_ERASED":              9,
+		"PAYOUT_RUN_VERDICT_NO_TAX_PROFILE":      10,
 	}
 )
 
@@ -191,7 +196,7 @@ type PayoutRun struct {
 	PayoutCount int64 `protobuf:"varint,9,opt,name=payout_count,json=payoutCount,proto3" json:"payout_count,omitempty"`
 	// The sum of these payouts when they were created. Those that were cancelled since are counted.
 	Total *Money `protobuf:"bytes,10,opt,name=total,proto3" json:"total,omitempty"`
-	// The id of the API key that created it.
+	// The id of the API key that created it, or of the one that last set its schedule.
 	CreatorKeyId string `protobuf:"bytes,11,opt,name=creator_key_id,json=creatorKeyId,proto3" json:"creator_key_id,omitempty"`
 	// When it was created.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
@@ -204,7 +209,15 @@ type PayoutRun struct {
 	// The id of the API key that cancelled it. Empty unless it is CANCELLING or CANCELLED.
 	CancellerKeyId string `protobuf:"bytes,16,opt,name=canceller_key_id,json=cancellerKeyId,proto3" json:"canceller_key_id,omitempty"`
 	// When CancelPayoutRun was called. Not set unless it is CANCELLING or CANCELLED.
-	CancelTime    *timestamppb.Timestamp `protobuf:"bytes,17,opt,name=cancel_time,json=cancelTime,proto3" json:"cancel_time,omitempty"`
+	CancelTime *timestamppb.Timestamp `protobuf:"bytes,17,opt,name=cancel_time,json=cancelTime,proto3" json:"cancel_time,omitempty"`
+	// The id of the payout schedule that created it. Empty if CreatePayoutRun did.
+	PayoutScheduleId string `protobuf:"bytes,18,opt,name=payout_schedule_id,json=payoutScheduleId,proto3" json:"payout_schedule_id,omitempty"`
+	// The time of the schedule for which it was created. Not set without a schedule.
+	PlannedTime *timestamppb.Timestamp `protobuf:"bytes,19,opt,name=planned_time,json=plannedTime,proto3" json:"planned_time,omitempty"`
+	// It pays rewards that were approved up to this time. Not set: `PayoutPolicy.net_days` of the account decides.
+	CutoffTime *timestamppb.Timestamp `protobuf:"bytes,20,opt,name=cutoff_time,json=cutoffTime,proto3" json:"cutoff_time,omitempty"`
+	// Whether each of its payouts needs an approval, see `PayoutSchedule.needs_approval`.
+	NeedsApproval bool `protobuf:"varint,21,opt,name=needs_approval,json=needsApproval,proto3" json:"needs_approval,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -356,6 +369,34 @@ func (x *PayoutRun) GetCancelTime() *timestamppb.Timestamp {
 		return x.CancelTime
 	}
 	return nil
+}
+
+func (x *PayoutRun) GetPayoutScheduleId() string {
+	if x != nil {
+		return x.PayoutScheduleId
+	}
+	return ""
+}
+
+func (x *PayoutRun) GetPlannedTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.PlannedTime
+	}
+	return nil
+}
+
+func (x *PayoutRun) GetCutoffTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CutoffTime
+	}
+	return nil
+}
+
+func (x *PayoutRun) GetNeedsApproval() bool {
+	if x != nil {
+		return x.NeedsApproval
+	}
+	return false
 }
 
 // The request of CreatePayoutRun.
@@ -1092,7 +1133,7 @@ var File_headwater_v1_payout_run_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_payout_run_proto_rawDesc = "" +
 	"\n" +
-	"\x1dheadwater/v1/payout_run.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x19headwater/v1/payout.proto\"\xea\x05\n" +
+	"\x1dheadwater/v1/payout_run.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x19headwater/v1/payout.proto\"\xbb\a\n" +
 	"\tPayoutRun\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x122\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x1c.headwater.v1.PayoutRunStateR\x05state\x12#\n" +
@@ -1114,7 +1155,12 @@ const file_headwater_v1_payout_run_proto_rawDesc = "" +
 	"\rmaximum_total\x18\x0f \x01(\v2\x13.headwater.v1.MoneyR\fmaximumTotal\x12(\n" +
 	"\x10canceller_key_id\x18\x10 \x01(\tR\x0ecancellerKeyId\x12;\n" +
 	"\vcancel_time\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"cancelTime\"\xf9\x02\n" +
+	"cancelTime\x12,\n" +
+	"\x12payout_schedule_id\x18\x12 \x01(\tR\x10payoutScheduleId\x12=\n" +
+	"\fplanned_time\x18\x13 \x01(\v2\x1a.google.protobuf.TimestampR\vplannedTime\x12;\n" +
+	"\vcutoff_time\x18\x14 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"cutoffTime\x12%\n" +
+	"\x0eneeds_approval\x18\x15 \x01(\bR\rneedsApproval\"\xf9\x02\n" +
 	"\x16CreatePayoutRunRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12#\n" +
@@ -1175,7 +1221,7 @@ const file_headwater_v1_payout_run_proto_rawDesc = "" +
 	"\x19PAYOUT_RUN_STATE_CREATING\x10\x01\x12\x1c\n" +
 	"\x18PAYOUT_RUN_STATE_CREATED\x10\x02\x12\x1f\n" +
 	"\x1bPAYOUT_RUN_STATE_CANCELLING\x10\x03\x12\x1e\n" +
-	"\x1aPAYOUT_RUN_STATE_CANCELLED\x10\x04*\xf3\x02\n" +
+	"\x1aPAYOUT_RUN_STATE_CANCELLED\x10\x04*\x9a\x03\n" +
 	"\x10PayoutRunVerdict\x12\"\n" +
 	"\x1ePAYOUT_RUN_VERDICT_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17PAYOUT_RUN_VERDICT_PAYS\x10\x01\x12\"\n" +
@@ -1186,7 +1232,9 @@ const file_headwater_v1_payout_run_proto_rawDesc = "" +
 	"\x1fPAYOUT_RUN_VERDICT_OTHER_METHOD\x10\x06\x12*\n" +
 	"&PAYOUT_RUN_VERDICT_ABOVE_MAXIMUM_TOTAL\x10\a\x12!\n" +
 	"\x1dPAYOUT_RUN_VERDICT_NOT_ACTIVE\x10\b\x12\x1d\n" +
-	"\x19PAYOUT_RUN_VERDICT_ERASED\x10\tBP\n" +
+	"\x19PAYOUT_RUN_VERDICT_ERASED\x10\t\x12%\n" +
+	"!PAYOUT_RUN_VERDICT_NO_TAX_PROFILE\x10\n" +
+	"BP\n" +
 	"\x10dev.headwater.v1B\x0ePayoutRunProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (
@@ -1232,28 +1280,30 @@ var file_headwater_v1_payout_run_proto_depIdxs = []int32{
 	15, // 5: headwater.v1.PayoutRun.provider:type_name -> headwater.v1.PayoutProvider
 	13, // 6: headwater.v1.PayoutRun.maximum_total:type_name -> headwater.v1.Money
 	14, // 7: headwater.v1.PayoutRun.cancel_time:type_name -> google.protobuf.Timestamp
-	13, // 8: headwater.v1.CreatePayoutRunRequest.minimum:type_name -> headwater.v1.Money
-	13, // 9: headwater.v1.CreatePayoutRunRequest.maximum_total:type_name -> headwater.v1.Money
-	15, // 10: headwater.v1.CreatePayoutRunRequest.provider:type_name -> headwater.v1.PayoutProvider
-	2,  // 11: headwater.v1.CreatePayoutRunResponse.payout_run:type_name -> headwater.v1.PayoutRun
-	2,  // 12: headwater.v1.CancelPayoutRunResponse.payout_run:type_name -> headwater.v1.PayoutRun
-	2,  // 13: headwater.v1.GetPayoutRunResponse.payout_run:type_name -> headwater.v1.PayoutRun
-	9,  // 14: headwater.v1.GetPayoutRunResponse.state_counts:type_name -> headwater.v1.PayoutStateCount
-	16, // 15: headwater.v1.PayoutStateCount.state:type_name -> headwater.v1.PayoutState
-	13, // 16: headwater.v1.PayoutStateCount.total:type_name -> headwater.v1.Money
-	13, // 17: headwater.v1.PreviewPayoutRunRequest.minimum:type_name -> headwater.v1.Money
-	13, // 18: headwater.v1.PreviewPayoutRunRequest.maximum_total:type_name -> headwater.v1.Money
-	15, // 19: headwater.v1.PreviewPayoutRunRequest.provider:type_name -> headwater.v1.PayoutProvider
-	1,  // 20: headwater.v1.PayoutRunItem.verdict:type_name -> headwater.v1.PayoutRunVerdict
-	13, // 21: headwater.v1.PayoutRunItem.amount:type_name -> headwater.v1.Money
-	15, // 22: headwater.v1.PayoutRunItem.provider:type_name -> headwater.v1.PayoutProvider
-	17, // 23: headwater.v1.PayoutRunItem.destination_kind:type_name -> headwater.v1.PayoutMethodKind
-	11, // 24: headwater.v1.PreviewPayoutRunResponse.items:type_name -> headwater.v1.PayoutRunItem
-	25, // [25:25] is the sub-list for method output_type
-	25, // [25:25] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	14, // 8: headwater.v1.PayoutRun.planned_time:type_name -> google.protobuf.Timestamp
+	14, // 9: headwater.v1.PayoutRun.cutoff_time:type_name -> google.protobuf.Timestamp
+	13, // 10: headwater.v1.CreatePayoutRunRequest.minimum:type_name -> headwater.v1.Money
+	13, // 11: headwater.v1.CreatePayoutRunRequest.maximum_total:type_name -> headwater.v1.Money
+	15, // 12: headwater.v1.CreatePayoutRunRequest.provider:type_name -> headwater.v1.PayoutProvider
+	2,  // 13: headwater.v1.CreatePayoutRunResponse.payout_run:type_name -> headwater.v1.PayoutRun
+	2,  // 14: headwater.v1.CancelPayoutRunResponse.payout_run:type_name -> headwater.v1.PayoutRun
+	2,  // 15: headwater.v1.GetPayoutRunResponse.payout_run:type_name -> headwater.v1.PayoutRun
+	9,  // 16: headwater.v1.GetPayoutRunResponse.state_counts:type_name -> headwater.v1.PayoutStateCount
+	16, // 17: headwater.v1.PayoutStateCount.state:type_name -> headwater.v1.PayoutState
+	13, // 18: headwater.v1.PayoutStateCount.total:type_name -> headwater.v1.Money
+	13, // 19: headwater.v1.PreviewPayoutRunRequest.minimum:type_name -> headwater.v1.Money
+	13, // 20: headwater.v1.PreviewPayoutRunRequest.maximum_total:type_name -> headwater.v1.Money
+	15, // 21: headwater.v1.PreviewPayoutRunRequest.provider:type_name -> headwater.v1.PayoutProvider
+	1,  // 22: headwater.v1.PayoutRunItem.verdict:type_name -> headwater.v1.PayoutRunVerdict
+	13, // 23: headwater.v1.PayoutRunItem.amount:type_name -> headwater.v1.Money
+	15, // 24: headwater.v1.PayoutRunItem.provider:type_name -> headwater.v1.PayoutProvider
+	17, // 25: headwater.v1.PayoutRunItem.destination_kind:type_name -> headwater.v1.PayoutMethodKind
+	11, // 26: headwater.v1.PreviewPayoutRunResponse.items:type_name -> headwater.v1.PayoutRunItem
+	27, // [27:27] is the sub-list for method output_type
+	27, // [27:27] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_payout_run_proto_init() }

@@ -26,20 +26,34 @@ var File_headwater_v1_payout_service_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_payout_service_proto_rawDesc = "" +
 	"\n" +
-	"!headwater/v1/payout_service.proto\x12\fheadwater.v1\x1a\x19headwater/v1/payout.proto\x1a$headwater/v1/payout_connection.proto\x1a\x1eheadwater/v1/payout_file.proto\x1a headwater/v1/payout_method.proto\x1a\x1dheadwater/v1/payout_run.proto2\x8b\x11\n" +
+	"!headwater/v1/payout_service.proto\x12\fheadwater.v1\x1a\"headwater/v1/billing_profile.proto\x1a\x19headwater/v1/payout.proto\x1a$headwater/v1/payout_connection.proto\x1a\"headwater/v1/payout_document.proto\x1a\x1eheadwater/v1/payout_file.proto\x1a headwater/v1/payout_method.proto\x1a\x1dheadwater/v1/payout_run.proto\x1a\"headwater/v1/payout_schedule.proto\x1a\x1eheadwater/v1/tax_profile.proto\x1a\x1fheadwater/v1/yearly_total.proto2\xee\x1d\n" +
 	"\rPayoutService\x12I\n" +
 	"\bMarkPaid\x12\x1d.headwater.v1.MarkPaidRequest\x1a\x1e.headwater.v1.MarkPaidResponse\x12U\n" +
 	"\fCreatePayout\x12!.headwater.v1.CreatePayoutRequest\x1a\".headwater.v1.CreatePayoutResponse\x12a\n" +
 	"\x10PreviewPayoutRun\x12%.headwater.v1.PreviewPayoutRunRequest\x1a&.headwater.v1.PreviewPayoutRunResponse\x12^\n" +
 	"\x0fCreatePayoutRun\x12$.headwater.v1.CreatePayoutRunRequest\x1a%.headwater.v1.CreatePayoutRunResponse\x12^\n" +
 	"\x0fCancelPayoutRun\x12$.headwater.v1.CancelPayoutRunRequest\x1a%.headwater.v1.CancelPayoutRunResponse\x12U\n" +
-	"\fGetPayoutRun\x12!.headwater.v1.GetPayoutRunRequest\x1a\".headwater.v1.GetPayoutRunResponse\x12[\n" +
+	"\fGetPayoutRun\x12!.headwater.v1.GetPayoutRunRequest\x1a\".headwater.v1.GetPayoutRunResponse\x12m\n" +
+	"\x14CreatePayoutSchedule\x12).headwater.v1.CreatePayoutScheduleRequest\x1a*.headwater.v1.CreatePayoutScheduleResponse\x12m\n" +
+	"\x14UpdatePayoutSchedule\x12).headwater.v1.UpdatePayoutScheduleRequest\x1a*.headwater.v1.UpdatePayoutScheduleResponse\x12p\n" +
+	"\x15ArchivePayoutSchedule\x12*.headwater.v1.ArchivePayoutScheduleRequest\x1a+.headwater.v1.ArchivePayoutScheduleResponse\x12d\n" +
+	"\x11GetPayoutSchedule\x12&.headwater.v1.GetPayoutScheduleRequest\x1a'.headwater.v1.GetPayoutScheduleResponse\x12j\n" +
+	"\x13ListPayoutSchedules\x12(.headwater.v1.ListPayoutSchedulesRequest\x1a).headwater.v1.ListPayoutSchedulesResponse\x12[\n" +
 	"\x0eApprovePayouts\x12#.headwater.v1.ApprovePayoutsRequest\x1a$.headwater.v1.ApprovePayoutsResponse\x12[\n" +
 	"\x0eConfirmPayouts\x12#.headwater.v1.ConfirmPayoutsRequest\x1a$.headwater.v1.ConfirmPayoutsResponse\x12U\n" +
 	"\fCancelPayout\x12!.headwater.v1.CancelPayoutRequest\x1a\".headwater.v1.CancelPayoutResponse\x12^\n" +
 	"\x0fSetPayoutMethod\x12$.headwater.v1.SetPayoutMethodRequest\x1a%.headwater.v1.SetPayoutMethodResponse\x12g\n" +
 	"\x12RemovePayoutMethod\x12'.headwater.v1.RemovePayoutMethodRequest\x1a(.headwater.v1.RemovePayoutMethodResponse\x12^\n" +
-	"\x0fGetPayoutMethod\x12$.headwater.v1.GetPayoutMethodRequest\x1a%.headwater.v1.GetPayoutMethodResponse\x12j\n" +
+	"\x0fGetPayoutMethod\x12$.headwater.v1.GetPayoutMethodRequest\x1a%.headwater.v1.GetPayoutMethodResponse\x12X\n" +
+	"\rSetTaxProfile\x12\".headwater.v1.SetTaxProfileRequest\x1a#.headwater.v1.SetTaxProfileResponse\x12X\n" +
+	"\rGetTaxProfile\x12\".headwater.v1.GetTaxProfileRequest\x1a#.headwater.v1.GetTaxProfileResponse\x12d\n" +
+	"\x11ConfirmTaxProfile\x12&.headwater.v1.ConfirmTaxProfileRequest\x1a'.headwater.v1.ConfirmTaxProfileResponse\x12a\n" +
+	"\x10RefuseTaxProfile\x12%.headwater.v1.RefuseTaxProfileRequest\x1a&.headwater.v1.RefuseTaxProfileResponse\x12a\n" +
+	"\x10RemoveTaxProfile\x12%.headwater.v1.RemoveTaxProfileRequest\x1a&.headwater.v1.RemoveTaxProfileResponse\x12^\n" +
+	"\x0fListTaxProfiles\x12$.headwater.v1.ListTaxProfilesRequest\x1a%.headwater.v1.ListTaxProfilesResponse\x12d\n" +
+	"\x11SetBillingProfile\x12&.headwater.v1.SetBillingProfileRequest\x1a'.headwater.v1.SetBillingProfileResponse\x12d\n" +
+	"\x11GetBillingProfile\x12&.headwater.v1.GetBillingProfileRequest\x1a'.headwater.v1.GetBillingProfileResponse\x12a\n" +
+	"\x10ListYearlyTotals\x12%.headwater.v1.ListYearlyTotalsRequest\x1a&.headwater.v1.ListYearlyTotalsResponse\x12j\n" +
 	"\x13SetPayoutConnection\x12(.headwater.v1.SetPayoutConnectionRequest\x1a).headwater.v1.SetPayoutConnectionResponse\x12s\n" +
 	"\x16RemovePayoutConnection\x12+.headwater.v1.RemovePayoutConnectionRequest\x1a,.headwater.v1.RemovePayoutConnectionResponse\x12j\n" +
 	"\x13GetPayoutConnection\x12(.headwater.v1.GetPayoutConnectionRequest\x1a).headwater.v1.GetPayoutConnectionResponse\x12R\n" +
@@ -47,7 +61,9 @@ const file_headwater_v1_payout_service_proto_rawDesc = "" +
 	"\x10NotifyFundsAdded\x12%.headwater.v1.NotifyFundsAddedRequest\x1a&.headwater.v1.NotifyFundsAddedResponse\x12a\n" +
 	"\x10ExportPayoutFile\x12%.headwater.v1.ExportPayoutFileRequest\x1a&.headwater.v1.ExportPayoutFileResponse\x12j\n" +
 	"\x13ImportPayoutResults\x12(.headwater.v1.ImportPayoutResultsRequest\x1a).headwater.v1.ImportPayoutResultsResponse\x12U\n" +
-	"\fReopenPayout\x12!.headwater.v1.ReopenPayoutRequest\x1a\".headwater.v1.ReopenPayoutResponse\x12X\n" +
+	"\fReopenPayout\x12!.headwater.v1.ReopenPayoutRequest\x1a\".headwater.v1.ReopenPayoutResponse\x12d\n" +
+	"\x11GetPayoutDocument\x12&.headwater.v1.GetPayoutDocumentRequest\x1a'.headwater.v1.GetPayoutDocumentResponse\x12j\n" +
+	"\x13ListPayoutDocuments\x12(.headwater.v1.ListPayoutDocumentsRequest\x1a).headwater.v1.ListPayoutDocumentsResponse\x12X\n" +
 	"\rGetAmountOwed\x12\".headwater.v1.GetAmountOwedRequest\x1a#.headwater.v1.GetAmountOwedResponse\x12L\n" +
 	"\tGetPayout\x12\x1e.headwater.v1.GetPayoutRequest\x1a\x1f.headwater.v1.GetPayoutResponse\x12R\n" +
 	"\vListPayouts\x12 .headwater.v1.ListPayoutsRequest\x1a!.headwater.v1.ListPayoutsResponseBT\n" +
@@ -60,46 +76,78 @@ var file_headwater_v1_payout_service_proto_goTypes = []any{
 	(*CreatePayoutRunRequest)(nil),         // 3: headwater.v1.CreatePayoutRunRequest
 	(*CancelPayoutRunRequest)(nil),         // 4: headwater.v1.CancelPayoutRunRequest
 	(*GetPayoutRunRequest)(nil),            // 5: headwater.v1.GetPayoutRunRequest
-	(*ApprovePayoutsRequest)(nil),          // 6: headwater.v1.ApprovePayoutsRequest
-	(*ConfirmPayoutsRequest)(nil),          // 7: headwater.v1.ConfirmPayoutsRequest
-	(*CancelPayoutRequest)(nil),            // 8: headwater.v1.CancelPayoutRequest
-	(*SetPayoutMethodRequest)(nil),         // 9: headwater.v1.SetPayoutMethodRequest
-	(*RemovePayoutMethodRequest)(nil),      // 10: headwater.v1.RemovePayoutMethodRequest
-	(*GetPayoutMethodRequest)(nil),         // 11: headwater.v1.GetPayoutMethodRequest
-	(*SetPayoutConnectionRequest)(nil),     // 12: headwater.v1.SetPayoutConnectionRequest
-	(*RemovePayoutConnectionRequest)(nil),  // 13: headwater.v1.RemovePayoutConnectionRequest
-	(*GetPayoutConnectionRequest)(nil),     // 14: headwater.v1.GetPayoutConnectionRequest
-	(*RetryPayoutRequest)(nil),             // 15: headwater.v1.RetryPayoutRequest
-	(*NotifyFundsAddedRequest)(nil),        // 16: headwater.v1.NotifyFundsAddedRequest
-	(*ExportPayoutFileRequest)(nil),        // 17: headwater.v1.ExportPayoutFileRequest
-	(*ImportPayoutResultsRequest)(nil),     // 18: headwater.v1.ImportPayoutResultsRequest
-	(*ReopenPayoutRequest)(nil),            // 19: headwater.v1.ReopenPayoutRequest
-	(*GetAmountOwedRequest)(nil),           // 20: headwater.v1.GetAmountOwedRequest
-	(*GetPayoutRequest)(nil),               // 21: headwater.v1.GetPayoutRequest
-	(*ListPayoutsRequest)(nil),             // 22: headwater.v1.ListPayoutsRequest
-	(*MarkPaidResponse)(nil),               // 23: headwater.v1.MarkPaidResponse
-	(*CreatePayoutResponse)(nil),           // 24: headwater.v1.CreatePayoutResponse
-	(*PreviewPayoutRunResponse)(nil),       // 25: headwater.v1.PreviewPayoutRunResponse
-	(*CreatePayoutRunResponse)(nil),        // 26: headwater.v1.CreatePayoutRunResponse
-	(*CancelPayoutRunResponse)(nil),        // 27: headwater.v1.CancelPayoutRunResponse
-	(*GetPayoutRunResponse)(nil),           // 28: headwater.v1.GetPayoutRunResponse
-	(*ApprovePayoutsResponse)(nil),         // 29: headwater.v1.ApprovePayoutsResponse
-	(*ConfirmPayoutsResponse)(nil),         // 30: headwater.v1.ConfirmPayoutsResponse
-	(*CancelPayoutResponse)(nil),           // 31: headwater.v1.CancelPayoutResponse
-	(*SetPayoutMethodResponse)(nil),        // 32: headwater.v1.SetPayoutMethodResponse
-	(*RemovePayoutMethodResponse)(nil),     // 33: headwater.v1.RemovePayoutMethodResponse
-	(*GetPayoutMethodResponse)(nil),        // 34: headwater.v1.GetPayoutMethodResponse
-	(*SetPayoutConnectionResponse)(nil),    // 35: headwater.v1.SetPayoutConnectionResponse
-	(*RemovePayoutConnectionResponse)(nil), // 36: headwater.v1.RemovePayoutConnectionResponse
-	(*GetPayoutConnectionResponse)(nil),    // 37: headwater.v1.GetPayoutConnectionResponse
-	(*RetryPayoutResponse)(nil),            // 38: headwater.v1.RetryPayoutResponse
-	(*NotifyFundsAddedResponse)(nil),       // 39: headwater.v1.NotifyFundsAddedResponse
-	(*ExportPayoutFileResponse)(nil),       // 40: headwater.v1.ExportPayoutFileResponse
-	(*ImportPayoutResultsResponse)(nil),    // 41: headwater.v1.ImportPayoutResultsResponse
-	(*ReopenPayoutResponse)(nil),           // 42: headwater.v1.ReopenPayoutResponse
-	(*GetAmountOwedResponse)(nil),          // 43: headwater.v1.GetAmountOwedResponse
-	(*GetPayoutResponse)(nil),              // 44: headwater.v1.GetPayoutResponse
-	(*ListPayoutsResponse)(nil),            // 45: headwater.v1.ListPayoutsResponse
+	(*CreatePayoutScheduleRequest)(nil),    // 6: headwater.v1.CreatePayoutScheduleRequest
+	(*UpdatePayoutScheduleRequest)(nil),    // 7: headwater.v1.UpdatePayoutScheduleRequest
+	(*ArchivePayoutScheduleRequest)(nil),   // 8: headwater.v1.ArchivePayoutScheduleRequest
+	(*GetPayoutScheduleRequest)(nil),       // 9: headwater.v1.GetPayoutScheduleRequest
+	(*ListPayoutSchedulesRequest)(nil),     // 10: headwater.v1.ListPayoutSchedulesRequest
+	(*ApprovePayoutsRequest)(nil),          // 11: headwater.v1.ApprovePayoutsRequest
+	(*ConfirmPayoutsRequest)(nil),          // 12: headwater.v1.ConfirmPayoutsRequest
+	(*CancelPayoutRequest)(nil),            // 13: headwater.v1.CancelPayoutRequest
+	(*SetPayoutMethodRequest)(nil),         // 14: headwater.v1.SetPayoutMethodRequest
+	(*RemovePayoutMethodRequest)(nil),      // 15: headwater.v1.RemovePayoutMethodRequest
+	(*GetPayoutMethodRequest)(nil),         // 16: headwater.v1.GetPayoutMethodRequest
+	(*SetTaxProfileRequest)(nil),           // 17: headwater.v1.SetTaxProfileRequest
+	(*GetTaxProfileRequest)(nil),           // 18: headwater.v1.GetTaxProfileRequest
+	(*ConfirmTaxProfileRequest)(nil),       // 19: headwater.v1.ConfirmTaxProfileRequest
+	(*RefuseTaxProfileRequest)(nil),        // 20: headwater.v1.RefuseTaxProfileRequest
+	(*RemoveTaxProfileRequest)(nil),        // 21: headwater.v1.RemoveTaxProfileRequest
+	(*ListTaxProfilesRequest)(nil),         // 22: headwater.v1.ListTaxProfilesRequest
+	(*SetBillingProfileRequest)(nil),       // 23: headwater.v1.SetBillingProfileRequest
+	(*GetBillingProfileRequest)(nil),       // 24: headwater.v1.GetBillingProfileRequest
+	(*ListYearlyTotalsRequest)(nil),        // 25: headwater.v1.ListYearlyTotalsRequest
+	(*SetPayoutConnectionRequest)(nil),     // 26: headwater.v1.SetPayoutConnectionRequest
+	(*RemovePayoutConnectionRequest)(nil),  // 27: headwater.v1.RemovePayoutConnectionRequest
+	(*GetPayoutConnectionRequest)(nil),     // 28: headwater.v1.GetPayoutConnectionRequest
+	(*RetryPayoutRequest)(nil),             // 29: headwater.v1.RetryPayoutRequest
+	(*NotifyFundsAddedRequest)(nil),        // 30: headwater.v1.NotifyFundsAddedRequest
+	(*ExportPayoutFileRequest)(nil),        // 31: headwater.v1.ExportPayoutFileRequest
+	(*ImportPayoutResultsRequest)(nil),     // 32: headwater.v1.ImportPayoutResultsRequest
+	(*ReopenPayoutRequest)(nil),            // 33: headwater.v1.ReopenPayoutRequest
+	(*GetPayoutDocumentRequest)(nil),       // 34: headwater.v1.GetPayoutDocumentRequest
+	(*ListPayoutDocumentsRequest)(nil),     // 35: headwater.v1.ListPayoutDocumentsRequest
+	(*GetAmountOwedRequest)(nil),           // 36: headwater.v1.GetAmountOwedRequest
+	(*GetPayoutRequest)(nil),               // 37: headwater.v1.GetPayoutRequest
+	(*ListPayoutsRequest)(nil),             // 38: headwater.v1.ListPayoutsRequest
+	(*MarkPaidResponse)(nil),               // 39: headwater.v1.MarkPaidResponse
+	(*CreatePayoutResponse)(nil),           // 40: headwater.v1.CreatePayoutResponse
+	(*PreviewPayoutRunResponse)(nil),       // 41: headwater.v1.PreviewPayoutRunResponse
+	(*CreatePayoutRunResponse)(nil),        // 42: headwater.v1.CreatePayoutRunResponse
+	(*CancelPayoutRunResponse)(nil),        // 43: headwater.v1.CancelPayoutRunResponse
+	(*GetPayoutRunResponse)(nil),           // 44: headwater.v1.GetPayoutRunResponse
+	(*CreatePayoutScheduleResponse)(nil),   // 45: headwater.v1.CreatePayoutScheduleResponse
+	(*UpdatePayoutScheduleResponse)(nil),   // 46: headwater.v1.UpdatePayoutScheduleResponse
+	(*ArchivePayoutScheduleResponse)(nil),  // 47: headwater.v1.ArchivePayoutScheduleResponse
+	(*GetPayoutScheduleResponse)(nil),      // 48: headwater.v1.GetPayoutScheduleResponse
+	(*ListPayoutSchedulesResponse)(nil),    // 49: headwater.v1.ListPayoutSchedulesResponse
+	(*ApprovePayoutsResponse)(nil),         // 50: headwater.v1.ApprovePayoutsResponse
+	(*ConfirmPayoutsResponse)(nil),         // 51: headwater.v1.ConfirmPayoutsResponse
+	(*CancelPayoutResponse)(nil),           // 52: headwater.v1.CancelPayoutResponse
+	(*SetPayoutMethodResponse)(nil),        // 53: headwater.v1.SetPayoutMethodResponse
+	(*RemovePayoutMethodResponse)(nil),     // 54: headwater.v1.RemovePayoutMethodResponse
+	(*GetPayoutMethodResponse)(nil),        // 55: headwater.v1.GetPayoutMethodResponse
+	(*SetTaxProfileResponse)(nil),          // 56: headwater.v1.SetTaxProfileResponse
+	(*GetTaxProfileResponse)(nil),          // 57: headwater.v1.GetTaxProfileResponse
+	(*ConfirmTaxProfileResponse)(nil),      // 58: headwater.v1.ConfirmTaxProfileResponse
+	(*RefuseTaxProfileResponse)(nil),       // 59: headwater.v1.RefuseTaxProfileResponse
+	(*RemoveTaxProfileResponse)(nil),       // 60: headwater.v1.RemoveTaxProfileResponse
+	(*ListTaxProfilesResponse)(nil),        // 61: headwater.v1.ListTaxProfilesResponse
+	(*SetBillingProfileResponse)(nil),      // 62: headwater.v1.SetBillingProfileResponse
+	(*GetBillingProfileResponse)(nil),      // 63: headwater.v1.GetBillingProfileResponse
+	(*ListYearlyTotalsResponse)(nil),       // 64: headwater.v1.ListYearlyTotalsResponse
+	(*SetPayoutConnectionResponse)(nil),    // 65: headwater.v1.SetPayoutConnectionResponse
+	(*RemovePayoutConnectionResponse)(nil), // 66: headwater.v1.RemovePayoutConnectionResponse
+	(*GetPayoutConnectionResponse)(nil),    // 67: headwater.v1.GetPayoutConnectionResponse
+	(*RetryPayoutResponse)(nil),            // 68: headwater.v1.RetryPayoutResponse
+	(*NotifyFundsAddedResponse)(nil),       // 69: headwater.v1.NotifyFundsAddedResponse
+	(*ExportPayoutFileResponse)(nil),       // 70: headwater.v1.ExportPayoutFileResponse
+	(*ImportPayoutResultsResponse)(nil),    // 71: headwater.v1.ImportPayoutResultsResponse
+	(*ReopenPayoutResponse)(nil),           // 72: headwater.v1.ReopenPayoutResponse
+	(*GetPayoutDocumentResponse)(nil),      // 73: headwater.v1.GetPayoutDocumentResponse
+	(*ListPayoutDocumentsResponse)(nil),    // 74: headwater.v1.ListPayoutDocumentsResponse
+	(*GetAmountOwedResponse)(nil),          // 75: headwater.v1.GetAmountOwedResponse
+	(*GetPayoutResponse)(nil),              // 76: headwater.v1.GetPayoutResponse
+	(*ListPayoutsResponse)(nil),            // 77: headwater.v1.ListPayoutsResponse
 }
 var file_headwater_v1_payout_service_proto_depIdxs = []int32{
 	0,  // 0: headwater.v1.PayoutService.MarkPaid:input_type -> headwater.v1.MarkPaidRequest
@@ -108,48 +156,80 @@ var file_headwater_v1_payout_service_proto_depIdxs = []int32{
 	3,  // 3: headwater.v1.PayoutService.CreatePayoutRun:input_type -> headwater.v1.CreatePayoutRunRequest
 	4,  // 4: headwater.v1.PayoutService.CancelPayoutRun:input_type -> headwater.v1.CancelPayoutRunRequest
 	5,  // 5: headwater.v1.PayoutService.GetPayoutRun:input_type -> headwater.v1.GetPayoutRunRequest
-	6,  // 6: headwater.v1.PayoutService.ApprovePayouts:input_type -> headwater.v1.ApprovePayoutsRequest
-	7,  // 7: headwater.v1.PayoutService.ConfirmPayouts:input_type -> headwater.v1.ConfirmPayoutsRequest
-	8,  // 8: headwater.v1.PayoutService.CancelPayout:input_type -> headwater.v1.CancelPayoutRequest
-	9,  // 9: headwater.v1.PayoutService.SetPayoutMethod:input_type -> headwater.v1.SetPayoutMethodRequest
-	10, // 10: headwater.v1.PayoutService.RemovePayoutMethod:input_type -> headwater.v1.RemovePayoutMethodRequest
-	11, // 11: headwater.v1.PayoutService.GetPayoutMethod:input_type -> headwater.v1.GetPayoutMethodRequest
-	12, // 12: headwater.v1.PayoutService.SetPayoutConnection:input_type -> headwater.v1.SetPayoutConnectionRequest
-	13, // 13: headwater.v1.PayoutService.RemovePayoutConnection:input_type -> headwater.v1.RemovePayoutConnectionRequest
-	14, // 14: headwater.v1.PayoutService.GetPayoutConnection:input_type -> headwater.v1.GetPayoutConnectionRequest
-	15, // 15: headwater.v1.PayoutService.RetryPayout:input_type -> headwater.v1.RetryPayoutRequest
-	16, // 16: headwater.v1.PayoutService.NotifyFundsAdded:input_type -> headwater.v1.NotifyFundsAddedRequest
-	17, // 17: headwater.v1.PayoutService.ExportPayoutFile:input_type -> headwater.v1.ExportPayoutFileRequest
-	18, // 18: headwater.v1.PayoutService.ImportPayoutResults:input_type -> headwater.v1.ImportPayoutResultsRequest
-	19, // 19: headwater.v1.PayoutService.ReopenPayout:input_type -> headwater.v1.ReopenPayoutRequest
-	20, // 20: headwater.v1.PayoutService.GetAmountOwed:input_type -> headwater.v1.GetAmountOwedRequest
-	21, // 21: headwater.v1.PayoutService.GetPayout:input_type -> headwater.v1.GetPayoutRequest
-	22, // 22: headwater.v1.PayoutService.ListPayouts:input_type -> headwater.v1.ListPayoutsRequest
-	23, // 23: headwater.v1.PayoutService.MarkPaid:output_type -> headwater.v1.MarkPaidResponse
-	24, // 24: headwater.v1.PayoutService.CreatePayout:output_type -> headwater.v1.CreatePayoutResponse
-	25, // 25: headwater.v1.PayoutService.PreviewPayoutRun:output_type -> headwater.v1.PreviewPayoutRunResponse
-	26, // 26: headwater.v1.PayoutService.CreatePayoutRun:output_type -> headwater.v1.CreatePayoutRunResponse
-	27, // 27: headwater.v1.PayoutService.CancelPayoutRun:output_type -> headwater.v1.CancelPayoutRunResponse
-	28, // 28: headwater.v1.PayoutService.GetPayoutRun:output_type -> headwater.v1.GetPayoutRunResponse
-	29, // 29: headwater.v1.PayoutService.ApprovePayouts:output_type -> headwater.v1.ApprovePayoutsResponse
-	30, // 30: headwater.v1.PayoutService.ConfirmPayouts:output_type -> headwater.v1.ConfirmPayoutsResponse
-	31, // 31: headwater.v1.PayoutService.CancelPayout:output_type -> headwater.v1.CancelPayoutResponse
-	32, // 32: headwater.v1.PayoutService.SetPayoutMethod:output_type -> headwater.v1.SetPayoutMethodResponse
-	33, // 33: headwater.v1.PayoutService.RemovePayoutMethod:output_type -> headwater.v1.RemovePayoutMethodResponse
-	34, // 34: headwater.v1.PayoutService.GetPayoutMethod:output_type -> headwater.v1.GetPayoutMethodResponse
-	35, // 35: headwater.v1.PayoutService.SetPayoutConnection:output_type -> headwater.v1.SetPayoutConnectionResponse
-	36, // 36: headwater.v1.PayoutService.RemovePayoutConnection:output_type -> headwater.v1.RemovePayoutConnectionResponse
-	37, // 37: headwater.v1.PayoutService.GetPayoutConnection:output_type -> headwater.v1.GetPayoutConnectionResponse
-	38, // 38: headwater.v1.PayoutService.RetryPayout:output_type -> headwater.v1.RetryPayoutResponse
-	39, // 39: headwater.v1.PayoutService.NotifyFundsAdded:output_type -> headwater.v1.NotifyFundsAddedResponse
-	40, // 40: headwater.v1.PayoutService.ExportPayoutFile:output_type -> headwater.v1.ExportPayoutFileResponse
-	41, // 41: headwater.v1.PayoutService.ImportPayoutResults:output_type -> headwater.v1.ImportPayoutResultsResponse
-	42, // 42: headwater.v1.PayoutService.ReopenPayout:output_type -> headwater.v1.ReopenPayoutResponse
-	43, // 43: headwater.v1.PayoutService.GetAmountOwed:output_type -> headwater.v1.GetAmountOwedResponse
-	44, // 44: headwater.v1.PayoutService.GetPayout:output_type -> headwater.v1.GetPayoutResponse
-	45, // 45: headwater.v1.PayoutService.ListPayouts:output_type -> headwater.v1.ListPayoutsResponse
-	23, // [23:46] is the sub-list for method output_type
-	0,  // [0:23] is the sub-list for method input_type
+	6,  // 6: headwater.v1.PayoutService.CreatePayoutSchedule:input_type -> headwater.v1.CreatePayoutScheduleRequest
+	7,  // 7: headwater.v1.PayoutService.UpdatePayoutSchedule:input_type -> headwater.v1.UpdatePayoutScheduleRequest
+	8,  // 8: headwater.v1.PayoutService.ArchivePayoutSchedule:input_type -> headwater.v1.ArchivePayoutScheduleRequest
+	9,  // 9: headwater.v1.PayoutService.GetPayoutSchedule:input_type -> headwater.v1.GetPayoutScheduleRequest
+	10, // 10: headwater.v1.PayoutService.ListPayoutSchedules:input_type -> headwater.v1.ListPayoutSchedulesRequest
+	11, // 11: headwater.v1.PayoutService.ApprovePayouts:input_type -> headwater.v1.ApprovePayoutsRequest
+	12, // 12: headwater.v1.PayoutService.ConfirmPayouts:input_type -> headwater.v1.ConfirmPayoutsRequest
+	13, // 13: headwater.v1.PayoutService.CancelPayout:input_type -> headwater.v1.CancelPayoutRequest
+	14, // 14: headwater.v1.PayoutService.SetPayoutMethod:input_type -> headwater.v1.SetPayoutMethodRequest
+	15, // 15: headwater.v1.PayoutService.RemovePayoutMethod:input_type -> headwater.v1.RemovePayoutMethodRequest
+	16, // 16: headwater.v1.PayoutService.GetPayoutMethod:input_type -> headwater.v1.GetPayoutMethodRequest
+	17, // 17: headwater.v1.PayoutService.SetTaxProfile:input_type -> headwater.v1.SetTaxProfileRequest
+	18, // 18: headwater.v1.PayoutService.GetTaxProfile:input_type -> headwater.v1.GetTaxProfileRequest
+	19, // 19: headwater.v1.PayoutService.ConfirmTaxProfile:input_type -> headwater.v1.ConfirmTaxProfileRequest
+	20, // 20: headwater.v1.PayoutService.RefuseTaxProfile:input_type -> headwater.v1.RefuseTaxProfileRequest
+	21, // 21: headwater.v1.PayoutService.RemoveTaxProfile:input_type -> headwater.v1.RemoveTaxProfileRequest
+	22, // 22: headwater.v1.PayoutService.ListTaxProfiles:input_type -> headwater.v1.ListTaxProfilesRequest
+	23, // 23: headwater.v1.PayoutService.SetBillingProfile:input_type -> headwater.v1.SetBillingProfileRequest
+	24, // 24: headwater.v1.PayoutService.GetBillingProfile:input_type -> headwater.v1.GetBillingProfileRequest
+	25, // 25: headwater.v1.PayoutService.ListYearlyTotals:input_type -> headwater.v1.ListYearlyTotalsRequest
+	26, // 26: headwater.v1.PayoutService.SetPayoutConnection:input_type -> headwater.v1.SetPayoutConnectionRequest
+	27, // 27: headwater.v1.PayoutService.RemovePayoutConnection:input_type -> headwater.v1.RemovePayoutConnectionRequest
+	28, // 28: headwater.v1.PayoutService.GetPayoutConnection:input_type -> headwater.v1.GetPayoutConnectionRequest
+	29, // 29: headwater.v1.PayoutService.RetryPayout:input_type -> headwater.v1.RetryPayoutRequest
+	30, // 30: headwater.v1.PayoutService.NotifyFundsAdded:input_type -> headwater.v1.NotifyFundsAddedRequest
+	31, // 31: headwater.v1.PayoutService.ExportPayoutFile:input_type -> headwater.v1.ExportPayoutFileRequest
+	32, // 32: headwater.v1.PayoutService.ImportPayoutResults:input_type -> headwater.v1.ImportPayoutResultsRequest
+	33, // 33: headwater.v1.PayoutService.ReopenPayout:input_type -> headwater.v1.ReopenPayoutRequest
+	34, // 34: headwater.v1.PayoutService.GetPayoutDocument:input_type -> headwater.v1.GetPayoutDocumentRequest
+	35, // 35: headwater.v1.PayoutService.ListPayoutDocuments:input_type -> headwater.v1.ListPayoutDocumentsRequest
+	36, // 36: headwater.v1.PayoutService.GetAmountOwed:input_type -> headwater.v1.GetAmountOwedRequest
+	37, // 37: headwater.v1.PayoutService.GetPayout:input_type -> headwater.v1.GetPayoutRequest
+	38, // 38: headwater.v1.PayoutService.ListPayouts:input_type -> headwater.v1.ListPayoutsRequest
+	39, // 39: headwater.v1.PayoutService.MarkPaid:output_type -> headwater.v1.MarkPaidResponse
+	40, // 40: headwater.v1.PayoutService.CreatePayout:output_type -> headwater.v1.CreatePayoutResponse
+	41, // 41: headwater.v1.PayoutService.PreviewPayoutRun:output_type -> headwater.v1.PreviewPayoutRunResponse
+	42, // 42: headwater.v1.PayoutService.CreatePayoutRun:output_type -> headwater.v1.CreatePayoutRunResponse
+	43, // 43: headwater.v1.PayoutService.CancelPayoutRun:output_type -> headwater.v1.CancelPayoutRunResponse
+	44, // 44: headwater.v1.PayoutService.GetPayoutRun:output_type -> headwater.v1.GetPayoutRunResponse
+	45, // 45: headwater.v1.PayoutService.CreatePayoutSchedule:output_type -> headwater.v1.CreatePayoutScheduleResponse
+	46, // 46: headwater.v1.PayoutService.UpdatePayoutSchedule:output_type -> headwater.v1.UpdatePayoutScheduleResponse
+	47, // 47: headwater.v1.PayoutService.ArchivePayoutSchedule:output_type -> headwater.v1.ArchivePayoutScheduleResponse
+	48, // 48: headwater.v1.PayoutService.GetPayoutSchedule:output_type -> headwater.v1.GetPayoutScheduleResponse
+	49, // 49: headwater.v1.PayoutService.ListPayoutSchedules:output_type -> headwater.v1.ListPayoutSchedulesResponse
+	50, // 50: headwater.v1.PayoutService.ApprovePayouts:output_type -> headwater.v1.ApprovePayoutsResponse
+	51, // 51: headwater.v1.PayoutService.ConfirmPayouts:output_type -> headwater.v1.ConfirmPayoutsResponse
+	52, // 52: headwater.v1.PayoutService.CancelPayout:output_type -> headwater.v1.CancelPayoutResponse
+	53, // 53: headwater.v1.PayoutService.SetPayoutMethod:output_type -> headwater.v1.SetPayoutMethodResponse
+	54, // 54: headwater.v1.PayoutService.RemovePayoutMethod:output_type -> headwater.v1.RemovePayoutMethodResponse
+	55, // 55: headwater.v1.PayoutService.GetPayoutMethod:output_type -> headwater.v1.GetPayoutMethodResponse
+	56, // 56: headwater.v1.PayoutService.SetTaxProfile:output_type -> headwater.v1.SetTaxProfileResponse
+	57, // 57: headwater.v1.PayoutService.GetTaxProfile:output_type -> headwater.v1.GetTaxProfileResponse
+	58, // 58: headwater.v1.PayoutService.ConfirmTaxProfile:output_type -> headwater.v1.ConfirmTaxProfileResponse
+	59, // 59: headwater.v1.PayoutService.RefuseTaxProfile:output_type -> headwater.v1.RefuseTaxProfileResponse
+	60, // 60: headwater.v1.PayoutService.RemoveTaxProfile:output_type -> headwater.v1.RemoveTaxProfileResponse
+	61, // 61: headwater.v1.PayoutService.ListTaxProfiles:output_type -> headwater.v1.ListTaxProfilesResponse
+	62, // 62: headwater.v1.PayoutService.SetBillingProfile:output_type -> headwater.v1.SetBillingProfileResponse
+	63, // 63: headwater.v1.PayoutService.GetBillingProfile:output_type -> headwater.v1.GetBillingProfileResponse
+	64, // 64: headwater.v1.PayoutService.ListYearlyTotals:output_type -> headwater.v1.ListYearlyTotalsResponse
+	65, // 65: headwater.v1.PayoutService.SetPayoutConnection:output_type -> headwater.v1.SetPayoutConnectionResponse
+	66, // 66: headwater.v1.PayoutService.RemovePayoutConnection:output_type -> headwater.v1.RemovePayoutConnectionResponse
+	67, // 67: headwater.v1.PayoutService.GetPayoutConnection:output_type -> headwater.v1.GetPayoutConnectionResponse
+	68, // 68: headwater.v1.PayoutService.RetryPayout:output_type -> headwater.v1.RetryPayoutResponse
+	69, // 69: headwater.v1.PayoutService.NotifyFundsAdded:output_type -> headwater.v1.NotifyFundsAddedResponse
+	70, // 70: headwater.v1.PayoutService.ExportPayoutFile:output_type -> headwater.v1.ExportPayoutFileResponse
+	71, // 71: headwater.v1.PayoutService.ImportPayoutResults:output_type -> headwater.v1.ImportPayoutResultsResponse
+	72, // 72: headwater.v1.PayoutService.ReopenPayout:output_type -> headwater.v1.ReopenPayoutResponse
+	73, // 73: headwater.v1.PayoutService.GetPayoutDocument:output_type -> headwater.v1.GetPayoutDocumentResponse
+	74, // 74: headwater.v1.PayoutService.ListPayoutDocuments:output_type -> headwater.v1.ListPayoutDocumentsResponse
+	75, // 75: headwater.v1.PayoutService.GetAmountOwed:output_type -> headwater.v1.GetAmountOwedResponse
+	76, // 76: headwater.v1.PayoutService.GetPayout:output_type -> headwater.v1.GetPayoutResponse
+	77, // 77: headwater.v1.PayoutService.ListPayouts:output_type -> headwater.v1.ListPayoutsResponse
+	39, // [39:78] is the sub-list for method output_type
+	0,  // [0:39] is the sub-list for method input_type
 	0,  // [0:0] is the sub-list for extension type_name
 	0,  // [0:0] is the sub-list for extension extendee
 	0,  // [0:0] is the sub-list for field type_name
@@ -160,11 +240,16 @@ func file_headwater_v1_payout_service_proto_init() {
 	if File_headwater_v1_payout_service_proto != nil {
 		return
 	}
+	file_headwater_v1_billing_profile_proto_init()
 	file_headwater_v1_payout_proto_init()
 	file_headwater_v1_payout_connection_proto_init()
+	file_headwater_v1_payout_document_proto_init()
 	file_headwater_v1_payout_file_proto_init()
 	file_headwater_v1_payout_method_proto_init()
 	file_headwater_v1_payout_run_proto_init()
+	file_headwater_v1_payout_schedule_proto_init()
+	file_headwater_v1_tax_profile_proto_init()
+	file_headwater_v1_yearly_total_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

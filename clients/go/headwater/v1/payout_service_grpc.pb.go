@@ -27,12 +27,26 @@ const (
 	PayoutService_CreatePayoutRun_FullMethodName        = "/headwater.v1.PayoutService/CreatePayoutRun"
 	PayoutService_CancelPayoutRun_FullMethodName        = "/headwater.v1.PayoutService/CancelPayoutRun"
 	PayoutService_GetPayoutRun_FullMethodName           = "/headwater.v1.PayoutService/GetPayoutRun"
+	PayoutService_CreatePayoutSchedule_FullMethodName   = "/headwater.v1.PayoutService/CreatePayoutSchedule"
+	PayoutService_UpdatePayoutSchedule_FullMethodName   = "/headwater.v1.PayoutService/UpdatePayoutSchedule"
+	PayoutService_ArchivePayoutSchedule_FullMethodName  = "/headwater.v1.PayoutService/ArchivePayoutSchedule"
+	PayoutService_GetPayoutSchedule_FullMethodName      = "/headwater.v1.PayoutService/GetPayoutSchedule"
+	PayoutService_ListPayoutSchedules_FullMethodName    = "/headwater.v1.PayoutService/ListPayoutSchedules"
 	PayoutService_ApprovePayouts_FullMethodName         = "/headwater.v1.PayoutService/ApprovePayouts"
 	PayoutService_ConfirmPayouts_FullMethodName         = "/headwater.v1.PayoutService/ConfirmPayouts"
 	PayoutService_CancelPayout_FullMethodName           = "/headwater.v1.PayoutService/CancelPayout"
 	PayoutService_SetPayoutMethod_FullMethodName        = "/headwater.v1.PayoutService/SetPayoutMethod"
 	PayoutService_RemovePayoutMethod_FullMethodName     = "/headwater.v1.PayoutService/RemovePayoutMethod"
 	PayoutService_GetPayoutMethod_FullMethodName        = "/headwater.v1.PayoutService/GetPayoutMethod"
+	PayoutService_SetTaxProfile_FullMethodName          = "/headwater.v1.PayoutService/SetTaxProfile"
+	PayoutService_GetTaxProfile_FullMethodName          = "/headwater.v1.PayoutService/GetTaxProfile"
+	PayoutService_ConfirmTaxProfile_FullMethodName      = "/headwater.v1.PayoutService/ConfirmTaxProfile"
+	PayoutService_RefuseTaxProfile_FullMethodName       = "/headwater.v1.PayoutService/RefuseTaxProfile"
+	PayoutService_RemoveTaxProfile_FullMethodName       = "/headwater.v1.PayoutService/RemoveTaxProfile"
+	PayoutService_ListTaxProfiles_FullMethodName        = "/headwater.v1.PayoutService/ListTaxProfiles"
+	PayoutService_SetBillingProfile_FullMethodName      = "/headwater.v1.PayoutService/SetBillingProfile"
+	PayoutService_GetBillingProfile_FullMethodName      = "/headwater.v1.PayoutService/GetBillingProfile"
+	PayoutService_ListYearlyTotals_FullMethodName       = "/headwater.v1.PayoutService/ListYearlyTotals"
 	PayoutService_SetPayoutConnection_FullMethodName    = "/headwater.v1.PayoutService/SetPayoutConnection"
 	PayoutService_RemovePayoutConnection_FullMethodName = "/headwater.v1.PayoutService/RemovePayoutConnection"
 	PayoutService_GetPayoutConnection_FullMethodName    = "/headwater.v1.PayoutService/GetPayoutConnection"
@@ -41,6 +55,8 @@ const (
 	PayoutService_ExportPayoutFile_FullMethodName       = "/headwater.v1.PayoutService/ExportPayoutFile"
 	PayoutService_ImportPayoutResults_FullMethodName    = "/headwater.v1.PayoutService/ImportPayoutResults"
 	PayoutService_ReopenPayout_FullMethodName           = "/headwater.v1.PayoutService/ReopenPayout"
+	PayoutService_GetPayoutDocument_FullMethodName      = "/headwater.v1.PayoutService/GetPayoutDocument"
+	PayoutService_ListPayoutDocuments_FullMethodName    = "/headwater.v1.PayoutService/ListPayoutDocuments"
 	PayoutService_GetAmountOwed_FullMethodName          = "/headwater.v1.PayoutService/GetAmountOwed"
 	PayoutService_GetPayout_FullMethodName              = "/headwater.v1.PayoutService/GetPayout"
 	PayoutService_ListPayouts_FullMethodName            = "/headwater.v1.PayoutService/ListPayouts"
@@ -62,7 +78,8 @@ type PayoutServiceClient interface {
 	// owed falls by what they add up to. The merchant pays a MANUAL payout outside Headwater, and says so with ConfirmPayouts. The payout keeps
 	// the affiliate's payout method as it is now.
 	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND, REWARD_NOT_FOUND or PAYOUT_CONNECTION_NOT_FOUND; FAILED_PRECONDITION with reason
-	// PAYOUT_METHOD when the affiliate's payout method is not the `provider`'s, NOTHING_DUE, PAYOUT_BELOW_MINIMUM, REWARDS_NOT_PAYABLE, or PAYOUT_ABOVE_OWED when less is owed than the named rewards add up to.
+	// PAYOUT_METHOD when the affiliate's payout method is not the `provider`'s, TAX_PROFILE_REQUIRED when the account pays nobody without a tax
+	// profile, NOTHING_DUE, PAYOUT_BELOW_MINIMUM, REWARDS_NOT_PAYABLE, or PAYOUT_ABOVE_OWED when less is owed than the named rewards add up to.
 	CreatePayout(ctx context.Context, in *CreatePayoutRequest, opts ...grpc.CallOption) (*CreatePayoutResponse, error)
 	// Shows what CreatePayoutRun would do now: which affiliates it pays and how much, and why it does not pay the others. Changes nothing.
 	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or PAYOUT_CONNECTION_NOT_FOUND.
@@ -79,6 +96,21 @@ type PayoutServiceClient interface {
 	// Returns a payout run.
 	// Errors: NOT_FOUND with reason PAYOUT_RUN_NOT_FOUND.
 	GetPayoutRun(ctx context.Context, in *GetPayoutRunRequest, opts ...grpc.CallOption) (*GetPayoutRunResponse, error)
+	// Creates a payout schedule: the server creates payout runs at its times. An account has up to 200 active ones.
+	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or PAYOUT_CONNECTION_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_SCHEDULE_LIMIT.
+	CreatePayoutSchedule(ctx context.Context, in *CreatePayoutScheduleRequest, opts ...grpc.CallOption) (*CreatePayoutScheduleResponse, error)
+	// Changes a payout schedule. Its existing runs stay as they are. A new `timing` counts from now on.
+	// Errors: NOT_FOUND with reason PAYOUT_SCHEDULE_NOT_FOUND, AFFILIATE_NOT_FOUND or PAYOUT_CONNECTION_NOT_FOUND; FAILED_PRECONDITION with
+	// reason PAYOUT_SCHEDULE_ARCHIVED; ABORTED with reason ETAG_MISMATCH.
+	UpdatePayoutSchedule(ctx context.Context, in *UpdatePayoutScheduleRequest, opts ...grpc.CallOption) (*UpdatePayoutScheduleResponse, error)
+	// Archives a payout schedule. It creates no further runs, and its existing ones stay as they are. Archiving it again changes nothing.
+	// Errors: NOT_FOUND with reason PAYOUT_SCHEDULE_NOT_FOUND; ABORTED with reason ETAG_MISMATCH.
+	ArchivePayoutSchedule(ctx context.Context, in *ArchivePayoutScheduleRequest, opts ...grpc.CallOption) (*ArchivePayoutScheduleResponse, error)
+	// Returns a payout schedule.
+	// Errors: NOT_FOUND with reason PAYOUT_SCHEDULE_NOT_FOUND.
+	GetPayoutSchedule(ctx context.Context, in *GetPayoutScheduleRequest, opts ...grpc.CallOption) (*GetPayoutScheduleResponse, error)
+	// Lists payout schedules.
+	ListPayoutSchedules(ctx context.Context, in *ListPayoutSchedulesRequest, opts ...grpc.CallOption) (*ListPayoutSchedulesResponse, error)
 	// Approves payouts that need it: all of them or none. The key must be another one than the key that created them.
 	// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not
 	// NEEDS_APPROVAL, or PAYOUT_OWN_APPROVAL for the first one that the key created; ABORTED with reason ETAG_MISMATCH.
@@ -109,6 +141,32 @@ type PayoutServiceClient interface {
 	// Returns the payout method of an affiliate, masked.
 	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
 	GetPayoutMethod(ctx context.Context, in *GetPayoutMethodRequest, opts ...grpc.CallOption) (*GetPayoutMethodResponse, error)
+	// Sets the tax profile of an affiliate, and replaces the former one as a whole. It is RECEIVED, whatever it was before.
+	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_ERASED, or SECRETS_KEY_MISSING when the
+	// server has no key to store the number with.
+	SetTaxProfile(ctx context.Context, in *SetTaxProfileRequest, opts ...grpc.CallOption) (*SetTaxProfileResponse, error)
+	// Returns the tax profile of an affiliate, without its number.
+	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+	GetTaxProfile(ctx context.Context, in *GetTaxProfileRequest, opts ...grpc.CallOption) (*GetTaxProfileResponse, error)
+	// Confirms the tax profile of an affiliate after a look at it. Admin keys only.
+	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or TAX_PROFILE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_ERASED, or
+	// TAX_PROFILE_STATE when its form has expired; ABORTED with reason ETAG_MISMATCH.
+	ConfirmTaxProfile(ctx context.Context, in *ConfirmTaxProfileRequest, opts ...grpc.CallOption) (*ConfirmTaxProfileResponse, error)
+	// Refuses the tax profile of an affiliate after a look at it. Admin keys only.
+	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or TAX_PROFILE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_ERASED, or
+	// TAX_PROFILE_STATE when its form has expired; ABORTED with reason ETAG_MISMATCH.
+	RefuseTaxProfile(ctx context.Context, in *RefuseTaxProfileRequest, opts ...grpc.CallOption) (*RefuseTaxProfileResponse, error)
+	// Removes the tax profile of an affiliate with its number.
+	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or TAX_PROFILE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_ERASED.
+	RemoveTaxProfile(ctx context.Context, in *RemoveTaxProfileRequest, opts ...grpc.CallOption) (*RemoveTaxProfileResponse, error)
+	// Lists the tax profiles of affiliates, with those that are missing.
+	ListTaxProfiles(ctx context.Context, in *ListTaxProfilesRequest, opts ...grpc.CallOption) (*ListTaxProfilesResponse, error)
+	// Sets the billing profile: the merchant as documents of payouts name it. Admin keys only.
+	SetBillingProfile(ctx context.Context, in *SetBillingProfileRequest, opts ...grpc.CallOption) (*SetBillingProfileResponse, error)
+	// Returns the billing profile.
+	GetBillingProfile(ctx context.Context, in *GetBillingProfileRequest, opts ...grpc.CallOption) (*GetBillingProfileResponse, error)
+	// Lists how much affiliates were paid in a year, for each currency, with the state of their tax data.
+	ListYearlyTotals(ctx context.Context, in *ListYearlyTotalsRequest, opts ...grpc.CallOption) (*ListYearlyTotalsResponse, error)
 	// Connects the account to a payout provider, or replaces the credentials of a connection. Payouts to affiliates whose method is the
 	// provider's are the provider's from then on. Admin keys only.
 	// Errors: FAILED_PRECONDITION with reason SECRETS_KEY_MISSING when the server has no key to store the credentials with.
@@ -146,6 +204,13 @@ type PayoutServiceClient interface {
 	// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when it is not PAID; ABORTED with reason
 	// ETAG_MISMATCH; INVALID_ARGUMENT when its provider is not MANUAL.
 	ReopenPayout(ctx context.Context, in *ReopenPayoutRequest, opts ...grpc.CallOption) (*ReopenPayoutResponse, error)
+	// Returns a document of a payout, as data or as a PDF: its statement, or its self-billing invoice.
+	// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND or PAYOUT_DOCUMENT_NOT_FOUND; FAILED_PRECONDITION with reason SECRETS_KEY_MISSING when the
+	// server has no key to read the affiliate's tax number with.
+	GetPayoutDocument(ctx context.Context, in *GetPayoutDocumentRequest, opts ...grpc.CallOption) (*GetPayoutDocumentResponse, error)
+	// Lists self-billing invoices.
+	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+	ListPayoutDocuments(ctx context.Context, in *ListPayoutDocumentsRequest, opts ...grpc.CallOption) (*ListPayoutDocumentsResponse, error)
 	// Returns how much is owed in all, in each currency: approved or not, overdue or not, and what payouts have reserved.
 	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or PROGRAM_NOT_FOUND.
 	GetAmountOwed(ctx context.Context, in *GetAmountOwedRequest, opts ...grpc.CallOption) (*GetAmountOwedResponse, error)
@@ -225,6 +290,56 @@ func (c *payoutServiceClient) GetPayoutRun(ctx context.Context, in *GetPayoutRun
 	return out, nil
 }
 
+func (c *payoutServiceClient) CreatePayoutSchedule(ctx context.Context, in *CreatePayoutScheduleRequest, opts ...grpc.CallOption) (*CreatePayoutScheduleResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CreatePayoutScheduleResponse)
+	err := c.cc.Invoke(ctx, PayoutService_CreatePayoutSchedule_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *payoutServiceClient) UpdatePayoutSchedule(ctx context.Context, in *UpdatePayoutScheduleRequest, opts ...grpc.CallOption) (*UpdatePayoutScheduleResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UpdatePayoutScheduleResponse)
+	err := c.cc.Invoke(ctx, PayoutService_UpdatePayoutSchedule_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *payoutServiceClient) ArchivePayoutSchedule(ctx context.Context, in *ArchivePayoutScheduleRequest, opts ...grpc.CallOption) (*ArchivePayoutScheduleResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ArchivePayoutScheduleResponse)
+	err := c.cc.Invoke(ctx, PayoutService_ArchivePayoutSchedule_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *payoutServiceClient) GetPayoutSchedule(ctx context.Context, in *GetPayoutScheduleRequest, opts ...grpc.CallOption) (*GetPayoutScheduleResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetPayoutScheduleResponse)
+	err := c.cc.Invoke(ctx, PayoutService_GetPayoutSchedule_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *payoutServiceClient) ListPayoutSchedules(ctx context.Context, in *ListPayoutSchedulesRequest, opts ...grpc.CallOption) (*ListPayoutSchedulesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListPayoutSchedulesResponse)
+	err := c.cc.Invoke(ctx, PayoutService_ListPayoutSchedules_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *payoutServiceClient) ApprovePayouts(ctx context.Context, in *ApprovePayoutsRequest, opts ...grpc.CallOption) (*ApprovePayoutsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ApprovePayoutsResponse)
@@ -279,6 +394,96 @@ func (c *payoutServiceClient) GetPayoutMethod(ctx context.Context, in *GetPayout
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetPayoutMethodResponse)
 	err := c.cc.Invoke(ctx, PayoutService_GetPayoutMethod_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *payoutServiceClient) SetTaxProfile(ctx context.Context, in *SetTaxProfileRequest, opts ...grpc.CallOption) (*SetTaxProfileResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SetTaxProfileResponse)
+	err := c.cc.Invoke(ctx, PayoutService_SetTaxProfile_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *payoutServiceClient) GetTaxProfile(ctx context.Context, in *GetTaxProfileRequest, opts ...grpc.CallOption) (*GetTaxProfileResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetTaxProfileResponse)
+	err := c.cc.Invoke(ctx, PayoutService_GetTaxProfile_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *payoutServiceClient) ConfirmTaxProfile(ctx context.Context, in *ConfirmTaxProfileRequest, opts ...grpc.CallOption) (*ConfirmTaxProfileResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ConfirmTaxProfileResponse)
+	err := c.cc.Invoke(ctx, PayoutService_ConfirmTaxProfile_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *payoutServiceClient) RefuseTaxProfile(ctx context.Context, in *RefuseTaxProfileRequest, opts ...grpc.CallOption) (*RefuseTaxProfileResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RefuseTaxProfileResponse)
+	err := c.cc.Invoke(ctx, PayoutService_RefuseTaxProfile_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *payoutServiceClient) RemoveTaxProfile(ctx context.Context, in *RemoveTaxProfileRequest, opts ...grpc.CallOption) (*RemoveTaxProfileResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RemoveTaxProfileResponse)
+	err := c.cc.Invoke(ctx, PayoutService_RemoveTaxProfile_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *payoutServiceClient) ListTaxProfiles(ctx context.Context, in *ListTaxProfilesRequest, opts ...grpc.CallOption) (*ListTaxProfilesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListTaxProfilesResponse)
+	err := c.cc.Invoke(ctx, PayoutService_ListTaxProfiles_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *payoutServiceClient) SetBillingProfile(ctx context.Context, in *SetBillingProfileRequest, opts ...grpc.CallOption) (*SetBillingProfileResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SetBillingProfileResponse)
+	err := c.cc.Invoke(ctx, PayoutService_SetBillingProfile_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *payoutServiceClient) GetBillingProfile(ctx context.Context, in *GetBillingProfileRequest, opts ...grpc.CallOption) (*GetBillingProfileResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetBillingProfileResponse)
+	err := c.cc.Invoke(ctx, PayoutService_GetBillingProfile_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *payoutServiceClient) ListYearlyTotals(ctx context.Context, in *ListYearlyTotalsRequest, opts ...grpc.CallOption) (*ListYearlyTotalsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListYearlyTotalsResponse)
+	err := c.cc.Invoke(ctx, PayoutService_ListYearlyTotals_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -365,6 +570,26 @@ func (c *payoutServiceClient) ReopenPayout(ctx context.Context, in *ReopenPayout
 	return out, nil
 }
 
+func (c *payoutServiceClient) GetPayoutDocument(ctx context.Context, in *GetPayoutDocumentRequest, opts ...grpc.CallOption) (*GetPayoutDocumentResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetPayoutDocumentResponse)
+	err := c.cc.Invoke(ctx, PayoutService_GetPayoutDocument_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *payoutServiceClient) ListPayoutDocuments(ctx context.Context, in *ListPayoutDocumentsRequest, opts ...grpc.CallOption) (*ListPayoutDocumentsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListPayoutDocumentsResponse)
+	err := c.cc.Invoke(ctx, PayoutService_ListPayoutDocuments_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *payoutServiceClient) GetAmountOwed(ctx context.Context, in *GetAmountOwedRequest, opts ...grpc.CallOption) (*GetAmountOwedResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetAmountOwedResponse)
@@ -411,7 +636,8 @@ type PayoutServiceServer interface {
 	// owed falls by what they add up to. The merchant pays a MANUAL payout outside Headwater, and says so with ConfirmPayouts. The payout keeps
 	// the affiliate's payout method as it is now.
 	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND, REWARD_NOT_FOUND or PAYOUT_CONNECTION_NOT_FOUND; FAILED_PRECONDITION with reason
-	// PAYOUT_METHOD when the affiliate's payout method is not the `provider`'s, NOTHING_DUE, PAYOUT_BELOW_MINIMUM, REWARDS_NOT_PAYABLE, or PAYOUT_ABOVE_OWED when less is owed than the named rewards add up to.
+	// PAYOUT_METHOD when the affiliate's payout method is not the `provider`'s, TAX_PROFILE_REQUIRED when the account pays nobody without a tax
+	// profile, NOTHING_DUE, PAYOUT_BELOW_MINIMUM, REWARDS_NOT_PAYABLE, or PAYOUT_ABOVE_OWED when less is owed than the named rewards add up to.
 	CreatePayout(context.Context, *CreatePayoutRequest) (*CreatePayoutResponse, error)
 	// Shows what CreatePayoutRun would do now: which affiliates it pays and how much, and why it does not pay the others. Changes nothing.
 	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or PAYOUT_CONNECTION_NOT_FOUND.
@@ -428,6 +654,21 @@ type PayoutServiceServer interface {
 	// Returns a payout run.
 	// Errors: NOT_FOUND with reason PAYOUT_RUN_NOT_FOUND.
 	GetPayoutRun(context.Context, *GetPayoutRunRequest) (*GetPayoutRunResponse, error)
+	// Creates a payout schedule: the server creates payout runs at its times. An account has up to 200 active ones.
+	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or PAYOUT_CONNECTION_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_SCHEDULE_LIMIT.
+	CreatePayoutSchedule(context.Context, *CreatePayoutScheduleRequest) (*CreatePayoutScheduleResponse, error)
+	// Changes a payout schedule. Its existing runs stay as they are. A new `timing` counts from now on.
+	// Errors: NOT_FOUND with reason PAYOUT_SCHEDULE_NOT_FOUND, AFFILIATE_NOT_FOUND or PAYOUT_CONNECTION_NOT_FOUND; FAILED_PRECONDITION with
+	// reason PAYOUT_SCHEDULE_ARCHIVED; ABORTED with reason ETAG_MISMATCH.
+	UpdatePayoutSchedule(context.Context, *UpdatePayoutScheduleRequest) (*UpdatePayoutScheduleResponse, error)
+	// Archives a payout schedule. It creates no further runs, and its existing ones stay as they are. Archiving it again changes nothing.
+	// Errors: NOT_FOUND with reason PAYOUT_SCHEDULE_NOT_FOUND; ABORTED with reason ETAG_MISMATCH.
+	ArchivePayoutSchedule(context.Context, *ArchivePayoutScheduleRequest) (*ArchivePayoutScheduleResponse, error)
+	// Returns a payout schedule.
+	// Errors: NOT_FOUND with reason PAYOUT_SCHEDULE_NOT_FOUND.
+	GetPayoutSchedule(context.Context, *GetPayoutScheduleRequest) (*GetPayoutScheduleResponse, error)
+	// Lists payout schedules.
+	ListPayoutSchedules(context.Context, *ListPayoutSchedulesRequest) (*ListPayoutSchedulesResponse, error)
 	// Approves payouts that need it: all of them or none. The key must be another one than the key that created them.
 	// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not
 	// NEEDS_APPROVAL, or PAYOUT_OWN_APPROVAL for the first one that the key created; ABORTED with reason ETAG_MISMATCH.
@@ -458,6 +699,32 @@ type PayoutServiceServer interface {
 	// Returns the payout method of an affiliate, masked.
 	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
 	GetPayoutMethod(context.Context, *GetPayoutMethodRequest) (*GetPayoutMethodResponse, error)
+	// Sets the tax profile of an affiliate, and replaces the former one as a whole. It is RECEIVED, whatever it was before.
+	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_ERASED, or SECRETS_KEY_MISSING when the
+	// server has no key to store the number with.
+	SetTaxProfile(context.Context, *SetTaxProfileRequest) (*SetTaxProfileResponse, error)
+	// Returns the tax profile of an affiliate, without its number.
+	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+	GetTaxProfile(context.Context, *GetTaxProfileRequest) (*GetTaxProfileResponse, error)
+	// Confirms the tax profile of an affiliate after a look at it. Admin keys only.
+	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or TAX_PROFILE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_ERASED, or
+	// TAX_PROFILE_STATE when its form has expired; ABORTED with reason ETAG_MISMATCH.
+	ConfirmTaxProfile(context.Context, *ConfirmTaxProfileRequest) (*ConfirmTaxProfileResponse, error)
+	// Refuses the tax profile of an affiliate after a look at it. Admin keys only.
+	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or TAX_PROFILE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_ERASED, or
+	// TAX_PROFILE_STATE when its form has expired; ABORTED with reason ETAG_MISMATCH.
+	RefuseTaxProfile(context.Context, *RefuseTaxProfileRequest) (*RefuseTaxProfileResponse, error)
+	// Removes the tax profile of an affiliate with its number.
+	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or TAX_PROFILE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_ERASED.
+	RemoveTaxProfile(context.Context, *RemoveTaxProfileRequest) (*RemoveTaxProfileResponse, error)
+	// Lists the tax profiles of affiliates, with those that are missing.
+	ListTaxProfiles(context.Context, *ListTaxProfilesRequest) (*ListTaxProfilesResponse, error)
+	// Sets the billing profile: the merchant as documents of payouts name it. Admin keys only.
+	SetBillingProfile(context.Context, *SetBillingProfileRequest) (*SetBillingProfileResponse, error)
+	// Returns the billing profile.
+	GetBillingProfile(context.Context, *GetBillingProfileRequest) (*GetBillingProfileResponse, error)
+	// Lists how much affiliates were paid in a year, for each currency, with the state of their tax data.
+	ListYearlyTotals(context.Context, *ListYearlyTotalsRequest) (*ListYearlyTotalsResponse, error)
 	// Connects the account to a payout provider, or replaces the credentials of a connection. Payouts to affiliates whose method is the
 	// provider's are the provider's from then on. Admin keys only.
 	// Errors: FAILED_PRECONDITION with reason SECRETS_KEY_MISSING when the server has no key to store the credentials with.
@@ -495,6 +762,13 @@ type PayoutServiceServer interface {
 	// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when it is not PAID; ABORTED with reason
 	// ETAG_MISMATCH; INVALID_ARGUMENT when its provider is not MANUAL.
 	ReopenPayout(context.Context, *ReopenPayoutRequest) (*ReopenPayoutResponse, error)
+	// Returns a document of a payout, as data or as a PDF: its statement, or its self-billing invoice.
+	// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND or PAYOUT_DOCUMENT_NOT_FOUND; FAILED_PRECONDITION with reason SECRETS_KEY_MISSING when the
+	// server has no key to read the affiliate's tax number with.
+	GetPayoutDocument(context.Context, *GetPayoutDocumentRequest) (*GetPayoutDocumentResponse, error)
+	// Lists self-billing invoices.
+	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+	ListPayoutDocuments(context.Context, *ListPayoutDocumentsRequest) (*ListPayoutDocumentsResponse, error)
 	// Returns how much is owed in all, in each currency: approved or not, overdue or not, and what payouts have reserved.
 	// Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or PROGRAM_NOT_FOUND.
 	GetAmountOwed(context.Context, *GetAmountOwedRequest) (*GetAmountOwedResponse, error)
@@ -532,6 +806,21 @@ func (UnimplementedPayoutServiceServer) CancelPayoutRun(context.Context, *Cancel
 func (UnimplementedPayoutServiceServer) GetPayoutRun(context.Context, *GetPayoutRunRequest) (*GetPayoutRunResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetPayoutRun not implemented")
 }
+func (UnimplementedPayoutServiceServer) CreatePayoutSchedule(context.Context, *CreatePayoutScheduleRequest) (*CreatePayoutScheduleResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CreatePayoutSchedule not implemented")
+}
+func (UnimplementedPayoutServiceServer) UpdatePayoutSchedule(context.Context, *UpdatePayoutScheduleRequest) (*UpdatePayoutScheduleResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method UpdatePayoutSchedule not implemented")
+}
+func (UnimplementedPayoutServiceServer) ArchivePayoutSchedule(context.Context, *ArchivePayoutScheduleRequest) (*ArchivePayoutScheduleResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ArchivePayoutSchedule not implemented")
+}
+func (UnimplementedPayoutServiceServer) GetPayoutSchedule(context.Context, *GetPayoutScheduleRequest) (*GetPayoutScheduleResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetPayoutSchedule not implemented")
+}
+func (UnimplementedPayoutServiceServer) ListPayoutSchedules(context.Context, *ListPayoutSchedulesRequest) (*ListPayoutSchedulesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListPayoutSchedules not implemented")
+}
 func (UnimplementedPayoutServiceServer) ApprovePayouts(context.Context, *ApprovePayoutsRequest) (*ApprovePayoutsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ApprovePayouts not implemented")
 }
@@ -549,6 +838,33 @@ func (UnimplementedPayoutServiceServer) RemovePayoutMethod(context.Context, *Rem
 }
 func (UnimplementedPayoutServiceServer) GetPayoutMethod(context.Context, *GetPayoutMethodRequest) (*GetPayoutMethodResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetPayoutMethod not implemented")
+}
+func (UnimplementedPayoutServiceServer) SetTaxProfile(context.Context, *SetTaxProfileRequest) (*SetTaxProfileResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SetTaxProfile not implemented")
+}
+func (UnimplementedPayoutServiceServer) GetTaxProfile(context.Context, *GetTaxProfileRequest) (*GetTaxProfileResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetTaxProfile not implemented")
+}
+func (UnimplementedPayoutServiceServer) ConfirmTaxProfile(context.Context, *ConfirmTaxProfileRequest) (*ConfirmTaxProfileResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ConfirmTaxProfile not implemented")
+}
+func (UnimplementedPayoutServiceServer) RefuseTaxProfile(context.Context, *RefuseTaxProfileRequest) (*RefuseTaxProfileResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RefuseTaxProfile not implemented")
+}
+func (UnimplementedPayoutServiceServer) RemoveTaxProfile(context.Context, *RemoveTaxProfileRequest) (*RemoveTaxProfileResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RemoveTaxProfile not implemented")
+}
+func (UnimplementedPayoutServiceServer) ListTaxProfiles(context.Context, *ListTaxProfilesRequest) (*ListTaxProfilesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListTaxProfiles not implemented")
+}
+func (UnimplementedPayoutServiceServer) SetBillingProfile(context.Context, *SetBillingProfileRequest) (*SetBillingProfileResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SetBillingProfile not implemented")
+}
+func (UnimplementedPayoutServiceServer) GetBillingProfile(context.Context, *GetBillingProfileRequest) (*GetBillingProfileResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetBillingProfile not implemented")
+}
+func (UnimplementedPayoutServiceServer) ListYearlyTotals(context.Context, *ListYearlyTotalsRequest) (*ListYearlyTotalsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListYearlyTotals not implemented")
 }
 func (UnimplementedPayoutServiceServer) SetPayoutConnection(context.Context, *SetPayoutConnectionRequest) (*SetPayoutConnectionResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SetPayoutConnection not implemented")
@@ -573,6 +889,12 @@ func (UnimplementedPayoutServiceServer) ImportPayoutResults(context.Context, *Im
 }
 func (UnimplementedPayoutServiceServer) ReopenPayout(context.Context, *ReopenPayoutRequest) (*ReopenPayoutResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ReopenPayout not implemented")
+}
+func (UnimplementedPayoutServiceServer) GetPayoutDocument(context.Context, *GetPayoutDocumentRequest) (*GetPayoutDocumentResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetPayoutDocument not implemented")
+}
+func (UnimplementedPayoutServiceServer) ListPayoutDocuments(context.Context, *ListPayoutDocumentsRequest) (*ListPayoutDocumentsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListPayoutDocuments not implemented")
 }
 func (UnimplementedPayoutServiceServer) GetAmountOwed(context.Context, *GetAmountOwedRequest) (*GetAmountOwedResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetAmountOwed not implemented")
@@ -712,6 +1034,96 @@ func _PayoutService_GetPayoutRun_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _PayoutService_CreatePayoutSchedule_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CreatePayoutScheduleRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PayoutServiceServer).CreatePayoutSchedule(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PayoutService_CreatePayoutSchedule_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PayoutServiceServer).CreatePayoutSchedule(ctx, req.(*CreatePayoutScheduleRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PayoutService_UpdatePayoutSchedule_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpdatePayoutScheduleRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PayoutServiceServer).UpdatePayoutSchedule(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PayoutService_UpdatePayoutSchedule_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PayoutServiceServer).UpdatePayoutSchedule(ctx, req.(*UpdatePayoutScheduleRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PayoutService_ArchivePayoutSchedule_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ArchivePayoutScheduleRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PayoutServiceServer).ArchivePayoutSchedule(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PayoutService_ArchivePayoutSchedule_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PayoutServiceServer).ArchivePayoutSchedule(ctx, req.(*ArchivePayoutScheduleRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PayoutService_GetPayoutSchedule_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetPayoutScheduleRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PayoutServiceServer).GetPayoutSchedule(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PayoutService_GetPayoutSchedule_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PayoutServiceServer).GetPayoutSchedule(ctx, req.(*GetPayoutScheduleRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PayoutService_ListPayoutSchedules_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListPayoutSchedulesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PayoutServiceServer).ListPayoutSchedules(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PayoutService_ListPayoutSchedules_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PayoutServiceServer).ListPayoutSchedules(ctx, req.(*ListPayoutSchedulesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _PayoutService_ApprovePayouts_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ApprovePayoutsRequest)
 	if err := dec(in); err != nil {
@@ -816,6 +1228,168 @@ func _PayoutService_GetPayoutMethod_Handler(srv interface{}, ctx context.Context
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(PayoutServiceServer).GetPayoutMethod(ctx, req.(*GetPayoutMethodRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PayoutService_SetTaxProfile_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetTaxProfileRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PayoutServiceServer).SetTaxProfile(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PayoutService_SetTaxProfile_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PayoutServiceServer).SetTaxProfile(ctx, req.(*SetTaxProfileRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PayoutService_GetTaxProfile_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetTaxProfileRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PayoutServiceServer).GetTaxProfile(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PayoutService_GetTaxProfile_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PayoutServiceServer).GetTaxProfile(ctx, req.(*GetTaxProfileRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PayoutService_ConfirmTaxProfile_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ConfirmTaxProfileRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PayoutServiceServer).ConfirmTaxProfile(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PayoutService_ConfirmTaxProfile_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PayoutServiceServer).ConfirmTaxProfile(ctx, req.(*ConfirmTaxProfileRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PayoutService_RefuseTaxProfile_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RefuseTaxProfileRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PayoutServiceServer).RefuseTaxProfile(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PayoutService_RefuseTaxProfile_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PayoutServiceServer).RefuseTaxProfile(ctx, req.(*RefuseTaxProfileRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PayoutService_RemoveTaxProfile_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RemoveTaxProfileRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PayoutServiceServer).RemoveTaxProfile(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PayoutService_RemoveTaxProfile_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PayoutServiceServer).RemoveTaxProfile(ctx, req.(*RemoveTaxProfileRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PayoutService_ListTaxProfiles_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListTaxProfilesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PayoutServiceServer).ListTaxProfiles(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PayoutService_ListTaxProfiles_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PayoutServiceServer).ListTaxProfiles(ctx, req.(*ListTaxProfilesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PayoutService_SetBillingProfile_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetBillingProfileRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PayoutServiceServer).SetBillingProfile(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PayoutService_SetBillingProfile_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PayoutServiceServer).SetBillingProfile(ctx, req.(*SetBillingProfileRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PayoutService_GetBillingProfile_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetBillingProfileRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PayoutServiceServer).GetBillingProfile(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PayoutService_GetBillingProfile_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PayoutServiceServer).GetBillingProfile(ctx, req.(*GetBillingProfileRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PayoutService_ListYearlyTotals_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListYearlyTotalsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PayoutServiceServer).ListYearlyTotals(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PayoutService_ListYearlyTotals_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PayoutServiceServer).ListYearlyTotals(ctx, req.(*ListYearlyTotalsRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -964,6 +1538,42 @@ func _PayoutService_ReopenPayout_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _PayoutService_GetPayoutDocument_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetPayoutDocumentRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PayoutServiceServer).GetPayoutDocument(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PayoutService_GetPayoutDocument_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PayoutServiceServer).GetPayoutDocument(ctx, req.(*GetPayoutDocumentRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PayoutService_ListPayoutDocuments_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListPayoutDocumentsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PayoutServiceServer).ListPayoutDocuments(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PayoutService_ListPayoutDocuments_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PayoutServiceServer).ListPayoutDocuments(ctx, req.(*ListPayoutDocumentsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _PayoutService_GetAmountOwed_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetAmountOwedRequest)
 	if err := dec(in); err != nil {
@@ -1050,6 +1660,26 @@ var PayoutService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _PayoutService_GetPayoutRun_Handler,
 		},
 		{
+			MethodName: "CreatePayoutSchedule",
+			Handler:    _PayoutService_CreatePayoutSchedule_Handler,
+		},
+		{
+			MethodName: "UpdatePayoutSchedule",
+			Handler:    _PayoutService_UpdatePayoutSchedule_Handler,
+		},
+		{
+			MethodName: "ArchivePayoutSchedule",
+			Handler:    _PayoutService_ArchivePayoutSchedule_Handler,
+		},
+		{
+			MethodName: "GetPayoutSchedule",
+			Handler:    _PayoutService_GetPayoutSchedule_Handler,
+		},
+		{
+			MethodName: "ListPayoutSchedules",
+			Handler:    _PayoutService_ListPayoutSchedules_Handler,
+		},
+		{
 			MethodName: "ApprovePayouts",
 			Handler:    _PayoutService_ApprovePayouts_Handler,
 		},
@@ -1072,6 +1702,42 @@ var PayoutService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetPayoutMethod",
 			Handler:    _PayoutService_GetPayoutMethod_Handler,
+		},
+		{
+			MethodName: "SetTaxProfile",
+			Handler:    _PayoutService_SetTaxProfile_Handler,
+		},
+		{
+			MethodName: "GetTaxProfile",
+			Handler:    _PayoutService_GetTaxProfile_Handler,
+		},
+		{
+			MethodName: "ConfirmTaxProfile",
+			Handler:    _PayoutService_ConfirmTaxProfile_Handler,
+		},
+		{
+			MethodName: "RefuseTaxProfile",
+			Handler:    _PayoutService_RefuseTaxProfile_Handler,
+		},
+		{
+			MethodName: "RemoveTaxProfile",
+			Handler:    _PayoutService_RemoveTaxProfile_Handler,
+		},
+		{
+			MethodName: "ListTaxProfiles",
+			Handler:    _PayoutService_ListTaxProfiles_Handler,
+		},
+		{
+			MethodName: "SetBillingProfile",
+			Handler:    _PayoutService_SetBillingProfile_Handler,
+		},
+		{
+			MethodName: "GetBillingProfile",
+			Handler:    _PayoutService_GetBillingProfile_Handler,
+		},
+		{
+			MethodName: "ListYearlyTotals",
+			Handler:    _PayoutService_ListYearlyTotals_Handler,
 		},
 		{
 			MethodName: "SetPayoutConnection",
@@ -1104,6 +1770,14 @@ var PayoutService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ReopenPayout",
 			Handler:    _PayoutService_ReopenPayout_Handler,
+		},
+		{
+			MethodName: "GetPayoutDocument",
+			Handler:    _PayoutService_GetPayoutDocument_Handler,
+		},
+		{
+			MethodName: "ListPayoutDocuments",
+			Handler:    _PayoutService_ListPayoutDocuments_Handler,
 		},
 		{
 			MethodName: "GetAmountOwed",

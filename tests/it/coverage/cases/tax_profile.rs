@@ -37,7 +37,7 @@ pub(super) fn cases() -> Vec<Case> {
     });
     let nothing = json!({
         "payee_kind": 0, "legal_name": "", "address": null, "residence_country_code": "", "form": 0, "sign_date": "tomorrow",
-        "number": {"kind": 0},
+        "number": {"kind": 0, "text": ""},
     });
     vec![
         case("PayoutService/SetTaxProfile", profile("Ann Ample"))

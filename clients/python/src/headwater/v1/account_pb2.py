@@ -29,7 +29,7 @@ from headwater.v1 import common_pb2 as headwater_dot_v1_dot_common__pb2
 from headwater.v1 import selector_pb2 as headwater_dot_v1_dot_selector__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aheadwater/v1/account.proto\x12\x0cheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/api_key.proto\x1a\x19headwater/v1/common.proto\x1a\x1bheadwater/v1/selector.proto\"\xca\x05\n\x07\x41\x63\x63ount\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12!\n\x0c\x64isplay_name\x18\x02 \x01(\tR\x0b\x64isplayName\x12\x14\n\x05\x65mail\x18\x03 \x01(\tR\x05\x65mail\x12\x46\n max_active_coupons_per_affiliate\x18\x04 \x01(\x05R\x1cmaxActiveCouponsPerAffiliate\x12;\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\x12\x30\n\x05state\x18\x07 \x01(\x0e\x32\x1a.headwater.v1.AccountStateR\x05state\x12=\n\x0csuspend_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0bsuspendTime\x12+\n\x11suspension_reason\x18\t \x01(\tR\x10suspensionReason\x12\x46\n\x11\x65mail_verify_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0f\x65mailVerifyTime\x12\x1b\n\ttime_zone\x18\x0b \x01(\tR\x08timeZone\x12(\n\x10\x63\x61lls_per_minute\x18\x0c \x01(\x05R\x0e\x63\x61llsPerMinute\x12#\n\rpending_email\x18\r \x01(\tR\x0cpendingEmail\x12?\n\rpayout_policy\x18\x0e \x01(\x0b\x32\x1a.headwater.v1.PayoutPolicyR\x0cpayoutPolicy\x12!\n\x0ctest_account\x18\x0f \x01(\x08R\x0btestAccount\"\xb2\x01\n\x0cPayoutPolicy\x12\x19\n\x08net_days\x18\x01 \x01(\x05R\x07netDays\x12:\n\x0e\x61pproval_above\x18\x02 \x03(\x0b\x32\x13.headwater.v1.MoneyR\rapprovalAbove\x12\x33\n\x13method_change_hours\x18\x03 \x01(\x05H\x00R\x11methodChangeHours\x88\x01\x01\x42\x16\n\x14_method_change_hours\"\xd1\x01\n\x16RegisterAccountRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12!\n\x0c\x64isplay_name\x18\x02 \x01(\tR\x0b\x64isplayName\x12\x14\n\x05\x65mail\x18\x03 \x01(\tR\x05\x65mail\x12\x1b\n\ttime_zone\x18\x04 \x01(\tR\x08timeZone\x12\x1f\n\x0b\x65mail_token\x18\x05 \x01(\tR\nemailToken\x12!\n\x0ctest_account\x18\x06 \x01(\x08R\x0btestAccount\"\xe5\x01\n\x17RegisterAccountResponse\x12/\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x15.headwater.v1.AccountR\x07\x61\x63\x63ount\x12-\n\x07\x61pi_key\x18\x02 \x01(\x0b\x32\x14.headwater.v1.ApiKeyR\x06\x61piKey\x12 \n\x0c\x61pi_key_text\x18\x03 \x01(\tR\napiKeyText\x12\x1a\n\x08replayed\x18\x04 \x01(\x08R\x08replayed\x12,\n\x12\x61waits_email_token\x18\x05 \x01(\x08R\x10\x61waitsEmailToken\"\x13\n\x11GetAccountRequest\"E\n\x12GetAccountResponse\x12/\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x15.headwater.v1.AccountR\x07\x61\x63\x63ount\"\xa3\x01\n\x14UpdateAccountRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12/\n\x07\x61\x63\x63ount\x18\x02 \x01(\x0b\x32\x15.headwater.v1.AccountR\x07\x61\x63\x63ount\x12;\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\"d\n\x15UpdateAccountResponse\x12/\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x15.headwater.v1.AccountR\x07\x61\x63\x63ount\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"\xb4\x01\n\x13ListAccountsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12-\n\x05order\x18\x03 \x01(\x0e\x32\x17.headwater.v1.ListOrderR\x05order\x12\x32\n\x06states\x18\x04 \x03(\x0e\x32\x1a.headwater.v1.AccountStateR\x06states\"q\n\x14ListAccountsResponse\x12\x31\n\x08\x61\x63\x63ounts\x18\x01 \x03(\x0b\x32\x15.headwater.v1.AccountR\x08\x61\x63\x63ounts\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x9c\x01\n\x15SuspendAccountRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12\x37\n\x07\x61\x63\x63ount\x18\x02 \x01(\x0b\x32\x1d.headwater.v1.AccountSelectorR\x07\x61\x63\x63ount\x12+\n\x11suspension_reason\x18\x03 \x01(\tR\x10suspensionReason\"e\n\x16SuspendAccountResponse\x12/\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x15.headwater.v1.AccountR\x07\x61\x63\x63ount\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"n\n\x14ResumeAccountRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12\x37\n\x07\x61\x63\x63ount\x18\x02 \x01(\x0b\x32\x1d.headwater.v1.AccountSelectorR\x07\x61\x63\x63ount\"d\n\x15ResumeAccountResponse\x12/\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x15.headwater.v1.AccountR\x07\x61\x63\x63ount\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"\x9e\x01\n\x1aSetAccountCallLimitRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12\x37\n\x07\x61\x63\x63ount\x18\x02 \x01(\x0b\x32\x1d.headwater.v1.AccountSelectorR\x07\x61\x63\x63ount\x12(\n\x10\x63\x61lls_per_minute\x18\x03 \x01(\x05R\x0e\x63\x61llsPerMinute\"j\n\x1bSetAccountCallLimitResponse\x12/\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x15.headwater.v1.AccountR\x07\x61\x63\x63ount\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"i\n\x19VerifyAccountEmailRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12-\n\x12verification_token\x18\x02 \x01(\tR\x11verificationToken\"i\n\x1aVerifyAccountEmailResponse\x12/\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x15.headwater.v1.AccountR\x07\x61\x63\x63ount\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed*d\n\x0c\x41\x63\x63ountState\x12\x1d\n\x19\x41\x43\x43OUNT_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x41\x43\x43OUNT_STATE_ACTIVE\x10\x01\x12\x1b\n\x17\x41\x43\x43OUNT_STATE_SUSPENDED\x10\x02\x42N\n\x10\x64\x65v.headwater.v1B\x0c\x41\x63\x63ountProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aheadwater/v1/account.proto\x12\x0cheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/api_key.proto\x1a\x19headwater/v1/common.proto\x1a\x1bheadwater/v1/selector.proto\"\xca\x05\n\x07\x41\x63\x63ount\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12!\n\x0c\x64isplay_name\x18\x02 \x01(\tR\x0b\x64isplayName\x12\x14\n\x05\x65mail\x18\x03 \x01(\tR\x05\x65mail\x12\x46\n max_active_coupons_per_affiliate\x18\x04 \x01(\x05R\x1cmaxActiveCouponsPerAffiliate\x12;\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\x12\x30\n\x05state\x18\x07 \x01(\x0e\x32\x1a.headwater.v1.AccountStateR\x05state\x12=\n\x0csuspend_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0bsuspendTime\x12+\n\x11suspension_reason\x18\t \x01(\tR\x10suspensionReason\x12\x46\n\x11\x65mail_verify_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0f\x65mailVerifyTime\x12\x1b\n\ttime_zone\x18\x0b \x01(\tR\x08timeZone\x12(\n\x10\x63\x61lls_per_minute\x18\x0c \x01(\x05R\x0e\x63\x61llsPerMinute\x12#\n\rpending_email\x18\r \x01(\tR\x0cpendingEmail\x12?\n\rpayout_policy\x18\x0e \x01(\x0b\x32\x1a.headwater.v1.PayoutPolicyR\x0cpayoutPolicy\x12!\n\x0ctest_account\x18\x0f \x01(\x08R\x0btestAccount\"\x98\x02\n\x0cPayoutPolicy\x12\x19\n\x08net_days\x18\x01 \x01(\x05R\x07netDays\x12:\n\x0e\x61pproval_above\x18\x02 \x03(\x0b\x32\x13.headwater.v1.MoneyR\rapprovalAbove\x12\x33\n\x13method_change_hours\x18\x03 \x01(\x05H\x00R\x11methodChangeHours\x88\x01\x01\x12\x30\n\x14tax_profile_required\x18\x04 \x01(\x08R\x12taxProfileRequired\x12\x32\n\x15self_billing_invoices\x18\x05 \x01(\x08R\x13selfBillingInvoicesB\x16\n\x14_method_change_hours\"\xd1\x01\n\x16RegisterAccountRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12!\n\x0c\x64isplay_name\x18\x02 \x01(\tR\x0b\x64isplayName\x12\x14\n\x05\x65mail\x18\x03 \x01(\tR\x05\x65mail\x12\x1b\n\ttime_zone\x18\x04 \x01(\tR\x08timeZone\x12\x1f\n\x0b\x65mail_token\x18\x05 \x01(\tR\nemailToken\x12!\n\x0ctest_account\x18\x06 \x01(\x08R\x0btestAccount\"\xe5\x01\n\x17RegisterAccountResponse\x12/\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x15.headwater.v1.AccountR\x07\x61\x63\x63ount\x12-\n\x07\x61pi_key\x18\x02 \x01(\x0b\x32\x14.headwater.v1.ApiKeyR\x06\x61piKey\x12 \n\x0c\x61pi_key_text\x18\x03 \x01(\tR\napiKeyText\x12\x1a\n\x08replayed\x18\x04 \x01(\x08R\x08replayed\x12,\n\x12\x61waits_email_token\x18\x05 \x01(\x08R\x10\x61waitsEmailToken\"\x13\n\x11GetAccountRequest\"E\n\x12GetAccountResponse\x12/\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x15.headwater.v1.AccountR\x07\x61\x63\x63ount\"\xa3\x01\n\x14UpdateAccountRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12/\n\x07\x61\x63\x63ount\x18\x02 \x01(\x0b\x32\x15.headwater.v1.AccountR\x07\x61\x63\x63ount\x12;\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\"d\n\x15UpdateAccountResponse\x12/\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x15.headwater.v1.AccountR\x07\x61\x63\x63ount\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"\xb4\x01\n\x13ListAccountsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12-\n\x05order\x18\x03 \x01(\x0e\x32\x17.headwater.v1.ListOrderR\x05order\x12\x32\n\x06states\x18\x04 \x03(\x0e\x32\x1a.headwater.v1.AccountStateR\x06states\"q\n\x14ListAccountsResponse\x12\x31\n\x08\x61\x63\x63ounts\x18\x01 \x03(\x0b\x32\x15.headwater.v1.AccountR\x08\x61\x63\x63ounts\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x9c\x01\n\x15SuspendAccountRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12\x37\n\x07\x61\x63\x63ount\x18\x02 \x01(\x0b\x32\x1d.headwater.v1.AccountSelectorR\x07\x61\x63\x63ount\x12+\n\x11suspension_reason\x18\x03 \x01(\tR\x10suspensionReason\"e\n\x16SuspendAccountResponse\x12/\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x15.headwater.v1.AccountR\x07\x61\x63\x63ount\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"n\n\x14ResumeAccountRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12\x37\n\x07\x61\x63\x63ount\x18\x02 \x01(\x0b\x32\x1d.headwater.v1.AccountSelectorR\x07\x61\x63\x63ount\"d\n\x15ResumeAccountResponse\x12/\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x15.headwater.v1.AccountR\x07\x61\x63\x63ount\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"\x9e\x01\n\x1aSetAccountCallLimitRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12\x37\n\x07\x61\x63\x63ount\x18\x02 \x01(\x0b\x32\x1d.headwater.v1.AccountSelectorR\x07\x61\x63\x63ount\x12(\n\x10\x63\x61lls_per_minute\x18\x03 \x01(\x05R\x0e\x63\x61llsPerMinute\"j\n\x1bSetAccountCallLimitResponse\x12/\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x15.headwater.v1.AccountR\x07\x61\x63\x63ount\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"i\n\x19VerifyAccountEmailRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12-\n\x12verification_token\x18\x02 \x01(\tR\x11verificationToken\"i\n\x1aVerifyAccountEmailResponse\x12/\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x15.headwater.v1.AccountR\x07\x61\x63\x63ount\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed*d\n\x0c\x41\x63\x63ountState\x12\x1d\n\x19\x41\x43\x43OUNT_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x41\x43\x43OUNT_STATE_ACTIVE\x10\x01\x12\x1b\n\x17\x41\x43\x43OUNT_STATE_SUSPENDED\x10\x02\x42N\n\x10\x64\x65v.headwater.v1B\x0c\x41\x63\x63ountProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,42 +37,42 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'headwater.v1.account_pb2', 
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\020dev.headwater.v1B\014AccountProtoP\001Z*headwater.dev/gen/headwater/v1;headwaterv1'
-  _globals['_ACCOUNTSTATE']._serialized_start=3154
-  _globals['_ACCOUNTSTATE']._serialized_end=3254
+  _globals['_ACCOUNTSTATE']._serialized_start=3256
+  _globals['_ACCOUNTSTATE']._serialized_end=3356
   _globals['_ACCOUNT']._serialized_start=196
   _globals['_ACCOUNT']._serialized_end=910
   _globals['_PAYOUTPOLICY']._serialized_start=913
-  _globals['_PAYOUTPOLICY']._serialized_end=1091
-  _globals['_REGISTERACCOUNTREQUEST']._serialized_start=1094
-  _globals['_REGISTERACCOUNTREQUEST']._serialized_end=1303
-  _globals['_REGISTERACCOUNTRESPONSE']._serialized_start=1306
-  _globals['_REGISTERACCOUNTRESPONSE']._serialized_end=1535
-  _globals['_GETACCOUNTREQUEST']._serialized_start=1537
-  _globals['_GETACCOUNTREQUEST']._serialized_end=1556
-  _globals['_GETACCOUNTRESPONSE']._serialized_start=1558
-  _globals['_GETACCOUNTRESPONSE']._serialized_end=1627
-  _globals['_UPDATEACCOUNTREQUEST']._serialized_start=1630
-  _globals['_UPDATEACCOUNTREQUEST']._serialized_end=1793
-  _globals['_UPDATEACCOUNTRESPONSE']._serialized_start=1795
-  _globals['_UPDATEACCOUNTRESPONSE']._serialized_end=1895
-  _globals['_LISTACCOUNTSREQUEST']._serialized_start=1898
-  _globals['_LISTACCOUNTSREQUEST']._serialized_end=2078
-  _globals['_LISTACCOUNTSRESPONSE']._serialized_start=2080
-  _globals['_LISTACCOUNTSRESPONSE']._serialized_end=2193
-  _globals['_SUSPENDACCOUNTREQUEST']._serialized_start=2196
-  _globals['_SUSPENDACCOUNTREQUEST']._serialized_end=2352
-  _globals['_SUSPENDACCOUNTRESPONSE']._serialized_start=2354
-  _globals['_SUSPENDACCOUNTRESPONSE']._serialized_end=2455
-  _globals['_RESUMEACCOUNTREQUEST']._serialized_start=2457
-  _globals['_RESUMEACCOUNTREQUEST']._serialized_end=2567
-  _globals['_RESUMEACCOUNTRESPONSE']._serialized_start=2569
-  _globals['_RESUMEACCOUNTRESPONSE']._serialized_end=2669
-  _globals['_SETACCOUNTCALLLIMITREQUEST']._serialized_start=2672
-  _globals['_SETACCOUNTCALLLIMITREQUEST']._serialized_end=2830
-  _globals['_SETACCOUNTCALLLIMITRESPONSE']._serialized_start=2832
-  _globals['_SETACCOUNTCALLLIMITRESPONSE']._serialized_end=2938
-  _globals['_VERIFYACCOUNTEMAILREQUEST']._serialized_start=2940
-  _globals['_VERIFYACCOUNTEMAILREQUEST']._serialized_end=3045
-  _globals['_VERIFYACCOUNTEMAILRESPONSE']._serialized_start=3047
-  _globals['_VERIFYACCOUNTEMAILRESPONSE']._serialized_end=3152
+  _globals['_PAYOUTPOLICY']._serialized_end=1193
+  _globals['_REGISTERACCOUNTREQUEST']._serialized_start=1196
+  _globals['_REGISTERACCOUNTREQUEST']._serialized_end=1405
+  _globals['_REGISTERACCOUNTRESPONSE']._serialized_start=1408
+  _globals['_REGISTERACCOUNTRESPONSE']._serialized_end=1637
+  _globals['_GETACCOUNTREQUEST']._serialized_start=1639
+  _globals['_GETACCOUNTREQUEST']._serialized_end=1658
+  _globals['_GETACCOUNTRESPONSE']._serialized_start=1660
+  _globals['_GETACCOUNTRESPONSE']._serialized_end=1729
+  _globals['_UPDATEACCOUNTREQUEST']._serialized_start=1732
+  _globals['_UPDATEACCOUNTREQUEST']._serialized_end=1895
+  _globals['_UPDATEACCOUNTRESPONSE']._serialized_start=1897
+  _globals['_UPDATEACCOUNTRESPONSE']._serialized_end=1997
+  _globals['_LISTACCOUNTSREQUEST']._serialized_start=2000
+  _globals['_LISTACCOUNTSREQUEST']._serialized_end=2180
+  _globals['_LISTACCOUNTSRESPONSE']._serialized_start=2182
+  _globals['_LISTACCOUNTSRESPONSE']._serialized_end=2295
+  _globals['_SUSPENDACCOUNTREQUEST']._serialized_start=2298
+  _globals['_SUSPENDACCOUNTREQUEST']._serialized_end=2454
+  _globals['_SUSPENDACCOUNTRESPONSE']._serialized_start=2456
+  _globals['_SUSPENDACCOUNTRESPONSE']._serialized_end=2557
+  _globals['_RESUMEACCOUNTREQUEST']._serialized_start=2559
+  _globals['_RESUMEACCOUNTREQUEST']._serialized_end=2669
+  _globals['_RESUMEACCOUNTRESPONSE']._serialized_start=2671
+  _globals['_RESUMEACCOUNTRESPONSE']._serialized_end=2771
+  _globals['_SETACCOUNTCALLLIMITREQUEST']._serialized_start=2774
+  _globals['_SETACCOUNTCALLLIMITREQUEST']._serialized_end=2932
+  _globals['_SETACCOUNTCALLLIMITRESPONSE']._serialized_start=2934
+  _globals['_SETACCOUNTCALLLIMITRESPONSE']._serialized_end=3040
+  _globals['_VERIFYACCOUNTEMAILREQUEST']._serialized_start=3042
+  _globals['_VERIFYACCOUNTEMAILREQUEST']._serialized_end=3147
+  _globals['_VERIFYACCOUNTEMAILRESPONSE']._serialized_start=3149
+  _globals['_VERIFYACCOUNTEMAILRESPONSE']._serialized_end=3254
 # @@protoc_insertion_point(module_scope)

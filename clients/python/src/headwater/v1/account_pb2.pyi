@@ -37,7 +37,8 @@ class _AccountStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AccountS
     ACCOUNT_STATE_SUSPENDED: _AccountState.ValueType  # 2
     """An operator has suspended the account. Its keys may make the calls that a read key may make, so that the owner can look at the
     books and follow the feed. All other calls fail with PERMISSION_DENIED and reason ACCOUNT_SUSPENDED. What the server does by itself
-    goes on, such as approving rewards whose hold period is over.
+    goes on, such as approving rewards whose hold period is over. But no provider is asked to pay a payout: it keeps its state with the
+    `problem` account_suspended, and is sent after ResumeAccount. Payments that a provider may have are still looked up.
     """
 
 class AccountState(_AccountState, metaclass=_AccountStateEnumTypeWrapper):
@@ -50,7 +51,8 @@ ACCOUNT_STATE_ACTIVE: AccountState.ValueType  # 1
 ACCOUNT_STATE_SUSPENDED: AccountState.ValueType  # 2
 """An operator has suspended the account. Its keys may make the calls that a read key may make, so that the owner can look at the
 books and follow the feed. All other calls fail with PERMISSION_DENIED and reason ACCOUNT_SUSPENDED. What the server does by itself
-goes on, such as approving rewards whose hold period is over.
+goes on, such as approving rewards whose hold period is over. But no provider is asked to pay a payout: it keeps its state with the
+`problem` account_suspended, and is sent after ResumeAccount. Payments that a provider may have are still looked up.
 """
 Global___AccountState: _TypeAlias = AccountState  # noqa: Y015
 
@@ -159,6 +161,8 @@ class PayoutPolicy(_message.Message):
     NET_DAYS_FIELD_NUMBER: _builtins.int
     APPROVAL_ABOVE_FIELD_NUMBER: _builtins.int
     METHOD_CHANGE_HOURS_FIELD_NUMBER: _builtins.int
+    TAX_PROFILE_REQUIRED_FIELD_NUMBER: _builtins.int
+    SELF_BILLING_INVOICES_FIELD_NUMBER: _builtins.int
     net_days: _builtins.int
     """How many days of 24 hours after its approval a reward is due, 0 to 366. CreatePayout pays what is due, unless it names rewards. A change
     counts at once, for rewards that were approved before too.
@@ -166,6 +170,14 @@ class PayoutPolicy(_message.Message):
     method_change_hours: _builtins.int
     """How many hours a change of an affiliate's payout method waits before it takes effect, 0 to 720. Payouts that are created meanwhile go to
     the former destination. Default 72. A change counts for methods that are set after it.
+    """
+    tax_profile_required: _builtins.bool
+    """Whether an affiliate is paid only while its tax profile is RECEIVED or CONFIRMED. Payout runs leave the others out, and CreatePayout refuses
+    them. MarkPaid records what was paid elsewhere. Default: no. A change counts for payouts that are created after it.
+    """
+    self_billing_invoices: _builtins.bool
+    """Whether each payout gets a self-billing invoice, see `PayoutDocument`. Default: no. A change counts at once: an invoice is made final when a
+    payout is paid while this is set.
     """
     @_builtins.property
     def approval_above(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Money]:
@@ -181,10 +193,12 @@ class PayoutPolicy(_message.Message):
         net_days: _builtins.int = ...,
         approval_above: _abc.Iterable[_common_pb2.Money] | None = ...,
         method_change_hours: _builtins.int | None = ...,
+        tax_profile_required: _builtins.bool = ...,
+        self_billing_invoices: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_method_change_hours", b"_method_change_hours", "method_change_hours", b"method_change_hours"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_method_change_hours", b"_method_change_hours", "approval_above", b"approval_above", "method_change_hours", b"method_change_hours", "net_days", b"net_days"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_method_change_hours", b"_method_change_hours", "approval_above", b"approval_above", "method_change_hours", b"method_change_hours", "net_days", b"net_days", "self_billing_invoices", b"self_billing_invoices", "tax_profile_required", b"tax_profile_required"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__method_change_hours: _TypeAlias = _typing.Literal["method_change_hours"]  # noqa: Y015
     _WhichOneofArgType__method_change_hours: _TypeAlias = _typing.Literal["_method_change_hours", b"_method_change_hours"]  # noqa: Y015

@@ -13,6 +13,7 @@ from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from headwater.v1 import common_pb2 as _common_pb2
 from headwater.v1 import coupon_pb2 as _coupon_pb2
 from headwater.v1 import enrollment_pb2 as _enrollment_pb2
+from headwater.v1 import invoice_tax_pb2 as _invoice_tax_pb2
 from headwater.v1 import ledger_pb2 as _ledger_pb2
 from headwater.v1 import program_pb2 as _program_pb2
 from headwater.v1 import selector_pb2 as _selector_pb2
@@ -170,6 +171,7 @@ class AffiliateProfile(_message.Message):
     SOCIAL_PROFILES_FIELD_NUMBER: _builtins.int
     PAYPAL_EMAIL_FIELD_NUMBER: _builtins.int
     CUSTOM_FIELDS_FIELD_NUMBER: _builtins.int
+    INVOICE_TAX_FIELD_NUMBER: _builtins.int
     company: _builtins.str
     """Company."""
     phone: _builtins.str
@@ -196,6 +198,10 @@ class AffiliateProfile(_message.Message):
     def custom_fields(self) -> _containers.RepeatedCompositeFieldContainer[Global___CustomField]:
         """Up to 50 fields of your own, such as the answers to the questions of an application. Each key occurs once."""
 
+    @_builtins.property
+    def invoice_tax(self) -> _invoice_tax_pb2.InvoiceTax:
+        """What the self-billing invoices of the affiliate say of tax. Not set: UNTAXED. A change counts for invoices that become final after it."""
+
     def __init__(
         self,
         *,
@@ -208,10 +214,11 @@ class AffiliateProfile(_message.Message):
         social_profiles: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         paypal_email: _builtins.str = ...,
         custom_fields: _abc.Iterable[Global___CustomField] | None = ...,
+        invoice_tax: _invoice_tax_pb2.InvoiceTax | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["address", b"address"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "invoice_tax", b"invoice_tax"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["about", b"about", "address", b"address", "avatar_url", b"avatar_url", "company", b"company", "custom_fields", b"custom_fields", "paypal_email", b"paypal_email", "phone", b"phone", "social_profiles", b"social_profiles", "website_url", b"website_url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["about", b"about", "address", b"address", "avatar_url", b"avatar_url", "company", b"company", "custom_fields", b"custom_fields", "invoice_tax", b"invoice_tax", "paypal_email", b"paypal_email", "phone", b"phone", "social_profiles", b"social_profiles", "website_url", b"website_url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

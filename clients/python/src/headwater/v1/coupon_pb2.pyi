@@ -12,6 +12,7 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from headwater.v1 import common_pb2 as _common_pb2
 from headwater.v1 import conversion_pb2 as _conversion_pb2
+from headwater.v1 import dated_commission_pb2 as _dated_commission_pb2
 from headwater.v1 import program_pb2 as _program_pb2
 from headwater.v1 import selector_pb2 as _selector_pb2
 import builtins as _builtins
@@ -161,6 +162,7 @@ class Coupon(_message.Message):
     MAX_USES_PER_CUSTOMER_FIELD_NUMBER: _builtins.int
     COMMISSION_FIELD_NUMBER: _builtins.int
     COMMISSION_END_TIME_FIELD_NUMBER: _builtins.int
+    DATED_COMMISSIONS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id, `cpn_` and 32 hexadecimal digits."""
     enrollment_id: _builtins.str
@@ -231,6 +233,12 @@ class Coupon(_message.Message):
     def commission_end_time(self) -> _timestamp_pb2.Timestamp:
         """When `commission` ends: sales at or after this time are priced without it. Not set: it does not end."""
 
+    @_builtins.property
+    def dated_commissions(self) -> _containers.RepeatedCompositeFieldContainer[_dated_commission_pb2.DatedCommission]:
+        """The commissions of the coupon's own for a time, in the order in which they were made, with those that are over or withdrawn. The newest 100.
+        One of them may apply in place of `commission`. AssignCoupon and UpdateCoupon add them, and UpdateCoupon withdraws them.
+        """
+
     def __init__(
         self,
         *,
@@ -252,10 +260,11 @@ class Coupon(_message.Message):
         max_uses_per_customer: _builtins.int = ...,
         commission: _program_pb2.Commission | None = ...,
         commission_end_time: _timestamp_pb2.Timestamp | None = ...,
+        dated_commissions: _abc.Iterable[_dated_commission_pb2.DatedCommission] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["commission", b"commission", "commission_end_time", b"commission_end_time", "create_time", b"create_time", "end_time", b"end_time", "remove_time", b"remove_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate_id", b"affiliate_id", "channel", b"channel", "code", b"code", "commission", b"commission", "commission_end_time", b"commission_end_time", "create_time", b"create_time", "end_time", b"end_time", "enrollment_id", b"enrollment_id", "id", b"id", "item_id", b"item_id", "max_uses", b"max_uses", "max_uses_per_customer", b"max_uses_per_customer", "metadata", b"metadata", "note", b"note", "offer_id", b"offer_id", "remove_time", b"remove_time", "start_time", b"start_time", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate_id", b"affiliate_id", "channel", b"channel", "code", b"code", "commission", b"commission", "commission_end_time", b"commission_end_time", "create_time", b"create_time", "dated_commissions", b"dated_commissions", "end_time", b"end_time", "enrollment_id", b"enrollment_id", "id", b"id", "item_id", b"item_id", "max_uses", b"max_uses", "max_uses_per_customer", b"max_uses_per_customer", "metadata", b"metadata", "note", b"note", "offer_id", b"offer_id", "remove_time", b"remove_time", "start_time", b"start_time", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -302,6 +311,7 @@ class AssignCouponRequest(_message.Message):
     MAX_USES_PER_CUSTOMER_FIELD_NUMBER: _builtins.int
     COMMISSION_FIELD_NUMBER: _builtins.int
     COMMISSION_END_TIME_FIELD_NUMBER: _builtins.int
+    DATED_COMMISSION_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
     returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
@@ -354,6 +364,10 @@ class AssignCouponRequest(_message.Message):
     def commission_end_time(self) -> _timestamp_pb2.Timestamp:
         """When `commission` ends. Refused without it. Optional. See `Coupon.commission_end_time`."""
 
+    @_builtins.property
+    def dated_commission(self) -> _dated_commission_pb2.DatedCommission:
+        """A commission of the coupon's own for a time, such as one that begins later. Optional."""
+
     def __init__(
         self,
         *,
@@ -372,10 +386,11 @@ class AssignCouponRequest(_message.Message):
         max_uses_per_customer: _builtins.int = ...,
         commission: _program_pb2.Commission | None = ...,
         commission_end_time: _timestamp_pb2.Timestamp | None = ...,
+        dated_commission: _dated_commission_pb2.DatedCommission | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "commission", b"commission", "commission_end_time", b"commission_end_time", "end_time", b"end_time", "item", b"item", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "commission", b"commission", "commission_end_time", b"commission_end_time", "dated_commission", b"dated_commission", "end_time", b"end_time", "item", b"item", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "channel", b"channel", "code", b"code", "commission", b"commission", "commission_end_time", b"commission_end_time", "create_affiliate_if_missing", b"create_affiliate_if_missing", "end_time", b"end_time", "item", b"item", "max_uses", b"max_uses", "max_uses_per_customer", b"max_uses_per_customer", "metadata", b"metadata", "note", b"note", "program_id", b"program_id", "request_id", b"request_id", "start_time", b"start_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate", b"affiliate", "channel", b"channel", "code", b"code", "commission", b"commission", "commission_end_time", b"commission_end_time", "create_affiliate_if_missing", b"create_affiliate_if_missing", "dated_commission", b"dated_commission", "end_time", b"end_time", "item", b"item", "max_uses", b"max_uses", "max_uses_per_customer", b"max_uses_per_customer", "metadata", b"metadata", "note", b"note", "program_id", b"program_id", "request_id", b"request_id", "start_time", b"start_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -595,11 +610,15 @@ class UpdateCouponRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     COUPON_FIELD_NUMBER: _builtins.int
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    DATED_COMMISSION_FIELD_NUMBER: _builtins.int
+    WITHDRAW_DATED_COMMISSION_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
     returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
     id is unique per account and method. Optional, up to 128 characters, such as a UUID.
     """
+    withdraw_dated_commission: _builtins.int
+    """The number of a commission for a time to withdraw. One that runs ends now, and one that has not started never starts. 0: none."""
     @_builtins.property
     def coupon(self) -> Global___Coupon:
         """The new values. `id` names the coupon. Otherwise only the fields that `update_mask` names are read. Required."""
@@ -607,11 +626,15 @@ class UpdateCouponRequest(_message.Message):
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
         """The fields to change: `note`, `metadata`, `max_uses`, `max_uses_per_customer`, and `commission`, which stands for `commission_end_time`
-        too. At least one is required. `metadata` is replaced as a whole. A new `commission` counts for sales from now on; if it is not set, the
+        too. At least one is required, unless `dated_commission` or `withdraw_dated_commission` is sent. `metadata` is replaced as a whole. A new `commission` counts for sales from now on; if it is not set, the
         coupon has none from now on. A limit below the number of uses allows no further ones, and 0 takes a limit away. The other properties of a coupon never
         change, because sales that are told late are judged by what the coupon was when they happened. To give a code to another
         affiliate or item, or another time or channel, remove the coupon and assign the code again.
         """
+
+    @_builtins.property
+    def dated_commission(self) -> _dated_commission_pb2.DatedCommission:
+        """A commission for a time, which is added to the coupon's. Up to 20 may run or wait at once. Optional."""
 
     def __init__(
         self,
@@ -619,10 +642,12 @@ class UpdateCouponRequest(_message.Message):
         request_id: _builtins.str = ...,
         coupon: Global___Coupon | None = ...,
         update_mask: _field_mask_pb2.FieldMask | None = ...,
+        dated_commission: _dated_commission_pb2.DatedCommission | None = ...,
+        withdraw_dated_commission: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["coupon", b"coupon", "update_mask", b"update_mask"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["coupon", b"coupon", "dated_commission", b"dated_commission", "update_mask", b"update_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["coupon", b"coupon", "request_id", b"request_id", "update_mask", b"update_mask"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["coupon", b"coupon", "dated_commission", b"dated_commission", "request_id", b"request_id", "update_mask", b"update_mask", "withdraw_dated_commission", b"withdraw_dated_commission"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -26,11 +26,12 @@ from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mas
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from headwater.v1 import common_pb2 as headwater_dot_v1_dot_common__pb2
 from headwater.v1 import coupon_pb2 as headwater_dot_v1_dot_coupon__pb2
+from headwater.v1 import dated_commission_pb2 as headwater_dot_v1_dot_dated__commission__pb2
 from headwater.v1 import program_pb2 as headwater_dot_v1_dot_program__pb2
 from headwater.v1 import selector_pb2 as headwater_dot_v1_dot_selector__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dheadwater/v1/enrollment.proto\x12\x0cheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x19headwater/v1/coupon.proto\x1a\x1aheadwater/v1/program.proto\x1a\x1bheadwater/v1/selector.proto\"\x94\x07\n\nEnrollment\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12!\n\x0c\x61\x66\x66iliate_id\x18\x02 \x01(\tR\x0b\x61\x66\x66iliateId\x12\x1d\n\nprogram_id\x18\x03 \x01(\tR\tprogramId\x12\x15\n\x06ref_id\x18\x04 \x01(\tR\x05refId\x12\x1f\n\x0blanding_url\x18\x05 \x01(\tR\nlandingUrl\x12#\n\rreferral_link\x18\x06 \x01(\tR\x0creferralLink\x12I\n\x13\x63ommission_override\x18\x07 \x01(\x0b\x32\x18.headwater.v1.CommissionR\x12\x63ommissionOverride\x12\x33\n\x05state\x18\x08 \x01(\x0e\x32\x1d.headwater.v1.EnrollmentStateR\x05state\x12;\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\x12\x35\n\x08\x65nd_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x65ndTime\x12\x33\n\x16moved_to_enrollment_id\x18\x0c \x01(\tR\x13movedToEnrollmentId\x12)\n\x10\x61waits_agreement\x18\r \x01(\x08R\x0f\x61waitsAgreement\x12\x43\n\x0b\x61\x63\x63\x65ptances\x18\x0e \x03(\x0b\x32!.headwater.v1.AgreementAcceptanceR\x0b\x61\x63\x63\x65ptances\x12\x34\n\x16lacks_newest_agreement\x18\x0f \x01(\x08R\x14lacksNewestAgreement\x12\x42\n\x08metadata\x18\x10 \x03(\x0b\x32&.headwater.v1.Enrollment.MetadataEntryR\x08metadata\x12J\n\x11\x64\x61ted_commissions\x18\x11 \x03(\x0b\x32\x1d.headwater.v1.DatedCommissionR\x10\x64\x61tedCommissions\x1a;\n\rMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\xd3\x02\n\x0f\x44\x61tedCommission\x12\x16\n\x06number\x18\x01 \x01(\x05R\x06number\x12\x38\n\ncommission\x18\x02 \x01(\x0b\x32\x18.headwater.v1.CommissionR\ncommission\x12\x39\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartTime\x12\x35\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x65ndTime\x12;\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12?\n\rwithdraw_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0cwithdrawTime\"\x84\x01\n\x13\x41greementAcceptance\x12\x18\n\x07version\x18\x01 \x01(\x05R\x07version\x12;\n\x0b\x61\x63\x63\x65pt_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nacceptTime\x12\x16\n\x06source\x18\x03 \x01(\tR\x06source\"\x9f\x01\n\x16\x41\x63\x63\x65ptAgreementRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12#\n\renrollment_id\x18\x02 \x01(\tR\x0c\x65nrollmentId\x12\x41\n\nacceptance\x18\x03 \x01(\x0b\x32!.headwater.v1.AgreementAcceptanceR\nacceptance\"o\n\x17\x41\x63\x63\x65ptAgreementResponse\x12\x38\n\nenrollment\x18\x01 \x01(\x0b\x32\x18.headwater.v1.EnrollmentR\nenrollment\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"\xad\x02\n\x15MoveEnrollmentRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12#\n\renrollment_id\x18\x02 \x01(\tR\x0c\x65nrollmentId\x12\x1d\n\nprogram_id\x18\x03 \x01(\tR\tprogramId\x12\x15\n\x06ref_id\x18\x04 \x01(\tR\x05refId\x12\x1f\n\x0blanding_url\x18\x05 \x01(\tR\nlandingUrl\x12I\n\x13\x63ommission_override\x18\x06 \x01(\x0b\x32\x18.headwater.v1.CommissionR\x12\x63ommissionOverride\x12.\n\x05leads\x18\x07 \x01(\x0e\x32\x18.headwater.v1.MovedLeadsR\x05leads\"n\n\x16MoveEnrollmentResponse\x12\x38\n\nenrollment\x18\x01 \x01(\x0b\x32\x18.headwater.v1.EnrollmentR\nenrollment\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"\xb2\x04\n\x16\x45nrollAffiliateRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12=\n\taffiliate\x18\x02 \x01(\x0b\x32\x1f.headwater.v1.AffiliateSelectorR\taffiliate\x12\x1d\n\nprogram_id\x18\x03 \x01(\tR\tprogramId\x12\x15\n\x06ref_id\x18\x04 \x01(\tR\x05refId\x12\x1f\n\x0b\x63oupon_code\x18\x05 \x01(\tR\ncouponCode\x12\x1f\n\x0blanding_url\x18\x06 \x01(\tR\nlandingUrl\x12I\n\x13\x63ommission_override\x18\x07 \x01(\x0b\x32\x18.headwater.v1.CommissionR\x12\x63ommissionOverride\x12\x41\n\nacceptance\x18\x08 \x01(\x0b\x32!.headwater.v1.AgreementAcceptanceR\nacceptance\x12\'\n\x0finvitation_code\x18\t \x01(\tR\x0einvitationCode\x12N\n\x08metadata\x18\n \x03(\x0b\x32\x32.headwater.v1.EnrollAffiliateRequest.MetadataEntryR\x08metadata\x1a;\n\rMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\x9d\x01\n\x17\x45nrollAffiliateResponse\x12\x38\n\nenrollment\x18\x01 \x01(\x0b\x32\x18.headwater.v1.EnrollmentR\nenrollment\x12,\n\x06\x63oupon\x18\x02 \x01(\x0b\x32\x14.headwater.v1.CouponR\x06\x63oupon\x12\x1a\n\x08replayed\x18\x03 \x01(\x08R\x08replayed\";\n\x14GetEnrollmentRequest\x12#\n\renrollment_id\x18\x01 \x01(\tR\x0c\x65nrollmentId\"Q\n\x15GetEnrollmentResponse\x12\x38\n\nenrollment\x18\x01 \x01(\x0b\x32\x18.headwater.v1.EnrollmentR\nenrollment\"\xfb\x03\n\x16ListEnrollmentsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12-\n\x05order\x18\x03 \x01(\x0e\x32\x17.headwater.v1.ListOrderR\x05order\x12=\n\taffiliate\x18\x04 \x01(\x0b\x32\x1f.headwater.v1.AffiliateSelectorR\taffiliate\x12\x1d\n\nprogram_id\x18\x05 \x01(\tR\tprogramId\x12\x35\n\x06states\x18\x06 \x03(\x0e\x32\x1d.headwater.v1.EnrollmentStateR\x06states\x12\x39\n\x16lacks_newest_agreement\x18\x07 \x01(\x08H\x00R\x14lacksNewestAgreement\x88\x01\x01\x12N\n\x08metadata\x18\x08 \x03(\x0b\x32\x32.headwater.v1.ListEnrollmentsRequest.MetadataEntryR\x08metadata\x1a;\n\rMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\x42\x19\n\x17_lacks_newest_agreement\"}\n\x17ListEnrollmentsResponse\x12:\n\x0b\x65nrollments\x18\x01 \x03(\x0b\x32\x18.headwater.v1.EnrollmentR\x0b\x65nrollments\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xb5\x02\n\x17UpdateEnrollmentRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12\x38\n\nenrollment\x18\x02 \x01(\x0b\x32\x18.headwater.v1.EnrollmentR\nenrollment\x12;\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\x12H\n\x10\x64\x61ted_commission\x18\x04 \x01(\x0b\x32\x1d.headwater.v1.DatedCommissionR\x0f\x64\x61tedCommission\x12:\n\x19withdraw_dated_commission\x18\x05 \x01(\x05R\x17withdrawDatedCommission\"p\n\x18UpdateEnrollmentResponse\x12\x38\n\nenrollment\x18\x01 \x01(\x0b\x32\x18.headwater.v1.EnrollmentR\nenrollment\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"Z\n\x14\x45ndEnrollmentRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12#\n\renrollment_id\x18\x02 \x01(\tR\x0c\x65nrollmentId\"m\n\x15\x45ndEnrollmentResponse\x12\x38\n\nenrollment\x18\x01 \x01(\x0b\x32\x18.headwater.v1.EnrollmentR\nenrollment\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed*l\n\x0f\x45nrollmentState\x12 \n\x1c\x45NROLLMENT_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x45NROLLMENT_STATE_ACTIVE\x10\x01\x12\x1a\n\x16\x45NROLLMENT_STATE_ENDED\x10\x02*W\n\nMovedLeads\x12\x1b\n\x17MOVED_LEADS_UNSPECIFIED\x10\x00\x12\x16\n\x12MOVED_LEADS_FOLLOW\x10\x01\x12\x14\n\x10MOVED_LEADS_STAY\x10\x02\x42Q\n\x10\x64\x65v.headwater.v1B\x0f\x45nrollmentProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dheadwater/v1/enrollment.proto\x12\x0cheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x19headwater/v1/coupon.proto\x1a#headwater/v1/dated_commission.proto\x1a\x1aheadwater/v1/program.proto\x1a\x1bheadwater/v1/selector.proto\"\x94\x07\n\nEnrollment\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12!\n\x0c\x61\x66\x66iliate_id\x18\x02 \x01(\tR\x0b\x61\x66\x66iliateId\x12\x1d\n\nprogram_id\x18\x03 \x01(\tR\tprogramId\x12\x15\n\x06ref_id\x18\x04 \x01(\tR\x05refId\x12\x1f\n\x0blanding_url\x18\x05 \x01(\tR\nlandingUrl\x12#\n\rreferral_link\x18\x06 \x01(\tR\x0creferralLink\x12I\n\x13\x63ommission_override\x18\x07 \x01(\x0b\x32\x18.headwater.v1.CommissionR\x12\x63ommissionOverride\x12\x33\n\x05state\x18\x08 \x01(\x0e\x32\x1d.headwater.v1.EnrollmentStateR\x05state\x12;\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\x12\x35\n\x08\x65nd_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x65ndTime\x12\x33\n\x16moved_to_enrollment_id\x18\x0c \x01(\tR\x13movedToEnrollmentId\x12)\n\x10\x61waits_agreement\x18\r \x01(\x08R\x0f\x61waitsAgreement\x12\x43\n\x0b\x61\x63\x63\x65ptances\x18\x0e \x03(\x0b\x32!.headwater.v1.AgreementAcceptanceR\x0b\x61\x63\x63\x65ptances\x12\x34\n\x16lacks_newest_agreement\x18\x0f \x01(\x08R\x14lacksNewestAgreement\x12\x42\n\x08metadata\x18\x10 \x03(\x0b\x32&.headwater.v1.Enrollment.MetadataEntryR\x08metadata\x12J\n\x11\x64\x61ted_commissions\x18\x11 \x03(\x0b\x32\x1d.headwater.v1.DatedCommissionR\x10\x64\x61tedCommissions\x1a;\n\rMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\x84\x01\n\x13\x41greementAcceptance\x12\x18\n\x07version\x18\x01 \x01(\x05R\x07version\x12;\n\x0b\x61\x63\x63\x65pt_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nacceptTime\x12\x16\n\x06source\x18\x03 \x01(\tR\x06source\"\x9f\x01\n\x16\x41\x63\x63\x65ptAgreementRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12#\n\renrollment_id\x18\x02 \x01(\tR\x0c\x65nrollmentId\x12\x41\n\nacceptance\x18\x03 \x01(\x0b\x32!.headwater.v1.AgreementAcceptanceR\nacceptance\"o\n\x17\x41\x63\x63\x65ptAgreementResponse\x12\x38\n\nenrollment\x18\x01 \x01(\x0b\x32\x18.headwater.v1.EnrollmentR\nenrollment\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"\xad\x02\n\x15MoveEnrollmentRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12#\n\renrollment_id\x18\x02 \x01(\tR\x0c\x65nrollmentId\x12\x1d\n\nprogram_id\x18\x03 \x01(\tR\tprogramId\x12\x15\n\x06ref_id\x18\x04 \x01(\tR\x05refId\x12\x1f\n\x0blanding_url\x18\x05 \x01(\tR\nlandingUrl\x12I\n\x13\x63ommission_override\x18\x06 \x01(\x0b\x32\x18.headwater.v1.CommissionR\x12\x63ommissionOverride\x12.\n\x05leads\x18\x07 \x01(\x0e\x32\x18.headwater.v1.MovedLeadsR\x05leads\"n\n\x16MoveEnrollmentResponse\x12\x38\n\nenrollment\x18\x01 \x01(\x0b\x32\x18.headwater.v1.EnrollmentR\nenrollment\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"\xb2\x04\n\x16\x45nrollAffiliateRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12=\n\taffiliate\x18\x02 \x01(\x0b\x32\x1f.headwater.v1.AffiliateSelectorR\taffiliate\x12\x1d\n\nprogram_id\x18\x03 \x01(\tR\tprogramId\x12\x15\n\x06ref_id\x18\x04 \x01(\tR\x05refId\x12\x1f\n\x0b\x63oupon_code\x18\x05 \x01(\tR\ncouponCode\x12\x1f\n\x0blanding_url\x18\x06 \x01(\tR\nlandingUrl\x12I\n\x13\x63ommission_override\x18\x07 \x01(\x0b\x32\x18.headwater.v1.CommissionR\x12\x63ommissionOverride\x12\x41\n\nacceptance\x18\x08 \x01(\x0b\x32!.headwater.v1.AgreementAcceptanceR\nacceptance\x12\'\n\x0finvitation_code\x18\t \x01(\tR\x0einvitationCode\x12N\n\x08metadata\x18\n \x03(\x0b\x32\x32.headwater.v1.EnrollAffiliateRequest.MetadataEntryR\x08metadata\x1a;\n\rMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\x9d\x01\n\x17\x45nrollAffiliateResponse\x12\x38\n\nenrollment\x18\x01 \x01(\x0b\x32\x18.headwater.v1.EnrollmentR\nenrollment\x12,\n\x06\x63oupon\x18\x02 \x01(\x0b\x32\x14.headwater.v1.CouponR\x06\x63oupon\x12\x1a\n\x08replayed\x18\x03 \x01(\x08R\x08replayed\";\n\x14GetEnrollmentRequest\x12#\n\renrollment_id\x18\x01 \x01(\tR\x0c\x65nrollmentId\"Q\n\x15GetEnrollmentResponse\x12\x38\n\nenrollment\x18\x01 \x01(\x0b\x32\x18.headwater.v1.EnrollmentR\nenrollment\"\xfb\x03\n\x16ListEnrollmentsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12-\n\x05order\x18\x03 \x01(\x0e\x32\x17.headwater.v1.ListOrderR\x05order\x12=\n\taffiliate\x18\x04 \x01(\x0b\x32\x1f.headwater.v1.AffiliateSelectorR\taffiliate\x12\x1d\n\nprogram_id\x18\x05 \x01(\tR\tprogramId\x12\x35\n\x06states\x18\x06 \x03(\x0e\x32\x1d.headwater.v1.EnrollmentStateR\x06states\x12\x39\n\x16lacks_newest_agreement\x18\x07 \x01(\x08H\x00R\x14lacksNewestAgreement\x88\x01\x01\x12N\n\x08metadata\x18\x08 \x03(\x0b\x32\x32.headwater.v1.ListEnrollmentsRequest.MetadataEntryR\x08metadata\x1a;\n\rMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\x42\x19\n\x17_lacks_newest_agreement\"}\n\x17ListEnrollmentsResponse\x12:\n\x0b\x65nrollments\x18\x01 \x03(\x0b\x32\x18.headwater.v1.EnrollmentR\x0b\x65nrollments\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xb5\x02\n\x17UpdateEnrollmentRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12\x38\n\nenrollment\x18\x02 \x01(\x0b\x32\x18.headwater.v1.EnrollmentR\nenrollment\x12;\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\x12H\n\x10\x64\x61ted_commission\x18\x04 \x01(\x0b\x32\x1d.headwater.v1.DatedCommissionR\x0f\x64\x61tedCommission\x12:\n\x19withdraw_dated_commission\x18\x05 \x01(\x05R\x17withdrawDatedCommission\"p\n\x18UpdateEnrollmentResponse\x12\x38\n\nenrollment\x18\x01 \x01(\x0b\x32\x18.headwater.v1.EnrollmentR\nenrollment\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"Z\n\x14\x45ndEnrollmentRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12#\n\renrollment_id\x18\x02 \x01(\tR\x0c\x65nrollmentId\"m\n\x15\x45ndEnrollmentResponse\x12\x38\n\nenrollment\x18\x01 \x01(\x0b\x32\x18.headwater.v1.EnrollmentR\nenrollment\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed*l\n\x0f\x45nrollmentState\x12 \n\x1c\x45NROLLMENT_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x45NROLLMENT_STATE_ACTIVE\x10\x01\x12\x1a\n\x16\x45NROLLMENT_STATE_ENDED\x10\x02*W\n\nMovedLeads\x12\x1b\n\x17MOVED_LEADS_UNSPECIFIED\x10\x00\x12\x16\n\x12MOVED_LEADS_FOLLOW\x10\x01\x12\x14\n\x10MOVED_LEADS_STAY\x10\x02\x42Q\n\x10\x64\x65v.headwater.v1B\x0f\x45nrollmentProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,48 +45,46 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ENROLLAFFILIATEREQUEST_METADATAENTRY']._serialized_options = b'8\001'
   _globals['_LISTENROLLMENTSREQUEST_METADATAENTRY']._loaded_options = None
   _globals['_LISTENROLLMENTSREQUEST_METADATAENTRY']._serialized_options = b'8\001'
-  _globals['_ENROLLMENTSTATE']._serialized_start=4447
-  _globals['_ENROLLMENTSTATE']._serialized_end=4555
-  _globals['_MOVEDLEADS']._serialized_start=4557
-  _globals['_MOVEDLEADS']._serialized_end=4644
-  _globals['_ENROLLMENT']._serialized_start=226
-  _globals['_ENROLLMENT']._serialized_end=1142
-  _globals['_ENROLLMENT_METADATAENTRY']._serialized_start=1083
-  _globals['_ENROLLMENT_METADATAENTRY']._serialized_end=1142
-  _globals['_DATEDCOMMISSION']._serialized_start=1145
-  _globals['_DATEDCOMMISSION']._serialized_end=1484
-  _globals['_AGREEMENTACCEPTANCE']._serialized_start=1487
-  _globals['_AGREEMENTACCEPTANCE']._serialized_end=1619
-  _globals['_ACCEPTAGREEMENTREQUEST']._serialized_start=1622
-  _globals['_ACCEPTAGREEMENTREQUEST']._serialized_end=1781
-  _globals['_ACCEPTAGREEMENTRESPONSE']._serialized_start=1783
-  _globals['_ACCEPTAGREEMENTRESPONSE']._serialized_end=1894
-  _globals['_MOVEENROLLMENTREQUEST']._serialized_start=1897
-  _globals['_MOVEENROLLMENTREQUEST']._serialized_end=2198
-  _globals['_MOVEENROLLMENTRESPONSE']._serialized_start=2200
-  _globals['_MOVEENROLLMENTRESPONSE']._serialized_end=2310
-  _globals['_ENROLLAFFILIATEREQUEST']._serialized_start=2313
-  _globals['_ENROLLAFFILIATEREQUEST']._serialized_end=2875
-  _globals['_ENROLLAFFILIATEREQUEST_METADATAENTRY']._serialized_start=1083
-  _globals['_ENROLLAFFILIATEREQUEST_METADATAENTRY']._serialized_end=1142
-  _globals['_ENROLLAFFILIATERESPONSE']._serialized_start=2878
-  _globals['_ENROLLAFFILIATERESPONSE']._serialized_end=3035
-  _globals['_GETENROLLMENTREQUEST']._serialized_start=3037
-  _globals['_GETENROLLMENTREQUEST']._serialized_end=3096
-  _globals['_GETENROLLMENTRESPONSE']._serialized_start=3098
-  _globals['_GETENROLLMENTRESPONSE']._serialized_end=3179
-  _globals['_LISTENROLLMENTSREQUEST']._serialized_start=3182
-  _globals['_LISTENROLLMENTSREQUEST']._serialized_end=3689
-  _globals['_LISTENROLLMENTSREQUEST_METADATAENTRY']._serialized_start=1083
-  _globals['_LISTENROLLMENTSREQUEST_METADATAENTRY']._serialized_end=1142
-  _globals['_LISTENROLLMENTSRESPONSE']._serialized_start=3691
-  _globals['_LISTENROLLMENTSRESPONSE']._serialized_end=3816
-  _globals['_UPDATEENROLLMENTREQUEST']._serialized_start=3819
-  _globals['_UPDATEENROLLMENTREQUEST']._serialized_end=4128
-  _globals['_UPDATEENROLLMENTRESPONSE']._serialized_start=4130
-  _globals['_UPDATEENROLLMENTRESPONSE']._serialized_end=4242
-  _globals['_ENDENROLLMENTREQUEST']._serialized_start=4244
-  _globals['_ENDENROLLMENTREQUEST']._serialized_end=4334
-  _globals['_ENDENROLLMENTRESPONSE']._serialized_start=4336
-  _globals['_ENDENROLLMENTRESPONSE']._serialized_end=4445
+  _globals['_ENROLLMENTSTATE']._serialized_start=4142
+  _globals['_ENROLLMENTSTATE']._serialized_end=4250
+  _globals['_MOVEDLEADS']._serialized_start=4252
+  _globals['_MOVEDLEADS']._serialized_end=4339
+  _globals['_ENROLLMENT']._serialized_start=263
+  _globals['_ENROLLMENT']._serialized_end=1179
+  _globals['_ENROLLMENT_METADATAENTRY']._serialized_start=1120
+  _globals['_ENROLLMENT_METADATAENTRY']._serialized_end=1179
+  _globals['_AGREEMENTACCEPTANCE']._serialized_start=1182
+  _globals['_AGREEMENTACCEPTANCE']._serialized_end=1314
+  _globals['_ACCEPTAGREEMENTREQUEST']._serialized_start=1317
+  _globals['_ACCEPTAGREEMENTREQUEST']._serialized_end=1476
+  _globals['_ACCEPTAGREEMENTRESPONSE']._serialized_start=1478
+  _globals['_ACCEPTAGREEMENTRESPONSE']._serialized_end=1589
+  _globals['_MOVEENROLLMENTREQUEST']._serialized_start=1592
+  _globals['_MOVEENROLLMENTREQUEST']._serialized_end=1893
+  _globals['_MOVEENROLLMENTRESPONSE']._serialized_start=1895
+  _globals['_MOVEENROLLMENTRESPONSE']._serialized_end=2005
+  _globals['_ENROLLAFFILIATEREQUEST']._serialized_start=2008
+  _globals['_ENROLLAFFILIATEREQUEST']._serialized_end=2570
+  _globals['_ENROLLAFFILIATEREQUEST_METADATAENTRY']._serialized_start=1120
+  _globals['_ENROLLAFFILIATEREQUEST_METADATAENTRY']._serialized_end=1179
+  _globals['_ENROLLAFFILIATERESPONSE']._serialized_start=2573
+  _globals['_ENROLLAFFILIATERESPONSE']._serialized_end=2730
+  _globals['_GETENROLLMENTREQUEST']._serialized_start=2732
+  _globals['_GETENROLLMENTREQUEST']._serialized_end=2791
+  _globals['_GETENROLLMENTRESPONSE']._serialized_start=2793
+  _globals['_GETENROLLMENTRESPONSE']._serialized_end=2874
+  _globals['_LISTENROLLMENTSREQUEST']._serialized_start=2877
+  _globals['_LISTENROLLMENTSREQUEST']._serialized_end=3384
+  _globals['_LISTENROLLMENTSREQUEST_METADATAENTRY']._serialized_start=1120
+  _globals['_LISTENROLLMENTSREQUEST_METADATAENTRY']._serialized_end=1179
+  _globals['_LISTENROLLMENTSRESPONSE']._serialized_start=3386
+  _globals['_LISTENROLLMENTSRESPONSE']._serialized_end=3511
+  _globals['_UPDATEENROLLMENTREQUEST']._serialized_start=3514
+  _globals['_UPDATEENROLLMENTREQUEST']._serialized_end=3823
+  _globals['_UPDATEENROLLMENTRESPONSE']._serialized_start=3825
+  _globals['_UPDATEENROLLMENTRESPONSE']._serialized_end=3937
+  _globals['_ENDENROLLMENTREQUEST']._serialized_start=3939
+  _globals['_ENDENROLLMENTREQUEST']._serialized_end=4029
+  _globals['_ENDENROLLMENTRESPONSE']._serialized_start=4031
+  _globals['_ENDENROLLMENTRESPONSE']._serialized_end=4140
 # @@protoc_insertion_point(module_scope)

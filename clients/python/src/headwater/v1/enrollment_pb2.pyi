@@ -12,6 +12,7 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from headwater.v1 import common_pb2 as _common_pb2
 from headwater.v1 import coupon_pb2 as _coupon_pb2
+from headwater.v1 import dated_commission_pb2 as _dated_commission_pb2
 from headwater.v1 import program_pb2 as _program_pb2
 from headwater.v1 import selector_pb2 as _selector_pb2
 import builtins as _builtins
@@ -175,7 +176,7 @@ class Enrollment(_message.Message):
         """
 
     @_builtins.property
-    def dated_commissions(self) -> _containers.RepeatedCompositeFieldContainer[Global___DatedCommission]:
+    def dated_commissions(self) -> _containers.RepeatedCompositeFieldContainer[_dated_commission_pb2.DatedCommission]:
         """The commissions of the affiliate's own for a time, in the order in which they were made, with those that are over or withdrawn. The newest
         100. UpdateEnrollment adds and withdraws them.
         """
@@ -199,7 +200,7 @@ class Enrollment(_message.Message):
         acceptances: _abc.Iterable[Global___AgreementAcceptance] | None = ...,
         lacks_newest_agreement: _builtins.bool = ...,
         metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
-        dated_commissions: _abc.Iterable[Global___DatedCommission] | None = ...,
+        dated_commissions: _abc.Iterable[_dated_commission_pb2.DatedCommission] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["commission_override", b"commission_override", "create_time", b"create_time", "end_time", b"end_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -208,65 +209,6 @@ class Enrollment(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Enrollment: _TypeAlias = Enrollment  # noqa: Y015
-
-@_typing.final
-class DatedCommission(_message.Message):
-    """A commission of an affiliate's own for a time, such as a promotion for this affiliate alone. An event has the commission of the time at which it
-    occurred, whenever it is told.
-
-    Of the commissions that have started when an event occurs and are not over, the one with the latest start applies. `commission_override` is one of
-    them: it starts when it is changed, and does not end. So a change of it during a promotion counts from then on, and a promotion that starts later
-    counts again. Of the same start, the one with dates applies, and the one with the highest number. What applies replaces the commission of coupons,
-    of rules and of the terms, as `commission_override` does.
-    """
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    NUMBER_FIELD_NUMBER: _builtins.int
-    COMMISSION_FIELD_NUMBER: _builtins.int
-    START_TIME_FIELD_NUMBER: _builtins.int
-    END_TIME_FIELD_NUMBER: _builtins.int
-    CREATE_TIME_FIELD_NUMBER: _builtins.int
-    WITHDRAW_TIME_FIELD_NUMBER: _builtins.int
-    number: _builtins.int
-    """The number, counted from 1 in the enrollment. Set by the server, ignored in requests."""
-    @_builtins.property
-    def commission(self) -> _program_pb2.Commission:
-        """The commission. Not set: the one in the program's terms, although the enrollment has a `commission_override`."""
-
-    @_builtins.property
-    def start_time(self) -> _timestamp_pb2.Timestamp:
-        """When it starts: up to 10 minutes ago counts as now. Not set: now."""
-
-    @_builtins.property
-    def end_time(self) -> _timestamp_pb2.Timestamp:
-        """The first moment at which it no longer applies. Later than the start. Not set: it does not end by itself."""
-
-    @_builtins.property
-    def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was made. Set by the server, ignored in requests."""
-
-    @_builtins.property
-    def withdraw_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was withdrawn. Events that occurred before keep it. Not set: it was not. Set by the server, ignored in requests."""
-
-    def __init__(
-        self,
-        *,
-        number: _builtins.int = ...,
-        commission: _program_pb2.Commission | None = ...,
-        start_time: _timestamp_pb2.Timestamp | None = ...,
-        end_time: _timestamp_pb2.Timestamp | None = ...,
-        create_time: _timestamp_pb2.Timestamp | None = ...,
-        withdraw_time: _timestamp_pb2.Timestamp | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["commission", b"commission", "create_time", b"create_time", "end_time", b"end_time", "start_time", b"start_time", "withdraw_time", b"withdraw_time"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["commission", b"commission", "create_time", b"create_time", "end_time", b"end_time", "number", b"number", "start_time", b"start_time", "withdraw_time", b"withdraw_time"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___DatedCommission: _TypeAlias = DatedCommission  # noqa: Y015
 
 @_typing.final
 class AgreementAcceptance(_message.Message):
@@ -775,7 +717,7 @@ class UpdateEnrollmentRequest(_message.Message):
         """
 
     @_builtins.property
-    def dated_commission(self) -> Global___DatedCommission:
+    def dated_commission(self) -> _dated_commission_pb2.DatedCommission:
         """A commission for a time, which is added to the enrollment's. Up to 20 may run or wait at once. Optional."""
 
     def __init__(
@@ -784,7 +726,7 @@ class UpdateEnrollmentRequest(_message.Message):
         request_id: _builtins.str = ...,
         enrollment: Global___Enrollment | None = ...,
         update_mask: _field_mask_pb2.FieldMask | None = ...,
-        dated_commission: Global___DatedCommission | None = ...,
+        dated_commission: _dated_commission_pb2.DatedCommission | None = ...,
         withdraw_dated_commission: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["dated_commission", b"dated_commission", "enrollment", b"enrollment", "update_mask", b"update_mask"]  # noqa: Y015

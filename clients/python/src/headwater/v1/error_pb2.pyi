@@ -270,20 +270,38 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """[FAILED_PRECONDITION] The payout was created with the key that approves it. Metadata: `payout_id`."""
     ERROR_REASON_PAYOUT_RUN_NOT_FOUND: _ErrorReason.ValueType  # 85
     """[NOT_FOUND] The account has no such payout run."""
-    ERROR_REASON_SECRETS_KEY_MISSING: _ErrorReason.ValueType  # 86
+    ERROR_REASON_PAYOUT_DOCUMENT_NOT_FOUND: _ErrorReason.ValueType  # 86
+    """[NOT_FOUND] The account has no such document of a payout."""
+    ERROR_REASON_SECRETS_KEY_MISSING: _ErrorReason.ValueType  # 87
     """[FAILED_PRECONDITION] The server has no key to store payout details and credentials with. Its operator sets `secrets_key_file`."""
-    ERROR_REASON_PAYOUT_METHOD: _ErrorReason.ValueType  # 87
+    ERROR_REASON_PAYOUT_METHOD: _ErrorReason.ValueType  # 88
     """[FAILED_PRECONDITION] The affiliate has no payout method, or one of another provider than the call asks for. Metadata: `affiliate_id`,
     `fault`, which is no_method or other_method.
     """
-    ERROR_REASON_PAYOUT_CONNECTION_NOT_FOUND: _ErrorReason.ValueType  # 88
+    ERROR_REASON_PAYOUT_CONNECTION_NOT_FOUND: _ErrorReason.ValueType  # 89
     """[NOT_FOUND] The account has no connection to the payout provider."""
-    ERROR_REASON_PAYOUT_RUN_STATE: _ErrorReason.ValueType  # 89
+    ERROR_REASON_PAYOUT_RUN_STATE: _ErrorReason.ValueType  # 90
     """[FAILED_PRECONDITION] The payout run is in a state from which the call cannot change it. Metadata: `payout_run_id`, `state`."""
-    ERROR_REASON_PAYOUT_EXPORT_NOT_FOUND: _ErrorReason.ValueType  # 90
+    ERROR_REASON_PAYOUT_SCHEDULE_NOT_FOUND: _ErrorReason.ValueType  # 91
+    """[NOT_FOUND] The account has no such payout schedule."""
+    ERROR_REASON_PAYOUT_SCHEDULE_ARCHIVED: _ErrorReason.ValueType  # 92
+    """[FAILED_PRECONDITION] The payout schedule is archived and does not change any more. Metadata: `payout_schedule_id`."""
+    ERROR_REASON_PAYOUT_SCHEDULE_LIMIT: _ErrorReason.ValueType  # 93
+    """[FAILED_PRECONDITION] The account has as many active payout schedules as it may have. Metadata: `limit`."""
+    ERROR_REASON_PAYOUT_EXPORT_NOT_FOUND: _ErrorReason.ValueType  # 94
     """[NOT_FOUND] The account has no such payout export."""
-    ERROR_REASON_PAYOUT_FILE_GONE: _ErrorReason.ValueType  # 91
+    ERROR_REASON_PAYOUT_FILE_GONE: _ErrorReason.ValueType  # 95
     """[FAILED_PRECONDITION] The file of the export is not kept any more. Metadata: `payout_export_id`."""
+    ERROR_REASON_TAX_PROFILE_REQUIRED: _ErrorReason.ValueType  # 96
+    """[FAILED_PRECONDITION] The account pays nobody without a tax profile, and the affiliate's is missing, refused or expired. Metadata:
+    `affiliate_id`, `state`.
+    """
+    ERROR_REASON_TAX_PROFILE_STATE: _ErrorReason.ValueType  # 97
+    """[FAILED_PRECONDITION] The tax profile is in a state from which the call cannot change it: its form has expired. Metadata: `affiliate_id`,
+    `state`.
+    """
+    ERROR_REASON_TAX_PROFILE_NOT_FOUND: _ErrorReason.ValueType  # 98
+    """[NOT_FOUND] The affiliate has no tax profile."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reason of an error. Every error has a `google.rpc.ErrorInfo` with the domain `headwater.dev`. Its reason is one of these
@@ -547,18 +565,36 @@ ERROR_REASON_PAYOUT_OWN_APPROVAL: ErrorReason.ValueType  # 84
 """[FAILED_PRECONDITION] The payout was created with the key that approves it. Metadata: `payout_id`."""
 ERROR_REASON_PAYOUT_RUN_NOT_FOUND: ErrorReason.ValueType  # 85
 """[NOT_FOUND] The account has no such payout run."""
-ERROR_REASON_SECRETS_KEY_MISSING: ErrorReason.ValueType  # 86
+ERROR_REASON_PAYOUT_DOCUMENT_NOT_FOUND: ErrorReason.ValueType  # 86
+"""[NOT_FOUND] The account has no such document of a payout."""
+ERROR_REASON_SECRETS_KEY_MISSING: ErrorReason.ValueType  # 87
 """[FAILED_PRECONDITION] The server has no key to store payout details and credentials with. Its operator sets `secrets_key_file`."""
-ERROR_REASON_PAYOUT_METHOD: ErrorReason.ValueType  # 87
+ERROR_REASON_PAYOUT_METHOD: ErrorReason.ValueType  # 88
 """[FAILED_PRECONDITION] The affiliate has no payout method, or one of another provider than the call asks for. Metadata: `affiliate_id`,
 `fault`, which is no_method or other_method.
 """
-ERROR_REASON_PAYOUT_CONNECTION_NOT_FOUND: ErrorReason.ValueType  # 88
+ERROR_REASON_PAYOUT_CONNECTION_NOT_FOUND: ErrorReason.ValueType  # 89
 """[NOT_FOUND] The account has no connection to the payout provider."""
-ERROR_REASON_PAYOUT_RUN_STATE: ErrorReason.ValueType  # 89
+ERROR_REASON_PAYOUT_RUN_STATE: ErrorReason.ValueType  # 90
 """[FAILED_PRECONDITION] The payout run is in a state from which the call cannot change it. Metadata: `payout_run_id`, `state`."""
-ERROR_REASON_PAYOUT_EXPORT_NOT_FOUND: ErrorReason.ValueType  # 90
+ERROR_REASON_PAYOUT_SCHEDULE_NOT_FOUND: ErrorReason.ValueType  # 91
+"""[NOT_FOUND] The account has no such payout schedule."""
+ERROR_REASON_PAYOUT_SCHEDULE_ARCHIVED: ErrorReason.ValueType  # 92
+"""[FAILED_PRECONDITION] The payout schedule is archived and does not change any more. Metadata: `payout_schedule_id`."""
+ERROR_REASON_PAYOUT_SCHEDULE_LIMIT: ErrorReason.ValueType  # 93
+"""[FAILED_PRECONDITION] The account has as many active payout schedules as it may have. Metadata: `limit`."""
+ERROR_REASON_PAYOUT_EXPORT_NOT_FOUND: ErrorReason.ValueType  # 94
 """[NOT_FOUND] The account has no such payout export."""
-ERROR_REASON_PAYOUT_FILE_GONE: ErrorReason.ValueType  # 91
+ERROR_REASON_PAYOUT_FILE_GONE: ErrorReason.ValueType  # 95
 """[FAILED_PRECONDITION] The file of the export is not kept any more. Metadata: `payout_export_id`."""
+ERROR_REASON_TAX_PROFILE_REQUIRED: ErrorReason.ValueType  # 96
+"""[FAILED_PRECONDITION] The account pays nobody without a tax profile, and the affiliate's is missing, refused or expired. Metadata:
+`affiliate_id`, `state`.
+"""
+ERROR_REASON_TAX_PROFILE_STATE: ErrorReason.ValueType  # 97
+"""[FAILED_PRECONDITION] The tax profile is in a state from which the call cannot change it: its form has expired. Metadata: `affiliate_id`,
+`state`.
+"""
+ERROR_REASON_TAX_PROFILE_NOT_FOUND: ErrorReason.ValueType  # 98
+"""[NOT_FOUND] The affiliate has no tax profile."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -14,6 +14,7 @@ from headwater.v1 import affiliate_group_pb2 as _affiliate_group_pb2
 from headwater.v1 import affiliate_pb2 as _affiliate_pb2
 from headwater.v1 import api_key_pb2 as _api_key_pb2
 from headwater.v1 import audit_pb2 as _audit_pb2
+from headwater.v1 import billing_profile_pb2 as _billing_profile_pb2
 from headwater.v1 import bounty_pb2 as _bounty_pb2
 from headwater.v1 import conversion_pb2 as _conversion_pb2
 from headwater.v1 import coupon_pb2 as _coupon_pb2
@@ -23,12 +24,15 @@ from headwater.v1 import lead_pb2 as _lead_pb2
 from headwater.v1 import link_pb2 as _link_pb2
 from headwater.v1 import offer_pb2 as _offer_pb2
 from headwater.v1 import payout_connection_pb2 as _payout_connection_pb2
+from headwater.v1 import payout_document_pb2 as _payout_document_pb2
 from headwater.v1 import payout_method_pb2 as _payout_method_pb2
 from headwater.v1 import payout_pb2 as _payout_pb2
 from headwater.v1 import payout_run_pb2 as _payout_run_pb2
+from headwater.v1 import payout_schedule_pb2 as _payout_schedule_pb2
 from headwater.v1 import program_pb2 as _program_pb2
 from headwater.v1 import reward_pb2 as _reward_pb2
 from headwater.v1 import submission_pb2 as _submission_pb2
+from headwater.v1 import tax_profile_pb2 as _tax_profile_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -262,16 +266,34 @@ class _EventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventKind.V
     """
     EVENT_KIND_PAYOUT_REOPENED: _EventKind.ValueType  # 89
     """[payout] ReopenPayout undid that a payout was paid. EVENT_KIND_REWARD_RESERVED of each of its rewards follows."""
-    EVENT_KIND_PAYOUT_RUN_CREATED: _EventKind.ValueType  # 90
-    """[payout_run] A payout run was created. The events of its payouts follow."""
-    EVENT_KIND_PAYOUT_RUN_FINISHED: _EventKind.ValueType  # 91
+    EVENT_KIND_PAYOUT_DOCUMENT_FINALIZED: _EventKind.ValueType  # 90
+    """[payout_document] A self-billing invoice became final: its payout was paid. EVENT_KIND_PAYOUT_PAID follows."""
+    EVENT_KIND_PAYOUT_DOCUMENT_VOIDED: _EventKind.ValueType  # 91
+    """[payout_document] A self-billing invoice became void: its payout was reopened or returned. The event of the payout follows."""
+    EVENT_KIND_PAYOUT_RUN_CREATED: _EventKind.ValueType  # 92
+    """[payout_run] A payout run was created, by CreatePayoutRun or for a time of its schedule. The events of its payouts follow."""
+    EVENT_KIND_PAYOUT_RUN_FINISHED: _EventKind.ValueType  # 93
     """[payout_run] A payout run is CREATED or CANCELLED: all of its payouts are created, or all that could be cancelled are. Their events come
     before this one.
     """
-    EVENT_KIND_PAYOUT_RUN_CANCELLED: _EventKind.ValueType  # 92
+    EVENT_KIND_PAYOUT_RUN_CANCELLED: _EventKind.ValueType  # 94
     """[payout_run] CancelPayoutRun cancels a payout run, which is CANCELLING now. The events of its cancelled payouts follow."""
-    EVENT_KIND_PAYOUT_EXPORTED: _EventKind.ValueType  # 93
+    EVENT_KIND_PAYOUT_SCHEDULE_CREATED: _EventKind.ValueType  # 95
+    """[payout_schedule] A payout schedule was created."""
+    EVENT_KIND_PAYOUT_SCHEDULE_UPDATED: _EventKind.ValueType  # 96
+    """[payout_schedule] A payout schedule was changed, or its next time because the time zone of the account was."""
+    EVENT_KIND_PAYOUT_SCHEDULE_ARCHIVED: _EventKind.ValueType  # 97
+    """[payout_schedule] A payout schedule was archived."""
+    EVENT_KIND_PAYOUT_EXPORTED: _EventKind.ValueType  # 98
     """[payout] A payout is in a file that ExportPayoutFile made."""
+    EVENT_KIND_TAX_PROFILE_SET: _EventKind.ValueType  # 99
+    """[tax_profile] The tax profile of an affiliate was set. No event follows when its form expires."""
+    EVENT_KIND_TAX_PROFILE_REVIEWED: _EventKind.ValueType  # 100
+    """[tax_profile] The tax profile of an affiliate was confirmed or refused, see `TaxProfile.state`."""
+    EVENT_KIND_TAX_PROFILE_REMOVED: _EventKind.ValueType  # 101
+    """[tax_profile] The tax profile of an affiliate was removed."""
+    EVENT_KIND_BILLING_PROFILE_SET: _EventKind.ValueType  # 102
+    """[billing_profile] The account's billing profile was set."""
 
 class EventKind(_EventKind, metaclass=_EventKindEnumTypeWrapper):
     """The kind of an event. The name in brackets is the member of `Event.subject` that is set. New kinds and subjects may be added:
@@ -498,16 +520,34 @@ follows.
 """
 EVENT_KIND_PAYOUT_REOPENED: EventKind.ValueType  # 89
 """[payout] ReopenPayout undid that a payout was paid. EVENT_KIND_REWARD_RESERVED of each of its rewards follows."""
-EVENT_KIND_PAYOUT_RUN_CREATED: EventKind.ValueType  # 90
-"""[payout_run] A payout run was created. The events of its payouts follow."""
-EVENT_KIND_PAYOUT_RUN_FINISHED: EventKind.ValueType  # 91
+EVENT_KIND_PAYOUT_DOCUMENT_FINALIZED: EventKind.ValueType  # 90
+"""[payout_document] A self-billing invoice became final: its payout was paid. EVENT_KIND_PAYOUT_PAID follows."""
+EVENT_KIND_PAYOUT_DOCUMENT_VOIDED: EventKind.ValueType  # 91
+"""[payout_document] A self-billing invoice became void: its payout was reopened or returned. The event of the payout follows."""
+EVENT_KIND_PAYOUT_RUN_CREATED: EventKind.ValueType  # 92
+"""[payout_run] A payout run was created, by CreatePayoutRun or for a time of its schedule. The events of its payouts follow."""
+EVENT_KIND_PAYOUT_RUN_FINISHED: EventKind.ValueType  # 93
 """[payout_run] A payout run is CREATED or CANCELLED: all of its payouts are created, or all that could be cancelled are. Their events come
 before this one.
 """
-EVENT_KIND_PAYOUT_RUN_CANCELLED: EventKind.ValueType  # 92
+EVENT_KIND_PAYOUT_RUN_CANCELLED: EventKind.ValueType  # 94
 """[payout_run] CancelPayoutRun cancels a payout run, which is CANCELLING now. The events of its cancelled payouts follow."""
-EVENT_KIND_PAYOUT_EXPORTED: EventKind.ValueType  # 93
+EVENT_KIND_PAYOUT_SCHEDULE_CREATED: EventKind.ValueType  # 95
+"""[payout_schedule] A payout schedule was created."""
+EVENT_KIND_PAYOUT_SCHEDULE_UPDATED: EventKind.ValueType  # 96
+"""[payout_schedule] A payout schedule was changed, or its next time because the time zone of the account was."""
+EVENT_KIND_PAYOUT_SCHEDULE_ARCHIVED: EventKind.ValueType  # 97
+"""[payout_schedule] A payout schedule was archived."""
+EVENT_KIND_PAYOUT_EXPORTED: EventKind.ValueType  # 98
 """[payout] A payout is in a file that ExportPayoutFile made."""
+EVENT_KIND_TAX_PROFILE_SET: EventKind.ValueType  # 99
+"""[tax_profile] The tax profile of an affiliate was set. No event follows when its form expires."""
+EVENT_KIND_TAX_PROFILE_REVIEWED: EventKind.ValueType  # 100
+"""[tax_profile] The tax profile of an affiliate was confirmed or refused, see `TaxProfile.state`."""
+EVENT_KIND_TAX_PROFILE_REMOVED: EventKind.ValueType  # 101
+"""[tax_profile] The tax profile of an affiliate was removed."""
+EVENT_KIND_BILLING_PROFILE_SET: EventKind.ValueType  # 102
+"""[billing_profile] The account's billing profile was set."""
 Global___EventKind: _TypeAlias = EventKind  # noqa: Y015
 
 @_typing.final
@@ -538,8 +578,12 @@ class Event(_message.Message):
     AFFILIATE_GROUP_FIELD_NUMBER: _builtins.int
     PAYOUT_FIELD_NUMBER: _builtins.int
     PAYOUT_RUN_FIELD_NUMBER: _builtins.int
+    PAYOUT_SCHEDULE_FIELD_NUMBER: _builtins.int
+    PAYOUT_DOCUMENT_FIELD_NUMBER: _builtins.int
     PAYOUT_METHOD_FIELD_NUMBER: _builtins.int
     PAYOUT_CONNECTION_FIELD_NUMBER: _builtins.int
+    TAX_PROFILE_FIELD_NUMBER: _builtins.int
+    BILLING_PROFILE_FIELD_NUMBER: _builtins.int
     BOUNTY_FIELD_NUMBER: _builtins.int
     SUBMISSION_FIELD_NUMBER: _builtins.int
     AUDIT_ENTRY_FIELD_NUMBER: _builtins.int
@@ -628,12 +672,28 @@ class Event(_message.Message):
         """A payout run, without note and message."""
 
     @_builtins.property
+    def payout_schedule(self) -> _payout_schedule_pb2.PayoutSchedule:
+        """A payout schedule, without note and message."""
+
+    @_builtins.property
+    def payout_document(self) -> _payout_document_pb2.PayoutDocument:
+        """A self-billing invoice of a payout."""
+
+    @_builtins.property
     def payout_method(self) -> _payout_method_pb2.PayoutMethod:
         """The payout method of an affiliate, without hints and override_reason. Its subject id is the affiliate's."""
 
     @_builtins.property
     def payout_connection(self) -> _payout_connection_pb2.PayoutConnection:
         """A connection to a payout provider. Its subject id is the account's."""
+
+    @_builtins.property
+    def tax_profile(self) -> _tax_profile_pb2.TaxProfile:
+        """The tax profile of an affiliate, without legal_name, address, number_hint and refusal_reason. Its subject id is the affiliate's."""
+
+    @_builtins.property
+    def billing_profile(self) -> _billing_profile_pb2.BillingProfile:
+        """The account's billing profile, without legal_name, address, vat_id, tax_number and payment_terms. Its subject id is the account's."""
 
     @_builtins.property
     def bounty(self) -> _bounty_pb2.Bounty:
@@ -674,17 +734,21 @@ class Event(_message.Message):
         affiliate_group: _affiliate_group_pb2.AffiliateGroup | None = ...,
         payout: _payout_pb2.Payout | None = ...,
         payout_run: _payout_run_pb2.PayoutRun | None = ...,
+        payout_schedule: _payout_schedule_pb2.PayoutSchedule | None = ...,
+        payout_document: _payout_document_pb2.PayoutDocument | None = ...,
         payout_method: _payout_method_pb2.PayoutMethod | None = ...,
         payout_connection: _payout_connection_pb2.PayoutConnection | None = ...,
+        tax_profile: _tax_profile_pb2.TaxProfile | None = ...,
+        billing_profile: _billing_profile_pb2.BillingProfile | None = ...,
         bounty: _bounty_pb2.Bounty | None = ...,
         submission: _submission_pb2.Submission | None = ...,
         audit_entry: _audit_pb2.AuditEntry | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "affiliate", b"affiliate", "affiliate_group", b"affiliate_group", "api_key", b"api_key", "audit_entry", b"audit_entry", "bounty", b"bounty", "commit_time", b"commit_time", "conversion", b"conversion", "coupon", b"coupon", "enrollment", b"enrollment", "item", b"item", "lead", b"lead", "link", b"link", "occur_time", b"occur_time", "offer", b"offer", "payout", b"payout", "payout_connection", b"payout_connection", "payout_method", b"payout_method", "payout_run", b"payout_run", "program", b"program", "reward", b"reward", "subject", b"subject", "submission", b"submission"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "affiliate", b"affiliate", "affiliate_group", b"affiliate_group", "api_key", b"api_key", "audit_entry", b"audit_entry", "billing_profile", b"billing_profile", "bounty", b"bounty", "commit_time", b"commit_time", "conversion", b"conversion", "coupon", b"coupon", "enrollment", b"enrollment", "item", b"item", "lead", b"lead", "link", b"link", "occur_time", b"occur_time", "offer", b"offer", "payout", b"payout", "payout_connection", b"payout_connection", "payout_document", b"payout_document", "payout_method", b"payout_method", "payout_run", b"payout_run", "payout_schedule", b"payout_schedule", "program", b"program", "reward", b"reward", "subject", b"subject", "submission", b"submission", "tax_profile", b"tax_profile"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "affiliate", b"affiliate", "affiliate_group", b"affiliate_group", "api_key", b"api_key", "audit_entry", b"audit_entry", "bounty", b"bounty", "cause_id", b"cause_id", "commit_time", b"commit_time", "conversion", b"conversion", "coupon", b"coupon", "cursor", b"cursor", "enrollment", b"enrollment", "id", b"id", "item", b"item", "kind", b"kind", "lead", b"lead", "link", b"link", "occur_time", b"occur_time", "offer", b"offer", "payout", b"payout", "payout_connection", b"payout_connection", "payout_method", b"payout_method", "payout_run", b"payout_run", "program", b"program", "reward", b"reward", "sequence", b"sequence", "subject", b"subject", "submission", b"submission"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "affiliate", b"affiliate", "affiliate_group", b"affiliate_group", "api_key", b"api_key", "audit_entry", b"audit_entry", "billing_profile", b"billing_profile", "bounty", b"bounty", "cause_id", b"cause_id", "commit_time", b"commit_time", "conversion", b"conversion", "coupon", b"coupon", "cursor", b"cursor", "enrollment", b"enrollment", "id", b"id", "item", b"item", "kind", b"kind", "lead", b"lead", "link", b"link", "occur_time", b"occur_time", "offer", b"offer", "payout", b"payout", "payout_connection", b"payout_connection", "payout_document", b"payout_document", "payout_method", b"payout_method", "payout_run", b"payout_run", "payout_schedule", b"payout_schedule", "program", b"program", "reward", b"reward", "sequence", b"sequence", "subject", b"subject", "submission", b"submission", "tax_profile", b"tax_profile"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_subject: _TypeAlias = _typing.Literal["conversion", "reward", "program", "affiliate", "enrollment", "link", "coupon", "lead", "api_key", "account", "item", "offer", "affiliate_group", "payout", "payout_run", "payout_method", "payout_connection", "bounty", "submission"]  # noqa: Y015
+    _WhichOneofReturnType_subject: _TypeAlias = _typing.Literal["conversion", "reward", "program", "affiliate", "enrollment", "link", "coupon", "lead", "api_key", "account", "item", "offer", "affiliate_group", "payout", "payout_run", "payout_schedule", "payout_document", "payout_method", "payout_connection", "tax_profile", "billing_profile", "bounty", "submission"]  # noqa: Y015
     _WhichOneofArgType_subject: _TypeAlias = _typing.Literal["subject", b"subject"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_subject) -> _WhichOneofReturnType_subject | None: ...
 
@@ -715,7 +779,7 @@ class EventFilter(_message.Message):
     @_builtins.property
     def affiliate_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Only events about these affiliates, or about something of theirs: enrollments, links, coupons, submissions, leads,
-        conversions, rewards, payouts and payout methods. If a lead or conversion moves to another affiliate, both get the event.
+        conversions, rewards, payouts, payout methods and tax profiles. If a lead or conversion moves to another affiliate, both get the event.
         """
 
     @_builtins.property

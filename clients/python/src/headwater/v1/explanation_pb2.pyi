@@ -629,6 +629,9 @@ class CommissionStep(_message.Message):
     ACTUAL_FIELD_NUMBER: _builtins.int
     CAUSE_TIME_FIELD_NUMBER: _builtins.int
     COMPARISONS_FIELD_NUMBER: _builtins.int
+    DATED_COMMISSION_NUMBER_FIELD_NUMBER: _builtins.int
+    COMMISSION_START_TIME_FIELD_NUMBER: _builtins.int
+    COMMISSION_END_TIME_FIELD_NUMBER: _builtins.int
     source: _reward_pb2.RewardRule.ValueType
     """Where the commission is from: ENROLLMENT, COUPON, TERMS_RULE or PROGRAM."""
     rule_name: _builtins.str
@@ -640,6 +643,11 @@ class CommissionStep(_message.Message):
     actual: _builtins.str
     """The value of the event that does not fit, up to 100 characters: its kind, coupon code, SKU or plan. Empty for other results, and if the
     event has none.
+    """
+    dated_commission_number: _builtins.int
+    """The number of the commission for a time, if `source` is ENROLLMENT or COUPON and the commission is one of these: `DatedCommission.number` of
+    the enrollment or of the coupon. 0 for the one without dates, and for other sources. A commission for a time may be that of the terms; then
+    `commission` is not set.
     """
     @_builtins.property
     def commission(self) -> _program_pb2.Commission:
@@ -653,6 +661,16 @@ class CommissionStep(_message.Message):
     def comparisons(self) -> _containers.RepeatedCompositeFieldContainer[Global___ComparisonExplanation]:
         """The comparisons of the rule's condition, in their order. Empty if the rule fits for another reason too, or has no condition."""
 
+    @_builtins.property
+    def commission_start_time(self) -> _timestamp_pb2.Timestamp:
+        """When this commission of the enrollment's or the coupon's own began to apply. Not set if it applies from the beginning, and for other sources."""
+
+    @_builtins.property
+    def commission_end_time(self) -> _timestamp_pb2.Timestamp:
+        """When it ceases to apply by its end, its withdrawal or its change. One with a later start may apply before. Not set if it does not, and for other
+        sources.
+        """
+
     def __init__(
         self,
         *,
@@ -664,10 +682,13 @@ class CommissionStep(_message.Message):
         actual: _builtins.str = ...,
         cause_time: _timestamp_pb2.Timestamp | None = ...,
         comparisons: _abc.Iterable[Global___ComparisonExplanation] | None = ...,
+        dated_commission_number: _builtins.int = ...,
+        commission_start_time: _timestamp_pb2.Timestamp | None = ...,
+        commission_end_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cause_time", b"cause_time", "commission", b"commission"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cause_time", b"cause_time", "commission", b"commission", "commission_end_time", b"commission_end_time", "commission_start_time", b"commission_start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actual", b"actual", "cause_time", b"cause_time", "commission", b"commission", "comparisons", b"comparisons", "result", b"result", "rule_name", b"rule_name", "rule_number", b"rule_number", "source", b"source"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actual", b"actual", "cause_time", b"cause_time", "commission", b"commission", "commission_end_time", b"commission_end_time", "commission_start_time", b"commission_start_time", "comparisons", b"comparisons", "dated_commission_number", b"dated_commission_number", "result", b"result", "rule_name", b"rule_name", "rule_number", b"rule_number", "source", b"source"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

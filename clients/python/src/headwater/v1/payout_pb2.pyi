@@ -39,8 +39,8 @@ class _PayoutStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PayoutSta
     PAYOUT_STATE_CANCELLED: _PayoutState.ValueType  # 4
     """CancelPayout cancelled it. Its rewards are APPROVED again and name it no longer."""
     PAYOUT_STATE_SENDING: _PayoutState.ValueType  # 5
-    """The provider is asked to pay it, and whether it will is not known yet. If an answer is lost, the payout is looked up, and never sent as
-    another payment.
+    """The provider is asked to pay it, and whether it will is not known yet. If an answer is lost, or does not fit, the payout is looked up, and
+    never sent as another payment.
     """
     PAYOUT_STATE_AWAITING_FUNDS: _PayoutState.ValueType  # 6
     """The merchant's account at the provider had too little money. Nothing was paid. It is sent again by itself: after NotifyFundsAdded, or
@@ -55,15 +55,15 @@ class _PayoutStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PayoutSta
     PAYOUT_STATE_NEEDS_ATTENTION: _PayoutState.ValueType  # 10
     """A person must act, see `Payout.problem`. Then RetryPayout sends it again, or CancelPayout cancels it."""
     PAYOUT_STATE_FAILED: _PayoutState.ValueType  # 11
-    """The provider does not pay it, see `Payout.problem`. Its rewards are APPROVED again and name it no longer."""
+    """The provider does not pay it, or ImportPayoutResults said that it was not paid, see `Payout.problem`. Its rewards are APPROVED again and name it no longer."""
     PAYOUT_STATE_RETURNED: _PayoutState.ValueType  # 12
     """The money came back. Its rewards are APPROVED again and name it no longer."""
     PAYOUT_STATE_EXPORTED: _PayoutState.ValueType  # 13
     """In a file that ExportPayoutFile made. ConfirmPayouts and ImportPayoutResults say that it was paid, and CancelPayout that it was not."""
 
 class PayoutState(_PayoutState, metaclass=_PayoutStateEnumTypeWrapper):
-    """The state of a payout. NEEDS_APPROVAL may become READY or CANCELLED. A payout that the merchant pays goes from READY to PAID, EXPORTED or
-    CANCELLED, and from EXPORTED to PAID or CANCELLED. ReopenPayout makes it READY or NEEDS_APPROVAL again when it is PAID and was not paid.
+    """The state of a payout. NEEDS_APPROVAL may become READY or CANCELLED. A payout that the merchant pays goes from READY to PAID, EXPORTED, FAILED or
+    CANCELLED, and from EXPORTED to PAID, FAILED or CANCELLED. ReopenPayout makes it READY or NEEDS_APPROVAL again when it is PAID and was not paid.
     Headwater sends the others to their provider: READY becomes SENDING, and then the state that the provider reports. CANCELLED, FAILED and
     RETURNED are final. PAID may become RETURNED. In any other state a payout is open: it has reserved its rewards, which are IN_PAYOUT, and
     its amount, which is in flight.
@@ -80,8 +80,8 @@ PAYOUT_STATE_READY: PayoutState.ValueType  # 3
 PAYOUT_STATE_CANCELLED: PayoutState.ValueType  # 4
 """CancelPayout cancelled it. Its rewards are APPROVED again and name it no longer."""
 PAYOUT_STATE_SENDING: PayoutState.ValueType  # 5
-"""The provider is asked to pay it, and whether it will is not known yet. If an answer is lost, the payout is looked up, and never sent as
-another payment.
+"""The provider is asked to pay it, and whether it will is not known yet. If an answer is lost, or does not fit, the payout is looked up, and
+never sent as another payment.
 """
 PAYOUT_STATE_AWAITING_FUNDS: PayoutState.ValueType  # 6
 """The merchant's account at the provider had too little money. Nothing was paid. It is sent again by itself: after NotifyFundsAdded, or
@@ -96,7 +96,7 @@ PAYOUT_STATE_ON_HOLD: PayoutState.ValueType  # 9
 PAYOUT_STATE_NEEDS_ATTENTION: PayoutState.ValueType  # 10
 """A person must act, see `Payout.problem`. Then RetryPayout sends it again, or CancelPayout cancels it."""
 PAYOUT_STATE_FAILED: PayoutState.ValueType  # 11
-"""The provider does not pay it, see `Payout.problem`. Its rewards are APPROVED again and name it no longer."""
+"""The provider does not pay it, or ImportPayoutResults said that it was not paid, see `Payout.problem`. Its rewards are APPROVED again and name it no longer."""
 PAYOUT_STATE_RETURNED: PayoutState.ValueType  # 12
 """The money came back. Its rewards are APPROVED again and name it no longer."""
 PAYOUT_STATE_EXPORTED: PayoutState.ValueType  # 13
@@ -279,6 +279,8 @@ class Payout(_message.Message):
     REOPENINGS_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     PAYOUT_EXPORT_ID_FIELD_NUMBER: _builtins.int
+    PAYOUT_DOCUMENT_ID_FIELD_NUMBER: _builtins.int
+    PAYOUT_DOCUMENT_NUMBER_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id, `pay_` and 32 hexadecimal digits."""
     affiliate_id: _builtins.str
@@ -319,6 +321,12 @@ class Payout(_message.Message):
     """Changes with every change of the payout. Send it back so that the call fails if somebody changed the payout meanwhile."""
     payout_export_id: _builtins.str
     """The id of the export that it is in. Empty if it was never exported."""
+    payout_document_id: _builtins.str
+    """The id of its self-billing invoice, see `PayoutPolicy.self_billing_invoices`. Empty if there is none. A reopened payout has the id of the
+    new draft, and a returned one keeps that of the void invoice.
+    """
+    payout_document_number: _builtins.str
+    """The number of its self-billing invoice. Empty without one, and for a draft."""
     @_builtins.property
     def amount(self) -> _common_pb2.Money:
         """The amount: what the rewards add up to. Always more than zero."""
@@ -412,10 +420,12 @@ class Payout(_message.Message):
         reopenings: _abc.Iterable[Global___PayoutReopening] | None = ...,
         etag: _builtins.str = ...,
         payout_export_id: _builtins.str = ...,
+        payout_document_id: _builtins.str = ...,
+        payout_document_number: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "approve_time", b"approve_time", "available", b"available", "cancel_request_time", b"cancel_request_time", "cancel_time", b"cancel_time", "create_time", b"create_time", "fee", b"fee", "needed", b"needed", "paid_time", b"paid_time", "problem", b"problem", "returned_amount", b"returned_amount", "update_time", b"update_time", "wait_start_time", b"wait_start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate_id", b"affiliate_id", "amount", b"amount", "approve_time", b"approve_time", "approver_key_id", b"approver_key_id", "attempt_count", b"attempt_count", "available", b"available", "cancel_request_time", b"cancel_request_time", "cancel_time", b"cancel_time", "create_time", b"create_time", "creator_key_id", b"creator_key_id", "destination_hint", b"destination_hint", "destination_kind", b"destination_kind", "etag", b"etag", "fee", b"fee", "id", b"id", "message", b"message", "needed", b"needed", "note", b"note", "paid_time", b"paid_time", "payout_export_id", b"payout_export_id", "payout_run_id", b"payout_run_id", "problem", b"problem", "provider", b"provider", "provider_payment_id", b"provider_payment_id", "reference", b"reference", "reopenings", b"reopenings", "returned_amount", b"returned_amount", "reward_count", b"reward_count", "state", b"state", "test_account", b"test_account", "update_time", b"update_time", "wait_start_time", b"wait_start_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate_id", b"affiliate_id", "amount", b"amount", "approve_time", b"approve_time", "approver_key_id", b"approver_key_id", "attempt_count", b"attempt_count", "available", b"available", "cancel_request_time", b"cancel_request_time", "cancel_time", b"cancel_time", "create_time", b"create_time", "creator_key_id", b"creator_key_id", "destination_hint", b"destination_hint", "destination_kind", b"destination_kind", "etag", b"etag", "fee", b"fee", "id", b"id", "message", b"message", "needed", b"needed", "note", b"note", "paid_time", b"paid_time", "payout_document_id", b"payout_document_id", "payout_document_number", b"payout_document_number", "payout_export_id", b"payout_export_id", "payout_run_id", b"payout_run_id", "problem", b"problem", "provider", b"provider", "provider_payment_id", b"provider_payment_id", "reference", b"reference", "reopenings", b"reopenings", "returned_amount", b"returned_amount", "reward_count", b"reward_count", "state", b"state", "test_account", b"test_account", "update_time", b"update_time", "wait_start_time", b"wait_start_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -935,6 +945,9 @@ class ImportPayoutResultsRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     CSV_FIELD_NUMBER: _builtins.int
     PAID_TIME_FIELD_NUMBER: _builtins.int
+    SEPA_STATUS_REPORT_FIELD_NUMBER: _builtins.int
+    ACH_RETURNS_FIELD_NUMBER: _builtins.int
+    PAYOUT_EXPORT_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
     returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
@@ -943,12 +956,26 @@ class ImportPayoutResultsRequest(_message.Message):
     csv: _builtins.str
     """A CSV file in UTF-8 that says what became of 1 to 1,000 payouts, with 10,000 rewards at most. The first row has the names of the columns, in
     any order; other columns are ignored:
-    `payout_id`: the id, with `pay_` or without it, as banks report it for pain.001 files;
+    `payout_id`: the id, with `pay_` or without it, as banks report it for pain.001 files, or the trace number of 15 digits that its entry has in
+    the NACHA file of `payout_export_id`;
     `result`: `paid` or `failed`;
     `reference`: the name of the transfer, up to 128 characters; the column may be missing;
-    `reason`: why it failed, up to 500 characters, which is added to the payout's note; the column may be missing.
-    Columns are separated by commas or by semicolons. Up to 1 MiB. Required.
+    `reason`: why it failed, up to 500 characters, which is added to the payout's note; the column may be missing. If it is a bank's code alone,
+    such as `AC04` or `R03`, it decides `Payout.problem`.
+    Columns are separated by commas or by semicolons. Up to 1 MiB. Exactly one of `csv`, `sepa_status_report` and `ach_returns` is required.
     """
+    sepa_status_report: _builtins.str
+    """A report of a SEPA bank: pain.002 of ISO 20022, in UTF-8, about 1 to 1,000 payouts. ACSC and ACCC are `paid`; RJCT and CANC are `failed`, and
+    the bank's reason, such as AC04, decides `Payout.problem`. Other statuses, such as ACCP, ACSP and PDNG, change nothing. An amount that is not
+    the payout's is refused. A report about a file as a whole needs `payout_export_id`. Up to 1 MiB.
+    """
+    ach_returns: _builtins.str
+    """A file of ACH with returns and notices of change, in ASCII, about 1 to 1,000 payouts of `payout_export_id`, which is required then. A return,
+    such as R03, is `failed`; a payout that is PAID becomes RETURNED. A notice of change, such as C01, adds a line to the payout's note and changes
+    nothing else. Up to 1 MiB.
+    """
+    payout_export_id: _builtins.str
+    """The id of the export that the file is about. All payouts in the file must be in it. Optional for files that name payouts by their ids."""
     @_builtins.property
     def paid_time(self) -> _timestamp_pb2.Timestamp:
         """When the affiliates of the payouts that are `paid` got the money. Not in the future. Default: now."""
@@ -959,10 +986,13 @@ class ImportPayoutResultsRequest(_message.Message):
         request_id: _builtins.str = ...,
         csv: _builtins.str = ...,
         paid_time: _timestamp_pb2.Timestamp | None = ...,
+        sepa_status_report: _builtins.str = ...,
+        ach_returns: _builtins.str = ...,
+        payout_export_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["paid_time", b"paid_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["csv", b"csv", "paid_time", b"paid_time", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ach_returns", b"ach_returns", "csv", b"csv", "paid_time", b"paid_time", "payout_export_id", b"payout_export_id", "request_id", b"request_id", "sepa_status_report", b"sepa_status_report"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -980,7 +1010,7 @@ class ImportPayoutResultsResponse(_message.Message):
     """True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer."""
     @_builtins.property
     def payouts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Payout]:
-        """The payouts in the order of the rows. Those that are `paid` are PAID, and those that are `failed` are CANCELLED."""
+        """The payouts in the order of the file. Those that are `paid` are PAID, and those that are `failed` are FAILED, or RETURNED if they were PAID."""
 
     def __init__(
         self,
@@ -1351,7 +1381,7 @@ class ListPayoutsRequest(_message.Message):
     order: _common_pb2.ListOrder.ValueType
     """The order of the list. Default `LIST_ORDER_OLDEST_FIRST`."""
     payout_run_id: _builtins.str
-    """Only payouts of this run. Optional."""
+    """Only payouts of this run. Optional. A run that does not exist is NOT_FOUND."""
     with_total_count: _builtins.bool
     """Whether to count all payouts that pass the filter. Pages with and without a count have the same tokens. Default: no."""
     @_builtins.property

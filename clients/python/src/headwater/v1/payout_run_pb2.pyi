@@ -86,6 +86,10 @@ class _PayoutRunVerdictEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Payo
     """The affiliate is not ACTIVE, and the run is one for all affiliates. It keeps what it is owed; a run that names it pays it."""
     PAYOUT_RUN_VERDICT_ERASED: _PayoutRunVerdict.ValueType  # 9
     """The affiliate was erased, so that nobody knows where to send the money. No run pays it. MarkPaid notes what was sent otherwise."""
+    PAYOUT_RUN_VERDICT_NO_TAX_PROFILE: _PayoutRunVerdict.ValueType  # 10
+    """The account pays nobody without a tax profile, see `PayoutPolicy.tax_profile_required`, and the affiliate's is missing, refused or
+    expired.
+    """
 
 class PayoutRunVerdict(_PayoutRunVerdict, metaclass=_PayoutRunVerdictEnumTypeWrapper):
     """The fate of an affiliate in a run."""
@@ -112,6 +116,10 @@ PAYOUT_RUN_VERDICT_NOT_ACTIVE: PayoutRunVerdict.ValueType  # 8
 """The affiliate is not ACTIVE, and the run is one for all affiliates. It keeps what it is owed; a run that names it pays it."""
 PAYOUT_RUN_VERDICT_ERASED: PayoutRunVerdict.ValueType  # 9
 """The affiliate was erased, so that nobody knows where to send the money. No run pays it. MarkPaid notes what was sent otherwise."""
+PAYOUT_RUN_VERDICT_NO_TAX_PROFILE: PayoutRunVerdict.ValueType  # 10
+"""The account pays nobody without a tax profile, see `PayoutPolicy.tax_profile_required`, and the affiliate's is missing, refused or
+expired.
+"""
 Global___PayoutRunVerdict: _TypeAlias = PayoutRunVerdict  # noqa: Y015
 
 @_typing.final
@@ -137,6 +145,10 @@ class PayoutRun(_message.Message):
     MAXIMUM_TOTAL_FIELD_NUMBER: _builtins.int
     CANCELLER_KEY_ID_FIELD_NUMBER: _builtins.int
     CANCEL_TIME_FIELD_NUMBER: _builtins.int
+    PAYOUT_SCHEDULE_ID_FIELD_NUMBER: _builtins.int
+    PLANNED_TIME_FIELD_NUMBER: _builtins.int
+    CUTOFF_TIME_FIELD_NUMBER: _builtins.int
+    NEEDS_APPROVAL_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id, `prn_` and 32 hexadecimal digits."""
     state: Global___PayoutRunState.ValueType
@@ -154,11 +166,15 @@ class PayoutRun(_message.Message):
     payout_count: _builtins.int
     """How many payouts were created so far."""
     creator_key_id: _builtins.str
-    """The id of the API key that created it."""
+    """The id of the API key that created it, or of the one that last set its schedule."""
     provider: _payout_pb2.PayoutProvider.ValueType
     """The provider that pays, see `CreatePayoutRunRequest.provider`. Not set: that of each affiliate's payout method."""
     canceller_key_id: _builtins.str
     """The id of the API key that cancelled it. Empty unless it is CANCELLING or CANCELLED."""
+    payout_schedule_id: _builtins.str
+    """The id of the payout schedule that created it. Empty if CreatePayoutRun did."""
+    needs_approval: _builtins.bool
+    """Whether each of its payouts needs an approval, see `PayoutSchedule.needs_approval`."""
     @_builtins.property
     def minimum(self) -> _common_pb2.Money:
         """The least amount that is worth a payout. Not set: any amount above zero."""
@@ -183,6 +199,14 @@ class PayoutRun(_message.Message):
     def cancel_time(self) -> _timestamp_pb2.Timestamp:
         """When CancelPayoutRun was called. Not set unless it is CANCELLING or CANCELLED."""
 
+    @_builtins.property
+    def planned_time(self) -> _timestamp_pb2.Timestamp:
+        """The time of the schedule for which it was created. Not set without a schedule."""
+
+    @_builtins.property
+    def cutoff_time(self) -> _timestamp_pb2.Timestamp:
+        """It pays rewards that were approved up to this time. Not set: `PayoutPolicy.net_days` of the account decides."""
+
     def __init__(
         self,
         *,
@@ -203,10 +227,14 @@ class PayoutRun(_message.Message):
         maximum_total: _common_pb2.Money | None = ...,
         canceller_key_id: _builtins.str = ...,
         cancel_time: _timestamp_pb2.Timestamp | None = ...,
+        payout_schedule_id: _builtins.str = ...,
+        planned_time: _timestamp_pb2.Timestamp | None = ...,
+        cutoff_time: _timestamp_pb2.Timestamp | None = ...,
+        needs_approval: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cancel_time", b"cancel_time", "create_time", b"create_time", "maximum_total", b"maximum_total", "minimum", b"minimum", "total", b"total", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cancel_time", b"cancel_time", "create_time", b"create_time", "cutoff_time", b"cutoff_time", "maximum_total", b"maximum_total", "minimum", b"minimum", "planned_time", b"planned_time", "total", b"total", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate_count", b"affiliate_count", "all_affiliates", b"all_affiliates", "cancel_time", b"cancel_time", "canceller_key_id", b"canceller_key_id", "create_time", b"create_time", "creator_key_id", b"creator_key_id", "currency_code", b"currency_code", "id", b"id", "maximum_total", b"maximum_total", "message", b"message", "minimum", b"minimum", "note", b"note", "payout_count", b"payout_count", "provider", b"provider", "state", b"state", "total", b"total", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate_count", b"affiliate_count", "all_affiliates", b"all_affiliates", "cancel_time", b"cancel_time", "canceller_key_id", b"canceller_key_id", "create_time", b"create_time", "creator_key_id", b"creator_key_id", "currency_code", b"currency_code", "cutoff_time", b"cutoff_time", "id", b"id", "maximum_total", b"maximum_total", "message", b"message", "minimum", b"minimum", "needs_approval", b"needs_approval", "note", b"note", "payout_count", b"payout_count", "payout_schedule_id", b"payout_schedule_id", "planned_time", b"planned_time", "provider", b"provider", "state", b"state", "total", b"total", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -3,11 +3,16 @@
 import grpc
 import warnings
 
+from headwater.v1 import billing_profile_pb2 as headwater_dot_v1_dot_billing__profile__pb2
 from headwater.v1 import payout_connection_pb2 as headwater_dot_v1_dot_payout__connection__pb2
+from headwater.v1 import payout_document_pb2 as headwater_dot_v1_dot_payout__document__pb2
 from headwater.v1 import payout_file_pb2 as headwater_dot_v1_dot_payout__file__pb2
 from headwater.v1 import payout_method_pb2 as headwater_dot_v1_dot_payout__method__pb2
 from headwater.v1 import payout_pb2 as headwater_dot_v1_dot_payout__pb2
 from headwater.v1 import payout_run_pb2 as headwater_dot_v1_dot_payout__run__pb2
+from headwater.v1 import payout_schedule_pb2 as headwater_dot_v1_dot_payout__schedule__pb2
+from headwater.v1 import tax_profile_pb2 as headwater_dot_v1_dot_tax__profile__pb2
+from headwater.v1 import yearly_total_pb2 as headwater_dot_v1_dot_yearly__total__pb2
 
 GRPC_GENERATED_VERSION = '1.76.0'
 GRPC_VERSION = grpc.__version__
@@ -69,6 +74,31 @@ class PayoutServiceStub(object):
                 request_serializer=headwater_dot_v1_dot_payout__run__pb2.GetPayoutRunRequest.SerializeToString,
                 response_deserializer=headwater_dot_v1_dot_payout__run__pb2.GetPayoutRunResponse.FromString,
                 _registered_method=True)
+        self.CreatePayoutSchedule = channel.unary_unary(
+                '/headwater.v1.PayoutService/CreatePayoutSchedule',
+                request_serializer=headwater_dot_v1_dot_payout__schedule__pb2.CreatePayoutScheduleRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_payout__schedule__pb2.CreatePayoutScheduleResponse.FromString,
+                _registered_method=True)
+        self.UpdatePayoutSchedule = channel.unary_unary(
+                '/headwater.v1.PayoutService/UpdatePayoutSchedule',
+                request_serializer=headwater_dot_v1_dot_payout__schedule__pb2.UpdatePayoutScheduleRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_payout__schedule__pb2.UpdatePayoutScheduleResponse.FromString,
+                _registered_method=True)
+        self.ArchivePayoutSchedule = channel.unary_unary(
+                '/headwater.v1.PayoutService/ArchivePayoutSchedule',
+                request_serializer=headwater_dot_v1_dot_payout__schedule__pb2.ArchivePayoutScheduleRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_payout__schedule__pb2.ArchivePayoutScheduleResponse.FromString,
+                _registered_method=True)
+        self.GetPayoutSchedule = channel.unary_unary(
+                '/headwater.v1.PayoutService/GetPayoutSchedule',
+                request_serializer=headwater_dot_v1_dot_payout__schedule__pb2.GetPayoutScheduleRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_payout__schedule__pb2.GetPayoutScheduleResponse.FromString,
+                _registered_method=True)
+        self.ListPayoutSchedules = channel.unary_unary(
+                '/headwater.v1.PayoutService/ListPayoutSchedules',
+                request_serializer=headwater_dot_v1_dot_payout__schedule__pb2.ListPayoutSchedulesRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_payout__schedule__pb2.ListPayoutSchedulesResponse.FromString,
+                _registered_method=True)
         self.ApprovePayouts = channel.unary_unary(
                 '/headwater.v1.PayoutService/ApprovePayouts',
                 request_serializer=headwater_dot_v1_dot_payout__pb2.ApprovePayoutsRequest.SerializeToString,
@@ -98,6 +128,51 @@ class PayoutServiceStub(object):
                 '/headwater.v1.PayoutService/GetPayoutMethod',
                 request_serializer=headwater_dot_v1_dot_payout__method__pb2.GetPayoutMethodRequest.SerializeToString,
                 response_deserializer=headwater_dot_v1_dot_payout__method__pb2.GetPayoutMethodResponse.FromString,
+                _registered_method=True)
+        self.SetTaxProfile = channel.unary_unary(
+                '/headwater.v1.PayoutService/SetTaxProfile',
+                request_serializer=headwater_dot_v1_dot_tax__profile__pb2.SetTaxProfileRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_tax__profile__pb2.SetTaxProfileResponse.FromString,
+                _registered_method=True)
+        self.GetTaxProfile = channel.unary_unary(
+                '/headwater.v1.PayoutService/GetTaxProfile',
+                request_serializer=headwater_dot_v1_dot_tax__profile__pb2.GetTaxProfileRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_tax__profile__pb2.GetTaxProfileResponse.FromString,
+                _registered_method=True)
+        self.ConfirmTaxProfile = channel.unary_unary(
+                '/headwater.v1.PayoutService/ConfirmTaxProfile',
+                request_serializer=headwater_dot_v1_dot_tax__profile__pb2.ConfirmTaxProfileRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_tax__profile__pb2.ConfirmTaxProfileResponse.FromString,
+                _registered_method=True)
+        self.RefuseTaxProfile = channel.unary_unary(
+                '/headwater.v1.PayoutService/RefuseTaxProfile',
+                request_serializer=headwater_dot_v1_dot_tax__profile__pb2.RefuseTaxProfileRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_tax__profile__pb2.RefuseTaxProfileResponse.FromString,
+                _registered_method=True)
+        self.RemoveTaxProfile = channel.unary_unary(
+                '/headwater.v1.PayoutService/RemoveTaxProfile',
+                request_serializer=headwater_dot_v1_dot_tax__profile__pb2.RemoveTaxProfileRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_tax__profile__pb2.RemoveTaxProfileResponse.FromString,
+                _registered_method=True)
+        self.ListTaxProfiles = channel.unary_unary(
+                '/headwater.v1.PayoutService/ListTaxProfiles',
+                request_serializer=headwater_dot_v1_dot_tax__profile__pb2.ListTaxProfilesRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_tax__profile__pb2.ListTaxProfilesResponse.FromString,
+                _registered_method=True)
+        self.SetBillingProfile = channel.unary_unary(
+                '/headwater.v1.PayoutService/SetBillingProfile',
+                request_serializer=headwater_dot_v1_dot_billing__profile__pb2.SetBillingProfileRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_billing__profile__pb2.SetBillingProfileResponse.FromString,
+                _registered_method=True)
+        self.GetBillingProfile = channel.unary_unary(
+                '/headwater.v1.PayoutService/GetBillingProfile',
+                request_serializer=headwater_dot_v1_dot_billing__profile__pb2.GetBillingProfileRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_billing__profile__pb2.GetBillingProfileResponse.FromString,
+                _registered_method=True)
+        self.ListYearlyTotals = channel.unary_unary(
+                '/headwater.v1.PayoutService/ListYearlyTotals',
+                request_serializer=headwater_dot_v1_dot_yearly__total__pb2.ListYearlyTotalsRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_yearly__total__pb2.ListYearlyTotalsResponse.FromString,
                 _registered_method=True)
         self.SetPayoutConnection = channel.unary_unary(
                 '/headwater.v1.PayoutService/SetPayoutConnection',
@@ -139,6 +214,16 @@ class PayoutServiceStub(object):
                 request_serializer=headwater_dot_v1_dot_payout__pb2.ReopenPayoutRequest.SerializeToString,
                 response_deserializer=headwater_dot_v1_dot_payout__pb2.ReopenPayoutResponse.FromString,
                 _registered_method=True)
+        self.GetPayoutDocument = channel.unary_unary(
+                '/headwater.v1.PayoutService/GetPayoutDocument',
+                request_serializer=headwater_dot_v1_dot_payout__document__pb2.GetPayoutDocumentRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_payout__document__pb2.GetPayoutDocumentResponse.FromString,
+                _registered_method=True)
+        self.ListPayoutDocuments = channel.unary_unary(
+                '/headwater.v1.PayoutService/ListPayoutDocuments',
+                request_serializer=headwater_dot_v1_dot_payout__document__pb2.ListPayoutDocumentsRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_payout__document__pb2.ListPayoutDocumentsResponse.FromString,
+                _registered_method=True)
         self.GetAmountOwed = channel.unary_unary(
                 '/headwater.v1.PayoutService/GetAmountOwed',
                 request_serializer=headwater_dot_v1_dot_payout__pb2.GetAmountOwedRequest.SerializeToString,
@@ -176,7 +261,8 @@ class PayoutServiceServicer(object):
         owed falls by what they add up to. The merchant pays a MANUAL payout outside Headwater, and says so with ConfirmPayouts. The payout keeps
         the affiliate's payout method as it is now.
         Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND, REWARD_NOT_FOUND or PAYOUT_CONNECTION_NOT_FOUND; FAILED_PRECONDITION with reason
-        PAYOUT_METHOD when the affiliate's payout method is not the `provider`'s, NOTHING_DUE, PAYOUT_BELOW_MINIMUM, REWARDS_NOT_PAYABLE, or PAYOUT_ABOVE_OWED when less is owed than the named rewards add up to.
+        PAYOUT_METHOD when the affiliate's payout method is not the `provider`'s, TAX_PROFILE_REQUIRED when the account pays nobody without a tax
+        profile, NOTHING_DUE, PAYOUT_BELOW_MINIMUM, REWARDS_NOT_PAYABLE, or PAYOUT_ABOVE_OWED when less is owed than the named rewards add up to.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -212,6 +298,46 @@ class PayoutServiceServicer(object):
     def GetPayoutRun(self, request, context):
         """Returns a payout run.
         Errors: NOT_FOUND with reason PAYOUT_RUN_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreatePayoutSchedule(self, request, context):
+        """Creates a payout schedule: the server creates payout runs at its times. An account has up to 200 active ones.
+        Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or PAYOUT_CONNECTION_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_SCHEDULE_LIMIT.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdatePayoutSchedule(self, request, context):
+        """Changes a payout schedule. Its existing runs stay as they are. A new `timing` counts from now on.
+        Errors: NOT_FOUND with reason PAYOUT_SCHEDULE_NOT_FOUND, AFFILIATE_NOT_FOUND or PAYOUT_CONNECTION_NOT_FOUND; FAILED_PRECONDITION with
+        reason PAYOUT_SCHEDULE_ARCHIVED; ABORTED with reason ETAG_MISMATCH.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ArchivePayoutSchedule(self, request, context):
+        """Archives a payout schedule. It creates no further runs, and its existing ones stay as they are. Archiving it again changes nothing.
+        Errors: NOT_FOUND with reason PAYOUT_SCHEDULE_NOT_FOUND; ABORTED with reason ETAG_MISMATCH.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPayoutSchedule(self, request, context):
+        """Returns a payout schedule.
+        Errors: NOT_FOUND with reason PAYOUT_SCHEDULE_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPayoutSchedules(self, request, context):
+        """Lists payout schedules.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -272,6 +398,77 @@ class PayoutServiceServicer(object):
     def GetPayoutMethod(self, request, context):
         """Returns the payout method of an affiliate, masked.
         Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetTaxProfile(self, request, context):
+        """Sets the tax profile of an affiliate, and replaces the former one as a whole. It is RECEIVED, whatever it was before.
+        Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_ERASED, or SECRETS_KEY_MISSING when the
+        server has no key to store the number with.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetTaxProfile(self, request, context):
+        """Returns the tax profile of an affiliate, without its number.
+        Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ConfirmTaxProfile(self, request, context):
+        """Confirms the tax profile of an affiliate after a look at it. Admin keys only.
+        Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or TAX_PROFILE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_ERASED, or
+        TAX_PROFILE_STATE when its form has expired; ABORTED with reason ETAG_MISMATCH.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RefuseTaxProfile(self, request, context):
+        """Refuses the tax profile of an affiliate after a look at it. Admin keys only.
+        Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or TAX_PROFILE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_ERASED, or
+        TAX_PROFILE_STATE when its form has expired; ABORTED with reason ETAG_MISMATCH.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveTaxProfile(self, request, context):
+        """Removes the tax profile of an affiliate with its number.
+        Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or TAX_PROFILE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_ERASED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTaxProfiles(self, request, context):
+        """Lists the tax profiles of affiliates, with those that are missing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetBillingProfile(self, request, context):
+        """Sets the billing profile: the merchant as documents of payouts name it. Admin keys only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetBillingProfile(self, request, context):
+        """Returns the billing profile.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListYearlyTotals(self, request, context):
+        """Lists how much affiliates were paid in a year, for each currency, with the state of their tax data.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -354,6 +551,23 @@ class PayoutServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetPayoutDocument(self, request, context):
+        """Returns a document of a payout, as data or as a PDF: its statement, or its self-billing invoice.
+        Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND or PAYOUT_DOCUMENT_NOT_FOUND; FAILED_PRECONDITION with reason SECRETS_KEY_MISSING when the
+        server has no key to read the affiliate's tax number with.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPayoutDocuments(self, request, context):
+        """Lists self-billing invoices.
+        Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetAmountOwed(self, request, context):
         """Returns how much is owed in all, in each currency: approved or not, overdue or not, and what payouts have reserved.
         Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or PROGRAM_NOT_FOUND.
@@ -411,6 +625,31 @@ def add_PayoutServiceServicer_to_server(servicer, server):
                     request_deserializer=headwater_dot_v1_dot_payout__run__pb2.GetPayoutRunRequest.FromString,
                     response_serializer=headwater_dot_v1_dot_payout__run__pb2.GetPayoutRunResponse.SerializeToString,
             ),
+            'CreatePayoutSchedule': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreatePayoutSchedule,
+                    request_deserializer=headwater_dot_v1_dot_payout__schedule__pb2.CreatePayoutScheduleRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_payout__schedule__pb2.CreatePayoutScheduleResponse.SerializeToString,
+            ),
+            'UpdatePayoutSchedule': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdatePayoutSchedule,
+                    request_deserializer=headwater_dot_v1_dot_payout__schedule__pb2.UpdatePayoutScheduleRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_payout__schedule__pb2.UpdatePayoutScheduleResponse.SerializeToString,
+            ),
+            'ArchivePayoutSchedule': grpc.unary_unary_rpc_method_handler(
+                    servicer.ArchivePayoutSchedule,
+                    request_deserializer=headwater_dot_v1_dot_payout__schedule__pb2.ArchivePayoutScheduleRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_payout__schedule__pb2.ArchivePayoutScheduleResponse.SerializeToString,
+            ),
+            'GetPayoutSchedule': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPayoutSchedule,
+                    request_deserializer=headwater_dot_v1_dot_payout__schedule__pb2.GetPayoutScheduleRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_payout__schedule__pb2.GetPayoutScheduleResponse.SerializeToString,
+            ),
+            'ListPayoutSchedules': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPayoutSchedules,
+                    request_deserializer=headwater_dot_v1_dot_payout__schedule__pb2.ListPayoutSchedulesRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_payout__schedule__pb2.ListPayoutSchedulesResponse.SerializeToString,
+            ),
             'ApprovePayouts': grpc.unary_unary_rpc_method_handler(
                     servicer.ApprovePayouts,
                     request_deserializer=headwater_dot_v1_dot_payout__pb2.ApprovePayoutsRequest.FromString,
@@ -440,6 +679,51 @@ def add_PayoutServiceServicer_to_server(servicer, server):
                     servicer.GetPayoutMethod,
                     request_deserializer=headwater_dot_v1_dot_payout__method__pb2.GetPayoutMethodRequest.FromString,
                     response_serializer=headwater_dot_v1_dot_payout__method__pb2.GetPayoutMethodResponse.SerializeToString,
+            ),
+            'SetTaxProfile': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetTaxProfile,
+                    request_deserializer=headwater_dot_v1_dot_tax__profile__pb2.SetTaxProfileRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_tax__profile__pb2.SetTaxProfileResponse.SerializeToString,
+            ),
+            'GetTaxProfile': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTaxProfile,
+                    request_deserializer=headwater_dot_v1_dot_tax__profile__pb2.GetTaxProfileRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_tax__profile__pb2.GetTaxProfileResponse.SerializeToString,
+            ),
+            'ConfirmTaxProfile': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConfirmTaxProfile,
+                    request_deserializer=headwater_dot_v1_dot_tax__profile__pb2.ConfirmTaxProfileRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_tax__profile__pb2.ConfirmTaxProfileResponse.SerializeToString,
+            ),
+            'RefuseTaxProfile': grpc.unary_unary_rpc_method_handler(
+                    servicer.RefuseTaxProfile,
+                    request_deserializer=headwater_dot_v1_dot_tax__profile__pb2.RefuseTaxProfileRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_tax__profile__pb2.RefuseTaxProfileResponse.SerializeToString,
+            ),
+            'RemoveTaxProfile': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveTaxProfile,
+                    request_deserializer=headwater_dot_v1_dot_tax__profile__pb2.RemoveTaxProfileRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_tax__profile__pb2.RemoveTaxProfileResponse.SerializeToString,
+            ),
+            'ListTaxProfiles': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTaxProfiles,
+                    request_deserializer=headwater_dot_v1_dot_tax__profile__pb2.ListTaxProfilesRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_tax__profile__pb2.ListTaxProfilesResponse.SerializeToString,
+            ),
+            'SetBillingProfile': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetBillingProfile,
+                    request_deserializer=headwater_dot_v1_dot_billing__profile__pb2.SetBillingProfileRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_billing__profile__pb2.SetBillingProfileResponse.SerializeToString,
+            ),
+            'GetBillingProfile': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetBillingProfile,
+                    request_deserializer=headwater_dot_v1_dot_billing__profile__pb2.GetBillingProfileRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_billing__profile__pb2.GetBillingProfileResponse.SerializeToString,
+            ),
+            'ListYearlyTotals': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListYearlyTotals,
+                    request_deserializer=headwater_dot_v1_dot_yearly__total__pb2.ListYearlyTotalsRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_yearly__total__pb2.ListYearlyTotalsResponse.SerializeToString,
             ),
             'SetPayoutConnection': grpc.unary_unary_rpc_method_handler(
                     servicer.SetPayoutConnection,
@@ -480,6 +764,16 @@ def add_PayoutServiceServicer_to_server(servicer, server):
                     servicer.ReopenPayout,
                     request_deserializer=headwater_dot_v1_dot_payout__pb2.ReopenPayoutRequest.FromString,
                     response_serializer=headwater_dot_v1_dot_payout__pb2.ReopenPayoutResponse.SerializeToString,
+            ),
+            'GetPayoutDocument': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPayoutDocument,
+                    request_deserializer=headwater_dot_v1_dot_payout__document__pb2.GetPayoutDocumentRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_payout__document__pb2.GetPayoutDocumentResponse.SerializeToString,
+            ),
+            'ListPayoutDocuments': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPayoutDocuments,
+                    request_deserializer=headwater_dot_v1_dot_payout__document__pb2.ListPayoutDocumentsRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_payout__document__pb2.ListPayoutDocumentsResponse.SerializeToString,
             ),
             'GetAmountOwed': grpc.unary_unary_rpc_method_handler(
                     servicer.GetAmountOwed,
@@ -671,6 +965,141 @@ class PayoutService(object):
             _registered_method=True)
 
     @staticmethod
+    def CreatePayoutSchedule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.PayoutService/CreatePayoutSchedule',
+            headwater_dot_v1_dot_payout__schedule__pb2.CreatePayoutScheduleRequest.SerializeToString,
+            headwater_dot_v1_dot_payout__schedule__pb2.CreatePayoutScheduleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdatePayoutSchedule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.PayoutService/UpdatePayoutSchedule',
+            headwater_dot_v1_dot_payout__schedule__pb2.UpdatePayoutScheduleRequest.SerializeToString,
+            headwater_dot_v1_dot_payout__schedule__pb2.UpdatePayoutScheduleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ArchivePayoutSchedule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.PayoutService/ArchivePayoutSchedule',
+            headwater_dot_v1_dot_payout__schedule__pb2.ArchivePayoutScheduleRequest.SerializeToString,
+            headwater_dot_v1_dot_payout__schedule__pb2.ArchivePayoutScheduleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPayoutSchedule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.PayoutService/GetPayoutSchedule',
+            headwater_dot_v1_dot_payout__schedule__pb2.GetPayoutScheduleRequest.SerializeToString,
+            headwater_dot_v1_dot_payout__schedule__pb2.GetPayoutScheduleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPayoutSchedules(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.PayoutService/ListPayoutSchedules',
+            headwater_dot_v1_dot_payout__schedule__pb2.ListPayoutSchedulesRequest.SerializeToString,
+            headwater_dot_v1_dot_payout__schedule__pb2.ListPayoutSchedulesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ApprovePayouts(request,
             target,
             options=(),
@@ -822,6 +1251,249 @@ class PayoutService(object):
             '/headwater.v1.PayoutService/GetPayoutMethod',
             headwater_dot_v1_dot_payout__method__pb2.GetPayoutMethodRequest.SerializeToString,
             headwater_dot_v1_dot_payout__method__pb2.GetPayoutMethodResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetTaxProfile(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.PayoutService/SetTaxProfile',
+            headwater_dot_v1_dot_tax__profile__pb2.SetTaxProfileRequest.SerializeToString,
+            headwater_dot_v1_dot_tax__profile__pb2.SetTaxProfileResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetTaxProfile(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.PayoutService/GetTaxProfile',
+            headwater_dot_v1_dot_tax__profile__pb2.GetTaxProfileRequest.SerializeToString,
+            headwater_dot_v1_dot_tax__profile__pb2.GetTaxProfileResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConfirmTaxProfile(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.PayoutService/ConfirmTaxProfile',
+            headwater_dot_v1_dot_tax__profile__pb2.ConfirmTaxProfileRequest.SerializeToString,
+            headwater_dot_v1_dot_tax__profile__pb2.ConfirmTaxProfileResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RefuseTaxProfile(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.PayoutService/RefuseTaxProfile',
+            headwater_dot_v1_dot_tax__profile__pb2.RefuseTaxProfileRequest.SerializeToString,
+            headwater_dot_v1_dot_tax__profile__pb2.RefuseTaxProfileResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveTaxProfile(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.PayoutService/RemoveTaxProfile',
+            headwater_dot_v1_dot_tax__profile__pb2.RemoveTaxProfileRequest.SerializeToString,
+            headwater_dot_v1_dot_tax__profile__pb2.RemoveTaxProfileResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTaxProfiles(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.PayoutService/ListTaxProfiles',
+            headwater_dot_v1_dot_tax__profile__pb2.ListTaxProfilesRequest.SerializeToString,
+            headwater_dot_v1_dot_tax__profile__pb2.ListTaxProfilesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetBillingProfile(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.PayoutService/SetBillingProfile',
+            headwater_dot_v1_dot_billing__profile__pb2.SetBillingProfileRequest.SerializeToString,
+            headwater_dot_v1_dot_billing__profile__pb2.SetBillingProfileResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetBillingProfile(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.PayoutService/GetBillingProfile',
+            headwater_dot_v1_dot_billing__profile__pb2.GetBillingProfileRequest.SerializeToString,
+            headwater_dot_v1_dot_billing__profile__pb2.GetBillingProfileResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListYearlyTotals(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.PayoutService/ListYearlyTotals',
+            headwater_dot_v1_dot_yearly__total__pb2.ListYearlyTotalsRequest.SerializeToString,
+            headwater_dot_v1_dot_yearly__total__pb2.ListYearlyTotalsResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -1038,6 +1710,60 @@ class PayoutService(object):
             '/headwater.v1.PayoutService/ReopenPayout',
             headwater_dot_v1_dot_payout__pb2.ReopenPayoutRequest.SerializeToString,
             headwater_dot_v1_dot_payout__pb2.ReopenPayoutResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPayoutDocument(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.PayoutService/GetPayoutDocument',
+            headwater_dot_v1_dot_payout__document__pb2.GetPayoutDocumentRequest.SerializeToString,
+            headwater_dot_v1_dot_payout__document__pb2.GetPayoutDocumentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPayoutDocuments(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.PayoutService/ListPayoutDocuments',
+            headwater_dot_v1_dot_payout__document__pb2.ListPayoutDocumentsRequest.SerializeToString,
+            headwater_dot_v1_dot_payout__document__pb2.ListPayoutDocumentsResponse.FromString,
             options,
             channel_credentials,
             insecure,

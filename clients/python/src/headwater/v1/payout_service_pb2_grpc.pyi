@@ -5,11 +5,16 @@ The service for payouts."""
 
 from collections import abc as _abc
 from grpc import aio as _aio
+from headwater.v1 import billing_profile_pb2 as _billing_profile_pb2
 from headwater.v1 import payout_connection_pb2 as _payout_connection_pb2
+from headwater.v1 import payout_document_pb2 as _payout_document_pb2
 from headwater.v1 import payout_file_pb2 as _payout_file_pb2
 from headwater.v1 import payout_method_pb2 as _payout_method_pb2
 from headwater.v1 import payout_pb2 as _payout_pb2
 from headwater.v1 import payout_run_pb2 as _payout_run_pb2
+from headwater.v1 import payout_schedule_pb2 as _payout_schedule_pb2
+from headwater.v1 import tax_profile_pb2 as _tax_profile_pb2
+from headwater.v1 import yearly_total_pb2 as _yearly_total_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -49,7 +54,8 @@ class PayoutServiceStub:
     owed falls by what they add up to. The merchant pays a MANUAL payout outside Headwater, and says so with ConfirmPayouts. The payout keeps
     the affiliate's payout method as it is now.
     Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND, REWARD_NOT_FOUND or PAYOUT_CONNECTION_NOT_FOUND; FAILED_PRECONDITION with reason
-    PAYOUT_METHOD when the affiliate's payout method is not the `provider`'s, NOTHING_DUE, PAYOUT_BELOW_MINIMUM, REWARDS_NOT_PAYABLE, or PAYOUT_ABOVE_OWED when less is owed than the named rewards add up to.
+    PAYOUT_METHOD when the affiliate's payout method is not the `provider`'s, TAX_PROFILE_REQUIRED when the account pays nobody without a tax
+    profile, NOTHING_DUE, PAYOUT_BELOW_MINIMUM, REWARDS_NOT_PAYABLE, or PAYOUT_ABOVE_OWED when less is owed than the named rewards add up to.
     """
     PreviewPayoutRun: _grpc.UnaryUnaryMultiCallable[_payout_run_pb2.PreviewPayoutRunRequest, _payout_run_pb2.PreviewPayoutRunResponse]
     """Shows what CreatePayoutRun would do now: which affiliates it pays and how much, and why it does not pay the others. Changes nothing.
@@ -70,6 +76,25 @@ class PayoutServiceStub:
     """Returns a payout run.
     Errors: NOT_FOUND with reason PAYOUT_RUN_NOT_FOUND.
     """
+    CreatePayoutSchedule: _grpc.UnaryUnaryMultiCallable[_payout_schedule_pb2.CreatePayoutScheduleRequest, _payout_schedule_pb2.CreatePayoutScheduleResponse]
+    """Creates a payout schedule: the server creates payout runs at its times. An account has up to 200 active ones.
+    Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or PAYOUT_CONNECTION_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_SCHEDULE_LIMIT.
+    """
+    UpdatePayoutSchedule: _grpc.UnaryUnaryMultiCallable[_payout_schedule_pb2.UpdatePayoutScheduleRequest, _payout_schedule_pb2.UpdatePayoutScheduleResponse]
+    """Changes a payout schedule. Its existing runs stay as they are. A new `timing` counts from now on.
+    Errors: NOT_FOUND with reason PAYOUT_SCHEDULE_NOT_FOUND, AFFILIATE_NOT_FOUND or PAYOUT_CONNECTION_NOT_FOUND; FAILED_PRECONDITION with
+    reason PAYOUT_SCHEDULE_ARCHIVED; ABORTED with reason ETAG_MISMATCH.
+    """
+    ArchivePayoutSchedule: _grpc.UnaryUnaryMultiCallable[_payout_schedule_pb2.ArchivePayoutScheduleRequest, _payout_schedule_pb2.ArchivePayoutScheduleResponse]
+    """Archives a payout schedule. It creates no further runs, and its existing ones stay as they are. Archiving it again changes nothing.
+    Errors: NOT_FOUND with reason PAYOUT_SCHEDULE_NOT_FOUND; ABORTED with reason ETAG_MISMATCH.
+    """
+    GetPayoutSchedule: _grpc.UnaryUnaryMultiCallable[_payout_schedule_pb2.GetPayoutScheduleRequest, _payout_schedule_pb2.GetPayoutScheduleResponse]
+    """Returns a payout schedule.
+    Errors: NOT_FOUND with reason PAYOUT_SCHEDULE_NOT_FOUND.
+    """
+    ListPayoutSchedules: _grpc.UnaryUnaryMultiCallable[_payout_schedule_pb2.ListPayoutSchedulesRequest, _payout_schedule_pb2.ListPayoutSchedulesResponse]
+    """Lists payout schedules."""
     ApprovePayouts: _grpc.UnaryUnaryMultiCallable[_payout_pb2.ApprovePayoutsRequest, _payout_pb2.ApprovePayoutsResponse]
     """Approves payouts that need it: all of them or none. The key must be another one than the key that created them.
     Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not
@@ -106,6 +131,37 @@ class PayoutServiceStub:
     """Returns the payout method of an affiliate, masked.
     Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
     """
+    SetTaxProfile: _grpc.UnaryUnaryMultiCallable[_tax_profile_pb2.SetTaxProfileRequest, _tax_profile_pb2.SetTaxProfileResponse]
+    """Sets the tax profile of an affiliate, and replaces the former one as a whole. It is RECEIVED, whatever it was before.
+    Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_ERASED, or SECRETS_KEY_MISSING when the
+    server has no key to store the number with.
+    """
+    GetTaxProfile: _grpc.UnaryUnaryMultiCallable[_tax_profile_pb2.GetTaxProfileRequest, _tax_profile_pb2.GetTaxProfileResponse]
+    """Returns the tax profile of an affiliate, without its number.
+    Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+    """
+    ConfirmTaxProfile: _grpc.UnaryUnaryMultiCallable[_tax_profile_pb2.ConfirmTaxProfileRequest, _tax_profile_pb2.ConfirmTaxProfileResponse]
+    """Confirms the tax profile of an affiliate after a look at it. Admin keys only.
+    Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or TAX_PROFILE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_ERASED, or
+    TAX_PROFILE_STATE when its form has expired; ABORTED with reason ETAG_MISMATCH.
+    """
+    RefuseTaxProfile: _grpc.UnaryUnaryMultiCallable[_tax_profile_pb2.RefuseTaxProfileRequest, _tax_profile_pb2.RefuseTaxProfileResponse]
+    """Refuses the tax profile of an affiliate after a look at it. Admin keys only.
+    Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or TAX_PROFILE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_ERASED, or
+    TAX_PROFILE_STATE when its form has expired; ABORTED with reason ETAG_MISMATCH.
+    """
+    RemoveTaxProfile: _grpc.UnaryUnaryMultiCallable[_tax_profile_pb2.RemoveTaxProfileRequest, _tax_profile_pb2.RemoveTaxProfileResponse]
+    """Removes the tax profile of an affiliate with its number.
+    Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or TAX_PROFILE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_ERASED.
+    """
+    ListTaxProfiles: _grpc.UnaryUnaryMultiCallable[_tax_profile_pb2.ListTaxProfilesRequest, _tax_profile_pb2.ListTaxProfilesResponse]
+    """Lists the tax profiles of affiliates, with those that are missing."""
+    SetBillingProfile: _grpc.UnaryUnaryMultiCallable[_billing_profile_pb2.SetBillingProfileRequest, _billing_profile_pb2.SetBillingProfileResponse]
+    """Sets the billing profile: the merchant as documents of payouts name it. Admin keys only."""
+    GetBillingProfile: _grpc.UnaryUnaryMultiCallable[_billing_profile_pb2.GetBillingProfileRequest, _billing_profile_pb2.GetBillingProfileResponse]
+    """Returns the billing profile."""
+    ListYearlyTotals: _grpc.UnaryUnaryMultiCallable[_yearly_total_pb2.ListYearlyTotalsRequest, _yearly_total_pb2.ListYearlyTotalsResponse]
+    """Lists how much affiliates were paid in a year, for each currency, with the state of their tax data."""
     SetPayoutConnection: _grpc.UnaryUnaryMultiCallable[_payout_connection_pb2.SetPayoutConnectionRequest, _payout_connection_pb2.SetPayoutConnectionResponse]
     """Connects the account to a payout provider, or replaces the credentials of a connection. Payouts to affiliates whose method is the
     provider's are the provider's from then on. Admin keys only.
@@ -150,6 +206,15 @@ class PayoutServiceStub:
     Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when it is not PAID; ABORTED with reason
     ETAG_MISMATCH; INVALID_ARGUMENT when its provider is not MANUAL.
     """
+    GetPayoutDocument: _grpc.UnaryUnaryMultiCallable[_payout_document_pb2.GetPayoutDocumentRequest, _payout_document_pb2.GetPayoutDocumentResponse]
+    """Returns a document of a payout, as data or as a PDF: its statement, or its self-billing invoice.
+    Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND or PAYOUT_DOCUMENT_NOT_FOUND; FAILED_PRECONDITION with reason SECRETS_KEY_MISSING when the
+    server has no key to read the affiliate's tax number with.
+    """
+    ListPayoutDocuments: _grpc.UnaryUnaryMultiCallable[_payout_document_pb2.ListPayoutDocumentsRequest, _payout_document_pb2.ListPayoutDocumentsResponse]
+    """Lists self-billing invoices.
+    Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+    """
     GetAmountOwed: _grpc.UnaryUnaryMultiCallable[_payout_pb2.GetAmountOwedRequest, _payout_pb2.GetAmountOwedResponse]
     """Returns how much is owed in all, in each currency: approved or not, overdue or not, and what payouts have reserved.
     Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or PROGRAM_NOT_FOUND.
@@ -180,7 +245,8 @@ class PayoutServiceAsyncStub(PayoutServiceStub):
     owed falls by what they add up to. The merchant pays a MANUAL payout outside Headwater, and says so with ConfirmPayouts. The payout keeps
     the affiliate's payout method as it is now.
     Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND, REWARD_NOT_FOUND or PAYOUT_CONNECTION_NOT_FOUND; FAILED_PRECONDITION with reason
-    PAYOUT_METHOD when the affiliate's payout method is not the `provider`'s, NOTHING_DUE, PAYOUT_BELOW_MINIMUM, REWARDS_NOT_PAYABLE, or PAYOUT_ABOVE_OWED when less is owed than the named rewards add up to.
+    PAYOUT_METHOD when the affiliate's payout method is not the `provider`'s, TAX_PROFILE_REQUIRED when the account pays nobody without a tax
+    profile, NOTHING_DUE, PAYOUT_BELOW_MINIMUM, REWARDS_NOT_PAYABLE, or PAYOUT_ABOVE_OWED when less is owed than the named rewards add up to.
     """
     PreviewPayoutRun: _aio.UnaryUnaryMultiCallable[_payout_run_pb2.PreviewPayoutRunRequest, _payout_run_pb2.PreviewPayoutRunResponse]  # type: ignore[assignment]
     """Shows what CreatePayoutRun would do now: which affiliates it pays and how much, and why it does not pay the others. Changes nothing.
@@ -201,6 +267,25 @@ class PayoutServiceAsyncStub(PayoutServiceStub):
     """Returns a payout run.
     Errors: NOT_FOUND with reason PAYOUT_RUN_NOT_FOUND.
     """
+    CreatePayoutSchedule: _aio.UnaryUnaryMultiCallable[_payout_schedule_pb2.CreatePayoutScheduleRequest, _payout_schedule_pb2.CreatePayoutScheduleResponse]  # type: ignore[assignment]
+    """Creates a payout schedule: the server creates payout runs at its times. An account has up to 200 active ones.
+    Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or PAYOUT_CONNECTION_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_SCHEDULE_LIMIT.
+    """
+    UpdatePayoutSchedule: _aio.UnaryUnaryMultiCallable[_payout_schedule_pb2.UpdatePayoutScheduleRequest, _payout_schedule_pb2.UpdatePayoutScheduleResponse]  # type: ignore[assignment]
+    """Changes a payout schedule. Its existing runs stay as they are. A new `timing` counts from now on.
+    Errors: NOT_FOUND with reason PAYOUT_SCHEDULE_NOT_FOUND, AFFILIATE_NOT_FOUND or PAYOUT_CONNECTION_NOT_FOUND; FAILED_PRECONDITION with
+    reason PAYOUT_SCHEDULE_ARCHIVED; ABORTED with reason ETAG_MISMATCH.
+    """
+    ArchivePayoutSchedule: _aio.UnaryUnaryMultiCallable[_payout_schedule_pb2.ArchivePayoutScheduleRequest, _payout_schedule_pb2.ArchivePayoutScheduleResponse]  # type: ignore[assignment]
+    """Archives a payout schedule. It creates no further runs, and its existing ones stay as they are. Archiving it again changes nothing.
+    Errors: NOT_FOUND with reason PAYOUT_SCHEDULE_NOT_FOUND; ABORTED with reason ETAG_MISMATCH.
+    """
+    GetPayoutSchedule: _aio.UnaryUnaryMultiCallable[_payout_schedule_pb2.GetPayoutScheduleRequest, _payout_schedule_pb2.GetPayoutScheduleResponse]  # type: ignore[assignment]
+    """Returns a payout schedule.
+    Errors: NOT_FOUND with reason PAYOUT_SCHEDULE_NOT_FOUND.
+    """
+    ListPayoutSchedules: _aio.UnaryUnaryMultiCallable[_payout_schedule_pb2.ListPayoutSchedulesRequest, _payout_schedule_pb2.ListPayoutSchedulesResponse]  # type: ignore[assignment]
+    """Lists payout schedules."""
     ApprovePayouts: _aio.UnaryUnaryMultiCallable[_payout_pb2.ApprovePayoutsRequest, _payout_pb2.ApprovePayoutsResponse]  # type: ignore[assignment]
     """Approves payouts that need it: all of them or none. The key must be another one than the key that created them.
     Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE for the first payout that is not
@@ -237,6 +322,37 @@ class PayoutServiceAsyncStub(PayoutServiceStub):
     """Returns the payout method of an affiliate, masked.
     Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
     """
+    SetTaxProfile: _aio.UnaryUnaryMultiCallable[_tax_profile_pb2.SetTaxProfileRequest, _tax_profile_pb2.SetTaxProfileResponse]  # type: ignore[assignment]
+    """Sets the tax profile of an affiliate, and replaces the former one as a whole. It is RECEIVED, whatever it was before.
+    Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_ERASED, or SECRETS_KEY_MISSING when the
+    server has no key to store the number with.
+    """
+    GetTaxProfile: _aio.UnaryUnaryMultiCallable[_tax_profile_pb2.GetTaxProfileRequest, _tax_profile_pb2.GetTaxProfileResponse]  # type: ignore[assignment]
+    """Returns the tax profile of an affiliate, without its number.
+    Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+    """
+    ConfirmTaxProfile: _aio.UnaryUnaryMultiCallable[_tax_profile_pb2.ConfirmTaxProfileRequest, _tax_profile_pb2.ConfirmTaxProfileResponse]  # type: ignore[assignment]
+    """Confirms the tax profile of an affiliate after a look at it. Admin keys only.
+    Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or TAX_PROFILE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_ERASED, or
+    TAX_PROFILE_STATE when its form has expired; ABORTED with reason ETAG_MISMATCH.
+    """
+    RefuseTaxProfile: _aio.UnaryUnaryMultiCallable[_tax_profile_pb2.RefuseTaxProfileRequest, _tax_profile_pb2.RefuseTaxProfileResponse]  # type: ignore[assignment]
+    """Refuses the tax profile of an affiliate after a look at it. Admin keys only.
+    Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or TAX_PROFILE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_ERASED, or
+    TAX_PROFILE_STATE when its form has expired; ABORTED with reason ETAG_MISMATCH.
+    """
+    RemoveTaxProfile: _aio.UnaryUnaryMultiCallable[_tax_profile_pb2.RemoveTaxProfileRequest, _tax_profile_pb2.RemoveTaxProfileResponse]  # type: ignore[assignment]
+    """Removes the tax profile of an affiliate with its number.
+    Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or TAX_PROFILE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_ERASED.
+    """
+    ListTaxProfiles: _aio.UnaryUnaryMultiCallable[_tax_profile_pb2.ListTaxProfilesRequest, _tax_profile_pb2.ListTaxProfilesResponse]  # type: ignore[assignment]
+    """Lists the tax profiles of affiliates, with those that are missing."""
+    SetBillingProfile: _aio.UnaryUnaryMultiCallable[_billing_profile_pb2.SetBillingProfileRequest, _billing_profile_pb2.SetBillingProfileResponse]  # type: ignore[assignment]
+    """Sets the billing profile: the merchant as documents of payouts name it. Admin keys only."""
+    GetBillingProfile: _aio.UnaryUnaryMultiCallable[_billing_profile_pb2.GetBillingProfileRequest, _billing_profile_pb2.GetBillingProfileResponse]  # type: ignore[assignment]
+    """Returns the billing profile."""
+    ListYearlyTotals: _aio.UnaryUnaryMultiCallable[_yearly_total_pb2.ListYearlyTotalsRequest, _yearly_total_pb2.ListYearlyTotalsResponse]  # type: ignore[assignment]
+    """Lists how much affiliates were paid in a year, for each currency, with the state of their tax data."""
     SetPayoutConnection: _aio.UnaryUnaryMultiCallable[_payout_connection_pb2.SetPayoutConnectionRequest, _payout_connection_pb2.SetPayoutConnectionResponse]  # type: ignore[assignment]
     """Connects the account to a payout provider, or replaces the credentials of a connection. Payouts to affiliates whose method is the
     provider's are the provider's from then on. Admin keys only.
@@ -281,6 +397,15 @@ class PayoutServiceAsyncStub(PayoutServiceStub):
     Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when it is not PAID; ABORTED with reason
     ETAG_MISMATCH; INVALID_ARGUMENT when its provider is not MANUAL.
     """
+    GetPayoutDocument: _aio.UnaryUnaryMultiCallable[_payout_document_pb2.GetPayoutDocumentRequest, _payout_document_pb2.GetPayoutDocumentResponse]  # type: ignore[assignment]
+    """Returns a document of a payout, as data or as a PDF: its statement, or its self-billing invoice.
+    Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND or PAYOUT_DOCUMENT_NOT_FOUND; FAILED_PRECONDITION with reason SECRETS_KEY_MISSING when the
+    server has no key to read the affiliate's tax number with.
+    """
+    ListPayoutDocuments: _aio.UnaryUnaryMultiCallable[_payout_document_pb2.ListPayoutDocumentsRequest, _payout_document_pb2.ListPayoutDocumentsResponse]  # type: ignore[assignment]
+    """Lists self-billing invoices.
+    Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+    """
     GetAmountOwed: _aio.UnaryUnaryMultiCallable[_payout_pb2.GetAmountOwedRequest, _payout_pb2.GetAmountOwedResponse]  # type: ignore[assignment]
     """Returns how much is owed in all, in each currency: approved or not, overdue or not, and what payouts have reserved.
     Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or PROGRAM_NOT_FOUND.
@@ -320,7 +445,8 @@ class PayoutServiceServicer(metaclass=_abc_1.ABCMeta):
         owed falls by what they add up to. The merchant pays a MANUAL payout outside Headwater, and says so with ConfirmPayouts. The payout keeps
         the affiliate's payout method as it is now.
         Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND, REWARD_NOT_FOUND or PAYOUT_CONNECTION_NOT_FOUND; FAILED_PRECONDITION with reason
-        PAYOUT_METHOD when the affiliate's payout method is not the `provider`'s, NOTHING_DUE, PAYOUT_BELOW_MINIMUM, REWARDS_NOT_PAYABLE, or PAYOUT_ABOVE_OWED when less is owed than the named rewards add up to.
+        PAYOUT_METHOD when the affiliate's payout method is not the `provider`'s, TAX_PROFILE_REQUIRED when the account pays nobody without a tax
+        profile, NOTHING_DUE, PAYOUT_BELOW_MINIMUM, REWARDS_NOT_PAYABLE, or PAYOUT_ABOVE_OWED when less is owed than the named rewards add up to.
         """
 
     @_abc_1.abstractmethod
@@ -365,6 +491,55 @@ class PayoutServiceServicer(metaclass=_abc_1.ABCMeta):
         """Returns a payout run.
         Errors: NOT_FOUND with reason PAYOUT_RUN_NOT_FOUND.
         """
+
+    @_abc_1.abstractmethod
+    def CreatePayoutSchedule(
+        self,
+        request: _payout_schedule_pb2.CreatePayoutScheduleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_payout_schedule_pb2.CreatePayoutScheduleResponse, _abc.Awaitable[_payout_schedule_pb2.CreatePayoutScheduleResponse]]:
+        """Creates a payout schedule: the server creates payout runs at its times. An account has up to 200 active ones.
+        Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or PAYOUT_CONNECTION_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_SCHEDULE_LIMIT.
+        """
+
+    @_abc_1.abstractmethod
+    def UpdatePayoutSchedule(
+        self,
+        request: _payout_schedule_pb2.UpdatePayoutScheduleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_payout_schedule_pb2.UpdatePayoutScheduleResponse, _abc.Awaitable[_payout_schedule_pb2.UpdatePayoutScheduleResponse]]:
+        """Changes a payout schedule. Its existing runs stay as they are. A new `timing` counts from now on.
+        Errors: NOT_FOUND with reason PAYOUT_SCHEDULE_NOT_FOUND, AFFILIATE_NOT_FOUND or PAYOUT_CONNECTION_NOT_FOUND; FAILED_PRECONDITION with
+        reason PAYOUT_SCHEDULE_ARCHIVED; ABORTED with reason ETAG_MISMATCH.
+        """
+
+    @_abc_1.abstractmethod
+    def ArchivePayoutSchedule(
+        self,
+        request: _payout_schedule_pb2.ArchivePayoutScheduleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_payout_schedule_pb2.ArchivePayoutScheduleResponse, _abc.Awaitable[_payout_schedule_pb2.ArchivePayoutScheduleResponse]]:
+        """Archives a payout schedule. It creates no further runs, and its existing ones stay as they are. Archiving it again changes nothing.
+        Errors: NOT_FOUND with reason PAYOUT_SCHEDULE_NOT_FOUND; ABORTED with reason ETAG_MISMATCH.
+        """
+
+    @_abc_1.abstractmethod
+    def GetPayoutSchedule(
+        self,
+        request: _payout_schedule_pb2.GetPayoutScheduleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_payout_schedule_pb2.GetPayoutScheduleResponse, _abc.Awaitable[_payout_schedule_pb2.GetPayoutScheduleResponse]]:
+        """Returns a payout schedule.
+        Errors: NOT_FOUND with reason PAYOUT_SCHEDULE_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def ListPayoutSchedules(
+        self,
+        request: _payout_schedule_pb2.ListPayoutSchedulesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_payout_schedule_pb2.ListPayoutSchedulesResponse, _abc.Awaitable[_payout_schedule_pb2.ListPayoutSchedulesResponse]]:
+        """Lists payout schedules."""
 
     @_abc_1.abstractmethod
     def ApprovePayouts(
@@ -437,6 +612,91 @@ class PayoutServiceServicer(metaclass=_abc_1.ABCMeta):
         """Returns the payout method of an affiliate, masked.
         Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
         """
+
+    @_abc_1.abstractmethod
+    def SetTaxProfile(
+        self,
+        request: _tax_profile_pb2.SetTaxProfileRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tax_profile_pb2.SetTaxProfileResponse, _abc.Awaitable[_tax_profile_pb2.SetTaxProfileResponse]]:
+        """Sets the tax profile of an affiliate, and replaces the former one as a whole. It is RECEIVED, whatever it was before.
+        Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_ERASED, or SECRETS_KEY_MISSING when the
+        server has no key to store the number with.
+        """
+
+    @_abc_1.abstractmethod
+    def GetTaxProfile(
+        self,
+        request: _tax_profile_pb2.GetTaxProfileRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tax_profile_pb2.GetTaxProfileResponse, _abc.Awaitable[_tax_profile_pb2.GetTaxProfileResponse]]:
+        """Returns the tax profile of an affiliate, without its number.
+        Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def ConfirmTaxProfile(
+        self,
+        request: _tax_profile_pb2.ConfirmTaxProfileRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tax_profile_pb2.ConfirmTaxProfileResponse, _abc.Awaitable[_tax_profile_pb2.ConfirmTaxProfileResponse]]:
+        """Confirms the tax profile of an affiliate after a look at it. Admin keys only.
+        Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or TAX_PROFILE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_ERASED, or
+        TAX_PROFILE_STATE when its form has expired; ABORTED with reason ETAG_MISMATCH.
+        """
+
+    @_abc_1.abstractmethod
+    def RefuseTaxProfile(
+        self,
+        request: _tax_profile_pb2.RefuseTaxProfileRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tax_profile_pb2.RefuseTaxProfileResponse, _abc.Awaitable[_tax_profile_pb2.RefuseTaxProfileResponse]]:
+        """Refuses the tax profile of an affiliate after a look at it. Admin keys only.
+        Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or TAX_PROFILE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_ERASED, or
+        TAX_PROFILE_STATE when its form has expired; ABORTED with reason ETAG_MISMATCH.
+        """
+
+    @_abc_1.abstractmethod
+    def RemoveTaxProfile(
+        self,
+        request: _tax_profile_pb2.RemoveTaxProfileRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tax_profile_pb2.RemoveTaxProfileResponse, _abc.Awaitable[_tax_profile_pb2.RemoveTaxProfileResponse]]:
+        """Removes the tax profile of an affiliate with its number.
+        Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or TAX_PROFILE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_ERASED.
+        """
+
+    @_abc_1.abstractmethod
+    def ListTaxProfiles(
+        self,
+        request: _tax_profile_pb2.ListTaxProfilesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tax_profile_pb2.ListTaxProfilesResponse, _abc.Awaitable[_tax_profile_pb2.ListTaxProfilesResponse]]:
+        """Lists the tax profiles of affiliates, with those that are missing."""
+
+    @_abc_1.abstractmethod
+    def SetBillingProfile(
+        self,
+        request: _billing_profile_pb2.SetBillingProfileRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_billing_profile_pb2.SetBillingProfileResponse, _abc.Awaitable[_billing_profile_pb2.SetBillingProfileResponse]]:
+        """Sets the billing profile: the merchant as documents of payouts name it. Admin keys only."""
+
+    @_abc_1.abstractmethod
+    def GetBillingProfile(
+        self,
+        request: _billing_profile_pb2.GetBillingProfileRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_billing_profile_pb2.GetBillingProfileResponse, _abc.Awaitable[_billing_profile_pb2.GetBillingProfileResponse]]:
+        """Returns the billing profile."""
+
+    @_abc_1.abstractmethod
+    def ListYearlyTotals(
+        self,
+        request: _yearly_total_pb2.ListYearlyTotalsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_yearly_total_pb2.ListYearlyTotalsResponse, _abc.Awaitable[_yearly_total_pb2.ListYearlyTotalsResponse]]:
+        """Lists how much affiliates were paid in a year, for each currency, with the state of their tax data."""
 
     @_abc_1.abstractmethod
     def SetPayoutConnection(
@@ -528,6 +788,27 @@ class PayoutServiceServicer(metaclass=_abc_1.ABCMeta):
         and what is paid falls by the amount.
         Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when it is not PAID; ABORTED with reason
         ETAG_MISMATCH; INVALID_ARGUMENT when its provider is not MANUAL.
+        """
+
+    @_abc_1.abstractmethod
+    def GetPayoutDocument(
+        self,
+        request: _payout_document_pb2.GetPayoutDocumentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_payout_document_pb2.GetPayoutDocumentResponse, _abc.Awaitable[_payout_document_pb2.GetPayoutDocumentResponse]]:
+        """Returns a document of a payout, as data or as a PDF: its statement, or its self-billing invoice.
+        Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND or PAYOUT_DOCUMENT_NOT_FOUND; FAILED_PRECONDITION with reason SECRETS_KEY_MISSING when the
+        server has no key to read the affiliate's tax number with.
+        """
+
+    @_abc_1.abstractmethod
+    def ListPayoutDocuments(
+        self,
+        request: _payout_document_pb2.ListPayoutDocumentsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_payout_document_pb2.ListPayoutDocumentsResponse, _abc.Awaitable[_payout_document_pb2.ListPayoutDocumentsResponse]]:
+        """Lists self-billing invoices.
+        Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod

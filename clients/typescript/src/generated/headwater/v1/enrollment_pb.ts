@@ -12,6 +12,8 @@ import type { ListOrder } from "./common_pb.js";
 import { file_headwater_v1_common } from "./common_pb.js";
 import type { Coupon } from "./coupon_pb.js";
 import { file_headwater_v1_coupon } from "./coupon_pb.js";
+import type { DatedCommission } from "./dated_commission_pb.js";
+import { file_headwater_v1_dated_commission } from "./dated_commission_pb.js";
 import type { Commission } from "./program_pb.js";
 import { file_headwater_v1_program } from "./program_pb.js";
 import type { AffiliateSelector } from "./selector_pb.js";
@@ -22,7 +24,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file headwater/v1/enrollment.proto.
  */
 export const file_headwater_v1_enrollment: GenFile = /*@__PURE__*/
-  fileDesc("Ch1oZWFkd2F0ZXIvdjEvZW5yb2xsbWVudC5wcm90bxIMaGVhZHdhdGVyLnYxIqoFCgpFbnJvbGxtZW50EgoKAmlkGAEgASgJEhQKDGFmZmlsaWF0ZV9pZBgCIAEoCRISCgpwcm9ncmFtX2lkGAMgASgJEg4KBnJlZl9pZBgEIAEoCRITCgtsYW5kaW5nX3VybBgFIAEoCRIVCg1yZWZlcnJhbF9saW5rGAYgASgJEjUKE2NvbW1pc3Npb25fb3ZlcnJpZGUYByABKAsyGC5oZWFkd2F0ZXIudjEuQ29tbWlzc2lvbhIsCgVzdGF0ZRgIIAEoDjIdLmhlYWR3YXRlci52MS5FbnJvbGxtZW50U3RhdGUSLwoLY3JlYXRlX3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASHgoWbW92ZWRfdG9fZW5yb2xsbWVudF9pZBgMIAEoCRIYChBhd2FpdHNfYWdyZWVtZW50GA0gASgIEjYKC2FjY2VwdGFuY2VzGA4gAygLMiEuaGVhZHdhdGVyLnYxLkFncmVlbWVudEFjY2VwdGFuY2USHgoWbGFja3NfbmV3ZXN0X2FncmVlbWVudBgPIAEoCBI4CghtZXRhZGF0YRgQIAMoCzImLmhlYWR3YXRlci52MS5FbnJvbGxtZW50Lk1ldGFkYXRhRW50cnkSOAoRZGF0ZWRfY29tbWlzc2lvbnMYESADKAsyHS5oZWFkd2F0ZXIudjEuRGF0ZWRDb21taXNzaW9uGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKRAgoPRGF0ZWRDb21taXNzaW9uEg4KBm51bWJlchgBIAEoBRIsCgpjb21taXNzaW9uGAIgASgLMhguaGVhZHdhdGVyLnYxLkNvbW1pc3Npb24SLgoKc3RhcnRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2NyZWF0ZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIxCg13aXRoZHJhd190aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJnChNBZ3JlZW1lbnRBY2NlcHRhbmNlEg8KB3ZlcnNpb24YASABKAUSLwoLYWNjZXB0X3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBnNvdXJjZRgDIAEoCSJ6ChZBY2NlcHRBZ3JlZW1lbnRSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSFQoNZW5yb2xsbWVudF9pZBgCIAEoCRI1CgphY2NlcHRhbmNlGAMgASgLMiEuaGVhZHdhdGVyLnYxLkFncmVlbWVudEFjY2VwdGFuY2UiWQoXQWNjZXB0QWdyZWVtZW50UmVzcG9uc2USLAoKZW5yb2xsbWVudBgBIAEoCzIYLmhlYWR3YXRlci52MS5FbnJvbGxtZW50EhAKCHJlcGxheWVkGAIgASgIItsBChVNb3ZlRW5yb2xsbWVudFJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIVCg1lbnJvbGxtZW50X2lkGAIgASgJEhIKCnByb2dyYW1faWQYAyABKAkSDgoGcmVmX2lkGAQgASgJEhMKC2xhbmRpbmdfdXJsGAUgASgJEjUKE2NvbW1pc3Npb25fb3ZlcnJpZGUYBiABKAsyGC5oZWFkd2F0ZXIudjEuQ29tbWlzc2lvbhInCgVsZWFkcxgHIAEoDjIYLmhlYWR3YXRlci52MS5Nb3ZlZExlYWRzIlgKFk1vdmVFbnJvbGxtZW50UmVzcG9uc2USLAoKZW5yb2xsbWVudBgBIAEoCzIYLmhlYWR3YXRlci52MS5FbnJvbGxtZW50EhAKCHJlcGxheWVkGAIgASgIIqwDChZFbnJvbGxBZmZpbGlhdGVSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSMgoJYWZmaWxpYXRlGAIgASgLMh8uaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZVNlbGVjdG9yEhIKCnByb2dyYW1faWQYAyABKAkSDgoGcmVmX2lkGAQgASgJEhMKC2NvdXBvbl9jb2RlGAUgASgJEhMKC2xhbmRpbmdfdXJsGAYgASgJEjUKE2NvbW1pc3Npb25fb3ZlcnJpZGUYByABKAsyGC5oZWFkd2F0ZXIudjEuQ29tbWlzc2lvbhI1CgphY2NlcHRhbmNlGAggASgLMiEuaGVhZHdhdGVyLnYxLkFncmVlbWVudEFjY2VwdGFuY2USFwoPaW52aXRhdGlvbl9jb2RlGAkgASgJEkQKCG1ldGFkYXRhGAogAygLMjIuaGVhZHdhdGVyLnYxLkVucm9sbEFmZmlsaWF0ZVJlcXVlc3QuTWV0YWRhdGFFbnRyeRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEifwoXRW5yb2xsQWZmaWxpYXRlUmVzcG9uc2USLAoKZW5yb2xsbWVudBgBIAEoCzIYLmhlYWR3YXRlci52MS5FbnJvbGxtZW50EiQKBmNvdXBvbhgCIAEoCzIULmhlYWR3YXRlci52MS5Db3Vwb24SEAoIcmVwbGF5ZWQYAyABKAgiLQoUR2V0RW5yb2xsbWVudFJlcXVlc3QSFQoNZW5yb2xsbWVudF9pZBgBIAEoCSJFChVHZXRFbnJvbGxtZW50UmVzcG9uc2USLAoKZW5yb2xsbWVudBgBIAEoCzIYLmhlYWR3YXRlci52MS5FbnJvbGxtZW50IpUDChZMaXN0RW5yb2xsbWVudHNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEiYKBW9yZGVyGAMgASgOMhcuaGVhZHdhdGVyLnYxLkxpc3RPcmRlchIyCglhZmZpbGlhdGUYBCABKAsyHy5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlU2VsZWN0b3ISEgoKcHJvZ3JhbV9pZBgFIAEoCRItCgZzdGF0ZXMYBiADKA4yHS5oZWFkd2F0ZXIudjEuRW5yb2xsbWVudFN0YXRlEiMKFmxhY2tzX25ld2VzdF9hZ3JlZW1lbnQYByABKAhIAIgBARJECghtZXRhZGF0YRgIIAMoCzIyLmhlYWR3YXRlci52MS5MaXN0RW5yb2xsbWVudHNSZXF1ZXN0Lk1ldGFkYXRhRW50cnkaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQhkKF19sYWNrc19uZXdlc3RfYWdyZWVtZW50ImEKF0xpc3RFbnJvbGxtZW50c1Jlc3BvbnNlEi0KC2Vucm9sbG1lbnRzGAEgAygLMhguaGVhZHdhdGVyLnYxLkVucm9sbG1lbnQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIugBChdVcGRhdGVFbnJvbGxtZW50UmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEiwKCmVucm9sbG1lbnQYAiABKAsyGC5oZWFkd2F0ZXIudjEuRW5yb2xsbWVudBIvCgt1cGRhdGVfbWFzaxgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2sSNwoQZGF0ZWRfY29tbWlzc2lvbhgEIAEoCzIdLmhlYWR3YXRlci52MS5EYXRlZENvbW1pc3Npb24SIQoZd2l0aGRyYXdfZGF0ZWRfY29tbWlzc2lvbhgFIAEoBSJaChhVcGRhdGVFbnJvbGxtZW50UmVzcG9uc2USLAoKZW5yb2xsbWVudBgBIAEoCzIYLmhlYWR3YXRlci52MS5FbnJvbGxtZW50EhAKCHJlcGxheWVkGAIgASgIIkEKFEVuZEVucm9sbG1lbnRSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSFQoNZW5yb2xsbWVudF9pZBgCIAEoCSJXChVFbmRFbnJvbGxtZW50UmVzcG9uc2USLAoKZW5yb2xsbWVudBgBIAEoCzIYLmhlYWR3YXRlci52MS5FbnJvbGxtZW50EhAKCHJlcGxheWVkGAIgASgIKmwKD0Vucm9sbG1lbnRTdGF0ZRIgChxFTlJPTExNRU5UX1NUQVRFX1VOU1BFQ0lGSUVEEAASGwoXRU5ST0xMTUVOVF9TVEFURV9BQ1RJVkUQARIaChZFTlJPTExNRU5UX1NUQVRFX0VOREVEEAIqVwoKTW92ZWRMZWFkcxIbChdNT1ZFRF9MRUFEU19VTlNQRUNJRklFRBAAEhYKEk1PVkVEX0xFQURTX0ZPTExPVxABEhQKEE1PVkVEX0xFQURTX1NUQVkQAkJRChBkZXYuaGVhZHdhdGVyLnYxQg9FbnJvbGxtZW50UHJvdG9QAVoqaGVhZHdhdGVyLmRldi9nZW4vaGVhZHdhdGVyL3YxO2hlYWR3YXRlcnYxYgZwcm90bzM", [file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_headwater_v1_common, file_headwater_v1_coupon, file_headwater_v1_program, file_headwater_v1_selector]);
+  fileDesc("Ch1oZWFkd2F0ZXIvdjEvZW5yb2xsbWVudC5wcm90bxIMaGVhZHdhdGVyLnYxIqoFCgpFbnJvbGxtZW50EgoKAmlkGAEgASgJEhQKDGFmZmlsaWF0ZV9pZBgCIAEoCRISCgpwcm9ncmFtX2lkGAMgASgJEg4KBnJlZl9pZBgEIAEoCRITCgtsYW5kaW5nX3VybBgFIAEoCRIVCg1yZWZlcnJhbF9saW5rGAYgASgJEjUKE2NvbW1pc3Npb25fb3ZlcnJpZGUYByABKAsyGC5oZWFkd2F0ZXIudjEuQ29tbWlzc2lvbhIsCgVzdGF0ZRgIIAEoDjIdLmhlYWR3YXRlci52MS5FbnJvbGxtZW50U3RhdGUSLwoLY3JlYXRlX3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASHgoWbW92ZWRfdG9fZW5yb2xsbWVudF9pZBgMIAEoCRIYChBhd2FpdHNfYWdyZWVtZW50GA0gASgIEjYKC2FjY2VwdGFuY2VzGA4gAygLMiEuaGVhZHdhdGVyLnYxLkFncmVlbWVudEFjY2VwdGFuY2USHgoWbGFja3NfbmV3ZXN0X2FncmVlbWVudBgPIAEoCBI4CghtZXRhZGF0YRgQIAMoCzImLmhlYWR3YXRlci52MS5FbnJvbGxtZW50Lk1ldGFkYXRhRW50cnkSOAoRZGF0ZWRfY29tbWlzc2lvbnMYESADKAsyHS5oZWFkd2F0ZXIudjEuRGF0ZWRDb21taXNzaW9uGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJnChNBZ3JlZW1lbnRBY2NlcHRhbmNlEg8KB3ZlcnNpb24YASABKAUSLwoLYWNjZXB0X3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBnNvdXJjZRgDIAEoCSJ6ChZBY2NlcHRBZ3JlZW1lbnRSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSFQoNZW5yb2xsbWVudF9pZBgCIAEoCRI1CgphY2NlcHRhbmNlGAMgASgLMiEuaGVhZHdhdGVyLnYxLkFncmVlbWVudEFjY2VwdGFuY2UiWQoXQWNjZXB0QWdyZWVtZW50UmVzcG9uc2USLAoKZW5yb2xsbWVudBgBIAEoCzIYLmhlYWR3YXRlci52MS5FbnJvbGxtZW50EhAKCHJlcGxheWVkGAIgASgIItsBChVNb3ZlRW5yb2xsbWVudFJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIVCg1lbnJvbGxtZW50X2lkGAIgASgJEhIKCnByb2dyYW1faWQYAyABKAkSDgoGcmVmX2lkGAQgASgJEhMKC2xhbmRpbmdfdXJsGAUgASgJEjUKE2NvbW1pc3Npb25fb3ZlcnJpZGUYBiABKAsyGC5oZWFkd2F0ZXIudjEuQ29tbWlzc2lvbhInCgVsZWFkcxgHIAEoDjIYLmhlYWR3YXRlci52MS5Nb3ZlZExlYWRzIlgKFk1vdmVFbnJvbGxtZW50UmVzcG9uc2USLAoKZW5yb2xsbWVudBgBIAEoCzIYLmhlYWR3YXRlci52MS5FbnJvbGxtZW50EhAKCHJlcGxheWVkGAIgASgIIqwDChZFbnJvbGxBZmZpbGlhdGVSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSMgoJYWZmaWxpYXRlGAIgASgLMh8uaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZVNlbGVjdG9yEhIKCnByb2dyYW1faWQYAyABKAkSDgoGcmVmX2lkGAQgASgJEhMKC2NvdXBvbl9jb2RlGAUgASgJEhMKC2xhbmRpbmdfdXJsGAYgASgJEjUKE2NvbW1pc3Npb25fb3ZlcnJpZGUYByABKAsyGC5oZWFkd2F0ZXIudjEuQ29tbWlzc2lvbhI1CgphY2NlcHRhbmNlGAggASgLMiEuaGVhZHdhdGVyLnYxLkFncmVlbWVudEFjY2VwdGFuY2USFwoPaW52aXRhdGlvbl9jb2RlGAkgASgJEkQKCG1ldGFkYXRhGAogAygLMjIuaGVhZHdhdGVyLnYxLkVucm9sbEFmZmlsaWF0ZVJlcXVlc3QuTWV0YWRhdGFFbnRyeRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEifwoXRW5yb2xsQWZmaWxpYXRlUmVzcG9uc2USLAoKZW5yb2xsbWVudBgBIAEoCzIYLmhlYWR3YXRlci52MS5FbnJvbGxtZW50EiQKBmNvdXBvbhgCIAEoCzIULmhlYWR3YXRlci52MS5Db3Vwb24SEAoIcmVwbGF5ZWQYAyABKAgiLQoUR2V0RW5yb2xsbWVudFJlcXVlc3QSFQoNZW5yb2xsbWVudF9pZBgBIAEoCSJFChVHZXRFbnJvbGxtZW50UmVzcG9uc2USLAoKZW5yb2xsbWVudBgBIAEoCzIYLmhlYWR3YXRlci52MS5FbnJvbGxtZW50IpUDChZMaXN0RW5yb2xsbWVudHNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEiYKBW9yZGVyGAMgASgOMhcuaGVhZHdhdGVyLnYxLkxpc3RPcmRlchIyCglhZmZpbGlhdGUYBCABKAsyHy5oZWFkd2F0ZXIudjEuQWZmaWxpYXRlU2VsZWN0b3ISEgoKcHJvZ3JhbV9pZBgFIAEoCRItCgZzdGF0ZXMYBiADKA4yHS5oZWFkd2F0ZXIudjEuRW5yb2xsbWVudFN0YXRlEiMKFmxhY2tzX25ld2VzdF9hZ3JlZW1lbnQYByABKAhIAIgBARJECghtZXRhZGF0YRgIIAMoCzIyLmhlYWR3YXRlci52MS5MaXN0RW5yb2xsbWVudHNSZXF1ZXN0Lk1ldGFkYXRhRW50cnkaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQhkKF19sYWNrc19uZXdlc3RfYWdyZWVtZW50ImEKF0xpc3RFbnJvbGxtZW50c1Jlc3BvbnNlEi0KC2Vucm9sbG1lbnRzGAEgAygLMhguaGVhZHdhdGVyLnYxLkVucm9sbG1lbnQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIugBChdVcGRhdGVFbnJvbGxtZW50UmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEiwKCmVucm9sbG1lbnQYAiABKAsyGC5oZWFkd2F0ZXIudjEuRW5yb2xsbWVudBIvCgt1cGRhdGVfbWFzaxgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2sSNwoQZGF0ZWRfY29tbWlzc2lvbhgEIAEoCzIdLmhlYWR3YXRlci52MS5EYXRlZENvbW1pc3Npb24SIQoZd2l0aGRyYXdfZGF0ZWRfY29tbWlzc2lvbhgFIAEoBSJaChhVcGRhdGVFbnJvbGxtZW50UmVzcG9uc2USLAoKZW5yb2xsbWVudBgBIAEoCzIYLmhlYWR3YXRlci52MS5FbnJvbGxtZW50EhAKCHJlcGxheWVkGAIgASgIIkEKFEVuZEVucm9sbG1lbnRSZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSFQoNZW5yb2xsbWVudF9pZBgCIAEoCSJXChVFbmRFbnJvbGxtZW50UmVzcG9uc2USLAoKZW5yb2xsbWVudBgBIAEoCzIYLmhlYWR3YXRlci52MS5FbnJvbGxtZW50EhAKCHJlcGxheWVkGAIgASgIKmwKD0Vucm9sbG1lbnRTdGF0ZRIgChxFTlJPTExNRU5UX1NUQVRFX1VOU1BFQ0lGSUVEEAASGwoXRU5ST0xMTUVOVF9TVEFURV9BQ1RJVkUQARIaChZFTlJPTExNRU5UX1NUQVRFX0VOREVEEAIqVwoKTW92ZWRMZWFkcxIbChdNT1ZFRF9MRUFEU19VTlNQRUNJRklFRBAAEhYKEk1PVkVEX0xFQURTX0ZPTExPVxABEhQKEE1PVkVEX0xFQURTX1NUQVkQAkJRChBkZXYuaGVhZHdhdGVyLnYxQg9FbnJvbGxtZW50UHJvdG9QAVoqaGVhZHdhdGVyLmRldi9nZW4vaGVhZHdhdGVyL3YxO2hlYWR3YXRlcnYxYgZwcm90bzM", [file_google_protobuf_field_mask, file_google_protobuf_timestamp, file_headwater_v1_common, file_headwater_v1_coupon, file_headwater_v1_dated_commission, file_headwater_v1_program, file_headwater_v1_selector]);
 
 /**
  * An affiliate in a program.
@@ -167,68 +169,6 @@ export const EnrollmentSchema: GenMessage<Enrollment> = /*@__PURE__*/
   messageDesc(file_headwater_v1_enrollment, 0);
 
 /**
- * A commission of an affiliate's own for a time, such as a promotion for this affiliate alone. An event has the commission of the time at which it
- * occurred, whenever it is told.
- *
- * Of the commissions that have started when an event occurs and are not over, the one with the latest start applies. `commission_override` is one of
- * them: it starts when it is changed, and does not end. So a change of it during a promotion counts from then on, and a promotion that starts later
- * counts again. Of the same start, the one with dates applies, and the one with the highest number. What applies replaces the commission of coupons,
- * of rules and of the terms, as `commission_override` does.
- *
- * @generated from message headwater.v1.DatedCommission
- */
-export type DatedCommission = Message<"headwater.v1.DatedCommission"> & {
-  /**
-   * The number, counted from 1 in the enrollment. Set by the server, ignored in requests.
-   *
-   * @generated from field: int32 number = 1;
-   */
-  number: number;
-
-  /**
-   * The commission. Not set: the one in the program's terms, although the enrollment has a `commission_override`.
-   *
-   * @generated from field: headwater.v1.Commission commission = 2;
-   */
-  commission?: Commission | undefined;
-
-  /**
-   * When it starts: up to 10 minutes ago counts as now. Not set: now.
-   *
-   * @generated from field: google.protobuf.Timestamp start_time = 3;
-   */
-  startTime?: Timestamp | undefined;
-
-  /**
-   * The first moment at which it no longer applies. Later than the start. Not set: it does not end by itself.
-   *
-   * @generated from field: google.protobuf.Timestamp end_time = 4;
-   */
-  endTime?: Timestamp | undefined;
-
-  /**
-   * When it was made. Set by the server, ignored in requests.
-   *
-   * @generated from field: google.protobuf.Timestamp create_time = 5;
-   */
-  createTime?: Timestamp | undefined;
-
-  /**
-   * When it was withdrawn. Events that occurred before keep it. Not set: it was not. Set by the server, ignored in requests.
-   *
-   * @generated from field: google.protobuf.Timestamp withdraw_time = 6;
-   */
-  withdrawTime?: Timestamp | undefined;
-};
-
-/**
- * Describes the message headwater.v1.DatedCommission.
- * Use `create(DatedCommissionSchema)` to create a new message.
- */
-export const DatedCommissionSchema: GenMessage<DatedCommission> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_enrollment, 1);
-
-/**
  * An affiliate's acceptance of a version of the program's agreement.
  *
  * @generated from message headwater.v1.AgreementAcceptance
@@ -262,7 +202,7 @@ export type AgreementAcceptance = Message<"headwater.v1.AgreementAcceptance"> & 
  * Use `create(AgreementAcceptanceSchema)` to create a new message.
  */
 export const AgreementAcceptanceSchema: GenMessage<AgreementAcceptance> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_enrollment, 2);
+  messageDesc(file_headwater_v1_enrollment, 1);
 
 /**
  * The request of AcceptAgreement.
@@ -299,7 +239,7 @@ export type AcceptAgreementRequest = Message<"headwater.v1.AcceptAgreementReques
  * Use `create(AcceptAgreementRequestSchema)` to create a new message.
  */
 export const AcceptAgreementRequestSchema: GenMessage<AcceptAgreementRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_enrollment, 3);
+  messageDesc(file_headwater_v1_enrollment, 2);
 
 /**
  * The answer of AcceptAgreement.
@@ -328,7 +268,7 @@ export type AcceptAgreementResponse = Message<"headwater.v1.AcceptAgreementRespo
  * Use `create(AcceptAgreementResponseSchema)` to create a new message.
  */
 export const AcceptAgreementResponseSchema: GenMessage<AcceptAgreementResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_enrollment, 4);
+  messageDesc(file_headwater_v1_enrollment, 3);
 
 /**
  * The request of MoveEnrollment.
@@ -394,7 +334,7 @@ export type MoveEnrollmentRequest = Message<"headwater.v1.MoveEnrollmentRequest"
  * Use `create(MoveEnrollmentRequestSchema)` to create a new message.
  */
 export const MoveEnrollmentRequestSchema: GenMessage<MoveEnrollmentRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_enrollment, 5);
+  messageDesc(file_headwater_v1_enrollment, 4);
 
 /**
  * The answer of MoveEnrollment.
@@ -423,7 +363,7 @@ export type MoveEnrollmentResponse = Message<"headwater.v1.MoveEnrollmentRespons
  * Use `create(MoveEnrollmentResponseSchema)` to create a new message.
  */
 export const MoveEnrollmentResponseSchema: GenMessage<MoveEnrollmentResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_enrollment, 6);
+  messageDesc(file_headwater_v1_enrollment, 5);
 
 /**
  * The request of EnrollAffiliate.
@@ -516,7 +456,7 @@ export type EnrollAffiliateRequest = Message<"headwater.v1.EnrollAffiliateReques
  * Use `create(EnrollAffiliateRequestSchema)` to create a new message.
  */
 export const EnrollAffiliateRequestSchema: GenMessage<EnrollAffiliateRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_enrollment, 7);
+  messageDesc(file_headwater_v1_enrollment, 6);
 
 /**
  * The answer of EnrollAffiliate.
@@ -552,7 +492,7 @@ export type EnrollAffiliateResponse = Message<"headwater.v1.EnrollAffiliateRespo
  * Use `create(EnrollAffiliateResponseSchema)` to create a new message.
  */
 export const EnrollAffiliateResponseSchema: GenMessage<EnrollAffiliateResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_enrollment, 8);
+  messageDesc(file_headwater_v1_enrollment, 7);
 
 /**
  * The request of GetEnrollment.
@@ -573,7 +513,7 @@ export type GetEnrollmentRequest = Message<"headwater.v1.GetEnrollmentRequest"> 
  * Use `create(GetEnrollmentRequestSchema)` to create a new message.
  */
 export const GetEnrollmentRequestSchema: GenMessage<GetEnrollmentRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_enrollment, 9);
+  messageDesc(file_headwater_v1_enrollment, 8);
 
 /**
  * The answer of GetEnrollment.
@@ -594,7 +534,7 @@ export type GetEnrollmentResponse = Message<"headwater.v1.GetEnrollmentResponse"
  * Use `create(GetEnrollmentResponseSchema)` to create a new message.
  */
 export const GetEnrollmentResponseSchema: GenMessage<GetEnrollmentResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_enrollment, 10);
+  messageDesc(file_headwater_v1_enrollment, 9);
 
 /**
  * The request of ListEnrollments.
@@ -667,7 +607,7 @@ export type ListEnrollmentsRequest = Message<"headwater.v1.ListEnrollmentsReques
  * Use `create(ListEnrollmentsRequestSchema)` to create a new message.
  */
 export const ListEnrollmentsRequestSchema: GenMessage<ListEnrollmentsRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_enrollment, 11);
+  messageDesc(file_headwater_v1_enrollment, 10);
 
 /**
  * The answer of ListEnrollments.
@@ -695,7 +635,7 @@ export type ListEnrollmentsResponse = Message<"headwater.v1.ListEnrollmentsRespo
  * Use `create(ListEnrollmentsResponseSchema)` to create a new message.
  */
 export const ListEnrollmentsResponseSchema: GenMessage<ListEnrollmentsResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_enrollment, 12);
+  messageDesc(file_headwater_v1_enrollment, 11);
 
 /**
  * The request of UpdateEnrollment.
@@ -749,7 +689,7 @@ export type UpdateEnrollmentRequest = Message<"headwater.v1.UpdateEnrollmentRequ
  * Use `create(UpdateEnrollmentRequestSchema)` to create a new message.
  */
 export const UpdateEnrollmentRequestSchema: GenMessage<UpdateEnrollmentRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_enrollment, 13);
+  messageDesc(file_headwater_v1_enrollment, 12);
 
 /**
  * The answer of UpdateEnrollment.
@@ -778,7 +718,7 @@ export type UpdateEnrollmentResponse = Message<"headwater.v1.UpdateEnrollmentRes
  * Use `create(UpdateEnrollmentResponseSchema)` to create a new message.
  */
 export const UpdateEnrollmentResponseSchema: GenMessage<UpdateEnrollmentResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_enrollment, 14);
+  messageDesc(file_headwater_v1_enrollment, 13);
 
 /**
  * The request of EndEnrollment.
@@ -808,7 +748,7 @@ export type EndEnrollmentRequest = Message<"headwater.v1.EndEnrollmentRequest"> 
  * Use `create(EndEnrollmentRequestSchema)` to create a new message.
  */
 export const EndEnrollmentRequestSchema: GenMessage<EndEnrollmentRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_enrollment, 15);
+  messageDesc(file_headwater_v1_enrollment, 14);
 
 /**
  * The answer of EndEnrollment.
@@ -837,7 +777,7 @@ export type EndEnrollmentResponse = Message<"headwater.v1.EndEnrollmentResponse"
  * Use `create(EndEnrollmentResponseSchema)` to create a new message.
  */
 export const EndEnrollmentResponseSchema: GenMessage<EndEnrollmentResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_enrollment, 16);
+  messageDesc(file_headwater_v1_enrollment, 15);
 
 /**
  * The state of an enrollment.

@@ -6,22 +6,32 @@
 
 import type { GenFile, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GetBillingProfileRequestSchema, GetBillingProfileResponseSchema, SetBillingProfileRequestSchema, SetBillingProfileResponseSchema } from "./billing_profile_pb.js";
+import { file_headwater_v1_billing_profile } from "./billing_profile_pb.js";
 import type { ApprovePayoutsRequestSchema, ApprovePayoutsResponseSchema, CancelPayoutRequestSchema, CancelPayoutResponseSchema, ConfirmPayoutsRequestSchema, ConfirmPayoutsResponseSchema, CreatePayoutRequestSchema, CreatePayoutResponseSchema, GetAmountOwedRequestSchema, GetAmountOwedResponseSchema, GetPayoutRequestSchema, GetPayoutResponseSchema, ImportPayoutResultsRequestSchema, ImportPayoutResultsResponseSchema, ListPayoutsRequestSchema, ListPayoutsResponseSchema, MarkPaidRequestSchema, MarkPaidResponseSchema, NotifyFundsAddedRequestSchema, NotifyFundsAddedResponseSchema, ReopenPayoutRequestSchema, ReopenPayoutResponseSchema, RetryPayoutRequestSchema, RetryPayoutResponseSchema } from "./payout_pb.js";
 import { file_headwater_v1_payout } from "./payout_pb.js";
 import type { GetPayoutConnectionRequestSchema, GetPayoutConnectionResponseSchema, RemovePayoutConnectionRequestSchema, RemovePayoutConnectionResponseSchema, SetPayoutConnectionRequestSchema, SetPayoutConnectionResponseSchema } from "./payout_connection_pb.js";
 import { file_headwater_v1_payout_connection } from "./payout_connection_pb.js";
+import type { GetPayoutDocumentRequestSchema, GetPayoutDocumentResponseSchema, ListPayoutDocumentsRequestSchema, ListPayoutDocumentsResponseSchema } from "./payout_document_pb.js";
+import { file_headwater_v1_payout_document } from "./payout_document_pb.js";
 import type { ExportPayoutFileRequestSchema, ExportPayoutFileResponseSchema } from "./payout_file_pb.js";
 import { file_headwater_v1_payout_file } from "./payout_file_pb.js";
 import type { GetPayoutMethodRequestSchema, GetPayoutMethodResponseSchema, RemovePayoutMethodRequestSchema, RemovePayoutMethodResponseSchema, SetPayoutMethodRequestSchema, SetPayoutMethodResponseSchema } from "./payout_method_pb.js";
 import { file_headwater_v1_payout_method } from "./payout_method_pb.js";
 import type { CancelPayoutRunRequestSchema, CancelPayoutRunResponseSchema, CreatePayoutRunRequestSchema, CreatePayoutRunResponseSchema, GetPayoutRunRequestSchema, GetPayoutRunResponseSchema, PreviewPayoutRunRequestSchema, PreviewPayoutRunResponseSchema } from "./payout_run_pb.js";
 import { file_headwater_v1_payout_run } from "./payout_run_pb.js";
+import type { ArchivePayoutScheduleRequestSchema, ArchivePayoutScheduleResponseSchema, CreatePayoutScheduleRequestSchema, CreatePayoutScheduleResponseSchema, GetPayoutScheduleRequestSchema, GetPayoutScheduleResponseSchema, ListPayoutSchedulesRequestSchema, ListPayoutSchedulesResponseSchema, UpdatePayoutScheduleRequestSchema, UpdatePayoutScheduleResponseSchema } from "./payout_schedule_pb.js";
+import { file_headwater_v1_payout_schedule } from "./payout_schedule_pb.js";
+import type { ConfirmTaxProfileRequestSchema, ConfirmTaxProfileResponseSchema, GetTaxProfileRequestSchema, GetTaxProfileResponseSchema, ListTaxProfilesRequestSchema, ListTaxProfilesResponseSchema, RefuseTaxProfileRequestSchema, RefuseTaxProfileResponseSchema, RemoveTaxProfileRequestSchema, RemoveTaxProfileResponseSchema, SetTaxProfileRequestSchema, SetTaxProfileResponseSchema } from "./tax_profile_pb.js";
+import { file_headwater_v1_tax_profile } from "./tax_profile_pb.js";
+import type { ListYearlyTotalsRequestSchema, ListYearlyTotalsResponseSchema } from "./yearly_total_pb.js";
+import { file_headwater_v1_yearly_total } from "./yearly_total_pb.js";
 
 /**
  * Describes the file headwater/v1/payout_service.proto.
  */
 export const file_headwater_v1_payout_service: GenFile = /*@__PURE__*/
-  fileDesc("CiFoZWFkd2F0ZXIvdjEvcGF5b3V0X3NlcnZpY2UucHJvdG8SDGhlYWR3YXRlci52MTKLEQoNUGF5b3V0U2VydmljZRJJCghNYXJrUGFpZBIdLmhlYWR3YXRlci52MS5NYXJrUGFpZFJlcXVlc3QaHi5oZWFkd2F0ZXIudjEuTWFya1BhaWRSZXNwb25zZRJVCgxDcmVhdGVQYXlvdXQSIS5oZWFkd2F0ZXIudjEuQ3JlYXRlUGF5b3V0UmVxdWVzdBoiLmhlYWR3YXRlci52MS5DcmVhdGVQYXlvdXRSZXNwb25zZRJhChBQcmV2aWV3UGF5b3V0UnVuEiUuaGVhZHdhdGVyLnYxLlByZXZpZXdQYXlvdXRSdW5SZXF1ZXN0GiYuaGVhZHdhdGVyLnYxLlByZXZpZXdQYXlvdXRSdW5SZXNwb25zZRJeCg9DcmVhdGVQYXlvdXRSdW4SJC5oZWFkd2F0ZXIudjEuQ3JlYXRlUGF5b3V0UnVuUmVxdWVzdBolLmhlYWR3YXRlci52MS5DcmVhdGVQYXlvdXRSdW5SZXNwb25zZRJeCg9DYW5jZWxQYXlvdXRSdW4SJC5oZWFkd2F0ZXIudjEuQ2FuY2VsUGF5b3V0UnVuUmVxdWVzdBolLmhlYWR3YXRlci52MS5DYW5jZWxQYXlvdXRSdW5SZXNwb25zZRJVCgxHZXRQYXlvdXRSdW4SIS5oZWFkd2F0ZXIudjEuR2V0UGF5b3V0UnVuUmVxdWVzdBoiLmhlYWR3YXRlci52MS5HZXRQYXlvdXRSdW5SZXNwb25zZRJbCg5BcHByb3ZlUGF5b3V0cxIjLmhlYWR3YXRlci52MS5BcHByb3ZlUGF5b3V0c1JlcXVlc3QaJC5oZWFkd2F0ZXIudjEuQXBwcm92ZVBheW91dHNSZXNwb25zZRJbCg5Db25maXJtUGF5b3V0cxIjLmhlYWR3YXRlci52MS5Db25maXJtUGF5b3V0c1JlcXVlc3QaJC5oZWFkd2F0ZXIudjEuQ29uZmlybVBheW91dHNSZXNwb25zZRJVCgxDYW5jZWxQYXlvdXQSIS5oZWFkd2F0ZXIudjEuQ2FuY2VsUGF5b3V0UmVxdWVzdBoiLmhlYWR3YXRlci52MS5DYW5jZWxQYXlvdXRSZXNwb25zZRJeCg9TZXRQYXlvdXRNZXRob2QSJC5oZWFkd2F0ZXIudjEuU2V0UGF5b3V0TWV0aG9kUmVxdWVzdBolLmhlYWR3YXRlci52MS5TZXRQYXlvdXRNZXRob2RSZXNwb25zZRJnChJSZW1vdmVQYXlvdXRNZXRob2QSJy5oZWFkd2F0ZXIudjEuUmVtb3ZlUGF5b3V0TWV0aG9kUmVxdWVzdBooLmhlYWR3YXRlci52MS5SZW1vdmVQYXlvdXRNZXRob2RSZXNwb25zZRJeCg9HZXRQYXlvdXRNZXRob2QSJC5oZWFkd2F0ZXIudjEuR2V0UGF5b3V0TWV0aG9kUmVxdWVzdBolLmhlYWR3YXRlci52MS5HZXRQYXlvdXRNZXRob2RSZXNwb25zZRJqChNTZXRQYXlvdXRDb25uZWN0aW9uEiguaGVhZHdhdGVyLnYxLlNldFBheW91dENvbm5lY3Rpb25SZXF1ZXN0GikuaGVhZHdhdGVyLnYxLlNldFBheW91dENvbm5lY3Rpb25SZXNwb25zZRJzChZSZW1vdmVQYXlvdXRDb25uZWN0aW9uEisuaGVhZHdhdGVyLnYxLlJlbW92ZVBheW91dENvbm5lY3Rpb25SZXF1ZXN0GiwuaGVhZHdhdGVyLnYxLlJlbW92ZVBheW91dENvbm5lY3Rpb25SZXNwb25zZRJqChNHZXRQYXlvdXRDb25uZWN0aW9uEiguaGVhZHdhdGVyLnYxLkdldFBheW91dENvbm5lY3Rpb25SZXF1ZXN0GikuaGVhZHdhdGVyLnYxLkdldFBheW91dENvbm5lY3Rpb25SZXNwb25zZRJSCgtSZXRyeVBheW91dBIgLmhlYWR3YXRlci52MS5SZXRyeVBheW91dFJlcXVlc3QaIS5oZWFkd2F0ZXIudjEuUmV0cnlQYXlvdXRSZXNwb25zZRJhChBOb3RpZnlGdW5kc0FkZGVkEiUuaGVhZHdhdGVyLnYxLk5vdGlmeUZ1bmRzQWRkZWRSZXF1ZXN0GiYuaGVhZHdhdGVyLnYxLk5vdGlmeUZ1bmRzQWRkZWRSZXNwb25zZRJhChBFeHBvcnRQYXlvdXRGaWxlEiUuaGVhZHdhdGVyLnYxLkV4cG9ydFBheW91dEZpbGVSZXF1ZXN0GiYuaGVhZHdhdGVyLnYxLkV4cG9ydFBheW91dEZpbGVSZXNwb25zZRJqChNJbXBvcnRQYXlvdXRSZXN1bHRzEiguaGVhZHdhdGVyLnYxLkltcG9ydFBheW91dFJlc3VsdHNSZXF1ZXN0GikuaGVhZHdhdGVyLnYxLkltcG9ydFBheW91dFJlc3VsdHNSZXNwb25zZRJVCgxSZW9wZW5QYXlvdXQSIS5oZWFkd2F0ZXIudjEuUmVvcGVuUGF5b3V0UmVxdWVzdBoiLmhlYWR3YXRlci52MS5SZW9wZW5QYXlvdXRSZXNwb25zZRJYCg1HZXRBbW91bnRPd2VkEiIuaGVhZHdhdGVyLnYxLkdldEFtb3VudE93ZWRSZXF1ZXN0GiMuaGVhZHdhdGVyLnYxLkdldEFtb3VudE93ZWRSZXNwb25zZRJMCglHZXRQYXlvdXQSHi5oZWFkd2F0ZXIudjEuR2V0UGF5b3V0UmVxdWVzdBofLmhlYWR3YXRlci52MS5HZXRQYXlvdXRSZXNwb25zZRJSCgtMaXN0UGF5b3V0cxIgLmhlYWR3YXRlci52MS5MaXN0UGF5b3V0c1JlcXVlc3QaIS5oZWFkd2F0ZXIudjEuTGlzdFBheW91dHNSZXNwb25zZUJUChBkZXYuaGVhZHdhdGVyLnYxQhJQYXlvdXRTZXJ2aWNlUHJvdG9QAVoqaGVhZHdhdGVyLmRldi9nZW4vaGVhZHdhdGVyL3YxO2hlYWR3YXRlcnYxYgZwcm90bzM", [file_headwater_v1_payout, file_headwater_v1_payout_connection, file_headwater_v1_payout_file, file_headwater_v1_payout_method, file_headwater_v1_payout_run]);
+  fileDesc("CiFoZWFkd2F0ZXIvdjEvcGF5b3V0X3NlcnZpY2UucHJvdG8SDGhlYWR3YXRlci52MTLuHQoNUGF5b3V0U2VydmljZRJJCghNYXJrUGFpZBIdLmhlYWR3YXRlci52MS5NYXJrUGFpZFJlcXVlc3QaHi5oZWFkd2F0ZXIudjEuTWFya1BhaWRSZXNwb25zZRJVCgxDcmVhdGVQYXlvdXQSIS5oZWFkd2F0ZXIudjEuQ3JlYXRlUGF5b3V0UmVxdWVzdBoiLmhlYWR3YXRlci52MS5DcmVhdGVQYXlvdXRSZXNwb25zZRJhChBQcmV2aWV3UGF5b3V0UnVuEiUuaGVhZHdhdGVyLnYxLlByZXZpZXdQYXlvdXRSdW5SZXF1ZXN0GiYuaGVhZHdhdGVyLnYxLlByZXZpZXdQYXlvdXRSdW5SZXNwb25zZRJeCg9DcmVhdGVQYXlvdXRSdW4SJC5oZWFkd2F0ZXIudjEuQ3JlYXRlUGF5b3V0UnVuUmVxdWVzdBolLmhlYWR3YXRlci52MS5DcmVhdGVQYXlvdXRSdW5SZXNwb25zZRJeCg9DYW5jZWxQYXlvdXRSdW4SJC5oZWFkd2F0ZXIudjEuQ2FuY2VsUGF5b3V0UnVuUmVxdWVzdBolLmhlYWR3YXRlci52MS5DYW5jZWxQYXlvdXRSdW5SZXNwb25zZRJVCgxHZXRQYXlvdXRSdW4SIS5oZWFkd2F0ZXIudjEuR2V0UGF5b3V0UnVuUmVxdWVzdBoiLmhlYWR3YXRlci52MS5HZXRQYXlvdXRSdW5SZXNwb25zZRJtChRDcmVhdGVQYXlvdXRTY2hlZHVsZRIpLmhlYWR3YXRlci52MS5DcmVhdGVQYXlvdXRTY2hlZHVsZVJlcXVlc3QaKi5oZWFkd2F0ZXIudjEuQ3JlYXRlUGF5b3V0U2NoZWR1bGVSZXNwb25zZRJtChRVcGRhdGVQYXlvdXRTY2hlZHVsZRIpLmhlYWR3YXRlci52MS5VcGRhdGVQYXlvdXRTY2hlZHVsZVJlcXVlc3QaKi5oZWFkd2F0ZXIudjEuVXBkYXRlUGF5b3V0U2NoZWR1bGVSZXNwb25zZRJwChVBcmNoaXZlUGF5b3V0U2NoZWR1bGUSKi5oZWFkd2F0ZXIudjEuQXJjaGl2ZVBheW91dFNjaGVkdWxlUmVxdWVzdBorLmhlYWR3YXRlci52MS5BcmNoaXZlUGF5b3V0U2NoZWR1bGVSZXNwb25zZRJkChFHZXRQYXlvdXRTY2hlZHVsZRImLmhlYWR3YXRlci52MS5HZXRQYXlvdXRTY2hlZHVsZVJlcXVlc3QaJy5oZWFkd2F0ZXIudjEuR2V0UGF5b3V0U2NoZWR1bGVSZXNwb25zZRJqChNMaXN0UGF5b3V0U2NoZWR1bGVzEiguaGVhZHdhdGVyLnYxLkxpc3RQYXlvdXRTY2hlZHVsZXNSZXF1ZXN0GikuaGVhZHdhdGVyLnYxLkxpc3RQYXlvdXRTY2hlZHVsZXNSZXNwb25zZRJbCg5BcHByb3ZlUGF5b3V0cxIjLmhlYWR3YXRlci52MS5BcHByb3ZlUGF5b3V0c1JlcXVlc3QaJC5oZWFkd2F0ZXIudjEuQXBwcm92ZVBheW91dHNSZXNwb25zZRJbCg5Db25maXJtUGF5b3V0cxIjLmhlYWR3YXRlci52MS5Db25maXJtUGF5b3V0c1JlcXVlc3QaJC5oZWFkd2F0ZXIudjEuQ29uZmlybVBheW91dHNSZXNwb25zZRJVCgxDYW5jZWxQYXlvdXQSIS5oZWFkd2F0ZXIudjEuQ2FuY2VsUGF5b3V0UmVxdWVzdBoiLmhlYWR3YXRlci52MS5DYW5jZWxQYXlvdXRSZXNwb25zZRJeCg9TZXRQYXlvdXRNZXRob2QSJC5oZWFkd2F0ZXIudjEuU2V0UGF5b3V0TWV0aG9kUmVxdWVzdBolLmhlYWR3YXRlci52MS5TZXRQYXlvdXRNZXRob2RSZXNwb25zZRJnChJSZW1vdmVQYXlvdXRNZXRob2QSJy5oZWFkd2F0ZXIudjEuUmVtb3ZlUGF5b3V0TWV0aG9kUmVxdWVzdBooLmhlYWR3YXRlci52MS5SZW1vdmVQYXlvdXRNZXRob2RSZXNwb25zZRJeCg9HZXRQYXlvdXRNZXRob2QSJC5oZWFkd2F0ZXIudjEuR2V0UGF5b3V0TWV0aG9kUmVxdWVzdBolLmhlYWR3YXRlci52MS5HZXRQYXlvdXRNZXRob2RSZXNwb25zZRJYCg1TZXRUYXhQcm9maWxlEiIuaGVhZHdhdGVyLnYxLlNldFRheFByb2ZpbGVSZXF1ZXN0GiMuaGVhZHdhdGVyLnYxLlNldFRheFByb2ZpbGVSZXNwb25zZRJYCg1HZXRUYXhQcm9maWxlEiIuaGVhZHdhdGVyLnYxLkdldFRheFByb2ZpbGVSZXF1ZXN0GiMuaGVhZHdhdGVyLnYxLkdldFRheFByb2ZpbGVSZXNwb25zZRJkChFDb25maXJtVGF4UHJvZmlsZRImLmhlYWR3YXRlci52MS5Db25maXJtVGF4UHJvZmlsZVJlcXVlc3QaJy5oZWFkd2F0ZXIudjEuQ29uZmlybVRheFByb2ZpbGVSZXNwb25zZRJhChBSZWZ1c2VUYXhQcm9maWxlEiUuaGVhZHdhdGVyLnYxLlJlZnVzZVRheFByb2ZpbGVSZXF1ZXN0GiYuaGVhZHdhdGVyLnYxLlJlZnVzZVRheFByb2ZpbGVSZXNwb25zZRJhChBSZW1vdmVUYXhQcm9maWxlEiUuaGVhZHdhdGVyLnYxLlJlbW92ZVRheFByb2ZpbGVSZXF1ZXN0GiYuaGVhZHdhdGVyLnYxLlJlbW92ZVRheFByb2ZpbGVSZXNwb25zZRJeCg9MaXN0VGF4UHJvZmlsZXMSJC5oZWFkd2F0ZXIudjEuTGlzdFRheFByb2ZpbGVzUmVxdWVzdBolLmhlYWR3YXRlci52MS5MaXN0VGF4UHJvZmlsZXNSZXNwb25zZRJkChFTZXRCaWxsaW5nUHJvZmlsZRImLmhlYWR3YXRlci52MS5TZXRCaWxsaW5nUHJvZmlsZVJlcXVlc3QaJy5oZWFkd2F0ZXIudjEuU2V0QmlsbGluZ1Byb2ZpbGVSZXNwb25zZRJkChFHZXRCaWxsaW5nUHJvZmlsZRImLmhlYWR3YXRlci52MS5HZXRCaWxsaW5nUHJvZmlsZVJlcXVlc3QaJy5oZWFkd2F0ZXIudjEuR2V0QmlsbGluZ1Byb2ZpbGVSZXNwb25zZRJhChBMaXN0WWVhcmx5VG90YWxzEiUuaGVhZHdhdGVyLnYxLkxpc3RZZWFybHlUb3RhbHNSZXF1ZXN0GiYuaGVhZHdhdGVyLnYxLkxpc3RZZWFybHlUb3RhbHNSZXNwb25zZRJqChNTZXRQYXlvdXRDb25uZWN0aW9uEiguaGVhZHdhdGVyLnYxLlNldFBheW91dENvbm5lY3Rpb25SZXF1ZXN0GikuaGVhZHdhdGVyLnYxLlNldFBheW91dENvbm5lY3Rpb25SZXNwb25zZRJzChZSZW1vdmVQYXlvdXRDb25uZWN0aW9uEisuaGVhZHdhdGVyLnYxLlJlbW92ZVBheW91dENvbm5lY3Rpb25SZXF1ZXN0GiwuaGVhZHdhdGVyLnYxLlJlbW92ZVBheW91dENvbm5lY3Rpb25SZXNwb25zZRJqChNHZXRQYXlvdXRDb25uZWN0aW9uEiguaGVhZHdhdGVyLnYxLkdldFBheW91dENvbm5lY3Rpb25SZXF1ZXN0GikuaGVhZHdhdGVyLnYxLkdldFBheW91dENvbm5lY3Rpb25SZXNwb25zZRJSCgtSZXRyeVBheW91dBIgLmhlYWR3YXRlci52MS5SZXRyeVBheW91dFJlcXVlc3QaIS5oZWFkd2F0ZXIudjEuUmV0cnlQYXlvdXRSZXNwb25zZRJhChBOb3RpZnlGdW5kc0FkZGVkEiUuaGVhZHdhdGVyLnYxLk5vdGlmeUZ1bmRzQWRkZWRSZXF1ZXN0GiYuaGVhZHdhdGVyLnYxLk5vdGlmeUZ1bmRzQWRkZWRSZXNwb25zZRJhChBFeHBvcnRQYXlvdXRGaWxlEiUuaGVhZHdhdGVyLnYxLkV4cG9ydFBheW91dEZpbGVSZXF1ZXN0GiYuaGVhZHdhdGVyLnYxLkV4cG9ydFBheW91dEZpbGVSZXNwb25zZRJqChNJbXBvcnRQYXlvdXRSZXN1bHRzEiguaGVhZHdhdGVyLnYxLkltcG9ydFBheW91dFJlc3VsdHNSZXF1ZXN0GikuaGVhZHdhdGVyLnYxLkltcG9ydFBheW91dFJlc3VsdHNSZXNwb25zZRJVCgxSZW9wZW5QYXlvdXQSIS5oZWFkd2F0ZXIudjEuUmVvcGVuUGF5b3V0UmVxdWVzdBoiLmhlYWR3YXRlci52MS5SZW9wZW5QYXlvdXRSZXNwb25zZRJkChFHZXRQYXlvdXREb2N1bWVudBImLmhlYWR3YXRlci52MS5HZXRQYXlvdXREb2N1bWVudFJlcXVlc3QaJy5oZWFkd2F0ZXIudjEuR2V0UGF5b3V0RG9jdW1lbnRSZXNwb25zZRJqChNMaXN0UGF5b3V0RG9jdW1lbnRzEiguaGVhZHdhdGVyLnYxLkxpc3RQYXlvdXREb2N1bWVudHNSZXF1ZXN0GikuaGVhZHdhdGVyLnYxLkxpc3RQYXlvdXREb2N1bWVudHNSZXNwb25zZRJYCg1HZXRBbW91bnRPd2VkEiIuaGVhZHdhdGVyLnYxLkdldEFtb3VudE93ZWRSZXF1ZXN0GiMuaGVhZHdhdGVyLnYxLkdldEFtb3VudE93ZWRSZXNwb25zZRJMCglHZXRQYXlvdXQSHi5oZWFkd2F0ZXIudjEuR2V0UGF5b3V0UmVxdWVzdBofLmhlYWR3YXRlci52MS5HZXRQYXlvdXRSZXNwb25zZRJSCgtMaXN0UGF5b3V0cxIgLmhlYWR3YXRlci52MS5MaXN0UGF5b3V0c1JlcXVlc3QaIS5oZWFkd2F0ZXIudjEuTGlzdFBheW91dHNSZXNwb25zZUJUChBkZXYuaGVhZHdhdGVyLnYxQhJQYXlvdXRTZXJ2aWNlUHJvdG9QAVoqaGVhZHdhdGVyLmRldi9nZW4vaGVhZHdhdGVyL3YxO2hlYWR3YXRlcnYxYgZwcm90bzM", [file_headwater_v1_billing_profile, file_headwater_v1_payout, file_headwater_v1_payout_connection, file_headwater_v1_payout_document, file_headwater_v1_payout_file, file_headwater_v1_payout_method, file_headwater_v1_payout_run, file_headwater_v1_payout_schedule, file_headwater_v1_tax_profile, file_headwater_v1_yearly_total]);
 
 /**
  * Payouts of the calling key's account.
@@ -48,7 +58,8 @@ export const PayoutService: GenService<{
    * owed falls by what they add up to. The merchant pays a MANUAL payout outside Headwater, and says so with ConfirmPayouts. The payout keeps
    * the affiliate's payout method as it is now.
    * Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND, REWARD_NOT_FOUND or PAYOUT_CONNECTION_NOT_FOUND; FAILED_PRECONDITION with reason
-   * PAYOUT_METHOD when the affiliate's payout method is not the `provider`'s, NOTHING_DUE, PAYOUT_BELOW_MINIMUM, REWARDS_NOT_PAYABLE, or PAYOUT_ABOVE_OWED when less is owed than the named rewards add up to.
+   * PAYOUT_METHOD when the affiliate's payout method is not the `provider`'s, TAX_PROFILE_REQUIRED when the account pays nobody without a tax
+   * profile, NOTHING_DUE, PAYOUT_BELOW_MINIMUM, REWARDS_NOT_PAYABLE, or PAYOUT_ABOVE_OWED when less is owed than the named rewards add up to.
    *
    * @generated from rpc headwater.v1.PayoutService.CreatePayout
    */
@@ -103,6 +114,61 @@ export const PayoutService: GenService<{
     methodKind: "unary";
     input: typeof GetPayoutRunRequestSchema;
     output: typeof GetPayoutRunResponseSchema;
+  },
+  /**
+   * Creates a payout schedule: the server creates payout runs at its times. An account has up to 200 active ones.
+   * Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or PAYOUT_CONNECTION_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_SCHEDULE_LIMIT.
+   *
+   * @generated from rpc headwater.v1.PayoutService.CreatePayoutSchedule
+   */
+  createPayoutSchedule: {
+    methodKind: "unary";
+    input: typeof CreatePayoutScheduleRequestSchema;
+    output: typeof CreatePayoutScheduleResponseSchema;
+  },
+  /**
+   * Changes a payout schedule. Its existing runs stay as they are. A new `timing` counts from now on.
+   * Errors: NOT_FOUND with reason PAYOUT_SCHEDULE_NOT_FOUND, AFFILIATE_NOT_FOUND or PAYOUT_CONNECTION_NOT_FOUND; FAILED_PRECONDITION with
+   * reason PAYOUT_SCHEDULE_ARCHIVED; ABORTED with reason ETAG_MISMATCH.
+   *
+   * @generated from rpc headwater.v1.PayoutService.UpdatePayoutSchedule
+   */
+  updatePayoutSchedule: {
+    methodKind: "unary";
+    input: typeof UpdatePayoutScheduleRequestSchema;
+    output: typeof UpdatePayoutScheduleResponseSchema;
+  },
+  /**
+   * Archives a payout schedule. It creates no further runs, and its existing ones stay as they are. Archiving it again changes nothing.
+   * Errors: NOT_FOUND with reason PAYOUT_SCHEDULE_NOT_FOUND; ABORTED with reason ETAG_MISMATCH.
+   *
+   * @generated from rpc headwater.v1.PayoutService.ArchivePayoutSchedule
+   */
+  archivePayoutSchedule: {
+    methodKind: "unary";
+    input: typeof ArchivePayoutScheduleRequestSchema;
+    output: typeof ArchivePayoutScheduleResponseSchema;
+  },
+  /**
+   * Returns a payout schedule.
+   * Errors: NOT_FOUND with reason PAYOUT_SCHEDULE_NOT_FOUND.
+   *
+   * @generated from rpc headwater.v1.PayoutService.GetPayoutSchedule
+   */
+  getPayoutSchedule: {
+    methodKind: "unary";
+    input: typeof GetPayoutScheduleRequestSchema;
+    output: typeof GetPayoutScheduleResponseSchema;
+  },
+  /**
+   * Lists payout schedules.
+   *
+   * @generated from rpc headwater.v1.PayoutService.ListPayoutSchedules
+   */
+  listPayoutSchedules: {
+    methodKind: "unary";
+    input: typeof ListPayoutSchedulesRequestSchema;
+    output: typeof ListPayoutSchedulesResponseSchema;
   },
   /**
    * Approves payouts that need it: all of them or none. The key must be another one than the key that created them.
@@ -181,6 +247,104 @@ export const PayoutService: GenService<{
     methodKind: "unary";
     input: typeof GetPayoutMethodRequestSchema;
     output: typeof GetPayoutMethodResponseSchema;
+  },
+  /**
+   * Sets the tax profile of an affiliate, and replaces the former one as a whole. It is RECEIVED, whatever it was before.
+   * Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_ERASED, or SECRETS_KEY_MISSING when the
+   * server has no key to store the number with.
+   *
+   * @generated from rpc headwater.v1.PayoutService.SetTaxProfile
+   */
+  setTaxProfile: {
+    methodKind: "unary";
+    input: typeof SetTaxProfileRequestSchema;
+    output: typeof SetTaxProfileResponseSchema;
+  },
+  /**
+   * Returns the tax profile of an affiliate, without its number.
+   * Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+   *
+   * @generated from rpc headwater.v1.PayoutService.GetTaxProfile
+   */
+  getTaxProfile: {
+    methodKind: "unary";
+    input: typeof GetTaxProfileRequestSchema;
+    output: typeof GetTaxProfileResponseSchema;
+  },
+  /**
+   * Confirms the tax profile of an affiliate after a look at it. Admin keys only.
+   * Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or TAX_PROFILE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_ERASED, or
+   * TAX_PROFILE_STATE when its form has expired; ABORTED with reason ETAG_MISMATCH.
+   *
+   * @generated from rpc headwater.v1.PayoutService.ConfirmTaxProfile
+   */
+  confirmTaxProfile: {
+    methodKind: "unary";
+    input: typeof ConfirmTaxProfileRequestSchema;
+    output: typeof ConfirmTaxProfileResponseSchema;
+  },
+  /**
+   * Refuses the tax profile of an affiliate after a look at it. Admin keys only.
+   * Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or TAX_PROFILE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_ERASED, or
+   * TAX_PROFILE_STATE when its form has expired; ABORTED with reason ETAG_MISMATCH.
+   *
+   * @generated from rpc headwater.v1.PayoutService.RefuseTaxProfile
+   */
+  refuseTaxProfile: {
+    methodKind: "unary";
+    input: typeof RefuseTaxProfileRequestSchema;
+    output: typeof RefuseTaxProfileResponseSchema;
+  },
+  /**
+   * Removes the tax profile of an affiliate with its number.
+   * Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND or TAX_PROFILE_NOT_FOUND; FAILED_PRECONDITION with reason AFFILIATE_ERASED.
+   *
+   * @generated from rpc headwater.v1.PayoutService.RemoveTaxProfile
+   */
+  removeTaxProfile: {
+    methodKind: "unary";
+    input: typeof RemoveTaxProfileRequestSchema;
+    output: typeof RemoveTaxProfileResponseSchema;
+  },
+  /**
+   * Lists the tax profiles of affiliates, with those that are missing.
+   *
+   * @generated from rpc headwater.v1.PayoutService.ListTaxProfiles
+   */
+  listTaxProfiles: {
+    methodKind: "unary";
+    input: typeof ListTaxProfilesRequestSchema;
+    output: typeof ListTaxProfilesResponseSchema;
+  },
+  /**
+   * Sets the billing profile: the merchant as documents of payouts name it. Admin keys only.
+   *
+   * @generated from rpc headwater.v1.PayoutService.SetBillingProfile
+   */
+  setBillingProfile: {
+    methodKind: "unary";
+    input: typeof SetBillingProfileRequestSchema;
+    output: typeof SetBillingProfileResponseSchema;
+  },
+  /**
+   * Returns the billing profile.
+   *
+   * @generated from rpc headwater.v1.PayoutService.GetBillingProfile
+   */
+  getBillingProfile: {
+    methodKind: "unary";
+    input: typeof GetBillingProfileRequestSchema;
+    output: typeof GetBillingProfileResponseSchema;
+  },
+  /**
+   * Lists how much affiliates were paid in a year, for each currency, with the state of their tax data.
+   *
+   * @generated from rpc headwater.v1.PayoutService.ListYearlyTotals
+   */
+  listYearlyTotals: {
+    methodKind: "unary";
+    input: typeof ListYearlyTotalsRequestSchema;
+    output: typeof ListYearlyTotalsResponseSchema;
   },
   /**
    * Connects the account to a payout provider, or replaces the credentials of a connection. Payouts to affiliates whose method is the
@@ -282,6 +446,29 @@ export const PayoutService: GenService<{
     methodKind: "unary";
     input: typeof ReopenPayoutRequestSchema;
     output: typeof ReopenPayoutResponseSchema;
+  },
+  /**
+   * Returns a document of a payout, as data or as a PDF: its statement, or its self-billing invoice.
+   * Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND or PAYOUT_DOCUMENT_NOT_FOUND; FAILED_PRECONDITION with reason SECRETS_KEY_MISSING when the
+   * server has no key to read the affiliate's tax number with.
+   *
+   * @generated from rpc headwater.v1.PayoutService.GetPayoutDocument
+   */
+  getPayoutDocument: {
+    methodKind: "unary";
+    input: typeof GetPayoutDocumentRequestSchema;
+    output: typeof GetPayoutDocumentResponseSchema;
+  },
+  /**
+   * Lists self-billing invoices.
+   * Errors: NOT_FOUND with reason AFFILIATE_NOT_FOUND.
+   *
+   * @generated from rpc headwater.v1.PayoutService.ListPayoutDocuments
+   */
+  listPayoutDocuments: {
+    methodKind: "unary";
+    input: typeof ListPayoutDocumentsRequestSchema;
+    output: typeof ListPayoutDocumentsResponseSchema;
   },
   /**
    * Returns how much is owed in all, in each currency: approved or not, overdue or not, and what payouts have reserved.
