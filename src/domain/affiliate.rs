@@ -7,7 +7,7 @@ pub use super::affiliate_state::AffiliateState;
 use super::coupon::Coupon;
 use super::enrollment::EnrollmentWithLanding;
 use super::id::{AccountId, AffiliateGroupId, AffiliateId};
-use super::payout_document::InvoiceTax;
+use super::invoice_tax::InvoiceTax;
 use super::text_enum::text_enum;
 use super::time::Time;
 

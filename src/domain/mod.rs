@@ -27,6 +27,7 @@ pub mod enrollment;
 pub mod event;
 pub mod explanation;
 pub mod id;
+pub mod invoice_tax;
 pub mod item;
 pub mod ladder;
 pub mod lead;

@@ -687,19 +687,13 @@ fn refused(refusal: &Refusal, paths: FieldPaths, request_id: &str, violation_byt
         Refusal::CorrectionBelowLine { sale_id, line_id, refunded_minor, currency } => Answer::precondition(
             ErrorReason::CorrectionBelowRefunds,
             sale_id.to_string(),
-            format!(
-                "{}: {text}; send the line with at least that, and with the units that were refunded",
-                path(&Field::Lines)
-            ),
+            format!("{}: {text}; send the line with at least that and its refunded units", path(&Field::Lines)),
         )
         .with("sale_conversion_id", sale_id)
         .with("line_id", line_id)
         .with("refunded_minor", refunded_minor)
         .with("currency_code", currency),
-        // Sums near 64 bits occur only with amounts that no customer ever paid.
-        Refusal::Overflow(Overflow) => {
-            Answer::field(ErrorReason::InvalidFields, path(&Field::Amount), format!("{text}; send a smaller amount"))
-        }
+        Refusal::Overflow(Overflow) => Answer::field(ErrorReason::InvalidFields, path(&Field::Amount), format!("{text}; send less")),
         Refusal::NotLoaded(_) => internal(request_id),
     }
 }

@@ -73,7 +73,7 @@ pub(super) struct TurnDraft {
 
 pub(super) enum ActDraft {
     /// A verdict on the event.
-    Judged { claims: Claims, coupon_owners: CouponOwners, customer_sale: Option<CustomerSale>, may_earn: bool },
+    Judged { claims: Box<Claims>, coupon_owners: CouponOwners, customer_sale: Option<CustomerSale>, may_earn: bool },
     /// A refund or a correction.
     Changed(ConversionId),
 }
@@ -241,7 +241,7 @@ impl Replay {
                     let act = match act {
                         ActDraft::Changed(id) => Act::Changed(id),
                         ActDraft::Judged { claims, coupon_owners, customer_sale, may_earn } => {
-                            let claims = self.claims.place_of(side, claims, coupon_owners);
+                            let claims = self.claims.place_of(side, *claims, coupon_owners);
                             Act::Judged { claims, customer_sale, may_earn }
                         }
                     };

@@ -66,7 +66,7 @@ impl<'message> Mask<'message> {
     }
 
     /// The first of these paths that the mask has, or the first of all.
-    pub(in crate::rpc) fn first_of<'path>(self, paths: [&'path str; 2]) -> &'path str {
+    pub(in crate::rpc) fn first_of(self, paths: [&str; 2]) -> &str {
         let [first, second] = paths;
         let has = |path| self.0.iter().any(|masked| masked == path);
         if !has(first) && has(second) { second } else { first }

@@ -6,6 +6,7 @@
 
 mod any_terms;
 mod history;
+mod other_terms;
 
 use std::collections::BTreeMap;
 
@@ -18,17 +19,16 @@ use headwater::pb;
 use headwater::rpc::call::change::Change;
 use proptest::option;
 use proptest::prelude::*;
-use proptest::sample::select;
 use proptest::test_runner::TestCaseError;
 
 use super::audit::Audit;
 use super::config;
 use super::rules::{Rules, START};
-use super::step::values;
 use history::{
-    AFFILIATES, Dated, Event, Extras, History, Item, MINUTE_MICROS, Owner, Traces, WINDOW_DAYS, What, caps, history,
+    AFFILIATES, Dated, Event, Extras, History, Item, MINUTE_MICROS, Owner, Traces, WINDOW_DAYS, What, history,
     history_with_ladders, ladder, name_of,
 };
+use other_terms::other_terms;
 
 /// The earnings from one sale.
 #[derive(Debug, PartialEq, Eq)]
@@ -514,39 +514,6 @@ fn again(history: &History, events: &[Option<Told>], terms: &pb::Terms) -> Telli
         }
     }
     telling
-}
-
-fn other_terms() -> impl Strategy<Value = pb::Terms> {
-    use pb::AttributionSource::{Click, Coupon, LeadBinding};
-    let orders = select(vec![[LeadBinding, Coupon, Click], [Coupon, Click, LeadBinding], [Click, LeadBinding, Coupon]]);
-    let rate = prop_oneof![
-        select(vec![50_000, 333_333]).prop_map(pb::commission::Rate::PercentPpm),
-        Just(pb::commission::Rate::Flat(pb::Money { amount_minor: 7, currency_code: "USD".to_owned() })),
-    ];
-    let first_only = option::weighted(
-        0.5,
-        Just(pb::CommissionRule {
-            name: "first".to_owned(),
-            commission: Some(pb::Commission { rate: Some(pb::commission::Rate::PercentPpm(500_000)) }),
-            event_kind: pb::CommissionEvent::Sale.into(),
-            max_customer_sales: 1,
-            ..Default::default()
-        }),
-    );
-    let new_only = prop::bool::weighted(0.3);
-    let windows = select(vec![1, 4, 60]);
-    (rate, orders, select(values::<pb::AttributionModel>()), windows, first_only, caps(), new_only).prop_map(
-        |(rate, order, model, window_days, rule, caps, new_customers_only)| pb::Terms {
-            caps,
-            new_customers_only,
-            commission: Some(pb::Commission { rate: Some(rate) }),
-            attribution_model: model,
-            attribution_window_days: Some(window_days),
-            precedence: order.map(i32::from).to_vec(),
-            rules: rule.into_iter().collect(),
-            ..Default::default()
-        },
-    )
 }
 
 /// Tells the same events in another order: each some items later than it happened.

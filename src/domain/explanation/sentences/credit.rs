@@ -89,7 +89,7 @@ fn step(step: &CommissionStep) -> String {
         RewardRule::TermsRule => format!("The rule {} \"{}\"", step.rule_number, step.rule_name),
         _ => "The commission of the terms".to_owned(),
     };
-    let commission = step.commission.map(|commission| rate(commission));
+    let commission = step.commission.map(rate);
     let rate: Vec<String> = commission.into_iter().chain(step.version.and_then(of_version)).collect();
     let rate = if rate.is_empty() { rate.concat() } else { format!(" ({})", rate.join(", ")) };
     let at = step.cause_at.map(time).unwrap_or_default();

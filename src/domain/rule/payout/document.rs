@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::parties::{self, Parties};
+use super::parties::{self, Parties, is_wanted};
 use crate::domain::account::Account;
 use crate::domain::calendar::{Calendar, Day, Quarter};
 use crate::domain::event::{EventImage, EventKind};
@@ -15,11 +15,6 @@ use crate::domain::payout_document::{
 use crate::domain::refusal::Refusal;
 use crate::domain::reward::Reward;
 use crate::domain::rule::context::Context;
-
-/// Whether the account wants a self-billing invoice for what it pays.
-pub(super) fn is_wanted(account: &Account) -> bool {
-    account.payout_policy.as_ref().is_some_and(|policy| policy.self_billing_invoices)
-}
 
 /// Makes a draft for a payout that is created or reopened, if the account wants documents.
 pub(super) fn draft(context: &mut Context<'_>, payout: Payout) -> Result<Payout, Refusal> {

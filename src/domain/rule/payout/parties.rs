@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use super::document::is_wanted;
 use crate::domain::account::Account;
 use crate::domain::affiliate::Affiliate;
 use crate::domain::billing_profile::BillingProfile;
@@ -62,4 +61,9 @@ pub(super) fn want(context: &mut Context<'_>, ids: &[PayoutId]) -> Result<(), Re
         loaded = loaded.and(rows(context, affiliate_id).map(|_| ()));
     }
     loaded
+}
+
+/// Whether the account wants a self-billing invoice for what it pays.
+pub(super) fn is_wanted(account: &Account) -> bool {
+    account.payout_policy.as_ref().is_some_and(|policy| policy.self_billing_invoices)
 }

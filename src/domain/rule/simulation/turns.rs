@@ -18,6 +18,7 @@ pub(super) fn turns(group: &Group, event: &Conversion, meetings: Option<Vec<Meet
     }
     let judged = |meeting: Meeting| {
         let Meeting { at, rank, claims, coupon_owners, customer_sale, may_earn } = meeting;
+        let claims = Box::new(claims);
         TurnDraft { at, rank, act: ActDraft::Judged { claims, coupon_owners, customer_sale, may_earn } }
     };
     let mut turns: Vec<_> = meetings.into_iter().map(judged).collect();

@@ -49,9 +49,8 @@ pub(super) fn read(report: &mut Report<'_>, text: &str) {
     let mut reader = Reader::from_str(text.trim_start_matches('\u{feff}'));
     let mut walk = Walk::default();
     loop {
-        let event = match reader.read_event() {
-            Ok(event) => event,
-            Err(_) => return report.wrong_file("is no XML"),
+        let Ok(event) = reader.read_event() else {
+            return report.wrong_file("is no XML");
         };
         match event {
             Event::Start(start) => {
