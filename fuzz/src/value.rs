@@ -39,7 +39,7 @@ impl Pool {
         let mut pool = Self::default();
         for prefix in [
             "acc", "aff", "bnt", "clk", "cnv", "cpn", "enr", "grp", "itm", "key", "led", "lnk", "ofr", "pay", "prg",
-            "rwd", "sbm",
+            "prn", "psc", "rwd", "sbm",
         ] {
             pool.keep("id", &format!("{prefix}_{:032x}", 7));
         }
@@ -143,7 +143,9 @@ pub(crate) fn usual_text(draw: &mut Draw<'_>, field: &FieldDescriptor, pool: &Po
         "collections" => format!("collection-{number}"),
         "currency_code" if draw.happens(8) => "JPY".to_owned(),
         "currency_code" => "USD".to_owned(),
-        "country_code" => "DE".to_owned(),
+        "country_code" | "residence_country_code" => ["DE", "US"][number % 2].to_owned(),
+        "sign_date" => "2025-06-01".to_owned(),
+        "text" if field.parent_message().name() == "TaxNumber" => ["DE123456789", "123456789"][number % 2].to_owned(),
         "password" | "temporary_password" => format!("password {number}"),
         "time_zone" => ["UTC", "Europe/Berlin", "Asia/Kathmandu", "Pacific/Apia"][number].to_owned(),
         "first_day" => format!("2026-01-0{}", number + 1),

@@ -80,9 +80,9 @@ impl Referral {
         rules.carry_out(&program_of(&in_currency(terms.clone(), currency), currency)).unwrap();
         let mut uplines = [None; AFFILIATES];
         let mut ids: Vec<String> = Vec::new();
-        for affiliate in 0..AFFILIATES {
-            uplines[affiliate] = (affiliate > 0 && draw.below(4) > 0).then(|| draw.below(affiliate.max(1)));
-            let upline = uplines[affiliate].map(|upline| pb::AffiliateSelector {
+        for (affiliate, upline) in uplines.iter_mut().enumerate() {
+            *upline = (affiliate > 0 && draw.below(4) > 0).then(|| draw.below(affiliate.max(1)));
+            let upline = upline.map(|upline| pb::AffiliateSelector {
                 selector: Some(pb::affiliate_selector::Selector::Id(ids[upline].clone())),
             });
             let request = pb::CreateAffiliateRequest {
