@@ -15,8 +15,6 @@ use crate::support::database::TestDatabase;
 
 /// The fields that have no wrong value, and why.
 const FREE: &[(&str, &str, &str)] = &[
-    ("PayoutService/GetPayoutDocument", "payout_id", "one of three names, see its own tests"),
-    ("PayoutService/GetPayoutDocument", "number", "one of three names, see its own tests"),
     ("AffiliateService/ListAffiliates", "email_verified", "yes, no and not set each mean something"),
     ("AffiliateService/ListAffiliates", "has_sales", "yes, no and not set each mean something"),
     ("AffiliateService/ListEnrollments", "lacks_newest_agreement", "yes, no and not set each mean something"),
