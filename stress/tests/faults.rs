@@ -85,16 +85,6 @@ fn everything_mixed_fails_nowhere_and_leaves_nothing_open() {
 }
 
 #[test]
-fn a_thousand_payouts_are_paid_once_although_the_server_is_killed() {
-    let line = figures(&["payouts", "--affiliates", "1000", "--any-speed"]);
-    assert_eq!((figure(&line, "payouts"), figure(&line, "paid once")), (1_000, 1_000), "{line}");
-    assert!(
-        line.contains("paid twice 0, not paid 0, kills 1") && line.contains("equal to the provider's books"),
-        "{line}"
-    );
-}
-
-#[test]
 fn a_shop_goes_on_while_the_server_is_flooded_with_settings() {
     let line = figures(&["attack", "--only", "settings-flood,revoked-stream", "--seconds", "1", "--any-speed"]);
     assert_eq!(line, "attacks 2, held 2, failed 0");
