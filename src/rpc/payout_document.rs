@@ -141,7 +141,7 @@ async fn content_now(call: &Call, payout: &Payout, is_invoice: bool) -> Result<D
     if let Some(sealed) = details.filter(|_| is_invoice).and_then(shown_tax_number) {
         payee.tax_number = open(call, sealed)?;
     }
-    let mut calendar = Calendar::new(&account.time_zones).or_else(|_| Calendar::new(&[])).map_err(|_| missing())?;
+    let mut calendar = account.calendar();
     let issued_at = if is_invoice { call.now() } else { payout.paid_at.unwrap_or(payout.created_at) };
     let tax = affiliate.profile.invoice_tax.clone().filter(|_| is_invoice).unwrap_or_default();
     let (net_minor, tax_minor) = tax.split(payout.amount.amount_minor).map_err(|_| missing())?;

@@ -4,7 +4,7 @@ use super::call::parse::Fields;
 use super::call::render::money;
 use super::call::wire_enum::WireEnum;
 use super::call::{Call, page};
-use crate::domain::calendar::{Calendar, Quarter};
+use crate::domain::calendar::Quarter;
 use crate::domain::id::AffiliateId;
 use crate::domain::money::{Currency, Money};
 use crate::domain::tax_profile::TaxProfileState;
@@ -54,9 +54,7 @@ pub(super) async fn list(
 /// The year that it is now in the account's time zone.
 async fn present_year(call: &Call) -> Result<i32, Error> {
     let account = store::account::find(call.store(), call.account_id()).await?;
-    let zones = account.map(|account| account.time_zones.clone()).unwrap_or_default();
-    let calendar = Calendar::new(&zones).or_else(|_| Calendar::new(&[]));
-    let mut calendar = calendar.map_err(|_| Error::Internal("there is no calendar of UTC".to_owned()))?;
+    let mut calendar = account.map(|account| account.calendar()).unwrap_or_default();
     let today = calendar.day(Quarter::of(call.now())).date();
     Ok(today.map_or(*YEARS.start(), |date| i32::from(date.year())))
 }

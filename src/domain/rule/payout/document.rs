@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use super::parties::{self, Parties, is_wanted};
-use crate::domain::account::Account;
 use crate::domain::calendar::{Calendar, Day, Quarter};
 use crate::domain::event::{EventImage, EventKind};
 use crate::domain::id::PayoutDocumentId;
@@ -50,7 +49,7 @@ pub(super) fn finalize(context: &mut Context<'_>, payout: Payout, rewards: &[Arc
     if !is_wanted(&account) {
         return withdraw(context, payout);
     }
-    let mut calendar = calendar(&account)?;
+    let mut calendar = account.calendar();
     let issued_on = calendar.day(Quarter::of(context.now));
     let year = issued_on.date().map_or(0, |date| i32::from(date.year()));
     // All three are looked up before one that is missing ends the attempt, so that they are loaded together.
@@ -143,10 +142,4 @@ fn content(
         payment_terms: parties.payment_terms,
         lines,
     })
-}
-
-/// The account's calendar. A time zone that this program does not know any more is none.
-fn calendar(account: &Account) -> Result<Calendar, Refusal> {
-    let calendar = Calendar::new(&account.time_zones).or_else(|_| Calendar::new(&[]));
-    calendar.map_err(|_| Refusal::NotLoaded("time zone"))
 }
