@@ -253,7 +253,7 @@ type AffiliateProfile struct {
 	PaypalEmail string `protobuf:"bytes,8,opt,name=paypal_email,json=paypalEmail,proto3" json:"paypal_email,omitempty"`
 	// Up to 50 fields of your own, such as the answers to the questions of an application. Each key occurs once.
 	CustomFields []*CustomField `protobuf:"bytes,9,rep,name=custom_fields,json=customFields,proto3" json:"custom_fields,omitempty"`
-	// What the self-billing invoices of the affiliate say of tax. Not set: UNTAXED. A change counts for invoices that become final after it.
+	// The tax that the affiliate's self-billing invoices show. Not set: UNTAXED. A change counts for invoices that become final after it.
 	InvoiceTax    *InvoiceTax `protobuf:"bytes,10,opt,name=invoice_tax,json=invoiceTax,proto3" json:"invoice_tax,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

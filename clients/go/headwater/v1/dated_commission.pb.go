@@ -30,7 +30,7 @@ const (
 // Of the commissions that have started when an event occurs and are not over, the one with the latest start applies.
 // `Enrollment.commission_override` or `Coupon.commission` is one of them: it starts when it is changed. So a change of it during a promotion counts
 // from then on, and a promotion that starts later counts again. Of the same start, the one with dates applies, and the one with the highest number.
-// What applies has the place of `commission_override` or of the coupon's commission in the order of CommissionRule.
+// The commission that applies has the place of `commission_override` or of the coupon's commission in the order of CommissionRule.
 type DatedCommission struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The number, counted from 1 in the enrollment or coupon. Set by the server, ignored in requests.

@@ -134,7 +134,7 @@ func (PayoutDocumentFormat) EnumDescriptor() ([]byte, []int) {
 	return file_headwater_v1_payout_document_proto_rawDescGZIP(), []int{1}
 }
 
-// What a line of a document is for.
+// The kinds of lines of a document.
 type DocumentLineKind int32
 
 const (
@@ -228,9 +228,9 @@ type PayoutDocument struct {
 	PayoutId string `protobuf:"bytes,5,opt,name=payout_id,json=payoutId,proto3" json:"payout_id,omitempty"`
 	// The affiliate's id.
 	AffiliateId string `protobuf:"bytes,6,opt,name=affiliate_id,json=affiliateId,proto3" json:"affiliate_id,omitempty"`
-	// What is paid.
+	// The amount that is paid.
 	Amount *Money `protobuf:"bytes,7,opt,name=amount,proto3" json:"amount,omitempty"`
-	// What is paid without tax. Not set for a draft.
+	// The amount that is paid, without tax. Not set for a draft.
 	NetAmount *Money `protobuf:"bytes,8,opt,name=net_amount,json=netAmount,proto3" json:"net_amount,omitempty"`
 	// The tax in what is paid. Not set for a draft.
 	TaxAmount *Money `protobuf:"bytes,9,opt,name=tax_amount,json=taxAmount,proto3" json:"tax_amount,omitempty"`
@@ -438,7 +438,7 @@ type DocumentLine struct {
 	RewardId string `protobuf:"bytes,1,opt,name=reward_id,json=rewardId,proto3" json:"reward_id,omitempty"`
 	// The day of the event in the account's time zone, written like `2026-11-27`.
 	Day string `protobuf:"bytes,2,opt,name=day,proto3" json:"day,omitempty"`
-	// What it is for.
+	// The kind of the line.
 	Kind DocumentLineKind `protobuf:"varint,3,opt,name=kind,proto3,enum=headwater.v1.DocumentLineKind" json:"kind,omitempty"`
 	// The name of the commission rule, or the reason that a person gave. May be empty.
 	RuleName string `protobuf:"bytes,4,opt,name=rule_name,json=ruleName,proto3" json:"rule_name,omitempty"`
@@ -531,7 +531,7 @@ func (x *DocumentLine) GetAmount() *Money {
 	return nil
 }
 
-// What a document says.
+// The content of a document.
 type PayoutDocumentContent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The day of the document in the account's time zone, written like `2026-11-27`: of an invoice the day on which it became final, of a
@@ -547,7 +547,7 @@ type PayoutDocumentContent struct {
 	NetAmount *Money `protobuf:"bytes,5,opt,name=net_amount,json=netAmount,proto3" json:"net_amount,omitempty"`
 	// The tax in the total.
 	TaxAmount *Money `protobuf:"bytes,6,opt,name=tax_amount,json=taxAmount,proto3" json:"tax_amount,omitempty"`
-	// What is said of tax. Not set for a statement.
+	// The tax that it shows. Not set for a statement.
 	InvoiceTax *InvoiceTax `protobuf:"bytes,7,opt,name=invoice_tax,json=invoiceTax,proto3" json:"invoice_tax,omitempty"`
 	// The fee that the provider took on top of the amount. Only in statements, and not set if it is not known.
 	Fee *Money `protobuf:"bytes,8,opt,name=fee,proto3" json:"fee,omitempty"`
@@ -777,7 +777,7 @@ type GetPayoutDocumentResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The invoice. Not set for a statement.
 	PayoutDocument *PayoutDocument `protobuf:"bytes,1,opt,name=payout_document,json=payoutDocument,proto3" json:"payout_document,omitempty"`
-	// What the document says. Not set in format PDF. That of a FINALIZED document is always the same.
+	// The content of the document. Not set in format PDF. That of a FINALIZED document is always the same.
 	Content *PayoutDocumentContent `protobuf:"bytes,2,opt,name=content,proto3" json:"content,omitempty"`
 	// The PDF. Empty in format DATA. That of a FINALIZED document always has the same bytes.
 	Pdf           []byte `protobuf:"bytes,3,opt,name=pdf,proto3" json:"pdf,omitempty"`

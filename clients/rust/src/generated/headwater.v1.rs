@@ -4547,7 +4547,7 @@ impl ConversionView {
 /// Of the commissions that have started when an event occurs and are not over, the one with the latest start applies.
 /// `Enrollment.commission_override` or `Coupon.commission` is one of them: it starts when it is changed. So a change of it during a promotion counts
 /// from then on, and a promotion that starts later counts again. Of the same start, the one with dates applies, and the one with the highest number.
-/// What applies has the place of `commission_override` or of the coupon's commission in the order of CommissionRule.
+/// The commission that applies has the place of `commission_override` or of the coupon's commission in the order of CommissionRule.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DatedCommission {
     /// The number, counted from 1 in the enrollment or coupon. Set by the server, ignored in requests.
@@ -5373,7 +5373,7 @@ impl MovedLeads {
         }
     }
 }
-/// What an affiliate's invoices say of tax.
+/// The tax that an affiliate's invoices show.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct InvoiceTax {
     /// The treatment. Default: UNTAXED.
@@ -5396,7 +5396,7 @@ pub enum TaxTreatment {
     Untaxed = 1,
     /// The invoice shows no tax, and says that the recipient of the service owes it.
     ReverseCharge = 2,
-    /// What is paid contains tax of a rate. The invoice shows the net amount and the tax, which add up to what is paid.
+    /// The amount that is paid contains tax of a rate. The invoice shows the net amount and the tax, which add up to what is paid.
     Rate = 3,
 }
 impl TaxTreatment {
@@ -5811,7 +5811,7 @@ pub struct AffiliateProfile {
     /// Up to 50 fields of your own, such as the answers to the questions of an application. Each key occurs once.
     #[prost(message, repeated, tag = "9")]
     pub custom_fields: ::prost::alloc::vec::Vec<CustomField>,
-    /// What the self-billing invoices of the affiliate say of tax. Not set: UNTAXED. A change counts for invoices that become final after it.
+    /// The tax that the affiliate's self-billing invoices show. Not set: UNTAXED. A change counts for invoices that become final after it.
     #[prost(message, optional, tag = "10")]
     pub invoice_tax: ::core::option::Option<InvoiceTax>,
 }
@@ -12512,10 +12512,10 @@ pub struct PayoutDocument {
     /// The affiliate's id.
     #[prost(string, tag = "6")]
     pub affiliate_id: ::prost::alloc::string::String,
-    /// What is paid.
+    /// The amount that is paid.
     #[prost(message, optional, tag = "7")]
     pub amount: ::core::option::Option<Money>,
-    /// What is paid without tax. Not set for a draft.
+    /// The amount that is paid, without tax. Not set for a draft.
     #[prost(message, optional, tag = "8")]
     pub net_amount: ::core::option::Option<Money>,
     /// The tax in what is paid. Not set for a draft.
@@ -12556,7 +12556,7 @@ pub struct DocumentLine {
     /// The day of the event in the account's time zone, written like `2026-11-27`.
     #[prost(string, tag = "2")]
     pub day: ::prost::alloc::string::String,
-    /// What it is for.
+    /// The kind of the line.
     #[prost(enumeration = "DocumentLineKind", tag = "3")]
     pub kind: i32,
     /// The name of the commission rule, or the reason that a person gave. May be empty.
@@ -12572,7 +12572,7 @@ pub struct DocumentLine {
     #[prost(message, optional, tag = "7")]
     pub amount: ::core::option::Option<Money>,
 }
-/// What a document says.
+/// The content of a document.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct PayoutDocumentContent {
     /// The day of the document in the account's time zone, written like `2026-11-27`: of an invoice the day on which it became final, of a
@@ -12594,7 +12594,7 @@ pub struct PayoutDocumentContent {
     /// The tax in the total.
     #[prost(message, optional, tag = "6")]
     pub tax_amount: ::core::option::Option<Money>,
-    /// What is said of tax. Not set for a statement.
+    /// The tax that it shows. Not set for a statement.
     #[prost(message, optional, tag = "7")]
     pub invoice_tax: ::core::option::Option<InvoiceTax>,
     /// The fee that the provider took on top of the amount. Only in statements, and not set if it is not known.
@@ -12639,7 +12639,7 @@ pub struct GetPayoutDocumentResponse {
     /// The invoice. Not set for a statement.
     #[prost(message, optional, tag = "1")]
     pub payout_document: ::core::option::Option<PayoutDocument>,
-    /// What the document says. Not set in format PDF. That of a FINALIZED document is always the same.
+    /// The content of the document. Not set in format PDF. That of a FINALIZED document is always the same.
     #[prost(message, optional, tag = "2")]
     pub content: ::core::option::Option<PayoutDocumentContent>,
     /// The PDF. Empty in format DATA. That of a FINALIZED document always has the same bytes.
@@ -12749,7 +12749,7 @@ impl PayoutDocumentFormat {
         }
     }
 }
-/// What a line of a document is for.
+/// The kinds of lines of a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum DocumentLineKind {

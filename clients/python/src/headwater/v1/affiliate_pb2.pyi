@@ -200,7 +200,7 @@ class AffiliateProfile(_message.Message):
 
     @_builtins.property
     def invoice_tax(self) -> _invoice_tax_pb2.InvoiceTax:
-        """What the self-billing invoices of the affiliate say of tax. Not set: UNTAXED. A change counts for invoices that become final after it."""
+        """The tax that the affiliate's self-billing invoices show. Not set: UNTAXED. A change counts for invoices that become final after it."""
 
     def __init__(
         self,

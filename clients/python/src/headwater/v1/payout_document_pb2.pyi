@@ -101,7 +101,7 @@ class _DocumentLineKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Docu
     """A person gave it."""
 
 class DocumentLineKind(_DocumentLineKind, metaclass=_DocumentLineKindEnumTypeWrapper):
-    """What a line of a document is for."""
+    """The kinds of lines of a document."""
 
 DOCUMENT_LINE_KIND_UNSPECIFIED: DocumentLineKind.ValueType  # 0
 """Not set; never returned."""
@@ -160,11 +160,11 @@ class PayoutDocument(_message.Message):
     """The affiliate's id."""
     @_builtins.property
     def amount(self) -> _common_pb2.Money:
-        """What is paid."""
+        """The amount that is paid."""
 
     @_builtins.property
     def net_amount(self) -> _common_pb2.Money:
-        """What is paid without tax. Not set for a draft."""
+        """The amount that is paid, without tax. Not set for a draft."""
 
     @_builtins.property
     def tax_amount(self) -> _common_pb2.Money:
@@ -261,7 +261,7 @@ class DocumentLine(_message.Message):
     day: _builtins.str
     """The day of the event in the account's time zone, written like `2026-11-27`."""
     kind: Global___DocumentLineKind.ValueType
-    """What it is for."""
+    """The kind of the line."""
     rule_name: _builtins.str
     """The name of the commission rule, or the reason that a person gave. May be empty."""
     event_id: _builtins.str
@@ -295,7 +295,7 @@ Global___DocumentLine: _TypeAlias = DocumentLine  # noqa: Y015
 
 @_typing.final
 class PayoutDocumentContent(_message.Message):
-    """What a document says."""
+    """The content of a document."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -337,7 +337,7 @@ class PayoutDocumentContent(_message.Message):
 
     @_builtins.property
     def invoice_tax(self) -> _invoice_tax_pb2.InvoiceTax:
-        """What is said of tax. Not set for a statement."""
+        """The tax that it shows. Not set for a statement."""
 
     @_builtins.property
     def fee(self) -> _common_pb2.Money:
@@ -422,7 +422,7 @@ class GetPayoutDocumentResponse(_message.Message):
 
     @_builtins.property
     def content(self) -> Global___PayoutDocumentContent:
-        """What the document says. Not set in format PDF. That of a FINALIZED document is always the same."""
+        """The content of the document. Not set in format PDF. That of a FINALIZED document is always the same."""
 
     def __init__(
         self,

@@ -150,7 +150,7 @@ export type AffiliateProfile = Message<"headwater.v1.AffiliateProfile"> & {
   customFields: CustomField[];
 
   /**
-   * What the self-billing invoices of the affiliate say of tax. Not set: UNTAXED. A change counts for invoices that become final after it.
+   * The tax that the affiliate's self-billing invoices show. Not set: UNTAXED. A change counts for invoices that become final after it.
    *
    * @generated from field: headwater.v1.InvoiceTax invoice_tax = 10;
    */

@@ -73,14 +73,14 @@ export type PayoutDocument = Message<"headwater.v1.PayoutDocument"> & {
   affiliateId: string;
 
   /**
-   * What is paid.
+   * The amount that is paid.
    *
    * @generated from field: headwater.v1.Money amount = 7;
    */
   amount?: Money | undefined;
 
   /**
-   * What is paid without tax. Not set for a draft.
+   * The amount that is paid, without tax. Not set for a draft.
    *
    * @generated from field: headwater.v1.Money net_amount = 8;
    */
@@ -185,7 +185,7 @@ export type DocumentLine = Message<"headwater.v1.DocumentLine"> & {
   day: string;
 
   /**
-   * What it is for.
+   * The kind of the line.
    *
    * @generated from field: headwater.v1.DocumentLineKind kind = 3;
    */
@@ -228,7 +228,7 @@ export const DocumentLineSchema: GenMessage<DocumentLine> = /*@__PURE__*/
   messageDesc(file_headwater_v1_payout_document, 2);
 
 /**
- * What a document says.
+ * The content of a document.
  *
  * @generated from message headwater.v1.PayoutDocumentContent
  */
@@ -277,7 +277,7 @@ export type PayoutDocumentContent = Message<"headwater.v1.PayoutDocumentContent"
   taxAmount?: Money | undefined;
 
   /**
-   * What is said of tax. Not set for a statement.
+   * The tax that it shows. Not set for a statement.
    *
    * @generated from field: headwater.v1.InvoiceTax invoice_tax = 7;
    */
@@ -378,7 +378,7 @@ export type GetPayoutDocumentResponse = Message<"headwater.v1.GetPayoutDocumentR
   payoutDocument?: PayoutDocument | undefined;
 
   /**
-   * What the document says. Not set in format PDF. That of a FINALIZED document is always the same.
+   * The content of the document. Not set in format PDF. That of a FINALIZED document is always the same.
    *
    * @generated from field: headwater.v1.PayoutDocumentContent content = 2;
    */
@@ -560,7 +560,7 @@ export const PayoutDocumentFormatSchema: GenEnum<PayoutDocumentFormat> = /*@__PU
   enumDesc(file_headwater_v1_payout_document, 1);
 
 /**
- * What a line of a document is for.
+ * The kinds of lines of a document.
  *
  * @generated from enum headwater.v1.DocumentLineKind
  */
