@@ -44,6 +44,7 @@ impl World {
             tid,
             destination_url: self.destination(&link, &self.enrollments[enrollment]),
             affiliate_id: link.affiliate_id,
+            payment: pb::ClickPayment::NoRule.into(),
             ..Default::default()
         }))
     }
