@@ -51,7 +51,10 @@ impl World {
         }));
         candidates.extend(self.coupon_used(&traces.coupon_code, occurred));
         let mut visits = self.visits(traces, occurred);
-        let sent = self.ref_id_sent(&traces.ref_id, occurred);
+        let mut sent = self.ref_id_sent(&traces.ref_id, occurred);
+        if let Some(sent) = &mut sent {
+            sent.fate = sent.fate.or(self.undeclared(sent.enrollment, traces, occurred));
+        }
         // If no click was early enough, the first one that may only seem later counts.
         let is_open = |one: &Candidate| one.fate.is_none();
         if !visits.iter().any(|(visit, _)| is_open(visit))

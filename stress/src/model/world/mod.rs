@@ -127,6 +127,8 @@ pub(super) struct World {
     committed: i64,
     /// Whether the commit in progress has got its time.
     is_committing: bool,
+    /// The external_id and the email address of each lead when the commit in progress began.
+    names_at_commit: Vec<(String, String)>,
     pub(super) account: pb::Account,
     pub(super) programs: Vec<Program>,
     pub(super) affiliates: Vec<pb::Affiliate>,
@@ -206,6 +208,7 @@ impl World {
             batched: 0,
             committed: now - 1,
             is_committing: false,
+            names_at_commit: Vec::new(),
             account,
             programs: Vec::new(),
             affiliates: Vec::new(),
@@ -243,6 +246,17 @@ impl World {
     /// Begins a commit. It gets its time with its first event or entry.
     fn begin_commit(&mut self) {
         self.is_committing = false;
+        self.names_at_commit = self.leads.iter().map(|lead| (lead.external_id.clone(), lead.email.clone())).collect();
+    }
+
+    /// Begins another commit if a lead has got this name from an earlier command of its batch. Nothing of it was loaded then.
+    pub(super) fn begin_commit_for_new_name(&mut self, lead: Option<usize>, external_id: &str, email: &str) {
+        let had_other_names = lead.and_then(|lead| self.names_at_commit.get(lead)).is_some_and(|known| {
+            (external_id.is_empty() || known.0 != external_id) && (email.is_empty() || known.1 != email)
+        });
+        if had_other_names {
+            self.begin_commit();
+        }
     }
 
     /// The time of the commit in progress.

@@ -16,6 +16,11 @@ const SALES_MAX: usize = 100;
 impl World {
     pub(super) fn record_refund(&mut self, request: &pb::RecordRefundRequest) -> Ruling {
         let amount = request.amount.clone().unwrap_or_default();
+        if request.sale_event_id.is_empty() {
+            let email = email(&request.email);
+            let lead = self.customer(&request.external_id, &email);
+            self.begin_commit_for_new_name(lead, &request.external_id, &email);
+        }
         let found = self.refunded_sale(request, &amount)?;
         let occurred = request.occur_time.as_ref().map_or(self.now, micros);
         let mut refund = self.new_conversion(Kind::Refund, &request.event_id, occurred);

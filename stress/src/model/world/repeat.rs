@@ -1,4 +1,5 @@
-//! Answers to repeated requests: the first answer, but with the personal data, the links and the pages of now.
+//! Answers to repeated requests: the first answer, but with the personal data, the links, the pages and the dated commissions
+//! of now.
 
 use headwater_client::pb;
 use tonic::Code;
@@ -20,7 +21,8 @@ impl World {
         Some(Reply::Refused(Refused::new(Code::FailedPrecondition, "IDEMPOTENCY_MISMATCH", &metadata)))
     }
 
-    /// A repeated answer shows the link of its enrollment, the page of its click, and the data of its affiliate, as they are now.
+    /// A repeated answer shows the link and the dated commissions of its enrollment, the page of its click, and the data of its affiliate, as
+    /// they are now.
     fn present(&self, mut reply: Reply) -> Reply {
         match &mut reply {
             Reply::ChangedAffiliate(row, _) => self.with_present_data(row),
@@ -61,6 +63,7 @@ impl World {
             enrollment.ref_id = present.ref_id;
             enrollment.landing_url = present.landing_url;
             enrollment.referral_link = present.referral_link;
+            enrollment.dated_commissions = present.dated_commissions;
         }
         reply
     }
