@@ -4,6 +4,7 @@ mod caps;
 mod clicks;
 mod dated;
 mod draw;
+mod granted;
 mod ladder;
 mod lines;
 mod model;

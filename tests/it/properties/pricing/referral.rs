@@ -1,6 +1,7 @@
 //! Who else has something of a sale: affiliates who share the credit, those above each of them, and the customer. Whatever sales, refunds and
 //! corrections are told, all have what a slow model says, which divides each sale by itself. No part of a sale rounds to zero before all of it is
-//! refunded, because a part of an upline that is zero once does not come back by a correction.
+//! refunded, because a part of an upline that is zero once does not come back by a correction. Some sales have lines, of which some have a rate of
+//! their own.
 
 use headwater::domain::customer_reward::CustomerRewardState;
 use headwater::domain::explanation;
@@ -21,12 +22,17 @@ const AFFILIATES: usize = 5;
 const SECOND_MICROS: i64 = 1_000_000;
 const CUSTOMER: &str = "bob";
 
+/// The SKU of lines that have a rate of their own.
+const SPECIAL: &str = "special";
+
 struct Sold {
     event_id: String,
     amount: i64,
     refunded: i64,
     /// Its number among the sales of the customer, when it was told.
     number: usize,
+    /// The amount of each line, and whether it has a rate of its own. They add up to the sale. A sale with lines is refunded in whole.
+    lines: Vec<(i64, bool)>,
 }
 
 struct Referral {
@@ -39,6 +45,8 @@ struct Referral {
     clicked: Vec<usize>,
     tid: String,
     sales: Vec<Sold>,
+    /// Whether the customer signed up before a sale made a lead of it.
+    has_signed_up: bool,
     is_fulfilled: bool,
 }
 
@@ -61,14 +69,23 @@ fn terms(draw: &mut Draw) -> pb::Terms {
     };
     let upline_levels = (0..draw.below(4)).map(|_| level(draw)).collect();
     let points = pb::RewardValue { amount: Some(pb::reward_value::Amount::Points(500)) };
-    let event_kind = pb::CustomerRewardEvent::FirstSale.into();
+    let event_kind = [pb::CustomerRewardEvent::FirstSale, pb::CustomerRewardEvent::SignUp][draw.below(2)].into();
     let promise = pb::CustomerRewardPromise { event_kind, value: Some(points) };
+    let special = pb::CommissionRule {
+        name: SPECIAL.to_owned(),
+        item_skus: vec![SPECIAL.to_owned()],
+        commission: Some(pb::Commission {
+            rate: Some(pb::commission::Rate::PercentPpm([0, 250_000, 333_333, 1_000_000][draw.below(4)])),
+        }),
+        ..Default::default()
+    };
     pb::Terms {
         commission: Some(pb::Commission { rate: Some(rate) }),
         rounding: [pb::Rounding::HalfEven, pb::Rounding::HalfUp, pb::Rounding::Down][draw.below(3)].into(),
         attribution_model: [Linear, Position, Linear, Position, LastClick, FirstClick][draw.below(6)].into(),
         upline_levels,
-        customer_reward: (draw.below(2) == 0).then_some(promise),
+        customer_reward: (draw.below(3) > 0).then_some(promise),
+        rules: if draw.below(2) == 0 { vec![special] } else { Vec::new() },
         ..Default::default()
     }
 }
@@ -104,7 +121,24 @@ impl Referral {
             let Outcome::Click(made) = rules.carry_out(&click).unwrap().outcome else { panic!("no click") };
             tid = made.tid.to_string();
         }
-        Self { rules, currency, terms, uplines, clicked, tid, sales: Vec::new(), is_fulfilled: false }
+        let (sales, is_fulfilled, has_signed_up) = (Vec::new(), false, draw.below(2) == 0);
+        let mut referral = Self { rules, currency, terms, uplines, clicked, tid, sales, has_signed_up, is_fulfilled };
+        if has_signed_up {
+            referral.sign_up(0);
+        }
+        referral
+    }
+
+    fn sign_up(&mut self, number: usize) {
+        self.rules.now = self.rules.now.plus_micros(SECOND_MICROS);
+        let request = pb::RecordLeadRequest {
+            event_id: format!("lead-{number}"),
+            external_id: CUSTOMER.to_owned(),
+            tid: self.tid.clone(),
+            state: pb::LeadState::SignedUp.into(),
+            ..Default::default()
+        };
+        self.rules.carry_out(&request).unwrap();
     }
 
     fn money(&self, amount_minor: i64) -> Option<pb::Money> {
@@ -123,7 +157,10 @@ impl Referral {
         match left {
             None => self.sell(draw, step),
             // What is refunded in whole stays so, because a correction would ask which sale is the first one.
-            Some(0) => self.fulfill(),
+            Some(0) if draw.below(2) == 0 => self.fulfill(),
+            // Another sign-up of a customer whom a lead or a sale has bound changes nothing.
+            Some(0) => self.sign_up(1 + step),
+            Some(left) if !self.sales[chosen].lines.is_empty() => self.refund(chosen, left, format!("refund-{step}")),
             Some(_) if draw.below(3) == 0 => {
                 let amount = self.sales[chosen].refunded + Self::amount(draw);
                 let request = pb::CorrectSaleRequest {
@@ -147,16 +184,27 @@ impl Referral {
     fn sell(&mut self, draw: &mut Draw, step: usize) {
         let amount = Self::amount(draw);
         let has_tid = self.sales.is_empty() || draw.below(2) == 0;
+        let mut lines = Vec::new();
+        if draw.below(3) == 0 {
+            let parts = divided(amount, &[1, 2, 3][..2 + draw.below(2)]);
+            lines = parts.into_iter().map(|part| (part, draw.below(2) == 0)).collect();
+        }
+        let line = |(part, is_special): &(i64, bool)| pb::SaleLine {
+            item_sku: if *is_special { SPECIAL.to_owned() } else { "other".to_owned() },
+            amount: self.money(*part),
+            ..Default::default()
+        };
         let request = pb::RecordSaleRequest {
             event_id: format!("sale-{step}"),
             external_id: CUSTOMER.to_owned(),
             tid: if has_tid { self.tid.clone() } else { String::new() },
             amount: self.money(amount),
+            lines: lines.iter().map(line).collect(),
             ..Default::default()
         };
         self.rules.carry_out(&request).unwrap();
         let number = 1 + self.sales.iter().filter(|sold| sold.amount > sold.refunded).count();
-        self.sales.push(Sold { event_id: request.event_id, amount, refunded: 0, number });
+        self.sales.push(Sold { event_id: request.event_id, amount, refunded: 0, number, lines });
     }
 
     fn refund(&mut self, place: usize, part: i64, event_id: String) {
@@ -202,14 +250,41 @@ impl Referral {
         all.into_iter().zip(divided(1_000_000, &weights)).collect()
     }
 
+    /// The commission on a sale before it is shared, and the amount of which it is paid.
+    fn commission(&self, sold: &Sold) -> (i64, i64) {
+        let rounding = self.terms.rounding();
+        let part = |amount: i64, ppm: i32| rounded(i128::from(amount) * i128::from(ppm), 1_000_000, rounding);
+        let plain = self.terms.commission.as_ref().unwrap().rate.as_ref().unwrap();
+        let special = self.terms.rules.first().map(|rule| rule.commission.as_ref().unwrap().rate.as_ref().unwrap());
+        let whole = [(sold.amount, false)];
+        let lines = if sold.lines.is_empty() { &whole[..] } else { &sold.lines[..] };
+        let (mut commission, mut earning, mut has_flat) = (0, 0, false);
+        for (amount, is_special) in lines {
+            let earned = match special.filter(|_| *is_special).unwrap_or(plain) {
+                pb::commission::Rate::PercentPpm(ppm) => part(*amount, *ppm),
+                // A flat commission is paid once for all lines together, and each has a part of it.
+                pb::commission::Rate::Flat(flat) if !has_flat => {
+                    has_flat = true;
+                    earning += amount;
+                    commission += flat.amount_minor;
+                    continue;
+                }
+                pb::commission::Rate::Flat(_) => {
+                    earning += amount;
+                    continue;
+                }
+            };
+            commission += earned;
+            earning += if earned > 0 { *amount } else { 0 };
+        }
+        (commission, earning)
+    }
+
     /// What each affiliate has of a sale.
     fn add(&self, sold: &Sold, sums: &mut [i64]) {
         let rounding = self.terms.rounding();
         let part = |amount: i64, ppm: i64| rounded(i128::from(amount) * i128::from(ppm), 1_000_000, rounding);
-        let commission = match self.terms.commission.as_ref().unwrap().rate.as_ref().unwrap() {
-            pb::commission::Rate::Flat(flat) => flat.amount_minor,
-            pb::commission::Rate::PercentPpm(ppm) => part(sold.amount, i64::from(*ppm)),
-        };
+        let (commission, earning) = self.commission(sold);
         let left = |value: i64| {
             let refunded = i128::from(value) * i128::from(sold.refunded);
             value - rounded(refunded, i128::from(sold.amount), rounding)
@@ -217,7 +292,7 @@ impl Referral {
         let credits = self.credits();
         let shares: Vec<i64> = credits.iter().map(|(_, share)| *share).collect();
         let of_commission = divided(commission, &shares);
-        let of_amount = divided(sold.amount, &shares);
+        let of_amount = divided(earning, &shares);
         for (place, (affiliate, _)) in credits.iter().enumerate() {
             let value = of_commission[place];
             if value == 0 {
@@ -245,7 +320,11 @@ impl Referral {
 
     /// What became of the reward of the customer.
     fn promised(&self) -> Option<CustomerRewardState> {
-        self.terms.customer_reward.as_ref()?;
+        let promise = self.terms.customer_reward.as_ref()?;
+        if promise.event_kind() == pb::CustomerRewardEvent::SignUp {
+            let granted = if self.is_fulfilled { CustomerRewardState::Fulfilled } else { CustomerRewardState::Granted };
+            return self.has_signed_up.then_some(granted);
+        }
         let mut first = self.sales.iter().filter(|sold| sold.number == 1).peekable();
         first.peek()?;
         Some(match first.any(|sold| sold.amount > sold.refunded) {
