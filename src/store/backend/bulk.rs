@@ -13,7 +13,7 @@ use sea_orm::{ActiveModelTrait, DbBackend, IdenStatic, IntoActiveModel, Iterable
 use super::super::StoreError;
 use super::kind::Column;
 use super::lane::WriteConnection;
-use super::table::{self, Reads, Shape, Table};
+use super::table::{self, Columns, Reads, Shape, Table};
 
 /// More bytes than most statements have.
 const SQL_SIZE: usize = 8_192;
@@ -59,19 +59,26 @@ impl Part {
     /// Adds a PostgreSQL INSERT of all rows to a statement, with one array parameter per column. The text is put together without
     /// formatting, which took an eighth of the time of a batch of one sale.
     fn postgres(self, sql: &mut String, arguments: &mut PgArguments) -> Result<(), StoreError> {
-        let Shape { table, names, aliases, kinds, .. } = &*self.shape;
-        let rows = self.values.len() / kinds.len().max(1);
+        let Self { shape, values, conflict } = self;
+        let Shape { table, kinds, .. } = &*shape;
+        let Columns { places, names, aliases } = columns_to_write(&shape, &values);
+        let rows = values.len() / kinds.len().max(1);
         let mut columns = kinds.iter().map(|kind| kind.column(rows)).collect::<Vec<Column>>();
-        for (place, value) in self.values.into_iter().enumerate() {
+        for (place, value) in values.into_iter().enumerate() {
             columns[place % kinds.len()].push(value)?;
         }
         push_all(sql, &["INSERT INTO \"", table, "\" (", names, ") SELECT ", aliases, " FROM UNNEST("]);
+        let mut is_first = true;
         for (place, (kind, column)) in kinds.iter().zip(columns).enumerate() {
+            if !places.contains(&place) {
+                continue;
+            }
             column.add_to(arguments).map_err(|error| StoreError::Unexpected(error.to_string()))?;
-            let separator = if place == 0 { "$" } else { ", $" };
+            let separator = if is_first { "$" } else { ", $" };
+            is_first = false;
             push_all(sql, &[separator, itoa::Buffer::new().format(arguments.len()), "::", kind.name(), "[]"]);
         }
-        push_all(sql, &[") AS rows(", aliases, ")", &self.conflict]);
+        push_all(sql, &[") AS rows(", aliases, ")", &conflict]);
         Ok(())
     }
 
@@ -88,7 +95,7 @@ impl Part {
 
     /// A SQLite INSERT of one row.
     fn sqlite(&self) -> String {
-        let Shape { table, names, kinds, .. } = &*self.shape;
+        let Shape { table, kinds, all: Columns { names, .. }, .. } = &*self.shape;
         let places = ["?, "].repeat(kinds.len().saturating_sub(1)).concat();
         format!("INSERT INTO \"{table}\" ({names}) VALUES ({places}?){}", self.conflict)
     }
@@ -213,6 +220,27 @@ async fn together(connection: &WriteConnection, parts: Vec<Part>) -> Result<(), 
     failpoint!(BeforeStatement);
     connection.execute_arrays(sql, arguments).await?;
     Ok(())
+}
+
+/// The columns that rows with these values are written with. Columns that are left out get no value, also in rows that are replaced.
+fn columns_to_write<'shape>(shape: &'shape Shape, values: &[Value]) -> &'shape Columns {
+    let has_rare = |row: &[Value]| shape.rare.iter().any(|place| !is_null(&row[*place]));
+    match &shape.common {
+        Some(common) if !values.chunks_exact(shape.kinds.len()).any(has_rare) => common,
+        _ => &shape.all,
+    }
+}
+
+fn is_null(value: &Value) -> bool {
+    matches!(
+        value,
+        Value::Uuid(None)
+            | Value::BigInt(None)
+            | Value::Int(None)
+            | Value::String(None)
+            | Value::Bool(None)
+            | Value::Bytes(None)
+    )
 }
 
 fn push_all(sql: &mut String, texts: &[&str]) {

@@ -264,7 +264,7 @@ impl WriteConnection {
     /// The rows that a SQLite query finds for each key. `rest` is the query after its WHERE.
     async fn models_each<E: Table>(&self, rest: &str, keys: Vec<ValueTuple>) -> Result<Vec<E::Model>, StoreError> {
         let shape = table::shape::<E>()?;
-        let sql = format!("SELECT {} FROM \"{}\" WHERE {rest}", shape.names, shape.table);
+        let sql = format!("SELECT {} FROM \"{}\" WHERE {rest}", shape.all.names, shape.table);
         let writer = self.writer.lock().await;
         let Some(Writer::Sqlite(writer)) = writer.as_deref() else {
             return Err(ended().into());

@@ -32,15 +32,44 @@ where
 {
 }
 
+/// Columns that have no value in most new rows, by table. PostgreSQL takes time for each column of an INSERT, also for one without values, so
+/// these are left out together if none of them has a value. One list for each table keeps the number of statements small that PostgreSQL must
+/// prepare.
+const RARE_COLUMNS: [(&str, &[&str]); 3] = [
+    ("conversion", &["sale_id", "as_recorded"]),
+    ("lead", &["mrr_minor", "mrr_currency", "merged_into", "deleted_at"]),
+    ("reward", &["reverses", "by_hand", "click", "payout_id", "approved_at"]),
+];
+
+/// The columns of an INSERT.
+pub(super) struct Columns {
+    /// Their places among all columns of the table.
+    pub(super) places: Vec<usize>,
+    /// Their names, as a list.
+    pub(super) names: String,
+    /// A name for each in rows that are not in the table yet, as a list.
+    pub(super) aliases: String,
+}
+
+impl Columns {
+    fn of(all: &[&str], places: Vec<usize>) -> Self {
+        let names: Vec<String> = places.iter().map(|place| format!("\"{}\"", all[*place])).collect();
+        let aliases: Vec<String> = (0..places.len()).map(|place| format!("c{place}")).collect();
+        Self { places, names: names.join(", "), aliases: aliases.join(", ") }
+    }
+}
+
 /// The parts that statements about a table share.
 pub(super) struct Shape {
     pub(super) table: &'static str,
     /// The types of the columns, in the order in which rows are read and written.
     pub(super) kinds: Vec<Kind>,
-    /// The names of all columns, as a list.
-    pub(super) names: String,
-    /// A name for each column of rows that are not in the table yet, as a list.
-    pub(super) aliases: String,
+    /// All columns.
+    pub(super) all: Columns,
+    /// The columns without the rare ones. `None`: the table has no rare columns.
+    pub(super) common: Option<Columns>,
+    /// The places of the rare columns.
+    pub(super) rare: Vec<usize>,
     /// The end of an INSERT that replaces rows with the same primary key.
     pub(super) replace: String,
     /// PostgreSQL's queries for rows by keys, by the names of the columns of the keys. The keys are parameters, so the text is the same
@@ -75,15 +104,21 @@ pub(super) fn shape<E: Table>() -> Result<Arc<Shape>, StoreError> {
         return Ok(shape);
     }
     let all: Vec<E::Column> = E::Column::iter().collect();
+    let all_names: Vec<&str> = all.iter().map(IdenStatic::as_str).collect();
+    let table = E::default().table_name();
+    let rare_names = RARE_COLUMNS.iter().find(|(name, _)| *name == table).map_or(&[][..], |(_, names)| *names);
+    let (rare, common): (Vec<usize>, Vec<usize>) =
+        (0..all.len()).partition(|place| rare_names.contains(&all_names[*place]));
     let key: Vec<&str> = E::PrimaryKey::iter().map(|key| key.into_column().as_str()).collect();
     let quoted = |name: &&str| format!("\"{name}\"");
-    let others = all.iter().map(IdenStatic::as_str).filter(|name| !key.contains(name));
+    let others = all_names.iter().filter(|name| !key.contains(name));
     let changes: Vec<String> = others.map(|name| format!("\"{name}\" = excluded.\"{name}\"")).collect();
     let shape = Arc::new(Shape {
-        table: E::default().table_name(),
+        table,
         kinds: all.iter().map(|column| Kind::of(column.def().get_column_type())).collect::<Result<_, _>>()?,
-        aliases: (0..all.len()).map(|place| format!("c{place}")).collect::<Vec<_>>().join(", "),
-        names: all.iter().map(IdenStatic::as_str).map(|name| quoted(&name)).collect::<Vec<_>>().join(", "),
+        all: Columns::of(&all_names, (0..all.len()).collect()),
+        common: (!rare.is_empty()).then(|| Columns::of(&all_names, common)),
+        rare,
         replace: format!(
             " ON CONFLICT ({}) DO UPDATE SET {}",
             key.iter().map(quoted).collect::<Vec<_>>().join(", "),
