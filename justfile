@@ -39,9 +39,9 @@ golden:
     HEADWATER_UPDATE_GOLDEN=1 cargo test --workspace
     git diff --stat -- tests/it/golden
 
-# Compares the engine that prices with a slow model of it on a million random programs and events, or on so many.
-price cases="1000000":
-    PROPTEST_CASES={{cases}} cargo test --profile fuzz --test it -- --nocapture properties::pricing
+# Compares the engine that prices with slow models of it, on a million random programs and events and on histories in proportion.
+price factor="50":
+    HEADWATER_CASES_FACTOR={{factor}} cargo test --profile fuzz --test it -- --nocapture properties::pricing
 
 # Times the price of one sale under terms with many rules.
 bench *arguments:

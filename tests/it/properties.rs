@@ -1,7 +1,8 @@
 //! Properties that hold for any sequence of commands. Random steps run against the rules alone and against the rules on a store,
 //! and all invariants are checked after each step.
 //!
-//! A failure prints the smallest failing steps. `PROPTEST_CASES=5000` searches longer than the few seconds of a normal test run.
+//! A failure prints the smallest failing steps. `PROPTEST_CASES=5000` searches longer than the few seconds of a normal test run. So does
+//! `HEADWATER_CASES_FACTOR=50`, which plays 50 times as many cases of each property as a normal run.
 
 mod audit;
 mod book;
@@ -25,8 +26,9 @@ mod text;
 
 use proptest::test_runner::Config;
 
-/// Settings for this many cases, unless `PROPTEST_CASES` is set.
+/// Settings for this many cases, or for more of them by `HEADWATER_CASES_FACTOR`, unless `PROPTEST_CASES` is set.
 fn config(cases: u32) -> Config {
-    let asked = std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok());
-    Config { cases: asked.unwrap_or(cases), max_shrink_iters: 4_000, ..Config::default() }
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
+    let usual = cases.saturating_mul(number("HEADWATER_CASES_FACTOR").unwrap_or(1));
+    Config { cases: number("PROPTEST_CASES").unwrap_or(usual), max_shrink_iters: 4_000, ..Config::default() }
 }
