@@ -35,9 +35,10 @@ where
 /// Columns that have no value in most new rows, by table. PostgreSQL takes time for each column of an INSERT, also for one without values, so
 /// these are left out together if none of them has a value. One list for each table keeps the number of statements small that PostgreSQL must
 /// prepare.
-const RARE_COLUMNS: [(&str, &[&str]); 3] = [
+const RARE_COLUMNS: [(&str, &[&str]); 4] = [
     ("conversion", &["sale_id", "as_recorded"]),
     ("lead", &["mrr_minor", "mrr_currency", "merged_into", "deleted_at"]),
+    ("request", &["expires_at"]),
     ("reward", &["reverses", "by_hand", "click", "payout_id", "approved_at"]),
 ];
 
