@@ -4,6 +4,7 @@
 //!
 //! `PROPTEST_CASES=100000 cargo test --release -p headwater --test it any_order` searches longer.
 
+mod any_events;
 mod any_terms;
 mod history;
 mod other_terms;
@@ -25,8 +26,8 @@ use super::audit::Audit;
 use super::config;
 use super::rules::{Rules, START};
 use history::{
-    AFFILIATES, Dated, Event, Extras, History, Item, MINUTE_MICROS, Owner, Traces, WINDOW_DAYS, What, history,
-    history_with_ladders, ladder, name_of,
+    AFFILIATES, CUSTOM_KIND, Dated, Event, Extras, History, Item, MINUTE_MICROS, Owner, Traces, WINDOW_DAYS, What,
+    history, history_with_ladders, ladder, name_of,
 };
 use other_terms::other_terms;
 
@@ -45,6 +46,7 @@ struct Telling {
     ladders: [Option<pb::Ladder>; 2],
     extras: [Extras; 2],
     has_lines: bool,
+    custom_kinds: Vec<String>,
     new_customers_only: [bool; 2],
     rules: Rules,
     audit: Audit,
@@ -85,6 +87,7 @@ impl Telling {
             ladders: history.ladders.clone(),
             extras: history.extras.clone(),
             has_lines: history.has_lines,
+            custom_kinds: history.custom_kinds.clone(),
             new_customers_only: history.new_customers_only,
             rules: Rules::new(),
             audit: Audit::default(),
@@ -105,6 +108,7 @@ impl Telling {
                 threshold_bonuses: history.extras[place].threshold_bonuses.clone(),
                 upline_levels: history.extras[place].upline_levels.clone(),
                 new_customers_only: history.new_customers_only[place],
+                custom_kinds: history.custom_kinds.clone(),
                 ..Default::default()
             };
             let request = pb::CreateProgramRequest {
@@ -225,6 +229,7 @@ impl Telling {
                     threshold_bonuses: self.extras[program].threshold_bonuses.clone(),
                     upline_levels: self.extras[program].upline_levels.clone(),
                     new_customers_only: self.new_customers_only[program],
+                    custom_kinds: self.custom_kinds.clone(),
                     ..Default::default()
                 };
                 let id = self.programs[program].clone();
@@ -360,6 +365,39 @@ impl Telling {
                 };
                 self.ask(&request)
             }
+            Event::Total { sale, fifths } => {
+                let request = pb::RecordRefundRequest {
+                    event_id,
+                    sale_event_id: format!("event-{sale}"),
+                    refunded_total: Some(pb::Money { amount_minor: *fifths, currency_code: "USD".to_owned() }),
+                    occur_time,
+                    ..Default::default()
+                };
+                self.ask(&request)
+            }
+            Event::Undo { refund } => {
+                let refund_event_id = format!("event-{refund}");
+                self.ask(&pb::UndoRefundRequest { event_id, refund_event_id, occur_time, ..Default::default() })
+            }
+            Event::Cancellation { customer } => {
+                let external_id = name_of(*customer);
+                self.ask(&pb::RecordCancellationRequest { event_id, external_id, occur_time, ..Default::default() })
+            }
+            Event::Custom { customer, traces, is_named } => {
+                let has_trace = told.has_tid || traces.affiliate.is_some() || traces.coupon.is_some();
+                let external_id = if *is_named || !has_trace { name_of(*customer) } else { String::new() };
+                let request = pb::RecordCustomEventRequest {
+                    event_id,
+                    custom_kind: CUSTOM_KIND.to_owned(),
+                    external_id,
+                    tid: tid(traces),
+                    ref_id: ref_of(traces),
+                    coupon_code: code_of(traces),
+                    occur_time,
+                    ..Default::default()
+                };
+                self.ask(&request)
+            }
             Event::Refund { sale, divisor } => {
                 let request = pb::RecordRefundRequest {
                     event_id,
@@ -445,6 +483,8 @@ fn in_order(history: &History) -> (Telling, Vec<Option<Told>>) {
     let mut taken: Vec<Option<Told>> = Vec::new();
     // The amount of each sale, and the part that is left.
     let mut left: BTreeMap<usize, (i64, i64)> = BTreeMap::new();
+    // The sale of each refund that was not undone, and what it added.
+    let mut added: BTreeMap<usize, (usize, i64)> = BTreeMap::new();
     let mut now = START.plus_days(1);
     for (place, item) in history.items.iter().enumerate() {
         now = now.plus_micros(item.minutes_later * MINUTE_MICROS);
@@ -459,7 +499,10 @@ fn in_order(history: &History) -> (Telling, Vec<Option<Told>>) {
         };
         let mut told = Told { event: event.clone(), occurred_at: now, has_tid: false };
         match &mut told.event {
-            Event::Lead { traces, .. } | Event::Sale { traces, .. } | Event::Appointment { traces, .. } => {
+            Event::Lead { traces, .. }
+            | Event::Sale { traces, .. }
+            | Event::Appointment { traces, .. }
+            | Event::Custom { traces, .. } => {
                 told.has_tid = traces.visitor.is_some_and(|visitor| telling.tids[visitor].is_some());
             }
             Event::Refund { sale, divisor } => {
@@ -474,7 +517,32 @@ fn in_order(history: &History) -> (Telling, Vec<Option<Told>>) {
                     continue;
                 }
                 *rest -= part;
+                added.insert(place, (*sold, part));
                 (*sale, *divisor) = (*sold, part);
+            }
+            Event::Total { sale, fifths } => {
+                let chosen = *sale % left.len().max(1);
+                let Some((sold, (amount, rest))) = left.iter_mut().nth(chosen).filter(|(_, (amount, _))| *amount > 0)
+                else {
+                    taken.push(None);
+                    continue;
+                };
+                let total = *amount * *fifths / 5;
+                let part = (total - (*amount - *rest)).max(0);
+                *rest -= part;
+                added.insert(place, (*sold, part));
+                (*sale, *fifths) = (*sold, total);
+            }
+            Event::Undo { refund } => {
+                let chosen = *refund % added.len().max(1);
+                let Some((refunded_at, (sold, part))) = added.iter().nth(chosen).map(|(place, added)| (*place, *added))
+                else {
+                    taken.push(None);
+                    continue;
+                };
+                added.remove(&refunded_at);
+                left.get_mut(&sold).unwrap().1 += part;
+                *refund = refunded_at;
             }
             Event::Correction { sale, fifths } => {
                 let chosen = *sale % left.len().max(1);
@@ -486,7 +554,7 @@ fn in_order(history: &History) -> (Telling, Vec<Option<Told>>) {
                 (*amount, *rest) = (right, right - (*amount - *rest));
                 (*sale, *fifths) = (*sold, right);
             }
-            Event::Click { .. } => {}
+            Event::Click { .. } | Event::Cancellation { .. } => {}
         }
         telling.rules.now = now.plus_micros(1);
         let is_taken = telling.tell(place, &told);
@@ -537,6 +605,8 @@ fn late_with(
     queue.sort_unstable();
     let mut now = START.plus_days(1);
     let mut waiting: Vec<usize> = Vec::new();
+    // Their senders send them again.
+    let mut refused: Vec<usize> = Vec::new();
     // A correction may be told before its sale, or when too much was refunded.
     let is_corrected = events.iter().flatten().any(|told| matches!(told.event, Event::Correction { .. }));
     for (slot, item) in history.items.iter().enumerate() {
@@ -552,9 +622,10 @@ fn late_with(
             let told = events[place].as_ref().unwrap();
             // Nobody can send a tracking id that no click has got yet.
             let visitor = match &told.event {
-                Event::Lead { traces, .. } | Event::Sale { traces, .. } | Event::Appointment { traces, .. } => {
-                    traces.visitor.filter(|_| told.has_tid)
-                }
+                Event::Lead { traces, .. }
+                | Event::Sale { traces, .. }
+                | Event::Appointment { traces, .. }
+                | Event::Custom { traces, .. } => traces.visitor.filter(|_| told.has_tid),
                 _ => None,
             };
             if visitor.is_some_and(|visitor| telling.tids[visitor].is_none()) {
@@ -562,7 +633,11 @@ fn late_with(
                 continue;
             }
             telling.rules.now = telling.rules.now.plus_micros(1_000_000);
-            prop_assert!(telling.tell(place, told) || is_corrected, "refused when told late: {:?}", told);
+            if !telling.tell(place, told) {
+                refused.push(place);
+            } else if !refused.is_empty() {
+                due.extend(refused.drain(..).rev());
+            }
             if history.is_audited {
                 telling.audit.check(&telling.rules.set, telling.rules.account_id)?;
             }
@@ -572,6 +647,8 @@ fn late_with(
         }
     }
     prop_assert!(waiting.is_empty());
+    let refused: Vec<_> = refused.iter().map(|place| &events[*place]).collect();
+    prop_assert!(refused.is_empty() || is_corrected, "refused when told late: {:?}", refused);
     Ok(telling)
 }
 
@@ -601,6 +678,7 @@ fn n6_nothing_is_kept_of_the_sign_up_of_a_customer_whom_a_sale_bound() {
         extras: [Extras::default(), Extras::default()],
         has_lines: false,
         is_audited: true,
+        custom_kinds: Vec::new(),
         items,
     };
     let terms = pb::Terms { commission: percent(100_000), attribution_window_days: Some(1), ..Default::default() };

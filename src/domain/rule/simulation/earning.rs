@@ -115,7 +115,7 @@ pub(super) fn earn(
     let mut rewards: Vec<_> = rewards.into_iter().filter(is_new).cloned().collect();
     rewards.retain(|reward| !recorded.is_denied(reward));
     rewards.iter().for_each(|reward| earned.add(reward));
-    for refund in group.changes_of(&sale) {
+    for refund in group.changes_of(&sale).iter().filter(|change| change.order.undone_by.is_none()) {
         let adjusted = refund::adjust(context, &sale, refund, &rewards)?;
         adjusted.iter().filter(|reward| !recorded.is_denied(reward)).for_each(|reward| earned.add(reward));
     }
