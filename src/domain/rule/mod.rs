@@ -41,6 +41,7 @@ mod payout_schedule;
 mod program;
 mod recount;
 mod refund;
+mod refund_adjustment;
 mod refund_undo;
 mod replay;
 mod reversal;

@@ -54,7 +54,7 @@ fn image(set: &WorkingSet, conversion: &Conversion) -> ConversionImage {
     as_seen(&set.image(conversion.account_id, conversion.id).unwrap())
 }
 
-/// The image without the ways by which the customer came and the numbers of its sales, which no caller sees, and without what repeated
+/// The image without the ways by which the customer came, the numbers of its sales and how refunds were told, which no caller sees, and without what repeated
 /// requests are answered.
 fn as_seen(image: &ConversionImage) -> ConversionImage {
     let mut conversion = image.conversion.as_ref().clone();
@@ -62,6 +62,8 @@ fn as_seen(image: &ConversionImage) -> ConversionImage {
         (credit.link_id, credit.sub_id) = (None, None);
     }
     conversion.order.customer_sale = None;
+    conversion.order.told_refunds = Vec::new();
+    conversion.order.held_rewards = Vec::new();
     conversion.as_recorded = None;
     ConversionImage { conversion: Arc::new(conversion), ..image.clone() }
 }
