@@ -21,6 +21,7 @@ use super::split::Split;
 use super::tally::Counted;
 use super::text_enum::text_enum;
 use super::time::Time;
+use super::told_refund::ToldRefund;
 
 text_enum! {
     /// The kind of an event.
@@ -33,6 +34,8 @@ text_enum! {
         Refund = "refund",
         /// A customer cancelled.
         Cancellation = "cancellation",
+        /// A refund was undone.
+        RefundUndo = "refund_undo",
         /// The amount of a sale was corrected.
         Correction = "correction",
         /// An appointment with a customer.
@@ -47,6 +50,11 @@ impl ConversionKind {
     /// credited to a later binding.
     pub const fn is_attributed_as_sale(self) -> bool {
         matches!(self, Self::Sale | Self::Appointment | Self::CustomEvent)
+    }
+
+    /// Whether events of this kind change a sale: what is left of it, or its amount.
+    pub const fn changes_sale(self) -> bool {
+        matches!(self, Self::Refund | Self::RefundUndo | Self::Correction)
     }
 
     /// Whether who gets the credit of events of this kind follows from the order of the customer's events.
@@ -156,6 +164,20 @@ pub struct OrderDetails {
     pub refund_id: String,
     /// Why the sale was corrected.
     pub reason: String,
+    /// Of a refund that was told as a total: what was refunded of the sale by then in all.
+    pub refunded_total: Option<Money>,
+    /// Of a refund that was told as a total: whether that much was known to be refunded, so that it takes nothing.
+    pub was_known: bool,
+    /// Of a refund that was undone: the conversion that undid it.
+    pub undone_by: Option<ConversionId>,
+    /// Of what undid a refund: the refund.
+    pub undone_refund_id: Option<ConversionId>,
+    /// Of a sale: when it was corrected last. An earlier correction that is told later does not change it.
+    pub corrected_at: Option<Time>,
+    /// Of a sale: its refunds as they were told.
+    pub told_refunds: Vec<ToldRefund>,
+    /// Of a sale: those of its rewards that were held when nothing was left of them. They are held again if a refund is undone.
+    pub held_rewards: Vec<RewardId>,
     /// What the affiliate gets of a refund apart from what it takes back. Negative: what it takes back in addition.
     pub commission_adjustment: Option<Money>,
     /// The use of a coupon that has a limit.
@@ -183,6 +205,28 @@ pub struct OrderDetails {
 }
 
 impl OrderDetails {
+    /// What the conversions that change a sale have of its order.
+    pub fn of_change(&self) -> Self {
+        Self {
+            refunded_total: None,
+            was_known: false,
+            undone_by: None,
+            undone_refund_id: None,
+            corrected_at: None,
+            told_refunds: Vec::new(),
+            held_rewards: Vec::new(),
+            coupon_use: None,
+            customer_sale: None,
+            counted: Vec::new(),
+            laddered: Vec::new(),
+            tallied: Vec::new(),
+            noted: Vec::new(),
+            lines: Vec::new(),
+            lines_before: Vec::new(),
+            ..self.clone()
+        }
+    }
+
     /// What was noted for a credit.
     pub fn noted(&self, enrollment_id: EnrollmentId) -> Option<&NotedFacts> {
         self.noted.iter().find(|noted| noted.enrollment_id == enrollment_id)
@@ -246,7 +290,7 @@ pub struct Conversion {
     /// The merchant's own id for the event.
     pub event_id: String,
     pub outcome: ConversionOutcome,
-    /// The net amount: positive for a sale, negative for a refund, the difference for a correction, the value of a custom event that has
+    /// The net amount: positive for a sale and for what undid a refund, negative for a refund, the difference for a correction, the value of a custom event that has
     /// one, `None` for other kinds. That of a sale changes when it is corrected.
     pub amount: Option<Money>,
     /// For a sale: the refunded amount, in minor units, positive.
@@ -256,7 +300,7 @@ pub struct Conversion {
     /// For a refund: the part that was more than the sale had left. It takes nothing back, unless the refund has a commission
     /// adjustment.
     pub excess_minor: i64,
-    /// For a refund or a correction: the sale.
+    /// For a refund, what undid it, and a correction: the sale.
     pub sale_id: Option<ConversionId>,
     /// For a refund: the event_id of the sale. Empty when it was neither sent nor found.
     pub sale_event_id: String,
@@ -417,7 +461,7 @@ pub struct KeptSale {
     pub customer_reward: Option<CustomerReward>,
 }
 
-/// The answer of RecordRefund and of CorrectSale.
+/// The answer of RecordRefund, UndoRefund and CorrectSale.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct RefundOutcome {
@@ -428,4 +472,10 @@ pub struct RefundOutcome {
     pub sale_id: Option<ConversionId>,
     /// The new rewards. Those of a refund are negative, apart from a commission adjustment.
     pub rewards: Vec<RewardSummary>,
+    /// For a total that is no more than what was known: what was known to be refunded. Nothing was taken back.
+    pub known_total: Option<Money>,
+    /// Whether the refund had been undone before. The answer names what undid it then, and nothing was changed.
+    pub was_undone: bool,
+    /// Whether the sale had been corrected by a correction of later. Nothing was changed.
+    pub is_outdated: bool,
 }

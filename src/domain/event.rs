@@ -29,6 +29,10 @@ text_enum! {
         RefundExceededSale = "refund_exceeded_sale",
         /// A refund waits for its sale.
         RefundWaiting = "refund_waiting",
+        /// A refund was undone.
+        RefundUndone = "refund_undone",
+        /// A refund of the sale was undone.
+        SaleRestored = "sale_restored",
         /// A correction of a sale was recorded.
         CorrectionRecorded = "correction_recorded",
         /// The amount of the sale was corrected.
@@ -234,6 +238,8 @@ impl EventKind {
             | Self::RefundRecorded
             | Self::RefundExceededSale
             | Self::RefundWaiting
+            | Self::RefundUndone
+            | Self::SaleRestored
             | Self::CorrectionRecorded
             | Self::SaleCorrected
             | Self::CancellationRecorded

@@ -94,6 +94,8 @@ pub struct LeadDetails {
     /// The time of the last event for which a program that pays for new customers only asked whether this is one. A purchase before it that is
     /// told later changes the answer.
     pub asked_for_new_at: Option<Time>,
+    /// When the customer cancelled last. A sale of before that is told later makes no customer of it again.
+    pub cancelled_at: Option<Time>,
     /// The ISO 3166-1 code of the country that the last sign-up or sale named.
     pub country_code: String,
 }

@@ -138,6 +138,32 @@ pub fn refunded_parts(lines: &[SaleLine], named: &[SaleLine], amount_minor: i64)
     parts
 }
 
+/// The part of each line that is given back when a refund is undone, this much in all. `refunded` are the lines of the refund. What other
+/// refunds took of the lines since stays theirs; what the lines of the refund lack is given back in proportion to what is refunded of all.
+pub fn restored_parts(lines: &[SaleLine], refunded: &[SaleLine], amount_minor: i64) -> Vec<RefundedPart> {
+    let part_of = |line: &SaleLine| {
+        let of_refund = refunded.iter().find(|refunded| refunded.line_id == line.line_id);
+        of_refund.map_or(RefundedPart::default(), |refunded| RefundedPart {
+            minor: (-refunded.amount_minor).clamp(0, line.refunded_minor.max(0)),
+            quantity: refunded.quantity.clamp(0, line.refunded_quantity.max(0)),
+        })
+    };
+    let mut parts: Vec<RefundedPart> = lines.iter().map(part_of).collect();
+    let minor: Vec<i64> = parts.iter().map(|part| part.minor).collect();
+    let sum: i64 = minor.iter().sum();
+    if sum > amount_minor {
+        for (part, less) in parts.iter_mut().zip(divide(amount_minor, &minor)) {
+            part.minor = less;
+        }
+    } else if sum < amount_minor {
+        let others: Vec<i64> = lines.iter().zip(&minor).map(|(line, minor)| line.refunded_minor - minor).collect();
+        for (part, more) in parts.iter_mut().zip(divide(amount_minor - sum, &others)) {
+            part.minor += more;
+        }
+    }
+    parts
+}
+
 /// The part of a line that the lines of a refund name.
 fn named_part(line: &SaleLine, named: &[SaleLine]) -> RefundedPart {
     let mut part = RefundedPart::default();

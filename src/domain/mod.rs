@@ -73,6 +73,7 @@ mod text_enum;
 pub mod threshold_bonus;
 pub mod time;
 pub mod timing;
+pub mod told_refund;
 pub mod upline;
 pub mod upline_standing;
 pub mod welcome;

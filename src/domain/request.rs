@@ -29,6 +29,8 @@ text_enum! {
         Refund = "refund",
         /// A customer cancelled.
         Cancellation = "cancellation",
+        /// A refund was undone.
+        RefundUndo = "refund_undo",
         /// The amount of a sale was corrected.
         Correction = "correction",
         /// An appointment.
@@ -45,6 +47,7 @@ impl From<ConversionKind> for RecordedKind {
             ConversionKind::Sale => Self::Sale,
             ConversionKind::Refund => Self::Refund,
             ConversionKind::Cancellation => Self::Cancellation,
+            ConversionKind::RefundUndo => Self::RefundUndo,
             ConversionKind::Correction => Self::Correction,
             ConversionKind::Appointment => Self::Appointment,
             ConversionKind::CustomEvent => Self::CustomEvent,

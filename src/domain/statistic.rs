@@ -150,6 +150,8 @@ impl Changes {
             ConversionKind::CustomEvent => (Figure::CustomEvents, None, 0),
             ConversionKind::Sale => (Figure::Sales, Some(Figure::SaleAmount as fn(Currency) -> Figure), 1),
             ConversionKind::Refund => (Figure::Refunds, Some(Figure::RefundAmount as fn(Currency) -> Figure), -1),
+            // It is one refund less, and its amount has the other sign.
+            ConversionKind::RefundUndo => (Figure::Refunds, Some(Figure::RefundAmount as fn(Currency) -> Figure), -1),
             // It has changed the amount of its sale.
             ConversionKind::Correction => return,
         };
@@ -160,8 +162,9 @@ impl Changes {
             let (affiliate_id, program_id, link_id) = (credit.affiliate_id, credit.program_id, credit.link_id);
             let place = (quarter, Origin { affiliate_id, program_id, link_id }, credit.sub_id.clone());
             let mut changed = SmallVec::<[_; 2]>::new();
-            if number == 0 {
-                changed.push((counted, times));
+            // A total that was known is no further refund.
+            if number == 0 && !conversion.order.was_known {
+                changed.push((counted, if conversion.kind == ConversionKind::RefundUndo { -times } else { times }));
             }
             if let (Some(amount), Some(figure)) = (amount, amount_of) {
                 let part_until = |share_ppm: i32| {

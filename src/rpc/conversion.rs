@@ -181,6 +181,9 @@ pub(super) fn render(image: &ConversionImage, view: View) -> pb::Conversion {
         refund_id: order.refund_id.clone(),
         commission_adjustment: order.commission_adjustment.map(money),
         correction_reason: order.reason.clone(),
+        refunded_total: order.refunded_total.map(money),
+        refund_undo_id: id_or_empty(order.undone_by),
+        undone_refund_id: id_or_empty(order.undone_refund_id),
         candidates: match view {
             View::Basic => Vec::new(),
             View::Full => conversion.candidates.iter().map(candidate).collect(),

@@ -55,9 +55,14 @@ impl Change for pb::CorrectSaleRequest {
     fn render(
         correction: RefundOutcome,
         replayed: bool,
-        warnings: Warnings,
+        mut warnings: Warnings,
         _asking: &Asking,
     ) -> pb::CorrectSaleResponse {
+        if correction.is_outdated {
+            let explanation =
+                "is before the latest correction of the sale, which stays; nothing was changed".to_owned();
+            warnings.push(pb::Warning { field: "occur_time".to_owned(), explanation });
+        }
         pb::CorrectSaleResponse {
             outcome: correction.outcome.number(),
             conversion_id: correction.conversion_id.to_string(),

@@ -38,6 +38,7 @@ mod payout_run;
 mod payout_schedule;
 mod postal_address;
 mod program;
+mod refund_undo;
 mod reward;
 mod sale;
 mod server_info;

@@ -166,7 +166,7 @@ impl Change for pb::RecordRefundRequest {
             self,
             email: canonical::email(&self.email),
             occur_time: canonical::time(self.occur_time.as_ref());
-            as_sent: event_id, sale_event_id, external_id, amount, refund_id, commission_adjustment, lines,
+            as_sent: event_id, sale_event_id, external_id, amount, refund_id, commission_adjustment, lines, refunded_total,
         )
     }
 
@@ -180,7 +180,10 @@ impl Change for pb::RecordRefundRequest {
             fields.wrong("sale_event_id", "is required, or one of email and external_id in its place");
         }
         let amount = fields.optional_money("amount", self.amount.as_ref());
-        if self.lines.is_empty() {
+        let refunded_total = fields.optional_money("refunded_total", self.refunded_total.as_ref());
+        if self.refunded_total.is_some() {
+            check_total(&mut fields, self);
+        } else if self.lines.is_empty() {
             fields.required("amount", self.amount.as_ref());
         } else if sale_event_id.is_none() {
             fields.wrong("sale_event_id", "is required with lines, because line_ids are those of one sale");
@@ -207,6 +210,7 @@ impl Change for pb::RecordRefundRequest {
             sale_event_id,
             customer,
             amount,
+            refunded_total,
             lines,
             refund_id,
             commission_adjustment,
@@ -215,7 +219,17 @@ impl Change for pb::RecordRefundRequest {
         Ok((rule, warnings))
     }
 
-    fn render(refund: RefundOutcome, replayed: bool, warnings: Warnings, _asking: &Asking) -> pb::RecordRefundResponse {
+    fn render(
+        refund: RefundOutcome,
+        replayed: bool,
+        mut warnings: Warnings,
+        _asking: &Asking,
+    ) -> pb::RecordRefundResponse {
+        if let Some(known) = refund.known_total {
+            let explanation =
+                format!("is no more than the {known} that is known to be refunded; nothing was taken back");
+            warnings.push(pb::Warning { field: "refunded_total".to_owned(), explanation });
+        }
         pb::RecordRefundResponse {
             outcome: refund.outcome.number(),
             conversion_id: refund.conversion_id.to_string(),
@@ -224,6 +238,23 @@ impl Change for pb::RecordRefundRequest {
             replayed,
             warnings,
         }
+    }
+}
+
+/// A total is that of one sale, and says neither what one refund took nor from which lines.
+fn check_total(fields: &mut Fields, message: &pb::RecordRefundRequest) {
+    if message.amount.is_some() {
+        fields.wrong("refunded_total", "must not be set beside amount; send one of the two");
+    }
+    if message.sale_event_id.is_empty() {
+        fields.wrong("sale_event_id", "is required with refunded_total, because a total is that of one sale");
+    }
+    if !message.lines.is_empty() {
+        fields
+            .wrong("lines", "must be empty with refunded_total, because a total says nothing about lines; send amount");
+    }
+    if message.commission_adjustment.is_some() {
+        fields.wrong("commission_adjustment", "must not be set with refunded_total; send amount");
     }
 }
 

@@ -57,7 +57,10 @@ pub async fn without_lead_after(
     Ok(WithoutLead { ids: without.map(|(id, _)| ConversionId::from_uuid(id)).collect(), last })
 }
 
-/// The refunds and corrections without a lead after this one, in the order of their ids.
+/// The kinds that change a sale.
+const CHANGES: [ConversionKind; 3] = [ConversionKind::Refund, ConversionKind::RefundUndo, ConversionKind::Correction];
+
+/// The refunds, what undid them, and corrections without a lead after this one, in the order of their ids.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -70,7 +73,7 @@ pub async fn changes_without_lead_after(
     use conversion::Column;
     let walk = Walk { after: after.map(ConversionId::uuid), ..Walk::first(limit) };
     let query = list::page::<Conversion>(account_id, walk).filter(Column::LeadId.is_null());
-    let query = list::one_of(query, Column::Kind, &[ConversionKind::Refund, ConversionKind::Correction]);
+    let query = list::one_of(query, Column::Kind, &CHANGES);
     list::read(query, snapshot.connection()).await
 }
 

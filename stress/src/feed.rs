@@ -8,7 +8,7 @@ use headwater_client::pb::watch_conversions_response::Content;
 use testkit::client::Client;
 
 /// The kinds of events about conversions, which are the events of WatchConversions.
-pub(crate) const ABOUT_CONVERSIONS: [EventKind; 12] = [
+pub(crate) const ABOUT_CONVERSIONS: [EventKind; 14] = [
     EventKind::LeadRecorded,
     EventKind::SaleRecorded,
     EventKind::SaleAttributed,
@@ -18,6 +18,8 @@ pub(crate) const ABOUT_CONVERSIONS: [EventKind; 12] = [
     EventKind::RefundWaiting,
     EventKind::CancellationRecorded,
     EventKind::CorrectionRecorded,
+    EventKind::RefundUndone,
+    EventKind::SaleRestored,
     EventKind::AppointmentRecorded,
     EventKind::CustomEventRecorded,
     EventKind::ConversionUpdated,

@@ -59,6 +59,7 @@ mod rate;
 mod reading;
 mod recorded;
 mod recurring;
+mod refund_undo;
 mod registration;
 mod reward;
 mod shared_credit;

@@ -83,6 +83,7 @@ changes! {
     RecordLeadRequest,
     RecordSaleRequest,
     RecordRefundRequest,
+    UndoRefundRequest,
     RecordCancellationRequest,
     RecordAppointmentRequest,
     RecordCustomEventRequest,

@@ -20,6 +20,8 @@ use crate::domain::time::Time;
 pub fn sentences(dossier: &Dossier, explanation: &Explanation) -> Vec<String> {
     let event = dossier.image.conversion.as_ref();
     let mut sentences = vec![short_answer(event, explanation)];
+    sentences.extend(event.order.undone_by.map(|id| format!("The refund was undone by {id}.")));
+    sentences.extend(event.order.undone_refund_id.map(|id| format!("It undoes the refund {id}.")));
     if explanation.candidates.is_empty() && explanation.result == ExplanationResult::NotReferred {
         sentences.push(
             "The request had no tracking id, ref_id or coupon code, and its customer was bound to no affiliate."
@@ -57,6 +59,7 @@ const fn kind(kind: ConversionKind) -> &'static str {
         ConversionKind::Sale => "sale",
         ConversionKind::Refund => "refund",
         ConversionKind::Cancellation => "cancellation",
+        ConversionKind::RefundUndo => "undoing of a refund",
         ConversionKind::Correction => "correction",
         ConversionKind::Appointment => "appointment",
         ConversionKind::CustomEvent => "custom event",
@@ -110,6 +113,9 @@ fn short_answer(event: &Conversion, explanation: &Explanation) -> String {
         ),
         ExplanationResult::ChangedRewards => {
             format!("The {kind} changed what the sale {} earned.", event.sale_event_id)
+        }
+        ExplanationResult::ChangedNothing if event.order.was_known => {
+            format!("The {kind} changed no reward, because its total was known to be refunded.")
         }
         ExplanationResult::ChangedNothing => {
             format!("The {kind} changed no reward, because {}.", why_nothing(explanation))
@@ -190,10 +196,10 @@ fn of_change(reward: &RewardExplanation, change: &RewardChange) -> String {
     let Money { amount_minor, currency } = change.value;
     let value = reward.unit.describe(Money::new(amount_minor.saturating_abs(), currency));
     match change.kind {
-        ConversionKind::Refund | ConversionKind::Correction if amount_minor < 0 => {
+        kind_of_cause if kind_of_cause.changes_sale() && amount_minor < 0 => {
             format!("The {kind} {event_id} of {when} took {value} from the reward {}.", reward.reward_id)
         }
-        ConversionKind::Refund | ConversionKind::Correction => {
+        kind_of_cause if kind_of_cause.changes_sale() => {
             format!("The {kind} {event_id} of {when} gave {value} to the reward {}.", reward.reward_id)
         }
         _ if amount_minor < 0 => format!(

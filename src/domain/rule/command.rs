@@ -124,6 +124,7 @@ commands! {
     lead::RecordLead(RecordLead),
     sale::RecordSale(RecordSale),
     refund::RecordRefund(RecordRefund),
+    refund_undo::UndoRefund(UndoRefund),
     lead::RecordCancellation(RecordCancellation),
     correction::CorrectSale(Box<CorrectSale>),
     lead::CreateLead(Box<CreateLead>),

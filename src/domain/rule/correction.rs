@@ -9,7 +9,7 @@ use super::context::{Context, Rule};
 use super::earn;
 use super::line;
 use super::reversal::{Cause, has_other_currency, present_price, take_back, taken_part, tell_settled};
-use super::{sale_count, tally_change, upline_reward};
+use super::{refund_undo, sale_count, tally_change, upline_reward};
 use crate::domain::conversion::{
     Conversion, ConversionImage, ConversionKind, Credit, OrderDetails, RefundOutcome, SaleLine,
 };
@@ -55,6 +55,10 @@ impl Rule for CorrectSale {
         if sold.currency != self.amount.currency {
             return Err(Refusal::CurrencyMismatch { sale_id: before.id, currency: sold.currency });
         }
+        let occurred_at = self.occurred_at.unwrap_or(context.now);
+        if before.order.corrected_at > Some(occurred_at) {
+            return Ok(self.leave(context, &before, sold));
+        }
         if self.amount.amount_minor < before.refunded_minor {
             return Err(Refusal::CorrectionBelowRefunds {
                 sale_id: before.id,
@@ -70,6 +74,7 @@ impl Rule for CorrectSale {
             ..before.as_ref().clone()
         };
         corrected.order.lines = lines;
+        corrected.order.corrected_at = Some(occurred_at);
         let changes_count = sale_count::note_left(context, &before, &mut corrected);
         let sale = context.put(corrected);
         let correction = self.new_correction(context, &sale, difference, before.order.lines.clone());
@@ -91,6 +96,9 @@ impl Rule for CorrectSale {
             conversion_id: correction.id,
             sale_id: Some(sale.id),
             rewards: rewards.iter().map(|reward| reward.summary()).collect(),
+            known_total: None,
+            was_undone: false,
+            is_outdated: false,
         })
     }
 }
@@ -101,6 +109,26 @@ impl CorrectSale {
         let request = context.set.request(&key)?;
         let request = request.ok_or_else(|| Refusal::not_found(Resource::Conversion, &self.sale_event_id))?;
         context.set.conversion(context.account_id, ConversionId::from_uuid(request.effect)).cloned()
+    }
+
+    /// Records a correction from before one that was told already. The sale stays as it is.
+    fn leave(&self, context: &mut Context<'_>, sale: &Conversion, sold: Money) -> RefundOutcome {
+        let none = Money::new(0, sold.currency);
+        let correction = self.new_correction(context, sale, none, sale.order.lines.clone());
+        let correction = context.put(correction);
+        if correction.is_told {
+            let image = ConversionImage { conversion: Arc::clone(&correction), rewards: Vec::new() };
+            context.tell_conversion(EventKind::CorrectionRecorded, correction.occurred_at, image);
+        }
+        RefundOutcome {
+            outcome: correction.outcome,
+            conversion_id: correction.id,
+            sale_id: Some(sale.id),
+            rewards: Vec::new(),
+            known_total: None,
+            was_undone: false,
+            is_outdated: true,
+        }
     }
 
     fn new_correction(
@@ -120,18 +148,7 @@ impl CorrectSale {
             sale_id: Some(sale.id),
             sale_event_id: sale.event_id.clone(),
             tid: None,
-            order: OrderDetails {
-                reason: self.reason.clone(),
-                coupon_use: None,
-                customer_sale: None,
-                counted: Vec::new(),
-                laddered: Vec::new(),
-                tallied: Vec::new(),
-                noted: Vec::new(),
-                lines: Vec::new(),
-                lines_before,
-                ..sale.order.clone()
-            },
+            order: OrderDetails { reason: self.reason.clone(), lines_before, ..sale.order.of_change() },
             candidates: Vec::new(),
             occurred_at: self.occurred_at.unwrap_or(context.now),
             created_at: context.now,
@@ -142,12 +159,38 @@ impl CorrectSale {
     }
 }
 
-/// Makes the rewards of a sale what they are with its present amount. Returns the new rewards.
+/// Makes the rewards of a sale what they are with its present amount, after a correction. Returns the new rewards.
 pub(super) fn adjust(
     context: &mut Context<'_>,
     sale: &Conversion,
     correction: &Conversion,
     difference: Money,
+    settled: &mut Vec<Arc<Reward>>,
+) -> Result<Vec<Arc<Reward>>, Refusal> {
+    let cause = Cause {
+        conversion_id: correction.id,
+        base_amount: Some(difference),
+        reason: LedgerReason::Corrected,
+        rule: RewardRule::Correction,
+    };
+    follow(context, sale, &cause, Again::Anew, settled)
+}
+
+/// How a sale earns again of whose reward nothing was left.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Again {
+    /// As a new sale.
+    Anew,
+    /// As before: what was held is held, and what was approved is approved.
+    AsBefore,
+}
+
+/// Makes the rewards of a sale what they are with its present amount and what is left of it. Returns the new rewards.
+pub(super) fn follow(
+    context: &mut Context<'_>,
+    sale: &Conversion,
+    cause: &Cause,
+    again: Again,
     settled: &mut Vec<Arc<Reward>>,
 ) -> Result<Vec<Arc<Reward>>, Refusal> {
     let rewards = context.set.rewards_of(context.account_id, sale.id)?;
@@ -158,35 +201,29 @@ pub(super) fn adjust(
     let rewards: Vec<Arc<Reward>> =
         rewards.into_iter().filter(|reward| reward.reverses.is_none() && is_of_credit(reward)).cloned().collect();
     let mut new = Vec::new();
-    let cause = Cause {
-        conversion_id: correction.id,
-        base_amount: Some(difference),
-        reason: LedgerReason::Corrected,
-        rule: RewardRule::Correction,
-    };
     let mut replaced = BTreeSet::new();
     for reward in &rewards {
         if reward.state != RewardState::Denied && has_other_currency(context, sale, reward)? {
             replaced.insert(reward.id);
         }
         let target = taken_part(context, sale, reward)?;
-        new.extend(take_back(context, reward, &target, &cause, settled)?);
+        new.extend(take_back(context, reward, &target, cause, settled)?);
     }
     for credit in &sale.credits {
         let of_credit = || rewards.iter().filter(|reward| reward.is_of_credit(credit.enrollment_id));
         // A reward of which nothing was left is final, and one that a person denied stays denied.
         let is_gone = |reward: &Reward| reward.state == RewardState::Reversed || replaced.contains(&reward.id);
         if of_credit().all(|reward| is_gone(reward)) {
-            new.extend(earn_again(context, sale, credit, settled)?);
+            new.extend(earn_again(context, sale, credit, again, settled)?);
             continue;
         }
         let stands =
             |reward: &Reward| reward.upline().is_none() && reward.state != RewardState::Denied && !is_gone(reward);
         if let Some(own) = of_credit().find(|reward| stands(reward)) {
-            new.extend(earn_for_uplines(context, sale, credit, own, settled)?);
+            new.extend(earn_for_uplines(context, sale, credit, own, again, settled)?);
         }
     }
-    tally_change::follow(context, sale.id, correction.id, settled)?;
+    tally_change::follow(context, sale.id, cause.conversion_id, settled)?;
     Ok(new)
 }
 
@@ -195,12 +232,13 @@ fn earn_again(
     context: &mut Context<'_>,
     sale: &Conversion,
     credit: &Credit,
+    again: Again,
     settled: &mut Vec<Arc<Reward>>,
 ) -> Result<Vec<Arc<Reward>>, Refusal> {
     let Some(claim) = claim_of(context, sale, credit)? else { return Ok(Vec::new()) };
     tally_change::reset(context, sale.id, credit.enrollment_id, settled)?;
     let earned = earn::earn(context, sale, &claim)?;
-    less_refunds(context, sale, earned, settled)
+    less_refunds(context, sale, earned, again, settled)
 }
 
 /// Earns for the uplines whose part of the reward of a credit was zero with the amount before, and is not any more.
@@ -209,6 +247,7 @@ fn earn_for_uplines(
     sale: &Conversion,
     credit: &Credit,
     own: &Reward,
+    again: Again,
     settled: &mut Vec<Arc<Reward>>,
 ) -> Result<Vec<Arc<Reward>>, Refusal> {
     let (Some(before), Some(amount)) = (&own.calculation, sale.amount) else { return Ok(Vec::new()) };
@@ -227,7 +266,7 @@ fn earn_for_uplines(
             earned.push(commission::write(context, sale, &claim, &enrollment, of_upline));
         }
     }
-    less_refunds(context, sale, earned, settled)
+    less_refunds(context, sale, earned, again, settled)
 }
 
 /// The claim of a credit, by the terms of the sale. `None` if all of the sale was refunded.
@@ -249,6 +288,7 @@ fn less_refunds(
     context: &mut Context<'_>,
     sale: &Conversion,
     earned: Vec<Arc<Reward>>,
+    again: Again,
     settled: &mut Vec<Arc<Reward>>,
 ) -> Result<Vec<Arc<Reward>>, Refusal> {
     let cause = Cause {
@@ -264,6 +304,10 @@ fn less_refunds(
             new.push(reward);
             continue;
         }
+        let reward = match again {
+            Again::Anew => reward,
+            Again::AsBefore => refund_undo::as_before(context, sale.id, reward)?,
+        };
         let target = taken_part(context, sale, &reward)?;
         let taken = take_back(context, &reward, &target, &cause, settled)?;
         new.extend(std::iter::once(reward).chain(taken));

@@ -201,6 +201,9 @@ impl Rule for RecordCancellation {
 
     fn needs(&self, account: AccountId, needs: &mut Needs) {
         needs.customer(account, &self.customer);
+        if self.occurred_at.is_some() {
+            needs.latest_sales(account, &self.customer);
+        }
     }
 
     fn apply(&self, context: &mut Context<'_>) -> Result<CancellationOutcome, Refusal> {
@@ -210,8 +213,12 @@ impl Rule for RecordCancellation {
             return Err(Refusal::not_found(Resource::Lead, names.join(", ")));
         };
         let mut lead = known.as_ref().clone();
-        lead.state = LeadState::Cancelled;
-        lead.mrr = lead.mrr.map(|mrr| Money::new(0, mrr.currency));
+        lead.details.cancelled_at = lead.details.cancelled_at.max(Some(occurred_at));
+        // Who has bought since is a customer again.
+        if !self.was_before_a_sale(context, &known)? {
+            lead.state = LeadState::Cancelled;
+            lead.mrr = lead.mrr.map(|mrr| Money::new(0, mrr.currency));
+        }
         let lead = customer::put_touched(context, lead, Some(&known));
         let mut made = conversion(context, ConversionKind::Cancellation, &self.event_id, &lead, occurred_at);
         if let Some(binding) = &lead.binding {
@@ -232,6 +239,15 @@ impl Rule for RecordCancellation {
             context.tell_conversion(EventKind::CancellationRecorded, occurred_at, image);
         }
         Ok(CancellationOutcome { lead_id: lead.id, outcome: made.outcome, conversion_id: made.id })
+    }
+}
+
+impl RecordCancellation {
+    /// Whether the cancellation is told late, and the customer has bought since.
+    fn was_before_a_sale(&self, context: &Context<'_>, lead: &Lead) -> Result<bool, Refusal> {
+        let Some(occurred_at) = self.occurred_at else { return Ok(false) };
+        let sales = context.set.latest_sales_of(lead)?;
+        Ok(sales.iter().any(|sale| sale.occurred_at > occurred_at))
     }
 }
 

@@ -122,6 +122,22 @@ pub(super) fn refund(lines: &mut [SaleLine], named: &[SaleLine], amount_minor: i
     refunded
 }
 
+/// Gives back to the lines of a sale what a refund has taken from them, this much in all. Returns the lines of what undid the refund.
+pub(super) fn restore(lines: &mut [SaleLine], refunded: &[SaleLine], amount_minor: i64) -> Vec<SaleLine> {
+    let parts = line::restored_parts(lines, refunded, amount_minor);
+    let mut restored = Vec::new();
+    for (line, RefundedPart { minor, quantity }) in lines.iter_mut().zip(parts) {
+        line.refunded_minor -= minor;
+        line.refunded_quantity -= quantity;
+        if minor > 0 || quantity > 0 {
+            let of_undo =
+                SaleLine { quantity, amount_minor: minor, refunded_minor: 0, refunded_quantity: 0, ..line.clone() };
+            restored.push(of_undo);
+        }
+    }
+    restored
+}
+
 /// The lines of a sale with this amount after a correction. `right` are the right ones, if the correction has lines.
 pub(super) fn corrected(sale: &Conversion, right: &[SaleLine], amount: Money) -> Result<Vec<SaleLine>, Refusal> {
     let before = &sale.order.lines;

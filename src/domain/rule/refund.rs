@@ -2,28 +2,31 @@
 //!
 //! `reversed so far = round(reward x refunded so far / base)`. Each refund takes back the difference to the amount taken back
 //! before. Several partial refunds therefore take back as much as one refund of their sum. A full refund leaves exactly zero.
+//!
+//! A refund may be told by the total that was refunded so far. See [`told_refund`] for what it adds.
 
 use std::sync::Arc;
 
 use super::context::{Context, Rule};
 use super::line;
-use super::reversal::{Cause, present_price, take_back, taken_part, tell_settled};
-use super::{sale_count, tally_change};
+use super::refund_adjustment::adjust;
+use super::reversal::{Cause, take_back, taken_part, tell_settled};
+use super::{refund_undo, sale_count, tally_change};
 use crate::domain::conversion::{
-    Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credit, Credits, OrderDetails, RefundOutcome,
+    Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credits, OrderDetails, RefundOutcome,
     SaleChannel, SaleLine, WaitingRefund,
 };
 use crate::domain::event::EventKind;
 use crate::domain::id::{AccountId, ConversionId, RewardId};
 use crate::domain::lead::Customer;
-use crate::domain::ledger::{LedgerAccount, LedgerReason, Posting};
-use crate::domain::money::{Money, Overflow, Rounding, portion};
-use crate::domain::program::Commission;
+use crate::domain::ledger::LedgerReason;
+use crate::domain::money::Money;
 use crate::domain::refusal::{Field, Refusal};
 use crate::domain::request::{RecordedKind, Request, RequestKey};
-use crate::domain::reward::{Calculation, Reward, RewardRule, RewardState, RewardUnit};
+use crate::domain::reward::{Reward, RewardRule, RewardState};
 use crate::domain::set::Needs;
 use crate::domain::time::Time;
+use crate::domain::told_refund::{self, ToldRefund};
 
 /// Record a refund.
 #[derive(Debug, Clone)]
@@ -34,8 +37,10 @@ pub struct RecordRefund {
     pub sale_event_id: Option<String>,
     /// The customer who gets the refund.
     pub customer: Customer,
-    /// The refunded amount. It is more than zero, unless the sale is free. `None`: what the lines add up to.
+    /// The refunded amount. It is more than zero, unless the sale is free. `None`: what the lines add up to, or a total is told.
     pub amount: Option<Money>,
+    /// What was refunded of the sale so far in all, in place of an amount. Only with a `sale_event_id`, and without lines.
+    pub refunded_total: Option<Money>,
     /// The lines of the sale that are refunded, if any are named, in the form of a refund that waits. Only with a `sale_event_id`.
     pub lines: Vec<SaleLine>,
     /// The merchant's id of the refund; may be empty.
@@ -63,44 +68,93 @@ impl Rule for RecordRefund {
     }
 
     fn apply(&self, context: &mut Context<'_>) -> Result<RefundOutcome, Refusal> {
-        let sale = self.find_sale(context)?.cloned();
-        let amount = line::refund_amount(sale.as_deref(), self.amount, &self.lines)?;
-        let refund = self.new_refund(context, amount);
-        let (refund, taken_back) = match sale {
-            Some(sale) => {
-                if self.commission_adjustment.is_none() {
-                    line::check_lines(&sale, &self.lines)?;
-                }
-                let excess_minor = self.excess_of(&sale, amount)?;
-                book(context, &sale, Conversion { excess_minor, ..refund })?
-            }
-            None => (leave_alone(context, refund), Vec::new()),
+        let id = ConversionId::new(context.ids);
+        let occurred_at = self.occurred_at.unwrap_or(context.now);
+        let sale = self.find_sale(context, id)?.cloned();
+        let money = match self.refunded_total {
+            Some(total) => total,
+            None => line::refund_amount(sale.as_deref(), self.amount, &self.lines)?,
         };
-        Ok(RefundOutcome {
-            outcome: refund.outcome,
-            conversion_id: refund.id,
-            sale_id: refund.sale_id,
-            rewards: taken_back.iter().map(|reward| reward.summary()).collect(),
-        })
+        let told = Told { id, occurred_at, money, is_total: self.refunded_total.is_some() };
+        let refund = self.new_refund(context, &told);
+        let Some(sale) = sale else {
+            let refund = leave_alone(context, refund);
+            return Ok(outcome(&refund, &[]));
+        };
+        // What a total has told may have been taken from the same lines.
+        if self.commission_adjustment.is_none() && !sale.order.told_refunds.iter().any(|refund| refund.is_total) {
+            line::check_lines(&sale, &self.lines)?;
+        }
+        let fit = self.fit(&sale, &told)?;
+        let (refund, taken_back) = book(context, &sale, refund, &told, fit)?;
+        let known_total = sale.amount.filter(|_| refund.order.was_known);
+        let known_total = known_total.map(|sold| Money::new(sale.refunded_minor, sold.currency));
+        Ok(RefundOutcome { known_total, ..outcome(&refund, &taken_back) })
     }
 }
 
+fn outcome(refund: &Conversion, rewards: &[Arc<Reward>]) -> RefundOutcome {
+    RefundOutcome {
+        outcome: refund.outcome,
+        conversion_id: refund.id,
+        sale_id: refund.sale_id,
+        rewards: rewards.iter().map(|reward| reward.summary()).collect(),
+        known_total: None,
+        was_undone: false,
+        is_outdated: false,
+    }
+}
+
+/// A refund as it was told.
+struct Told {
+    id: ConversionId,
+    occurred_at: Time,
+    /// The amount or the total.
+    money: Money,
+    is_total: bool,
+}
+
+impl Told {
+    /// A refund that waited.
+    fn of(refund: &Conversion) -> Option<Self> {
+        let total = refund.order.refunded_total;
+        let money = total.or(refund.amount.map(Money::negated))?;
+        Some(Self { id: refund.id, occurred_at: refund.occurred_at, money, is_total: total.is_some() })
+    }
+
+    fn to_keep(&self) -> ToldRefund {
+        let Self { id, occurred_at, money, is_total } = *self;
+        ToldRefund { id, occurred_at, minor: money.amount_minor, is_total, undone_at: None }
+    }
+}
+
+/// How a refund fits its sale.
+#[derive(Clone, Copy)]
+struct Fit {
+    /// What it adds to what was refunded of the sale.
+    added_minor: i64,
+    /// What is more than the sale has left.
+    excess_minor: i64,
+}
+
 impl RecordRefund {
-    /// By how much the refund exceeds what is left of the sale. Refuses a refund that does not fit, unless it exceeds the sale and
-    /// says what becomes of the commission.
-    fn excess_of(&self, sale: &Conversion, amount: Money) -> Result<i64, Refusal> {
-        match check_fits(sale, amount) {
-            Ok(()) => Ok(0),
-            Err(Refusal::RefundExceedsSale { left_minor, .. }) if self.commission_adjustment.is_some() => {
-                Ok(amount.amount_minor - left_minor)
-            }
-            Err(refusal) => Err(refusal),
+    /// How the refund fits a sale. Refuses a refund that does not fit, unless it exceeds the sale and says what becomes of the commission.
+    fn fit(&self, sale: &Conversion, told: &Told) -> Result<Fit, Refusal> {
+        let fit = fit(sale, told)?;
+        if fit.excess_minor > 0 && self.commission_adjustment.is_none() {
+            let left_minor = sale.left().map_or(0, |left| left.amount_minor);
+            return Err(Refusal::RefundExceedsSale { sale_id: sale.id, left_minor, currency: told.money.currency });
         }
+        Ok(fit)
     }
 
     /// The refunded sale: the named one, or the customer's latest sale before the refund that the refund fits, referred or not.
     /// `None` when the named sale has not arrived, and when the customer is unknown.
-    fn find_sale<'set>(&self, context: &'set Context<'_>) -> Result<Option<&'set Arc<Conversion>>, Refusal> {
+    fn find_sale<'set>(
+        &self,
+        context: &'set Context<'_>,
+        id: ConversionId,
+    ) -> Result<Option<&'set Arc<Conversion>>, Refusal> {
         let (set, account_id) = (&context.set, context.account_id);
         if let Some(sale_event_id) = &self.sale_event_id {
             let key = RequestKey::event(account_id, RecordedKind::Sale, sale_event_id);
@@ -117,7 +171,11 @@ impl RecordRefund {
             return Ok(None);
         }
         let refunded_at = self.occurred_at.unwrap_or(context.now).plus_micros(Time::CLOCK_DIFFERENCE_MICROS_MAX);
-        let fitting = sales.into_iter().filter_map(|sale| Some((self.excess_of(sale, self.amount?).ok()?, sale)));
+        let occurred_at = self.occurred_at.unwrap_or(context.now);
+        let fitting = sales.into_iter().filter_map(|sale| {
+            let told = Told { id, occurred_at, money: self.amount?, is_total: false };
+            Some((self.fit(sale, &told).ok()?.excess_minor, sale))
+        });
         // A sale before the refund comes first. A later one is better than none, because some senders know only the day of a
         // refund.
         let rank = |(excess_minor, sale): &(i64, &Arc<Conversion>)| {
@@ -126,14 +184,14 @@ impl RecordRefund {
         fitting.max_by_key(rank).map(|(_, sale)| sale).map(Some).ok_or(Refusal::NoSaleToRefund)
     }
 
-    fn new_refund(&self, context: &mut Context<'_>, amount: Money) -> Conversion {
+    fn new_refund(&self, context: &Context<'_>, told: &Told) -> Conversion {
         Conversion {
-            id: ConversionId::new(context.ids),
+            id: told.id,
             account_id: context.account_id,
             kind: ConversionKind::Refund,
             event_id: self.event_id.clone(),
             outcome: ConversionOutcome::NotReferred,
-            amount: Some(amount.negated()),
+            amount: Some(told.money.negated()),
             refunded_minor: 0,
             refund_count: 0,
             excess_minor: 0,
@@ -145,12 +203,13 @@ impl RecordRefund {
             channel: SaleChannel::Online,
             order: OrderDetails {
                 refund_id: self.refund_id.clone(),
+                refunded_total: self.refunded_total,
                 commission_adjustment: self.commission_adjustment,
                 lines: self.lines.clone(),
                 ..OrderDetails::default()
             },
             candidates: Vec::new(),
-            occurred_at: self.occurred_at.unwrap_or(context.now),
+            occurred_at: told.occurred_at,
             created_at: context.now,
             is_told: false,
             version: 1,
@@ -159,23 +218,20 @@ impl RecordRefund {
     }
 }
 
-fn check_fits(sale: &Conversion, amount: Money) -> Result<(), Refusal> {
+fn fit(sale: &Conversion, told: &Told) -> Result<Fit, Refusal> {
     let Some(left) = sale.left() else { return Err(Refusal::NoSaleToRefund) };
-    if amount.amount_minor == 0 && sale.amount.is_some_and(|amount| amount.amount_minor > 0) {
+    let is_sold = sale.amount.is_some_and(|amount| amount.amount_minor > 0);
+    if told.money.amount_minor == 0 && !told.is_total && is_sold {
         let problem = "must be more than zero, because the sale is not free".to_owned();
         return Err(Refusal::InvalidField { field: Field::Amount, problem });
     }
-    if left.currency != amount.currency {
+    if left.currency != told.money.currency {
         return Err(Refusal::CurrencyMismatch { sale_id: sale.id, currency: left.currency });
     }
-    if left.amount_minor < amount.amount_minor {
-        return Err(Refusal::RefundExceedsSale {
-            sale_id: sale.id,
-            left_minor: left.amount_minor,
-            currency: left.currency,
-        });
-    }
-    Ok(())
+    let sold_minor = sale.amount.map_or(0, |amount| amount.amount_minor);
+    let added = |sold_minor| told_refund::added_by(&sale.order.told_refunds, told.to_keep(), sold_minor);
+    let added_minor = added(sold_minor).min(left.amount_minor);
+    Ok(Fit { added_minor, excess_minor: added(i64::MAX) - added_minor })
 }
 
 /// Writes a refund that has no sale. It waits if it names a sale. A refund of an unknown customer is not referred.
@@ -192,7 +248,8 @@ fn leave_alone(context: &mut Context<'_>, mut refund: Conversion) -> Arc<Convers
     refund
 }
 
-fn waiting(refund: &Conversion) -> WaitingRefund {
+/// The row by which a sale finds a refund that waits for it, or what undid one.
+pub(super) fn waiting(refund: &Conversion) -> WaitingRefund {
     WaitingRefund {
         account_id: refund.account_id,
         sale_event_id: refund.sale_event_id.clone(),
@@ -208,19 +265,19 @@ pub(super) fn book_waiting(context: &mut Context<'_>, sale: &Conversion) -> Resu
     let refunds: Vec<_> = refunds.into_iter().cloned().collect();
     for refund in refunds {
         let sale = Arc::clone(context.set.conversion(context.account_id, sale.id)?);
-        let Some(amount) = refund.amount.map(Money::negated) else { continue };
-        let excess_minor = match check_fits(&sale, amount) {
-            Ok(()) => 0,
-            Err(Refusal::RefundExceedsSale { left_minor, .. }) => amount.amount_minor - left_minor,
-            Err(_) => continue,
-        };
         let key = (refund.account_id, refund.sale_event_id.clone(), refund.id);
+        let waited = Conversion { version: refund.version.saturating_add(1), ..refund.as_ref().clone() };
+        if refund.kind == ConversionKind::RefundUndo {
+            if refund_undo::book_waiting(context, &sale, waited)? {
+                context.set.remove::<WaitingRefund>(&key);
+            }
+            continue;
+        }
+        // It may have been undone meanwhile, which is booked after it.
+        let Some(told) = Told::of(&refund) else { continue };
+        let Ok(fit) = fit(&sale, &told) else { continue };
         context.set.remove::<WaitingRefund>(&key);
-        book(
-            context,
-            &sale,
-            Conversion { excess_minor, version: refund.version.saturating_add(1), ..refund.as_ref().clone() },
-        )?;
+        book(context, &sale, waited, &told, fit)?;
     }
     Ok(())
 }
@@ -230,15 +287,28 @@ fn book(
     context: &mut Context<'_>,
     sale: &Conversion,
     refund: Conversion,
+    told: &Told,
+    fit: Fit,
 ) -> Result<(Arc<Conversion>, Vec<Arc<Reward>>), Refusal> {
-    let refund_minor = -refund.amount.map_or(0, |amount| amount.amount_minor);
+    let Fit { added_minor, excess_minor } = fit;
+    let is_free = sale.amount.is_some_and(|amount| amount.amount_minor == 0);
+    // A total of zero takes back what a free sale has earned.
+    let was_known = told.is_total && added_minor + excess_minor == 0 && !(is_free && sale.refund_count == 0);
+    let currency = told.money.currency;
     let mut refunded = Conversion {
-        refunded_minor: sale.refunded_minor + refund_minor - refund.excess_minor,
-        refund_count: sale.refund_count.saturating_add(1),
-        version: sale.version.saturating_add(1),
+        refunded_minor: sale.refunded_minor + added_minor,
+        refund_count: sale.refund_count.saturating_add(i32::from(!was_known)),
+        version: sale.version.saturating_add(i32::from(!was_known)),
         ..sale.clone()
     };
-    let lines = line::refund(&mut refunded.order.lines, &refund.order.lines, refund_minor - refund.excess_minor);
+    let mut kept = told.to_keep();
+    // What the owner has decided about is not compared with other refunds any more.
+    kept.minor -= refund.order.commission_adjustment.map_or(0, |_| excess_minor);
+    let sold_minor = sale.amount.map_or(0, |amount| amount.amount_minor);
+    told_refund::keep(&mut refunded.order.told_refunds, kept, sold_minor);
+    let refund =
+        Conversion { amount: Some(Money::new(-(added_minor + excess_minor), currency)), excess_minor, ..refund };
+    let lines = line::refund(&mut refunded.order.lines, &refund.order.lines, added_minor);
     let changes_count = sale_count::note_left(context, sale, &mut refunded);
     let sale = context.put(refunded);
     let refund = context.put(Conversion {
@@ -250,16 +320,12 @@ fn book(
         channel: sale.channel,
         order: OrderDetails {
             refund_id: refund.order.refund_id.clone(),
+            refunded_total: refund.order.refunded_total,
+            was_known,
+            undone_by: refund.order.undone_by,
             commission_adjustment: refund.order.commission_adjustment,
-            coupon_use: None,
-            customer_sale: None,
-            counted: Vec::new(),
-            laddered: Vec::new(),
-            tallied: Vec::new(),
-            noted: Vec::new(),
             lines,
-            lines_before: Vec::new(),
-            ..sale.order.clone()
+            ..sale.order.of_change()
         },
         is_told: refund.is_told || sale.is_told,
         ..refund
@@ -276,7 +342,7 @@ fn book(
         let kind = if is_unexpected { EventKind::RefundExceededSale } else { EventKind::RefundRecorded };
         context.tell_conversion(kind, refund.occurred_at, image);
     }
-    if sale.is_told {
+    if sale.is_told && !was_known {
         let image = context.set.image(context.account_id, sale.id)?;
         context.tell_conversion(EventKind::SaleRefunded, refund.occurred_at, image);
     }
@@ -305,111 +371,24 @@ pub(super) fn settle(
         take_back(context, reward, &target, &cause, settled)?;
     }
     tally_change::follow(context, sale.id, refund.id, settled)?;
+    note_held(context, sale.id, &rewards, settled)?;
     adjust(context, sale, refund, &rewards)
 }
 
-/// Gives the affiliate of a refund's sale the commission adjustment of the refund, less what the excess takes back. `None` if the refund
-/// has no adjustment, if nobody is credited, and if it comes to nothing.
-///
-/// It is a reward of its own. It waits with the reward of the sale only if that one waits and it is more than zero, because the amounts
-/// that wait are never negative in all.
-pub(super) fn adjust(
+/// Notes in a sale which of its held rewards are settled, because those that a person holds are held again if the refund is undone.
+fn note_held(
     context: &mut Context<'_>,
-    sale: &Conversion,
-    refund: &Conversion,
-    rewards: &[Arc<Reward>],
-) -> Result<Option<Arc<Reward>>, Refusal> {
-    let (Some(adjustment), Some(credit)) = (refund.order.commission_adjustment, sale.credits.first()) else {
-        return Ok(None);
-    };
-    let earned = earned_for(credit, rewards);
-    let (excess_minor, calculation) = excess_part(context, sale, refund, credit, earned)?;
-    let value_minor = adjustment.amount_minor.checked_sub(excess_minor).ok_or(Overflow)?;
-    if value_minor == 0 {
-        return Ok(None);
+    sale_id: ConversionId,
+    before: &[Arc<Reward>],
+    settled: &[Arc<Reward>],
+) -> Result<(), Refusal> {
+    let was_held = |reward: &&Arc<Reward>| reward.state == RewardState::Held && reward.reverses.is_none();
+    let is_settled = |reward: &&Arc<Reward>| settled.iter().any(|settled| settled.id == reward.id);
+    let held: Vec<RewardId> = before.iter().filter(was_held).filter(is_settled).map(|reward| reward.id).collect();
+    if !held.is_empty() {
+        let mut sale = context.set.conversion(context.account_id, sale_id)?.as_ref().clone();
+        sale.order.held_rewards.extend(held);
+        context.put(sale);
     }
-    let waits = |reward: &&Reward| matches!(reward.state, RewardState::Pending | RewardState::Held);
-    let waiting = earned.filter(waits).filter(|_| value_minor > 0);
-    let reward = Reward {
-        id: RewardId::new(context.ids),
-        account_id: context.account_id,
-        conversion_id: Some(refund.id),
-        affiliate_id: credit.affiliate_id,
-        enrollment_id: credit.enrollment_id,
-        program_id: credit.program_id,
-        unit: RewardUnit::Cash,
-        value: Money::new(value_minor, adjustment.currency),
-        reversed_minor: 0,
-        reverses: None,
-        state: waiting.map_or(RewardState::Approved, |reward| reward.state),
-        calculation: Some(Calculation { adjustment: Some(adjustment), ..calculation }),
-        by_hand: None,
-        click: None,
-        auto_approve_at: earned.map_or(context.now, |reward| reward.auto_approve_at),
-        created_at: context.now,
-        updated_at: context.now,
-        deny_reason: String::new(),
-        payout_id: None,
-        approved_at: (waiting.is_none() && value_minor > 0).then_some(context.now),
-    };
-    let reward = context.put(reward);
-    let account = if waiting.is_some() { LedgerAccount::AffiliatePending } else { LedgerAccount::AffiliatePayable };
-    let reason = LedgerReason::Adjusted;
-    context.post(Posting::for_reward(&reward, LedgerAccount::CommissionExpense, account, reason, context.now));
-    Ok(Some(reward))
-}
-
-/// The reward that a credit has earned last, unless a person denied it.
-fn earned_for<'rewards>(credit: &Credit, rewards: &'rewards [Arc<Reward>]) -> Option<&'rewards Reward> {
-    let is_of_credit = |reward: &&Arc<Reward>| {
-        let is_own = reward.reverses.is_none() && reward.is_of_credit(credit.enrollment_id);
-        is_own && reward.state != RewardState::Denied
-    };
-    rewards.iter().rfind(is_of_credit).map(AsRef::as_ref)
-}
-
-/// What the excess of a refund with an adjustment takes back, `round(reward x excess / sale)`, and the calculation of the adjustment's
-/// reward. Nothing, if the sale has earned nothing in the currency of the adjustment.
-fn excess_part(
-    context: &mut Context<'_>,
-    sale: &Conversion,
-    refund: &Conversion,
-    credit: &Credit,
-    earned: Option<&Reward>,
-) -> Result<(i64, Calculation), Refusal> {
-    let (amount, adjustment) = (sale.amount, refund.order.commission_adjustment);
-    let amount = amount.or(adjustment).ok_or(Refusal::NoSaleToRefund)?;
-    let base_amount = Money::new(-refund.excess_minor, amount.currency);
-    let rule = RewardRule::Adjustment;
-    let earned = earned.filter(|reward| Some(reward.value.currency) == adjustment.map(|money| money.currency));
-    if let Some((reward, calculation)) = earned.and_then(|reward| Some((reward, reward.calculation.as_ref()?)))
-        && let Some(present) = present_price(context, sale, calculation, reward, amount)?
-    {
-        let part = portion(present.value_minor, refund.excess_minor, amount.amount_minor, calculation.rounding)?;
-        let calculation = present.calculation.unwrap_or_else(|| calculation.clone());
-        return Ok((
-            part,
-            Calculation { rule, base_amount, sale_amount: amount, lines: Vec::new(), brackets: None, ..calculation },
-        ));
-    }
-    let nothing = Calculation {
-        split: None,
-        rule,
-        base_amount,
-        sale_amount: amount,
-        commission: Commission::PercentPpm(0),
-        share_ppm: credit.share_ppm,
-        terms_version: credit.terms_version,
-        rounding: Rounding::HalfEven,
-        adjustment: None,
-        rule_taken: None,
-        amount_not_compared: false,
-        upline: None,
-        caps: Vec::new(),
-        tally_change: None,
-        ladder: None,
-        brackets: None,
-        lines: Vec::new(),
-    };
-    Ok((0, nothing))
+    Ok(())
 }

@@ -291,12 +291,16 @@ impl RecordSale {
         if self.kind != ConversionKind::Sale {
             return Ok(());
         }
-        lead.state = LeadState::Active;
+        // A cancellation of later stands, although it was told before.
+        let is_over = lead.details.cancelled_at.is_some_and(|cancelled_at| cancelled_at > occurred_at);
+        if !is_over {
+            lead.state = LeadState::Active;
+        }
         lead.first_sale_at = Some(lead.first_sale_at.map_or(occurred_at, |since| since.min(occurred_at)));
         if !self.order.plan.is_empty() {
             lead.plan.clone_from(&self.order.plan);
         }
-        if self.mrr.is_some() {
+        if self.mrr.is_some() && !is_over {
             lead.mrr = self.mrr;
         }
         Ok(())

@@ -126,6 +126,7 @@ pub(super) const fn recorded(kind: ConversionKind) -> EventKind {
         ConversionKind::Lead => EventKind::LeadRecorded,
         ConversionKind::Refund => EventKind::RefundRecorded,
         ConversionKind::Cancellation => EventKind::CancellationRecorded,
+        ConversionKind::RefundUndo => EventKind::RefundUndone,
         ConversionKind::Correction => EventKind::CorrectionRecorded,
     }
 }

@@ -201,7 +201,7 @@ wire_enums! {
     LedgerReason = LedgerReason {
         Earned, Approved, Denied, Refunded, Reattributed, Fulfilled, Corrected, Adjusted, Reserved, Returned, Reopened, Paid, Fee,
     }
-    ConversionKind = ConversionKind { Lead, Sale, Refund, Cancellation, Correction, Appointment, CustomEvent }
+    ConversionKind = ConversionKind { Lead, Sale, Refund, RefundUndo, Cancellation, Correction, Appointment, CustomEvent }
     ConversionOutcome = ConversionOutcome { Attributed, NotReferred, Waiting }
     SaleChannel = SaleChannel { Online, PointOfSale }
     LeadState = LeadState { Subscribed, SignedUp, Active, Cancelled }
@@ -212,7 +212,7 @@ wire_enums! {
         CouponExhausted, CouponUsedByCustomer, NotANewCustomer,
     }
     EventKind = EventKind {
-        LeadRecorded, SaleRecorded, SaleAttributed, SaleRefunded, RefundRecorded, RefundExceededSale, RefundWaiting, CancellationRecorded,
+        LeadRecorded, SaleRecorded, SaleAttributed, SaleRefunded, RefundRecorded, RefundExceededSale, RefundWaiting, RefundUndone, SaleRestored, CancellationRecorded,
         ConversionUpdated, LeadCreated, LeadUpdated, RewardApproved, RewardDenied, RewardReversed, ProgramCreated,
         ProgramUpdated, ProgramArchived, AffiliateCreated, EnrollmentCreated, EnrollmentUpdated, EnrollmentEnded,
         LinkCreated, LinkRevoked, CouponAssigned, CouponRemoved, ApiKeyCreated, ApiKeyRevoked, AccountRegistered,

@@ -24,6 +24,7 @@ service! {
         RecordLead = write change, RECORDING;
         RecordSale = write change, RECORDING;
         RecordRefund = write change, RECORDING;
+        UndoRefund = write change, RECORDING;
         RecordCancellation = write change, RECORDING;
         RecordAppointment = write change, RECORDING;
         RecordCustomEvent = write change, RECORDING;

@@ -18,6 +18,7 @@ use crate::domain::id::{AffiliateId, ConversionId, CouponId, EnrollmentId, LeadI
 use crate::domain::money::Money;
 use crate::domain::noted::NotedFacts;
 use crate::domain::time::Time;
+use crate::domain::told_refund::ToldRefund;
 
 form! {
     /// A share of a conversion or of a lead.
@@ -60,6 +61,26 @@ form! {
         collections: Vec<Text<'a>>,
         country_code: Text<'a>,
         noted: Vec<NotedFactsForm<'a>>,
+        refunded_total: Option<Money>,
+        was_known: bool,
+        undone_by: Option<ConversionId>,
+        undone_refund_id: Option<ConversionId>,
+        corrected_at: Option<Time>,
+        told_refunds: Vec<ToldRefundForm>,
+        held_rewards: Vec<RewardId>,
+    }
+}
+
+form! {
+    /// A refund of a sale as it was told.
+    ToldRefundForm of ToldRefund {
+        id: ConversionId,
+        occurred_at: Time,
+    }
+    unless_empty {
+        minor: i64,
+        is_total: bool,
+        undone_at: Option<Time>,
     }
 }
 
@@ -157,5 +178,8 @@ form! {
     unless_empty {
         sale_id: Option<ConversionId>,
         rewards: Vec<RewardSummaryForm>,
+        known_total: Option<Money>,
+        was_undone: bool,
+        is_outdated: bool,
     }
 }

@@ -85,6 +85,7 @@ form! {
         customer_rewards: Vec<CustomerRewardForm>,
         country_code: Text<'a>,
         asked_for_new_at: Option<Time>,
+        cancelled_at: Option<Time>,
     }
 }
 

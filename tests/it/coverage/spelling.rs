@@ -480,7 +480,23 @@ fn events() -> Vec<Spelling> {
                 json!({"email": "${lead_email}", "occur_time": time}),
                 json!({"email": "${lead_email}.", "occur_time": same_time}),
             )],
-            &["sale_event_id", "external_id", "amount", "refund_id", "commission_adjustment", "lines"],
+            &[
+                "sale_event_id",
+                "external_id",
+                "amount",
+                "refund_id",
+                "commission_adjustment",
+                "lines",
+                "refunded_total",
+            ],
+        ),
+        spelling(
+            "TrackingService/UndoRefund",
+            vec![(
+                json!({"reason": "bounced", "occur_time": time}),
+                json!({"reason": " bounced", "occur_time": same_time}),
+            )],
+            &["refund_event_id", "refund_conversion_id"],
         ),
         spelling(
             "TrackingService/CorrectSale",

@@ -54,7 +54,7 @@ fn image(set: &WorkingSet, conversion: &Conversion) -> ConversionImage {
     as_seen(&set.image(conversion.account_id, conversion.id).unwrap())
 }
 
-/// The image without the ways by which the customer came and the numbers of its sales, which no caller sees, and without what repeated
+/// The image without the ways by which the customer came, the numbers of its sales and how refunds were told, which no caller sees, and without what repeated
 /// requests are answered.
 fn as_seen(image: &ConversionImage) -> ConversionImage {
     let mut conversion = image.conversion.as_ref().clone();
@@ -62,6 +62,8 @@ fn as_seen(image: &ConversionImage) -> ConversionImage {
         (credit.link_id, credit.sub_id) = (None, None);
     }
     conversion.order.customer_sale = None;
+    conversion.order.told_refunds = Vec::new();
+    conversion.order.held_rewards = Vec::new();
     conversion.as_recorded = None;
     ConversionImage { conversion: Arc::new(conversion), ..image.clone() }
 }
@@ -86,6 +88,9 @@ impl Audit {
                 }
                 (None, Some(calculation)) if calculation.rule != RewardRule::Adjustment => {
                     check_reward(set, reward, calculation, reversals, &self.booked)?;
+                }
+                (None, Some(_)) if is_undone_adjustment(set, reward) => {
+                    check_undone_adjustment(reward, reversals)?;
                 }
                 (None, _) => self.check_alone(set, reward, reversals)?,
             }
@@ -436,19 +441,40 @@ fn check_reward(
     Ok(())
 }
 
-/// Whether a reward is that of a correction, which may raise another one.
-fn is_of_correction(set: &WorkingSet, reversal: &Reward) -> bool {
+/// Whether a reward is that of a correction or of an undone refund, which may raise another one.
+fn may_raise(set: &WorkingSet, reversal: &Reward) -> bool {
     let id = reversal.conversion_id.unwrap();
-    set.conversion(reversal.account_id, id).unwrap().kind == ConversionKind::Correction
+    let kind = set.conversion(reversal.account_id, id).unwrap().kind;
+    matches!(kind, ConversionKind::Correction | ConversionKind::RefundUndo)
+}
+
+/// Whether a reward is the commission adjustment of a refund that was undone.
+fn is_undone_adjustment(set: &WorkingSet, reward: &Reward) -> bool {
+    let conversion = reward.conversion_id.map(|id| set.conversion(reward.account_id, id).unwrap());
+    let is_undone = conversion.is_some_and(|refund| refund.order.undone_by.is_some());
+    is_undone && reward.calculation.as_ref().is_some_and(|calculation| calculation.rule == RewardRule::Adjustment)
+}
+
+/// Nothing is left of the adjustment of an undone refund.
+fn check_undone_adjustment(reward: &Reward, reversals: &[&Reward]) -> Checked {
+    let taken: i64 = reversals.iter().map(|reversal| -reversal.value.amount_minor).sum();
+    let value = reward.value.amount_minor;
+    prop_assert!(
+        reward.state == RewardState::Denied || (taken, reward.reversed_minor) == (value, value),
+        "{:?}",
+        reward
+    );
+    Ok(())
 }
 
 fn check_reversal(set: &WorkingSet, reversal: &Reward, original: RewardId) -> Checked {
-    let may_raise = reversal.value.amount_minor != 0 && is_of_correction(set, reversal);
+    let may_raise = reversal.value.amount_minor != 0 && may_raise(set, reversal);
     prop_assert!((reversal.value.amount_minor < 0 || may_raise) && reversal.reversed_minor == 0, "{:?}", reversal);
     let original = set.reward(reversal.account_id, original).unwrap();
     // A reward is taken back by a refund or a correction, or by the sale itself when its credit changed.
     let cause = set.conversion(reversal.account_id, reversal.conversion_id.unwrap()).unwrap();
-    prop_assert_eq!(Some(cause.sale_id.unwrap_or(cause.id)), original.conversion_id);
+    let is_of_undone = cause.order.undone_refund_id.is_some() && cause.order.undone_refund_id == original.conversion_id;
+    prop_assert!(is_of_undone || Some(cause.sale_id.unwrap_or(cause.id)) == original.conversion_id);
     prop_assert_eq!(original.affiliate_id, reversal.affiliate_id);
     prop_assert_eq!(original.value.currency, reversal.value.currency);
     Ok(())
@@ -468,7 +494,10 @@ fn check_credit(conversion: &Conversion) -> Checked {
                 conversion.credits.iter().map(|credit| (Some(credit.enrollment_id), credit.source)).collect();
             prop_assert_eq!(won, credited, "{:?}", conversion);
         }
-        ConversionKind::Refund | ConversionKind::Cancellation | ConversionKind::Correction => {
+        ConversionKind::Refund
+        | ConversionKind::RefundUndo
+        | ConversionKind::Cancellation
+        | ConversionKind::Correction => {
             prop_assert!(winners.is_empty());
         }
     }
@@ -482,13 +511,15 @@ fn check_refunded(set: &WorkingSet, conversion: &Conversion) -> Checked {
             let booked: i64 = set
                 .conversions
                 .iter()
-                .filter(|row| row.sale_id == Some(conversion.id) && row.kind == ConversionKind::Refund)
+                .filter(|row| row.sale_id == Some(conversion.id))
+                .filter(|row| matches!(row.kind, ConversionKind::Refund | ConversionKind::RefundUndo))
                 .map(|refund| -refund.amount.unwrap().amount_minor - refund.excess_minor)
                 .sum();
             prop_assert_eq!(conversion.refunded_minor, booked);
             prop_assert!((0..=amount.amount_minor).contains(&booked), "{:?}", conversion);
         }
         ConversionKind::Correction => prop_assert!(conversion.sale_id.is_some(), "{:?}", conversion),
+        ConversionKind::RefundUndo => prop_assert!(amount.amount_minor >= 0, "{:?}", conversion),
         ConversionKind::CustomEvent => prop_assert!(amount.amount_minor >= 0, "{:?}", conversion),
         _ => {
             // A free order is refunded with an amount of zero.

@@ -4,9 +4,11 @@
 //!
 //! `PROPTEST_CASES=100000 cargo test --release -p headwater --test it any_order` searches longer.
 
+mod any_events;
 mod any_terms;
 mod history;
 mod other_terms;
+mod tell;
 
 use std::collections::BTreeMap;
 
@@ -26,7 +28,7 @@ use super::config;
 use super::rules::{Rules, START};
 use history::{
     AFFILIATES, Dated, Event, Extras, History, Item, MINUTE_MICROS, Owner, Traces, WINDOW_DAYS, What, history,
-    history_with_ladders, ladder, name_of,
+    history_with_ladders, ladder,
 };
 use other_terms::other_terms;
 
@@ -45,6 +47,7 @@ struct Telling {
     ladders: [Option<pb::Ladder>; 2],
     extras: [Extras; 2],
     has_lines: bool,
+    custom_kinds: Vec<String>,
     new_customers_only: [bool; 2],
     rules: Rules,
     audit: Audit,
@@ -85,6 +88,7 @@ impl Telling {
             ladders: history.ladders.clone(),
             extras: history.extras.clone(),
             has_lines: history.has_lines,
+            custom_kinds: history.custom_kinds.clone(),
             new_customers_only: history.new_customers_only,
             rules: Rules::new(),
             audit: Audit::default(),
@@ -105,6 +109,7 @@ impl Telling {
                 threshold_bonuses: history.extras[place].threshold_bonuses.clone(),
                 upline_levels: history.extras[place].upline_levels.clone(),
                 new_customers_only: history.new_customers_only[place],
+                custom_kinds: history.custom_kinds.clone(),
                 ..Default::default()
             };
             let request = pb::CreateProgramRequest {
@@ -225,6 +230,7 @@ impl Telling {
                     threshold_bonuses: self.extras[program].threshold_bonuses.clone(),
                     upline_levels: self.extras[program].upline_levels.clone(),
                     new_customers_only: self.new_customers_only[program],
+                    custom_kinds: self.custom_kinds.clone(),
                     ..Default::default()
                 };
                 let id = self.programs[program].clone();
@@ -279,100 +285,6 @@ impl Telling {
                 })
             }
         }
-    }
-
-    /// Tells an event. Returns whether it was taken.
-    fn tell(&mut self, place: usize, told: &Told) -> bool {
-        let occur_time = wire_time(told.occurred_at);
-        let tid = |traces: &Traces| {
-            let visitor = traces.visitor.filter(|_| told.has_tid);
-            visitor.map(|visitor| self.tids[visitor].clone().unwrap()).unwrap_or_default()
-        };
-        let ref_of = |traces: &Traces| traces.affiliate.map(ref_id).unwrap_or_default();
-        let code_of = |traces: &Traces| traces.coupon.map(code).unwrap_or_default();
-        let event_id = format!("event-{place}");
-        let done = match &told.event {
-            Event::Click { visitor, affiliate } => {
-                let tid = self.tids[*visitor].clone().unwrap_or_default();
-                let request =
-                    pb::RecordClickRequest { ref_id: ref_id(*affiliate), tid, occur_time, ..Default::default() };
-                let done = self.ask(&request);
-                if let Ok(Outcome::Click(click)) = &done {
-                    self.tids[*visitor] = Some(click.tid.to_string());
-                }
-                done
-            }
-            Event::Lead { customer, traces } => {
-                let request = pb::RecordLeadRequest {
-                    event_id,
-                    external_id: name_of(*customer),
-                    tid: tid(traces),
-                    ref_id: ref_of(traces),
-                    coupon_code: code_of(traces),
-                    occur_time,
-                    ..Default::default()
-                };
-                let done = self.ask(&request);
-                let has_traces = told.has_tid || traces.affiliate.is_some() || traces.coupon.is_some();
-                let is_lost =
-                    |outcome: &Outcome| matches!(outcome, Outcome::Lead(lead) if lead.conversion_id.is_none());
-                self.has_lost_sign_up |= has_traces && done.as_ref().is_ok_and(is_lost);
-                done
-            }
-            Event::Sale { customer, traces, amount, is_named } => {
-                let has_trace = told.has_tid || traces.affiliate.is_some() || traces.coupon.is_some();
-                let external_id = if *is_named || !has_trace { name_of(*customer) } else { String::new() };
-                let request = pb::RecordSaleRequest {
-                    event_id,
-                    external_id,
-                    tid: tid(traces),
-                    ref_id: ref_of(traces),
-                    coupon_code: code_of(traces),
-                    amount: Some(pb::Money { amount_minor: *amount, currency_code: "USD".to_owned() }),
-                    lines: if self.has_lines { lines(*amount) } else { Vec::new() },
-                    occur_time,
-                    ..Default::default()
-                };
-                self.ask(&request)
-            }
-            Event::Appointment { customer, traces, is_named } => {
-                let has_trace = told.has_tid || traces.affiliate.is_some() || traces.coupon.is_some();
-                let external_id = if *is_named || !has_trace { name_of(*customer) } else { String::new() };
-                let request = pb::RecordAppointmentRequest {
-                    event_id,
-                    external_id,
-                    tid: tid(traces),
-                    ref_id: ref_of(traces),
-                    coupon_code: code_of(traces),
-                    occur_time,
-                    ..Default::default()
-                };
-                self.ask(&request)
-            }
-            Event::Correction { sale, fifths } => {
-                let request = pb::CorrectSaleRequest {
-                    event_id,
-                    sale_event_id: format!("event-{sale}"),
-                    amount: Some(pb::Money { amount_minor: *fifths, currency_code: "USD".to_owned() }),
-                    lines: if self.has_lines && *fifths % 2 == 0 { lines(*fifths) } else { Vec::new() },
-                    occur_time,
-                    ..Default::default()
-                };
-                self.ask(&request)
-            }
-            Event::Refund { sale, divisor } => {
-                let request = pb::RecordRefundRequest {
-                    event_id,
-                    sale_event_id: format!("event-{sale}"),
-                    amount: Some(pb::Money { amount_minor: *divisor, currency_code: "USD".to_owned() }),
-                    occur_time,
-                    ..Default::default()
-                };
-                self.ask(&request)
-            }
-        };
-        assert!(!matches!(done, Err(Refusal::NotLoaded(_))), "{told:?}: {done:?}");
-        done.is_ok()
     }
 
     /// Who is credited with each sale and appointment under which terms, and what each affiliate earns from it after all refunds.
@@ -445,6 +357,8 @@ fn in_order(history: &History) -> (Telling, Vec<Option<Told>>) {
     let mut taken: Vec<Option<Told>> = Vec::new();
     // The amount of each sale, and the part that is left.
     let mut left: BTreeMap<usize, (i64, i64)> = BTreeMap::new();
+    // The sale of each refund that was not undone, and what it added.
+    let mut added: BTreeMap<usize, (usize, i64)> = BTreeMap::new();
     let mut now = START.plus_days(1);
     for (place, item) in history.items.iter().enumerate() {
         now = now.plus_micros(item.minutes_later * MINUTE_MICROS);
@@ -459,7 +373,10 @@ fn in_order(history: &History) -> (Telling, Vec<Option<Told>>) {
         };
         let mut told = Told { event: event.clone(), occurred_at: now, has_tid: false };
         match &mut told.event {
-            Event::Lead { traces, .. } | Event::Sale { traces, .. } | Event::Appointment { traces, .. } => {
+            Event::Lead { traces, .. }
+            | Event::Sale { traces, .. }
+            | Event::Appointment { traces, .. }
+            | Event::Custom { traces, .. } => {
                 told.has_tid = traces.visitor.is_some_and(|visitor| telling.tids[visitor].is_some());
             }
             Event::Refund { sale, divisor } => {
@@ -474,7 +391,32 @@ fn in_order(history: &History) -> (Telling, Vec<Option<Told>>) {
                     continue;
                 }
                 *rest -= part;
+                added.insert(place, (*sold, part));
                 (*sale, *divisor) = (*sold, part);
+            }
+            Event::Total { sale, fifths } => {
+                let chosen = *sale % left.len().max(1);
+                let Some((sold, (amount, rest))) = left.iter_mut().nth(chosen).filter(|(_, (amount, _))| *amount > 0)
+                else {
+                    taken.push(None);
+                    continue;
+                };
+                let total = *amount * *fifths / 5;
+                let part = (total - (*amount - *rest)).max(0);
+                *rest -= part;
+                added.insert(place, (*sold, part));
+                (*sale, *fifths) = (*sold, total);
+            }
+            Event::Undo { refund } => {
+                let chosen = *refund % added.len().max(1);
+                let Some((refunded_at, (sold, part))) = added.iter().nth(chosen).map(|(place, added)| (*place, *added))
+                else {
+                    taken.push(None);
+                    continue;
+                };
+                added.remove(&refunded_at);
+                left.get_mut(&sold).unwrap().1 += part;
+                *refund = refunded_at;
             }
             Event::Correction { sale, fifths } => {
                 let chosen = *sale % left.len().max(1);
@@ -486,7 +428,7 @@ fn in_order(history: &History) -> (Telling, Vec<Option<Told>>) {
                 (*amount, *rest) = (right, right - (*amount - *rest));
                 (*sale, *fifths) = (*sold, right);
             }
-            Event::Click { .. } => {}
+            Event::Click { .. } | Event::Cancellation { .. } => {}
         }
         telling.rules.now = now.plus_micros(1);
         let is_taken = telling.tell(place, &told);
@@ -537,6 +479,8 @@ fn late_with(
     queue.sort_unstable();
     let mut now = START.plus_days(1);
     let mut waiting: Vec<usize> = Vec::new();
+    // Their senders send them again.
+    let mut refused: Vec<usize> = Vec::new();
     // A correction may be told before its sale, or when too much was refunded.
     let is_corrected = events.iter().flatten().any(|told| matches!(told.event, Event::Correction { .. }));
     for (slot, item) in history.items.iter().enumerate() {
@@ -552,9 +496,10 @@ fn late_with(
             let told = events[place].as_ref().unwrap();
             // Nobody can send a tracking id that no click has got yet.
             let visitor = match &told.event {
-                Event::Lead { traces, .. } | Event::Sale { traces, .. } | Event::Appointment { traces, .. } => {
-                    traces.visitor.filter(|_| told.has_tid)
-                }
+                Event::Lead { traces, .. }
+                | Event::Sale { traces, .. }
+                | Event::Appointment { traces, .. }
+                | Event::Custom { traces, .. } => traces.visitor.filter(|_| told.has_tid),
                 _ => None,
             };
             if visitor.is_some_and(|visitor| telling.tids[visitor].is_none()) {
@@ -562,7 +507,11 @@ fn late_with(
                 continue;
             }
             telling.rules.now = telling.rules.now.plus_micros(1_000_000);
-            prop_assert!(telling.tell(place, told) || is_corrected, "refused when told late: {:?}", told);
+            if !telling.tell(place, told) {
+                refused.push(place);
+            } else if !refused.is_empty() {
+                due.extend(refused.drain(..).rev());
+            }
             if history.is_audited {
                 telling.audit.check(&telling.rules.set, telling.rules.account_id)?;
             }
@@ -572,6 +521,8 @@ fn late_with(
         }
     }
     prop_assert!(waiting.is_empty());
+    let refused: Vec<_> = refused.iter().map(|place| &events[*place]).collect();
+    prop_assert!(refused.is_empty() || is_corrected, "refused when told late: {:?}", refused);
     Ok(telling)
 }
 
@@ -601,6 +552,7 @@ fn n6_nothing_is_kept_of_the_sign_up_of_a_customer_whom_a_sale_bound() {
         extras: [Extras::default(), Extras::default()],
         has_lines: false,
         is_audited: true,
+        custom_kinds: Vec::new(),
         items,
     };
     let terms = pb::Terms { commission: percent(100_000), attribution_window_days: Some(1), ..Default::default() };

@@ -13,6 +13,7 @@ mod payout;
 mod play;
 mod pure;
 mod read;
+mod refund;
 mod request;
 mod rules;
 mod schedule;

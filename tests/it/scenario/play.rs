@@ -113,7 +113,8 @@ impl<'world, W: World> Player<'world, W> {
             "deny-click" => self.deny_click_step(step).await,
             "lead" => self.lead_step(step).await,
             "sale" => self.sale_step(step).await,
-            "refund" => self.refund_step(step).await,
+            "refund" | "refund-total" => self.refund_step(step).await,
+            "undo" => self.undo_step(step).await,
             "cancel" => self.cancel_step(step).await,
             "appointment" | "event" => self.other_event_step(step).await,
             "correct" => self.correct_step(step).await,
@@ -266,7 +267,9 @@ impl<'world, W: World> Player<'world, W> {
                 self.world.change(request).await?.affiliate
             }
             _ => {
-                let pending_rewards = pb::PendingRewards::Keep.into();
+                let is_held = step.words.iter().any(|word| word == "hold");
+                let pending = if is_held { pb::PendingRewards::Hold } else { pb::PendingRewards::Keep };
+                let pending_rewards = pending.into();
                 let request = pb::DeactivateAffiliateRequest { affiliate, pending_rewards, ..Default::default() };
                 self.world.change(request).await?.affiliate
             }
@@ -469,27 +472,6 @@ impl<'world, W: World> Player<'world, W> {
         Ok(replayed(answer.replayed, text))
     }
 
-    async fn refund_step(&mut self, step: &Step) -> Result<String, Status> {
-        let (email, external_id) = step.option("customer").map(customer).unwrap_or_default();
-        let request = pb::RecordRefundRequest {
-            event_id: step.word(0).to_owned(),
-            sale_event_id: step.option("sale").unwrap_or_default().to_owned(),
-            email,
-            external_id,
-            amount: Some(step.word(1)).filter(|text| *text != "-").map(|text| money(text, step.word(2))),
-            lines: super::line::refund_lines(step, step.word(2)),
-            occur_time: occur_time(step),
-            commission_adjustment: step.option("adjustment").map(|text| money(text, step.word(2))),
-            ..Default::default()
-        };
-        let answer = self.world.change(request).await?;
-        let text = match answer.outcome() {
-            pb::ConversionOutcome::Attributed => format!("attributed{}", rewards_text(&answer.rewards)),
-            outcome => outcome_text(outcome),
-        };
-        Ok(replayed(answer.replayed, text))
-    }
-
     /// `correct ID SALE AMOUNT CURRENCY`
     async fn correct_step(&mut self, step: &Step) -> Result<String, Status> {
         let request = pb::CorrectSaleRequest {
@@ -505,7 +487,8 @@ impl<'world, W: World> Player<'world, W> {
             pb::ConversionOutcome::Attributed => format!("attributed{}", rewards_text(&answer.rewards)),
             outcome => outcome_text(outcome),
         };
-        Ok(replayed(answer.replayed, text))
+        let is_outdated = answer.warnings.iter().any(|warning| warning.field == "occur_time");
+        Ok(replayed(answer.replayed, if is_outdated { format!("{text} outdated") } else { text }))
     }
 
     async fn cancel_step(&mut self, step: &Step) -> Result<String, Status> {
@@ -584,7 +567,7 @@ pub(super) fn replayed(was_replayed: bool, text: String) -> String {
     if was_replayed { format!("replayed {text}") } else { text }
 }
 
-fn rewards_text(rewards: &[pb::RewardSummary]) -> String {
+pub(super) fn rewards_text(rewards: &[pb::RewardSummary]) -> String {
     if rewards.is_empty() {
         return " nothing".to_owned();
     }

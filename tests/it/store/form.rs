@@ -45,6 +45,7 @@ use headwater::domain::split::Split;
 use headwater::domain::tally::{Counted, TallyChange};
 use headwater::domain::tax_profile::{TaxDetails, TaxNumber};
 use headwater::domain::timing::{Recurrence, Timing, Weekday};
+use headwater::domain::told_refund::ToldRefund;
 use headwater::domain::upline::{UplineBasis, UplineLevel, UplineShare};
 use headwater::store::entity::{affiliate, conversion, enrollment, request, reward, terms};
 use headwater::store::form::Kept;
@@ -289,6 +290,9 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
             conversion_id: sale.id,
             sale_id: None,
             rewards: Vec::new(),
+            known_total: None,
+            was_undone: false,
+            is_outdated: false,
         }),
         Outcome::Rewards(vec![Arc::new(reward.clone())]),
         Outcome::Reward(Arc::new(Reward { by_hand: Some(ByHand::default()), ..rows::reward_by_hand(3) })),
@@ -296,6 +300,16 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     for outcome in outcomes {
         golden.holds(&format!("request_outcome_{}.v1.short", name_of(&outcome)), &outcome);
     }
+    let known = Outcome::Refund(RefundOutcome {
+        outcome: ConversionOutcome::Attributed,
+        conversion_id: sale.id,
+        sale_id: Some(sale.id),
+        rewards: Vec::new(),
+        known_total: Some(rows::usd(500)),
+        was_undone: true,
+        is_outdated: true,
+    });
+    golden.holds("request_outcome_refund.v1.known", &known);
     let suspended = Outcome::Account(Arc::new(rows::suspended_account(ACCOUNT)));
     golden.holds("request_outcome_account.v1.with_suspension", &suspended);
     let limited = Outcome::Account(Arc::new(Account { calls_per_minute: 50, ..rows::account(ACCOUNT) }));
@@ -554,6 +568,24 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     let line = SaleLine { collections: vec!["shirts".to_owned()], ..rows::lines::sale_line() };
     let sold = OrderDetails { collections, lines: vec![line], ..OrderDetails::default() };
     golden.holds("conversion_order_details.v1.with_collections", &sold);
+    let refund = ToldRefund {
+        id: rows::sale().id,
+        occurred_at: NOW,
+        minor: 500,
+        is_total: true,
+        undone_at: Some(NOW.plus_days(1)),
+    };
+    let refunded = OrderDetails {
+        refunded_total: Some(rows::usd(500)),
+        was_known: true,
+        undone_by: Some(rows::sale().id),
+        undone_refund_id: Some(rows::sale().id),
+        corrected_at: Some(NOW),
+        told_refunds: vec![refund, ToldRefund { minor: 0, is_total: false, undone_at: None, ..refund }],
+        held_rewards: vec![rows::reward().id],
+        ..OrderDetails::default()
+    };
+    golden.holds("conversion_order_details.v1.with_refunds", &refunded);
     let line = RewardLine { collections: vec!["shirts".into()], ..rows::lines::reward_line() };
     let calculation = Calculation { lines: vec![line], ..rows::calculation() };
     golden.holds("reward_calculation.v1.with_collections", &calculation);
@@ -564,6 +596,8 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     past.standing.affiliate_state = AffiliateState::Applied;
     golden.holds("enrollment_past.v1.with_affiliate_state", &vec![past]);
     golden.holds("affiliate_profile.v1.short", &Profile::default());
+    let cancelled = LeadDetails { cancelled_at: Some(NOW), ..LeadDetails::default() };
+    golden.holds("lead_details.v1.with_cancellation", &cancelled);
     let mut details = rows::lead_details();
     (details.manual_bindings[0].reason, details.manual_bindings[0].merged_id) = (String::new(), None);
     golden.holds(

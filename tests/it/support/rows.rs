@@ -434,6 +434,13 @@ pub(crate) fn order_details() -> OrderDetails {
         collections: Vec::new(),
         country_code: String::new(),
         noted: Vec::new(),
+        refunded_total: None,
+        was_known: false,
+        undone_by: None,
+        undone_refund_id: None,
+        corrected_at: None,
+        told_refunds: Vec::new(),
+        held_rewards: Vec::new(),
     }
 }
 

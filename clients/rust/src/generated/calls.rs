@@ -2238,6 +2238,8 @@ impl Call for pb::RecordSaleRequest {}
 
 impl Call for pb::RecordRefundRequest {}
 
+impl Call for pb::UndoRefundRequest {}
+
 impl Call for pb::RecordCancellationRequest {}
 
 impl Call for pb::RecordAppointmentRequest {}
@@ -2370,6 +2372,19 @@ impl TrackingCalls {
     pub async fn record_refund(&self, request: pb::RecordRefundRequest) -> Result<pb::RecordRefundResponse, Error> {
         self.caller
             .call(request, async |channel, request| pb::tracking_service_client::TrackingServiceClient::new(channel).record_refund(request).await)
+            .await
+    }
+
+    /// Undoes a refund that failed or was never made. The sale, its rewards, those of uplines and customers, and everything that is counted become
+    /// what they would be without the refund. Nothing is edited: the rewards that give back are new ones. A refund that was undone before is no
+    /// error: nothing changes, and the answer has a warning. The sale can be refunded again, under another event_id.
+    /// Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND when the refund was not recorded, so send the call again once it was.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn undo_refund(&self, request: pb::UndoRefundRequest) -> Result<pb::UndoRefundResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::tracking_service_client::TrackingServiceClient::new(channel).undo_refund(request).await)
             .await
     }
 

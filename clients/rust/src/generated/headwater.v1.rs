@@ -4139,17 +4139,18 @@ pub struct Conversion {
     /// The outcome.
     #[prost(enumeration = "ConversionOutcome", tag = "4")]
     pub outcome: i32,
-    /// The net amount of a sale, as corrected. Negative, or zero, for a refund. The difference for a correction. The value of a custom event
+    /// The net amount of a sale, as corrected. Negative, or zero, for a refund: of one that was told as a total, the difference to what was
+    /// refunded before. The amount that is no longer refunded for what undid a refund. The difference for a correction. The value of a custom event
     /// that has one. Not set for other kinds.
     #[prost(message, optional, tag = "5")]
     pub amount: ::core::option::Option<Money>,
     /// How much of a sale has been refunded so far, zero or more. Not set for other kinds.
     #[prost(message, optional, tag = "6")]
     pub refunded_amount: ::core::option::Option<Money>,
-    /// The conversion id of a refund's or a correction's sale. Empty for other kinds, for a waiting refund, and for a refund of an unknown customer.
+    /// The conversion id of the sale of a refund, of what undid one, or of a correction. Empty for other kinds, for a waiting refund, and for a refund of an unknown customer.
     #[prost(string, tag = "7")]
     pub sale_conversion_id: ::prost::alloc::string::String,
-    /// The event_id of a refund's or a correction's sale, as sent or found. Empty for other kinds, and for a refund of an unknown customer.
+    /// The event_id of the sale of a refund, of what undid one, or of a correction, as sent or found. Empty for other kinds, and for a refund of an unknown customer.
     #[prost(string, tag = "8")]
     pub sale_event_id: ::prost::alloc::string::String,
     /// The lead's id. A refund has the lead of its sale. Empty for a sale, appointment or custom event without a customer, and for a
@@ -4207,7 +4208,7 @@ pub struct Conversion {
     /// The commission_adjustment of a refund. Not set if there is none, and for other kinds.
     #[prost(message, optional, tag = "25")]
     pub commission_adjustment: ::core::option::Option<Money>,
-    /// The reason in the call of CorrectSale. Empty for other kinds. Empty in the feed, because a person wrote it.
+    /// The reason in the call of CorrectSale or UndoRefund. Empty for other kinds. Empty in the feed, because a person wrote it.
     #[prost(string, tag = "26")]
     pub correction_reason: ::prost::alloc::string::String,
     /// The SKU of the item that was sold, as it was sent. A refund has the one of its sale. May be empty.
@@ -4234,6 +4235,15 @@ pub struct Conversion {
     /// The collections that were sent with a sale, in order and each once. A refund or correction has those of its sale. May be empty.
     #[prost(string, repeated, tag = "31")]
     pub collections: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The `refunded_total` of a refund, as it was sent. Not set if none was sent, and for other kinds.
+    #[prost(message, optional, tag = "40")]
+    pub refunded_total: ::core::option::Option<Money>,
+    /// The conversion id of what undid a refund. Empty for a refund that was not undone, and for other kinds.
+    #[prost(string, tag = "41")]
+    pub refund_undo_id: ::prost::alloc::string::String,
+    /// The conversion id of the refund that was undone. Empty for other kinds than REFUND_UNDO.
+    #[prost(string, tag = "42")]
+    pub undone_refund_id: ::prost::alloc::string::String,
 }
 /// A recorded event, identified by the merchant's id.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -4405,6 +4415,8 @@ pub enum ConversionKind {
     Appointment = 6,
     /// A custom event. `custom_kind` has its kind.
     CustomEvent = 7,
+    /// A refund was undone. `undone_refund_id` has the refund.
+    RefundUndo = 12,
 }
 impl ConversionKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -4421,6 +4433,7 @@ impl ConversionKind {
             Self::Correction => "CONVERSION_KIND_CORRECTION",
             Self::Appointment => "CONVERSION_KIND_APPOINTMENT",
             Self::CustomEvent => "CONVERSION_KIND_CUSTOM_EVENT",
+            Self::RefundUndo => "CONVERSION_KIND_REFUND_UNDO",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -4434,6 +4447,7 @@ impl ConversionKind {
             "CONVERSION_KIND_CORRECTION" => Some(Self::Correction),
             "CONVERSION_KIND_APPOINTMENT" => Some(Self::Appointment),
             "CONVERSION_KIND_CUSTOM_EVENT" => Some(Self::CustomEvent),
+            "CONVERSION_KIND_REFUND_UNDO" => Some(Self::RefundUndo),
             _ => None,
         }
     }
@@ -5691,7 +5705,7 @@ pub enum LedgerReason {
     Approved = 2,
     /// A reward was denied.
     Denied = 3,
-    /// A refund took back all or part of a reward.
+    /// A refund took back all or part of a reward, or the undoing of a refund gave it back.
     Refunded = 4,
     /// A reward was taken back, because an earlier event was recorded later and changed who earns or how much. What is earned instead
     /// is an entry with reason EARNED.
@@ -10715,7 +10729,7 @@ pub struct RecordRefundRequest {
     /// used when `sale_event_id` is set.
     #[prost(string, tag = "4")]
     pub external_id: ::prost::alloc::string::String,
-    /// The refunded amount, in the sale's currency. Required, unless `lines` are set: then not set means what they add up to. More than zero, unless the sale is free: a refund of zero takes back what a
+    /// The refunded amount, in the sale's currency. Required, unless `refunded_total` or `lines` are set: without `refunded_total`, not set means what the lines add up to. More than zero, unless the sale is free: a refund of zero takes back what a
     /// free sale has earned. All refunds of a sale together may not exceed the sale's amount, unless the refund has a
     /// `commission_adjustment`.
     #[prost(message, optional, tag = "5")]
@@ -10747,6 +10761,17 @@ pub struct RecordRefundRequest {
     ///   is required with a line that has a `quantity`. Lines do not matter if the sale has none; `amount` is required then too. Optional.
     #[prost(message, repeated, tag = "9")]
     pub lines: ::prost::alloc::vec::Vec<RefundLine>,
+    /// The total that was refunded of the sale so far, this refund included, in the sale's currency: for senders that tell totals. It takes the
+    /// place of `amount`. Zero or more, and at most the sale's amount. `sale_event_id` is required with it; `lines` and `commission_adjustment`
+    /// are refused.
+    ///
+    /// * The refund is the difference to the refunds of before by `occur_time`, so totals may arrive in any order, and amounts may be told too.
+    /// * A total that is no more than what is known takes nothing back, and the answer has a warning. A smaller one does not undo a refund:
+    ///   call UndoRefund.
+    /// * A total that waits for its sale and is more than it takes all of it back.
+    ///   If a sale has more than 100 refunds, the latest 100 by `occur_time` are compared one by one.
+    #[prost(message, optional, tag = "10")]
+    pub refunded_total: ::core::option::Option<Money>,
 }
 /// The answer of RecordRefund.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -10768,7 +10793,51 @@ pub struct RecordRefundResponse {
     /// True when the call repeats an earlier event_id. Nothing was changed, and the other fields are those of the first answer.
     #[prost(bool, tag = "5")]
     pub replayed: bool,
-    /// The fields of the request that were cleaned, cut or left out. A repeat has the warnings of its own request.
+    /// The fields of the request that were cleaned, cut or left out, and a `refunded_total` that was known. A repeat has the warnings of its own
+    /// request and of the first answer.
+    #[prost(message, repeated, tag = "6")]
+    pub warnings: ::prost::alloc::vec::Vec<Warning>,
+}
+/// The request of UndoRefund.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UndoRefundRequest {
+    /// The merchant's id for the event, up to 128 characters. Unique among the account's undone refunds, for ever. Required.
+    #[prost(string, tag = "1")]
+    pub event_id: ::prost::alloc::string::String,
+    /// The event_id of the refund. Exactly one of `refund_event_id` and `refund_conversion_id` is required.
+    #[prost(string, tag = "2")]
+    pub refund_event_id: ::prost::alloc::string::String,
+    /// The conversion id of the refund, `cnv_` and 32 hexadecimal digits.
+    #[prost(string, tag = "3")]
+    pub refund_conversion_id: ::prost::alloc::string::String,
+    /// Why it is undone, up to 500 characters. Optional.
+    #[prost(string, tag = "4")]
+    pub reason: ::prost::alloc::string::String,
+    /// When the refund failed or was withdrawn, at most 10 minutes ahead of the server's clock. Not set: now. A time before the refund counts as
+    /// the refund's. It matters if totals are told: those of before it have the refund, later ones do not.
+    #[prost(message, optional, tag = "5")]
+    pub occur_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// The answer of UndoRefund.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UndoRefundResponse {
+    /// The outcome of the refund: ATTRIBUTED if the sale is ATTRIBUTED, WAITING if the refund waits for its sale, otherwise NOT_REFERRED.
+    #[prost(enumeration = "ConversionOutcome", tag = "1")]
+    pub outcome: i32,
+    /// The conversion id of what undid the refund.
+    #[prost(string, tag = "2")]
+    pub conversion_id: ::prost::alloc::string::String,
+    /// The id of the sale's conversion. Empty for a refund that waits, and for a refund of an unknown customer.
+    #[prost(string, tag = "3")]
+    pub sale_conversion_id: ::prost::alloc::string::String,
+    /// The new rewards. Those that change another one give back what the refund took; that of a `commission_adjustment` is taken back. A reward
+    /// of which nothing was left is final, so its sale earns a new one, less other refunds. The new one is held or approved if that one was.
+    #[prost(message, repeated, tag = "4")]
+    pub rewards: ::prost::alloc::vec::Vec<RewardSummary>,
+    /// True when the call repeats an earlier event_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "5")]
+    pub replayed: bool,
+    /// A refund that was undone before. Nothing was changed, and `conversion_id` is what undid it then.
     #[prost(message, repeated, tag = "6")]
     pub warnings: ::prost::alloc::vec::Vec<Warning>,
 }
@@ -11061,7 +11130,8 @@ pub struct CorrectSaleRequest {
     /// Why the sale is corrected, up to 500 characters. Optional.
     #[prost(string, tag = "4")]
     pub reason: ::prost::alloc::string::String,
-    /// When it was corrected, at most 10 minutes ahead of the server's clock. Not set: now.
+    /// When it was corrected, at most 10 minutes ahead of the server's clock. Not set: now. The latest correction by this time counts: one of
+    /// before it that is told later changes nothing, and the answer has a warning.
     #[prost(message, optional, tag = "5")]
     pub occur_time: ::core::option::Option<::prost_types::Timestamp>,
     /// The right lines of the sale, as in RecordSaleRequest: all of them, not the changed ones. They take the place of those before. A line of
@@ -11090,7 +11160,7 @@ pub struct CorrectSaleResponse {
     /// True when the call repeats an earlier event_id. Nothing was changed, and the other fields are those of the first answer.
     #[prost(bool, tag = "5")]
     pub replayed: bool,
-    /// The fields of `lines` that were cleaned, cut or left out. A repeat has the warnings of its own request.
+    /// The fields of `lines` that were cleaned, cut or left out, and an `occur_time` before the latest correction. A repeat has the warnings of its own request.
     #[prost(message, repeated, tag = "6")]
     pub warnings: ::prost::alloc::vec::Vec<Warning>,
 }
@@ -14309,6 +14379,12 @@ pub enum EventKind {
     RefundRecorded = 5,
     /// \[conversion\] A refund was recorded before its sale and waits for it.
     RefundWaiting = 6,
+    /// \[conversion\] A refund was undone. The image is that of what undid it. CONVERSION_UPDATED of the refund follows. A refund of a NOT_REFERRED
+    /// sale has this event only if the refund had an event.
+    RefundUndone = 130,
+    /// \[conversion\] A refund of this sale was undone. This event follows REFUND_UNDONE immediately. The image has the rewards that the sale earns
+    /// anew, with their states. A NOT_REFERRED sale has no such event, unless it was credited before.
+    SaleRestored = 131,
     /// \[conversion\] A customer who is bound to an affiliate cancelled.
     CancellationRecorded = 7,
     /// \[conversion\] Rewards of the conversion changed their state. This event follows the events of these rewards. Or the credit of a
@@ -14533,6 +14609,8 @@ impl EventKind {
             Self::SaleRefunded => "EVENT_KIND_SALE_REFUNDED",
             Self::RefundRecorded => "EVENT_KIND_REFUND_RECORDED",
             Self::RefundWaiting => "EVENT_KIND_REFUND_WAITING",
+            Self::RefundUndone => "EVENT_KIND_REFUND_UNDONE",
+            Self::SaleRestored => "EVENT_KIND_SALE_RESTORED",
             Self::CancellationRecorded => "EVENT_KIND_CANCELLATION_RECORDED",
             Self::ConversionUpdated => "EVENT_KIND_CONVERSION_UPDATED",
             Self::LeadCreated => "EVENT_KIND_LEAD_CREATED",
@@ -14641,6 +14719,8 @@ impl EventKind {
             "EVENT_KIND_SALE_REFUNDED" => Some(Self::SaleRefunded),
             "EVENT_KIND_REFUND_RECORDED" => Some(Self::RefundRecorded),
             "EVENT_KIND_REFUND_WAITING" => Some(Self::RefundWaiting),
+            "EVENT_KIND_REFUND_UNDONE" => Some(Self::RefundUndone),
+            "EVENT_KIND_SALE_RESTORED" => Some(Self::SaleRestored),
             "EVENT_KIND_CANCELLATION_RECORDED" => Some(Self::CancellationRecorded),
             "EVENT_KIND_CONVERSION_UPDATED" => Some(Self::ConversionUpdated),
             "EVENT_KIND_LEAD_CREATED" => Some(Self::LeadCreated),
@@ -15088,7 +15168,7 @@ pub struct RewardChange {
     /// The id of the reward that has the difference.
     #[prost(string, tag = "1")]
     pub reward_id: ::prost::alloc::string::String,
-    /// The id of the conversion that it belongs to: a refund, a correction, or the sale itself if it is credited to another affiliate now or
+    /// The id of the conversion that it belongs to: a refund, what undid one, a correction, or the sale itself if it is credited to another affiliate now or
     /// was refunded before it was credited.
     #[prost(string, tag = "2")]
     pub conversion_id: ::prost::alloc::string::String,
@@ -15190,9 +15270,9 @@ pub enum ExplanationResult {
     NotBinding = 8,
     /// A refund waits for its sale.
     Waiting = 9,
-    /// A refund or a correction changed rewards, or a correction made its sale earn a new one.
+    /// A refund, the undoing of one, or a correction changed rewards, or made its sale earn a new one.
     ChangedRewards = 10,
-    /// A refund or a correction changed no reward. `sale_result` says what the sale had earned.
+    /// A refund, the undoing of one, or a correction changed no reward. `sale_result` says what the sale had earned.
     ChangedNothing = 11,
     /// A cancellation. It earns nothing and takes nothing back.
     Cancellation = 12,
@@ -17927,7 +18007,8 @@ pub struct StatisticRow {
     /// largest share.
     #[prost(int64, tag = "7")]
     pub sale_count: i64,
-    /// How many refunds are credited: those of sales that were credited when the refund was booked.
+    /// How many refunds are credited: those of sales that were credited when the refund was booked. One that was undone counts as minus one on the
+    /// day on which it was undone.
     #[prost(int64, tag = "8")]
     pub refund_count: i64,
     /// How many cancellations are credited.
@@ -17938,7 +18019,7 @@ pub struct StatisticRow {
     /// nearest number that does, here and below.
     #[prost(message, repeated, tag = "10")]
     pub sale_amounts: ::prost::alloc::vec::Vec<Money>,
-    /// The amounts of the counted refunds, one for each currency, positive.
+    /// The amounts of the counted refunds, one for each currency, positive, less those of undone refunds on the day on which they were undone.
     #[prost(message, repeated, tag = "11")]
     pub refund_amounts: ::prost::alloc::vec::Vec<Money>,
     /// The rewards, one sum for each unit and currency, less what was taken back. Rewards of all states count, apart from denied ones. A
@@ -18721,6 +18802,34 @@ pub mod tracking_service_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("headwater.v1.TrackingService", "RecordRefund"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Undoes a refund that failed or was never made. The sale, its rewards, those of uplines and customers, and everything that is counted become
+        /// what they would be without the refund. Nothing is edited: the rewards that give back are new ones. A refund that was undone before is no
+        /// error: nothing changes, and the answer has a warning. The sale can be refunded again, under another event_id.
+        /// Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND when the refund was not recorded, so send the call again once it was.
+        pub async fn undo_refund(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UndoRefundRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UndoRefundResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.TrackingService/UndoRefund",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.TrackingService", "UndoRefund"));
             self.inner.unary(req, path, codec).await
         }
         /// Records that a customer cancelled. The lead becomes CANCELLED, and its monthly recurring revenue becomes zero.

@@ -18,7 +18,7 @@ use crate::domain::refusal::Refusal;
 use crate::domain::reward::Reward;
 use crate::domain::rule::context::Context;
 use crate::domain::rule::verdict::{Verdict, settle_again};
-use crate::domain::rule::{correction, line, refund, threshold_bonus};
+use crate::domain::rule::{correction, line, refund, refund_undo, threshold_bonus};
 use crate::domain::sales_tally::SalesTallyKey;
 use crate::domain::simulation::{Earnings, ProposedTerms};
 
@@ -90,11 +90,17 @@ impl Replay {
             Act::Changed(id) => {
                 want_credits(context, &state.event.credits);
                 let change = Arc::clone(context.set.conversion(context.account_id, id)?);
-                if change.kind == ConversionKind::Correction {
-                    correct(context, event, &state.event, &change)
-                } else {
-                    state.adjustments.extend(take_off(context, &state.event, &change)?);
-                    Ok(())
+                match change.kind {
+                    ConversionKind::Correction => correct(context, event, &state.event, &change),
+                    ConversionKind::RefundUndo => {
+                        let is_of_undone = |reward: &Arc<Reward>| reward.conversion_id == change.order.undone_refund_id;
+                        state.adjustments.retain(|reward| !is_of_undone(reward));
+                        give_back(context, &state.event, &change)
+                    }
+                    _ => {
+                        state.adjustments.extend(take_off(context, &state.event, &change)?);
+                        Ok(())
+                    }
                 }
             }
         }
@@ -160,6 +166,9 @@ fn first_state(context: &mut Context<'_>, event: &Event) -> Result<State, Refusa
     lines.iter_mut().for_each(|line| (line.refunded_minor, line.refunded_quantity) = (0, 0));
     let order = OrderDetails {
         customer_sale: None,
+        corrected_at: None,
+        told_refunds: Vec::new(),
+        held_rewards: Vec::new(),
         counted: Vec::new(),
         laddered: Vec::new(),
         tallied: Vec::new(),
@@ -206,6 +215,9 @@ fn want_credits(context: &mut Context<'_>, credits: &Credits) {
 
 /// Takes a refund off a sale. Returns its commission adjustment.
 fn take_off(context: &mut Context<'_>, sale: &Conversion, refund: &Conversion) -> Result<Option<Arc<Reward>>, Refusal> {
+    if refund.order.was_known {
+        return Ok(None);
+    }
     let refund_minor = refund.amount.map_or(0, |amount| amount.amount_minor).saturating_add(refund.excess_minor);
     let mut refunded = Conversion {
         refunded_minor: sale.refunded_minor.checked_sub(refund_minor).ok_or(Overflow)?,
@@ -221,6 +233,26 @@ fn take_off(context: &mut Context<'_>, sale: &Conversion, refund: &Conversion) -
     }
     let sale = context.put(refunded);
     refund::settle(context, &sale, refund, &mut Vec::new())
+}
+
+/// Gives back to a sale what a refund took, which was undone.
+fn give_back(context: &mut Context<'_>, sale: &Conversion, undo: &Conversion) -> Result<(), Refusal> {
+    let minor = undo.amount.map_or(0, |amount| amount.amount_minor);
+    let mut restored = Conversion {
+        refunded_minor: sale.refunded_minor.checked_sub(minor).ok_or(Overflow)?,
+        refund_count: sale.refund_count.saturating_sub(i32::from(!undo.order.was_known)),
+        ..sale.clone()
+    };
+    for part in &undo.order.lines {
+        let of_part = |line: &&mut SaleLine| line.line_id == part.line_id;
+        if let Some(line) = restored.order.lines.iter_mut().find(of_part) {
+            line.refunded_minor = line.refunded_minor.checked_sub(part.amount_minor).ok_or(Overflow)?;
+            line.refunded_quantity = line.refunded_quantity.saturating_sub(part.quantity);
+        }
+    }
+    let sale = context.put(restored);
+    refund_undo::restore(context, &sale, undo, &mut Vec::new())?;
+    Ok(())
 }
 
 /// Gives a sale its amount after a correction.

@@ -12,7 +12,8 @@ struct Left {
     minor: i64,
     /// Since when nothing is left of it.
     void_at: Option<Time>,
-    is_correction: bool,
+    /// Whether a correction or the undoing of a refund left this much.
+    may_raise: bool,
 }
 
 /// What was left of a sale after each of its refunds and corrections, in the order in which they were told.
@@ -32,7 +33,7 @@ fn steps(changes: &[Arc<Conversion>], sale: &Conversion) -> (i64, Vec<Left>) {
             (_, true) => void_at = None,
             (false, false) => {}
         }
-        steps.push(Left { at: told(change), minor, void_at, is_correction: is_correction(change) });
+        steps.push(Left { at: told(change), minor, void_at, may_raise: may_raise(change) });
     }
     (told_minor, steps)
 }
@@ -42,9 +43,9 @@ pub(super) fn void_at(changes: &[Arc<Conversion>], sale: &Conversion) -> Option<
     steps(changes, sale).1.pop()?.void_at
 }
 
-/// The corrections by which a sale of which nothing was left counts again. All sales of its customer are numbered anew then.
+/// The corrections and undone refunds by which a sale of which nothing was left counts again. All sales of its customer are numbered anew then.
 pub(super) fn counted_again(changes: &[Arc<Conversion>], sale: &Conversion) -> Vec<Told> {
-    if sale.kind != ConversionKind::Sale || !has_corrections(changes) {
+    if sale.kind != ConversionKind::Sale || !has_raising(changes) {
         return Vec::new();
     }
     let (told_minor, steps) = steps(changes, sale);
@@ -52,7 +53,7 @@ pub(super) fn counted_again(changes: &[Arc<Conversion>], sale: &Conversion) -> V
     let mut moments = Vec::new();
     for step in steps {
         let has_left = step.minor > 0;
-        if step.is_correction && has_left && !had_left && step.at > told(sale) {
+        if step.may_raise && has_left && !had_left && step.at > told(sale) {
             moments.push(step.at);
         }
         had_left = has_left;
@@ -60,13 +61,17 @@ pub(super) fn counted_again(changes: &[Arc<Conversion>], sale: &Conversion) -> V
     moments
 }
 
-fn has_corrections(changes: &[Arc<Conversion>]) -> bool {
-    changes.iter().any(|change| change.kind == ConversionKind::Correction)
+fn may_raise(change: &Conversion) -> bool {
+    matches!(change.kind, ConversionKind::Correction | ConversionKind::RefundUndo)
 }
 
-/// A sale as it was at a moment. Only corrected ones are others than they are now, because a sale of which nothing is left still has its number.
+fn has_raising(changes: &[Arc<Conversion>]) -> bool {
+    changes.iter().any(|change| may_raise(change))
+}
+
+/// A sale as it was at a moment. Only those that were corrected, or that had a refund undone, are others than they are now, because a sale of which nothing is left still has its number.
 pub(super) fn at(changes: &[Arc<Conversion>], sale: &Arc<Conversion>, until: Told) -> Arc<Conversion> {
-    if !has_corrections(changes) {
+    if !has_raising(changes) {
         return Arc::clone(sale);
     }
     let (told_minor, mut steps) = steps(changes, sale);

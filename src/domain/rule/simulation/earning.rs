@@ -10,7 +10,7 @@ use crate::domain::refusal::Refusal;
 use crate::domain::reward::{Reward, RewardState};
 use crate::domain::rule::commission::credits_of;
 use crate::domain::rule::context::Context;
-use crate::domain::rule::refund;
+use crate::domain::rule::refund_adjustment;
 use crate::domain::rule::replay::{RewardName, add_left, name_of};
 use crate::domain::rule::verdict::{Verdict, earn_left};
 use crate::domain::simulation::Earnings;
@@ -115,8 +115,8 @@ pub(super) fn earn(
     let mut rewards: Vec<_> = rewards.into_iter().filter(is_new).cloned().collect();
     rewards.retain(|reward| !recorded.is_denied(reward));
     rewards.iter().for_each(|reward| earned.add(reward));
-    for refund in group.changes_of(&sale) {
-        let adjusted = refund::adjust(context, &sale, refund, &rewards)?;
+    for refund in group.changes_of(&sale).iter().filter(|change| change.order.undone_by.is_none()) {
+        let adjusted = refund_adjustment::adjust(context, &sale, refund, &rewards)?;
         adjusted.iter().filter(|reward| !recorded.is_denied(reward)).for_each(|reward| earned.add(reward));
     }
     Ok(earned)

@@ -68,6 +68,12 @@ impl Sums {
             Kind::Lead => &mut self.row.lead_count,
             Kind::Sale => &mut self.row.sale_count,
             Kind::Refund => &mut self.row.refund_count,
+            // It is one refund less.
+            Kind::RefundUndo => {
+                self.row.refund_count -= 1;
+                add(&mut self.refunded, row.amount.as_ref(), -1);
+                return;
+            }
             Kind::Cancellation => &mut self.row.cancellation_count,
             Kind::Appointment => &mut self.row.appointment_count,
             Kind::CustomEvent => &mut self.row.custom_event_count,

@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 use super::{Case, case, dollars, far_ahead, long, no_time};
 
 pub(super) fn cases() -> Vec<Case> {
-    vec![sale(), refund(), correction()]
+    vec![sale(), refund(), refund_undo(), correction()]
 }
 
 fn no_money() -> Json {
@@ -97,8 +97,36 @@ fn refund() -> Case {
     .tolerated(json!({"email": "bob", "refund_id": long()}))
     .wrong(json!({"event_id": "", "sale_event_id": "", "amount": null, "occur_time": no_time()}))
     .wrong(json!({"event_id": "", "sale_event_id": "", "amount": too_much()}))
+    .wrong(json!({"amount": null, "refunded_total": no_money()}))
+    .wrong(json!({
+        "sale_event_id": null,
+        "email": "${lead_email}",
+        "refunded_total": dollars(100),
+        "commission_adjustment": dollars(1),
+    }))
     .free(&["lines"])
     .not_references(&["refund_id", "lines.line_id"])
+}
+
+fn refund_undo() -> Case {
+    let fresh = json!({"items": [
+        {"sale": {"event_id": "${unique}", "external_id": "${lead_external_id}", "amount": dollars(5_000)}},
+        {"refund": {"event_id": "${unique}", "external_id": "${lead_external_id}", "amount": dollars(100)}},
+    ]});
+    case("TrackingService/UndoRefund", json!({"event_id": "${unique}", "refund_conversion_id": "${fresh_refund_id}"}))
+        .prepare("TrackingService/BatchRecordEvents", fresh, &[("fresh_refund_id", "/results/1/refund/conversion_id")])
+        .other(json!({"reason": "another one"}))
+        .reference(json!({"event_id": "${refund_event_id}"}))
+        .reference(json!({"refund_conversion_id": "${conversion_id}"}))
+        .reference(json!({"refund_conversion_id": null, "refund_event_id": "${refund_event_id}"}))
+        .wrong(json!({
+            "event_id": long(),
+            "refund_event_id": long(),
+            "refund_conversion_id": "cnv_x",
+            "reason": long(),
+            "occur_time": far_ahead(),
+        }))
+        .wrong(json!({"event_id": "", "refund_conversion_id": "", "occur_time": no_time()}))
 }
 
 fn correction() -> Case {

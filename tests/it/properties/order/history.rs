@@ -9,6 +9,8 @@ use crate::properties::step::values;
 
 pub(super) const AFFILIATES: usize = 3;
 pub(super) const MINUTE_MICROS: i64 = 60_000_000;
+/// The kind of custom events.
+pub(super) const CUSTOM_KIND: &str = "talk";
 /// The window of all programs. Histories are longer than it.
 pub(super) const WINDOW_DAYS: i32 = 10;
 
@@ -49,6 +51,24 @@ pub(super) enum Event {
     Refund {
         sale: usize,
         divisor: i64,
+    },
+    /// A refund that is told as a total: so many fifths of the amount of an earlier sale.
+    Total {
+        sale: usize,
+        fifths: i64,
+    },
+    /// An earlier refund or total that failed.
+    Undo {
+        refund: usize,
+    },
+    Cancellation {
+        customer: usize,
+    },
+    /// An event of the kind that all programs declare.
+    Custom {
+        customer: usize,
+        traces: Traces,
+        is_named: bool,
     },
 }
 
@@ -152,6 +172,8 @@ pub(super) struct History {
     pub(super) has_lines: bool,
     /// Whether the books are checked after each event that is told late. The audit knows no threshold bonuses.
     pub(super) is_audited: bool,
+    /// The kinds of custom events that all versions of all programs declare.
+    pub(super) custom_kinds: Vec<String>,
     pub(super) items: Vec<Item>,
 }
 
@@ -163,7 +185,7 @@ pub(super) struct Extras {
     pub(super) upline_levels: Vec<pb::UplineLevel>,
 }
 
-fn traces() -> impl Strategy<Value = Traces> {
+pub(super) fn traces() -> impl Strategy<Value = Traces> {
     (option::weighted(0.4, 0..2_usize), option::weighted(0.2, 0..AFFILIATES), option::weighted(0.2, 0..2_usize))
         .prop_map(|(visitor, affiliate, coupon)| Traces { visitor, affiliate, coupon })
 }
@@ -220,7 +242,7 @@ fn owner() -> impl Strategy<Value = Owner> {
     ]
 }
 
-fn item() -> impl Strategy<Value = Item> {
+pub(super) fn item() -> impl Strategy<Value = Item> {
     let what = prop_oneof![3 => event().prop_map(What::Event), 1 => owner().prop_map(What::Owner)];
     (select(vec![15_i64, 90, 1_500, 6_000]), what, 0..8_usize, any::<u16>())
         .prop_map(|(minutes_later, what, delay, rank)| Item { minutes_later, what, delay, rank })
@@ -264,6 +286,7 @@ pub(super) fn history() -> impl Strategy<Value = History> {
             extras: [Extras::default(), Extras::default()],
             has_lines: false,
             is_audited: true,
+            custom_kinds: Vec::new(),
             items,
         },
     )

@@ -21,6 +21,7 @@ pub(crate) fn lead_details() -> LeadDetails {
         sale_counts: Vec::new(),
         customer_rewards: Default::default(),
         asked_for_new_at: None,
+        cancelled_at: None,
         country_code: String::new(),
     }
 }

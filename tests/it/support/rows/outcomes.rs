@@ -129,6 +129,9 @@ pub(crate) fn outcomes() -> Vec<Outcome> {
             conversion_id: sale.id,
             sale_id: Some(sale.id),
             rewards: vec![reward.summary()],
+            known_total: None,
+            was_undone: false,
+            is_outdated: false,
         }),
         Outcome::Cancellation(CancellationOutcome {
             lead_id: lead().id,
