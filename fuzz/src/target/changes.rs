@@ -107,6 +107,7 @@ changes! {
     SetBillingProfileRequest,
     SetPayoutConnectionRequest,
     RemovePayoutConnectionRequest,
+    ReconcilePayoutsRequest,
     CreatePayoutRequest,
     CreatePayoutRunRequest,
     CreatePayoutScheduleRequest,
