@@ -29,6 +29,7 @@ use tower::ServiceBuilder;
 use uuid::Uuid;
 
 use crate::app::worker::connections::{Connections, ProviderAddresses};
+use crate::app::worker::reseal_secrets::Keys;
 use crate::app::worker::send_payouts::{CannotCall, NoConnections};
 use crate::app::{App, AppOptions, Providers};
 use crate::auth::Authenticator;
@@ -211,7 +212,7 @@ impl Server {
         let secrets = Arc::new(secrets_key::of_database(settings, &store, secrets).await?);
         let options = app_options(settings, &store, post).await?;
         let providers = providers.unwrap_or_else(|| connections(&store, &secrets, addresses));
-        let options = AppOptions { providers, ..options };
+        let options = AppOptions { providers, keys: Keys(Arc::clone(&secrets)), ..options };
         let (app, writer) =
             App::start(Arc::clone(&store), Arc::clone(&clock), &options).map_err(ServerError::Writer)?;
         operator::ensure_first(&app, &settings.database.data_dir).await?;
@@ -477,6 +478,7 @@ pub async fn app_options(settings: &Settings, store: &Store, post: Arc<Post>) ->
         event_form: crate::rpc::feed::event::FORM,
         post,
         providers: Providers(Arc::new(NoConnections)),
+        keys: Keys::default(),
     })
 }
 

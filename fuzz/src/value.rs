@@ -99,6 +99,7 @@ fn prefix_for(field: &FieldDescriptor) -> Option<&'static str> {
         ("payout_id", "pay"),
         ("payout_export_id", "pex"),
         ("payout_document_id", "doc"),
+        ("payout_reconciliation_id", "prc"),
         ("payout_run_id", "prn"),
         ("PayoutSchedule", "psc"),
         ("payout_schedule_id", "psc"),

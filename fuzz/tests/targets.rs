@@ -79,6 +79,7 @@ fn histories_get_far() {
         "/SetBillingProfile",
         "/SetPayoutConnection",
         "/RemovePayoutConnection",
+        "/ReconcilePayouts",
         "/RetryPayout",
         "/SubmitToBounty",
         "/ApproveSubmission",

@@ -46,6 +46,7 @@ use queue::{Job, Queue, Work};
 use registration::Mailed;
 use suspects::Suspects;
 pub use worker::approve_due::UpkeepError;
+use worker::reseal_secrets::Keys;
 use worker::send_payouts::ProviderSource;
 use worker::{WorkerStatus, Workers};
 use writer::{Counting, Reply, STATISTICS_FIRST_COMMANDS, Transactions, Upkeep, Writer};
@@ -128,6 +129,8 @@ pub struct AppOptions {
     pub post: Arc<Post>,
     /// The providers that payouts are sent to.
     pub providers: Providers,
+    /// The keys that seal what must not be readable in the database.
+    pub keys: Keys,
 }
 
 /// How long a caller that was refused for a full queue should wait: a few batches.
@@ -213,7 +216,7 @@ impl App {
         });
         tokio::spawn(feed.poll(options.feed_poll_interval, app.stop.clone()));
         tokio::spawn(outage_watch::watch(Arc::clone(&app), app.stop.clone()));
-        worker::start(&app, options.upkeep_interval, options.event_retention_days, &options.post, &options.providers.0);
+        worker::start(&app, options);
         Ok((app, handle))
     }
 
@@ -329,6 +332,11 @@ impl App {
     /// Makes the worker run that creates the payouts of payout runs.
     pub fn wake_payout_runs(&self) {
         self.wake_worker(worker::create_payouts::NAME);
+    }
+
+    /// Makes the worker run that compares payouts with the payments at their providers.
+    pub fn wake_reconciliations(&self) {
+        self.wake_worker(worker::reconcile_payouts::NAME);
     }
 
     /// Makes the worker run that sends payouts.

@@ -42,6 +42,7 @@ use crate::domain::time::Time;
 use crate::outage::Access;
 use crate::sampled::Sampled;
 use crate::store::event::EncodeBody;
+use crate::store::sealed::Resealed;
 use crate::store::set::catalogue::Catalogues;
 use crate::store::{self, Store, StoreError};
 pub(super) use counting::Counting;
@@ -99,6 +100,8 @@ pub(super) enum Upkeep {
     RemoveMail(Arc<Mail>),
     /// Writes this content, to see whether a write works.
     TryWrite(Arc<[u8]>),
+    /// Replaces sealed bytes by those of another key.
+    Reseal(Arc<[Resealed]>),
     /// Removes a part of what former names have left in the index of names. The number is 0 when nothing is left.
     TidySearch,
 }
@@ -439,6 +442,7 @@ impl Writer {
             Upkeep::PostMail(mail) => store::mail::post(&transaction, &mail).await?,
             Upkeep::RemoveMail(mail) => store::mail::remove(&transaction, &mail).await?,
             Upkeep::TryWrite(content) => store::write_trial::write(&transaction, content.to_vec()).await?,
+            Upkeep::Reseal(resealed) => store::sealed::replace(&transaction, &resealed).await?,
             Upkeep::TidySearch => store::search::tidy(&transaction).await?,
         };
         failpoint!(AfterRemoval);

@@ -114,6 +114,8 @@ text_enum! {
         PayoutConnectionSet = "payout_connection_set",
         /// The connection to a payout provider was removed.
         PayoutConnectionRemoved = "payout_connection_removed",
+        /// A reconciliation found differences that were not known before.
+        PayoutDifferencesFound = "payout_differences_found",
         /// A payout is in a file.
         PayoutExported = "payout_exported",
         /// A person undid that an affiliate was paid.
@@ -268,6 +270,7 @@ impl EventKind {
             Self::TaxProfileSet | Self::TaxProfileReviewed | Self::TaxProfileRemoved => EventSubject::TaxProfile,
             Self::BillingProfileSet => EventSubject::BillingProfile,
             Self::PayoutConnectionSet | Self::PayoutConnectionRemoved => EventSubject::PayoutConnection,
+            Self::PayoutDifferencesFound => EventSubject::PayoutReconciliation,
             Self::PayoutCreated
             | Self::PayoutApproved
             | Self::PayoutSent
@@ -412,6 +415,8 @@ images! {
     BillingProfile(Arc<super::billing_profile::BillingProfile>): |profile| profile.account_id, [], [];
     /// A connection to a payout provider, which has the id of its account.
     PayoutConnection(Arc<super::payout_connection::PayoutConnection>): |connection| connection.account_id, [], [];
+    /// A reconciliation. The feed leaves its differences out.
+    PayoutReconciliation(Arc<super::payout_reconciliation::PayoutReconciliation>): |row| row.id, [], [];
     /// A program with its newest terms.
     Program(Arc<super::program::ProgramWithTerms>): |answer| answer.program.id, [answer.program.id], [];
     /// An affiliate.

@@ -162,6 +162,8 @@ typed_ids! {
     PayoutExportId = "pex";
     /// A document of a payout.
     PayoutDocumentId = "doc";
+    /// A comparison of payouts with the payments at their provider.
+    PayoutReconciliationId = "prc";
     /// A payout run.
     PayoutRunId = "prn";
     /// A schedule of payout runs.

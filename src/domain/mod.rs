@@ -48,6 +48,7 @@ pub mod payout_export;
 pub mod payout_method;
 pub mod payout_provider;
 pub mod payout_purse;
+pub mod payout_reconciliation;
 pub mod payout_run;
 pub mod payout_schedule;
 pub mod payout_sending;

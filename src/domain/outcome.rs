@@ -116,6 +116,8 @@ outcomes! {
     BillingProfile(Arc<super::billing_profile::BillingProfile>): |profile| Some(&profile.account_id);
     /// SetPayoutConnection, RemovePayoutConnection. Kept without the credentials.
     PayoutConnection(Arc<super::payout_connection::PayoutConnection>): |connection| Some(&connection.account_id);
+    /// ReconcilePayouts. Kept without the differences.
+    PayoutReconciliation(Arc<super::payout_reconciliation::PayoutReconciliation>): |row| Some(&row.id);
     /// ExportPayouts.
     PayoutExport(Arc<super::payout_export::PayoutExport>): |export| Some(&export.id);
     /// CreatePayoutRun, CancelPayoutRun.

@@ -113,6 +113,16 @@ impl PayoutMethod {
         self.current.as_ref().is_some_and(|choice| choice.fingerprint == fingerprint)
     }
 
+    /// The method with this fingerprint in place of older ones of the same account, which were made with older keys.
+    pub fn with_fingerprint(&self, older: &[[u8; 32]], newest: [u8; 32]) -> Self {
+        let mut method = self.clone();
+        let choices = [method.current.as_mut(), method.pending.as_mut().map(|pending| &mut pending.choice)];
+        for choice in choices.into_iter().flatten().filter(|choice| older.contains(&choice.fingerprint)) {
+            choice.fingerprint = newest;
+        }
+        method
+    }
+
     /// The method as it is at a time: a change that has waited long enough is the current choice.
     pub fn at(&self, now: Time) -> Self {
         let mut method = self.clone();
@@ -201,6 +211,28 @@ mod tests {
         let kind_at = |micros| other.destination_at(Time::from_micros(micros)).map(|destination| destination.kind);
         assert_eq!(kind_at(1_999), Some(PayoutMethodKind::Iban));
         assert_eq!(kind_at(2_000), Some(PayoutMethodKind::PayPal));
+    }
+
+    #[test]
+    fn an_account_is_recognised_by_the_fingerprint_of_an_older_key() {
+        use uuid::Uuid;
+        let at = Time::from_micros(1_000);
+        let method = PayoutMethod {
+            account_id: AccountId::from_uuid(Uuid::from_u128(1)),
+            affiliate_id: AffiliateId::from_uuid(Uuid::from_u128(1)),
+            current: Some(choice(1, at)),
+            pending: Some(PendingChoice { choice: choice(2, at), effective_at: at }),
+            override_reason: String::new(),
+            created_at: at,
+            updated_at: at,
+        };
+        let prints = |method: &PayoutMethod| {
+            let current = method.current.as_ref().map(|choice| choice.fingerprint[0]);
+            (current, method.pending.as_ref().map(|pending| pending.choice.fingerprint[0]))
+        };
+        assert_eq!(prints(&method.with_fingerprint(&[[1; 32]], [9; 32])), (Some(9), Some(2)));
+        assert_eq!(prints(&method.with_fingerprint(&[[3; 32], [2; 32]], [9; 32])), (Some(1), Some(9)));
+        assert_eq!(method.with_fingerprint(&[], [9; 32]), method);
     }
 
     #[test]

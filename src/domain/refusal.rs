@@ -9,7 +9,7 @@ use super::bounty::{BountyClosed, BountyKind, SubmissionState};
 use super::customer_reward::CustomerRewardState;
 use super::id::{
     AffiliateGroupId, AffiliateId, ApiKeyId, BountyId, ConversionId, EnrollmentId, ItemId, LeadId, OfferId,
-    PayoutExportId, PayoutId, PayoutRunId, PayoutScheduleId, ProgramId, RewardId, SubmissionId,
+    PayoutExportId, PayoutId, PayoutReconciliationId, PayoutRunId, PayoutScheduleId, ProgramId, RewardId, SubmissionId,
 };
 use super::money::{Currency, Money, Overflow};
 use super::offer::OfferClosed;
@@ -66,6 +66,8 @@ text_enum! {
         PayoutExport = "payout_export",
         /// A document of a payout.
         PayoutDocument = "payout_document",
+        /// A comparison of payouts with the payments at their provider.
+        PayoutReconciliation = "payout_reconciliation",
         /// A payout run.
         PayoutRun = "payout_run",
         /// A schedule of payout runs.
@@ -97,6 +99,7 @@ impl Resource {
             Self::PayoutConnection => Field::Provider,
             Self::PayoutExport => Field::PayoutExportId,
             Self::PayoutDocument => Field::PayoutDocumentId,
+            Self::PayoutReconciliation => Field::PayoutReconciliationId,
             Self::PayoutRun => Field::PayoutRunId,
             Self::PayoutSchedule => Field::PayoutScheduleId,
         }
@@ -532,6 +535,12 @@ pub enum Refusal {
     PayoutFileGone {
         /// The export.
         payout_export_id: PayoutExportId,
+    },
+    /// A reconciliation of the connection is running.
+    #[error("{payout_reconciliation_id} is running for this connection")]
+    PayoutReconciliationRunning {
+        /// The reconciliation.
+        payout_reconciliation_id: PayoutReconciliationId,
     },
     /// The payout run is in a state from which it cannot go there.
     #[error("payout run {payout_run_id} is {from} and cannot become {to}")]

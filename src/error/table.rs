@@ -624,6 +624,12 @@ fn refused(refusal: &Refusal, paths: FieldPaths, request_id: &str, violation_byt
             format!("{}: {text}; files are kept for {FILE_DAYS} days", path(&Field::PayoutExportId)),
         )
         .with("payout_export_id", payout_export_id),
+        Refusal::PayoutReconciliationRunning { payout_reconciliation_id } => Answer::precondition(
+            ErrorReason::PayoutReconciliationRunning,
+            payout_reconciliation_id.to_string(),
+            format!("{}: {text}; GetPayoutReconciliation shows it, and a further one can begin when it has ended", path(&Field::Provider)),
+        )
+        .with("payout_reconciliation_id", payout_reconciliation_id),
         Refusal::PayoutRunState { payout_run_id, from, to: _ } => Answer::precondition(
             ErrorReason::PayoutRunState,
             payout_run_id.to_string(),

@@ -34,6 +34,7 @@ mod payout_connection;
 mod payout_document;
 mod payout_file;
 mod payout_method;
+mod payout_reconciliation;
 mod payout_run;
 mod payout_schedule;
 mod postal_address;

@@ -3,12 +3,14 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::call::Call;
+use uuid::Uuid;
+
 use super::call::canonical::{self, canonical};
 use super::call::change::{Asking, Change, RepeatKey};
 use super::call::parse::{Fields, NAME_LENGTH_MAX};
 use super::call::render::timestamp;
 use super::call::wire_enum::WireEnum;
+use super::call::{Call, page};
 use crate::domain::payout::PayoutProvider;
 use crate::domain::payout_connection::PayoutConnection;
 use crate::domain::refusal::{Field, Refusal, Resource};
@@ -17,9 +19,11 @@ use crate::error::{Error, FieldPaths};
 use crate::pb::{self, provider_credentials::Credentials};
 use crate::secrets::credentials::ProviderCredentials;
 use crate::store;
+use crate::store::list::{ListOrder, Walk};
 
 /// The providers that an account can be connected to.
-const PROVIDERS: [PayoutProvider; 3] = [PayoutProvider::PayPal, PayoutProvider::Stripe, PayoutProvider::Wise];
+pub(super) const PROVIDERS: [PayoutProvider; 3] =
+    [PayoutProvider::PayPal, PayoutProvider::Stripe, PayoutProvider::Wise];
 
 impl Change for pb::SetPayoutConnectionRequest {
     type Rule = SetPayoutConnection;
@@ -185,11 +189,44 @@ pub(super) async fn get(
     Ok(pb::GetPayoutConnectionResponse { payout_connection: Some(render(&found)) })
 }
 
+/// The connections in the order of their providers' names. The walk is along the places of the providers in the closed set, because a
+/// connection has no id.
+pub(super) async fn list(
+    call: Call,
+    message: pb::ListPayoutConnectionsRequest,
+) -> Result<pb::ListPayoutConnectionsResponse, Error> {
+    let mut fields = Fields::default();
+    let shape = page::shape(&mut fields, message.page_size, message.order);
+    fields.finish()?;
+    let filter = pb::ListPayoutConnectionsRequest { page_size: 0, page_token: String::new(), ..message.clone() };
+    let page = call.page(&filter, shape, &message.page_token).await?;
+    let mut found = store::payout_connection::list(call.store(), call.account_id()).await?;
+    found.sort_unstable_by_key(place);
+    let Walk { order, after, limit } = page.walk();
+    match order {
+        ListOrder::OldestFirst => found.retain(|row| after.is_none_or(|after| place(row) > after)),
+        ListOrder::NewestFirst => {
+            found.reverse();
+            found.retain(|row| after.is_none_or(|after| place(row) < after));
+        }
+    }
+    found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    call.works_on(found.len()).await;
+    let (payout_connections, next_page_token) = page.fill(found, place, |row| render(&row));
+    Ok(pb::ListPayoutConnectionsResponse { payout_connections, next_page_token })
+}
+
+/// The place of a connection in a list.
+fn place(connection: &PayoutConnection) -> Uuid {
+    Uuid::from_u128(u128::from(connection.provider.number().unsigned_abs()))
+}
+
 /// A connection as a message, which has no secrets.
 pub(super) fn render(connection: &PayoutConnection) -> pb::PayoutConnection {
     pb::PayoutConnection {
         provider: connection.provider.number(),
         hint: connection.hint.clone(),
+        next_reconciliation_time: connection.next_reconciliation_at.map(timestamp),
         create_time: Some(timestamp(connection.created_at)),
         update_time: Some(timestamp(connection.updated_at)),
     }

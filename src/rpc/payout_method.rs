@@ -58,7 +58,9 @@ impl Change for pb::SetPayoutMethodRequest {
         let (affiliate, details) = fields.complete((affiliate, details))?;
         let (destination, fingerprint) =
             details.seal(asking.secrets, asking.account_id).map_err(|_| Error::SecretsKeyMissing)?;
-        Ok((SetPayoutMethod { affiliate, destination, fingerprint, override_reason: reason }, ()))
+        let older_fingerprints = details.older_fingerprints(asking.secrets, asking.account_id);
+        let override_reason = reason;
+        Ok((SetPayoutMethod { affiliate, destination, fingerprint, older_fingerprints, override_reason }, ()))
     }
 
     fn render(method: Arc<PayoutMethod>, replayed: bool, (): (), asking: &Asking<'_>) -> pb::SetPayoutMethodResponse {

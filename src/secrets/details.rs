@@ -92,8 +92,21 @@ impl PayoutDetails {
         // JSON can hold all of it.
         let text = serde_json::to_vec(self).map_err(|_| KeyMissing)?;
         let sealed = secrets.seal(Purpose::PayoutDetails, account_id, &text)?;
-        let fingerprint = secrets.fingerprint(account_id, &self.identity())?;
+        let fingerprint = self.fingerprint(secrets, account_id)?;
         Ok((PayoutDestination { kind: self.kind(), hint: self.hint(), sealed }, fingerprint))
+    }
+
+    /// The fingerprint of the account that gets the money.
+    ///
+    /// # Errors
+    /// [`KeyMissing`].
+    pub fn fingerprint(&self, secrets: &Secrets, account_id: AccountId) -> Result<[u8; 32], KeyMissing> {
+        secrets.fingerprint(account_id, &self.identity())
+    }
+
+    /// The fingerprints that rows have which were not sealed anew yet.
+    pub fn older_fingerprints(&self, secrets: &Secrets, account_id: AccountId) -> Vec<[u8; 32]> {
+        secrets.older_fingerprints(account_id, &self.identity())
     }
 
     /// The details that were sealed.

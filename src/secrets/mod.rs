@@ -103,6 +103,14 @@ impl Key {
         let fingerprinting = derived(master, "headwater fingerprints")?;
         Some(Self { id: [id[0], id[1], id[2], id[3]], sealing: LessSafeKey::new(sealing), fingerprinting })
     }
+
+    /// `None` is impossible, because HMAC takes keys of any length.
+    fn fingerprint(&self, account_id: AccountId, text: &str) -> Option<[u8; 32]> {
+        let mut hmac = Hmac::<Sha256>::new_from_slice(&self.fingerprinting).ok()?;
+        hmac.update(account_id.uuid().as_bytes());
+        hmac.update(text.as_bytes());
+        Some(hmac.finalize().into_bytes().into())
+    }
 }
 
 /// A key of its own for each use. `None` is impossible, because HMAC takes keys of any length.
@@ -112,7 +120,7 @@ fn derived(master: &[u8; 32], name: &str) -> Option<[u8; 32]> {
     Some(hmac.finalize().into_bytes().into())
 }
 
-/// The server's keys. The first one seals, all of them open, and the last one, which is the oldest, makes fingerprints.
+/// The server's keys. The first one, which is the newest, seals and makes fingerprints. All of them open.
 #[derive(Default)]
 pub struct Secrets {
     keys: Vec<Key>,
@@ -163,6 +171,17 @@ impl Secrets {
         !self.keys.is_empty()
     }
 
+    /// Whether there are further keys beside the one that seals.
+    pub fn has_older_keys(&self) -> bool {
+        self.keys.len() > 1
+    }
+
+    /// Whether bytes were sealed with the key that seals now.
+    pub fn is_newest(&self, sealed: &Sealed) -> bool {
+        let id = sealed.bytes().get(1..1 + KEY_ID_LENGTH);
+        self.keys.first().is_some_and(|key| id == Some(&key.id[..]))
+    }
+
     /// Seals bytes for this purpose of an account.
     ///
     /// # Errors
@@ -210,11 +229,13 @@ impl Secrets {
     /// # Errors
     /// [`KeyMissing`].
     pub fn fingerprint(&self, account_id: AccountId, text: &str) -> Result<[u8; 32], KeyMissing> {
-        let key = self.keys.last().ok_or(KeyMissing)?;
-        let mut hmac = Hmac::<Sha256>::new_from_slice(&key.fingerprinting).map_err(|_| KeyMissing)?;
-        hmac.update(account_id.uuid().as_bytes());
-        hmac.update(text.as_bytes());
-        Ok(hmac.finalize().into_bytes().into())
+        let key = self.keys.first().ok_or(KeyMissing)?;
+        key.fingerprint(account_id, text).ok_or(KeyMissing)
+    }
+
+    /// The same hashes with the older keys, for rows that were not sealed anew yet.
+    pub fn older_fingerprints(&self, account_id: AccountId, text: &str) -> Vec<[u8; 32]> {
+        self.keys.iter().skip(1).filter_map(|key| key.fingerprint(account_id, text)).collect()
     }
 }
 
@@ -299,7 +320,11 @@ mod tests {
         assert_eq!(new.open(PURPOSE, account(1), &after).unwrap(), b"after");
         assert!(matches!(new.open(PURPOSE, account(1), &before), Err(CannotOpen::OtherKey(_))));
         let print = |secrets: &Secrets| secrets.fingerprint(account(1), "x").unwrap();
-        assert_eq!(print(&both), print(&old), "a new key keeps the fingerprints");
+        assert_eq!(print(&both), print(&new), "what is sealed anew needs the new key alone");
+        assert_eq!(both.older_fingerprints(account(1), "x"), [print(&old)], "rows of the old key are recognised");
+        assert!(new.older_fingerprints(account(1), "x").is_empty());
+        assert!(both.is_newest(&after) && !both.is_newest(&before) && old.is_newest(&before));
+        assert!(both.has_older_keys() && !new.has_older_keys() && !Secrets::NONE.is_newest(&after));
     }
 
     #[test]

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use secrecy::ExposeSecret;
 
 use super::{ServerError, private};
+use crate::app::worker::reseal_secrets::purpose_of;
 use crate::config::Settings;
-use crate::domain::id::AccountId;
-use crate::domain::payout_method::Sealed;
-use crate::secrets::{CannotOpen, KeyTextProblem, Purpose, Secrets};
+use crate::secrets::{CannotOpen, KeyTextProblem, Secrets};
+use crate::store::sealed::{SealedPlace, SealedRow, SealedWalk};
 use crate::store::{self, Store};
 
 /// Why the keys cannot be used.
@@ -86,22 +86,22 @@ pub(super) async fn of_database(
     store: &Store,
     read: Option<Secrets>,
 ) -> Result<Secrets, ServerError> {
-    let sealed = any_sealed(store).await?;
+    let sealed = last_sealed(store).await?;
     if let (Some(secrets), Some(path)) = (read, &settings.payouts.secrets_key_file) {
-        return checked(secrets, path, sealed);
+        return checked(secrets, path, &sealed);
     }
     let Some(path) = beside(settings) else {
-        return match sealed {
-            Some(_) => Err(SecretsKeyProblem::Missing { path: None }.into()),
-            None => Ok(Secrets::default()),
-        };
+        if !sealed.is_empty() {
+            return Err(SecretsKeyProblem::Missing { path: None }.into());
+        }
+        return Ok(Secrets::default());
     };
-    if sealed.is_none() {
+    if sealed.is_empty() {
         make(&path).map_err(|source| ServerError::File { path: path.clone(), source })?;
     } else if !path.exists() {
         return Err(SecretsKeyProblem::Missing { path: Some(path) }.into());
     }
-    checked(read_file(&path)?, &path, sealed)
+    checked(read_file(&path)?, &path, &sealed)
 }
 
 /// Writes a file with a random key, unless there is one.
@@ -124,26 +124,21 @@ fn make(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Something that is sealed, with its account and purpose.
-type AnySealed = Option<(Purpose, AccountId, Sealed)>;
-
-async fn any_sealed(store: &Store) -> Result<AnySealed, ServerError> {
-    if let Some((account_id, sealed)) = store::payout_connection::any_sealed(store).await? {
-        return Ok(Some((Purpose::ProviderCredentials, account_id, sealed)));
+/// The last sealed row of each place. A change to another key goes along the rows, so the last one has the old key for the longest time.
+async fn last_sealed(store: &Store) -> Result<Vec<SealedRow>, ServerError> {
+    let mut rows = Vec::new();
+    for place in SealedPlace::ALL {
+        rows.extend(store::sealed::read(store, place, SealedWalk::Last).await?);
     }
-    if let Some((account_id, sealed)) = store::tax_profile::any_sealed(store).await? {
-        return Ok(Some((Purpose::TaxNumber, account_id, sealed)));
-    }
-    let method = store::payout_method::any_sealed(store).await?;
-    Ok(method.map(|(account_id, sealed)| (Purpose::PayoutDetails, account_id, sealed)))
+    Ok(rows)
 }
 
 /// The keys, if they open what is stored.
-fn checked(secrets: Secrets, path: &Path, sealed: AnySealed) -> Result<Secrets, ServerError> {
-    if let Some((purpose, account_id, sealed)) = sealed
-        && let Err(problem) = secrets.open(purpose, account_id, &sealed)
-    {
-        return Err(SecretsKeyProblem::Wrong { path: path.to_owned(), problem }.into());
+fn checked(secrets: Secrets, path: &Path, sealed: &[SealedRow]) -> Result<Secrets, ServerError> {
+    for row in sealed {
+        if let Err(problem) = secrets.open(purpose_of(row.place), row.account_id, &row.sealed) {
+            return Err(SecretsKeyProblem::Wrong { path: path.to_owned(), problem }.into());
+        }
     }
     Ok(secrets)
 }

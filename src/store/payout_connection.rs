@@ -1,13 +1,13 @@
 //! Connections to payout providers: rows and reads.
 
 use sea_orm::sea_query::ValueTuple;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 
 use super::entity::payout_connection as table;
 use super::row::RowName;
 use super::set::stored::{SqlKey, Stored};
 use super::{Store, StoreError};
-use crate::domain::id::AccountId;
+use crate::domain::id::{AccountId, PayoutReconciliationId};
 use crate::domain::payout::PayoutProvider;
 use crate::domain::payout_connection::{PayoutConnection, PayoutConnectionKey};
 use crate::domain::payout_method::Sealed;
@@ -31,6 +31,9 @@ impl Stored for PayoutConnection {
             provider: self.provider.as_str().to_owned(),
             hint: self.hint.clone(),
             sealed: self.sealed.bytes().to_vec(),
+            next_reconciliation_at: self.next_reconciliation_at.map(Time::micros),
+            open_reconciliation_id: self.open_reconciliation_id.map(PayoutReconciliationId::uuid),
+            last_reconciliation_id: self.last_reconciliation_id.map(PayoutReconciliationId::uuid),
             created_at: self.created_at.micros(),
             updated_at: self.updated_at.micros(),
         })
@@ -43,6 +46,9 @@ impl Stored for PayoutConnection {
             provider: name.parse(&row.provider)?,
             hint: row.hint,
             sealed: Sealed::new(row.sealed),
+            next_reconciliation_at: row.next_reconciliation_at.map(Time::from_micros),
+            open_reconciliation_id: row.open_reconciliation_id.map(PayoutReconciliationId::from_uuid),
+            last_reconciliation_id: row.last_reconciliation_id.map(PayoutReconciliationId::from_uuid),
             created_at: Time::from_micros(row.created_at),
             updated_at: Time::from_micros(row.updated_at),
         })
@@ -75,13 +81,4 @@ pub async fn list(store: &Store, account_id: AccountId) -> Result<Vec<PayoutConn
         .all(store.read())
         .await?;
     rows.into_iter().map(PayoutConnection::from_row).collect()
-}
-
-/// Any sealed credentials, to find out whether the server's key opens them.
-///
-/// # Errors
-/// [`StoreError`].
-pub async fn any_sealed(store: &Store) -> Result<Option<(AccountId, Sealed)>, StoreError> {
-    let row = table::Entity::find().limit(1).one(store.read()).await?;
-    Ok(row.map(|row| (AccountId::from_uuid(row.account_id), Sealed::new(row.sealed))))
 }

@@ -147,15 +147,6 @@ pub async fn of_affiliates(
     rows.into_iter().map(PayoutMethod::from_row).collect()
 }
 
-/// Any sealed details, to find out whether the server's key opens them.
-///
-/// # Errors
-/// [`StoreError`].
-pub async fn any_sealed(store: &Store) -> Result<Option<(AccountId, Sealed)>, StoreError> {
-    let row = table::Entity::find().filter(table::Column::Sealed.is_not_null()).limit(1).one(store.read()).await?;
-    Ok(row.and_then(|row| Some((AccountId::from_uuid(row.account_id), Sealed::new(row.sealed?)))))
-}
-
 /// Wipes the destinations of payouts that are not open, if their affiliates are erased: all payouts of the affiliates that this set erases, and
 /// the payouts that it closes. An open payout is still to be paid, so it keeps its destination until it is closed.
 ///

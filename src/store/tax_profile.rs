@@ -138,13 +138,3 @@ pub async fn list(
     page.truncate(limit);
     Ok((page, None))
 }
-
-/// Any sealed number, to find out whether the server's key opens it.
-///
-/// # Errors
-/// [`StoreError`].
-pub async fn any_sealed(store: &Store) -> Result<Option<(AccountId, Sealed)>, StoreError> {
-    let sealed = table::Entity::find().filter(table::Column::NumberSealed.is_not_null());
-    let row = sealed.limit(1).one(store.read()).await?;
-    Ok(row.and_then(|row| Some((AccountId::from_uuid(row.account_id), Sealed::new(row.number_sealed?)))))
-}

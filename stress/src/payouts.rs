@@ -46,7 +46,7 @@ pub(crate) struct Options {
     /// How many affiliates each call previews, up to 1,000.
     #[arg(long, default_value_t = 1_000)]
     pub(crate) previewed_per_call: i32,
-    /// How many payouts each call approves, up to 1,000. The writer carries out a call as a whole, so others wait for it.
+    /// How many payouts each call approves, up to 200. The writer carries out a call as a whole, so others wait for it.
     #[arg(long, default_value_t = 100)]
     pub(crate) approved_per_call: usize,
     /// How often the server is killed while it sends.

@@ -9,7 +9,7 @@ use headwater::domain::bounty::{BountyClosed, BountyKind, SubmissionState};
 use headwater::domain::customer_reward::CustomerRewardState;
 use headwater::domain::id::{
     AffiliateGroupId, AffiliateId, ApiKeyId, BountyId, ConversionId, EnrollmentId, ItemId, LeadId, OfferId,
-    PayoutExportId, PayoutId, PayoutRunId, PayoutScheduleId, ProgramId, RewardId, SubmissionId,
+    PayoutExportId, PayoutId, PayoutReconciliationId, PayoutRunId, PayoutScheduleId, ProgramId, RewardId, SubmissionId,
 };
 use headwater::domain::money::{Money, Overflow};
 use headwater::domain::offer::OfferClosed;
@@ -158,6 +158,7 @@ fn refusals() -> Vec<Refusal> {
             }],
         },
         Refusal::PayoutFileGone { payout_export_id: PayoutExportId::from_uuid(id()) },
+        Refusal::PayoutReconciliationRunning { payout_reconciliation_id: PayoutReconciliationId::from_uuid(id()) },
         Refusal::PayoutRunState {
             payout_run_id: PayoutRunId::from_uuid(id()),
             from: PayoutRunState::Cancelled,

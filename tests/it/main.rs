@@ -54,6 +54,7 @@ mod rows;
 mod scenario;
 mod schema;
 mod secrets;
+mod secrets_key;
 mod sending;
 mod start;
 mod store;

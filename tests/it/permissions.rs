@@ -94,7 +94,13 @@ fn kinds_may_do_what_their_comments_in_the_proto_say() {
     ];
     // The accounts of the server are for operators. The verification of an address changes the account. Who only reads tries no passwords,
     // and knows nothing of credentials.
-    let others = ["ListAccounts", "VerifyAccountEmail", "CheckAffiliatePassword", "GetPayoutConnection"];
+    let others = [
+        "ListAccounts",
+        "VerifyAccountEmail",
+        "CheckAffiliatePassword",
+        "GetPayoutConnection",
+        "ListPayoutConnections",
+    ];
     let reads = |method: &&str| verbs.iter().any(|verb| method.starts_with(verb)) && !others.contains(method);
     assert!(of(KeyKind::Read).iter().all(reads));
     let pays = [
@@ -102,6 +108,7 @@ fn kinds_may_do_what_their_comments_in_the_proto_say() {
         "CreatePayout",
         "CreatePayoutRun",
         "CancelPayoutRun",
+        "ReconcilePayouts",
         "CreatePayoutSchedule",
         "UpdatePayoutSchedule",
         "ArchivePayoutSchedule",

@@ -7,6 +7,7 @@ mod client;
 mod faults;
 mod paypal;
 mod properties;
+mod seen;
 mod stripe;
 mod wise;
 mod worker;

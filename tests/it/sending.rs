@@ -5,6 +5,7 @@ mod bench;
 mod faults;
 mod killed;
 mod process;
+mod reconciliation;
 mod stopped;
 mod story;
 mod suspended;

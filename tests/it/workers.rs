@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use headwater::app::worker::{
-    WorkerStatus, approve_due, create_payouts, forget_requests, note_key_uses, prune_events, run_schedules, send_mail,
-    send_payouts,
+    WorkerStatus, approve_due, create_payouts, forget_requests, note_key_uses, prune_events, reconcile_payouts,
+    reseal_secrets, run_schedules, send_mail, send_payouts,
 };
 use headwater::clock::Clock;
 use headwater::pb;
@@ -17,12 +17,14 @@ use crate::support::feed::cash;
 use crate::support::server::TestServer;
 use crate::support::shop::Shop;
 
-const NAMES: [&str; 8] = [
+const NAMES: [&str; 10] = [
     approve_due::NAME,
     create_payouts::NAME,
     forget_requests::NAME,
     note_key_uses::NAME,
     prune_events::NAME,
+    reconcile_payouts::NAME,
+    reseal_secrets::NAME,
     run_schedules::NAME,
     send_mail::NAME,
     send_payouts::NAME,

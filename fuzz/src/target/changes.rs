@@ -108,6 +108,7 @@ changes! {
     SetBillingProfileRequest,
     SetPayoutConnectionRequest,
     RemovePayoutConnectionRequest,
+    ReconcilePayoutsRequest,
     CreatePayoutRequest,
     CreatePayoutRunRequest,
     CreatePayoutScheduleRequest,

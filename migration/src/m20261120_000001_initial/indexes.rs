@@ -134,6 +134,19 @@ pub(super) fn all() -> Vec<IndexCreateStatement> {
             &["id"],
             Expr::col("state").eq(Expr::Constant("cancelling".into())),
         ),
+        // Few reconciliations are running at a time, and few accounts have connections.
+        partial_index(
+            "payout_reconciliation_due",
+            "payout_reconciliation",
+            &["next_at", "id"],
+            Expr::col("next_at").is_not_null(),
+        ),
+        partial_index(
+            "payout_connection_due",
+            "payout_connection",
+            &["next_reconciliation_at"],
+            Expr::col("next_reconciliation_at").is_not_null(),
+        ),
         // Few accounts have schedules, and only those whose time has come are looked for.
         partial_index(
             "payout_schedule_next",

@@ -121,6 +121,8 @@ text_enum! {
         PayoutExportId = "payout_export_id",
         /// The document of a payout that is named.
         PayoutDocumentId = "payout_document_id",
+        /// The reconciliation of payouts that is named.
+        PayoutReconciliationId = "payout_reconciliation_id",
         /// The payout run that is named.
         PayoutRunId = "payout_run_id",
         /// The payout schedule that is named.

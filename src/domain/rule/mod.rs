@@ -36,6 +36,7 @@ mod offer;
 mod payout;
 mod payout_connection;
 mod payout_method;
+mod payout_reconciliation;
 mod payout_run;
 mod payout_schedule;
 mod program;

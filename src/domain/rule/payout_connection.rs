@@ -9,6 +9,7 @@ use crate::domain::id::AccountId;
 use crate::domain::payout::PayoutProvider;
 use crate::domain::payout_connection::PayoutConnection;
 use crate::domain::payout_method::Sealed;
+use crate::domain::payout_reconciliation::INTERVAL_DAYS;
 use crate::domain::refusal::{Field, Refusal};
 use crate::domain::set::Needs;
 
@@ -44,12 +45,17 @@ impl Rule for SetPayoutConnection {
             return Err(Refusal::InvalidField { field: Field::Credentials, problem: problem.to_owned() });
         }
         let key = (context.account_id, self.provider);
-        let created_at = context.set.find::<PayoutConnection>(&key)?.map_or(context.now, |before| before.created_at);
+        let before = context.set.find::<PayoutConnection>(&key)?.cloned();
+        let created_at = before.as_ref().map_or(context.now, |before| before.created_at);
+        let next_reconciliation_at = before.as_ref().and_then(|before| before.next_reconciliation_at);
         let connection = context.put(PayoutConnection {
             account_id: context.account_id,
             provider: self.provider,
             hint: self.hint.clone(),
             sealed: self.sealed.clone(),
+            next_reconciliation_at: next_reconciliation_at.or(Some(context.now.plus_days(INTERVAL_DAYS))),
+            open_reconciliation_id: before.as_ref().and_then(|before| before.open_reconciliation_id),
+            last_reconciliation_id: before.as_ref().and_then(|before| before.last_reconciliation_id),
             created_at,
             updated_at: context.now,
         });

@@ -24,6 +24,8 @@ pub struct SetPayoutMethod {
     pub destination: PayoutDestination,
     /// The keyed hash of the account that gets the money.
     pub fingerprint: [u8; 32],
+    /// The same hash with older keys of the server.
+    pub older_fingerprints: Vec<[u8; 32]>,
     /// Why a change does not wait. `None`: it waits.
     pub override_reason: Option<String>,
 }
@@ -44,7 +46,10 @@ impl Rule for SetPayoutMethod {
         let wait_hours = if self.override_reason.is_some() { 0 } else { policy.method_change_hours };
         let choice =
             MethodChoice { destination: self.destination.clone(), fingerprint: self.fingerprint, set_at: context.now };
-        let Some(before) = before.map(|before| before.at(context.now)) else {
+        let at_present = |before: Arc<PayoutMethod>| {
+            before.at(context.now).with_fingerprint(&self.older_fingerprints, self.fingerprint)
+        };
+        let Some(before) = before.map(at_present) else {
             let method = PayoutMethod {
                 account_id: context.account_id,
                 affiliate_id: affiliate.id,

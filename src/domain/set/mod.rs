@@ -31,6 +31,7 @@ mod payout_connection;
 mod payout_document;
 mod payout_export;
 mod payout_method;
+mod payout_reconciliation;
 mod payout_run;
 mod payout_schedule;
 mod program;

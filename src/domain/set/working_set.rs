@@ -57,6 +57,7 @@ macro_rules! for_all_kinds {
             payout_attempts: $crate::domain::payout_attempt::PayoutAttempt,
             payout_purses: $crate::domain::payout_purse::PayoutPurse,
             payout_exports: $crate::domain::payout_export::PayoutExport,
+            payout_reconciliations: $crate::domain::payout_reconciliation::PayoutReconciliation,
             payout_runs: $crate::domain::payout_run::PayoutRun,
             payout_schedules: $crate::domain::payout_schedule::PayoutSchedule,
             items: $crate::domain::item::Item,

@@ -25,6 +25,9 @@ pub(super) fn missing(resource: Resource) -> (ErrorReason, &'static str) {
         Resource::TaxProfile => (ErrorReason::TaxProfileNotFound, "headwater.v1.TaxProfile"),
         Resource::PayoutConnection => (ErrorReason::PayoutConnectionNotFound, "headwater.v1.PayoutConnection"),
         Resource::PayoutExport => (ErrorReason::PayoutExportNotFound, "headwater.v1.PayoutExport"),
+        Resource::PayoutReconciliation => {
+            (ErrorReason::PayoutReconciliationNotFound, "headwater.v1.PayoutReconciliation")
+        }
         Resource::PayoutSchedule => (ErrorReason::PayoutScheduleNotFound, "headwater.v1.PayoutSchedule"),
         Resource::PayoutDocument => (ErrorReason::PayoutDocumentNotFound, "headwater.v1.PayoutDocument"),
         Resource::PayoutRun => (ErrorReason::PayoutRunNotFound, "headwater.v1.PayoutRun"),

@@ -55,24 +55,34 @@ pub struct Attempt {
 impl Attempt {
     /// The key at the provider: the payout's id, and the attempt's number.
     pub fn key(&self) -> String {
-        format!("{}-a{}", self.payout_id, self.number)
+        key(self.payout_id, self.number)
     }
 
     /// The key as a UUID, for providers that take nothing else. The first attempt has the payout's own.
     pub fn key_uuid(&self) -> Uuid {
-        if self.number <= 1 {
-            return self.payout_id.uuid();
-        }
-        let digest: [u8; 32] = Sha256::digest(self.key()).into();
-        let mut bytes = [0; 16];
-        bytes.copy_from_slice(&digest[..16]);
-        uuid::Builder::from_custom_bytes(bytes).into_uuid()
+        key_uuid(self.payout_id, self.number)
     }
 
     /// Whether a list of the provider shows by now what earlier tries made.
     pub fn is_settled(&self, now: Time) -> bool {
         self.earlier.is_none_or(|earlier| earlier.last_at.plus_micros(SETTLING_MICROS) <= now)
     }
+}
+
+/// See [`Attempt::key`].
+fn key(payout_id: PayoutId, number: u32) -> String {
+    format!("{payout_id}-a{number}")
+}
+
+/// See [`Attempt::key_uuid`].
+pub fn key_uuid(payout_id: PayoutId, number: u32) -> Uuid {
+    if number <= 1 {
+        return payout_id.uuid();
+    }
+    let digest: [u8; 32] = Sha256::digest(key(payout_id, number)).into();
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&digest[..16]);
+    uuid::Builder::from_custom_bytes(bytes).into_uuid()
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod answer;
 mod attempt;
 mod outcome;
 pub mod paypal;
+mod seen;
 pub mod stripe;
 pub mod wise;
 
@@ -18,11 +19,12 @@ use crate::domain::money::Currency;
 use crate::domain::time::Time;
 
 pub(in crate::outbound) use amount::{decimal, decimal_of};
-pub use attempt::{Attempt, EarlierTries, Receiver};
+pub use attempt::{Attempt, EarlierTries, Receiver, key_uuid};
 pub use outcome::{
     Cancellation, Doubt, DoubtReason, Failure, FailureReason, Fee, Funds, LookUp, NotMade, Payment, PaymentState,
     Remedy, Submission,
 };
+pub use seen::{Listing, NotRead, PaymentKey, SeenPayment};
 
 /// How long after the last try a list of a provider's payments shows a payment that the try made. Longer than a call may take.
 pub const SETTLING_MICROS: i64 = 5 * 60 * Time::MICROS_PER_SECOND;
@@ -45,6 +47,19 @@ pub trait Provider: Send + Sync {
 
     /// The money that payouts in this currency are paid from.
     fn funds(&self, currency: Currency, now: Time) -> BoxFuture<'_, Funds>;
+
+    /// A page of the payments that were made from `start_at` until before `end_at`, at or after `page`. Payments outside of the period may be
+    /// among them. Those with keys of others are left out.
+    fn list<'a>(
+        &'a self,
+        start_at: Time,
+        end_at: Time,
+        page: Option<&'a str>,
+        now: Time,
+    ) -> BoxFuture<'a, Result<Listing, NotRead>>;
+
+    /// The payment with this id of the provider's. `None`: there certainly is none.
+    fn read<'a>(&'a self, provider_id: &'a str, now: Time) -> BoxFuture<'a, Result<Option<SeenPayment>, NotRead>>;
 
     /// Asks for the provider's fee, which comes on top of the amount.
     fn fee<'a>(&'a self, attempt: &'a Attempt, now: Time) -> BoxFuture<'a, Fee>;

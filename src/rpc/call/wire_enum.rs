@@ -26,6 +26,7 @@ use crate::domain::payout::{PayoutProvider, PayoutState, WhoMustAct};
 use crate::domain::payout_document::{DocumentLineKind, PayoutDocumentFormat, PayoutDocumentState, TaxTreatment};
 use crate::domain::payout_export::PayoutFileFormat;
 use crate::domain::payout_method::PayoutMethodKind;
+use crate::domain::payout_reconciliation::{DifferenceKind, ProviderPaymentState, ReconciliationState};
 use crate::domain::payout_run::{PayoutRunState, PayoutRunVerdict};
 use crate::domain::payout_schedule::PayoutScheduleState;
 use crate::domain::period::Period;
@@ -225,12 +226,19 @@ wire_enums! {
         PayoutDocumentFinalized, PayoutDocumentVoided, PayoutExported, PayoutReopened, PayoutRunCreated, PayoutRunFinished, PayoutRunCancelled,
         PayoutScheduleCreated, PayoutScheduleUpdated, PayoutScheduleArchived,
         PayoutMethodSet, PayoutMethodRemoved, TaxProfileSet, TaxProfileReviewed, TaxProfileRemoved, BillingProfileSet,
-        PayoutConnectionSet, PayoutConnectionRemoved,
+        PayoutConnectionSet, PayoutConnectionRemoved, PayoutDifferencesFound,
         RewardReserved, RewardReturned, RewardPaid, PayoutCreated, PayoutApproved, PayoutSent, PayoutAwaitingFunds, PayoutResumed, PayoutUpdated, PayoutNeedsAttention,
         PayoutFailed, PayoutReturned, PayoutCancelled, PayoutPaid,
         AffiliateUplineChanged, AffiliateGroupCreated, AffiliateGroupUpdated, AffiliateGroupArchived,
         BountyCreated, BountyUpdated, BountyArchived, ContestDecided, SubmissionCreated, SubmissionApproved,
         SubmissionRejected,
+    }
+    ReconciliationState = PayoutReconciliationState { Running, Completed, Failed }
+    ProviderPaymentState = ProviderPaymentState {
+        Absent, Unfunded, Processing, Unclaimed, OnHold, Paid, Failed, Cancelled, Returning, Returned,
+    }
+    DifferenceKind = PayoutDifferenceKind {
+        PaidThere, PaidHere, ReturnedThere, Amount, Currency, Fee, SecondPayment, UnknownPayment,
     }
     PayoutDocumentState = PayoutDocumentState { Draft, Finalized, Voided }
     PayoutDocumentFormat = PayoutDocumentFormat { Data, Pdf }

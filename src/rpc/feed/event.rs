@@ -22,8 +22,8 @@ pub(super) use crate::rpc::call::render::timestamp;
 use crate::rpc::call::wire_enum::WireEnum;
 use crate::rpc::{
     account, affiliate, affiliate_group, audit, billing_profile, bounty, conversion, coupon, enrollment, item, lead,
-    link, offer, payout, payout_connection, payout_document, payout_method, payout_run, payout_schedule, program,
-    reward, submission, tax_profile,
+    link, offer, payout, payout_connection, payout_document, payout_method, payout_reconciliation, payout_run,
+    payout_schedule, program, reward, submission, tax_profile,
 };
 
 /// The default number of events in a message of a stream.
@@ -294,6 +294,7 @@ fn subject(image: &EventImage) -> Subject {
         EventImage::PayoutMethod(row) => Subject::PayoutMethod(payout_method::image(row)),
         EventImage::TaxProfile(row) => Subject::TaxProfile(tax_profile::image(row)),
         EventImage::BillingProfile(row) => Subject::BillingProfile(billing_profile::image(row)),
+        EventImage::PayoutReconciliation(row) => Subject::PayoutReconciliation(payout_reconciliation::image(row)),
         EventImage::PayoutConnection(row) => Subject::PayoutConnection(payout_connection::render(row)),
         EventImage::Program(answer) => Subject::Program(program::image(&answer.program, &answer.terms)),
         EventImage::Affiliate(row) => Subject::Affiliate(affiliate::image(row)),

@@ -58,6 +58,9 @@ impl Change for pb::CreatePayoutRequest {
     }
 }
 
+/// The most payouts that one call approves. They are approved in one transaction, and others wait for it.
+const APPROVED_MAX: usize = 200;
+
 impl Change for pb::ApprovePayoutsRequest {
     type Rule = ApprovePayouts;
     type Kept = ();
@@ -75,7 +78,7 @@ impl Change for pb::ApprovePayoutsRequest {
     fn read(&self, _asking: &Asking) -> Result<(ApprovePayouts, ()), Error> {
         let mut fields = Fields::default();
         fields.request_id(&self.request_id);
-        let ids = fields.ids("payout_ids", &self.payout_ids);
+        let ids = fields.some_ids("payout_ids", &self.payout_ids, APPROVED_MAX);
         let etags = etags(&mut fields, &self.etags, self.payout_ids.len());
         fields.finish()?;
         Ok((ApprovePayouts { ids, etags }, ()))

@@ -42,6 +42,10 @@ service! {
         SetPayoutConnection = write change, ADMINISTRATION;
         RemovePayoutConnection = write change, ADMINISTRATION;
         GetPayoutConnection = read rpc::payout_connection::get, ADMINISTRATION;
+        ListPayoutConnections = read rpc::payout_connection::list, ADMINISTRATION;
+        ReconcilePayouts = write rpc::payout_reconciliation::reconcile, PAYING;
+        GetPayoutReconciliation = read rpc::payout_reconciliation::get, READING_MONEY;
+        ListPayoutReconciliations = read rpc::payout_reconciliation::list, READING_MONEY;
         RetryPayout = write change, PAYING;
         NotifyFundsAdded = write change, PAYING;
         ExportPayoutFile = write rpc::payout_file::export, PAYING;

@@ -11,6 +11,9 @@ pub struct Model {
     pub provider: String,
     pub hint: String,
     pub sealed: Vec<u8>,
+    pub next_reconciliation_at: Option<i64>,
+    pub open_reconciliation_id: Option<Uuid>,
+    pub last_reconciliation_id: Option<Uuid>,
     pub created_at: i64,
     pub updated_at: i64,
 }

@@ -28,6 +28,7 @@ use crate::domain::offer::OfferState;
 use crate::domain::payout::{PayoutProvider, PayoutState, ProblemKind};
 use crate::domain::payout_document::{DocumentLineKind, TaxTreatment};
 use crate::domain::payout_export::PayoutFileFormat;
+use crate::domain::payout_reconciliation::{DifferenceKind, ProviderPaymentState, ReconciliationState};
 use crate::domain::payout_run::PayoutRunState;
 use crate::domain::payout_schedule::PayoutScheduleState;
 use crate::domain::period::Period;
@@ -189,6 +190,9 @@ as_they_are!(
     PayoutFileFormat,
     DocumentLineKind,
     TaxTreatment,
+    DifferenceKind,
+    ProviderPaymentState,
+    ReconciliationState,
     PayoutRunState,
     PayoutScheduleState,
     PayeeKind,

@@ -55,6 +55,7 @@ copies! {
     "payout_method.rs" payout_method,
     "payout_document.rs" payout_document,
     "payout_export.rs" payout_export,
+    "payout_reconciliation.rs" payout_reconciliation,
     "payout_run.rs" payout_run,
     "payout_schedule.rs" payout_schedule,
     "program.rs" program,

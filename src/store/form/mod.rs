@@ -50,6 +50,7 @@ use crate::domain::outcome::Outcome;
 use crate::domain::payout::{PayoutPolicy, Reopening, Sending};
 use crate::domain::payout_document::DocumentContent;
 use crate::domain::payout_purse::FundsWait;
+use crate::domain::payout_reconciliation::PayoutDifference;
 use crate::domain::program::{Agreement, Commission, Invitation, Question, TermsDraft};
 use crate::domain::reward::{ByHand, Calculation, RewardClick};
 use crate::domain::tally::Counted;
@@ -83,6 +84,7 @@ mod payout;
 mod payout_document;
 mod payout_export;
 mod payout_method;
+mod payout_reconciliation;
 mod payout_run;
 mod payout_schedule;
 mod program;
@@ -105,6 +107,7 @@ use lead::LeadDetailsForm;
 use outcome::OutcomeForm;
 use payout::{FundsWaitForm, PayoutPolicyForm, ReopeningForm, SendingForm};
 use payout_document::DocumentContentForm;
+use payout_reconciliation::PayoutDifferenceForm;
 use payout_schedule::TimingForm;
 use program::{AgreementForm, CommissionForm, InvitationForm, QuestionForm, TermsDraftForm, WelcomeMailForm};
 use reward::{ByHandForm, CalculationForm, RewardClickForm};
@@ -162,6 +165,8 @@ kept! {
     Sending: writes 1 SendingForm<'_>;
     // payout_purse.waits
     Vec<FundsWait>: writes 1 Vec<FundsWaitForm>;
+    // payout_reconciliation.differences
+    Vec<PayoutDifference>: writes 1 Vec<PayoutDifferenceForm<'_>>;
     // payout_schedule.timing
     Timing: writes 1 TimingForm;
     // payout.reopenings

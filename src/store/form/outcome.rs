@@ -34,6 +34,7 @@ enum_form! {
         TaxProfile(profile: Box<super::tax_profile::TaxProfileForm>),
         BillingProfile(profile: Box<super::tax_profile::BillingProfileForm<'a>>),
         PayoutConnection(connection: Box<super::payout_method::PayoutConnectionForm<'a>>),
+        PayoutReconciliation(row: Box<super::payout_reconciliation::PayoutReconciliationForm<'a>>),
         PayoutExport(export: Box<super::payout_export::PayoutExportForm<'a>>),
         PayoutRun(run: Box<super::payout_run::PayoutRunForm<'a>>),
         PayoutSchedule(schedule: Box<super::payout_schedule::PayoutScheduleForm<'a>>),

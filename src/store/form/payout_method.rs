@@ -32,7 +32,12 @@ form! {
         created_at: Time,
         updated_at: Time,
     }
+    unless_empty {
+        next_reconciliation_at: Option<Time>,
+    }
     left_out {
         sealed: Sealed::new([]),
+        open_reconciliation_id: None,
+        last_reconciliation_id: None,
     }
 }

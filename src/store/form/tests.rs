@@ -19,6 +19,7 @@ use crate::domain::outcome::Outcome;
 use crate::domain::payout::{PayoutPolicy, Reopening, Sending};
 use crate::domain::payout_document::DocumentContent;
 use crate::domain::payout_purse::FundsWait;
+use crate::domain::payout_reconciliation::PayoutDifference;
 use crate::domain::program::{Agreement, Commission, Invitation, Question, TermsDraft};
 use crate::domain::reward::{ByHand, Calculation, RewardClick};
 use crate::domain::tally::Counted;
@@ -111,6 +112,14 @@ fn old_texts_and_those_of_a_later_release_are_read() {
             }
             "account_payout_policy" => {
                 read.extend(pass_through!(PayoutPolicy, later::payout::PayoutPolicyForm, &text));
+            }
+            "payout_reconciliation_differences" => {
+                let text = &text;
+                read.extend(pass_through!(
+                    Vec<PayoutDifference>,
+                    Vec<later::payout_reconciliation::PayoutDifferenceForm<'_>>,
+                    text
+                ));
             }
             "payout_schedule_timing" => {
                 read.extend(pass_through!(Timing, later::payout_schedule::TimingForm, &text));

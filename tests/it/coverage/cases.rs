@@ -22,6 +22,7 @@ mod offer;
 mod payout;
 mod payout_document;
 mod payout_method;
+mod payout_reconciliation;
 mod payout_schedule;
 mod program;
 mod reward;
@@ -317,6 +318,7 @@ fn by_subject() -> Vec<(&'static str, Vec<Case>)> {
         ("offer", offer::cases()),
         ("payout", payout::cases()),
         ("payout_method", payout_method::cases()),
+        ("payout_reconciliation", payout_reconciliation::cases()),
         ("payout_schedule", payout_schedule::cases()),
         ("payout_document", payout_document::cases()),
         ("tax_profile", tax_profile::cases()),

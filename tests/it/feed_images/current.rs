@@ -100,6 +100,12 @@ pub(super) async fn current(client: &mut Client, subject: &Subject) -> Subject {
             let found = client.payouts.get_payout_run(request).await.unwrap().into_inner().payout_run.unwrap();
             Subject::PayoutRun(pb::PayoutRun { note: String::new(), message: String::new(), ..found })
         }
+        Subject::PayoutReconciliation(row) => {
+            let request = pb::GetPayoutReconciliationRequest { payout_reconciliation_id: row.id.clone() };
+            let found = client.payouts.get_payout_reconciliation(request).await.unwrap().into_inner();
+            let found = found.payout_reconciliation.unwrap();
+            Subject::PayoutReconciliation(pb::PayoutReconciliation { differences: Vec::new(), ..found })
+        }
         Subject::PayoutSchedule(row) => {
             let request = pb::GetPayoutScheduleRequest { payout_schedule_id: row.id.clone() };
             let found = client.payouts.get_payout_schedule(request).await.unwrap().into_inner();
@@ -237,6 +243,7 @@ pub(super) fn id_of(subject: &Subject) -> String {
         Subject::PayoutConnection(row) => format!("connection {}", row.provider),
         Subject::PayoutDocument(row) => row.id.clone(),
         Subject::PayoutRun(row) => row.id.clone(),
+        Subject::PayoutReconciliation(row) => row.id.clone(),
         Subject::PayoutSchedule(row) => row.id.clone(),
         Subject::Program(row) => row.id.clone(),
         Subject::Affiliate(row) => row.id.clone(),

@@ -43,6 +43,7 @@ fn command(act: Act) -> Command {
         affiliate: affiliate.clone(),
         destination: rows::destination(),
         fingerprint: [number; 32],
+        older_fingerprints: Vec::new(),
         override_reason,
     };
     match act {

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use headwater::app::feed::EventForm;
+use headwater::app::worker::reseal_secrets::Keys;
 use headwater::app::worker::send_payouts::NoConnections;
 use headwater::app::{App, AppOptions, Providers, SubmitError, verify};
 use headwater::clock::ManualClock;
@@ -112,6 +113,7 @@ impl Stored {
             event_retention_days: None,
             post: post(),
             providers: Providers(Arc::new(NoConnections)),
+            keys: Keys::default(),
             // Event bodies are readable, so that they can be compared.
             event_form: EventForm {
                 encode_body: |event, out| out.extend(format!("{event:?}").as_bytes()),

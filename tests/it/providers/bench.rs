@@ -25,7 +25,7 @@ pub(super) const DELAY: Duration = Duration::from_millis(3_000);
 pub(super) const AMOUNT_MINOR: i64 = 1_234;
 
 const PAYPAL_ADDRESS: &str = "ann@example.com";
-const STRIPE_KEY: &str = "sk_test_shop";
+pub(super) const STRIPE_KEY: &str = "sk_test_shop";
 const WISE_TOKEN: &str = "token-1";
 
 /// Which provider is tested.

@@ -427,6 +427,33 @@ impl<'test> Bench<'test> {
         of_fees.map(|row| row["amount_minor"].as_i64().unwrap()).sum()
     }
 
+    /// Connects the account to the provider.
+    pub(super) async fn connect(&mut self) {
+        use pb::provider_credentials::Credentials;
+        let credentials = match self.kind {
+            Kind::PayPal => Credentials::Paypal(pb::PayPalCredentials {
+                client_id: self.owner.clone(),
+                client_secret: "secret".to_owned(),
+                ..Default::default()
+            }),
+            // The account is not for tests. The provider of the bench has the key.
+            Kind::Stripe => Credentials::Stripe(pb::StripeCredentials {
+                secret_key: "sk_live_shop".to_owned(),
+                ..Default::default()
+            }),
+            Kind::Wise => Credentials::Wise(pb::WiseCredentials {
+                api_token: WISE_TOKEN.to_owned(),
+                profile_number: self.owner.parse().unwrap(),
+                source_currency_code: "EUR".to_owned(),
+            }),
+        };
+        let request = pb::SetPayoutConnectionRequest {
+            credentials: Some(pb::ProviderCredentials { credentials: Some(credentials) }),
+            ..Default::default()
+        };
+        self.client.payouts.set_payout_connection(request).await.unwrap();
+    }
+
     /// Sets the owner's balance.
     pub(super) async fn set_balance(&self, amount_minor: i64) {
         let currency = self.kind.currency();
@@ -479,7 +506,8 @@ impl<'test> Bench<'test> {
         self.fakes.control(method, path, body).await
     }
 
-    async fn call(&self, method: &str, path: &str, body: &str, token: &str) -> Value {
+    /// Calls the provider itself.
+    pub(super) async fn call(&self, method: &str, path: &str, body: &str, token: &str) -> Value {
         self.fakes.call(method, path, body, token).await
     }
 }

@@ -9,7 +9,9 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use headwater::domain::money::Currency;
 use headwater::domain::time::Time;
-use headwater::outbound::provider::{Attempt, Cancellation, Fee, Funds, LookUp, Provider, Submission};
+use headwater::outbound::provider::{
+    Attempt, Cancellation, Fee, Funds, Listing, LookUp, NotRead, Provider, SeenPayment, Submission,
+};
 use serde_json::{Value, json};
 
 use super::bench::{Bench, Kind};
@@ -85,6 +87,20 @@ impl Provider for Crashing {
 
     fn funds(&self, currency: Currency, now: Time) -> BoxFuture<'_, Funds> {
         self.provider.funds(currency, now)
+    }
+
+    fn list<'a>(
+        &'a self,
+        start_at: Time,
+        end_at: Time,
+        page: Option<&'a str>,
+        now: Time,
+    ) -> BoxFuture<'a, Result<Listing, NotRead>> {
+        self.provider.list(start_at, end_at, page, now)
+    }
+
+    fn read<'a>(&'a self, provider_id: &'a str, now: Time) -> BoxFuture<'a, Result<Option<SeenPayment>, NotRead>> {
+        self.provider.read(provider_id, now)
     }
 
     fn fee<'a>(&'a self, attempt: &'a Attempt, now: Time) -> BoxFuture<'a, Fee> {

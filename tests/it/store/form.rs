@@ -33,7 +33,9 @@ use headwater::domain::noted::NotedFacts;
 use headwater::domain::offer::Offer;
 use headwater::domain::outcome::Outcome;
 use headwater::domain::payout::{Payout, PayoutPolicy, PayoutProvider};
+use headwater::domain::payout_connection::PayoutConnection;
 use headwater::domain::payout_method::Sealed;
+use headwater::domain::payout_reconciliation::PayoutReconciliation;
 use headwater::domain::payout_run::PayoutRun;
 use headwater::domain::pricing::ConditionField;
 use headwater::domain::program::{Commission, EnrollmentBonus, Invitation, Program, ProgramWithTerms, TermsDraft};
@@ -157,6 +159,7 @@ fn stored_forms_are_the_golden_ones() {
     golden.holds("payout_schedule_timing.v1.weekdays", &weekly);
     golden.holds("payout_schedule_timing.v1.cycle", &rows::archived_payout_schedule().timing);
     golden.holds("payout_reopenings.v1", &rows::reopenings());
+    golden.holds("payout_reconciliation_differences.v1", &rows::payout_differences());
     golden.holds("conversion_order_details.v1", &rows::order_details());
     golden.holds("conversion_candidates.v1", &vec![rows::candidate()]);
     golden.holds("conversion_as_recorded.v1", &rows::as_recorded());
@@ -514,6 +517,18 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     golden.holds("request_outcome_payout_run.v1.with_plan", &planned);
     let archived = Outcome::PayoutSchedule(Arc::new(rows::archived_payout_schedule()));
     golden.holds("request_outcome_payout_schedule.v1.with_archived_at", &archived);
+    let connection =
+        PayoutConnection { sealed: Sealed::new([]), last_reconciliation_id: None, ..rows::payout_connection() };
+    let connection = Outcome::PayoutConnection(Arc::new(connection));
+    golden.holds("request_outcome_payout_connection.v1.with_next_reconciliation_at", &connection);
+    let running = PayoutReconciliation {
+        differences: Vec::new(),
+        tries: 0,
+        lease_id: Uuid::nil(),
+        ..rows::running_payout_reconciliation()
+    };
+    let running = Outcome::PayoutReconciliation(Arc::new(running));
+    golden.holds("request_outcome_payout_reconciliation.v1.running", &running);
     let for_tests = Account { is_test: true, ..rows::account(ACCOUNT) };
     golden.holds("request_outcome_account.v1.with_is_test", &Outcome::Account(Arc::new(for_tests)));
     let waiting = PayoutPolicy { method_change_hours: 24, ..rows::payout_policy() };

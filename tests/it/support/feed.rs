@@ -49,6 +49,7 @@ pub(crate) fn affiliates_of(event: &pb::Event) -> Vec<&str> {
             | Subject::Offer(_)
             | Subject::Bounty(_)
             | Subject::PayoutConnection(_)
+            | Subject::PayoutReconciliation(_)
             | Subject::BillingProfile(_)
             | Subject::PayoutRun(_)
             | Subject::PayoutSchedule(_)

@@ -71,9 +71,9 @@ pub(crate) use outcomes::{kept_lead, outcomes, without_secrets};
 pub(crate) use payouts::{
     archived_payout_schedule, bare_tax_details, billing_profile, cancelled_payout, cancelled_payout_run, destination,
     document_content, draft_document, invoice_tax, invoiced_payout, open_payout, payout, payout_attempt,
-    payout_connection, payout_document, payout_document_count, payout_export, payout_method, payout_policy,
-    payout_purse, payout_run, payout_schedule, planned_payout_run, reopened_payout, reopenings, tax_details,
-    tax_profile, waiting_payout,
+    payout_connection, payout_differences, payout_document, payout_document_count, payout_export, payout_method,
+    payout_policy, payout_purse, payout_reconciliation, payout_run, payout_schedule, planned_payout_run,
+    reopened_payout, reopenings, running_payout_reconciliation, tax_details, tax_profile, waiting_payout,
 };
 
 pub(crate) const NOW: Time = Time::from_micros(1_795_000_000_000_000);

@@ -1505,6 +1505,18 @@ impl Call for pb::RemovePayoutConnectionRequest {
 
 impl Call for pb::GetPayoutConnectionRequest {}
 
+impl Call for pb::ListPayoutConnectionsRequest {}
+
+impl Call for pb::ReconcilePayoutsRequest {
+    fn fill_ids(&mut self) {
+        fill(&mut self.request_id);
+    }
+}
+
+impl Call for pb::GetPayoutReconciliationRequest {}
+
+impl Call for pb::ListPayoutReconciliationsRequest {}
+
 impl Call for pb::RetryPayoutRequest {
     fn fill_ids(&mut self) {
         fill(&mut self.request_id);
@@ -1895,6 +1907,51 @@ impl PayoutCalls {
     pub async fn get_payout_connection(&self, request: pb::GetPayoutConnectionRequest) -> Result<pb::GetPayoutConnectionResponse, Error> {
         self.caller
             .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).get_payout_connection(request).await)
+            .await
+    }
+
+    /// Lists the connections to payout providers, without their credentials. Admin keys only.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn list_payout_connections(&self, request: pb::ListPayoutConnectionsRequest) -> Result<pb::ListPayoutConnectionsResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).list_payout_connections(request).await)
+            .await
+    }
+
+    /// Compares the payouts of a provider with the payments that it has. The call returns at once, and the server reads what the provider has.
+    /// GetPayoutReconciliation shows the differences. No money is changed; payouts whose state is behind are looked at again. The server does
+    /// the same each day by itself.
+    /// Errors: NOT_FOUND with reason PAYOUT_CONNECTION_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_RECONCILIATION_RUNNING when one is
+    /// running for the connection.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn reconcile_payouts(&self, request: pb::ReconcilePayoutsRequest) -> Result<pb::ReconcilePayoutsResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).reconcile_payouts(request).await)
+            .await
+    }
+
+    /// Returns a reconciliation with its differences.
+    /// Errors: NOT_FOUND with reason PAYOUT_RECONCILIATION_NOT_FOUND.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn get_payout_reconciliation(&self, request: pb::GetPayoutReconciliationRequest) -> Result<pb::GetPayoutReconciliationResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).get_payout_reconciliation(request).await)
+            .await
+    }
+
+    /// Lists reconciliations, without their differences.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn list_payout_reconciliations(&self, request: pb::ListPayoutReconciliationsRequest) -> Result<pb::ListPayoutReconciliationsResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::payout_service_client::PayoutServiceClient::new(channel).list_payout_reconciliations(request).await)
             .await
     }
 

@@ -11408,6 +11408,10 @@ pub enum ErrorReason {
     PayoutScheduleArchived = 92,
     /// \[FAILED_PRECONDITION\] The account has as many active payout schedules as it may have. Metadata: `limit`.
     PayoutScheduleLimit = 93,
+    /// \[FAILED_PRECONDITION\] A reconciliation of the connection is running. Metadata: `payout_reconciliation_id`.
+    PayoutReconciliationRunning = 140,
+    /// \[NOT_FOUND\] The account has no such reconciliation of payouts.
+    PayoutReconciliationNotFound = 141,
     /// \[NOT_FOUND\] The account has no such payout export.
     PayoutExportNotFound = 94,
     /// \[FAILED_PRECONDITION\] The file of the export is not kept any more. Metadata: `payout_export_id`.
@@ -11522,6 +11526,12 @@ impl ErrorReason {
             Self::PayoutScheduleNotFound => "ERROR_REASON_PAYOUT_SCHEDULE_NOT_FOUND",
             Self::PayoutScheduleArchived => "ERROR_REASON_PAYOUT_SCHEDULE_ARCHIVED",
             Self::PayoutScheduleLimit => "ERROR_REASON_PAYOUT_SCHEDULE_LIMIT",
+            Self::PayoutReconciliationRunning => {
+                "ERROR_REASON_PAYOUT_RECONCILIATION_RUNNING"
+            }
+            Self::PayoutReconciliationNotFound => {
+                "ERROR_REASON_PAYOUT_RECONCILIATION_NOT_FOUND"
+            }
             Self::PayoutExportNotFound => "ERROR_REASON_PAYOUT_EXPORT_NOT_FOUND",
             Self::PayoutFileGone => "ERROR_REASON_PAYOUT_FILE_GONE",
             Self::TaxProfileRequired => "ERROR_REASON_TAX_PROFILE_REQUIRED",
@@ -11638,6 +11648,12 @@ impl ErrorReason {
             }
             "ERROR_REASON_PAYOUT_SCHEDULE_ARCHIVED" => Some(Self::PayoutScheduleArchived),
             "ERROR_REASON_PAYOUT_SCHEDULE_LIMIT" => Some(Self::PayoutScheduleLimit),
+            "ERROR_REASON_PAYOUT_RECONCILIATION_RUNNING" => {
+                Some(Self::PayoutReconciliationRunning)
+            }
+            "ERROR_REASON_PAYOUT_RECONCILIATION_NOT_FOUND" => {
+                Some(Self::PayoutReconciliationNotFound)
+            }
             "ERROR_REASON_PAYOUT_EXPORT_NOT_FOUND" => Some(Self::PayoutExportNotFound),
             "ERROR_REASON_PAYOUT_FILE_GONE" => Some(Self::PayoutFileGone),
             "ERROR_REASON_TAX_PROFILE_REQUIRED" => Some(Self::TaxProfileRequired),
@@ -12439,6 +12455,9 @@ pub struct PayoutConnection {
     /// When the credentials were last set.
     #[prost(message, optional, tag = "4")]
     pub update_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the next daily reconciliation begins, see PayoutReconciliation.
+    #[prost(message, optional, tag = "5")]
+    pub next_reconciliation_time: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// The credentials by which a provider knows the merchant.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -12558,6 +12577,30 @@ pub struct GetPayoutConnectionResponse {
     /// The connection.
     #[prost(message, optional, tag = "1")]
     pub payout_connection: ::core::option::Option<PayoutConnection>,
+}
+/// The request of ListPayoutConnections.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListPayoutConnectionsRequest {
+    /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
+    /// holds at most 3 MiB, so it may have fewer entries.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// The `next_page_token` of the previous page, sent with the same filter and order. Empty: the first page.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+    /// The order of the list, which is that of the values of PayoutProvider. Default `LIST_ORDER_OLDEST_FIRST`: PAYPAL, STRIPE, WISE.
+    #[prost(enumeration = "ListOrder", tag = "3")]
+    pub order: i32,
+}
+/// The answer of ListPayoutConnections.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListPayoutConnectionsResponse {
+    /// One page of connections, without their credentials.
+    #[prost(message, repeated, tag = "1")]
+    pub payout_connections: ::prost::alloc::vec::Vec<PayoutConnection>,
+    /// The `page_token` of the next page. Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
 }
 /// A self-billing invoice: the invoice of an affiliate for a payout, which the merchant writes. It is made with the payout, if
 /// `PayoutPolicy.self_billing_invoices` is set.
@@ -13103,6 +13146,328 @@ impl BankAccountKind {
             "BANK_ACCOUNT_KIND_UNSPECIFIED" => Some(Self::Unspecified),
             "BANK_ACCOUNT_KIND_CHECKING" => Some(Self::Checking),
             "BANK_ACCOUNT_KIND_SAVINGS" => Some(Self::Savings),
+            _ => None,
+        }
+    }
+}
+/// A difference, with both sides as they were when they were compared.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PayoutDifference {
+    /// Its kind.
+    #[prost(enumeration = "PayoutDifferenceKind", tag = "1")]
+    pub kind: i32,
+    /// The payout. Empty: UNKNOWN_PAYMENT.
+    #[prost(string, tag = "2")]
+    pub payout_id: ::prost::alloc::string::String,
+    /// The state of the payout.
+    #[prost(enumeration = "PayoutState", tag = "3")]
+    pub payout_state: i32,
+    /// The amount of the payout.
+    #[prost(message, optional, tag = "4")]
+    pub payout_amount: ::core::option::Option<Money>,
+    /// The fee that the payout has. Not set: none is known.
+    #[prost(message, optional, tag = "5")]
+    pub payout_fee: ::core::option::Option<Money>,
+    /// The part that came back, as the payout has it. Not set: none.
+    #[prost(message, optional, tag = "6")]
+    pub payout_returned: ::core::option::Option<Money>,
+    /// The provider's name for the payment. May be empty.
+    #[prost(string, tag = "7")]
+    pub provider_payment_id: ::prost::alloc::string::String,
+    /// The key of the payment at the provider. May be empty.
+    #[prost(string, tag = "8")]
+    pub key: ::prost::alloc::string::String,
+    /// The state of the payment.
+    #[prost(enumeration = "ProviderPaymentState", tag = "9")]
+    pub payment_state: i32,
+    /// The amount of the payment. Not set: the provider does not tell it.
+    #[prost(message, optional, tag = "10")]
+    pub payment_amount: ::core::option::Option<Money>,
+    /// The fee that the provider took. Not set: the provider does not tell it.
+    #[prost(message, optional, tag = "11")]
+    pub payment_fee: ::core::option::Option<Money>,
+    /// The part that came back. Not set: the provider does not tell it, or nothing came back.
+    #[prost(message, optional, tag = "12")]
+    pub payment_returned: ::core::option::Option<Money>,
+    /// Whether Headwater looks at the payment again because of the difference, as after a callback of the provider. The payout then becomes what
+    /// the provider says, if it can.
+    #[prost(bool, tag = "13")]
+    pub looked_at_again: bool,
+}
+/// A comparison of payouts with the payments at their provider, over a period. It changes no money. The server makes one each day for each
+/// connection, of the 7 days before. Payments of the last 15 minutes are left out, because they may not be recorded yet.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PayoutReconciliation {
+    /// The id, such as `prc_...`.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// The provider. Never MANUAL.
+    #[prost(enumeration = "PayoutProvider", tag = "2")]
+    pub provider: i32,
+    /// How far it is.
+    #[prost(enumeration = "PayoutReconciliationState", tag = "3")]
+    pub state: i32,
+    /// The period in which the payments were made. Both sides are set.
+    #[prost(message, optional, tag = "4")]
+    pub period: ::core::option::Option<TimeInterval>,
+    /// How many payments in the provider's list have a key of Headwater. 0 for PayPal, which has no such list.
+    #[prost(int64, tag = "5")]
+    pub payment_count: i64,
+    /// How many payouts were compared.
+    #[prost(int64, tag = "6")]
+    pub payout_count: i64,
+    /// How many payouts Headwater looks at again, because their state here was behind.
+    #[prost(int64, tag = "7")]
+    pub looked_at_count: i64,
+    /// How many differences there are.
+    #[prost(int64, tag = "8")]
+    pub difference_count: i64,
+    /// How many of the differences below the last completed reconciliation of the connection did not have. If there are any, there is an event of
+    /// kind PAYOUT_DIFFERENCES_FOUND, and the owner gets one mail.
+    #[prost(int64, tag = "9")]
+    pub new_difference_count: i64,
+    /// The first 200 differences. Lists and the feed leave them out.
+    #[prost(message, repeated, tag = "10")]
+    pub differences: ::prost::alloc::vec::Vec<PayoutDifference>,
+    /// Why it failed, or what the provider answered to the last try, in a word: `not_connected`, `too_many_payments`, or a word of the
+    /// provider. May be empty.
+    #[prost(string, tag = "11")]
+    pub problem_code: ::prost::alloc::string::String,
+    /// The API key that asked for it. Empty: it is a daily one.
+    #[prost(string, tag = "12")]
+    pub creator_key_id: ::prost::alloc::string::String,
+    /// When it was created.
+    #[prost(message, optional, tag = "13")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it ended. Not set while it is RUNNING.
+    #[prost(message, optional, tag = "14")]
+    pub end_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// How many payouts could not be compared, because the provider's answer about their payments cannot be read.
+    #[prost(int64, tag = "15")]
+    pub unread_count: i64,
+}
+/// The request of ReconcilePayouts.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReconcilePayoutsRequest {
+    /// An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
+    /// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
+    /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// The provider: PAYPAL, STRIPE or WISE. Required.
+    #[prost(enumeration = "PayoutProvider", tag = "2")]
+    pub provider: i32,
+    /// The period in which payments were made, up to 92 days. Default: the 7 days before its end, which is 15 minutes ago at the latest.
+    #[prost(message, optional, tag = "3")]
+    pub period: ::core::option::Option<TimeInterval>,
+}
+/// The answer of ReconcilePayouts.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ReconcilePayoutsResponse {
+    /// The new reconciliation, which is RUNNING.
+    #[prost(message, optional, tag = "1")]
+    pub payout_reconciliation: ::core::option::Option<PayoutReconciliation>,
+    /// True when the call repeats an earlier request_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "2")]
+    pub replayed: bool,
+}
+/// The request of GetPayoutReconciliation.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetPayoutReconciliationRequest {
+    /// The reconciliation's id. Required.
+    #[prost(string, tag = "1")]
+    pub payout_reconciliation_id: ::prost::alloc::string::String,
+}
+/// The answer of GetPayoutReconciliation.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetPayoutReconciliationResponse {
+    /// The reconciliation with its differences.
+    #[prost(message, optional, tag = "1")]
+    pub payout_reconciliation: ::core::option::Option<PayoutReconciliation>,
+}
+/// The request of ListPayoutReconciliations.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListPayoutReconciliationsRequest {
+    /// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
+    /// holds at most 3 MiB, so it may have fewer entries.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// The `next_page_token` of the previous page, sent with the same filter and order. Empty: the first page.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+    /// The order of the list. Default `LIST_ORDER_OLDEST_FIRST`.
+    #[prost(enumeration = "ListOrder", tag = "3")]
+    pub order: i32,
+    /// Only reconciliations with this provider: PAYPAL, STRIPE or WISE. Default: all of them.
+    #[prost(enumeration = "PayoutProvider", tag = "4")]
+    pub provider: i32,
+}
+/// The answer of ListPayoutReconciliations.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListPayoutReconciliationsResponse {
+    /// One page of reconciliations, without their differences.
+    #[prost(message, repeated, tag = "1")]
+    pub payout_reconciliations: ::prost::alloc::vec::Vec<PayoutReconciliation>,
+    /// The `page_token` of the next page. Empty on the last page.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// The state of a reconciliation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum PayoutReconciliationState {
+    /// Not set; never sent.
+    Unspecified = 0,
+    /// The server reads what the provider has.
+    Running = 1,
+    /// The report is whole.
+    Completed = 2,
+    /// The provider could not be read, see `problem_code`. Nothing is known about differences.
+    Failed = 3,
+}
+impl PayoutReconciliationState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "PAYOUT_RECONCILIATION_STATE_UNSPECIFIED",
+            Self::Running => "PAYOUT_RECONCILIATION_STATE_RUNNING",
+            Self::Completed => "PAYOUT_RECONCILIATION_STATE_COMPLETED",
+            Self::Failed => "PAYOUT_RECONCILIATION_STATE_FAILED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "PAYOUT_RECONCILIATION_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "PAYOUT_RECONCILIATION_STATE_RUNNING" => Some(Self::Running),
+            "PAYOUT_RECONCILIATION_STATE_COMPLETED" => Some(Self::Completed),
+            "PAYOUT_RECONCILIATION_STATE_FAILED" => Some(Self::Failed),
+            _ => None,
+        }
+    }
+}
+/// Where the money of a payment is, as its provider tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ProviderPaymentState {
+    /// Not set; never sent.
+    Unspecified = 0,
+    /// The provider has no such payment.
+    Absent = 1,
+    /// Made, and not paid for.
+    Unfunded = 2,
+    /// On its way.
+    Processing = 3,
+    /// The receiver has no account yet.
+    Unclaimed = 4,
+    /// The provider keeps it until something is done or checked.
+    OnHold = 5,
+    /// The receiver has it.
+    Paid = 6,
+    /// It ended without payment.
+    Failed = 7,
+    /// It was cancelled.
+    Cancelled = 8,
+    /// It is on its way back.
+    Returning = 9,
+    /// It came back.
+    Returned = 10,
+}
+impl ProviderPaymentState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "PROVIDER_PAYMENT_STATE_UNSPECIFIED",
+            Self::Absent => "PROVIDER_PAYMENT_STATE_ABSENT",
+            Self::Unfunded => "PROVIDER_PAYMENT_STATE_UNFUNDED",
+            Self::Processing => "PROVIDER_PAYMENT_STATE_PROCESSING",
+            Self::Unclaimed => "PROVIDER_PAYMENT_STATE_UNCLAIMED",
+            Self::OnHold => "PROVIDER_PAYMENT_STATE_ON_HOLD",
+            Self::Paid => "PROVIDER_PAYMENT_STATE_PAID",
+            Self::Failed => "PROVIDER_PAYMENT_STATE_FAILED",
+            Self::Cancelled => "PROVIDER_PAYMENT_STATE_CANCELLED",
+            Self::Returning => "PROVIDER_PAYMENT_STATE_RETURNING",
+            Self::Returned => "PROVIDER_PAYMENT_STATE_RETURNED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "PROVIDER_PAYMENT_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "PROVIDER_PAYMENT_STATE_ABSENT" => Some(Self::Absent),
+            "PROVIDER_PAYMENT_STATE_UNFUNDED" => Some(Self::Unfunded),
+            "PROVIDER_PAYMENT_STATE_PROCESSING" => Some(Self::Processing),
+            "PROVIDER_PAYMENT_STATE_UNCLAIMED" => Some(Self::Unclaimed),
+            "PROVIDER_PAYMENT_STATE_ON_HOLD" => Some(Self::OnHold),
+            "PROVIDER_PAYMENT_STATE_PAID" => Some(Self::Paid),
+            "PROVIDER_PAYMENT_STATE_FAILED" => Some(Self::Failed),
+            "PROVIDER_PAYMENT_STATE_CANCELLED" => Some(Self::Cancelled),
+            "PROVIDER_PAYMENT_STATE_RETURNING" => Some(Self::Returning),
+            "PROVIDER_PAYMENT_STATE_RETURNED" => Some(Self::Returned),
+            _ => None,
+        }
+    }
+}
+/// The kind of a difference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum PayoutDifferenceKind {
+    /// Not set; never sent.
+    Unspecified = 0,
+    /// The provider has paid, or is paying, a payout that is not paid here.
+    PaidThere = 1,
+    /// The payout is PAID here, and the provider has not paid it.
+    PaidHere = 2,
+    /// The money came back at the provider and not here, or another part of it.
+    ReturnedThere = 3,
+    /// The payment has another amount.
+    Amount = 4,
+    /// The payment is in another currency.
+    Currency = 5,
+    /// The provider took another fee. Wise's list does not tell fees, so they are not compared there.
+    Fee = 6,
+    /// The provider has a further payment of a payout that it has already, or that was paid in another way.
+    SecondPayment = 7,
+    /// The payment has a key of Headwater, and the account has no such payout. Another account, or another server, may use the same account at
+    /// the provider. PayPal has no list of payments, so this is not found there.
+    UnknownPayment = 8,
+}
+impl PayoutDifferenceKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "PAYOUT_DIFFERENCE_KIND_UNSPECIFIED",
+            Self::PaidThere => "PAYOUT_DIFFERENCE_KIND_PAID_THERE",
+            Self::PaidHere => "PAYOUT_DIFFERENCE_KIND_PAID_HERE",
+            Self::ReturnedThere => "PAYOUT_DIFFERENCE_KIND_RETURNED_THERE",
+            Self::Amount => "PAYOUT_DIFFERENCE_KIND_AMOUNT",
+            Self::Currency => "PAYOUT_DIFFERENCE_KIND_CURRENCY",
+            Self::Fee => "PAYOUT_DIFFERENCE_KIND_FEE",
+            Self::SecondPayment => "PAYOUT_DIFFERENCE_KIND_SECOND_PAYMENT",
+            Self::UnknownPayment => "PAYOUT_DIFFERENCE_KIND_UNKNOWN_PAYMENT",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "PAYOUT_DIFFERENCE_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "PAYOUT_DIFFERENCE_KIND_PAID_THERE" => Some(Self::PaidThere),
+            "PAYOUT_DIFFERENCE_KIND_PAID_HERE" => Some(Self::PaidHere),
+            "PAYOUT_DIFFERENCE_KIND_RETURNED_THERE" => Some(Self::ReturnedThere),
+            "PAYOUT_DIFFERENCE_KIND_AMOUNT" => Some(Self::Amount),
+            "PAYOUT_DIFFERENCE_KIND_CURRENCY" => Some(Self::Currency),
+            "PAYOUT_DIFFERENCE_KIND_FEE" => Some(Self::Fee),
+            "PAYOUT_DIFFERENCE_KIND_SECOND_PAYMENT" => Some(Self::SecondPayment),
+            "PAYOUT_DIFFERENCE_KIND_UNKNOWN_PAYMENT" => Some(Self::UnknownPayment),
             _ => None,
         }
     }
@@ -14250,7 +14615,7 @@ pub struct Event {
     /// The ids that you choose stay: event_id, request_id, order_id, order_number and refund_id. Put no personal data into them.
     #[prost(
         oneof = "event::Subject",
-        tags = "8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 22, 27, 31, 30, 25, 26, 28, 29, 23, 24"
+        tags = "8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 22, 27, 31, 30, 25, 140, 26, 28, 29, 23, 24"
     )]
     pub subject: ::core::option::Option<event::Subject>,
 }
@@ -14316,6 +14681,9 @@ pub mod event {
         /// The payout method of an affiliate, without hints and override_reason. Its subject id is the affiliate's.
         #[prost(message, tag = "25")]
         PayoutMethod(super::PayoutMethod),
+        /// A reconciliation of payouts, without its differences.
+        #[prost(message, tag = "140")]
+        PayoutReconciliation(super::PayoutReconciliation),
         /// A connection to a payout provider. Its subject id is the account's.
         #[prost(message, tag = "26")]
         PayoutConnection(super::PayoutConnection),
@@ -14584,6 +14952,8 @@ pub enum EventKind {
     PayoutScheduleUpdated = 96,
     /// \[payout_schedule\] A payout schedule was archived.
     PayoutScheduleArchived = 97,
+    /// \[payout_reconciliation\] A reconciliation found differences that the one before did not have.
+    PayoutDifferencesFound = 140,
     /// \[payout\] A payout is in a file that ExportPayoutFile made.
     PayoutExported = 98,
     /// \[tax_profile\] The tax profile of an affiliate was set. No event follows when its form expires.
@@ -14702,6 +15072,7 @@ impl EventKind {
             Self::PayoutScheduleCreated => "EVENT_KIND_PAYOUT_SCHEDULE_CREATED",
             Self::PayoutScheduleUpdated => "EVENT_KIND_PAYOUT_SCHEDULE_UPDATED",
             Self::PayoutScheduleArchived => "EVENT_KIND_PAYOUT_SCHEDULE_ARCHIVED",
+            Self::PayoutDifferencesFound => "EVENT_KIND_PAYOUT_DIFFERENCES_FOUND",
             Self::PayoutExported => "EVENT_KIND_PAYOUT_EXPORTED",
             Self::TaxProfileSet => "EVENT_KIND_TAX_PROFILE_SET",
             Self::TaxProfileReviewed => "EVENT_KIND_TAX_PROFILE_REVIEWED",
@@ -14812,6 +15183,7 @@ impl EventKind {
             "EVENT_KIND_PAYOUT_SCHEDULE_CREATED" => Some(Self::PayoutScheduleCreated),
             "EVENT_KIND_PAYOUT_SCHEDULE_UPDATED" => Some(Self::PayoutScheduleUpdated),
             "EVENT_KIND_PAYOUT_SCHEDULE_ARCHIVED" => Some(Self::PayoutScheduleArchived),
+            "EVENT_KIND_PAYOUT_DIFFERENCES_FOUND" => Some(Self::PayoutDifferencesFound),
             "EVENT_KIND_PAYOUT_EXPORTED" => Some(Self::PayoutExported),
             "EVENT_KIND_TAX_PROFILE_SET" => Some(Self::TaxProfileSet),
             "EVENT_KIND_TAX_PROFILE_REVIEWED" => Some(Self::TaxProfileReviewed),
@@ -17334,6 +17706,128 @@ pub mod payout_service_client {
             req.extensions_mut()
                 .insert(
                     GrpcMethod::new("headwater.v1.PayoutService", "GetPayoutConnection"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists the connections to payout providers, without their credentials. Admin keys only.
+        pub async fn list_payout_connections(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListPayoutConnectionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListPayoutConnectionsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.PayoutService/ListPayoutConnections",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "headwater.v1.PayoutService",
+                        "ListPayoutConnections",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Compares the payouts of a provider with the payments that it has. The call returns at once, and the server reads what the provider has.
+        /// GetPayoutReconciliation shows the differences. No money is changed; payouts whose state is behind are looked at again. The server does
+        /// the same each day by itself.
+        /// Errors: NOT_FOUND with reason PAYOUT_CONNECTION_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_RECONCILIATION_RUNNING when one is
+        /// running for the connection.
+        pub async fn reconcile_payouts(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReconcilePayoutsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReconcilePayoutsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.PayoutService/ReconcilePayouts",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.PayoutService", "ReconcilePayouts"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns a reconciliation with its differences.
+        /// Errors: NOT_FOUND with reason PAYOUT_RECONCILIATION_NOT_FOUND.
+        pub async fn get_payout_reconciliation(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetPayoutReconciliationRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetPayoutReconciliationResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.PayoutService/GetPayoutReconciliation",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "headwater.v1.PayoutService",
+                        "GetPayoutReconciliation",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists reconciliations, without their differences.
+        pub async fn list_payout_reconciliations(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListPayoutReconciliationsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListPayoutReconciliationsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.PayoutService/ListPayoutReconciliations",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "headwater.v1.PayoutService",
+                        "ListPayoutReconciliations",
+                    ),
                 );
             self.inner.unary(req, path, codec).await
         }

@@ -54,7 +54,8 @@ async fn transfers_are_found_by_group_destination_and_time() {
     assert_eq!(ids(&stripe.get(&path("lte", created)).await.json()).len(), 1);
     let path = format!("/v1/transfers/{id}");
     assert_eq!(stripe.get(&path).await.json()["id"], id.as_str());
-    assert_eq!(stripe.get("/v1/transfers/tr_nothing").await.status, 404);
+    let nothing = stripe.get("/v1/transfers/tr_nothing").await;
+    assert_eq!((nothing.status, code(&nothing)), (404, "resource_missing".to_owned()));
 }
 
 #[tokio::test]

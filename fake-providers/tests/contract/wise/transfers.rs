@@ -68,6 +68,30 @@ async fn transfers_are_listed_by_profile_and_date() {
 }
 
 #[tokio::test]
+async fn a_page_of_transfers_begins_at_its_offset() {
+    let wise = Wise::start().await;
+    let mut made = Vec::new();
+    for _ in 0..3 {
+        made.push(wise.transfer("100").await["id"].clone());
+    }
+    made.reverse();
+    let page = async |limit: usize, offset: usize| -> Vec<Value> {
+        let path = format!("/v1/transfers?profile={}&limit={limit}&offset={offset}", wise.profile);
+        let list = wise.get(&path).await.json();
+        list.as_array().unwrap().iter().map(|one| one["id"].clone()).collect()
+    };
+    // The newest comes first.
+    assert_eq!(page(2, 0).await, made[..2]);
+    assert_eq!(page(1, 2).await, made[2..]);
+}
+
+#[tokio::test]
+async fn a_transfer_that_does_not_exist_is_not_found() {
+    let wise = Wise::start().await;
+    assert_eq!(wise.get("/v1/transfers/999999999").await.status, 404);
+}
+
+#[tokio::test]
 async fn the_sandbox_moves_a_transfer_to_its_end() {
     let wise = Wise::start().await;
     let transfer = wise.transfer("100").await;

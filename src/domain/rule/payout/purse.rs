@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::domain::mail::Letter;
 use crate::domain::money::Money;
-use crate::domain::payout::{Payout, PayoutProvider};
+use crate::domain::payout::Payout;
 use crate::domain::payout_purse::FundsWait;
 use crate::domain::refusal::Refusal;
 use crate::domain::rule::context::Context;
@@ -71,7 +71,7 @@ fn mail_owner(context: &mut Context<'_>, words: &Words) -> Result<(), Refusal> {
 }
 
 fn waiting_text(payout: &Payout, needed: Money, available: Option<Money>) -> Words {
-    let (provider, currency) = (name_of(payout.provider), payout.amount.currency);
+    let (provider, currency) = (payout.provider.display_name(), payout.amount.currency);
     let has = available.map(|available| format!(" {provider} says that {available} are there.")).unwrap_or_default();
     let body = format!(
         "Hello,\n\nyour account at {provider} has too little money for payouts in {currency}. The payout {} needs {needed}.{has}\n\n\
@@ -83,19 +83,9 @@ fn waiting_text(payout: &Payout, needed: Money, available: Option<Money>) -> Wor
 }
 
 fn resumed_text(payout: &Payout) -> Words {
-    let (provider, currency) = (name_of(payout.provider), payout.amount.currency);
+    let (provider, currency) = (payout.provider.display_name(), payout.amount.currency);
     let body = format!(
         "Hello,\n\nthere is money for payouts in {currency} at {provider} again. The payouts that waited go on by themselves.\n"
     );
     Words { subject: format!("Payouts in {currency} go on at {provider}"), body }
-}
-
-/// The provider's name as people write it.
-const fn name_of(provider: PayoutProvider) -> &'static str {
-    match provider {
-        PayoutProvider::Manual => "your bank",
-        PayoutProvider::PayPal => "PayPal",
-        PayoutProvider::Stripe => "Stripe",
-        PayoutProvider::Wise => "Wise",
-    }
 }

@@ -19,6 +19,7 @@ use super::attempt::{Attempt, Receiver};
 use super::outcome::{
     Cancellation, Doubt, DoubtReason, Failure, FailureReason, Fee, Funds, LookUp, Payment, PaymentState, Submission,
 };
+use super::seen::{Listing, NotRead, SeenPayment};
 use crate::domain::money::{Currency, Money, PPM, Rounding, portion};
 use crate::domain::time::Time;
 use crate::outbound::client::{BaseAddress, Call, Client};
@@ -199,6 +200,15 @@ impl PayPal {
         }
     }
 
+    async fn read_made(&self, batch_id: &str, now: Time) -> Result<Option<SeenPayment>, NotRead> {
+        let segments = ["v1", "payments", "payouts", batch_id];
+        match self.call(Method::GET, &segments, &[("page_size", "2")], None, now).await {
+            Ok(reply) => read::made(&reply),
+            Err(Trouble::NoUse(no_use)) => Err(no_use.into()),
+            Err(Trouble::Refused(failure)) => Err(NotRead::Refused { code: failure.code }),
+        }
+    }
+
     async fn look_up_any(&self, attempt: &Attempt, now: Time) -> LookUp {
         if let Some(batch_id) = &attempt.provider_id {
             return self.read(batch_id, attempt, now).await;
@@ -258,6 +268,20 @@ impl Provider for PayPal {
             reply.ok().and_then(|reply| read::balance(&reply, currency)).map_or(Funds::Unknown, Funds::Hint)
         }
         .boxed()
+    }
+
+    fn list<'a>(
+        &'a self,
+        _start_at: Time,
+        _end_at: Time,
+        _page: Option<&'a str>,
+        _now: Time,
+    ) -> BoxFuture<'a, Result<Listing, NotRead>> {
+        std::future::ready(Ok(Listing::NotPossible)).boxed()
+    }
+
+    fn read<'a>(&'a self, provider_id: &'a str, now: Time) -> BoxFuture<'a, Result<Option<SeenPayment>, NotRead>> {
+        self.read_made(provider_id, now).boxed()
     }
 
     fn fee<'a>(&'a self, attempt: &'a Attempt, _now: Time) -> BoxFuture<'a, Fee> {

@@ -10,6 +10,7 @@ use crate::outbound::provider::attempt::Attempt;
 use crate::outbound::provider::outcome::{
     Cancellation, Doubt, DoubtReason, Failure, FailureReason, LookUp, NotMade, Payment, PaymentState, Submission,
 };
+use crate::outbound::provider::seen::{NotRead, PaymentKey, SeenPayment};
 
 /// The content of an answer to a creation.
 #[derive(Debug, PartialEq, Eq)]
@@ -119,28 +120,64 @@ pub(super) fn batch(reply: &Reply, attempt: &Attempt, needed: Money) -> LookUp {
 }
 
 fn of_item(reply: &Reply, item: &Value, attempt: &Attempt, needed: Money, provider_id: String) -> LookUp {
-    let error = word(&item["errors"]["name"]);
+    if item["transaction_status"] == "FAILED" && is_short(item) {
+        return LookUp::NotMade(NotMade::InsufficientFunds { needed });
+    }
+    let Some(state) = state_of(item) else { return LookUp::Unknown(doubt(reply, DoubtReason::UnknownCode)) };
+    let returned = matches!(state, PaymentState::Returned | PaymentState::Reversed).then_some(attempt.amount);
+    LookUp::Found(Payment { provider_id, state, fee: fee_of(item), returned })
+}
+
+/// Whether the money did not suffice for the item.
+fn is_short(item: &Value) -> bool {
+    word(&item["errors"]["name"]).as_deref().and_then(meaning) == Some(Meaning::InsufficientFunds)
+}
+
+/// Where the money of an item is. `None`: PayPal's word is not known here.
+fn state_of(item: &Value) -> Option<PaymentState> {
     let failed = |default: FailureReason| {
-        let code = error.clone().unwrap_or_else(|| "FAILED".to_owned());
+        let code = word(&item["errors"]["name"]).unwrap_or_else(|| "FAILED".to_owned());
         let reason = failure(&code).unwrap_or(default);
         PaymentState::Failed(Failure { reason, code, debug_id: word(&item["errors"]["debug_id"]) })
     };
-    let is_short = error.as_deref().and_then(meaning) == Some(Meaning::InsufficientFunds);
-    let (state, returned) = match item["transaction_status"].as_str() {
-        Some("PENDING") => (PaymentState::Processing, None),
-        Some("SUCCESS") => (PaymentState::Paid, None),
-        Some("UNCLAIMED") => (PaymentState::Unclaimed, None),
-        Some("ONHOLD") => (PaymentState::OnHold, None),
-        Some("FAILED") if is_short => return LookUp::NotMade(NotMade::InsufficientFunds { needed }),
-        Some("FAILED") => (failed(FailureReason::Unrecognized), None),
-        Some("BLOCKED") => (failed(FailureReason::Compliance), None),
-        Some("RETURNED" | "REFUNDED") => (PaymentState::Returned, Some(attempt.amount)),
-        Some("REVERSED") => (PaymentState::Reversed, Some(attempt.amount)),
-        _ => return LookUp::Unknown(doubt(reply, DoubtReason::UnknownCode)),
-    };
+    Some(match item["transaction_status"].as_str()? {
+        "PENDING" => PaymentState::Processing,
+        "SUCCESS" => PaymentState::Paid,
+        "UNCLAIMED" => PaymentState::Unclaimed,
+        "ONHOLD" => PaymentState::OnHold,
+        "FAILED" => failed(FailureReason::Unrecognized),
+        "BLOCKED" => failed(FailureReason::Compliance),
+        "RETURNED" | "REFUNDED" => PaymentState::Returned,
+        "REVERSED" => PaymentState::Reversed,
+        _ => return None,
+    })
+}
+
+fn fee_of(item: &Value) -> Option<Money> {
     let fee = &item["payout_item_fee"];
-    let fee = currency(&fee["currency"]).and_then(|currency| money(&fee["value"], currency));
-    LookUp::Found(Payment { provider_id, state, fee, returned })
+    currency(&fee["currency"]).and_then(|currency| money(&fee["value"], currency))
+}
+
+/// Reads a batch of one item, whoever asked for it. `None`: there is none.
+pub(super) fn made(reply: &Reply) -> Result<Option<SeenPayment>, NotRead> {
+    let status = reply.answer.status.as_u16();
+    let not_read = || NotRead::of_status(status, name(reply), reply.answer.retry_after());
+    if status == 404 && name(reply) == "INVALID_RESOURCE_ID" {
+        return Ok(None);
+    }
+    let header = &reply.body["batch_header"];
+    let provider_id = word(&header["payout_batch_id"]).filter(|_| reply.is_success()).ok_or_else(not_read)?;
+    let key = header["sender_batch_header"]["sender_batch_id"].as_str();
+    let item = match reply.body["items"].as_array().map(Vec::as_slice) {
+        Some([item]) => item,
+        _ => return Err(not_read()),
+    };
+    let state = state_of(item).ok_or_else(not_read)?;
+    let told = &item["payout_item"]["amount"];
+    let amount = currency(&told["currency"]).and_then(|currency| money(&told["value"], currency));
+    let returned = amount.filter(|_| matches!(state, PaymentState::Returned | PaymentState::Reversed));
+    let key = key.map_or(PaymentKey::Other, PaymentKey::of_text);
+    Ok(Some(SeenPayment { provider_id, key, made_at: None, amount, state, fee: fee_of(item), returned }))
 }
 
 /// Whether the item is what the attempt would send.

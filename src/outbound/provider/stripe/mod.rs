@@ -17,6 +17,7 @@ use super::attempt::{Attempt, Receiver};
 use super::outcome::{
     Cancellation, Doubt, DoubtReason, Failure, FailureReason, Fee, Funds, LookUp, NotMade, Submission,
 };
+use super::seen::{Listing, NotRead, SeenPayment};
 use crate::domain::money::{Currency, Money};
 use crate::domain::time::Time;
 use crate::outbound::client::{BaseAddress, Call, Client};
@@ -185,6 +186,18 @@ impl Stripe {
         }
     }
 
+    async fn list_made(&self, start_at: Time, end_at: Time, page: Option<&str>) -> Result<Listing, NotRead> {
+        let seconds = |time: Time| time.micros().div_euclid(Time::MICROS_PER_SECOND).to_string();
+        let (start, end) = (seconds(start_at), seconds(end_at));
+        let mut query = vec![("created[gte]", start.as_str()), ("created[lte]", &end), ("limit", "100")];
+        query.extend(page.map(|last| ("starting_after", last)));
+        read::page(&self.get(&["v1", "transfers"], &query).await?)
+    }
+
+    async fn read_made(&self, id: &str) -> Result<Option<SeenPayment>, NotRead> {
+        read::made(&self.get(&["v1", "transfers", id], &[]).await?)
+    }
+
     async fn available(&self, currency: Currency) -> Option<Money> {
         read::balance(&self.get(&["v1", "balance"], &[]).await.ok()?, currency)
     }
@@ -206,6 +219,20 @@ impl Provider for Stripe {
 
     fn funds(&self, currency: Currency, _now: Time) -> BoxFuture<'_, Funds> {
         self.available(currency).map(|available| available.map_or(Funds::Unknown, Funds::Available)).boxed()
+    }
+
+    fn list<'a>(
+        &'a self,
+        start_at: Time,
+        end_at: Time,
+        page: Option<&'a str>,
+        _now: Time,
+    ) -> BoxFuture<'a, Result<Listing, NotRead>> {
+        self.list_made(start_at, end_at, page).boxed()
+    }
+
+    fn read<'a>(&'a self, provider_id: &'a str, _now: Time) -> BoxFuture<'a, Result<Option<SeenPayment>, NotRead>> {
+        self.read_made(provider_id).boxed()
     }
 
     fn fee<'a>(&'a self, attempt: &'a Attempt, _now: Time) -> BoxFuture<'a, Fee> {

@@ -6,10 +6,12 @@ use super::super::amount::{from_units, to_units};
 use super::super::answer::{Reply, currency, number, word};
 use super::{KEY_FIELD, exponent};
 use crate::domain::money::{Currency, Money};
+use crate::domain::time::Time;
 use crate::outbound::provider::attempt::{Attempt, Receiver};
 use crate::outbound::provider::outcome::{
     Doubt, DoubtReason, Failure, FailureReason, LookUp, NotMade, Payment, PaymentState, Submission,
 };
+use crate::outbound::provider::seen::{Listing, NotRead, PaymentKey, SeenPayment};
 
 /// Stripe's own name for the call.
 fn debug_id(reply: &Reply) -> Option<String> {
@@ -166,6 +168,49 @@ pub(super) fn listed(reply: &Reply, attempt: &Attempt, is_settled: bool) -> Look
             LookUp::OtherPayment(other.or(rows.first()).and_then(|row| word(&row["id"])))
         }
     }
+}
+
+/// A transfer, whoever asked for it. `None`: it is none.
+fn seen(body: &Value) -> Option<SeenPayment> {
+    let (provider_id, units) = (word(&body["id"])?, number(&body["amount"])?);
+    let told = currency(&body["currency"]);
+    let money = |units: i64| told.and_then(|told| from_units(units, exponent(told)?, told));
+    let key = match body["metadata"][KEY_FIELD].as_str() {
+        Some(key) => PaymentKey::of_text(key),
+        None => body["transfer_group"].as_str().map_or(PaymentKey::Other, PaymentKey::of_text),
+    };
+    Some(SeenPayment {
+        provider_id,
+        key,
+        made_at: body["created"]
+            .as_i64()
+            .map(|seconds| Time::from_micros(seconds.saturating_mul(Time::MICROS_PER_SECOND))),
+        amount: money(units),
+        state: if body["reversed"] == true { PaymentState::Reversed } else { PaymentState::Paid },
+        fee: told.map(|told| Money::new(0, told)),
+        returned: number(&body["amount_reversed"]).filter(|units| *units > 0).and_then(money),
+    })
+}
+
+fn not_read(reply: &Reply) -> NotRead {
+    NotRead::of_status(reply.answer.status.as_u16(), code(reply), reply.answer.retry_after())
+}
+
+/// Reads a page of transfers.
+pub(super) fn page(reply: &Reply) -> Result<Listing, NotRead> {
+    let rows = reply.body["data"].as_array().filter(|_| reply.is_success()).ok_or_else(|| not_read(reply))?;
+    let last = rows.last().and_then(|row| word(&row["id"]));
+    let payments = rows.iter().filter_map(seen).filter(|payment| payment.key != PaymentKey::Other).collect();
+    Ok(Listing::Page { payments, next: last.filter(|_| reply.body["has_more"] == true) })
+}
+
+/// Reads one transfer, whoever asked for it.
+pub(super) fn made(reply: &Reply) -> Result<Option<SeenPayment>, NotRead> {
+    if reply.answer.status.as_u16() == 404 && reply.body["error"]["code"] == "resource_missing" {
+        return Ok(None);
+    }
+    let found = seen(&reply.body).filter(|_| reply.is_success());
+    found.map(Some).ok_or_else(|| not_read(reply))
 }
 
 /// The available balance in a currency.

@@ -19,6 +19,7 @@ use super::outcome::{
     Cancellation, Doubt, DoubtReason, Failure, FailureReason, Fee, Funds, LookUp, NotMade, Payment, PaymentState,
     Submission,
 };
+use super::seen::{Listing, NotRead, SeenPayment};
 use crate::domain::money::{Currency, Money};
 use crate::domain::time::Time;
 use crate::outbound::client::{BaseAddress, Call, Client};
@@ -82,6 +83,12 @@ fn as_duplicate(look_up: LookUp) -> Submission {
         LookUp::Later { after } => draft_left(NoUse::Later(after)),
         LookUp::NotMade(_) => Submission::Unknown(Doubt::of(DoubtReason::Unreadable)),
     }
+}
+
+/// A time as Wise's queries have it.
+fn to_text(time: Time) -> Option<String> {
+    let seconds = time.micros().div_euclid(Time::MICROS_PER_SECOND);
+    jiff::Timestamp::from_second(seconds).ok().map(|time| time.to_string())
 }
 
 impl Wise {
@@ -260,9 +267,8 @@ impl Wise {
     /// Looks for the key in the profile's transfers since a day before the first try.
     async fn list(&self, attempt: &Attempt, now: Time) -> LookUp {
         let since = attempt.earlier.map_or(now, |earlier| earlier.first_at).plus_days(-1);
-        let since = jiff::Timestamp::from_second(since.micros().div_euclid(Time::MICROS_PER_SECOND));
-        let Ok(since) = since else { return LookUp::Unknown(Doubt::of(DoubtReason::Unreadable)) };
-        let (since, limit) = (since.to_string(), PAGE_SIZE.to_string());
+        let Some(since) = to_text(since) else { return LookUp::Unknown(Doubt::of(DoubtReason::Unreadable)) };
+        let limit = PAGE_SIZE.to_string();
         for page in 0..PAGES_MAX {
             let offset = (page * PAGE_SIZE).to_string();
             let query = [
@@ -291,6 +297,35 @@ impl Wise {
             }
         }
         LookUp::Unknown(Doubt::of(DoubtReason::Unreadable))
+    }
+
+    async fn list_made(&self, start_at: Time, end_at: Time, page: Option<&str>) -> Result<Listing, NotRead> {
+        let unreadable = || NotRead::Refused { code: "period".to_owned() };
+        // A second more, because Wise's times have no fractions.
+        let end_at = end_at.plus_micros(Time::MICROS_PER_SECOND);
+        let (start, end) = to_text(start_at).zip(to_text(end_at)).ok_or_else(unreadable)?;
+        let offset: usize = page.map_or(Ok(0), str::parse).map_err(|_| unreadable())?;
+        let (offset_text, limit) = (offset.to_string(), PAGE_SIZE.to_string());
+        let query = [
+            ("profile", self.profile.as_str()),
+            ("createdDateStart", &start),
+            ("createdDateEnd", &end),
+            ("limit", &limit),
+            ("offset", &offset_text),
+        ];
+        let reply = self.call(Method::GET, &["v1", "transfers"], &query, None, "").await?;
+        let rows = reply.body.as_array().filter(|_| reply.is_success()).ok_or_else(|| read::not_read(&reply))?;
+        let next = (rows.len() >= PAGE_SIZE).then(|| (offset + PAGE_SIZE).to_string());
+        Ok(Listing::Page { payments: rows.iter().filter_map(read::seen).collect(), next })
+    }
+
+    async fn read_made(&self, id: &str) -> Result<Option<SeenPayment>, NotRead> {
+        let reply = self.call(Method::GET, &["v1", "transfers", id], &[], None, "").await?;
+        if reply.answer.status.as_u16() == 404 {
+            return Ok(None);
+        }
+        let found = read::seen(&reply.body).filter(|_| reply.is_success());
+        found.map(Some).ok_or_else(|| read::not_read(&reply))
     }
 
     async fn find(&self, attempt: &Attempt, now: Time) -> LookUp {
@@ -328,6 +363,20 @@ impl Provider for Wise {
 
     fn funds(&self, _currency: Currency, _now: Time) -> BoxFuture<'_, Funds> {
         self.available().map(|available| available.map_or(Funds::Unknown, Funds::Available)).boxed()
+    }
+
+    fn list<'a>(
+        &'a self,
+        start_at: Time,
+        end_at: Time,
+        page: Option<&'a str>,
+        _now: Time,
+    ) -> BoxFuture<'a, Result<Listing, NotRead>> {
+        self.list_made(start_at, end_at, page).boxed()
+    }
+
+    fn read<'a>(&'a self, provider_id: &'a str, _now: Time) -> BoxFuture<'a, Result<Option<SeenPayment>, NotRead>> {
+        self.read_made(provider_id).boxed()
     }
 
     fn fee<'a>(&'a self, attempt: &'a Attempt, _now: Time) -> BoxFuture<'a, Fee> {

@@ -1,13 +1,16 @@
 //! Reads Wise's answers. Pure.
 
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::super::answer::{Reply, currency, money, number, word};
 use crate::domain::money::{Currency, Money};
+use crate::domain::time::Time;
 use crate::outbound::provider::attempt::{Attempt, Receiver};
 use crate::outbound::provider::outcome::{
     Cancellation, Doubt, DoubtReason, Failure, FailureReason, LookUp, Payment, PaymentState, Submission,
 };
+use crate::outbound::provider::seen::{NotRead, PaymentKey, SeenPayment};
 
 /// The price of a transfer.
 #[derive(Debug)]
@@ -99,22 +102,52 @@ pub(super) fn transfer(reply: &Reply, body: &Value, attempt: &Attempt) -> LookUp
     if !(is_key(body, attempt) && is_amount && body["targetAccount"].as_i64() == Some(recipient)) {
         return LookUp::OtherPayment(Some(provider_id));
     }
-    let state = match body["status"].as_str() {
-        Some("incoming_payment_waiting") => PaymentState::Unfunded,
-        Some("waiting_recipient_input_to_proceed") => PaymentState::OnHold,
-        Some("incoming_payment_initiated" | "processing" | "funds_converted") if body["hasActiveIssues"] == true => {
-            PaymentState::OnHold
-        }
-        Some("incoming_payment_initiated" | "processing" | "funds_converted") => PaymentState::Processing,
-        Some("outgoing_payment_sent") => PaymentState::Paid,
-        Some("bounced_back") => PaymentState::Returning,
-        Some("funds_refunded") => PaymentState::Returned,
-        Some("cancelled") => PaymentState::Cancelled,
-        Some("charged_back") => PaymentState::Reversed,
-        _ => return unknown(DoubtReason::UnknownCode),
-    };
+    let Some(state) = state_of(body) else { return unknown(DoubtReason::UnknownCode) };
     // The transfer tells neither its fee, which its quote has, nor what came back.
     LookUp::Found(Payment { provider_id, state, fee: None, returned: None })
+}
+
+/// Where the money of a transfer is. `None`: Wise's word is not known here.
+fn state_of(body: &Value) -> Option<PaymentState> {
+    Some(match body["status"].as_str()? {
+        "incoming_payment_waiting" => PaymentState::Unfunded,
+        "waiting_recipient_input_to_proceed" => PaymentState::OnHold,
+        "incoming_payment_initiated" | "processing" | "funds_converted" if body["hasActiveIssues"] == true => {
+            PaymentState::OnHold
+        }
+        "incoming_payment_initiated" | "processing" | "funds_converted" => PaymentState::Processing,
+        "outgoing_payment_sent" => PaymentState::Paid,
+        "bounced_back" => PaymentState::Returning,
+        "funds_refunded" => PaymentState::Returned,
+        "cancelled" => PaymentState::Cancelled,
+        "charged_back" => PaymentState::Reversed,
+        _ => return None,
+    })
+}
+
+/// A transfer, whoever asked for it. `None`: it cannot be read.
+pub(super) fn seen(body: &Value) -> Option<SeenPayment> {
+    let key = body["customerTransactionId"].as_str().and_then(|text| Uuid::parse_str(text).ok());
+    Some(SeenPayment {
+        provider_id: number(&body["id"])?.to_string(),
+        key: key.map_or(PaymentKey::Other, PaymentKey::Uuid),
+        made_at: body["created"].as_str().and_then(time_of),
+        amount: currency(&body["targetCurrency"]).and_then(|currency| money(&body["targetValue"], currency)),
+        state: state_of(body)?,
+        fee: None,
+        returned: None,
+    })
+}
+
+/// A time of Wise's, which is in UTC and may have no zone, such as `2026-11-20 08:30:00`.
+fn time_of(text: &str) -> Option<Time> {
+    let text = text.replacen(' ', "T", 1);
+    let parsed = text.parse::<jiff::Timestamp>().or_else(|_| format!("{text}Z").parse());
+    parsed.ok().map(|time| Time::from_micros(time.as_microsecond()))
+}
+
+pub(super) fn not_read(reply: &Reply) -> NotRead {
+    NotRead::of_status(reply.answer.status.as_u16(), code(reply), reply.answer.retry_after())
 }
 
 /// Whether the transfer has the attempt's key.

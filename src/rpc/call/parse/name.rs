@@ -37,8 +37,16 @@ impl Fields {
     where
         I: FromStr<Err = MalformedId> + Copy + Ord,
     {
-        if texts.is_empty() || texts.len() > LIST_LENGTH_MAX {
-            self.wrong(field, format!("has {} ids; send 1 to {LIST_LENGTH_MAX}", texts.len()));
+        self.some_ids(field, texts, LIST_LENGTH_MAX)
+    }
+
+    /// 1 to `most` of our ids, without repeats.
+    pub(in crate::rpc) fn some_ids<I>(&mut self, field: &str, texts: &[String], most: usize) -> Vec<I>
+    where
+        I: FromStr<Err = MalformedId> + Copy + Ord,
+    {
+        if texts.is_empty() || texts.len() > most {
+            self.wrong(field, format!("has {} ids; send 1 to {most}", texts.len()));
             return Vec::new();
         }
         let mut seen = std::collections::BTreeMap::new();

@@ -12,6 +12,10 @@ fn connected() -> Json {
     json!({"credentials": {"paypal": {"client_id": "client", "client_secret": "secret", "webhook_id": "webhook"}}})
 }
 
+fn stripe() -> Json {
+    json!({"credentials": {"stripe": {"secret_key": "sk_live_1"}}})
+}
+
 pub(super) fn cases() -> Vec<Case> {
     let of_affiliate = json!({"affiliate": {"id": "${affiliate_id}"}});
     let wrong_bank = json!({
@@ -72,5 +76,9 @@ pub(super) fn cases() -> Vec<Case> {
             .prepare("PayoutService/SetPayoutConnection", connected(), &[])
             .wrong(json!({"provider": 99}))
             .wrong(json!({"provider": 0})),
+        case("PayoutService/ListPayoutConnections", json!({}))
+            .furnish("PayoutService/SetPayoutConnection", stripe(), &[])
+            .list()
+            .wrong(json!({"page_size": -1, "order": 99})),
     ]
 }

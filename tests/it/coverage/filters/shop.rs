@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use headwater::clock::Clock;
 use serde_json::{Value as Json, json};
 
 use crate::coverage::api::{Wire, method};
@@ -283,6 +284,7 @@ impl Shop {
         self.run_payouts().await;
         self.set_tax_profile().await;
         self.schedule_payouts().await;
+        self.reconcile_payouts().await;
         let request = json!({"external_id": "visitor-1", "metadata": {"seen_at": "fair"}});
         self.make("TrackingService/CreateLead", request, &[]).await;
         let request = json!({"event_id": "end-4", "email": "kim@customers.example"});
@@ -333,6 +335,22 @@ impl Shop {
         }
         let request = json!({"payout_schedule_id": "${old_schedule_id}"});
         self.make("PayoutService/ArchivePayoutSchedule", request, &[]).await;
+    }
+
+    /// Reconciles the payouts of two connections. The period is too young for anything to be compared, so no provider is called.
+    async fn reconcile_payouts(&mut self) {
+        for credentials in [
+            json!({"paypal": {"client_id": "client", "client_secret": "secret"}}),
+            json!({"stripe": {"secret_key": "sk_live_1"}}),
+        ] {
+            self.make("PayoutService/SetPayoutConnection", json!({"credentials": credentials}), &[]).await;
+        }
+        let start_at = Clock::now(&self.server.clock).plus_micros(-60_000_000);
+        for provider in ["PAYOUT_PROVIDER_PAYPAL", "PAYOUT_PROVIDER_STRIPE"] {
+            let start_time = json!({"seconds": start_at.micros() / 1_000_000});
+            let request = json!({"provider": provider, "period": {"start_time": start_time}});
+            self.make("PayoutService/ReconcilePayouts", request, &[]).await;
+        }
     }
 
     /// Creates a payout of a reward by hand, and cancels it.

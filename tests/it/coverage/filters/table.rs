@@ -231,6 +231,11 @@ fn rewards() -> Vec<Filter> {
         state(payouts, "PAYOUT_STATE_CANCELLED"),
         state("PayoutService/ListTaxProfiles", "TAX_PROFILE_STATE_RECEIVED"),
         state("PayoutService/ListPayoutSchedules", "PAYOUT_SCHEDULE_STATE_ARCHIVED"),
+        filter(
+            "PayoutService/ListPayoutReconciliations",
+            json!({"provider": "PAYOUT_PROVIDER_STRIPE"}),
+            At("/provider", json!("PAYOUT_PROVIDER_STRIPE")),
+        ),
         filter(payouts, json!({"payout_run_id": "${payout_run_id}"}), At("/payout_run_id", json!("${payout_run_id}"))),
         filter(payouts, json!({"currencies": ["EUR"]}), At("/amount/currency_code", json!("EUR"))),
         filter(payouts, json!({"paid_interval": {"end_time": day(7)}}), Those(paid_before_day_7)),

@@ -251,6 +251,7 @@ pub(super) fn spellings() -> Vec<Spelling> {
         billing(),
         connection,
         ids_only("PayoutService/RemovePayoutConnection", &["provider"]),
+        spelling("PayoutService/ReconcilePayouts", vec![], &["provider", "period.start_time", "period.end_time"]),
         run,
         scheduled,
         rescheduled,

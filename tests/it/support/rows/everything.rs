@@ -43,6 +43,8 @@ pub(crate) fn put_everything(set: &mut WorkingSet) {
     set.put(cancelled_payout_run());
     set.put(payout_method());
     set.put(payout_connection());
+    set.put(payout_reconciliation());
+    set.put(running_payout_reconciliation());
     set.put(tax_profile());
     set.put(billing_profile());
     set.put(offer_claims());

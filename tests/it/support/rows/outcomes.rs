@@ -16,15 +16,17 @@ use headwater::domain::outcome::Outcome;
 use headwater::domain::payout_connection::PayoutConnection;
 use headwater::domain::payout_export::PayoutExport;
 use headwater::domain::payout_method::{PayoutMethod, Sealed};
+use headwater::domain::payout_reconciliation::PayoutReconciliation;
 use headwater::domain::program::ProgramWithTerms;
 use headwater::domain::tax_profile::TaxProfile;
 use smallvec::smallvec;
+use uuid::Uuid;
 
 use super::{
     ACCOUNT, NOW, account, affiliate, affiliate_group, api_key, billing_profile, bounty, coupon, credit, enrollment,
     inactive_affiliate, item, lead, link, offer, open_payout, payout, payout_connection, payout_export, payout_method,
-    payout_purse, payout_run, payout_schedule, program, reward, reward_by_hand, sale, submission, tax_profile, terms,
-    tied_coupon, uuid,
+    payout_purse, payout_reconciliation, payout_run, payout_schedule, program, reward, reward_by_hand, sale,
+    submission, tax_profile, terms, tied_coupon, uuid,
 };
 
 /// The affiliate and the key without their secrets, as a stored answer has them.
@@ -142,6 +144,12 @@ pub(crate) fn outcomes() -> Vec<Outcome> {
         Outcome::Reward(Arc::new(reward_by_hand(3))),
         Outcome::Payouts(vec![Arc::new(open_payout())]),
         Outcome::PayoutExport(Arc::new(PayoutExport { file: None, ..payout_export() })),
+        Outcome::PayoutReconciliation(Arc::new(PayoutReconciliation {
+            differences: Vec::new(),
+            tries: 0,
+            lease_id: Uuid::nil(),
+            ..payout_reconciliation()
+        })),
         Outcome::PayoutRun(Arc::new(payout_run())),
         Outcome::PayoutSchedule(Arc::new(payout_schedule())),
         Outcome::PayoutPurse(Arc::new(payout_purse())),
@@ -153,7 +161,12 @@ pub(crate) fn outcomes() -> Vec<Outcome> {
         })),
         Outcome::TaxProfile(Arc::new(TaxProfile { details: None, ..tax_profile() })),
         Outcome::BillingProfile(Arc::new(billing_profile())),
-        Outcome::PayoutConnection(Arc::new(PayoutConnection { sealed: Sealed::new([]), ..payout_connection() })),
+        Outcome::PayoutConnection(Arc::new(PayoutConnection {
+            sealed: Sealed::new([]),
+            next_reconciliation_at: None,
+            last_reconciliation_id: None,
+            ..payout_connection()
+        })),
         Outcome::Payout(Arc::new(payout())),
     ]
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use headwater::domain::affiliate::PostalAddress;
 use headwater::domain::billing_profile::BillingProfile;
 use headwater::domain::id::{
-    ApiKeyId, PayoutDocumentId, PayoutExportId, PayoutId, PayoutRunId, PayoutScheduleId, RewardId,
+    ApiKeyId, PayoutDocumentId, PayoutExportId, PayoutId, PayoutReconciliationId, PayoutRunId, PayoutScheduleId,
+    RewardId,
 };
 use headwater::domain::payout::{
     Payout, PayoutPolicy, PayoutProblem, PayoutProvider, PayoutState, ProblemKind, Reopening, Sending,
@@ -21,6 +22,10 @@ use headwater::domain::payout_method::{
     MethodChoice, PayoutDestination, PayoutMethod, PayoutMethodKind, PendingChoice, Sealed,
 };
 use headwater::domain::payout_purse::{FundsWait, PayoutPurse};
+use headwater::domain::payout_reconciliation::{
+    DifferenceKind, PaymentThere, PayoutDifference, PayoutHere, PayoutReconciliation, ProviderPaymentState,
+    ReconciliationState,
+};
 use headwater::domain::payout_run::{PayoutRun, PayoutRunState, RunPlan};
 use headwater::domain::payout_schedule::{Cutoff, PayoutSchedule, PayoutScheduleState};
 use headwater::domain::tax_number::TaxNumberKind;
@@ -374,8 +379,92 @@ pub(crate) fn payout_connection() -> PayoutConnection {
         provider: PayoutProvider::Stripe,
         hint: "…4242".to_owned(),
         sealed: Sealed::new([2; 60]),
+        next_reconciliation_at: Some(NOW.plus_days(2)),
+        open_reconciliation_id: None,
+        last_reconciliation_id: Some(payout_reconciliation().id),
         created_at: NOW,
         updated_at: NOW.plus_days(1),
+    }
+}
+
+/// Differences of every form.
+pub(crate) fn payout_differences() -> Vec<PayoutDifference> {
+    let here = PayoutHere {
+        payout_id: payout().id,
+        state: PayoutState::Paid,
+        amount: usd(1_250),
+        fee: Some(usd(25)),
+        returned: Some(usd(200)),
+    };
+    let there = PaymentThere {
+        state: ProviderPaymentState::Returned,
+        amount: Some(usd(1_250)),
+        fee: Some(usd(26)),
+        returned: Some(usd(1_000)),
+    };
+    let first = PayoutDifference {
+        kind: DifferenceKind::ReturnedThere,
+        here: Some(here),
+        there,
+        provider_payment_id: "tr_1".to_owned(),
+        key: "pay_1-a1".to_owned(),
+        is_looked_at: true,
+    };
+    let there = PaymentThere { state: ProviderPaymentState::Paid, amount: None, fee: None, returned: None };
+    let second = PayoutDifference {
+        kind: DifferenceKind::UnknownPayment,
+        here: None,
+        there,
+        provider_payment_id: String::new(),
+        key: String::new(),
+        is_looked_at: false,
+    };
+    vec![first, second]
+}
+
+/// A completed reconciliation.
+pub(crate) fn payout_reconciliation() -> PayoutReconciliation {
+    PayoutReconciliation {
+        id: PayoutReconciliationId::from_uuid(uuid(1)),
+        account_id: ACCOUNT,
+        provider: PayoutProvider::Stripe,
+        state: ReconciliationState::Completed,
+        start_at: NOW.plus_days(-7),
+        end_at: NOW,
+        payment_count: 12,
+        payout_count: 11,
+        unread_count: 1,
+        looked_at_count: 1,
+        difference_count: 2,
+        new_difference_count: 1,
+        differences: payout_differences(),
+        problem_code: "rate_limit".to_owned(),
+        tries: 2,
+        lease_id: uuid(5),
+        next_at: None,
+        created_by: Some(ApiKeyId::from_uuid(uuid(1))),
+        created_at: NOW,
+        ended_at: Some(NOW.plus_days(1)),
+    }
+}
+
+/// A reconciliation that is running.
+pub(crate) fn running_payout_reconciliation() -> PayoutReconciliation {
+    PayoutReconciliation {
+        id: PayoutReconciliationId::from_uuid(uuid(2)),
+        state: ReconciliationState::Running,
+        payment_count: 0,
+        payout_count: 0,
+        unread_count: 0,
+        looked_at_count: 0,
+        difference_count: 0,
+        new_difference_count: 0,
+        differences: Vec::new(),
+        problem_code: String::new(),
+        next_at: Some(NOW.plus_days(1)),
+        created_by: None,
+        ended_at: None,
+        ..payout_reconciliation()
     }
 }
 

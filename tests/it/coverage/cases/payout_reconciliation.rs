@@ -1,0 +1,53 @@
+//! Reconciliations of payouts.
+
+use serde_json::{Value as Json, json};
+
+use super::{Case, case, long};
+use crate::support::server::START_MICROS;
+
+const ID: &[(&str, &str)] = &[("payout_reconciliation_id", "/payout_reconciliation/id")];
+
+const SET: &str = "PayoutService/SetPayoutConnection";
+const REMOVE: &str = "PayoutService/RemovePayoutConnection";
+const RECONCILE: &str = "PayoutService/ReconcilePayouts";
+
+fn stripe() -> Json {
+    json!({"credentials": {"stripe": {"secret_key": "sk_live_1"}}})
+}
+
+fn paypal() -> Json {
+    json!({"credentials": {"paypal": {"client_id": "client", "client_secret": "secret"}}})
+}
+
+/// A period whose payments are all too young, so that no provider is called. `provider` is PayPal or Stripe.
+fn of_minutes(provider: i32) -> Json {
+    let seconds = START_MICROS / 1_000_000 + 86_400 - 60;
+    json!({"provider": provider, "period": {"start_time": {"seconds": seconds}}})
+}
+
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        case(RECONCILE, of_minutes(3))
+            // A connection that was made anew has none that is running.
+            .prepare(SET, stripe(), &[])
+            .prepare(REMOVE, json!({"provider": 3}), &[])
+            .prepare(SET, stripe(), &[])
+            .other(json!({"provider": 2}))
+            .wrong(json!({"request_id": long(), "provider": 1, "period": {"start_time": {"seconds": 1}}}))
+            .wrong(json!({"provider": 0, "period": {"start_time": {"seconds": 2}, "end_time": {"seconds": 1}}})),
+        case(
+            "PayoutService/GetPayoutReconciliation",
+            json!({"payout_reconciliation_id": "${payout_reconciliation_id}"}),
+        )
+        .furnish(SET, paypal(), &[])
+        .furnish(RECONCILE, of_minutes(2), ID)
+        .furnish(SET, stripe(), &[])
+        .furnish(RECONCILE, of_minutes(3), &[])
+        .reference(json!({"payout_reconciliation_id": "${payout_reconciliation_id}"}))
+        .wrong(json!({"payout_reconciliation_id": "prc_1"}))
+        .wrong(json!({"payout_reconciliation_id": ""})),
+        case("PayoutService/ListPayoutReconciliations", json!({}))
+            .list()
+            .wrong(json!({"page_size": -1, "order": 99, "provider": 1})),
+    ]
+}
