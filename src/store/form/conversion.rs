@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::field::{Entries, Text};
+use super::fraud::SuspicionForm;
 use super::ladder::LadderedForm;
 use super::lead::CustomerRewardForm;
 use super::reward::RewardSummaryForm;
@@ -60,6 +61,7 @@ form! {
         collections: Vec<Text<'a>>,
         country_code: Text<'a>,
         noted: Vec<NotedFactsForm<'a>>,
+        suspicions: Vec<SuspicionForm<'a>>,
     }
 }
 

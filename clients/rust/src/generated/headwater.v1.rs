@@ -1786,6 +1786,287 @@ impl CandidateResult {
         }
     }
 }
+/// A fraud rule of a program.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FraudRule {
+    /// What it looks at. Each kind occurs once in a program. Required.
+    #[prost(enumeration = "FraudRuleKind", tag = "1")]
+    pub kind: i32,
+    /// What becomes of an event that it flags. Required.
+    #[prost(enumeration = "FraudRuleMode", tag = "2")]
+    pub mode: i32,
+    /// Of QUICK_SALE: the fewest seconds from click to event that are not flagged, 1 to 86,400. Required there, refused elsewhere.
+    #[prost(int32, tag = "3")]
+    pub minimum_seconds: i32,
+    /// Of VELOCITY: the most sales within the period that are not flagged, 1 to 100. Required there, refused elsewhere.
+    #[prost(int32, tag = "4")]
+    pub maximum_sales: i32,
+    /// Of VELOCITY: the length of the period, 1 to 1,440 minutes. Required there, refused elsewhere.
+    #[prost(int32, tag = "5")]
+    pub period_minutes: i32,
+    /// Of BANNED_COUNTRY: ISO 3166-1 codes of two letters, up to 250. Required there, refused elsewhere.
+    #[prost(string, repeated, tag = "6")]
+    pub country_codes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Of BANNED_REFERRER: hosts such as `coupons.example`, up to 100. `*.coupons.example` stands for the host and all of its subdomains.
+    /// Required there, refused elsewhere.
+    #[prost(string, repeated, tag = "7")]
+    pub referrers: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// What a fraud rule found. It has no personal data.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FraudFlag {
+    /// The rule.
+    #[prost(enumeration = "FraudRuleKind", tag = "1")]
+    pub kind: i32,
+    /// The mode of the rule then: SHADOW or ON. A duplicate that was not refused, see FRAUD_RULE_MODE_REFUSE, has ON.
+    #[prost(enumeration = "FraudRuleMode", tag = "2")]
+    pub mode: i32,
+    /// The value of the event that was compared, as the kind of the rule says.
+    #[prost(string, tag = "3")]
+    pub found: ::prost::alloc::string::String,
+    /// The value that it was compared with, as the kind of the rule says. Empty if there is none.
+    #[prost(string, tag = "4")]
+    pub threshold: ::prost::alloc::string::String,
+}
+/// What fraud rules found for one credit of an event.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Suspicion {
+    /// The enrollment that is credited.
+    #[prost(string, tag = "1")]
+    pub enrollment_id: ::prost::alloc::string::String,
+    /// What was found, in the order of the program's rules.
+    #[prost(message, repeated, tag = "2")]
+    pub flags: ::prost::alloc::vec::Vec<FraudFlag>,
+    /// Whether ReleaseRewards has released a reward of the credit. What the event earns it from then on is not held.
+    #[prost(bool, tag = "3")]
+    pub is_released: bool,
+}
+/// What fraud rules found in an event of a lead.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LeadSuspicion {
+    /// The event.
+    #[prost(string, tag = "1")]
+    pub conversion_id: ::prost::alloc::string::String,
+    /// The enrollment that is credited with it.
+    #[prost(string, tag = "2")]
+    pub enrollment_id: ::prost::alloc::string::String,
+    /// What was found.
+    #[prost(message, optional, tag = "3")]
+    pub flag: ::core::option::Option<FraudFlag>,
+    /// The email address of the customer then, masked, such as `l…@gmail.com`. Empty if the rule compared none. It is erased with the lead.
+    #[prost(string, tag = "4")]
+    pub masked_email: ::prost::alloc::string::String,
+}
+/// The request of ReplayFraudRules.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ReplayFraudRulesRequest {
+    /// The program. Empty: the default program.
+    #[prost(string, tag = "1")]
+    pub program_id: ::prost::alloc::string::String,
+    /// The proposed rules, with the limits that UpdateProgram has. Rules that are OFF are not asked. Required.
+    #[prost(message, repeated, tag = "2")]
+    pub fraud_rules: ::prost::alloc::vec::Vec<FraudRule>,
+}
+/// One message of the stream of ReplayFraudRules.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ReplayFraudRulesResponse {
+    /// What this message says.
+    #[prost(oneof = "replay_fraud_rules_response::Content", tags = "1, 2, 3")]
+    pub content: ::core::option::Option<replay_fraud_rules_response::Content>,
+}
+/// Nested message and enum types in `ReplayFraudRulesResponse`.
+pub mod replay_fraud_rules_response {
+    /// What this message says.
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Content {
+        /// How far the replay is. The first message, and then one about every second, have it.
+        #[prost(message, tag = "1")]
+        Progress(super::FraudReplayProgress),
+        /// Events that the rules flag, in the order in which they were told.
+        #[prost(message, tag = "2")]
+        Events(super::ReplayedEvents),
+        /// The last message.
+        #[prost(message, tag = "3")]
+        Summary(super::FraudReplaySummary),
+    }
+}
+/// How far a replay is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FraudReplayProgress {
+    /// How many sign-ups, sales, appointments and custom events were looked at.
+    #[prost(int64, tag = "1")]
+    pub judged_conversion_count: i64,
+    /// How many there were when the replay began.
+    #[prost(int64, tag = "2")]
+    pub conversion_count: i64,
+}
+/// Events that proposed rules flag.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ReplayedEvents {
+    /// The events.
+    #[prost(message, repeated, tag = "1")]
+    pub events: ::prost::alloc::vec::Vec<ReplayedEvent>,
+}
+/// An event that proposed rules flag.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ReplayedEvent {
+    /// The conversion's id.
+    #[prost(string, tag = "1")]
+    pub conversion_id: ::prost::alloc::string::String,
+    /// The affiliate that is credited with it.
+    #[prost(string, tag = "2")]
+    pub affiliate_id: ::prost::alloc::string::String,
+    /// The enrollment that is credited with it.
+    #[prost(string, tag = "3")]
+    pub enrollment_id: ::prost::alloc::string::String,
+    /// What the rules find.
+    #[prost(message, repeated, tag = "4")]
+    pub flags: ::prost::alloc::vec::Vec<FraudFlag>,
+    /// Whether its rewards would have been held: one of the rules is ON, or REFUSE.
+    #[prost(bool, tag = "5")]
+    pub is_held: bool,
+    /// What is left of the rewards of this credit, those of uplines too. They would have been held. Not set if the event earned nothing.
+    #[prost(message, optional, tag = "6")]
+    pub rewards_amount: ::core::option::Option<Money>,
+}
+/// The end of a replay.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct FraudReplaySummary {
+    /// How many sign-ups, sales, appointments and custom events were looked at.
+    #[prost(int64, tag = "1")]
+    pub judged_conversion_count: i64,
+    /// How many credits of the program were judged. An event may have several.
+    #[prost(int64, tag = "2")]
+    pub judged_credit_count: i64,
+    /// How many of them any rule flags.
+    #[prost(int64, tag = "3")]
+    pub flagged_credit_count: i64,
+    /// How many of them would have been held.
+    #[prost(int64, tag = "4")]
+    pub held_credit_count: i64,
+    /// What would have been held, one sum for each currency, in the order of the codes.
+    #[prost(message, repeated, tag = "5")]
+    pub held_amounts: ::prost::alloc::vec::Vec<Money>,
+    /// How often each rule flags, in the order of the request.
+    #[prost(message, repeated, tag = "6")]
+    pub rule_counts: ::prost::alloc::vec::Vec<FraudRuleCount>,
+}
+/// How often a proposed rule flags.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FraudRuleCount {
+    /// The rule.
+    #[prost(enumeration = "FraudRuleKind", tag = "1")]
+    pub kind: i32,
+    /// Its mode.
+    #[prost(enumeration = "FraudRuleMode", tag = "2")]
+    pub mode: i32,
+    /// How many credits it flags.
+    #[prost(int64, tag = "3")]
+    pub flagged_credit_count: i64,
+}
+/// What a fraud rule looks at. An event that is credited in the program is judged once for each of its credits, when it is first credited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum FraudRuleKind {
+    /// Not set; refused in requests.
+    Unspecified = 0,
+    /// The email address of the customer is that of the affiliate, or the one that its PayPal payouts go to. Capitals and `+tag` do not
+    /// count, and at Gmail dots do not count either. `found` is empty.
+    SelfReferral = 1,
+    /// The host of the customer's email address is that of the affiliate's, and it is no host of free mail such as gmail.com. `found` is empty.
+    OwnDomain = 2,
+    /// The host of the customer's email address gives addresses to throw away. The list is part of the server. `found` is the host.
+    DisposableMail = 3,
+    /// The event came sooner after the affiliate's click than people need: less than `minimum_seconds`. If the customer is bound by a click, that
+    /// click counts. `found` is the number of seconds, and `threshold` is `minimum_seconds`.
+    QuickSale = 4,
+    /// More sales than `maximum_sales` of the affiliate in the program within `period_minutes`, up to the time of the sale and with it. Sales
+    /// that are told later do not count for it. `found` is the number of sales, and `threshold` is `maximum_sales`.
+    Velocity = 5,
+    /// The customer is in one of `country_codes`. `found` is the code.
+    BannedCountry = 6,
+    /// The visitor came to the affiliate's link from one of `referrers`. `found` is the host, and `threshold` the entry of the list.
+    BannedReferrer = 7,
+    /// A sale of the program with the same `order_id` and amount was told under another event_id. Sales without `order_id` are not compared.
+    /// `found` is the id of the earlier conversion.
+    DuplicateOrder = 8,
+}
+impl FraudRuleKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "FRAUD_RULE_KIND_UNSPECIFIED",
+            Self::SelfReferral => "FRAUD_RULE_KIND_SELF_REFERRAL",
+            Self::OwnDomain => "FRAUD_RULE_KIND_OWN_DOMAIN",
+            Self::DisposableMail => "FRAUD_RULE_KIND_DISPOSABLE_MAIL",
+            Self::QuickSale => "FRAUD_RULE_KIND_QUICK_SALE",
+            Self::Velocity => "FRAUD_RULE_KIND_VELOCITY",
+            Self::BannedCountry => "FRAUD_RULE_KIND_BANNED_COUNTRY",
+            Self::BannedReferrer => "FRAUD_RULE_KIND_BANNED_REFERRER",
+            Self::DuplicateOrder => "FRAUD_RULE_KIND_DUPLICATE_ORDER",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "FRAUD_RULE_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "FRAUD_RULE_KIND_SELF_REFERRAL" => Some(Self::SelfReferral),
+            "FRAUD_RULE_KIND_OWN_DOMAIN" => Some(Self::OwnDomain),
+            "FRAUD_RULE_KIND_DISPOSABLE_MAIL" => Some(Self::DisposableMail),
+            "FRAUD_RULE_KIND_QUICK_SALE" => Some(Self::QuickSale),
+            "FRAUD_RULE_KIND_VELOCITY" => Some(Self::Velocity),
+            "FRAUD_RULE_KIND_BANNED_COUNTRY" => Some(Self::BannedCountry),
+            "FRAUD_RULE_KIND_BANNED_REFERRER" => Some(Self::BannedReferrer),
+            "FRAUD_RULE_KIND_DUPLICATE_ORDER" => Some(Self::DuplicateOrder),
+            _ => None,
+        }
+    }
+}
+/// What becomes of an event that a fraud rule flags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum FraudRuleMode {
+    /// Not set; refused in requests.
+    Unspecified = 0,
+    /// The rule is not asked.
+    Off = 1,
+    /// The flag is recorded, and the rewards are as without it.
+    Shadow = 2,
+    /// The flag is recorded, and the rewards of the event are HELD: not approved, not owed and not paid until ReleaseRewards or DenyRewards.
+    On = 3,
+    /// The event is refused with FAILED_PRECONDITION and reason DUPLICATE_ORDER, and nothing is recorded. Only for DUPLICATE_ORDER. An event
+    /// that is credited only later, because other events tell of its referral, is held instead.
+    Refuse = 4,
+}
+impl FraudRuleMode {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "FRAUD_RULE_MODE_UNSPECIFIED",
+            Self::Off => "FRAUD_RULE_MODE_OFF",
+            Self::Shadow => "FRAUD_RULE_MODE_SHADOW",
+            Self::On => "FRAUD_RULE_MODE_ON",
+            Self::Refuse => "FRAUD_RULE_MODE_REFUSE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "FRAUD_RULE_MODE_UNSPECIFIED" => Some(Self::Unspecified),
+            "FRAUD_RULE_MODE_OFF" => Some(Self::Off),
+            "FRAUD_RULE_MODE_SHADOW" => Some(Self::Shadow),
+            "FRAUD_RULE_MODE_ON" => Some(Self::On),
+            "FRAUD_RULE_MODE_REFUSE" => Some(Self::Refuse),
+            _ => None,
+        }
+    }
+}
 /// A line of a sale, as a shop tells it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SaleLine {
@@ -2527,6 +2808,10 @@ pub struct Program {
         ::prost::alloc::string::String,
         ::prost::alloc::string::String,
     >,
+    /// The fraud rules, in the order in which they are asked. They judge events that are credited from now on, whichever version of the terms
+    /// pays for them.
+    #[prost(message, repeated, tag = "18")]
+    pub fraud_rules: ::prost::alloc::vec::Vec<FraudRule>,
 }
 /// The request of CreateProgram.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -2580,6 +2865,9 @@ pub struct CreateProgramRequest {
     /// Whether to check everything and to create nothing. The answer is that of the call, or its refusal. `request_id` is not kept.
     #[prost(bool, tag = "14")]
     pub validate_only: bool,
+    /// The fraud rules. Empty: none. See `Program.fraud_rules`.
+    #[prost(message, repeated, tag = "15")]
+    pub fraud_rules: ::prost::alloc::vec::Vec<FraudRule>,
 }
 /// The answer of CreateProgram.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -2704,7 +2992,8 @@ pub struct UpdateProgramRequest {
     #[prost(message, optional, tag = "2")]
     pub program: ::core::option::Option<Program>,
     /// The fields to change: any of `display_name`, `landing_url`, `is_default`, `terms`, `hosts`, `agreement`, `questions`,
-    /// `is_private`, `invitations`, `welcome_mail` and `metadata`. Required. `metadata` is replaced as a whole. `invitations` are replaced as a
+    /// `is_private`, `invitations`, `welcome_mail`, `metadata` and `fraud_rules`. Required. `metadata` is replaced as a whole. `fraud_rules` are
+    /// replaced as a whole too, and events that were judged before keep their flags. `invitations` are replaced as a
     /// whole, and a code that stays keeps its number of uses. Who was enrolled with a code stays enrolled. A `welcome_mail` that is not set is none from then on. Links that were created
     /// before a change of `hosts` stay as they are, and so do affiliates who were enrolled before
     /// a change of `questions` or `is_private`. `agreement` is replaced as a whole, and cannot be taken away again. Who accepted
@@ -3412,6 +3701,13 @@ pub struct Reward {
     /// Of a threshold bonus: how it was reached. Of a reward that takes one back: how it was lost. Not set for all other rewards.
     #[prost(message, optional, tag = "22")]
     pub threshold: ::core::option::Option<ThresholdReached>,
+    /// What the fraud rules of the program found in the event when it was credited. The reward is HELD if one of them was ON, until
+    /// ReleaseRewards or DenyRewards. Of a reward that takes back: empty.
+    #[prost(message, repeated, tag = "23")]
+    pub suspicion: ::prost::alloc::vec::Vec<FraudFlag>,
+    /// The reason in the last call of ReleaseRewards for the reward. Empty in the feed, because a person wrote it.
+    #[prost(string, tag = "24")]
+    pub release_reason: ::prost::alloc::string::String,
 }
 /// How an affiliate reached the threshold of a bonus, or fell below it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3861,6 +4157,9 @@ pub struct ReleaseRewardsRequest {
     /// reward that it reduces.
     #[prost(string, repeated, tag = "2")]
     pub reward_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Why the rewards are released, up to 500 characters. Required if a fraud rule has held one of them.
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
 }
 /// The answer of ReleaseRewards.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -3956,7 +4255,7 @@ pub enum RewardState {
     Paid = 4,
     /// Refunds took back the whole reward before it was paid. The rewards of those refunds have this state too.
     Reversed = 5,
-    /// Kept from approval, because DeactivateAffiliate said so. Counts to the pending balance. Waits for ReleaseRewards or DenyRewards, and
+    /// Kept from approval, because DeactivateAffiliate or a fraud rule of the program said so. Counts to the pending balance. Waits for ReleaseRewards or DenyRewards, and
     /// is taken back by refunds like a pending one.
     Held = 6,
     /// A payout that is neither paid nor cancelled has reserved it. CancelPayout makes it APPROVED again. A refund leaves it as it is, and takes
@@ -4234,6 +4533,9 @@ pub struct Conversion {
     /// The collections that were sent with a sale, in order and each once. A refund or correction has those of its sale. May be empty.
     #[prost(string, repeated, tag = "31")]
     pub collections: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// What the fraud rules of programs found, for each credit that was ever judged and flagged, also those of before another attribution.
+    #[prost(message, repeated, tag = "32")]
+    pub suspicions: ::prost::alloc::vec::Vec<Suspicion>,
 }
 /// A recorded event, identified by the merchant's id.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -10237,6 +10539,10 @@ pub struct Lead {
     /// The country of the customer, which each sale and sign-up that names one changes: an ISO 3166-1 code of two letters in capitals. Empty if none did.
     #[prost(string, tag = "21")]
     pub country_code: ::prost::alloc::string::String,
+    /// What fraud rules found in the events of the lead, those of the leads that were merged into it too, at most the newest 50 of each. Only
+    /// GetLead and ListLeads return it.
+    #[prost(message, repeated, tag = "22")]
+    pub suspicion: ::prost::alloc::vec::Vec<LeadSuspicion>,
 }
 /// Who referred a lead: an enrollment, named in one of three ways. The enrollment and its program must be active.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -11350,6 +11656,9 @@ pub enum ErrorReason {
     TaxProfileState = 97,
     /// \[NOT_FOUND\] The affiliate has no tax profile.
     TaxProfileNotFound = 98,
+    /// \[FAILED_PRECONDITION\] A sale of the program with the same order_id and amount was told under another event_id, and the program refuses
+    /// duplicates. Metadata: `order_id`, `conversion_id`.
+    DuplicateOrder = 120,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -11457,6 +11766,7 @@ impl ErrorReason {
             Self::TaxProfileRequired => "ERROR_REASON_TAX_PROFILE_REQUIRED",
             Self::TaxProfileState => "ERROR_REASON_TAX_PROFILE_STATE",
             Self::TaxProfileNotFound => "ERROR_REASON_TAX_PROFILE_NOT_FOUND",
+            Self::DuplicateOrder => "ERROR_REASON_DUPLICATE_ORDER",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -11573,6 +11883,7 @@ impl ErrorReason {
             "ERROR_REASON_TAX_PROFILE_REQUIRED" => Some(Self::TaxProfileRequired),
             "ERROR_REASON_TAX_PROFILE_STATE" => Some(Self::TaxProfileState),
             "ERROR_REASON_TAX_PROFILE_NOT_FOUND" => Some(Self::TaxProfileNotFound),
+            "ERROR_REASON_DUPLICATE_ORDER" => Some(Self::DuplicateOrder),
             _ => None,
         }
     }
@@ -18210,7 +18521,7 @@ pub mod reward_service_client {
                 .insert(GrpcMethod::new("headwater.v1.RewardService", "DenyRewards"));
             self.inner.unary(req, path, codec).await
         }
-        /// Makes held rewards pending again. It releases all of them or none. A reward whose hold period has ended meanwhile is approved soon
+        /// Makes held rewards pending again. It releases all of them or none. What a fraud rule has held needs a reason. A reward whose hold period has ended meanwhile is approved soon
         /// after.
         /// Errors: NOT_FOUND with reason REWARD_NOT_FOUND; FAILED_PRECONDITION with reason REWARD_STATE for the first reward that is not held.
         pub async fn release_rewards(
@@ -18427,6 +18738,38 @@ pub mod reward_service_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("headwater.v1.RewardService", "SimulateTerms"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+        /// Says what proposed fraud rules of a program would have held: it judges the events that are credited in the program again, in the order
+        /// in which they were told, each by the customer and the affiliate as they are now. It writes nothing. Of sales with the same order it
+        /// finds those that are less than 200,000 orders apart. It ends when the caller ends it.
+        /// Errors: INVALID_ARGUMENT for wrong rules, as UpdateProgram answers; NOT_FOUND with reason PROGRAM_NOT_FOUND; FAILED_PRECONDITION with
+        /// reason NO_DEFAULT_PROGRAM; RESOURCE_EXHAUSTED with reason OVERLOADED while another such call, SimulateTerms or VerifyLedger runs for the
+        /// account, or two run at the server; UNAUTHENTICATED when the key is revoked meanwhile; UNAVAILABLE when the server stops meanwhile.
+        pub async fn replay_fraud_rules(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReplayFraudRulesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::ReplayFraudRulesResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.RewardService/ReplayFraudRules",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.RewardService", "ReplayFraudRules"),
+                );
             self.inner.server_streaming(req, path, codec).await
         }
         /// Returns clicks, sign-ups, sales, refunds, their amounts and the rewards, by day, program, affiliate, link and sub-id. The figures are
