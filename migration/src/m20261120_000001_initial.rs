@@ -198,6 +198,7 @@ fn programs() -> Vec<TableCreateStatement> {
             .col(json_null("invitations"))
             .col(json_null("welcome_mail"))
             .col(json_null("metadata"))
+            .col(json_null("fraud_rules"))
             .col(count("terms_version"))
             .col(count("version"))
             .col(time("created_at"))
@@ -428,6 +429,12 @@ fn tracking() -> Vec<TableCreateStatement> {
             .col(id_null("reward_id"))
             .col(json_null("counted"))
             .take(),
+        // What fraud rules remember, by a text that says what it is about.
+        table("fraud_note", &["account_id", "name"])
+            .col(id("account_id"))
+            .col(text("name"))
+            .col(json("content"))
+            .take(),
         table("first_click", &["account_id", "tid", "program_id", "day"])
             .col(id("account_id"))
             .col(id("tid"))
@@ -521,6 +528,7 @@ fn rewards_and_entries() -> Vec<TableCreateStatement> {
             .col(json_null("calculation"))
             .col(json_null("by_hand"))
             .col(json_null("click"))
+            .col(json_null("review"))
             .col(time("auto_approve_at"))
             .col(time("created_at"))
             .col(time("updated_at"))

@@ -5,6 +5,7 @@ pub mod check;
 pub mod cursor;
 pub mod feed;
 mod folding;
+pub mod fraud_replay;
 pub mod key_uses;
 mod outage_watch;
 mod queue;

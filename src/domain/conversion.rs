@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 use super::attribution::{AttributionSource, Candidate, CandidateResult};
 use super::customer_reward::CustomerReward;
 pub use super::customer_sale::CustomerSale;
+use super::fraud::{RewardReview, Suspicion};
 use super::id::{
     AccountId, AffiliateId, ClickId, ConversionId, CouponId, EnrollmentId, LeadId, LinkId, ProgramId, RewardId,
 };
@@ -202,6 +203,8 @@ pub struct OrderDetails {
     pub country_code: String,
     /// What the rules of terms have asked about affiliates and the customer, for each credit that it was asked for.
     pub noted: Vec<NotedFacts>,
+    /// What fraud rules have found, for each credit that they have judged.
+    pub suspicions: Vec<Suspicion>,
 }
 
 impl OrderDetails {
@@ -214,6 +217,7 @@ impl OrderDetails {
             undone_refund_id: None,
             corrected_at: None,
             told_refunds: Vec::new(),
+            suspicions: Vec::new(),
             held_rewards: Vec::new(),
             coupon_use: None,
             customer_sale: None,
@@ -225,6 +229,19 @@ impl OrderDetails {
             lines_before: Vec::new(),
             ..self.clone()
         }
+    }
+
+    /// What fraud rules have found for a credit. `None` if they have not judged it.
+    pub fn suspicion(&self, enrollment_id: EnrollmentId) -> Option<&Suspicion> {
+        self.suspicions.iter().find(|suspicion| suspicion.enrollment_id == enrollment_id)
+    }
+
+    /// What is said about a new reward of a credit, and whether it is held.
+    pub fn review_of(&self, enrollment_id: EnrollmentId) -> (Option<Arc<RewardReview>>, bool) {
+        let flagged = self.suspicion(enrollment_id).filter(|suspicion| !suspicion.flags.is_empty());
+        let review =
+            flagged.map(|found| Arc::new(RewardReview { flags: found.flags.clone(), release_reason: String::new() }));
+        (review, flagged.is_some_and(Suspicion::holds))
     }
 
     /// What was noted for a credit.

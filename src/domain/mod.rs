@@ -26,6 +26,8 @@ pub mod dated_commission;
 pub mod enrollment;
 pub mod event;
 pub mod explanation;
+pub mod fraud;
+pub mod fraud_note;
 pub mod id;
 pub mod invoice_tax;
 pub mod item;

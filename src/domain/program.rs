@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::attribution::AttributionSource;
 pub use super::commission::Commission;
 use super::customer_reward::{CustomerRewardEvent, CustomerRewardPromise};
+use super::fraud::FraudRule;
 use super::id::{AccountId, ProgramId};
 use super::ladder::Ladder;
 use super::money::{Currency, Money, Rounding};
@@ -111,6 +112,8 @@ pub struct Program {
     pub welcome_mail: Option<WelcomeMail>,
     /// The merchant's own texts by key.
     pub metadata: BTreeMap<String, String>,
+    /// The fraud rules, each kind once.
+    pub fraud_rules: Vec<FraudRule>,
     /// The newest version of its terms.
     pub terms_version: i32,
     /// Grows with every change. Shown as the etag.
@@ -124,6 +127,11 @@ impl Program {
     /// Whether the program was archived at a time.
     pub fn is_archived_at(&self, time: Time) -> bool {
         self.archived_at.is_some_and(|archived_at| archived_at <= time)
+    }
+
+    /// Whether fraud rules are asked about its events.
+    pub fn has_fraud_rules(&self) -> bool {
+        self.fraud_rules.iter().any(FraudRule::is_asked)
     }
 
     /// Whether an affiliate earns nothing in the program until it has accepted the agreement.

@@ -297,6 +297,14 @@ pub enum Refusal {
     /// The customer has no sale that the refund fits.
     #[error("the customer has no sale that this refund fits; send sale_event_id")]
     NoSaleToRefund,
+    /// The order was told before under another event_id, and the program refuses duplicates.
+    #[error("order {order_id} was told with this amount before, as {conversion_id}")]
+    DuplicateOrder {
+        /// The merchant's id of the order.
+        order_id: String,
+        /// The earlier sale.
+        conversion_id: ConversionId,
+    },
     /// The affiliate already has as many active coupons as the account allows.
     #[error("the affiliate has {limit} active coupons, as many as the account allows")]
     CouponLimit {

@@ -12,6 +12,7 @@
 use std::sync::Arc;
 
 use super::brackets::Brackets;
+use super::fraud::RewardReview;
 use super::id::{
     AccountId, AffiliateId, ClickId, ConversionId, EnrollmentId, LeadId, LinkId, PayoutId, ProgramId, RewardId,
     SubmissionId,
@@ -258,6 +259,8 @@ pub struct Reward {
     pub by_hand: Option<ByHand>,
     /// Set if it comes from a click.
     pub click: Option<RewardClick>,
+    /// What fraud rules have found, and why a person has released it. `None` if there is neither.
+    pub review: Option<Arc<RewardReview>>,
     /// The end of the hold period. A worker approves the reward after this time, unless it is held.
     pub auto_approve_at: Time,
     pub created_at: Time,

@@ -4,6 +4,7 @@ use super::call::parse::{Fields, KEY_LENGTH_MAX, LIST_LENGTH_MAX};
 use super::call::render::{id_or_empty, money, timestamp};
 use super::call::wire_enum::WireEnum;
 use super::call::{Call, page, selector};
+use super::program::fraud;
 use super::{line, reward};
 use crate::domain::attribution::{Candidate, Evidence};
 use crate::domain::conversion::{ConversionImage, ConversionKind, ConversionOutcome, ConversionSelector, Credit};
@@ -192,6 +193,7 @@ pub(super) fn render(image: &ConversionImage, view: View) -> pb::Conversion {
         occur_time: Some(timestamp(conversion.occurred_at)),
         create_time: Some(timestamp(conversion.created_at)),
         version: conversion.version,
+        suspicions: fraud::render_suspicions(&order.suspicions),
     }
 }
 

@@ -5,6 +5,7 @@ mod change;
 mod merge;
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use super::call::canonical::{self, canonical};
 use super::call::change::{Asking, Change, RepeatKey};
@@ -12,8 +13,10 @@ use super::call::parse::{Fields, NAME_LENGTH_MAX, Warnings, email_as_sent};
 use super::call::render::{id_or_empty, money, timestamp};
 use super::call::wire_enum::WireEnum;
 use super::call::{Call, page, selector};
+use super::program::fraud;
 use super::{affiliate, conversion, customer_reward, enrollment, reward};
 use crate::domain::affiliate::AffiliateSelector;
+use crate::domain::fraud_note::{FraudNote, LeadFlag};
 use crate::domain::lead::{CancellationOutcome, Customer, Lead, LeadOutcome, LeadSelector, LeadState};
 use crate::domain::refusal::Field;
 use crate::domain::request::RecordedKind;
@@ -165,8 +168,13 @@ pub(super) async fn get(call: Call, message: pb::GetLeadRequest) -> Result<pb::G
     let wanted = fields.complete(wanted)?;
     let lead = call.lead(&wanted).await?;
     let (enrollments, affiliates) = referrers(&call, &lead).await?;
-    let mut answer =
-        pb::GetLeadResponse { lead: Some(render(&lead)), enrollments, affiliates, ..pb::GetLeadResponse::default() };
+    let notes = notes_of(&call, std::slice::from_ref(&lead)).await?;
+    let mut answer = pb::GetLeadResponse {
+        lead: Some(render_with(&lead, &notes)),
+        enrollments,
+        affiliates,
+        ..pb::GetLeadResponse::default()
+    };
     for name in store::lead::aliases(call.store(), &lead).await? {
         match name {
             LeadSelector::Email(email) => answer.former_emails.push(email),
@@ -202,9 +210,28 @@ pub(super) async fn list(call: Call, message: pb::ListLeadsRequest) -> Result<pb
     let found = store::lead::list(call.store(), call.account_id(), &query, page.walk()).await?;
     call.check_unless_found(&found.rows, affiliate.as_ref()).await?;
     call.works_on(found.rows.len()).await;
+    let notes = notes_of(&call, &found.rows).await?;
     let (leads, next_page_token) =
-        page.fill_until(found.rows, found.ended_at, |lead| lead.id.uuid(), |lead| render(&lead));
+        page.fill_until(found.rows, found.ended_at, |lead| lead.id.uuid(), |lead| render_with(&lead, &notes));
     Ok(pb::ListLeadsResponse { leads, next_page_token })
+}
+
+/// What fraud rules have found in the events of leads, by the names of the notes.
+async fn notes_of(call: &Call, leads: &[Lead]) -> Result<HashMap<String, FraudNote>, Error> {
+    let ids = leads.iter().flat_map(Lead::own_and_merged_ids);
+    Ok(store::fraud_note::of_leads(call.store(), call.account_id(), ids).await?)
+}
+
+/// A lead as a message, with what was found in its events.
+fn render_with(lead: &Lead, notes: &HashMap<String, FraudNote>) -> pb::Lead {
+    let notes = lead.own_and_merged_ids().filter_map(|id| notes.get(&FraudNote::name_of_lead(id)));
+    let render_one = |found: &LeadFlag| pb::LeadSuspicion {
+        conversion_id: found.conversion_id.into(),
+        enrollment_id: found.enrollment_id.into(),
+        flag: Some(fraud::render_flag(&found.flag)),
+        masked_email: found.masked_email.clone(),
+    };
+    pb::Lead { suspicion: notes.flat_map(FraudNote::lead_flags).map(render_one).collect(), ..render(lead) }
 }
 
 /// The lead as stored in the feed, without personal data.
@@ -242,6 +269,7 @@ pub(super) fn render(lead: &Lead) -> pb::Lead {
         merged_lead_ids: lead.details.merged_ids.iter().map(ToString::to_string).collect(),
         merged_into_lead_id: id_or_empty(lead.merged_into),
         delete_time: lead.deleted_at.map(timestamp),
+        suspicion: Vec::new(),
         customer_rewards: lead.details.customer_rewards.all().iter().map(customer_reward::render).collect(),
     }
 }

@@ -21,6 +21,7 @@ mod dated_commission;
 mod enrollment;
 mod explanation;
 pub mod feed;
+mod fraud_replay;
 mod invoice_tax;
 mod item;
 mod ladder;

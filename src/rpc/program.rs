@@ -3,6 +3,7 @@
 mod agreement;
 mod caps;
 pub(super) mod condition;
+pub(super) mod fraud;
 mod generosity;
 mod invitations;
 mod ladder;
@@ -31,7 +32,7 @@ use crate::store;
 use crate::store::program::ProgramQuery;
 
 /// The fields that an update may change.
-const UPDATE_PATHS: [&str; 11] = [
+const UPDATE_PATHS: [&str; 12] = [
     "display_name",
     "landing_url",
     "is_default",
@@ -43,6 +44,7 @@ const UPDATE_PATHS: [&str; 11] = [
     "invitations",
     "welcome_mail",
     "metadata",
+    "fraud_rules",
 ];
 
 /// What the answers of calls need that can be trials.
@@ -90,7 +92,8 @@ impl Change for pb::CreateProgramRequest {
             welcome_mail: canonical::inside(self.welcome_mail.as_ref(), welcome::canonical),
             questions: questions::canonical(&self.questions),
             invitations: invitations::canonical(&self.invitations),
-            metadata: canonical::trimmed_values(&self.metadata);
+            metadata: canonical::trimmed_values(&self.metadata),
+            fraud_rules: fraud::canonical(&self.fraud_rules);
             as_sent: request_id, currency_code, is_default, is_private, validate_only,
         )
     }
@@ -107,6 +110,7 @@ impl Change for pb::CreateProgramRequest {
         let invitations = invitations::read(&mut fields, &self.invitations);
         let welcome_mail = welcome::read(&mut fields, self.welcome_mail.as_ref());
         let metadata = fields.metadata("metadata", &self.metadata);
+        let fraud_rules = fraud::read(&mut fields, &self.fraud_rules);
         let rules = terms::read(&mut fields, "terms", self.terms.as_ref());
         if let (Some(currency), Some(rules)) = (currency, &rules) {
             for (place, problem) in rules.currency_faults(currency) {
@@ -131,6 +135,7 @@ impl Change for pb::CreateProgramRequest {
             invitations,
             welcome_mail,
             metadata,
+            fraud_rules,
             rules,
             is_trial: self.validate_only,
         };
@@ -286,6 +291,7 @@ impl Change for pb::UpdateProgramRequest {
             let welcome_mail =
                 paths.contains(&"welcome_mail").then(|| welcome::read(fields, values.welcome_mail.as_ref()));
             let metadata = paths.contains(&"metadata").then(|| fields.metadata("metadata", &values.metadata));
+            let fraud_rules = paths.contains(&"fraud_rules").then(|| fraud::read(fields, &values.fraud_rules));
             let make_default = paths.contains(&"is_default");
             if make_default && !values.is_default {
                 fields.wrong("is_default", "can be set to true only; make another program the default instead");
@@ -305,6 +311,7 @@ impl Change for pb::UpdateProgramRequest {
                 invitations,
                 welcome_mail,
                 metadata,
+                fraud_rules,
                 make_default,
                 withdraw_terms_version,
                 terms: rules.map(|rules| TermsChange { rules, starts_at, ends_at }),
@@ -346,6 +353,7 @@ fn canonical_update<'message>(sent: &'message pb::Program, mask: Mask<'_>) -> Co
         welcome_mail: mask
             .field("welcome_mail", &sent.welcome_mail, |sent| canonical::inside(sent.as_ref(), welcome::canonical)),
         metadata: mask.field("metadata", &sent.metadata, canonical::trimmed_values),
+        fraud_rules: mask.field("fraud_rules", &sent.fraud_rules, |rules| fraud::canonical(rules)),
         state: canonical::unread(&sent.state),
         terms: mask.field("terms", &sent.terms, |terms| canonical::inside(terms.as_ref(), terms::canonical)),
         create_time: canonical::unread(&sent.create_time),
@@ -401,6 +409,7 @@ pub(super) fn render(program: &Program, terms: &Terms) -> pb::Program {
         invitations: program.invitations.iter().map(invitations::render).collect(),
         welcome_mail: program.welcome_mail.as_ref().map(welcome::render),
         metadata: program.metadata.clone(),
+        fraud_rules: program.fraud_rules.iter().map(fraud::render).collect(),
         state: program.state.number(),
         terms: Some(terms::render(terms)),
         create_time: Some(timestamp(program.created_at)),

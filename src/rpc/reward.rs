@@ -12,7 +12,7 @@ use super::call::wire_enum::WireEnum;
 use super::call::{Call, page, selector};
 use super::ladder::{brackets, brackets_amount, ladder_met};
 use super::line::render_reward_line;
-use super::program::thresholds;
+use super::program::{fraud, thresholds};
 use crate::domain::conversion::{Conversion, Credit};
 use crate::domain::id::ConversionId;
 use crate::domain::money::{Currency, Money};
@@ -193,15 +193,21 @@ impl Change for pb::ReleaseRewardsRequest {
     }
 
     fn canonical(&self) -> Cow<'_, Self> {
-        canonical!(pb::ReleaseRewardsRequest, self; as_sent: request_id, reward_ids)
+        canonical!(
+            pb::ReleaseRewardsRequest,
+            self,
+            reason: canonical::trimmed(&self.reason);
+            as_sent: request_id, reward_ids,
+        )
     }
 
     fn read(&self, _asking: &Asking) -> Result<(ReleaseRewards, ()), Error> {
         let mut fields = Fields::default();
         fields.request_id(&self.request_id);
         let ids = fields.ids("reward_ids", &self.reward_ids);
+        let reason = fields.paragraph_up_to("reason", &self.reason, REASON_LENGTH_MAX);
         fields.finish()?;
-        Ok((ReleaseRewards { ids }, ()))
+        Ok((ReleaseRewards { ids, reason }, ()))
     }
 
     fn render(rewards: Vec<Arc<Reward>>, replayed: bool, (): (), _asking: &Asking) -> pb::ReleaseRewardsResponse {
@@ -314,12 +320,13 @@ impl Change for pb::FulfillRewardRequest {
 
 /// The reward as stored in the feed, without the texts that a person wrote.
 pub(super) fn image(reward: &Reward) -> pb::Reward {
-    pb::Reward { deny_reason: String::new(), create_reason: String::new(), ..render(reward) }
+    let (deny_reason, create_reason, release_reason) = (String::new(), String::new(), String::new());
+    pb::Reward { deny_reason, create_reason, release_reason, ..render(reward) }
 }
 
 /// A reward as a message.
 pub(super) fn render(reward: &Reward) -> pb::Reward {
-    let by_hand = reward.by_hand.as_ref();
+    let (by_hand, review) = (reward.by_hand.as_ref(), reward.review.as_ref());
     pb::Reward {
         id: reward.id.into(),
         conversion_id: id_or_empty(reward.conversion_id),
@@ -346,6 +353,8 @@ pub(super) fn render(reward: &Reward) -> pb::Reward {
         submission_id: id_or_empty(by_hand.and_then(|by_hand| by_hand.submission_id)),
         threshold: by_hand.and_then(|by_hand| by_hand.threshold.as_deref()).map(thresholds::render_reached),
         click: reward.click.as_ref().map(render_click),
+        suspicion: review.map(|review| review.flags.iter().map(fraud::render_flag).collect()).unwrap_or_default(),
+        release_reason: review.map(|review| review.release_reason.clone()).unwrap_or_default(),
     }
 }
 

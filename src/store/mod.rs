@@ -26,6 +26,8 @@ pub mod entity;
 pub mod event;
 pub mod explanation;
 pub mod form;
+pub mod fraud_note;
+pub mod fraud_replay;
 pub mod item;
 pub mod ladder_tally;
 pub mod lead;

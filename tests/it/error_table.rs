@@ -88,6 +88,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::RefundExceedsLine { sale_id, line_id: "mug".to_owned(), left_minor: 1250, currency },
         Refusal::CurrencyMismatch { sale_id, currency },
         Refusal::NoSaleToRefund,
+        Refusal::DuplicateOrder { order_id: "1001".to_owned(), conversion_id: ConversionId::from_uuid(id()) },
         Refusal::CouponLimit { limit: 100 },
         Refusal::LeadIdentifierLimit { limit: 100 },
         Refusal::UplineNotFound { name: "jo".to_owned() },

@@ -192,6 +192,13 @@ impl Audit {
             let value = reward.unit.describe(reward.value);
             self.report.differs(format!("{} is {value}, and its lines add up to {sum}", reward.id));
         }
+        let is_held = reward.review.as_ref().is_some_and(|review| review.holds());
+        if is_held && !matches!(reward.state, RewardState::Held | RewardState::Denied | RewardState::Reversed) {
+            self.report.differs(format!(
+                "{} is {}, a fraud rule holds it, and nobody has released it",
+                reward.id, reward.state
+            ));
+        }
         if reward.state == RewardState::Reversed {
             // A reversed reward and everything that was taken back from it sum to zero.
             let original = reward.reverses.unwrap_or(reward.id);

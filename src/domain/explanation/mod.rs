@@ -12,6 +12,8 @@ mod step;
 mod threshold;
 mod upline;
 
+use std::sync::Arc;
+
 use super::attribution::Candidate;
 use super::attribution::CandidateResult;
 use super::brackets::Brackets;
@@ -20,6 +22,7 @@ use super::conversion::{Conversion, ConversionKind, ConversionOutcome, Credit, S
 use super::coupon::Coupon;
 use super::customer_reward::CustomerReward;
 use super::dated_commission::OwnCommission;
+use super::fraud::RewardReview;
 use super::id::{AffiliateId, ConversionId, CouponId, RewardId};
 use super::ladder::{LadderMeasure, LadderMet, LadderMode, LadderStep};
 use super::money::{Currency, Money, Rounding, Unrounded};
@@ -380,6 +383,8 @@ pub struct RewardExplanation {
     pub approval: RewardApproval,
     pub auto_approve_at: Time,
     pub deny_reason: String,
+    /// What fraud rules have found, and why a person has released it.
+    pub review: Option<Arc<RewardReview>>,
     /// The oldest first.
     pub changes: Vec<RewardChange>,
 }

@@ -26,6 +26,7 @@ fn explained_one(dossier: &Dossier, reward: &Reward) -> RewardExplanation {
         approval: approval(reward),
         auto_approve_at: reward.auto_approve_at,
         deny_reason: reward.deny_reason.clone(),
+        review: reward.review.clone(),
         changes: changes(dossier, reward),
     }
 }

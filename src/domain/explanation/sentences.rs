@@ -2,6 +2,7 @@
 
 mod candidate;
 mod credit;
+mod fraud;
 mod ladder;
 mod line;
 mod rate;
@@ -174,6 +175,9 @@ fn of_reward(reward: &RewardExplanation, sentences: &mut Vec<String>) {
         RewardApproval::Never => format!("it is {}, which is final{}", reward.state, deny_reason(&reward.deny_reason)),
     };
     sentences.push(format!("{what}; {state}."));
+    if let Some(review) = &reward.review {
+        fraud::of_review(id, review, sentences);
+    }
     sentences.extend(reward.changes.iter().map(|change| of_change(reward, change)));
     if !reward.changes.is_empty() {
         sentences.push(format!("Of the reward {id}, {} is left.", reward.unit.describe(reward.rest)));

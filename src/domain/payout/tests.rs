@@ -76,6 +76,7 @@ pub(in crate::domain) fn any_reward(number: u128, value_minor: i64) -> Reward {
         deny_reason: String::new(),
         payout_id: None,
         click: None,
+        review: None,
         approved_at: Some(Time::from_micros(0)),
     }
 }

@@ -15,6 +15,8 @@ text_enum! {
         RefId = "ref_id",
         /// The coupon code that an enrollment begins with.
         CouponCode = "coupon_code",
+        /// Why something is done.
+        Reason = "reason",
         /// The code of a link or a coupon.
         Code = "code",
         /// The SKU of an item.

@@ -149,6 +149,7 @@ fn write(
         calculation: Some(calculation),
         by_hand: None,
         click: Some(click.as_earning()),
+        review: None,
         auto_approve_at: click.occurred_at.plus_days(terms.rules.hold_period_days),
         created_at: context.now,
         updated_at: context.now,

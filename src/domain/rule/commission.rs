@@ -26,10 +26,17 @@ pub(super) struct Claim {
     pub(super) terms: Arc<Terms>,
     /// Set if others share the credit.
     pub(super) split: Option<Split>,
+    /// The program, if its fraud rules judge the event.
+    pub(super) judged_by: Option<Arc<Program>>,
 }
 
 /// Those who earn from an event, in the order of its credits. Nearly always one, or none.
 pub(super) type Claims = SmallVec<[Claim; 1]>;
+
+/// The program if it judges events by fraud rules.
+pub(super) fn judging(program: &Arc<Program>) -> Option<Arc<Program>> {
+    program.has_fraud_rules().then(|| Arc::clone(program))
+}
 
 /// The credits of claims.
 pub(super) fn credits_of(claims: &[Claim]) -> Credits {
@@ -45,6 +52,7 @@ pub(super) fn write(
     priced: Priced,
 ) -> Arc<Reward> {
     let Priced { value, calculation } = priced;
+    let (review, is_held) = event.order.review_of(claim.enrollment.id);
     let reward = Reward {
         id: RewardId::new(context.ids),
         account_id: context.account_id,
@@ -56,10 +64,11 @@ pub(super) fn write(
         value,
         reversed_minor: 0,
         reverses: None,
-        state: RewardState::Pending,
+        state: if is_held { RewardState::Held } else { RewardState::Pending },
         calculation: Some(calculation),
         by_hand: None,
         click: None,
+        review,
         auto_approve_at: event.occurred_at.plus_days(claim.terms.rules.hold_period_days),
         created_at: context.now,
         updated_at: context.now,
@@ -153,7 +162,7 @@ pub(super) fn price_at(
     met: Option<&LadderMet>,
 ) -> Result<Option<Priced>, Refusal> {
     let coupon = coupon_rate(context, event, claim)?;
-    let Claim { credit, enrollment, terms, split } = claim;
+    let Claim { credit, enrollment, terms, split, .. } = claim;
     let has_rules = !terms.rules.commission_rules.is_empty();
     if !has_rules && event.kind != ConversionKind::Sale {
         return Ok(None);

@@ -280,7 +280,8 @@ fn claim_of(context: &mut Context<'_>, sale: &Conversion, credit: &Credit) -> Re
     let enrollment = Arc::clone(context.set.existing::<Enrollment>(&(account_id, credit.enrollment_id))?);
     let program = context.set.program(account_id, credit.program_id)?;
     let terms = Arc::clone(context.set.terms(program, credit.terms_version)?);
-    Ok(Some(Claim { credit: credit.clone(), enrollment, terms, split: credit.split_among(&sale.credits) }))
+    let (split, judged_by) = (credit.split_among(&sale.credits), commission::judging(program));
+    Ok(Some(Claim { credit: credit.clone(), enrollment, terms, split, judged_by }))
 }
 
 /// Takes from new rewards of a sale what was refunded of it.

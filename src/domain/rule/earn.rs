@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::commission::{self, Claim};
 use super::context::Context;
-use super::{ladder, noted, recount, sales_tally, tally, upline_reward};
+use super::{ladder, noted, recount, sales_tally, suspicion, tally, upline_reward};
 use crate::domain::conversion::Conversion;
 use crate::domain::ladder::Ladder;
 use crate::domain::pricing::{self, Priced};
@@ -31,6 +31,11 @@ pub(super) fn earn_all(
 pub(super) fn earn(context: &mut Context<'_>, event: &Conversion, claim: &Claim) -> Result<Vec<Arc<Reward>>, Refusal> {
     let noted = noted::keep(context, event, (&claim.credit, &claim.terms))?;
     let event = noted.as_ref().unwrap_or(event);
+    let judged = match &claim.judged_by {
+        Some(program) => suspicion::keep(context, event, claim, program)?,
+        None => None,
+    };
+    let event = judged.as_ref().unwrap_or(event);
     sales_tally::count(context, event.id, (&claim.credit, &claim.terms), claim.split.as_ref())?;
     if let Some(ladder) = &claim.terms.rules.ladder {
         return earn_on_ladder(context, event, claim, ladder);

@@ -41,6 +41,7 @@ pub(super) fn pay(context: &mut Context<'_>, enrollment: &mut Enrollment) -> Res
         calculation: None,
         by_hand: Some(ByHand { bonus_terms_version, ..ByHand::default() }),
         click: None,
+        review: None,
         auto_approve_at,
         created_at: context.now,
         updated_at: context.now,

@@ -133,7 +133,7 @@ impl RecordLead {
         let bound = customer::put_touched(context, lead, known);
         let made = context.put(made);
         let rewards = earn::earn_all(context, &made, &claims)?;
-        let made = tally::present(context, made, claims.iter().map(|claim| &claim.terms))?;
+        let made = tally::present(context, made, &claims)?;
         let image = ConversionImage { conversion: Arc::clone(&made), rewards: rewards.clone() };
         context.tell_conversion(EventKind::LeadRecorded, occurred_at, image);
         let mut lead = bound.as_ref().clone();

@@ -53,6 +53,7 @@ mod sales_tally;
 mod shared_credit;
 mod simulation;
 mod submission;
+mod suspicion;
 mod tally;
 mod tally_booking;
 mod tally_change;

@@ -120,8 +120,8 @@ fn affiliate(context: &mut Context<'_>, id: AffiliateId) -> Result<Arc<Affiliate
     context.set.existing::<Affiliate>(&key).cloned()
 }
 
-/// The customer: the lead that stays, if it was merged.
-fn lead(context: &mut Context<'_>, id: Option<LeadId>) -> Result<Option<Arc<Lead>>, Refusal> {
+/// The customer of an event: the lead that stays, if it was merged.
+pub(super) fn lead(context: &mut Context<'_>, id: Option<LeadId>) -> Result<Option<Arc<Lead>>, Refusal> {
     let Some(mut id) = id else { return Ok(None) };
     // A lead that was merged names the one that stays, which may have been merged since.
     for _ in 0..MERGES_MAX {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::context::{Context, Rule};
 use super::terms::{self, TermsChange};
 use crate::domain::event::{EventImage, EventKind};
+use crate::domain::fraud::FraudRule;
 use crate::domain::id::{AccountId, ProgramId};
 use crate::domain::money::Currency;
 use crate::domain::program::{
@@ -42,6 +43,8 @@ pub struct CreateProgram {
     pub welcome_mail: Option<WelcomeMail>,
     /// The merchant's own texts by key.
     pub metadata: BTreeMap<String, String>,
+    /// The fraud rules.
+    pub fraud_rules: Vec<FraudRule>,
     /// The rules in version 1 of the terms.
     pub rules: TermsDraft,
     /// See [`Rule::is_trial`].
@@ -80,6 +83,7 @@ impl Rule for CreateProgram {
             invitations: Vec::new(),
             welcome_mail: self.welcome_mail.clone(),
             metadata: self.metadata.clone(),
+            fraud_rules: self.fraud_rules.clone(),
             terms_version: 1,
             version: 1,
             created_at: context.now,
@@ -136,6 +140,8 @@ pub struct UpdateProgram {
     pub welcome_mail: Option<Option<WelcomeMail>>,
     /// The merchant's own texts by key.
     pub metadata: Option<BTreeMap<String, String>>,
+    /// The fraud rules for events that are credited from now on.
+    pub fraud_rules: Option<Vec<FraudRule>>,
     /// Whether to make it the account's default program.
     pub make_default: bool,
     /// The scheduled version of the terms to withdraw. 0: none.
@@ -188,6 +194,9 @@ impl Rule for UpdateProgram {
         }
         if let Some(metadata) = &self.metadata {
             program.metadata.clone_from(metadata);
+        }
+        if let Some(fraud_rules) = &self.fraud_rules {
+            program.fraud_rules.clone_from(fraud_rules);
         }
         if self.make_default && !program.is_default {
             depose_default(context)?;

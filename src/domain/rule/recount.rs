@@ -228,5 +228,6 @@ pub(super) fn claim_of(
     let program = context.set.program(account_id, program_id)?;
     let terms = Arc::clone(context.set.terms(program, terms_version)?);
     let split = credit.split_among(&event.credits);
-    Ok(Some(Claim { credit, enrollment, terms, split }))
+    let judged_by = commission::judging(program);
+    Ok(Some(Claim { credit, enrollment, terms, split, judged_by }))
 }

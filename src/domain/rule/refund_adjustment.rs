@@ -49,6 +49,7 @@ pub(super) fn adjust(
         calculation: Some(Calculation { adjustment: Some(adjustment), ..calculation }),
         by_hand: None,
         click: None,
+        review: None,
         auto_approve_at: earned.map_or(context.now, |reward| reward.auto_approve_at),
         created_at: context.now,
         updated_at: context.now,

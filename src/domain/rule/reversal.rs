@@ -168,6 +168,7 @@ pub(super) fn take_back(
             state => state,
         },
         payout_id: None,
+        review: None,
         approved_at: reward.approved_at.filter(|_| reward.state == RewardState::Approved),
         created_at: context.now,
         ..reward.as_ref().clone()

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::context::{Context, Rule};
+use super::suspicion;
 use super::terms::applicable_terms;
 use crate::domain::affiliate::AffiliateSelector;
 use crate::domain::conversion::Conversion;
 use crate::domain::enrollment::Enrollment;
 use crate::domain::event::{EventImage, EventKind};
+use crate::domain::fraud::RewardReview;
 use crate::domain::id::{AccountId, ConversionId, EnrollmentId, LeadId, RewardId};
 use crate::domain::lead::LeadSelector;
 use crate::domain::ledger::{LedgerAccount, LedgerReason, Posting};
@@ -45,6 +47,7 @@ impl Rule for ApproveRewards {
             booked: Some((LedgerAccount::AffiliatePending, LedgerAccount::AffiliatePayable, LedgerReason::Approved)),
             kind: EventKind::RewardApproved,
             deny_reason: "",
+            release_reason: "",
             skip_others: self.skip_others,
         };
         move_on(context, &self.ids, &step)
@@ -80,6 +83,7 @@ impl Rule for DenyRewards {
             booked: Some((LedgerAccount::AffiliatePending, LedgerAccount::CommissionExpense, LedgerReason::Denied)),
             kind: EventKind::RewardDenied,
             deny_reason: &self.reason,
+            release_reason: "",
             skip_others: self.skip_others,
         };
         move_on(context, &self.ids, &step)
@@ -111,6 +115,7 @@ impl Rule for HoldRewards {
             booked: None,
             kind: EventKind::RewardHeld,
             deny_reason: "",
+            release_reason: "",
             skip_others: true,
         };
         move_on(context, &self.ids, &step)
@@ -122,6 +127,8 @@ impl Rule for HoldRewards {
 pub struct ReleaseRewards {
     /// The rewards to release, without repeats.
     pub ids: Vec<RewardId>,
+    /// Why they are released. May be empty, unless a fraud rule holds one of them.
+    pub reason: String,
 }
 
 impl Rule for ReleaseRewards {
@@ -142,8 +149,10 @@ impl Rule for ReleaseRewards {
             booked: None,
             kind: EventKind::RewardReleased,
             deny_reason: "",
+            release_reason: &self.reason,
             skip_others: false,
         };
+        suspicion::release(context, &self.ids, &self.reason)?;
         move_on(context, &self.ids, &step)
     }
 }
@@ -206,6 +215,7 @@ impl Rule for CreateReward {
             calculation: None,
             by_hand: Some(ByHand { reason: self.reason.clone(), lead_id, ..ByHand::default() }),
             click: None,
+            review: None,
             auto_approve_at: context.now.plus_days(hold_period_days),
             created_at: context.now,
             updated_at: context.now,
@@ -302,6 +312,7 @@ struct Move<'run> {
     booked: Option<(LedgerAccount, LedgerAccount, LedgerReason)>,
     kind: EventKind,
     deny_reason: &'run str,
+    release_reason: &'run str,
     skip_others: bool,
 }
 
@@ -333,6 +344,7 @@ fn move_on(context: &mut Context<'_>, ids: &[RewardId], step: &Move<'_>) -> Resu
                 state: step.to,
                 updated_at: context.now,
                 deny_reason: step.deny_reason.to_owned(),
+                review: reviewed(&reward, step),
                 approved_at: (step.to == RewardState::Approved).then_some(context.now),
                 ..reward.as_ref().clone()
             });
@@ -344,6 +356,15 @@ fn move_on(context: &mut Context<'_>, ids: &[RewardId], step: &Move<'_>) -> Resu
     }
     tell_moved(context, step.kind, &moved)?;
     Ok(asked.iter().filter_map(|id| moved.get(id).cloned()).collect())
+}
+
+/// What is said about a reward after a change of its state. A refund's reward that moves with another one has no reason of its own.
+fn reviewed(reward: &Reward, step: &Move<'_>) -> Option<Arc<RewardReview>> {
+    if step.release_reason.is_empty() || reward.reverses.is_some() {
+        return reward.review.clone();
+    }
+    let flags = reward.review.as_ref().map(|review| review.flags.clone()).unwrap_or_default();
+    Some(Arc::new(RewardReview { flags, release_reason: step.release_reason.to_owned() }))
 }
 
 /// Adds an event for each reward that changed state, and one for each of their conversions.

@@ -377,7 +377,7 @@ fn credit_sale(
     coupon_use::count(context, &mut sale)?;
     let sale = context.put(sale);
     let rewards = earn::earn_all(context, &sale, claims)?;
-    let sale = tally::present(context, sale, claims.iter().map(|claim| &claim.terms))?;
+    let sale = tally::present(context, sale, claims)?;
     let image = ConversionImage { conversion: Arc::clone(&sale), rewards: rewards.clone() };
     context.tell_conversion(verdict::recorded(sale.kind), sale.occurred_at, image);
     Ok((sale, rewards))

@@ -10,7 +10,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::commission::{Claim, Claims};
+use super::commission::{self, Claim, Claims};
 use super::context::Context;
 use super::customer;
 use super::customer_reward;
@@ -246,7 +246,8 @@ fn present_claims(set: &WorkingSet, sale: &Conversion) -> Result<Claims, Refusal
         let enrollment = Arc::clone(set.existing::<Enrollment>(&(sale.account_id, credit.enrollment_id))?);
         let program = set.program(sale.account_id, credit.program_id)?;
         let terms = Arc::clone(set.terms(program, credit.terms_version)?);
-        Ok(Claim { credit: credit.clone(), enrollment, terms, split: credit.split_among(&sale.credits) })
+        let (split, judged_by) = (credit.split_among(&sale.credits), commission::judging(program));
+        Ok(Claim { credit: credit.clone(), enrollment, terms, split, judged_by })
     };
     sale.credits.iter().map(claim).collect()
 }

@@ -190,6 +190,7 @@ fn earn(
         calculation: None,
         by_hand: Some(ByHand { submission_id: Some(submission.id), ..ByHand::default() }),
         click: None,
+        review: None,
         auto_approve_at,
         created_at: context.now,
         updated_at: context.now,

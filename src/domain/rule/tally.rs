@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::commission::Claim;
 use super::context::Context;
 use crate::domain::account::Account;
 use crate::domain::calendar::{Calendar, Day, Quarter};
@@ -145,19 +146,19 @@ pub(super) fn change(context: &mut Context<'_>, counted: &mut Counted, earned_mi
     Ok(())
 }
 
-/// An event as it is once it was counted, and once facts were noted in it. Terms without caps, ladders, threshold bonuses and
-/// such rules do neither.
-pub(super) fn present<'terms>(
+/// An event as it is once it was counted and judged, and once facts were noted in it. Terms without caps, ladders, threshold bonuses and
+/// such rules, in programs without fraud rules, do none of it.
+pub(super) fn present(
     context: &Context<'_>,
     event: Arc<Conversion>,
-    terms: impl IntoIterator<Item = &'terms Arc<Terms>>,
+    claims: &[Claim],
 ) -> Result<Arc<Conversion>, Refusal> {
-    let changes_none = |terms: &Terms| {
-        let rules = &terms.rules;
+    let changes_none = |claim: &Claim| {
+        let rules = &claim.terms.rules;
         let counts_none = rules.caps.is_empty() && rules.ladder.is_none() && rules.sales_tallies.is_empty();
-        counts_none && !rules.looks_at_noted()
+        counts_none && claim.judged_by.is_none() && !rules.looks_at_noted()
     };
-    if terms.into_iter().all(|terms| changes_none(terms)) {
+    if claims.iter().all(changes_none) {
         return Ok(event);
     }
     context.set.conversion(context.account_id, event.id).cloned()

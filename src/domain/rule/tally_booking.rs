@@ -173,7 +173,10 @@ fn write(
         ladder,
         brackets: None,
     };
-    let (state, ledger_account) = if value_minor > 0 {
+    let (review, is_held) = event.order.review_of(enrollment_id);
+    let (state, ledger_account) = if value_minor > 0 && is_held {
+        (RewardState::Held, LedgerAccount::AffiliatePending)
+    } else if value_minor > 0 {
         (RewardState::Pending, LedgerAccount::AffiliatePending)
     } else {
         (RewardState::Approved, LedgerAccount::AffiliatePayable)
@@ -193,6 +196,7 @@ fn write(
         calculation: Some(calculation),
         by_hand: None,
         click: None,
+        review: review.filter(|_| value_minor > 0),
         auto_approve_at: event.occurred_at.plus_days(hold_period_days),
         created_at: context.now,
         updated_at: context.now,

@@ -150,6 +150,7 @@ fn pay(
         updated_at: context.now,
         deny_reason: String::new(),
         click: None,
+        review: None,
         payout_id: None,
         approved_at: None,
     });

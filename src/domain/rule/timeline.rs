@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::attribution::{self, Attribution, FirstPurchase, Referral, SentRefId};
-use super::commission::{Claim, Claims, credits_of};
+use super::commission::{Claim, Claims, credits_of, judging};
 use super::context::Context;
 use super::customer;
 use super::customer_reward;
@@ -68,7 +68,7 @@ fn claim_of(set: &WorkingSet, winner: &Winner, binding: Option<&Binding>, occurr
     let terms = Arc::clone(applicable_terms(set, program, &Occasion::of(&enrollment, occurred_at).bound(bound_at))?);
     let way = winner.way.clone();
     let credit = customer::credit(&enrollment, terms.version, winner.source, way, winner.share_ppm);
-    Ok(Claim { credit, enrollment, terms, split: None })
+    Ok(Claim { credit, enrollment, terms, split: None, judged_by: judging(program) })
 }
 
 /// Whether a lead's binding gives way to the referrer of a sale, because it leads only to ended enrollments, to archived programs and

@@ -15,6 +15,7 @@ mod click;
 mod conversion;
 mod coupon;
 mod enrollment;
+mod fraud_note;
 mod item;
 mod kind;
 mod ladder;

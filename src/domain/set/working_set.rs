@@ -35,6 +35,7 @@ macro_rules! for_all_kinds {
             clicks: $crate::domain::click::Click,
             counted_clicks: $crate::domain::click::CountedClick,
             links: $crate::domain::link::Link,
+            fraud_notes: $crate::domain::fraud_note::FraudNote,
             // Before coupons: all three of an affiliate are looked up together.
             submissions: $crate::domain::bounty::Submission,
             submission_counts: $crate::domain::bounty::SubmissionCount,

@@ -15,6 +15,7 @@ use crate::domain::event::EventKind;
 use crate::domain::explanation::{
     ExplanationAction, ExplanationDifference, ExplanationResult, RewardApproval, TermsResult,
 };
+use crate::domain::fraud::{FraudRuleKind, FraudRuleMode};
 use crate::domain::item::ItemState;
 use crate::domain::ladder::LadderMode;
 use crate::domain::lead::LeadState;
@@ -110,6 +111,10 @@ wire_enums! {
     TermsReach = TermsReach { NewSales, NewCustomers, NewAffiliates }
     UplineBasis = UplineBasis { Commission, SaleAmount }
     LadderMode = LadderMode { LevelUp, Retroactive, Marginal }
+    FraudRuleKind = FraudRuleKind {
+        SelfReferral, OwnDomain, DisposableMail, QuickSale, Velocity, BannedCountry, BannedReferrer, DuplicateOrder,
+    }
+    FraudRuleMode = FraudRuleMode { Off, Shadow, On, Refuse }
     CapScope = CapScope { SingleEvent, Customer, Affiliate, Program }
     Period = Period { Day, Week, Month, Quarter, Year, AllTime }
     CommissionEvent = CommissionEvent { Sale, Lead, Appointment, CustomEvent, Click }

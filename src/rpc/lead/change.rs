@@ -174,6 +174,7 @@ fn canonical_values<'message>(sent: &'message pb::Lead, mask: Mask<'_>) -> Cow<'
         metadata: mask.field("metadata", &sent.metadata, canonical::trimmed_values),
         merged_lead_ids: canonical::unread(&sent.merged_lead_ids),
         merged_into_lead_id: canonical::unread(&sent.merged_into_lead_id),
+        suspicion: canonical::unread(&sent.suspicion),
         customer_rewards: canonical::unread(&sent.customer_rewards),
         delete_time: canonical::unread(&sent.delete_time);
         as_sent:

@@ -10,6 +10,7 @@ use crate::rpc;
 use crate::rpc::call::service::service;
 use crate::rpc::call::{Rpc, change};
 use crate::rpc::feed::FeedStreams;
+use crate::rpc::fraud_replay::FraudReplayStream;
 use crate::rpc::simulation::SimulationStream;
 
 /// Rewards, balances and the ledger.
@@ -36,9 +37,11 @@ service! {
     }
     own {
         SimulateTerms, READING;
+        ReplayFraudRules, READING_MONEY;
     }
 
     type SimulateTermsStream = SimulationStream;
+    type ReplayFraudRulesStream = FraudReplayStream;
 
     async fn simulate_terms(
         &self,
@@ -47,6 +50,15 @@ service! {
         let call = self.rpc.call_of(&mut request)?;
         let name = call.name.clone();
         let stream = rpc::simulation::open(call, request.into_inner(), self.streams.draining()).await;
+        stream.map(Response::new).map_err(|error| error.into_status(&name))
+    }
+    async fn replay_fraud_rules(
+        &self,
+        mut request: Request<pb::ReplayFraudRulesRequest>,
+    ) -> Result<Response<FraudReplayStream>, Status> {
+        let call = self.rpc.call_of(&mut request)?;
+        let name = call.name.clone();
+        let stream = rpc::fraud_replay::open(call, request.into_inner(), self.streams.draining()).await;
         stream.map(Response::new).map_err(|error| error.into_status(&name))
     }
 }

@@ -20,6 +20,7 @@ pub mod coupon_use;
 pub mod enrollment;
 pub mod event_segment;
 pub mod first_click;
+pub mod fraud_note;
 pub mod item;
 pub mod ladder_tally;
 pub mod lead;
@@ -64,7 +65,7 @@ pub mod yearly_total;
 macro_rules! for_all_entities {
     ($callback:ident) => {
         $callback! {
-            store_identity, account, api_key, api_key_use, mail, audit_entry, program, terms, item, affiliate_group, affiliate, enrollment, link, coupon, coupon_count, coupon_use, tally, ladder_tally, sales_tally, offer, offer_claim, payout, payout_document, payout_document_count, payout_attempt, payout_purse, payout_export, payout_method, tax_profile, billing_profile, yearly_total, payout_connection, payout_reconciliation, payout_run, payout_schedule, bounty, submission, submission_count, click, counted_click, first_click, lead, conversion, waiting_refund, unmatched_sale, reward, ledger_entry, balance, balance_checkpoint, program_mrr, account_head, list_tail, list_block, statistic_tail, statistic_block, event_segment, request, write_trial
+            store_identity, account, api_key, api_key_use, mail, audit_entry, program, terms, item, affiliate_group, affiliate, enrollment, link, coupon, coupon_count, coupon_use, tally, ladder_tally, sales_tally, offer, offer_claim, payout, payout_document, payout_document_count, payout_attempt, payout_purse, payout_export, payout_method, tax_profile, billing_profile, yearly_total, payout_connection, payout_reconciliation, payout_run, payout_schedule, bounty, submission, submission_count, click, counted_click, first_click, fraud_note, lead, conversion, waiting_refund, unmatched_sale, reward, ledger_entry, balance, balance_checkpoint, program_mrr, account_head, list_tail, list_block, statistic_tail, statistic_block, event_segment, request, write_trial
         }
     };
 }

@@ -22,6 +22,7 @@ pub struct Model {
     pub invitations: Option<String>,
     pub welcome_mail: Option<String>,
     pub metadata: Option<String>,
+    pub fraud_rules: Option<String>,
     pub terms_version: i32,
     pub version: i32,
     pub created_at: i64,

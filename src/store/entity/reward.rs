@@ -22,6 +22,7 @@ pub struct Model {
     pub calculation: Option<String>,
     pub by_hand: Option<String>,
     pub click: Option<String>,
+    pub review: Option<String>,
     pub auto_approve_at: i64,
     pub created_at: i64,
     pub updated_at: i64,

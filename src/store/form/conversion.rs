@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::field::{Entries, Text};
+use super::fraud::SuspicionForm;
 use super::ladder::LadderedForm;
 use super::lead::CustomerRewardForm;
 use super::reward::RewardSummaryForm;
@@ -68,6 +69,7 @@ form! {
         corrected_at: Option<Time>,
         told_refunds: Vec<ToldRefundForm>,
         held_rewards: Vec<RewardId>,
+        suspicions: Vec<SuspicionForm<'a>>,
     }
 }
 

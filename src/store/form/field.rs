@@ -18,6 +18,7 @@ use crate::domain::conversion::{ConversionOutcome, SaleChannel};
 use crate::domain::coupon::CouponState;
 use crate::domain::customer_reward::{CustomerRewardEvent, CustomerRewardState};
 use crate::domain::enrollment::{EnrollmentState, MovedLeads};
+use crate::domain::fraud::{FraudRuleKind, FraudRuleMode};
 use crate::domain::id::TypedId;
 use crate::domain::item::ItemState;
 use crate::domain::ladder::{LadderMeasure, LadderMode};
@@ -199,6 +200,8 @@ as_they_are!(
     TaxForm,
     TaxNumberKind,
     TaxProfileState,
+    FraudRuleKind,
+    FraudRuleMode,
     PendingRewards,
     Period,
     ProgramState,

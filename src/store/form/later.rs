@@ -45,6 +45,7 @@ copies! {
     "conversion.rs" conversion,
     "coupon.rs" coupon,
     "enrollment.rs" enrollment,
+    "fraud.rs" fraud,
     "item.rs" item,
     "ladder.rs" ladder,
     "lead.rs" lead,

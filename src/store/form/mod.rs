@@ -45,6 +45,8 @@ use crate::domain::conversion::{AsRecorded, OrderDetails};
 use crate::domain::coupon::CouponDetails;
 use crate::domain::dated_commission::DatedCommission;
 use crate::domain::enrollment::{Acceptance, Moved, PastStanding};
+use crate::domain::fraud::{FraudRule, RewardReview};
+use crate::domain::fraud_note::FraudNoteContent;
 use crate::domain::lead::LeadDetails;
 use crate::domain::outcome::Outcome;
 use crate::domain::payout::{PayoutPolicy, Reopening, Sending};
@@ -72,6 +74,7 @@ mod conversion;
 mod coupon;
 mod enrollment;
 mod field;
+mod fraud;
 mod item;
 mod ladder;
 #[cfg(test)]
@@ -103,6 +106,7 @@ use conversion::{AsRecordedForm, OrderDetailsForm};
 use coupon::CouponDetailsForm;
 use enrollment::{AcceptanceForm, DatedCommissionForm, MovedForm, PastStandingForm};
 use field::Text;
+use fraud::{FraudNoteContentForm, FraudRuleForm, RewardReviewForm};
 use lead::LeadDetailsForm;
 use outcome::OutcomeForm;
 use payout::{FundsWaitForm, PayoutPolicyForm, ReopeningForm, SendingForm};
@@ -143,6 +147,12 @@ kept! {
     WelcomeMail: writes 1 WelcomeMailForm<'_>;
     // program.questions
     Vec<Question>: writes 1 Vec<QuestionForm<'_>>;
+    // program.fraud_rules
+    Vec<FraudRule>: writes 1 Vec<FraudRuleForm<'_>>;
+    // reward.review
+    RewardReview: writes 1 RewardReviewForm<'_>;
+    // fraud_note.content
+    FraudNoteContent: writes 1 FraudNoteContentForm<'_>;
     // program.invitations
     Vec<Invitation>: writes 1 Vec<InvitationForm<'_>>;
     // enrollment.acceptances

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::field::Text;
+use super::fraud::FraudRuleForm;
 use super::ladder::LadderForm;
 use super::sales_tally::{CountedSinceForm, ThresholdBonusForm};
 use super::tally::CapForm;
@@ -44,6 +45,7 @@ form! {
         invitations: Vec<InvitationForm<'a>>,
         welcome_mail: Option<WelcomeMailForm<'a>>,
         metadata: BTreeMap<Text<'a>, Text<'a>>,
+        fraud_rules: Vec<FraudRuleForm<'a>>,
     }
     unless_usual {
         is_private: bool = false,

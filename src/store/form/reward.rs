@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::field::Text;
+use super::fraud::RewardReviewForm;
 use super::ladder::{BracketsForm, LadderMetForm};
 use super::program::{CommissionForm, UplineLevelForm};
 use super::sales_tally::ThresholdReachedForm;
@@ -123,6 +124,7 @@ form! {
         deny_reason: Text<'a>,
         by_hand: Option<ByHandForm<'a>>,
         click: Option<RewardClickForm>,
+        review: Option<Box<RewardReviewForm<'a>>>,
         payout_id: Option<PayoutId>,
         approved_at: Option<Time>,
     }

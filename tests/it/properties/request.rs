@@ -158,6 +158,7 @@ impl Asking<'_> {
                 is_private: false,
                 invitations: Vec::new(),
                 welcome_mail: None,
+                fraud_rules: Vec::new(),
                 metadata: Default::default(),
                 validate_only: false,
             }),

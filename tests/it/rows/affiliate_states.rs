@@ -259,7 +259,11 @@ db_test!(g5_a_deactivation_may_hold_what_is_pending, |database: TestDatabase| as
     client.rewards.deny_rewards(request).await.unwrap();
 
     // What is released is pending, and approved because its time has come.
-    let request = pb::ReleaseRewardsRequest { request_id: "release".to_owned(), reward_ids: vec![ids[2].clone()] };
+    let request = pb::ReleaseRewardsRequest {
+        request_id: "release".to_owned(),
+        reward_ids: vec![ids[2].clone()],
+        reason: String::new(),
+    };
     let released = client.rewards.release_rewards(request.clone()).await.unwrap().into_inner().rewards;
     assert_eq!((released.len(), released[0].state()), (1, RewardState::Pending));
     assert!(client.rewards.release_rewards(request).await.unwrap().into_inner().replayed);

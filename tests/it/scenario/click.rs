@@ -15,6 +15,7 @@ impl<W: World> Player<'_, W> {
         let request = pb::RecordClickRequest {
             ref_id: step.word(1).to_owned(),
             tid: self.visitors.get(&visitor).cloned().unwrap_or_default(),
+            referrer_url: step.option("referrer").unwrap_or_default().to_owned(),
             occur_time: occur_time(step),
             ..Default::default()
         };

@@ -6,6 +6,7 @@
 mod bounty;
 mod click;
 mod event;
+mod fraud;
 mod leads;
 mod line;
 mod offer;
@@ -99,6 +100,8 @@ pub(crate) struct SaleFacts {
     pub(crate) reward_ids: Vec<String>,
     /// How each reward was priced.
     pub(crate) priced_by: Vec<String>,
+    /// What fraud rules have found, credit by credit.
+    pub(crate) suspicions: Vec<String>,
     /// The lines of a sale.
     pub(crate) lines: Vec<line::LineFacts>,
 }
@@ -118,6 +121,8 @@ pub(crate) struct LeadFacts {
     pub(crate) email_as_sent: String,
     /// What was granted in each program, and its state.
     pub(crate) rewards: Vec<String>,
+    /// What fraud rules have found in the events of the lead.
+    pub(crate) suspicion: Vec<String>,
 }
 
 /// Runs one scenario file. Returns every line whose answer differs.

@@ -98,6 +98,9 @@ impl<'world, W: World> Player<'world, W> {
             "upline" => self.upline_step(step).await,
             "country" | "group" => self.affiliate_fact_step(step).await,
             "by" => Ok(self.by_step(step).await),
+            "fraud" => self.fraud_step(step).await,
+            "release" => self.release_step(step).await,
+            "flags" | "suspicion" => Ok(self.flags_step(step).await),
             "program" | "terms" | "withdraw-terms" | "archive" => self.program_step(step).await,
             "affiliate" | "enroll" => self.affiliate_step(step).await,
             "accept" | "reject" | "deactivate" | "erase" => self.state_step(step).await,
@@ -153,6 +156,10 @@ impl<'world, W: World> Player<'world, W> {
 
     pub(super) fn affiliate_id(&self, name: &str) -> String {
         self.affiliates[name].clone()
+    }
+
+    pub(super) fn program_named(&self, name: &str) -> String {
+        self.programs[name].0.clone()
     }
 
     pub(super) fn program_id(&self, step: &Step) -> String {
@@ -238,7 +245,7 @@ impl<'world, W: World> Player<'world, W> {
             };
             let request = pb::CreateAffiliateRequest {
                 state: state.into(),
-                email: format!("{name}@affiliates.example"),
+                email: step.option("email").map_or_else(|| format!("{name}@affiliates.example"), str::to_owned),
                 first_name: name.clone(),
                 program_id,
                 ref_id,

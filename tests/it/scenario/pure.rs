@@ -9,8 +9,10 @@ use headwater::domain::conversion::{Conversion, ConversionKind, SaleLine};
 use headwater::domain::customer_reward::CustomerReward;
 use headwater::domain::event::EventImage;
 use headwater::domain::explanation;
+use headwater::domain::fraud::{FraudFlag, FraudRuleMode, Suspicion};
+use headwater::domain::fraud_note::FraudNote;
 use headwater::domain::id::{AccountId, AffiliateId, IdSource, RewardId};
-use headwater::domain::lead::LeadSelector;
+use headwater::domain::lead::{Lead, LeadSelector};
 use headwater::domain::ledger::Balance;
 use headwater::domain::money::Currency;
 use headwater::domain::outcome::Outcome;
@@ -103,6 +105,14 @@ impl PureWorld {
             balances.entry(posting.affiliate_id).or_default().post(posting).unwrap();
         }
         balances.into_iter().filter(|(_, balance)| balance.owed_minor > 0).map(|(id, _)| id).collect()
+    }
+
+    /// What fraud rules have found in the events of a lead.
+    fn found_about(&self, lead: &Lead) -> Vec<String> {
+        let names: Vec<_> = lead.own_and_merged_ids().map(FraudNote::name_of_lead).collect();
+        let notes = names.iter().filter_map(|name| self.set.fraud_notes.get(&(self.account_id, name.clone())));
+        let found = notes.flat_map(|note| note.lead_flags().to_vec());
+        found.map(|found| format!("{} {}", found.flag.kind, found.masked_email).trim().to_owned()).collect()
     }
 
     fn conversion(&self, kind: ConversionKind, event_id: &str) -> &Conversion {
@@ -225,6 +235,7 @@ impl World for PureWorld {
             terms_version: sale.credits.first().map_or(0, |credit| credit.terms_version),
             reward_ids: rewards.iter().map(|row| row.id.to_string()).collect(),
             priced_by: rewards.iter().filter_map(|row| row.calculation.as_ref()).map(priced_by).collect(),
+            suspicions: sale.order.suspicions.iter().filter_map(suspicion).collect(),
             lines: sale.order.lines.iter().map(line_facts).collect(),
         }
     }
@@ -241,6 +252,7 @@ impl World for PureWorld {
             affiliate_id: lead.credits().first().map(|credit| credit.affiliate_id.to_string()),
             email_as_sent: lead.email_as_sent.clone(),
             rewards: lead.details.customer_rewards.all().iter().map(reward).collect(),
+            suspicion: self.found_about(lead),
         })
     }
 
@@ -293,6 +305,16 @@ impl World for PureWorld {
 
 fn line_facts(line: &SaleLine) -> (String, i64, i64) {
     (line.line_id.clone(), line.amount_minor, line.refunded_minor)
+}
+
+fn suspicion(found: &Suspicion) -> Option<String> {
+    let flag = |flag: &FraudFlag| {
+        let mode = if flag.mode.holds() { FraudRuleMode::On } else { flag.mode };
+        super::fraud::flag_text(flag.kind.as_str(), mode.as_str(), &flag.found, &flag.threshold)
+    };
+    let flags: Vec<_> = found.flags.iter().map(flag).collect();
+    let released = if found.is_released { " released" } else { "" };
+    (!flags.is_empty()).then(|| flags.join(", ") + released)
 }
 
 fn reward(reward: &CustomerReward) -> String {

@@ -199,6 +199,16 @@ impl WireWorld {
     }
 }
 
+fn suspicion(found: &pb::Suspicion) -> String {
+    let flag = |flag: &pb::FraudFlag| {
+        let kind = short(flag.kind().as_str_name(), "FRAUD_RULE_KIND_");
+        let mode = short(flag.mode().as_str_name(), "FRAUD_RULE_MODE_");
+        super::fraud::flag_text(&kind, &mode, &flag.found, &flag.threshold)
+    };
+    let flags: Vec<_> = found.flags.iter().map(flag).collect();
+    flags.join(", ") + if found.is_released { " released" } else { "" }
+}
+
 fn selector(affiliate_id: &str) -> Option<pb::AffiliateSelector> {
     let selector = pb::affiliate_selector::Selector::Id(affiliate_id.to_owned());
     Some(pb::AffiliateSelector { selector: Some(selector) })
@@ -290,6 +300,7 @@ impl World for WireWorld {
             candidates: candidates.collect(),
             terms_version: sale.credits.first().map_or(0, |credit| credit.terms_version),
             priced_by: sale.rewards.iter().filter_map(|row| row.calculation.as_ref()).map(priced_by).collect(),
+            suspicions: sale.suspicions.iter().map(suspicion).collect(),
             lines: sale.lines.iter().map(line_facts).collect(),
             reward_ids: sale.rewards.iter().map(|reward| reward.id.clone()).collect(),
         }
@@ -309,7 +320,12 @@ impl World for WireWorld {
                 let state = short(lead.state().as_str_name(), "LEAD_STATE_");
                 let affiliate_id = lead.credits.into_iter().next().map(|credit| credit.affiliate_id);
                 let rewards = lead.customer_rewards.iter().map(reward).collect();
-                Some(LeadFacts { state, affiliate_id, email_as_sent: lead.email_as_sent, rewards })
+                let suspicion = lead.suspicion.iter().map(|found| {
+                    let kind = short(found.flag.as_ref().unwrap().kind().as_str_name(), "FRAUD_RULE_KIND_");
+                    format!("{kind} {}", found.masked_email).trim().to_owned()
+                });
+                let suspicion = suspicion.collect();
+                Some(LeadFacts { state, affiliate_id, email_as_sent: lead.email_as_sent, rewards, suspicion })
             }
             Err(status) if status.code() == Code::NotFound => None,
             Err(status) => panic!("{status:?}"),

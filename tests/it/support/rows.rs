@@ -122,6 +122,7 @@ pub(crate) fn program() -> Program {
         is_private: false,
         invitations: Vec::new(),
         welcome_mail: None,
+        fraud_rules: Vec::new(),
         metadata: BTreeMap::new(),
         terms_version: 1,
         version: 4,
@@ -441,6 +442,7 @@ pub(crate) fn order_details() -> OrderDetails {
         corrected_at: None,
         told_refunds: Vec::new(),
         held_rewards: Vec::new(),
+        suspicions: Vec::new(),
     }
 }
 
@@ -549,6 +551,7 @@ pub(crate) fn reward(number: u128, conversion: &Conversion, reverses: Option<Rew
         calculation: Some(calculation()),
         by_hand: None,
         click: None,
+        review: None,
         auto_approve_at: NOW.plus_days(30),
         created_at: NOW,
         updated_at: NOW,

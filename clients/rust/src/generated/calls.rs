@@ -2178,7 +2178,7 @@ impl RewardCalls {
             .await
     }
 
-    /// Makes held rewards pending again. It releases all of them or none. A reward whose hold period has ended meanwhile is approved soon
+    /// Makes held rewards pending again. It releases all of them or none. What a fraud rule has held needs a reason. A reward whose hold period has ended meanwhile is approved soon
     /// after.
     /// Errors: NOT_FOUND with reason REWARD_NOT_FOUND; FAILED_PRECONDITION with reason REWARD_STATE for the first reward that is not held.
     ///

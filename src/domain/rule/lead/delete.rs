@@ -10,6 +10,7 @@ use crate::domain::lead::{Customer, Lead, LeadSelector, UnmatchedSale};
 use crate::domain::refusal::Refusal;
 use crate::domain::rule::context::{Context, Rule};
 use crate::domain::rule::customer;
+use crate::domain::rule::suspicion;
 use crate::domain::set::Needs;
 
 /// Delete a lead.
@@ -33,6 +34,10 @@ impl Rule for DeleteLead {
         let sales = context.set.unmatched_sales_of(context.account_id, Some(&known), &Customer::default())?;
         let sales: Vec<_> = sales.into_iter().map(|sale| (sale.account_id, sale.id)).collect();
         sales.iter().for_each(|key| context.set.remove::<UnmatchedSale>(key));
+        suspicion::forget(context, &known)?;
+        for alias in &aliases {
+            suspicion::forget(context, alias)?;
+        }
         for alias in aliases {
             if known.details.former_ids.contains(&alias.id) {
                 context.set.remove::<Lead>(&(alias.account_id, alias.id));

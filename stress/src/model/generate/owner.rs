@@ -336,6 +336,10 @@ impl Generator {
             return self.deactivate_affiliate(world, label);
         }
         let reward_ids = self.reward_ids(world, &[pb::RewardState::Held]);
-        Command::Release(pb::ReleaseRewardsRequest { request_id: self.request_id(label), reward_ids })
+        Command::Release(pb::ReleaseRewardsRequest {
+            request_id: self.request_id(label),
+            reward_ids,
+            reason: String::new(),
+        })
     }
 }
