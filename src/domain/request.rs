@@ -31,6 +31,10 @@ text_enum! {
         Cancellation = "cancellation",
         /// The amount of a sale was corrected.
         Correction = "correction",
+        /// A customer disputes the payment of a sale.
+        Dispute = "dispute",
+        /// A dispute ended.
+        DisputeResolution = "dispute_resolution",
         /// An appointment.
         Appointment = "appointment",
         /// A custom event.
@@ -46,6 +50,8 @@ impl From<ConversionKind> for RecordedKind {
             ConversionKind::Refund => Self::Refund,
             ConversionKind::Cancellation => Self::Cancellation,
             ConversionKind::Correction => Self::Correction,
+            ConversionKind::Dispute => Self::Dispute,
+            ConversionKind::DisputeResolution => Self::DisputeResolution,
             ConversionKind::Appointment => Self::Appointment,
             ConversionKind::CustomEvent => Self::CustomEvent,
         }

@@ -150,8 +150,12 @@ impl Changes {
             ConversionKind::CustomEvent => (Figure::CustomEvents, None, 0),
             ConversionKind::Sale => (Figure::Sales, Some(Figure::SaleAmount as fn(Currency) -> Figure), 1),
             ConversionKind::Refund => (Figure::Refunds, Some(Figure::RefundAmount as fn(Currency) -> Figure), -1),
-            // It has changed the amount of its sale.
-            ConversionKind::Correction => return,
+            // A dispute that is lost takes back as a refund does, and one that is won after all gives that back. Neither is a refund.
+            ConversionKind::DisputeResolution => {
+                (Figure::Refunds, Some(Figure::RefundAmount as fn(Currency) -> Figure), -1)
+            }
+            // A correction has changed the amount of its sale, and an open dispute takes nothing.
+            ConversionKind::Correction | ConversionKind::Dispute => return,
         };
         let Conversion { account_id, occurred_at, amount, .. } = *conversion;
         let quarter = Quarter::of(occurred_at);
@@ -160,7 +164,7 @@ impl Changes {
             let (affiliate_id, program_id, link_id) = (credit.affiliate_id, credit.program_id, credit.link_id);
             let place = (quarter, Origin { affiliate_id, program_id, link_id }, credit.sub_id.clone());
             let mut changed = SmallVec::<[_; 2]>::new();
-            if number == 0 {
+            if number == 0 && conversion.kind != ConversionKind::DisputeResolution {
                 changed.push((counted, times));
             }
             if let (Some(amount), Some(figure)) = (amount, amount_of) {

@@ -4,7 +4,7 @@ use super::call::parse::{Fields, KEY_LENGTH_MAX, LIST_LENGTH_MAX};
 use super::call::render::{id_or_empty, money, timestamp};
 use super::call::wire_enum::WireEnum;
 use super::call::{Call, page, selector};
-use super::{line, reward};
+use super::{dispute, line, reward};
 use crate::domain::attribution::{Candidate, Evidence};
 use crate::domain::conversion::{ConversionImage, ConversionKind, ConversionOutcome, ConversionSelector, Credit};
 use crate::domain::money::Money;
@@ -140,6 +140,8 @@ pub(super) fn image(image: &ConversionImage) -> pb::Conversion {
     pb::Conversion {
         coupon_code: String::new(),
         correction_reason: String::new(),
+        dispute: dispute::of_conversion(&image.conversion)
+            .map(|told| pb::ConversionDispute { reason: String::new(), ..told }),
         rewards: image.rewards.iter().map(|reward| reward::image(reward)).collect(),
         ..render(image, View::Basic)
     }
@@ -154,6 +156,7 @@ pub(super) fn render(image: &ConversionImage, view: View) -> pb::Conversion {
         conversion.amount.filter(|_| is_sale).map(|sold| Money::new(conversion.refunded_minor, sold.currency));
     let excess = conversion.amount.filter(|_| conversion.excess_minor > 0);
     let excess = excess.map(|amount| Money::new(conversion.excess_minor, amount.currency));
+    let told_dispute = dispute::of_conversion(conversion);
     pb::Conversion {
         id: conversion.id.into(),
         kind: conversion.kind.number(),
@@ -180,7 +183,9 @@ pub(super) fn render(image: &ConversionImage, view: View) -> pb::Conversion {
         order_number: order.order_number.clone(),
         refund_id: order.refund_id.clone(),
         commission_adjustment: order.commission_adjustment.map(money),
-        correction_reason: order.reason.clone(),
+        correction_reason: if told_dispute.is_some() { String::new() } else { order.reason.clone() },
+        dispute: told_dispute,
+        open_dispute_conversion_ids: dispute::open_of(conversion),
         candidates: match view {
             View::Basic => Vec::new(),
             View::Full => conversion.candidates.iter().map(candidate).collect(),

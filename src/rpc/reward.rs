@@ -346,6 +346,9 @@ pub(super) fn render(reward: &Reward) -> pb::Reward {
         submission_id: id_or_empty(by_hand.and_then(|by_hand| by_hand.submission_id)),
         threshold: by_hand.and_then(|by_hand| by_hand.threshold.as_deref()).map(thresholds::render_reached),
         click: reward.click.as_ref().map(render_click),
+        dispute_conversion_id: id_or_empty(
+            reward.dispute.filter(|dispute| dispute.frozen_from.is_some()).map(|dispute| dispute.dispute_id),
+        ),
     }
 }
 

@@ -70,7 +70,8 @@ pub async fn changes_without_lead_after(
     use conversion::Column;
     let walk = Walk { after: after.map(ConversionId::uuid), ..Walk::first(limit) };
     let query = list::page::<Conversion>(account_id, walk).filter(Column::LeadId.is_null());
-    let query = list::one_of(query, Column::Kind, &[ConversionKind::Refund, ConversionKind::Correction]);
+    let kinds: Vec<_> = ConversionKind::ALL.iter().copied().filter(|kind| kind.changes_sale()).collect();
+    let query = list::one_of(query, Column::Kind, &kinds);
     list::read(query, snapshot.connection()).await
 }
 

@@ -87,6 +87,8 @@ changes! {
     RecordAppointmentRequest,
     RecordCustomEventRequest,
     CorrectSaleRequest,
+    OpenDisputeRequest,
+    ResolveDisputeRequest,
     CreateLeadRequest,
     UpdateLeadRequest,
     DeleteLeadRequest,

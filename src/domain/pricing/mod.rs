@@ -107,7 +107,11 @@ const fn event_of(kind: ConversionKind) -> Option<CommissionEvent> {
         ConversionKind::Lead => Some(CommissionEvent::Lead),
         ConversionKind::Appointment => Some(CommissionEvent::Appointment),
         ConversionKind::CustomEvent => Some(CommissionEvent::CustomEvent),
-        ConversionKind::Refund | ConversionKind::Cancellation | ConversionKind::Correction => None,
+        ConversionKind::Refund
+        | ConversionKind::Cancellation
+        | ConversionKind::Correction
+        | ConversionKind::Dispute
+        | ConversionKind::DisputeResolution => None,
     }
 }
 

@@ -126,6 +126,8 @@ commands! {
     refund::RecordRefund(RecordRefund),
     lead::RecordCancellation(RecordCancellation),
     correction::CorrectSale(Box<CorrectSale>),
+    dispute::OpenDispute(Box<OpenDispute>),
+    dispute::ResolveDispute(Box<ResolveDispute>),
     lead::CreateLead(Box<CreateLead>),
     lead::UpdateLead(Box<UpdateLead>),
     lead::DeleteLead(DeleteLead),

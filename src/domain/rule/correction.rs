@@ -50,7 +50,7 @@ impl Rule for CorrectSale {
     }
 
     fn apply(&self, context: &mut Context<'_>) -> Result<RefundOutcome, Refusal> {
-        let before = self.find_sale(context)?;
+        let before = named_sale(context, &self.sale_event_id)?;
         let sold = before.amount.unwrap_or(self.amount);
         if sold.currency != self.amount.currency {
             return Err(Refusal::CurrencyMismatch { sale_id: before.id, currency: sold.currency });
@@ -96,13 +96,6 @@ impl Rule for CorrectSale {
 }
 
 impl CorrectSale {
-    fn find_sale(&self, context: &Context<'_>) -> Result<Arc<Conversion>, Refusal> {
-        let key = RequestKey::event(context.account_id, RecordedKind::Sale, &self.sale_event_id);
-        let request = context.set.request(&key)?;
-        let request = request.ok_or_else(|| Refusal::not_found(Resource::Conversion, &self.sale_event_id))?;
-        context.set.conversion(context.account_id, ConversionId::from_uuid(request.effect)).cloned()
-    }
-
     fn new_correction(
         &self,
         context: &mut Context<'_>,
@@ -130,6 +123,7 @@ impl CorrectSale {
                 noted: Vec::new(),
                 lines: Vec::new(),
                 lines_before,
+                dispute: None,
                 ..sale.order.clone()
             },
             candidates: Vec::new(),
@@ -140,6 +134,14 @@ impl CorrectSale {
             ..sale.clone()
         }
     }
+}
+
+/// The sale with this event_id, which must be known.
+pub(super) fn named_sale(context: &Context<'_>, sale_event_id: &str) -> Result<Arc<Conversion>, Refusal> {
+    let key = RequestKey::event(context.account_id, RecordedKind::Sale, sale_event_id);
+    let request = context.set.request(&key)?;
+    let request = request.ok_or_else(|| Refusal::not_found(Resource::Conversion, sale_event_id))?;
+    context.set.conversion(context.account_id, ConversionId::from_uuid(request.effect)).cloned()
 }
 
 /// Makes the rewards of a sale what they are with its present amount. Returns the new rewards.
@@ -158,12 +160,12 @@ pub(super) fn adjust(
     let rewards: Vec<Arc<Reward>> =
         rewards.into_iter().filter(|reward| reward.reverses.is_none() && is_of_credit(reward)).cloned().collect();
     let mut new = Vec::new();
-    let cause = Cause {
-        conversion_id: correction.id,
-        base_amount: Some(difference),
-        reason: LedgerReason::Corrected,
-        rule: RewardRule::Correction,
+    // A dispute that was lost and is won after all gives back as a correction does.
+    let (reason, rule) = match correction.kind {
+        ConversionKind::DisputeResolution => (LedgerReason::Restored, RewardRule::Reversal),
+        _ => (LedgerReason::Corrected, RewardRule::Correction),
     };
+    let cause = Cause { conversion_id: correction.id, base_amount: Some(difference), reason, rule };
     let mut replaced = BTreeSet::new();
     for reward in &rewards {
         if reward.state != RewardState::Denied && has_other_currency(context, sale, reward)? {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::context::{Context, Rule};
 use super::line;
 use super::reversal::{Cause, present_price, take_back, taken_part, tell_settled};
-use super::{sale_count, tally_change};
+use super::{dispute, sale_count, tally_change};
 use crate::domain::conversion::{
     Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credit, Credits, OrderDetails, RefundOutcome,
     SaleChannel, SaleLine, WaitingRefund,
@@ -259,6 +259,7 @@ fn book(
             noted: Vec::new(),
             lines,
             lines_before: Vec::new(),
+            dispute: None,
             ..sale.order.clone()
         },
         is_told: refund.is_told || sale.is_told,
@@ -298,7 +299,7 @@ pub(super) fn settle(
     // The part that exceeds the sale takes nothing back.
     let base_amount =
         refund.amount.map(|amount| Money::new(amount.amount_minor + refund.excess_minor, amount.currency));
-    let (reason, rule) = (LedgerReason::Refunded, RewardRule::Reversal);
+    let (reason, rule) = (dispute::reason_to_take(refund.kind), RewardRule::Reversal);
     let cause = Cause { conversion_id: refund.id, base_amount, reason, rule };
     for reward in rewards.iter().filter(|reward| !reward.is_tally_change()) {
         let target = taken_part(context, sale, reward)?;
@@ -328,7 +329,7 @@ pub(super) fn adjust(
     if value_minor == 0 {
         return Ok(None);
     }
-    let waits = |reward: &&Reward| matches!(reward.state, RewardState::Pending | RewardState::Held);
+    let waits = |reward: &&Reward| matches!(reward.state_unless_frozen(), RewardState::Pending | RewardState::Held);
     let waiting = earned.filter(waits).filter(|_| value_minor > 0);
     let reward = Reward {
         id: RewardId::new(context.ids),
@@ -341,7 +342,7 @@ pub(super) fn adjust(
         value: Money::new(value_minor, adjustment.currency),
         reversed_minor: 0,
         reverses: None,
-        state: waiting.map_or(RewardState::Approved, |reward| reward.state),
+        state: waiting.map_or(RewardState::Approved, Reward::state_unless_frozen),
         calculation: Some(Calculation { adjustment: Some(adjustment), ..calculation }),
         by_hand: None,
         click: None,
@@ -351,6 +352,7 @@ pub(super) fn adjust(
         deny_reason: String::new(),
         payout_id: None,
         approved_at: (waiting.is_none() && value_minor > 0).then_some(context.now),
+        dispute: None,
     };
     let reward = context.put(reward);
     let account = if waiting.is_some() { LedgerAccount::AffiliatePending } else { LedgerAccount::AffiliatePayable };

@@ -14,7 +14,7 @@ use crate::domain::lead::LeadSelector;
 use crate::domain::ledger::{LedgerAccount, LedgerReason, Posting};
 use crate::domain::money::Money;
 use crate::domain::refusal::{Field, Refusal, Resource};
-use crate::domain::reward::{ByHand, Reward, RewardState, RewardUnit};
+use crate::domain::reward::{ByHand, Reward, RewardDispute, RewardState, RewardUnit};
 use crate::domain::set::Needs;
 use crate::domain::terms_period::Occasion;
 
@@ -46,6 +46,7 @@ impl Rule for ApproveRewards {
             kind: EventKind::RewardApproved,
             deny_reason: "",
             skip_others: self.skip_others,
+            reaches_frozen: false,
         };
         move_on(context, &self.ids, &step)
     }
@@ -81,6 +82,7 @@ impl Rule for DenyRewards {
             kind: EventKind::RewardDenied,
             deny_reason: &self.reason,
             skip_others: self.skip_others,
+            reaches_frozen: true,
         };
         move_on(context, &self.ids, &step)
     }
@@ -112,6 +114,7 @@ impl Rule for HoldRewards {
             kind: EventKind::RewardHeld,
             deny_reason: "",
             skip_others: true,
+            reaches_frozen: true,
         };
         move_on(context, &self.ids, &step)
     }
@@ -143,6 +146,7 @@ impl Rule for ReleaseRewards {
             kind: EventKind::RewardReleased,
             deny_reason: "",
             skip_others: false,
+            reaches_frozen: true,
         };
         move_on(context, &self.ids, &step)
     }
@@ -212,6 +216,7 @@ impl Rule for CreateReward {
             deny_reason: if is_denied { self.reason.clone() } else { String::new() },
             payout_id: None,
             approved_at: (self.state == RewardState::Approved).then_some(context.now),
+            dispute: None,
         };
         let reward = context.put(reward);
         if !is_denied {
@@ -303,6 +308,8 @@ struct Move<'run> {
     kind: EventKind,
     deny_reason: &'run str,
     skip_others: bool,
+    /// Whether it goes from one of these states for a frozen reward that would get it back, too.
+    reaches_frozen: bool,
 }
 
 fn move_on(context: &mut Context<'_>, ids: &[RewardId], step: &Move<'_>) -> Result<Vec<Arc<Reward>>, Refusal> {
@@ -316,7 +323,8 @@ fn move_on(context: &mut Context<'_>, ids: &[RewardId], step: &Move<'_>) -> Resu
                 problem: format!("{id} takes back from {original} and moves with it; name that one"),
             });
         }
-        if !step.from.contains(&reward.state) {
+        let state = if step.reaches_frozen { reward.state_unless_frozen() } else { reward.state };
+        if !step.from.contains(&state) {
             if step.skip_others {
                 continue;
             }
@@ -329,21 +337,31 @@ fn move_on(context: &mut Context<'_>, ids: &[RewardId], step: &Move<'_>) -> Resu
         let with_it = reversals.into_iter().filter(|other| other.state == reward.state).cloned();
         let rewards: Vec<_> = std::iter::once(Arc::clone(&reward)).chain(with_it).collect();
         for reward in rewards {
-            let next = context.put(Reward {
-                state: step.to,
-                updated_at: context.now,
-                deny_reason: step.deny_reason.to_owned(),
-                approved_at: (step.to == RewardState::Approved).then_some(context.now),
-                ..reward.as_ref().clone()
-            });
-            if let Some((debit, credit, reason)) = step.booked {
-                post(context, &next, debit, credit, reason);
-            }
+            let next = moved_on(context, &reward, step);
             moved.insert(next.id, next);
         }
     }
     tell_moved(context, step.kind, &moved)?;
     Ok(asked.iter().filter_map(|id| moved.get(id).cloned()).collect())
+}
+
+/// Moves one reward. What is frozen stays frozen unless it is denied: it gets another state back.
+fn moved_on(context: &mut Context<'_>, reward: &Reward, step: &Move<'_>) -> Arc<Reward> {
+    let is_frozen = reward.state == RewardState::Frozen;
+    let stays_frozen = is_frozen && step.to != RewardState::Denied;
+    let frozen = reward.dispute.map(|dispute| RewardDispute { frozen_from: Some(step.to), ..dispute });
+    let next = context.put(Reward {
+        state: if stays_frozen { RewardState::Frozen } else { step.to },
+        dispute: frozen.filter(|_| stays_frozen),
+        updated_at: context.now,
+        deny_reason: step.deny_reason.to_owned(),
+        approved_at: (step.to == RewardState::Approved).then_some(context.now),
+        ..reward.clone()
+    });
+    if let Some((debit, credit, reason)) = step.booked {
+        post(context, &next, if is_frozen { LedgerAccount::AffiliateFrozen } else { debit }, credit, reason);
+    }
+    next
 }
 
 /// Adds an event for each reward that changed state, and one for each of their conversions.

@@ -152,6 +152,7 @@ fn pay(
         click: None,
         payout_id: None,
         approved_at: None,
+        dispute: None,
     });
     let (debit, credit) = (LedgerAccount::CommissionExpense, LedgerAccount::AffiliatePending);
     context.post(Posting::for_reward(&reward, debit, credit, LedgerReason::Earned, context.now));

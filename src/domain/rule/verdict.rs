@@ -127,6 +127,8 @@ pub(super) const fn recorded(kind: ConversionKind) -> EventKind {
         ConversionKind::Refund => EventKind::RefundRecorded,
         ConversionKind::Cancellation => EventKind::CancellationRecorded,
         ConversionKind::Correction => EventKind::CorrectionRecorded,
+        ConversionKind::Dispute => EventKind::DisputeOpened,
+        ConversionKind::DisputeResolution => EventKind::DisputeResolved,
     }
 }
 

@@ -14,6 +14,7 @@ use crate::domain::conversion::{
     AsRecorded, ConversionOutcome, CouponUse, Credit, CustomerSale, KeptSale, OrderDetails, RefundOutcome, SaleLine,
     SaleOutcome,
 };
+use crate::domain::dispute::{Dispute, DisputeOutcome, DisputePart, DisputeState, Resolution};
 use crate::domain::id::{AffiliateId, ConversionId, CouponId, EnrollmentId, LeadId, LinkId, ProgramId, RewardId};
 use crate::domain::money::Money;
 use crate::domain::noted::NotedFacts;
@@ -60,6 +61,7 @@ form! {
         collections: Vec<Text<'a>>,
         country_code: Text<'a>,
         noted: Vec<NotedFactsForm<'a>>,
+        dispute: Option<Box<DisputePartForm<'a>>>,
     }
 }
 
@@ -68,6 +70,38 @@ form! {
     NotedFactsForm<'a> of NotedFacts {
         enrollment_id: EnrollmentId,
         values: BTreeMap<Text<'a>, Text<'a>>,
+    }
+}
+
+enum_form! {
+    /// What a conversion keeps of disputes.
+    DisputePartForm<'a> of DisputePart {
+        OpenOf(open: Vec<ConversionId>),
+        Dispute(dispute: DisputeForm<'a>),
+        Resolution(resolution: ResolutionForm),
+    }
+}
+
+form! {
+    /// What a dispute keeps.
+    DisputeForm<'a> of Dispute {
+        state: DisputeState,
+    }
+    unless_empty {
+        is_whole: bool,
+        taken_minor: Option<i64>,
+        taken_lines: Vec<SaleLineForm<'a>>,
+    }
+}
+
+form! {
+    /// What the end of a dispute keeps.
+    ResolutionForm of Resolution {
+        dispute_id: ConversionId,
+        outcome: DisputeOutcome,
+    }
+    unless_empty {
+        refund_count_change: i32,
     }
 }
 

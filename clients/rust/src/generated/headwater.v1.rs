@@ -2029,6 +2029,8 @@ pub enum CustomerRewardState {
     Fulfilled = 2,
     /// The event that granted it does not count any more, such as a sale of which nothing is left. A later event may grant it again.
     Revoked = 3,
+    /// The sale that granted it is disputed. It is GRANTED again if the dispute leaves something of the sale, and REVOKED otherwise.
+    Frozen = 4,
 }
 impl CustomerRewardState {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -2041,6 +2043,7 @@ impl CustomerRewardState {
             Self::Granted => "CUSTOMER_REWARD_STATE_GRANTED",
             Self::Fulfilled => "CUSTOMER_REWARD_STATE_FULFILLED",
             Self::Revoked => "CUSTOMER_REWARD_STATE_REVOKED",
+            Self::Frozen => "CUSTOMER_REWARD_STATE_FROZEN",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -2050,6 +2053,7 @@ impl CustomerRewardState {
             "CUSTOMER_REWARD_STATE_GRANTED" => Some(Self::Granted),
             "CUSTOMER_REWARD_STATE_FULFILLED" => Some(Self::Fulfilled),
             "CUSTOMER_REWARD_STATE_REVOKED" => Some(Self::Revoked),
+            "CUSTOMER_REWARD_STATE_FROZEN" => Some(Self::Frozen),
             _ => None,
         }
     }
@@ -3412,6 +3416,9 @@ pub struct Reward {
     /// Of a threshold bonus: how it was reached. Of a reward that takes one back: how it was lost. Not set for all other rewards.
     #[prost(message, optional, tag = "22")]
     pub threshold: ::core::option::Option<ThresholdReached>,
+    /// Of a FROZEN reward: the conversion id of the oldest open dispute of its sale. Empty for all other rewards.
+    #[prost(string, tag = "23")]
+    pub dispute_conversion_id: ::prost::alloc::string::String,
 }
 /// How an affiliate reached the threshold of a bonus, or fell below it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3940,7 +3947,8 @@ pub struct FulfillRewardResponse {
     pub replayed: bool,
 }
 /// The state of a reward. PENDING may become APPROVED, DENIED, REVERSED or HELD. HELD may become PENDING, DENIED or REVERSED. APPROVED
-/// may become IN_PAYOUT, PAID or REVERSED. IN_PAYOUT may become APPROVED or PAID. The other states are final.
+/// may become IN_PAYOUT, PAID or REVERSED. IN_PAYOUT may become APPROVED or PAID. PENDING, HELD and APPROVED may become FROZEN, which becomes
+/// what it was before, DENIED or REVERSED. The other states are final.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum RewardState {
@@ -3962,6 +3970,10 @@ pub enum RewardState {
     /// A payout that is neither paid nor cancelled has reserved it. CancelPayout makes it APPROVED again. A refund leaves it as it is, and takes
     /// back by a reward of its own, which reduces the next payout.
     InPayout = 7,
+    /// A dispute of its sale is open. Counts to the frozen balance, and is neither approved nor paid. ResolveDispute gives it its former state back,
+    /// or takes it back. Refunds take it back like a pending one. DenyRewards denies it, and DeactivateAffiliate and ReleaseRewards change the
+    /// state that it gets back, as they would change that state.
+    Frozen = 8,
 }
 impl RewardState {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -3978,6 +3990,7 @@ impl RewardState {
             Self::Reversed => "REWARD_STATE_REVERSED",
             Self::Held => "REWARD_STATE_HELD",
             Self::InPayout => "REWARD_STATE_IN_PAYOUT",
+            Self::Frozen => "REWARD_STATE_FROZEN",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -3991,6 +4004,7 @@ impl RewardState {
             "REWARD_STATE_REVERSED" => Some(Self::Reversed),
             "REWARD_STATE_HELD" => Some(Self::Held),
             "REWARD_STATE_IN_PAYOUT" => Some(Self::InPayout),
+            "REWARD_STATE_FROZEN" => Some(Self::Frozen),
             _ => None,
         }
     }
@@ -4140,16 +4154,17 @@ pub struct Conversion {
     #[prost(enumeration = "ConversionOutcome", tag = "4")]
     pub outcome: i32,
     /// The net amount of a sale, as corrected. Negative, or zero, for a refund. The difference for a correction. The value of a custom event
-    /// that has one. Not set for other kinds.
+    /// that has one. What is disputed for a dispute. For the end of a dispute: what it took from the sale, negative, or gave back; zero if neither.
+    /// Not set for other kinds.
     #[prost(message, optional, tag = "5")]
     pub amount: ::core::option::Option<Money>,
-    /// How much of a sale has been refunded so far, zero or more. Not set for other kinds.
+    /// How much of a sale has been refunded or lost in disputes so far, zero or more. Not set for other kinds.
     #[prost(message, optional, tag = "6")]
     pub refunded_amount: ::core::option::Option<Money>,
-    /// The conversion id of a refund's or a correction's sale. Empty for other kinds, for a waiting refund, and for a refund of an unknown customer.
+    /// The conversion id of the sale of a refund, a correction, a dispute or the end of one. Empty for other kinds, for a waiting refund, and for a refund of an unknown customer.
     #[prost(string, tag = "7")]
     pub sale_conversion_id: ::prost::alloc::string::String,
-    /// The event_id of a refund's or a correction's sale, as sent or found. Empty for other kinds, and for a refund of an unknown customer.
+    /// The event_id of the sale of a refund, a correction, a dispute or the end of one, as sent or found. Empty for other kinds, and for a refund of an unknown customer.
     #[prost(string, tag = "8")]
     pub sale_event_id: ::prost::alloc::string::String,
     /// The lead's id. A refund has the lead of its sale. Empty for a sale, appointment or custom event without a customer, and for a
@@ -4234,6 +4249,30 @@ pub struct Conversion {
     /// The collections that were sent with a sale, in order and each once. A refund or correction has those of its sale. May be empty.
     #[prost(string, repeated, tag = "31")]
     pub collections: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Of a dispute, or of the end of one. Not set for other kinds.
+    #[prost(message, optional, tag = "32")]
+    pub dispute: ::core::option::Option<ConversionDispute>,
+    /// Of a sale: the conversion ids of its open disputes, the oldest first. Its rewards are FROZEN while there are any.
+    #[prost(string, repeated, tag = "33")]
+    pub open_dispute_conversion_ids: ::prost::alloc::vec::Vec<
+        ::prost::alloc::string::String,
+    >,
+}
+/// What a conversion tells of a dispute.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ConversionDispute {
+    /// The state of a dispute now. Of the end of a dispute: how it ended.
+    #[prost(enumeration = "DisputeState", tag = "1")]
+    pub state: i32,
+    /// Of the end of a dispute: the conversion id of the dispute. Empty for a dispute.
+    #[prost(string, tag = "2")]
+    pub dispute_conversion_id: ::prost::alloc::string::String,
+    /// What a dispute has taken back of its sale. Set for a dispute that is LOST.
+    #[prost(message, optional, tag = "3")]
+    pub lost_amount: ::core::option::Option<Money>,
+    /// The reason in the call of OpenDispute or ResolveDispute. Empty in the feed, because a person wrote it.
+    #[prost(string, tag = "4")]
+    pub reason: ::prost::alloc::string::String,
 }
 /// A recorded event, identified by the merchant's id.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -4405,6 +4444,10 @@ pub enum ConversionKind {
     Appointment = 6,
     /// A custom event. `custom_kind` has its kind.
     CustomEvent = 7,
+    /// The payment of a sale is disputed.
+    Dispute = 8,
+    /// A dispute ended.
+    DisputeResolution = 9,
 }
 impl ConversionKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -4421,6 +4464,8 @@ impl ConversionKind {
             Self::Correction => "CONVERSION_KIND_CORRECTION",
             Self::Appointment => "CONVERSION_KIND_APPOINTMENT",
             Self::CustomEvent => "CONVERSION_KIND_CUSTOM_EVENT",
+            Self::Dispute => "CONVERSION_KIND_DISPUTE",
+            Self::DisputeResolution => "CONVERSION_KIND_DISPUTE_RESOLUTION",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -4434,6 +4479,8 @@ impl ConversionKind {
             "CONVERSION_KIND_CORRECTION" => Some(Self::Correction),
             "CONVERSION_KIND_APPOINTMENT" => Some(Self::Appointment),
             "CONVERSION_KIND_CUSTOM_EVENT" => Some(Self::CustomEvent),
+            "CONVERSION_KIND_DISPUTE" => Some(Self::Dispute),
+            "CONVERSION_KIND_DISPUTE_RESOLUTION" => Some(Self::DisputeResolution),
             _ => None,
         }
     }
@@ -4537,6 +4584,43 @@ impl ConversionView {
             "CONVERSION_VIEW_UNSPECIFIED" => Some(Self::Unspecified),
             "CONVERSION_VIEW_BASIC" => Some(Self::Basic),
             "CONVERSION_VIEW_FULL" => Some(Self::Full),
+            _ => None,
+        }
+    }
+}
+/// The state of a dispute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum DisputeState {
+    /// Not set; never returned.
+    Unspecified = 0,
+    /// It has not ended.
+    Open = 1,
+    /// The merchant keeps the money.
+    Won = 2,
+    /// The customer has the money back, or a part of it.
+    Lost = 3,
+}
+impl DisputeState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "DISPUTE_STATE_UNSPECIFIED",
+            Self::Open => "DISPUTE_STATE_OPEN",
+            Self::Won => "DISPUTE_STATE_WON",
+            Self::Lost => "DISPUTE_STATE_LOST",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "DISPUTE_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "DISPUTE_STATE_OPEN" => Some(Self::Open),
+            "DISPUTE_STATE_WON" => Some(Self::Won),
+            "DISPUTE_STATE_LOST" => Some(Self::Lost),
             _ => None,
         }
     }
@@ -5446,7 +5530,8 @@ pub struct GetBalanceRequest {
 /// An affiliate's balance in one unit and currency. All values have that unit and currency.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Balance {
-    /// All rewards so far, less those that were denied or taken back: the sum of `pending`, `owed`, `in_flight` and `paid`.
+    /// All rewards so far, less those that were denied or taken back: the sum of `pending`, `owed`, `in_flight`,
+    /// `frozen` and `paid`.
     #[prost(message, optional, tag = "1")]
     pub earned: ::core::option::Option<RewardValue>,
     /// The rewards that are not yet approved.
@@ -5462,6 +5547,9 @@ pub struct Balance {
     /// The amount that payouts have reserved that are neither paid nor cancelled.
     #[prost(message, optional, tag = "5")]
     pub in_flight: ::core::option::Option<RewardValue>,
+    /// The rewards of sales that are disputed. They are not owed before the dispute ends.
+    #[prost(message, optional, tag = "6")]
+    pub frozen: ::core::option::Option<RewardValue>,
 }
 /// The answer of GetBalance.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -5646,6 +5734,8 @@ pub enum LedgerAccount {
     /// The merchant's cost of paying: what providers took on top of amounts, and what they kept of amounts that came back. No balance of an
     /// affiliate counts it.
     ProviderFee = 7,
+    /// The rewards of sales that are disputed.
+    AffiliateFrozen = 8,
 }
 impl LedgerAccount {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -5662,6 +5752,7 @@ impl LedgerAccount {
             Self::ProviderCash => "LEDGER_ACCOUNT_PROVIDER_CASH",
             Self::PayoutInFlight => "LEDGER_ACCOUNT_PAYOUT_IN_FLIGHT",
             Self::ProviderFee => "LEDGER_ACCOUNT_PROVIDER_FEE",
+            Self::AffiliateFrozen => "LEDGER_ACCOUNT_AFFILIATE_FROZEN",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -5675,6 +5766,7 @@ impl LedgerAccount {
             "LEDGER_ACCOUNT_PROVIDER_CASH" => Some(Self::ProviderCash),
             "LEDGER_ACCOUNT_PAYOUT_IN_FLIGHT" => Some(Self::PayoutInFlight),
             "LEDGER_ACCOUNT_PROVIDER_FEE" => Some(Self::ProviderFee),
+            "LEDGER_ACCOUNT_AFFILIATE_FROZEN" => Some(Self::AffiliateFrozen),
             _ => None,
         }
     }
@@ -5713,6 +5805,12 @@ pub enum LedgerReason {
     Fee = 12,
     /// ReopenPayout undid that a payout was paid, and its amount is in flight again.
     Reopened = 13,
+    /// A dispute of the reward's sale was opened, or a reward came back from a payout while one is open.
+    Frozen = 14,
+    /// A dispute ended and left the reward or a part of it, or one that was lost is won after all.
+    Restored = 15,
+    /// A dispute was lost and took back all or part of a reward.
+    ChargedBack = 16,
 }
 impl LedgerReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -5735,6 +5833,9 @@ impl LedgerReason {
             Self::Returned => "LEDGER_REASON_RETURNED",
             Self::Fee => "LEDGER_REASON_FEE",
             Self::Reopened => "LEDGER_REASON_REOPENED",
+            Self::Frozen => "LEDGER_REASON_FROZEN",
+            Self::Restored => "LEDGER_REASON_RESTORED",
+            Self::ChargedBack => "LEDGER_REASON_CHARGED_BACK",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -5754,6 +5855,9 @@ impl LedgerReason {
             "LEDGER_REASON_RETURNED" => Some(Self::Returned),
             "LEDGER_REASON_FEE" => Some(Self::Fee),
             "LEDGER_REASON_REOPENED" => Some(Self::Reopened),
+            "LEDGER_REASON_FROZEN" => Some(Self::Frozen),
+            "LEDGER_REASON_RESTORED" => Some(Self::Restored),
+            "LEDGER_REASON_CHARGED_BACK" => Some(Self::ChargedBack),
             _ => None,
         }
     }
@@ -10161,6 +10265,129 @@ pub struct RecordCustomEventResponse {
     #[prost(message, repeated, tag = "7")]
     pub rewards: ::prost::alloc::vec::Vec<RewardSummary>,
 }
+/// The request of OpenDispute.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OpenDisputeRequest {
+    /// The merchant's id for the dispute, up to 128 characters. Unique among the account's disputes, for ever. Required.
+    #[prost(string, tag = "1")]
+    pub event_id: ::prost::alloc::string::String,
+    /// The event_id of the sale. Required.
+    #[prost(string, tag = "2")]
+    pub sale_event_id: ::prost::alloc::string::String,
+    /// The disputed amount, in the sale's currency: more than zero, and at most the amount of the sale. It may be more than refunds have left of
+    /// it. Not set: all that is left of the sale, also after a later correction.
+    #[prost(message, optional, tag = "3")]
+    pub amount: ::core::option::Option<Money>,
+    /// Why it is disputed, up to 500 characters. Optional.
+    #[prost(string, tag = "4")]
+    pub reason: ::prost::alloc::string::String,
+    /// When it was opened, at most 10 minutes ahead of the server's clock. Not set: now.
+    #[prost(message, optional, tag = "5")]
+    pub occur_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// The answer of OpenDispute.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct OpenDisputeResponse {
+    /// ATTRIBUTED if the sale is ATTRIBUTED, otherwise NOT_REFERRED.
+    #[prost(enumeration = "ConversionOutcome", tag = "1")]
+    pub outcome: i32,
+    /// The id of the dispute's conversion.
+    #[prost(string, tag = "2")]
+    pub conversion_id: ::prost::alloc::string::String,
+    /// The id of the sale's conversion.
+    #[prost(string, tag = "3")]
+    pub sale_conversion_id: ::prost::alloc::string::String,
+    /// The rewards that the dispute has frozen, with those that take back from them. Empty if another dispute of the sale had frozen them before, and
+    /// if the sale has earned nothing that can be frozen.
+    #[prost(message, repeated, tag = "4")]
+    pub rewards: ::prost::alloc::vec::Vec<RewardSummary>,
+    /// True when the call repeats an earlier event_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "5")]
+    pub replayed: bool,
+    /// The fields of the request that were cleaned, cut or left out. A repeat has the warnings of its own request.
+    #[prost(message, repeated, tag = "6")]
+    pub warnings: ::prost::alloc::vec::Vec<Warning>,
+}
+/// The request of ResolveDispute.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResolveDisputeRequest {
+    /// The merchant's id for the end of the dispute, up to 128 characters. Unique among the account's ends of disputes, for ever. A decision that
+    /// is revised is told with another one. Required.
+    #[prost(string, tag = "1")]
+    pub event_id: ::prost::alloc::string::String,
+    /// The event_id of the dispute. Required.
+    #[prost(string, tag = "2")]
+    pub dispute_event_id: ::prost::alloc::string::String,
+    /// How it ended. Required.
+    #[prost(enumeration = "DisputeOutcome", tag = "3")]
+    pub outcome: i32,
+    /// The part of the disputed amount that is lost, if the parties have settled on a part, in the currency of the sale. More than zero. Only for
+    /// LOST. Not set: all of it.
+    #[prost(message, optional, tag = "4")]
+    pub lost_amount: ::core::option::Option<Money>,
+    /// Why, up to 500 characters. Optional.
+    #[prost(string, tag = "5")]
+    pub reason: ::prost::alloc::string::String,
+    /// When it ended, at most 10 minutes ahead of the server's clock. Not set: now.
+    #[prost(message, optional, tag = "6")]
+    pub occur_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// The answer of ResolveDispute.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ResolveDisputeResponse {
+    /// ATTRIBUTED if the sale is ATTRIBUTED, otherwise NOT_REFERRED.
+    #[prost(enumeration = "ConversionOutcome", tag = "1")]
+    pub outcome: i32,
+    /// The id of the conversion that the end has.
+    #[prost(string, tag = "2")]
+    pub conversion_id: ::prost::alloc::string::String,
+    /// The id of the sale's conversion.
+    #[prost(string, tag = "3")]
+    pub sale_conversion_id: ::prost::alloc::string::String,
+    /// The new rewards: negative ones that take back, or those that give back what the dispute took before. Empty if nothing was taken or given.
+    /// Rewards that get their former state back are not among them.
+    #[prost(message, repeated, tag = "4")]
+    pub rewards: ::prost::alloc::vec::Vec<RewardSummary>,
+    /// True when the call repeats an earlier event_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "5")]
+    pub replayed: bool,
+    /// The fields of the request that were cleaned, cut or left out. A repeat has the warnings of its own request.
+    #[prost(message, repeated, tag = "6")]
+    pub warnings: ::prost::alloc::vec::Vec<Warning>,
+}
+/// How a dispute ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum DisputeOutcome {
+    /// Not set.
+    Unspecified = 0,
+    /// The merchant keeps the money.
+    Won = 1,
+    /// The customer has the money back, or a part of it.
+    Lost = 2,
+}
+impl DisputeOutcome {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "DISPUTE_OUTCOME_UNSPECIFIED",
+            Self::Won => "DISPUTE_OUTCOME_WON",
+            Self::Lost => "DISPUTE_OUTCOME_LOST",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "DISPUTE_OUTCOME_UNSPECIFIED" => Some(Self::Unspecified),
+            "DISPUTE_OUTCOME_WON" => Some(Self::Won),
+            "DISPUTE_OUTCOME_LOST" => Some(Self::Lost),
+            _ => None,
+        }
+    }
+}
 /// A person or customer of the merchant.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Lead {
@@ -10901,7 +11128,7 @@ pub struct RecordSaleResponse {
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct BatchItem {
     /// The event. Exactly one is required.
-    #[prost(oneof = "batch_item::Item", tags = "1, 2, 3, 4, 5, 6, 7")]
+    #[prost(oneof = "batch_item::Item", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9")]
     pub item: ::core::option::Option<batch_item::Item>,
 }
 /// Nested message and enum types in `BatchItem`.
@@ -10930,6 +11157,12 @@ pub mod batch_item {
         /// A custom event, as in RecordCustomEvent.
         #[prost(message, tag = "7")]
         CustomEvent(super::RecordCustomEventRequest),
+        /// A dispute, as in OpenDispute.
+        #[prost(message, tag = "8")]
+        Dispute(super::OpenDisputeRequest),
+        /// The end of a dispute, as in ResolveDispute.
+        #[prost(message, tag = "9")]
+        DisputeResolution(super::ResolveDisputeRequest),
     }
 }
 /// The request of BatchRecordEvents.
@@ -10943,7 +11176,7 @@ pub struct BatchRecordEventsRequest {
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct BatchResult {
     /// The answer of the single call, or its error. Exactly one is set.
-    #[prost(oneof = "batch_result::Answer", tags = "1, 2, 3, 4, 5, 6, 7, 8")]
+    #[prost(oneof = "batch_result::Answer", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10")]
     pub answer: ::core::option::Option<batch_result::Answer>,
 }
 /// Nested message and enum types in `BatchResult`.
@@ -10976,6 +11209,12 @@ pub mod batch_result {
         /// The custom event was recorded.
         #[prost(message, tag = "8")]
         CustomEvent(super::RecordCustomEventResponse),
+        /// The dispute was recorded.
+        #[prost(message, tag = "9")]
+        Dispute(super::OpenDisputeResponse),
+        /// The end of the dispute was recorded.
+        #[prost(message, tag = "10")]
+        DisputeResolution(super::ResolveDisputeResponse),
     }
 }
 /// The answer of BatchRecordEvents.
@@ -11350,6 +11589,8 @@ pub enum ErrorReason {
     TaxProfileState = 97,
     /// \[NOT_FOUND\] The affiliate has no tax profile.
     TaxProfileNotFound = 98,
+    /// \[FAILED_PRECONDITION\] The disputed amount is more than the sale. Metadata: `sale_conversion_id`, `sold_minor`, `currency_code`.
+    DisputeExceedsSale = 110,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -11457,6 +11698,7 @@ impl ErrorReason {
             Self::TaxProfileRequired => "ERROR_REASON_TAX_PROFILE_REQUIRED",
             Self::TaxProfileState => "ERROR_REASON_TAX_PROFILE_STATE",
             Self::TaxProfileNotFound => "ERROR_REASON_TAX_PROFILE_NOT_FOUND",
+            Self::DisputeExceedsSale => "ERROR_REASON_DISPUTE_EXCEEDS_SALE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -11573,6 +11815,7 @@ impl ErrorReason {
             "ERROR_REASON_TAX_PROFILE_REQUIRED" => Some(Self::TaxProfileRequired),
             "ERROR_REASON_TAX_PROFILE_STATE" => Some(Self::TaxProfileState),
             "ERROR_REASON_TAX_PROFILE_NOT_FOUND" => Some(Self::TaxProfileNotFound),
+            "ERROR_REASON_DISPUTE_EXCEEDS_SALE" => Some(Self::DisputeExceedsSale),
             _ => None,
         }
     }
@@ -14518,6 +14761,17 @@ pub enum EventKind {
     TaxProfileRemoved = 101,
     /// \[billing_profile\] The account's billing profile was set.
     BillingProfileSet = 102,
+    /// \[conversion\] A sale is disputed. The REWARD_FROZEN of its rewards follow, and CONVERSION_UPDATED of the sale. Not sent for a NOT_REFERRED sale,
+    /// unless it was credited before.
+    DisputeOpened = 110,
+    /// \[conversion\] A dispute ended, or ended otherwise than was told before. The conversion is that of the end, with the rewards that it made.
+    /// CONVERSION_UPDATED of the dispute follows, then SALE_REFUNDED of the sale if the end took something, then the REWARD_RESTORED of the rewards
+    /// that have their former state again, and CONVERSION_UPDATED of the sale.
+    DisputeResolved = 111,
+    /// \[reward\] A dispute of its sale froze a reward.
+    RewardFrozen = 112,
+    /// \[reward\] The last open dispute of its sale ended, and a reward has its former state again.
+    RewardRestored = 113,
 }
 impl EventKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -14629,6 +14883,10 @@ impl EventKind {
             Self::TaxProfileReviewed => "EVENT_KIND_TAX_PROFILE_REVIEWED",
             Self::TaxProfileRemoved => "EVENT_KIND_TAX_PROFILE_REMOVED",
             Self::BillingProfileSet => "EVENT_KIND_BILLING_PROFILE_SET",
+            Self::DisputeOpened => "EVENT_KIND_DISPUTE_OPENED",
+            Self::DisputeResolved => "EVENT_KIND_DISPUTE_RESOLVED",
+            Self::RewardFrozen => "EVENT_KIND_REWARD_FROZEN",
+            Self::RewardRestored => "EVENT_KIND_REWARD_RESTORED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -14737,6 +14995,10 @@ impl EventKind {
             "EVENT_KIND_TAX_PROFILE_REVIEWED" => Some(Self::TaxProfileReviewed),
             "EVENT_KIND_TAX_PROFILE_REMOVED" => Some(Self::TaxProfileRemoved),
             "EVENT_KIND_BILLING_PROFILE_SET" => Some(Self::BillingProfileSet),
+            "EVENT_KIND_DISPUTE_OPENED" => Some(Self::DisputeOpened),
+            "EVENT_KIND_DISPUTE_RESOLVED" => Some(Self::DisputeResolved),
+            "EVENT_KIND_REWARD_FROZEN" => Some(Self::RewardFrozen),
+            "EVENT_KIND_REWARD_RESTORED" => Some(Self::RewardRestored),
             _ => None,
         }
     }
@@ -15126,6 +15388,9 @@ pub struct RewardExplanation {
     /// What refunds, corrections and another attribution changed, the oldest first, at most the newest 100.
     #[prost(message, repeated, tag = "6")]
     pub changes: ::prost::alloc::vec::Vec<RewardChange>,
+    /// Of a FROZEN reward: the conversion id of the oldest open dispute of its sale.
+    #[prost(string, tag = "7")]
+    pub dispute_conversion_id: ::prost::alloc::string::String,
 }
 /// The request of ExplainConversion.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -15150,16 +15415,16 @@ pub struct ExplainConversionResponse {
     /// What would change the answer.
     #[prost(enumeration = "ExplanationAction", repeated, tag = "4")]
     pub actions: ::prost::alloc::vec::Vec<i32>,
-    /// The candidates for the credit, in the order of `conversion.candidates`. Empty for refunds, corrections and cancellations.
+    /// The candidates for the credit, in the order of `conversion.candidates`. Empty for refunds, corrections, disputes and cancellations.
     #[prost(message, repeated, tag = "5")]
     pub candidates: ::prost::alloc::vec::Vec<CandidateExplanation>,
-    /// How each credit was priced. Empty for refunds, corrections and cancellations: the terms priced their sale.
+    /// How each credit was priced. Empty for refunds, corrections, disputes and cancellations: the terms priced their sale.
     #[prost(message, repeated, tag = "6")]
     pub credits: ::prost::alloc::vec::Vec<CreditExplanation>,
     /// What became of each reward of the conversion, in the order of `conversion.rewards`.
     #[prost(message, repeated, tag = "7")]
     pub rewards: ::prost::alloc::vec::Vec<RewardExplanation>,
-    /// For a refund or a correction: the short answer for its sale. Not set for other kinds and without a sale.
+    /// For a refund, a correction or a dispute: the short answer for its sale. Not set for other kinds and without a sale.
     #[prost(enumeration = "ExplanationResult", tag = "8")]
     pub sale_result: i32,
     /// What the conversion granted the customer, as it is now. Not set if it granted nothing.
@@ -15190,9 +15455,9 @@ pub enum ExplanationResult {
     NotBinding = 8,
     /// A refund waits for its sale.
     Waiting = 9,
-    /// A refund or a correction changed rewards, or a correction made its sale earn a new one.
+    /// A refund, a correction or the end of a dispute changed rewards, or made its sale earn a new one.
     ChangedRewards = 10,
-    /// A refund or a correction changed no reward. `sale_result` says what the sale had earned.
+    /// A refund, a correction or the end of a dispute changed no reward. `sale_result` says what the sale had earned.
     ChangedNothing = 11,
     /// A cancellation. It earns nothing and takes nothing back.
     Cancellation = 12,
@@ -15200,6 +15465,8 @@ pub enum ExplanationResult {
     NotRecorded = 13,
     /// The event is credited, and the caps of the terms had no room for what it earns. `computation` says which.
     Capped = 14,
+    /// A dispute. It takes nothing back before it ends, and freezes what its sale has earned. `conversion.dispute` has its state.
+    Dispute = 15,
 }
 impl ExplanationResult {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -15223,6 +15490,7 @@ impl ExplanationResult {
             Self::Cancellation => "EXPLANATION_RESULT_CANCELLATION",
             Self::NotRecorded => "EXPLANATION_RESULT_NOT_RECORDED",
             Self::Capped => "EXPLANATION_RESULT_CAPPED",
+            Self::Dispute => "EXPLANATION_RESULT_DISPUTE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -15243,6 +15511,7 @@ impl ExplanationResult {
             "EXPLANATION_RESULT_CANCELLATION" => Some(Self::Cancellation),
             "EXPLANATION_RESULT_NOT_RECORDED" => Some(Self::NotRecorded),
             "EXPLANATION_RESULT_CAPPED" => Some(Self::Capped),
+            "EXPLANATION_RESULT_DISPUTE" => Some(Self::Dispute),
             _ => None,
         }
     }
@@ -15274,6 +15543,8 @@ pub enum ExplanationAction {
     ReleaseRewards = 9,
     /// The sale has to be recorded, with the event_id that the refund names, and in the currency of the refund.
     RecordSale = 10,
+    /// ResolveDispute tells how the dispute ended.
+    ResolveDispute = 11,
 }
 impl ExplanationAction {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -15293,6 +15564,7 @@ impl ExplanationAction {
             Self::ApproveRewards => "EXPLANATION_ACTION_APPROVE_REWARDS",
             Self::ReleaseRewards => "EXPLANATION_ACTION_RELEASE_REWARDS",
             Self::RecordSale => "EXPLANATION_ACTION_RECORD_SALE",
+            Self::ResolveDispute => "EXPLANATION_ACTION_RESOLVE_DISPUTE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -15309,6 +15581,7 @@ impl ExplanationAction {
             "EXPLANATION_ACTION_APPROVE_REWARDS" => Some(Self::ApproveRewards),
             "EXPLANATION_ACTION_RELEASE_REWARDS" => Some(Self::ReleaseRewards),
             "EXPLANATION_ACTION_RECORD_SALE" => Some(Self::RecordSale),
+            "EXPLANATION_ACTION_RESOLVE_DISPUTE" => Some(Self::ResolveDispute),
             _ => None,
         }
     }
@@ -15572,6 +15845,8 @@ pub enum RewardApproval {
     Done = 4,
     /// It is denied or reversed, which is final.
     Never = 5,
+    /// It is frozen until the dispute of its sale ends. It then gets its former state back, or is taken back.
+    ByDispute = 6,
 }
 impl RewardApproval {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -15586,6 +15861,7 @@ impl RewardApproval {
             Self::WithAnother => "REWARD_APPROVAL_WITH_ANOTHER",
             Self::Done => "REWARD_APPROVAL_DONE",
             Self::Never => "REWARD_APPROVAL_NEVER",
+            Self::ByDispute => "REWARD_APPROVAL_BY_DISPUTE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -15597,6 +15873,7 @@ impl RewardApproval {
             "REWARD_APPROVAL_WITH_ANOTHER" => Some(Self::WithAnother),
             "REWARD_APPROVAL_DONE" => Some(Self::Done),
             "REWARD_APPROVAL_NEVER" => Some(Self::Never),
+            "REWARD_APPROVAL_BY_DISPUTE" => Some(Self::ByDispute),
             _ => None,
         }
     }
@@ -18833,6 +19110,65 @@ pub mod tracking_service_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("headwater.v1.TrackingService", "CorrectSale"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Records that the payment of a sale is disputed, and freezes the rewards of the sale, its uplines' and its customer's too, whatever part of
+        /// the sale is disputed. Frozen rewards are in the balance `frozen`, are not owed, and are neither approved nor paid. Rewards that a payout has
+        /// or has paid stay as they are; if the payout ends without payment, they freeze then. Refunds and corrections of the sale go on as ever.
+        /// Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND if the sale is not known; FAILED_PRECONDITION with reason CURRENCY_MISMATCH or
+        /// DISPUTE_EXCEEDS_SALE.
+        pub async fn open_dispute(
+            &mut self,
+            request: impl tonic::IntoRequest<super::OpenDisputeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::OpenDisputeResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.TrackingService/OpenDispute",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.TrackingService", "OpenDispute"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Records how a dispute ended. WON gives the rewards their former states back; if a hold period has ended meanwhile, the reward is approved
+        /// soon. LOST takes back what a refund of the same amount would, at most what refunds have left, and the rest gets its former state back. A
+        /// later call may tell another end: what the end before took is given back first.
+        /// Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND if the dispute is not known; FAILED_PRECONDITION with reason CURRENCY_MISMATCH.
+        pub async fn resolve_dispute(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ResolveDisputeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ResolveDisputeResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.TrackingService/ResolveDispute",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.TrackingService", "ResolveDispute"),
+                );
             self.inner.unary(req, path, codec).await
         }
         /// Records up to 1,000 events in one call, in their order. Each event has a result of its own: a refused event does not affect the

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::as_of;
-use crate::domain::conversion::{Conversion, ConversionKind, CustomerSale, OrderDetails};
+use crate::domain::conversion::{Conversion, CustomerSale, OrderDetails};
 use crate::domain::id::{ConversionId, LeadId};
 use crate::domain::lead::{Customer, Lead, LeadState};
 use crate::domain::refusal::Refusal;
@@ -76,7 +76,7 @@ pub(super) fn group_of_lead(
         let (rows, _) = context.set.timeline_of(account_id, id)?;
         is_one_wanted |= rows.iter().any(|row| row.kind.is_attributed() && is_wanted(row));
         for row in rows {
-            if let (ConversionKind::Refund | ConversionKind::Correction, Some(sale_id)) = (row.kind, row.sale_id) {
+            if let Some(sale_id) = row.sale_id.filter(|_| row.kind.changes_sale()) {
                 changes.entry(sale_id).or_default().push(Arc::clone(row));
             }
         }
