@@ -535,6 +535,7 @@ fn rewards_and_entries() -> Vec<TableCreateStatement> {
             .col(text("deny_reason"))
             .col(id_null("payout_id"))
             .col(time_null("approved_at"))
+            .col(json_null("dispute"))
             .take(),
         table("ledger_entry", &["account_id", "sequence"])
             .col(id("account_id"))
@@ -565,6 +566,7 @@ fn balances() -> Vec<TableCreateStatement> {
             .col(balance("pending_minor"))
             .col(balance("owed_minor"))
             .col(balance("in_flight_minor"))
+            .col(balance("frozen_minor"))
             .col(balance("paid_minor"))
             .col(sequence("sale_reward_count"))
             .take(),
@@ -575,6 +577,7 @@ fn balances() -> Vec<TableCreateStatement> {
             .col(balance("pending_minor"))
             .col(balance("owed_minor"))
             .col(balance("in_flight_minor"))
+            .col(balance("frozen_minor"))
             .col(balance("paid_minor"))
             .take(),
         // One number could not hold the sum of many revenues of the largest size, and the database itself adds to it.

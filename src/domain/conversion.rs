@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 use super::attribution::{AttributionSource, Candidate, CandidateResult};
 use super::customer_reward::CustomerReward;
 pub use super::customer_sale::CustomerSale;
+use super::dispute::{DisputePart, DisputeState};
 use super::fraud::{RewardReview, Suspicion};
 use super::id::{
     AccountId, AffiliateId, ClickId, ConversionId, CouponId, EnrollmentId, LeadId, LinkId, ProgramId, RewardId,
@@ -39,6 +40,10 @@ text_enum! {
         RefundUndo = "refund_undo",
         /// The amount of a sale was corrected.
         Correction = "correction",
+        /// A customer disputes the payment of a sale.
+        Dispute = "dispute",
+        /// A dispute ended.
+        DisputeResolution = "dispute_resolution",
         /// An appointment with a customer.
         Appointment = "appointment",
         /// Something else that a customer did, of a kind that the program declares.
@@ -53,9 +58,9 @@ impl ConversionKind {
         matches!(self, Self::Sale | Self::Appointment | Self::CustomEvent)
     }
 
-    /// Whether events of this kind change a sale: what is left of it, or its amount.
+    /// Whether events of this kind change a sale: how much is left of it, or its amount.
     pub const fn changes_sale(self) -> bool {
-        matches!(self, Self::Refund | Self::RefundUndo | Self::Correction)
+        matches!(self, Self::Refund | Self::RefundUndo | Self::Correction | Self::DisputeResolution)
     }
 
     /// Whether who gets the credit of events of this kind follows from the order of the customer's events.
@@ -163,7 +168,7 @@ pub struct OrderDetails {
     pub order_number: String,
     /// The merchant's id of the refund.
     pub refund_id: String,
-    /// Why the sale was corrected.
+    /// Why the sale was corrected, or why it is disputed.
     pub reason: String,
     /// Of a refund that was told as a total: what was refunded of the sale by then in all.
     pub refunded_total: Option<Money>,
@@ -205,6 +210,8 @@ pub struct OrderDetails {
     pub noted: Vec<NotedFacts>,
     /// What fraud rules have found, for each credit that they have judged.
     pub suspicions: Vec<Suspicion>,
+    /// What it has to do with disputes. `None` for a sale without an open one.
+    pub dispute: Option<Arc<DisputePart>>,
 }
 
 impl OrderDetails {
@@ -218,6 +225,7 @@ impl OrderDetails {
             corrected_at: None,
             told_refunds: Vec::new(),
             suspicions: Vec::new(),
+            dispute: None,
             held_rewards: Vec::new(),
             coupon_use: None,
             customer_sale: None,
@@ -307,8 +315,9 @@ pub struct Conversion {
     /// The merchant's own id for the event.
     pub event_id: String,
     pub outcome: ConversionOutcome,
-    /// The net amount: positive for a sale and for what undid a refund, negative for a refund, the difference for a correction, the value of a custom event that has
-    /// one, `None` for other kinds. That of a sale changes when it is corrected.
+    /// The net amount: positive for a sale and for what undid a refund, negative for a refund, the difference for a correction, the value of a
+    /// custom event that has one, what is disputed for a dispute, and for its end the difference to what was left of the sale. `None` for
+    /// other kinds. That of a sale changes when it is corrected.
     pub amount: Option<Money>,
     /// For a sale: the refunded amount, in minor units, positive.
     pub refunded_minor: i64,
@@ -317,7 +326,7 @@ pub struct Conversion {
     /// For a refund: the part that was more than the sale had left. It takes nothing back, unless the refund has a commission
     /// adjustment.
     pub excess_minor: i64,
-    /// For a refund, what undid it, and a correction: the sale.
+    /// For a refund, what undid it, a correction, a dispute and its end: the sale.
     pub sale_id: Option<ConversionId>,
     /// For a refund: the event_id of the sale. Empty when it was neither sent nor found.
     pub sale_event_id: String,
@@ -405,6 +414,20 @@ impl Conversion {
         self.kind == ConversionKind::Sale && !self.order.coupon_code.is_empty() && self.candidates.iter().any(is_owners)
     }
 
+    /// Whether it is a dispute that has not ended.
+    pub fn is_open_dispute(&self) -> bool {
+        let state = |part: &DisputePart| matches!(part, DisputePart::Dispute(kept) if kept.state == DisputeState::Open);
+        self.order.dispute.as_deref().is_some_and(state)
+    }
+
+    /// The oldest open dispute of a sale.
+    pub fn open_dispute(&self) -> Option<ConversionId> {
+        match self.order.dispute.as_deref()? {
+            DisputePart::OpenOf(open) => open.first().copied(),
+            DisputePart::Dispute(_) | DisputePart::Resolution(_) => None,
+        }
+    }
+
     /// The lead and the credits of the answer to the call that recorded it.
     pub fn as_recorded(&self) -> AsRecorded {
         let present = || AsRecorded { lead_id: self.lead_id, credits: self.credits.clone() };
@@ -478,16 +501,16 @@ pub struct KeptSale {
     pub customer_reward: Option<CustomerReward>,
 }
 
-/// The answer of RecordRefund, UndoRefund and CorrectSale.
+/// The answer of RecordRefund, UndoRefund, CorrectSale, OpenDispute and ResolveDispute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct RefundOutcome {
     pub outcome: ConversionOutcome,
-    /// The stored refund or correction.
+    /// The stored refund, correction, dispute or end of a dispute.
     pub conversion_id: ConversionId,
     /// The sale. `None` while a refund waits, and when the customer is unknown.
     pub sale_id: Option<ConversionId>,
-    /// The new rewards. Those of a refund are negative, apart from a commission adjustment.
+    /// The new rewards. Those of a refund are negative, apart from a commission adjustment. For a dispute: the rewards that it has frozen.
     pub rewards: Vec<RewardSummary>,
     /// For a total that is no more than what was known: what was known to be refunded. Nothing was taken back.
     pub known_total: Option<Money>,

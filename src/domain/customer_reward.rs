@@ -22,6 +22,8 @@ text_enum! {
     CustomerRewardState {
         /// The customer is to get it.
         Granted = "granted",
+        /// The customer is to get it, unless the dispute of the sale that granted it is lost.
+        Frozen = "frozen",
         /// The customer got it. Final.
         Fulfilled = "fulfilled",
         /// The event that granted it does not count any more.
@@ -106,11 +108,32 @@ impl CustomerRewards {
 
     /// Takes the rewards back that an event granted and that were not fulfilled.
     pub fn revoke(&mut self, id: ConversionId, now: Time) {
-        let granted = self.0.iter_mut().filter(|reward| reward.state == CustomerRewardState::Granted);
+        let is_granted = |state| matches!(state, CustomerRewardState::Granted | CustomerRewardState::Frozen);
+        let granted = self.0.iter_mut().filter(|reward| is_granted(reward.state));
         for reward in granted.filter(|reward| reward.conversion_id == id) {
             reward.state = CustomerRewardState::Revoked;
             reward.updated_at = now;
         }
+    }
+
+    /// Freezes the rewards that a sale granted, because it is disputed. Returns whether there are any.
+    pub fn freeze(&mut self, id: ConversionId, now: Time) -> bool {
+        self.exchange(id, CustomerRewardState::Granted, CustomerRewardState::Frozen, now)
+    }
+
+    /// Grants the frozen rewards of a sale again. Returns whether there are any.
+    pub fn thaw(&mut self, id: ConversionId, now: Time) -> bool {
+        self.exchange(id, CustomerRewardState::Frozen, CustomerRewardState::Granted, now)
+    }
+
+    fn exchange(&mut self, id: ConversionId, from: CustomerRewardState, to: CustomerRewardState, now: Time) -> bool {
+        let mut is_changed = false;
+        for reward in self.0.iter_mut().filter(|reward| reward.conversion_id == id && reward.state == from) {
+            reward.state = to;
+            reward.updated_at = now;
+            is_changed = true;
+        }
+        is_changed
     }
 
     /// Adds the rewards of the same customer that were kept elsewhere. A fulfilled one is stronger than one that is not, and a revoked one is
@@ -118,7 +141,7 @@ impl CustomerRewards {
     pub fn take_over(&mut self, others: Self) {
         let strength = |reward: &CustomerReward| match reward.state {
             CustomerRewardState::Revoked => 1,
-            CustomerRewardState::Granted => 2,
+            CustomerRewardState::Granted | CustomerRewardState::Frozen => 2,
             CustomerRewardState::Fulfilled => 3,
         };
         for other in others.0 {

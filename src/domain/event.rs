@@ -37,6 +37,10 @@ text_enum! {
         CorrectionRecorded = "correction_recorded",
         /// The amount of the sale was corrected.
         SaleCorrected = "sale_corrected",
+        /// A sale is disputed.
+        DisputeOpened = "dispute_opened",
+        /// A dispute ended, or ended otherwise than was told before.
+        DisputeResolved = "dispute_resolved",
         /// A customer cancelled.
         CancellationRecorded = "cancellation_recorded",
         /// An appointment was credited.
@@ -63,6 +67,10 @@ text_enum! {
         RewardHeld = "reward_held",
         /// A held reward is pending again.
         RewardReleased = "reward_released",
+        /// A dispute of its sale froze a reward.
+        RewardFrozen = "reward_frozen",
+        /// A dispute of its sale ended, and a reward has its former state again.
+        RewardRestored = "reward_restored",
         /// Refunds took back the whole of an unpaid reward. The reward and each negative reward of its earlier refunds get an
         /// event of this kind.
         RewardReversed = "reward_reversed",
@@ -244,6 +252,8 @@ impl EventKind {
             | Self::SaleRestored
             | Self::CorrectionRecorded
             | Self::SaleCorrected
+            | Self::DisputeOpened
+            | Self::DisputeResolved
             | Self::CancellationRecorded
             | Self::AppointmentRecorded
             | Self::CustomEventRecorded
@@ -255,6 +265,8 @@ impl EventKind {
             | Self::RewardDenied
             | Self::RewardHeld
             | Self::RewardReleased
+            | Self::RewardFrozen
+            | Self::RewardRestored
             | Self::RewardReversed
             | Self::RewardCreated
             | Self::RewardFulfilled

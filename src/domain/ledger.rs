@@ -10,6 +10,10 @@
 //! | fulfilled, for what is no cash | affiliate_payable | fulfilled |
 //! | paid, marked by hand | affiliate_payable | provider_cash |
 //! | reserved by a payout | affiliate_payable | payout_in_flight |
+//! | frozen by a dispute of its sale | affiliate_pending or affiliate_payable | affiliate_frozen |
+//! | the dispute ended, and the reward or a part of it stays | affiliate_frozen | the account of before |
+//! | refunded, denied or charged back while frozen | affiliate_frozen | commission_expense |
+//! | charged back later | as refunded | commission_expense |
 //! | the payout was paid | payout_in_flight | provider_cash |
 //! | the payout was cancelled, failed or came back unpaid | payout_in_flight | affiliate_payable |
 //! | that it was paid was undone | provider_cash | payout_in_flight |
@@ -40,6 +44,8 @@ text_enum! {
         AffiliatePending = "affiliate_pending",
         /// Owed to an affiliate.
         AffiliatePayable = "affiliate_payable",
+        /// Earned by an affiliate from sales that are disputed. It is not owed before the dispute ends.
+        AffiliateFrozen = "affiliate_frozen",
         /// Reserved by payouts that are not paid yet.
         PayoutInFlight = "payout_in_flight",
         /// Given to an affiliate: rewards that are no cash and were fulfilled.
@@ -70,6 +76,12 @@ text_enum! {
         Corrected = "corrected",
         /// A refund came with a commission adjustment.
         Adjusted = "adjusted",
+        /// A dispute of the sale was opened.
+        Frozen = "frozen",
+        /// A dispute ended and left the reward or a part of it, or one that was lost was won after all.
+        Restored = "restored",
+        /// A dispute was lost.
+        ChargedBack = "charged_back",
         /// A payout reserved what it will pay.
         Reserved = "reserved",
         /// A payout ended without payment, or came back. What it had reserved or paid is owed again.
@@ -262,6 +274,8 @@ pub struct Balance {
     pub owed_minor: i64,
     /// Reserved by payouts that are not paid yet.
     pub in_flight_minor: i64,
+    /// Earned from sales whose disputes are open.
+    pub frozen_minor: i64,
     pub paid_minor: i64,
 }
 
@@ -269,7 +283,7 @@ impl Balance {
     /// The amount earned over all time, less the amounts denied or reversed.
     pub fn earned_minor(self) -> i64 {
         let unpaid = self.pending_minor.saturating_add(self.owed_minor).saturating_add(self.in_flight_minor);
-        unpaid.saturating_add(self.paid_minor)
+        unpaid.saturating_add(self.frozen_minor).saturating_add(self.paid_minor)
     }
 
     /// Adds a posting.
@@ -298,6 +312,7 @@ impl Balance {
                 LedgerAccount::AffiliatePending => &mut self.pending_minor,
                 LedgerAccount::AffiliatePayable => &mut self.owed_minor,
                 LedgerAccount::PayoutInFlight => &mut self.in_flight_minor,
+                LedgerAccount::AffiliateFrozen => &mut self.frozen_minor,
                 LedgerAccount::Fulfilled | LedgerAccount::ProviderCash => &mut self.paid_minor,
                 LedgerAccount::CommissionExpense | LedgerAccount::ProviderFee => continue,
             };
@@ -316,6 +331,7 @@ impl Balance {
             pending_minor: add(self.pending_minor, other.pending_minor)?,
             owed_minor: add(self.owed_minor, other.owed_minor)?,
             in_flight_minor: add(self.in_flight_minor, other.in_flight_minor)?,
+            frozen_minor: add(self.frozen_minor, other.frozen_minor)?,
             paid_minor: add(self.paid_minor, other.paid_minor)?,
         })
     }

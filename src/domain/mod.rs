@@ -23,6 +23,7 @@ pub mod coupon;
 pub mod customer_reward;
 pub mod customer_sale;
 pub mod dated_commission;
+pub mod dispute;
 pub mod enrollment;
 pub mod event;
 pub mod explanation;

@@ -98,7 +98,7 @@ outcomes! {
     Sale(super::conversion::SaleOutcome): |sale| Some(&sale.conversion_id);
     /// The kept part of a RecordSale's answer. Never an answer itself.
     KeptSale(super::conversion::KeptSale): |_sale| None;
-    /// RecordRefund, UndoRefund, CorrectSale.
+    /// RecordRefund, UndoRefund, CorrectSale, OpenDispute, ResolveDispute.
     Refund(super::conversion::RefundOutcome): |refund| Some(&refund.conversion_id);
     /// RecordCancellation.
     Cancellation(super::lead::CancellationOutcome): |cancellation| Some(&cancellation.conversion_id);

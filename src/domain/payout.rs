@@ -190,6 +190,8 @@ text_enum! {
         Pending = "pending",
         /// It is kept from approval.
         Held = "held",
+        /// A dispute of its sale is open.
+        Frozen = "frozen",
         /// It was denied.
         Denied = "denied",
         /// An open payout has it.
@@ -217,6 +219,7 @@ impl PayoutFault {
             RewardState::Approved => None,
             RewardState::Pending => Some(Self::Pending),
             RewardState::Held => Some(Self::Held),
+            RewardState::Frozen => Some(Self::Frozen),
             RewardState::Denied => Some(Self::Denied),
             RewardState::InPayout => Some(Self::InPayout),
             RewardState::Paid => Some(Self::Paid),
@@ -232,6 +235,7 @@ impl PayoutFault {
             Self::NotCash => "is no cash; FulfillReward tells that the affiliate got it",
             Self::Pending => "is pending; approve it first",
             Self::Held => "is held; release and approve it first",
+            Self::Frozen => "is frozen, because its sale is disputed; ResolveDispute ends the dispute",
             Self::Denied => "is denied",
             Self::InPayout => "is in another payout; cancel that one first",
             Self::Paid => "is paid already",

@@ -175,7 +175,9 @@ fn kind_of(reward: &Reward, conversion: Option<&Conversion>) -> DocumentLineKind
     }
     match conversion.map(|conversion| conversion.kind) {
         Some(ConversionKind::Correction) => DocumentLineKind::Correction,
-        Some(ConversionKind::Refund | ConversionKind::RefundUndo) => DocumentLineKind::TakenBack,
+        Some(ConversionKind::Refund | ConversionKind::RefundUndo | ConversionKind::DisputeResolution) => {
+            DocumentLineKind::TakenBack
+        }
         _ => DocumentLineKind::Commission,
     }
 }

@@ -258,6 +258,16 @@ pub enum Refusal {
         /// Its currency.
         currency: Currency,
     },
+    /// The disputed amount is more than the sale.
+    #[error("the disputed amount is more than the {sold_minor} minor units of {currency} of sale {sale_id}")]
+    DisputeExceedsSale {
+        /// The sale.
+        sale_id: ConversionId,
+        /// The amount of the sale in minor units.
+        sold_minor: i64,
+        /// Its currency.
+        currency: Currency,
+    },
     /// The refund is more than is left of a line of the sale.
     #[error(
         "the refund is more than the {left_minor} minor units of {currency} that are left of the line `{line_id}` of sale {sale_id}"

@@ -33,6 +33,10 @@ text_enum! {
         RefundUndo = "refund_undo",
         /// The amount of a sale was corrected.
         Correction = "correction",
+        /// A customer disputes the payment of a sale.
+        Dispute = "dispute",
+        /// A dispute ended.
+        DisputeResolution = "dispute_resolution",
         /// An appointment.
         Appointment = "appointment",
         /// A custom event.
@@ -49,6 +53,8 @@ impl From<ConversionKind> for RecordedKind {
             ConversionKind::Cancellation => Self::Cancellation,
             ConversionKind::RefundUndo => Self::RefundUndo,
             ConversionKind::Correction => Self::Correction,
+            ConversionKind::Dispute => Self::Dispute,
+            ConversionKind::DisputeResolution => Self::DisputeResolution,
             ConversionKind::Appointment => Self::Appointment,
             ConversionKind::CustomEvent => Self::CustomEvent,
         }

@@ -2,9 +2,10 @@
 //!
 //! | from | may become |
 //! |---|---|
-//! | pending | approved, denied, reversed, held |
-//! | held | pending, denied, reversed |
-//! | approved | in payout, paid, reversed |
+//! | pending | approved, denied, reversed, held, frozen |
+//! | held | pending, denied, reversed, frozen |
+//! | approved | in payout, paid, reversed, frozen |
+//! | frozen | pending, held, approved, denied, reversed |
 //! | in payout | approved, paid |
 //! | paid | approved, when the money came back; in payout, when the payment was undone |
 //! | denied, reversed | final |
@@ -46,6 +47,8 @@ text_enum! {
         Reversed = "reversed",
         /// The reward is kept from approval until a person releases it.
         Held = "held",
+        /// A dispute of its sale is open. It gets its former state back, or the dispute takes it back.
+        Frozen = "frozen",
     }
 }
 
@@ -54,9 +57,10 @@ impl RewardState {
     pub fn may_become(self, next: Self) -> bool {
         matches!(
             (self, next),
-            (Self::Pending, Self::Approved | Self::Denied | Self::Reversed | Self::Held)
-                | (Self::Held, Self::Pending | Self::Denied | Self::Reversed)
-                | (Self::Approved, Self::InPayout | Self::Paid | Self::Reversed)
+            (Self::Pending, Self::Approved | Self::Denied | Self::Reversed | Self::Held | Self::Frozen)
+                | (Self::Held, Self::Pending | Self::Denied | Self::Reversed | Self::Frozen)
+                | (Self::Approved, Self::InPayout | Self::Paid | Self::Reversed | Self::Frozen)
+                | (Self::Frozen, Self::Pending | Self::Held | Self::Approved | Self::Denied | Self::Reversed)
                 | (Self::InPayout, Self::Approved | Self::Paid)
                 | (Self::Paid, Self::Approved | Self::InPayout)
         )
@@ -273,6 +277,17 @@ pub struct Reward {
     /// When it was approved; its payment is due some days later. `None` before, and for what changes a reward that a payout has: that is due
     /// at once.
     pub approved_at: Option<Time>,
+    /// The open dispute of its sale. Set if the reward is frozen, and if a payout has it or has paid it.
+    pub dispute: Option<RewardDispute>,
+}
+
+/// The open dispute of a reward's sale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "fields are named after what they hold")]
+pub struct RewardDispute {
+    pub dispute_id: ConversionId,
+    /// The state that the reward gets back: pending, held or approved. `None` if it is not frozen, because a payout has it.
+    pub frozen_from: Option<RewardState>,
 }
 
 /// The part of a reward that never changes.
@@ -306,6 +321,11 @@ impl Reward {
         self.calculation.as_ref().is_some_and(|calculation| calculation.rule == RewardRule::TallyChange)
     }
 
+    /// Its state, or if it is frozen the one that it gets back.
+    pub fn state_unless_frozen(&self) -> RewardState {
+        self.dispute.and_then(|dispute| dispute.frozen_from).unwrap_or(self.state)
+    }
+
     /// Whether a payout may pay it: it is approved cash.
     pub fn is_payable(&self) -> bool {
         self.state == RewardState::Approved && self.unit == RewardUnit::Cash
@@ -323,7 +343,7 @@ mod tests {
 
     #[test]
     fn the_table_of_moves_is_the_one_in_the_head_of_the_file() {
-        use RewardState::{Approved, Denied, Held, InPayout, Paid, Pending, Reversed};
+        use RewardState::{Approved, Denied, Frozen, Held, InPayout, Paid, Pending, Reversed};
         let allowed = [
             (Pending, Approved),
             (Pending, Denied),
@@ -332,6 +352,14 @@ mod tests {
             (Held, Pending),
             (Held, Denied),
             (Held, Reversed),
+            (Pending, Frozen),
+            (Held, Frozen),
+            (Approved, Frozen),
+            (Frozen, Pending),
+            (Frozen, Held),
+            (Frozen, Approved),
+            (Frozen, Denied),
+            (Frozen, Reversed),
             (Approved, InPayout),
             (Approved, Paid),
             (Approved, Reversed),

@@ -152,8 +152,12 @@ impl Changes {
             ConversionKind::Refund => (Figure::Refunds, Some(Figure::RefundAmount as fn(Currency) -> Figure), -1),
             // It is one refund less, and its amount has the other sign.
             ConversionKind::RefundUndo => (Figure::Refunds, Some(Figure::RefundAmount as fn(Currency) -> Figure), -1),
-            // It has changed the amount of its sale.
-            ConversionKind::Correction => return,
+            // A dispute that is lost takes back as a refund does, and one that is won after all gives that back. Neither is a refund.
+            ConversionKind::DisputeResolution => {
+                (Figure::Refunds, Some(Figure::RefundAmount as fn(Currency) -> Figure), -1)
+            }
+            // A correction has changed the amount of its sale, and an open dispute takes nothing.
+            ConversionKind::Correction | ConversionKind::Dispute => return,
         };
         let Conversion { account_id, occurred_at, amount, .. } = *conversion;
         let quarter = Quarter::of(occurred_at);
@@ -162,8 +166,9 @@ impl Changes {
             let (affiliate_id, program_id, link_id) = (credit.affiliate_id, credit.program_id, credit.link_id);
             let place = (quarter, Origin { affiliate_id, program_id, link_id }, credit.sub_id.clone());
             let mut changed = SmallVec::<[_; 2]>::new();
-            // A total that was known is no further refund.
-            if number == 0 && !conversion.order.was_known {
+            // A total that was known is no further refund, and neither is the end of a dispute.
+            let is_counted = !conversion.order.was_known && conversion.kind != ConversionKind::DisputeResolution;
+            if number == 0 && is_counted {
                 changed.push((counted, if conversion.kind == ConversionKind::RefundUndo { -times } else { times }));
             }
             if let (Some(amount), Some(figure)) = (amount, amount_of) {

@@ -400,6 +400,14 @@ fn refused(refusal: &Refusal, paths: FieldPaths, request_id: &str, violation_byt
         .with("sale_conversion_id", sale_id)
         .with("left_minor", left_minor)
         .with("currency_code", currency),
+        Refusal::DisputeExceedsSale { sale_id, sold_minor, currency } => Answer::precondition(
+            ErrorReason::DisputeExceedsSale,
+            sale_id.to_string(),
+            format!("{}: {text}; send an amount up to that, or leave it out for all that is left", path(&Field::Amount)),
+        )
+        .with("sale_conversion_id", sale_id)
+        .with("sold_minor", sold_minor)
+        .with("currency_code", currency),
         Refusal::RefundExceedsLine { sale_id, line_id, left_minor, currency } => Answer::precondition(
             ErrorReason::RefundExceedsSale,
             sale_id.to_string(),

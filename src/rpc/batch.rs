@@ -81,9 +81,16 @@ fn read_item(call: &Call, item: Option<&Item>, asking: &Asking) -> Result<ReadIt
         Some(Item::CustomEvent(message)) => read_change(call, message, asking, |answer, warnings, asking| {
             result::<pb::RecordCustomEventRequest>(answer, warnings, asking).map(ItemResult::CustomEvent)
         }),
+        Some(Item::Dispute(message)) => read_change(call, message, asking, |answer, warnings, asking| {
+            result::<pb::OpenDisputeRequest>(answer, warnings, asking).map(ItemResult::Dispute)
+        }),
+        Some(Item::DisputeResolution(message)) => read_change(call, message, asking, |answer, warnings, asking| {
+            result::<pb::ResolveDisputeRequest>(answer, warnings, asking).map(ItemResult::DisputeResolution)
+        }),
         None => {
             let mut fields = Fields::default();
-            let items = "click, lead, sale, refund, cancellation, appointment and custom_event";
+            let items =
+                "click, lead, sale, refund, cancellation, appointment, custom_event, dispute and dispute_resolution";
             fields.wrong("item", format!("must have one of {items}"));
             Err(fields.into_error())
         }

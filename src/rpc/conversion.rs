@@ -5,7 +5,7 @@ use super::call::render::{id_or_empty, money, timestamp};
 use super::call::wire_enum::WireEnum;
 use super::call::{Call, page, selector};
 use super::program::fraud;
-use super::{line, reward};
+use super::{dispute, line, reward};
 use crate::domain::attribution::{Candidate, Evidence};
 use crate::domain::conversion::{ConversionImage, ConversionKind, ConversionOutcome, ConversionSelector, Credit};
 use crate::domain::money::Money;
@@ -141,6 +141,8 @@ pub(super) fn image(image: &ConversionImage) -> pb::Conversion {
     pb::Conversion {
         coupon_code: String::new(),
         correction_reason: String::new(),
+        dispute: dispute::of_conversion(&image.conversion)
+            .map(|told| pb::ConversionDispute { reason: String::new(), ..told }),
         rewards: image.rewards.iter().map(|reward| reward::image(reward)).collect(),
         ..render(image, View::Basic)
     }
@@ -155,6 +157,7 @@ pub(super) fn render(image: &ConversionImage, view: View) -> pb::Conversion {
         conversion.amount.filter(|_| is_sale).map(|sold| Money::new(conversion.refunded_minor, sold.currency));
     let excess = conversion.amount.filter(|_| conversion.excess_minor > 0);
     let excess = excess.map(|amount| Money::new(conversion.excess_minor, amount.currency));
+    let told_dispute = dispute::of_conversion(conversion);
     pb::Conversion {
         id: conversion.id.into(),
         kind: conversion.kind.number(),
@@ -181,10 +184,12 @@ pub(super) fn render(image: &ConversionImage, view: View) -> pb::Conversion {
         order_number: order.order_number.clone(),
         refund_id: order.refund_id.clone(),
         commission_adjustment: order.commission_adjustment.map(money),
-        correction_reason: order.reason.clone(),
+        correction_reason: if told_dispute.is_some() { String::new() } else { order.reason.clone() },
         refunded_total: order.refunded_total.map(money),
         refund_undo_id: id_or_empty(order.undone_by),
         undone_refund_id: id_or_empty(order.undone_refund_id),
+        dispute: told_dispute,
+        open_dispute_conversion_ids: dispute::open_of(conversion),
         candidates: match view {
             View::Basic => Vec::new(),
             View::Full => conversion.candidates.iter().map(candidate).collect(),

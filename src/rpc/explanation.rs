@@ -224,6 +224,7 @@ fn reward(told: &RewardExplanation) -> pb::RewardExplanation {
         approval: told.approval.number(),
         auto_approve_time: is_by_itself.then(|| timestamp(told.auto_approve_at)),
         changes: told.changes.iter().map(|change| change_of(told, change)).collect(),
+        dispute_conversion_id: id_or_empty(told.dispute_id),
     }
 }
 

@@ -18,6 +18,7 @@ mod coupon;
 mod custom_event;
 mod customer_reward;
 mod dated_commission;
+mod dispute;
 mod enrollment;
 mod explanation;
 pub mod feed;

@@ -355,6 +355,9 @@ pub(super) fn render(reward: &Reward) -> pb::Reward {
         click: reward.click.as_ref().map(render_click),
         suspicion: review.map(|review| review.flags.iter().map(fraud::render_flag).collect()).unwrap_or_default(),
         release_reason: review.map(|review| review.release_reason.clone()).unwrap_or_default(),
+        dispute_conversion_id: id_or_empty(
+            reward.dispute.filter(|dispute| dispute.frozen_from.is_some()).map(|dispute| dispute.dispute_id),
+        ),
     }
 }
 

@@ -226,8 +226,14 @@ async fn load_conversions_of_visitor(loading: &mut Loading<'_>) -> Result<BTreeS
 }
 
 /// The kinds of which there are few, see [`List::rare_conversions_of`].
-const RARE_KINDS: [ConversionKind; 4] =
-    [ConversionKind::Refund, ConversionKind::RefundUndo, ConversionKind::Cancellation, ConversionKind::Correction];
+const RARE_KINDS: [ConversionKind; 6] = [
+    ConversionKind::Refund,
+    ConversionKind::RefundUndo,
+    ConversionKind::Cancellation,
+    ConversionKind::Correction,
+    ConversionKind::Dispute,
+    ConversionKind::DisputeResolution,
+];
 
 /// The conversions with these ids, without their rewards.
 ///

@@ -77,6 +77,7 @@ pub(super) fn balance_to_row(key: &BalanceKey, balance: Balance, sale_reward_cou
         pending_minor: balance.pending_minor,
         owed_minor: balance.owed_minor,
         in_flight_minor: balance.in_flight_minor,
+        frozen_minor: balance.frozen_minor,
         paid_minor: balance.paid_minor,
         sale_reward_count,
     }
@@ -94,6 +95,7 @@ fn balance_from_row(row: &balance_table::Model) -> Result<(BalanceKey, Balance),
         pending_minor: row.pending_minor,
         owed_minor: row.owed_minor,
         in_flight_minor: row.in_flight_minor,
+        frozen_minor: row.frozen_minor,
         paid_minor: row.paid_minor,
     };
     Ok((key, balance))

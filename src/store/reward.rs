@@ -58,6 +58,7 @@ impl Stored for Reward {
             deny_reason: self.deny_reason.clone(),
             payout_id: self.payout_id.map(PayoutId::uuid),
             approved_at: self.approved_at.map(Time::micros),
+            dispute: self.dispute.as_ref().map(to_json).transpose()?,
         })
     }
 
@@ -85,6 +86,7 @@ impl Stored for Reward {
             deny_reason: row.deny_reason,
             payout_id: row.payout_id.map(PayoutId::from_uuid),
             approved_at: row.approved_at.map(Time::from_micros),
+            dispute: row.dispute.map(|text| name.json(&text)).transpose()?,
         })
     }
 

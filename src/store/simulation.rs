@@ -57,9 +57,6 @@ pub async fn without_lead_after(
     Ok(WithoutLead { ids: without.map(|(id, _)| ConversionId::from_uuid(id)).collect(), last })
 }
 
-/// The kinds that change a sale.
-const CHANGES: [ConversionKind; 3] = [ConversionKind::Refund, ConversionKind::RefundUndo, ConversionKind::Correction];
-
 /// The refunds, what undid them, and corrections without a lead after this one, in the order of their ids.
 ///
 /// # Errors
@@ -73,7 +70,8 @@ pub async fn changes_without_lead_after(
     use conversion::Column;
     let walk = Walk { after: after.map(ConversionId::uuid), ..Walk::first(limit) };
     let query = list::page::<Conversion>(account_id, walk).filter(Column::LeadId.is_null());
-    let query = list::one_of(query, Column::Kind, &CHANGES);
+    let kinds: Vec<_> = ConversionKind::ALL.iter().copied().filter(|kind| kind.changes_sale()).collect();
+    let query = list::one_of(query, Column::Kind, &kinds);
     list::read(query, snapshot.connection()).await
 }
 

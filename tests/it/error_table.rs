@@ -85,6 +85,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::ProgramArchived { program_id: ProgramId::from_uuid(id()) },
         Refusal::EnrollmentEnded { enrollment_id: EnrollmentId::from_uuid(id()) },
         Refusal::RefundExceedsSale { sale_id, left_minor: 1250, currency },
+        Refusal::DisputeExceedsSale { sale_id, sold_minor: 1250, currency },
         Refusal::RefundExceedsLine { sale_id, line_id: "mug".to_owned(), left_minor: 1250, currency },
         Refusal::CurrencyMismatch { sale_id, currency },
         Refusal::NoSaleToRefund,

@@ -200,8 +200,8 @@ fn the_database_checks_nothing_that_the_rules_do_not() {
         let text = std::fs::read_to_string(golden.join(schema)).unwrap();
         let checked: Vec<&str> = text.lines().filter(|line| line.contains("CHECK (")).collect();
         // The balances of now, and those of the past.
-        assert_eq!(checked.len(), 8, "{schema}: {checked:?}");
-        for column in ["in_flight_minor", "owed_minor", "paid_minor", "pending_minor"] {
+        assert_eq!(checked.len(), 10, "{schema}: {checked:?}");
+        for column in ["frozen_minor", "in_flight_minor", "owed_minor", "paid_minor", "pending_minor"] {
             assert_eq!(checked.iter().filter(|line| line.contains(column)).count(), 2, "{schema}: {column}");
         }
         for line in &checked {

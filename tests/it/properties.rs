@@ -6,6 +6,7 @@
 
 mod audit;
 mod book;
+mod dispute;
 mod long_history;
 mod order;
 mod payout_document;

@@ -88,6 +88,8 @@ changes! {
     RecordAppointmentRequest,
     RecordCustomEventRequest,
     CorrectSaleRequest,
+    OpenDisputeRequest,
+    ResolveDisputeRequest,
     CreateLeadRequest,
     UpdateLeadRequest,
     DeleteLeadRequest,

@@ -93,6 +93,8 @@ fn batch(bytes: &[u8]) {
             Item::Cancellation(message) => ("RecordCancellation", message.encode_to_vec()),
             Item::Appointment(message) => ("RecordAppointment", message.encode_to_vec()),
             Item::CustomEvent(message) => ("RecordCustomEvent", message.encode_to_vec()),
+            Item::Dispute(message) => ("OpenDispute", message.encode_to_vec()),
+            Item::DisputeResolution(message) => ("ResolveDispute", message.encode_to_vec()),
         };
         world.perform(&format!("headwater.v1.TrackingService/{name}"), &bytes);
         world.check();

@@ -22,8 +22,16 @@ struct Booked {
     pending: i64,
     payable: i64,
     in_flight: i64,
+    frozen: i64,
     fulfilled: i64,
     paid: i64,
+}
+
+impl Booked {
+    /// What the entries leave of a reversed reward.
+    fn rest(self) -> i128 {
+        i128::from(self.pending) + i128::from(self.payable) + i128::from(self.frozen)
+    }
 }
 
 /// A reward, as the entries know it.
@@ -109,6 +117,7 @@ impl Audit {
                 LedgerAccount::AffiliatePending => booked.pending = booked.pending.saturating_add(amount),
                 LedgerAccount::AffiliatePayable => booked.payable = booked.payable.saturating_add(amount),
                 LedgerAccount::PayoutInFlight => booked.in_flight = booked.in_flight.saturating_add(amount),
+                LedgerAccount::AffiliateFrozen => booked.frozen = booked.frozen.saturating_add(amount),
                 LedgerAccount::Fulfilled => booked.fulfilled = booked.fulfilled.saturating_add(amount),
                 // Fees are not paid to affiliates.
                 LedgerAccount::ProviderCash if is_fee => {}
@@ -157,19 +166,24 @@ impl Audit {
             let name = name_of(*kind);
             if of_kept != *sum {
                 self.report.differs(format!(
-                    "balance of {affiliate_id} in {name}: {} pending, {} owed, {} in flight and {} paid are kept, the entries say {}, {}, {} and {}",
+                    "balance of {affiliate_id} in {name}: {} pending, {} owed, {} in flight, {} frozen and {} paid are kept, the entries say {}, {}, {}, {} and {}",
                     of_kept.pending_minor,
                     of_kept.owed_minor,
                     of_kept.in_flight_minor,
+                    of_kept.frozen_minor,
                     of_kept.paid_minor,
                     sum.pending_minor,
                     sum.owed_minor,
                     sum.in_flight_minor,
+                    sum.frozen_minor,
                     sum.paid_minor,
                 ));
             }
             if sum.pending_minor < 0 {
                 self.report.differs(format!("balance of {affiliate_id} in {name}: pending is below zero"));
+            }
+            if sum.frozen_minor < 0 {
+                self.report.differs(format!("balance of {affiliate_id} in {name}: frozen is below zero"));
             }
             if sum.in_flight_minor < 0 {
                 self.report.differs(format!("balance of {affiliate_id} in {name}: in flight is below zero"));
@@ -202,17 +216,22 @@ impl Audit {
         if reward.state == RewardState::Reversed {
             // A reversed reward and everything that was taken back from it sum to zero.
             let original = reward.reverses.unwrap_or(reward.id);
-            *self.settled.entry(original).or_default() += i128::from(booked.pending) + i128::from(booked.payable);
+            *self.settled.entry(original).or_default() += booked.rest();
         } else if !fits(reward, booked) {
             self.report.differs(format!(
-                "{} is {} with {}, the entries say {} pending, {} payable and {} fulfilled",
+                "{} is {} with {}, the entries say {} pending, {} payable, {} frozen and {} fulfilled",
                 reward.id,
                 reward.state,
                 reward.unit.describe(reward.value),
                 booked.pending,
                 booked.payable,
+                booked.frozen,
                 booked.fulfilled,
             ));
+        }
+        let is_frozen = reward.state == RewardState::Frozen;
+        if reward.dispute.is_some_and(|dispute| dispute.frozen_from.is_some()) != is_frozen {
+            self.report.differs(format!("{} is {}, and its dispute says otherwise", reward.id, reward.state));
         }
     }
 
@@ -286,7 +305,7 @@ impl Audit {
             let reversed = family.filter(|reward| reward.state == RewardState::Reversed);
             let booked =
                 reversed.map(|reward| self.rewards.get(&reward.id).map(|known| known.booked).unwrap_or_default());
-            let rest: i128 = booked.map(|booked| i128::from(booked.pending) + i128::from(booked.payable)).sum();
+            let rest: i128 = booked.map(Booked::rest).sum();
             if rest != 0 {
                 self.report.differs(format!("{original} is reversed, the entries leave {rest}"));
             }
@@ -337,6 +356,7 @@ fn fits(reward: &Reward, booked: Booked) -> bool {
     let value = reward.value.amount_minor;
     let expected = match reward.state {
         RewardState::Pending | RewardState::Held => Booked { pending: value, ..Booked::default() },
+        RewardState::Frozen => Booked { frozen: value, ..Booked::default() },
         RewardState::Paid if reward.unit != RewardUnit::Cash => Booked { fulfilled: value, ..Booked::default() },
         RewardState::Approved | RewardState::InPayout | RewardState::Paid => {
             Booked { payable: value, ..Booked::default() }

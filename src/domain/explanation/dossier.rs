@@ -67,15 +67,18 @@ impl Dossier {
         lead.details.customer_rewards.all().iter().find(|reward| reward.conversion_id == event.id).copied()
     }
 
-    /// Whether a correction, or the undoing of a refund, made its sale earn a new reward, because nothing was left of the one before. Such a
-    /// reward is the sale's, and is made right after it.
+    /// Whether a correction, the undoing of a refund or the end of a dispute made its sale earn a new reward, because nothing was left of the one
+    /// before. Such a reward is the sale's, and is made right after it.
     pub(super) fn is_earned_anew(&self) -> bool {
         let event = self.image.conversion.as_ref();
         let is_of_event = |reward: &Reward| {
             reward.created_at == event.created_at && reward.id.uuid() > event.id.uuid() && reward.reverses.is_none()
         };
         let rewards = self.sale.iter().flat_map(|sale| &sale.image.rewards);
-        let may_earn = matches!(event.kind, ConversionKind::Correction | ConversionKind::RefundUndo);
-        may_earn && rewards.into_iter().any(|reward| is_of_event(reward))
+        let may_earn_anew = matches!(
+            event.kind,
+            ConversionKind::Correction | ConversionKind::RefundUndo | ConversionKind::DisputeResolution
+        );
+        may_earn_anew && rewards.into_iter().any(|reward| is_of_event(reward))
     }
 }

@@ -63,6 +63,8 @@ text_enum! {
         ChangedRewards = "changed_rewards",
         /// A refund or a correction that changed no reward.
         ChangedNothing = "changed_nothing",
+        /// A dispute.
+        Dispute = "dispute",
         /// A cancellation.
         Cancellation = "cancellation",
         /// A reward should have been recorded.
@@ -93,6 +95,8 @@ text_enum! {
         ApproveRewards = "approve_rewards",
         /// Release or deny the reward.
         ReleaseRewards = "release_rewards",
+        /// Tell how a dispute ended.
+        ResolveDispute = "resolve_dispute",
         /// Record the sale that a refund waits for.
         RecordSale = "record_sale",
     }
@@ -137,6 +141,8 @@ text_enum! {
         ByItself = "by_itself",
         /// By a person.
         ByRelease = "by_release",
+        /// After the dispute of its sale.
+        ByDispute = "by_dispute",
         /// With the reward that it changes.
         WithAnother = "with_another",
         /// It is.
@@ -385,6 +391,8 @@ pub struct RewardExplanation {
     pub deny_reason: String,
     /// What fraud rules have found, and why a person has released it.
     pub review: Option<Arc<RewardReview>>,
+    /// The open dispute that froze it.
+    pub dispute_id: Option<ConversionId>,
     /// The oldest first.
     pub changes: Vec<RewardChange>,
 }
@@ -454,6 +462,8 @@ fn result_of_other(dossier: &Dossier, rewards: &[RewardExplanation]) -> Explanat
     let event = dossier.image.conversion.as_ref();
     if event.kind == ConversionKind::Cancellation {
         ExplanationResult::Cancellation
+    } else if event.kind == ConversionKind::Dispute {
+        ExplanationResult::Dispute
     } else if event.outcome == ConversionOutcome::Waiting {
         ExplanationResult::Waiting
     } else if rewards.is_empty() && !dossier.is_earned_anew() {
@@ -489,12 +499,19 @@ fn actions(dossier: &Dossier, result: ExplanationResult, rewards: &[RewardExplan
         }
         Result::Denied | Result::NotBinding | Result::NotRecorded => vec![ExplanationAction::CreateReward],
         Result::Waiting => vec![ExplanationAction::RecordSale],
-        Result::Earned | Result::TakenBack | Result::ChangedRewards | Result::ChangedNothing | Result::Cancellation => {
-            Vec::new()
-        }
+        Result::Dispute if dossier.image.conversion.is_open_dispute() => vec![ExplanationAction::ResolveDispute],
+        Result::Earned
+        | Result::TakenBack
+        | Result::ChangedRewards
+        | Result::ChangedNothing
+        | Result::Dispute
+        | Result::Cancellation => Vec::new(),
     };
     if has(RewardApproval::ByItself) {
         actions.push(ExplanationAction::ApproveRewards);
+    }
+    if has(RewardApproval::ByDispute) {
+        actions.push(ExplanationAction::ResolveDispute);
     }
     if has(RewardApproval::ByRelease) {
         actions.push(ExplanationAction::ReleaseRewards);

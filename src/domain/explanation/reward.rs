@@ -27,6 +27,7 @@ fn explained_one(dossier: &Dossier, reward: &Reward) -> RewardExplanation {
         auto_approve_at: reward.auto_approve_at,
         deny_reason: reward.deny_reason.clone(),
         review: reward.review.clone(),
+        dispute_id: reward.dispute.filter(|_| reward.state == RewardState::Frozen).map(|dispute| dispute.dispute_id),
         changes: changes(dossier, reward),
     }
 }
@@ -38,7 +39,10 @@ pub(super) fn rest(reward: &Reward) -> Money {
 
 fn approval(reward: &Reward) -> RewardApproval {
     match reward.state {
-        RewardState::Pending | RewardState::Held if reward.reverses.is_some() => RewardApproval::WithAnother,
+        RewardState::Pending | RewardState::Held | RewardState::Frozen if reward.reverses.is_some() => {
+            RewardApproval::WithAnother
+        }
+        RewardState::Frozen => RewardApproval::ByDispute,
         RewardState::Pending => RewardApproval::ByItself,
         RewardState::Held => RewardApproval::ByRelease,
         RewardState::Approved | RewardState::InPayout | RewardState::Paid => RewardApproval::Done,

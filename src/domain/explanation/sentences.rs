@@ -14,6 +14,7 @@ use super::{
 };
 use crate::domain::conversion::{Conversion, ConversionKind};
 use crate::domain::customer_reward::{CustomerReward, CustomerRewardState};
+use crate::domain::dispute::{DisputePart, DisputeState};
 use crate::domain::money::Money;
 use crate::domain::time::Time;
 
@@ -62,6 +63,8 @@ const fn kind(kind: ConversionKind) -> &'static str {
         ConversionKind::Cancellation => "cancellation",
         ConversionKind::RefundUndo => "undoing of a refund",
         ConversionKind::Correction => "correction",
+        ConversionKind::Dispute => "dispute",
+        ConversionKind::DisputeResolution => "end of a dispute",
         ConversionKind::Appointment => "appointment",
         ConversionKind::CustomEvent => "custom event",
     }
@@ -115,8 +118,14 @@ fn short_answer(event: &Conversion, explanation: &Explanation) -> String {
         ExplanationResult::ChangedRewards => {
             format!("The {kind} changed what the sale {} earned.", event.sale_event_id)
         }
+        ExplanationResult::Dispute => of_dispute(event),
         ExplanationResult::ChangedNothing if event.order.was_known => {
             format!("The {kind} changed no reward, because its total was known to be refunded.")
+        }
+        ExplanationResult::ChangedNothing
+            if event.kind == ConversionKind::DisputeResolution && takes_nothing(event) =>
+        {
+            format!("The {kind} took nothing back of the sale {}.", event.sale_event_id)
         }
         ExplanationResult::ChangedNothing => {
             format!("The {kind} changed no reward, because {}.", why_nothing(explanation))
@@ -130,6 +139,29 @@ fn short_answer(event: &Conversion, explanation: &Explanation) -> String {
         ),
         ExplanationResult::NotRecorded => {
             format!("The {kind} is credited to {}, and the reward that its terms give is not recorded.", to_whom())
+        }
+    }
+}
+
+fn takes_nothing(event: &Conversion) -> bool {
+    event.amount.is_none_or(|amount| amount.amount_minor == 0)
+}
+
+fn of_dispute(event: &Conversion) -> String {
+    let sale = &event.sale_event_id;
+    let kept = match event.order.dispute.as_deref() {
+        Some(DisputePart::Dispute(kept)) => Some(kept),
+        _ => None,
+    };
+    let taken = kept.and_then(|kept| kept.taken_minor).zip(event.amount);
+    match kept.map(|kept| kept.state) {
+        Some(DisputeState::Won) => format!("The dispute is won, and takes nothing back of the sale {sale}."),
+        Some(DisputeState::Lost) => {
+            let taken = taken.map(|(minor, amount)| Money::new(minor, amount.currency).to_string()).unwrap_or_default();
+            format!("The dispute is lost, and takes {taken} back of the sale {sale}.")
+        }
+        Some(DisputeState::Open) | None => {
+            format!("The dispute is open. What the sale {sale} has earned and is in no payout is frozen until it ends.")
         }
     }
 }
@@ -170,6 +202,10 @@ fn of_reward(reward: &RewardExplanation, sentences: &mut Vec<String>) {
             format!("it is pending, and the server approves it by itself after {}", time(reward.auto_approve_at))
         }
         RewardApproval::ByRelease => "it is held until a person releases or denies it".to_owned(),
+        RewardApproval::ByDispute => {
+            let dispute = reward.dispute_id.map(|id| id.to_string()).unwrap_or_default();
+            format!("it is frozen until the dispute {dispute} of its sale ends")
+        }
         RewardApproval::WithAnother => "it is approved together with that one".to_owned(),
         RewardApproval::Done => format!("it is {}", reward.state),
         RewardApproval::Never => format!("it is {}, which is final{}", reward.state, deny_reason(&reward.deny_reason)),
@@ -189,6 +225,7 @@ fn of_customer(reward: &CustomerReward) -> String {
     let (program_id, version) = (reward.program_id, reward.terms_version);
     let state = match reward.state {
         CustomerRewardState::Granted => "FulfillCustomerReward tells that the customer got it",
+        CustomerRewardState::Frozen => "it is frozen until the dispute of the sale ends",
         CustomerRewardState::Fulfilled => "the customer got it",
         CustomerRewardState::Revoked => "it is revoked, because the event does not count any more",
     };
@@ -260,6 +297,9 @@ fn advice(event: &Conversion, action: ExplanationAction) -> String {
         }
         ExplanationAction::ReleaseRewards => {
             "ReleaseRewards releases a held reward, and DenyRewards denies it.".to_owned()
+        }
+        ExplanationAction::ResolveDispute => {
+            "ResolveDispute tells how the dispute ended: WON gives a frozen reward its former state back, LOST takes it back.".to_owned()
         }
         ExplanationAction::RecordSale => format!(
             "Record the sale {} in the currency of the refund; the refund is then booked.",

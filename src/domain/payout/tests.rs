@@ -78,6 +78,7 @@ pub(in crate::domain) fn any_reward(number: u128, value_minor: i64) -> Reward {
         click: None,
         review: None,
         approved_at: Some(Time::from_micros(0)),
+        dispute: None,
     }
 }
 

@@ -110,7 +110,9 @@ const fn event_of(kind: ConversionKind) -> Option<CommissionEvent> {
         ConversionKind::Refund
         | ConversionKind::RefundUndo
         | ConversionKind::Cancellation
-        | ConversionKind::Correction => None,
+        | ConversionKind::Correction
+        | ConversionKind::Dispute
+        | ConversionKind::DisputeResolution => None,
     }
 }
 

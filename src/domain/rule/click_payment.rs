@@ -156,6 +156,7 @@ fn write(
         deny_reason: String::new(),
         payout_id: None,
         approved_at: None,
+        dispute: None,
     };
     let reward = context.put(reward);
     let (debit, credit) = (LedgerAccount::CommissionExpense, LedgerAccount::AffiliatePending);

@@ -127,6 +127,8 @@ commands! {
     refund_undo::UndoRefund(UndoRefund),
     lead::RecordCancellation(RecordCancellation),
     correction::CorrectSale(Box<CorrectSale>),
+    dispute::OpenDispute(Box<OpenDispute>),
+    dispute::ResolveDispute(Box<ResolveDispute>),
     lead::CreateLead(Box<CreateLead>),
     lead::UpdateLead(Box<UpdateLead>),
     lead::DeleteLead(DeleteLead),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::context::Context;
+use super::freeze;
 use crate::domain::commission::Commission;
 use crate::domain::conversion::{Conversion, ConversionKind, Credit, Credits};
 use crate::domain::coupon::Coupon;
@@ -53,6 +54,8 @@ pub(super) fn write(
 ) -> Arc<Reward> {
     let Priced { value, calculation } = priced;
     let (review, is_held) = event.order.review_of(claim.enrollment.id);
+    let unfrozen = if is_held { RewardState::Held } else { RewardState::Pending };
+    let dispute = freeze::born_frozen(event, unfrozen);
     let reward = Reward {
         id: RewardId::new(context.ids),
         account_id: context.account_id,
@@ -64,7 +67,7 @@ pub(super) fn write(
         value,
         reversed_minor: 0,
         reverses: None,
-        state: if is_held { RewardState::Held } else { RewardState::Pending },
+        state: if dispute.is_some() { RewardState::Frozen } else { unfrozen },
         calculation: Some(calculation),
         by_hand: None,
         click: None,
@@ -75,12 +78,13 @@ pub(super) fn write(
         deny_reason: String::new(),
         payout_id: None,
         approved_at: None,
+        dispute,
     };
     let reward = context.put(reward);
     context.post(Posting::for_reward(
         &reward,
         LedgerAccount::CommissionExpense,
-        LedgerAccount::AffiliatePending,
+        if dispute.is_some() { LedgerAccount::AffiliateFrozen } else { LedgerAccount::AffiliatePending },
         LedgerReason::Earned,
         context.now,
     ));

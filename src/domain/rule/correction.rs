@@ -50,7 +50,7 @@ impl Rule for CorrectSale {
     }
 
     fn apply(&self, context: &mut Context<'_>) -> Result<RefundOutcome, Refusal> {
-        let before = self.find_sale(context)?;
+        let before = named_sale(context, &self.sale_event_id)?;
         let sold = before.amount.unwrap_or(self.amount);
         if sold.currency != self.amount.currency {
             return Err(Refusal::CurrencyMismatch { sale_id: before.id, currency: sold.currency });
@@ -104,13 +104,6 @@ impl Rule for CorrectSale {
 }
 
 impl CorrectSale {
-    fn find_sale(&self, context: &Context<'_>) -> Result<Arc<Conversion>, Refusal> {
-        let key = RequestKey::event(context.account_id, RecordedKind::Sale, &self.sale_event_id);
-        let request = context.set.request(&key)?;
-        let request = request.ok_or_else(|| Refusal::not_found(Resource::Conversion, &self.sale_event_id))?;
-        context.set.conversion(context.account_id, ConversionId::from_uuid(request.effect)).cloned()
-    }
-
     /// Records a correction from before one that was told already. The sale stays as it is.
     fn leave(&self, context: &mut Context<'_>, sale: &Conversion, sold: Money) -> RefundOutcome {
         let none = Money::new(0, sold.currency);
@@ -159,6 +152,14 @@ impl CorrectSale {
     }
 }
 
+/// The sale with this event_id, which must be known.
+pub(super) fn named_sale(context: &Context<'_>, sale_event_id: &str) -> Result<Arc<Conversion>, Refusal> {
+    let key = RequestKey::event(context.account_id, RecordedKind::Sale, sale_event_id);
+    let request = context.set.request(&key)?;
+    let request = request.ok_or_else(|| Refusal::not_found(Resource::Conversion, sale_event_id))?;
+    context.set.conversion(context.account_id, ConversionId::from_uuid(request.effect)).cloned()
+}
+
 /// Makes the rewards of a sale what they are with its present amount, after a correction. Returns the new rewards.
 pub(super) fn adjust(
     context: &mut Context<'_>,
@@ -167,12 +168,12 @@ pub(super) fn adjust(
     difference: Money,
     settled: &mut Vec<Arc<Reward>>,
 ) -> Result<Vec<Arc<Reward>>, Refusal> {
-    let cause = Cause {
-        conversion_id: correction.id,
-        base_amount: Some(difference),
-        reason: LedgerReason::Corrected,
-        rule: RewardRule::Correction,
+    // A dispute that was lost and is won after all gives back as a correction does.
+    let (reason, rule) = match correction.kind {
+        ConversionKind::DisputeResolution => (LedgerReason::Restored, RewardRule::Reversal),
+        _ => (LedgerReason::Corrected, RewardRule::Correction),
     };
+    let cause = Cause { conversion_id: correction.id, base_amount: Some(difference), reason, rule };
     follow(context, sale, &cause, Again::Anew, settled)
 }
 

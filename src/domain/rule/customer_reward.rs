@@ -48,7 +48,7 @@ fn granted_by_claim(
         program_id: claim.credit.program_id,
         unit: promise.unit,
         value: promise.value,
-        state: CustomerRewardState::Granted,
+        state: if event.open_dispute().is_some() { CustomerRewardState::Frozen } else { CustomerRewardState::Granted },
         conversion_id: event.id,
         terms_version: claim.terms.version,
         granted_at: now,

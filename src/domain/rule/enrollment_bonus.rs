@@ -48,6 +48,7 @@ pub(super) fn pay(context: &mut Context<'_>, enrollment: &mut Enrollment) -> Res
         deny_reason: String::new(),
         payout_id: None,
         approved_at: None,
+        dispute: None,
     });
     let (debit, credit) = (LedgerAccount::CommissionExpense, LedgerAccount::AffiliatePending);
     context.post(Posting::for_reward(&reward, debit, credit, LedgerReason::Earned, context.now));

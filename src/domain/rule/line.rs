@@ -138,6 +138,37 @@ pub(super) fn restore(lines: &mut [SaleLine], refunded: &[SaleLine], amount_mino
     restored
 }
 
+/// Gives this much back that was taken off the lines of a sale: these parts of them, and the rest in proportion to what is refunded of each,
+/// because a correction may have given the sale its lines only afterwards.
+pub(super) fn give_back(lines: &mut [SaleLine], taken: &[SaleLine], amount_minor: i64) {
+    let mut rest_minor = amount_minor;
+    for part in taken {
+        if let Some(line) = lines.iter_mut().find(|line| line.line_id == part.line_id) {
+            let minor = part.amount_minor.min(line.refunded_minor);
+            line.refunded_minor -= minor;
+            line.refunded_quantity = (line.refunded_quantity - part.quantity).max(0);
+            rest_minor -= minor;
+        }
+    }
+    if rest_minor > 0 {
+        let refunded: Vec<i64> = lines.iter().map(|line| line.refunded_minor).collect();
+        for (line, minor) in lines.iter_mut().zip(line::divide(rest_minor, &refunded)) {
+            line.refunded_minor -= minor;
+        }
+    }
+}
+
+/// What was taken off each line between two states of a sale, as the lines of a refund: negative, or positive for what was given back.
+pub(super) fn refunded_between(before: &[SaleLine], after: &[SaleLine]) -> Vec<SaleLine> {
+    let changed = before.iter().zip(after).filter_map(|(before, after)| {
+        let amount_minor = before.refunded_minor - after.refunded_minor;
+        let quantity = after.refunded_quantity - before.refunded_quantity;
+        let line = SaleLine { quantity, amount_minor, refunded_minor: 0, refunded_quantity: 0, ..after.clone() };
+        (amount_minor != 0 || quantity != 0).then_some(line)
+    });
+    changed.collect()
+}
+
 /// The lines of a sale with this amount after a correction. `right` are the right ones, if the correction has lines.
 pub(super) fn corrected(sale: &Conversion, right: &[SaleLine], amount: Money) -> Result<Vec<SaleLine>, Refusal> {
     let before = &sale.order.lines;

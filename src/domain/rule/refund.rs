@@ -11,15 +11,14 @@ use super::context::{Context, Rule};
 use super::line;
 use super::refund_adjustment::adjust;
 use super::reversal::{Cause, take_back, taken_part, tell_settled};
-use super::{refund_undo, sale_count, tally_change};
+use super::{dispute, refund_undo, sale_count, tally_change};
 use crate::domain::conversion::{
-    Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credits, OrderDetails, RefundOutcome,
-    SaleChannel, SaleLine, WaitingRefund,
+    Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credits, OrderDetails, RefundOutcome, SaleChannel,
+    SaleLine, WaitingRefund,
 };
 use crate::domain::event::EventKind;
 use crate::domain::id::{AccountId, ConversionId, RewardId};
 use crate::domain::lead::Customer;
-use crate::domain::ledger::LedgerReason;
 use crate::domain::money::Money;
 use crate::domain::refusal::{Field, Refusal};
 use crate::domain::request::{RecordedKind, Request, RequestKey};
@@ -364,7 +363,7 @@ pub(super) fn settle(
     // The part that exceeds the sale takes nothing back.
     let base_amount =
         refund.amount.map(|amount| Money::new(amount.amount_minor + refund.excess_minor, amount.currency));
-    let (reason, rule) = (LedgerReason::Refunded, RewardRule::Reversal);
+    let (reason, rule) = (dispute::reason_to_take(refund.kind), RewardRule::Reversal);
     let cause = Cause { conversion_id: refund.id, base_amount, reason, rule };
     for reward in rewards.iter().filter(|reward| !reward.is_tally_change()) {
         let target = taken_part(context, sale, reward)?;

@@ -32,7 +32,7 @@ pub(super) fn adjust(
     if value_minor == 0 {
         return Ok(None);
     }
-    let waits = |reward: &&Reward| matches!(reward.state, RewardState::Pending | RewardState::Held);
+    let waits = |reward: &&Reward| matches!(reward.state_unless_frozen(), RewardState::Pending | RewardState::Held);
     let waiting = earned.filter(waits).filter(|_| value_minor > 0);
     let reward = Reward {
         id: RewardId::new(context.ids),
@@ -45,7 +45,7 @@ pub(super) fn adjust(
         value: Money::new(value_minor, adjustment.currency),
         reversed_minor: 0,
         reverses: None,
-        state: waiting.map_or(RewardState::Approved, |reward| reward.state),
+        state: waiting.map_or(RewardState::Approved, Reward::state_unless_frozen),
         calculation: Some(Calculation { adjustment: Some(adjustment), ..calculation }),
         by_hand: None,
         click: None,
@@ -56,6 +56,7 @@ pub(super) fn adjust(
         deny_reason: String::new(),
         payout_id: None,
         approved_at: (waiting.is_none() && value_minor > 0).then_some(context.now),
+        dispute: None,
     };
     let reward = context.put(reward);
     let account = if waiting.is_some() { LedgerAccount::AffiliatePending } else { LedgerAccount::AffiliatePayable };

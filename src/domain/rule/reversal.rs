@@ -125,6 +125,7 @@ pub(super) fn take_back(
 ) -> Result<Option<Arc<Reward>>, Refusal> {
     let ledger_account = match reward.state {
         RewardState::Pending | RewardState::Held => LedgerAccount::AffiliatePending,
+        RewardState::Frozen => LedgerAccount::AffiliateFrozen,
         RewardState::Approved | RewardState::InPayout | RewardState::Paid => LedgerAccount::AffiliatePayable,
         // A denied reward earned nothing. A reversed reward has nothing left to take back.
         RewardState::Denied | RewardState::Reversed => return Ok(None),
@@ -143,6 +144,7 @@ pub(super) fn take_back(
     let reward = context.put(Reward {
         reversed_minor: target_minor,
         state: if is_settled { RewardState::Reversed } else { reward.state },
+        dispute: reward.dispute.filter(|_| !is_settled),
         updated_at: context.now,
         ..reward.clone()
     });
@@ -169,7 +171,8 @@ pub(super) fn take_back(
         },
         payout_id: None,
         review: None,
-        approved_at: reward.approved_at.filter(|_| reward.state == RewardState::Approved),
+        approved_at: reward.approved_at.filter(|_| matches!(reward.state, RewardState::Approved | RewardState::Frozen)),
+        dispute: reward.dispute.filter(|_| reward.state == RewardState::Frozen),
         created_at: context.now,
         ..reward.as_ref().clone()
     };
@@ -200,7 +203,12 @@ pub(super) fn settle_earlier(
     let earlier = context.set.reversals_of(context.account_id, reward_id)?;
     let earlier: Vec<_> = earlier.into_iter().cloned().collect();
     for reversal in earlier {
-        let row = Reward { state: RewardState::Reversed, updated_at: context.now, ..reversal.as_ref().clone() };
+        let row = Reward {
+            state: RewardState::Reversed,
+            dispute: None,
+            updated_at: context.now,
+            ..reversal.as_ref().clone()
+        };
         settled.push(context.put(row));
     }
     Ok(())

@@ -16,7 +16,7 @@ use crate::domain::lead::LeadSelector;
 use crate::domain::ledger::{LedgerAccount, LedgerReason, Posting};
 use crate::domain::money::Money;
 use crate::domain::refusal::{Field, Refusal, Resource};
-use crate::domain::reward::{ByHand, Reward, RewardState, RewardUnit};
+use crate::domain::reward::{ByHand, Reward, RewardDispute, RewardState, RewardUnit};
 use crate::domain::set::Needs;
 use crate::domain::terms_period::Occasion;
 
@@ -49,6 +49,7 @@ impl Rule for ApproveRewards {
             deny_reason: "",
             release_reason: "",
             skip_others: self.skip_others,
+            reaches_frozen: false,
         };
         move_on(context, &self.ids, &step)
     }
@@ -85,6 +86,7 @@ impl Rule for DenyRewards {
             deny_reason: &self.reason,
             release_reason: "",
             skip_others: self.skip_others,
+            reaches_frozen: true,
         };
         move_on(context, &self.ids, &step)
     }
@@ -117,6 +119,7 @@ impl Rule for HoldRewards {
             deny_reason: "",
             release_reason: "",
             skip_others: true,
+            reaches_frozen: true,
         };
         move_on(context, &self.ids, &step)
     }
@@ -151,6 +154,7 @@ impl Rule for ReleaseRewards {
             deny_reason: "",
             release_reason: &self.reason,
             skip_others: false,
+            reaches_frozen: true,
         };
         suspicion::release(context, &self.ids, &self.reason)?;
         move_on(context, &self.ids, &step)
@@ -222,6 +226,7 @@ impl Rule for CreateReward {
             deny_reason: if is_denied { self.reason.clone() } else { String::new() },
             payout_id: None,
             approved_at: (self.state == RewardState::Approved).then_some(context.now),
+            dispute: None,
         };
         let reward = context.put(reward);
         if !is_denied {
@@ -314,6 +319,8 @@ struct Move<'run> {
     deny_reason: &'run str,
     release_reason: &'run str,
     skip_others: bool,
+    /// Whether it goes from one of these states for a frozen reward that would get it back, too.
+    reaches_frozen: bool,
 }
 
 fn move_on(context: &mut Context<'_>, ids: &[RewardId], step: &Move<'_>) -> Result<Vec<Arc<Reward>>, Refusal> {
@@ -327,7 +334,8 @@ fn move_on(context: &mut Context<'_>, ids: &[RewardId], step: &Move<'_>) -> Resu
                 problem: format!("{id} takes back from {original} and moves with it; name that one"),
             });
         }
-        if !step.from.contains(&reward.state) {
+        let state = if step.reaches_frozen { reward.state_unless_frozen() } else { reward.state };
+        if !step.from.contains(&state) {
             if step.skip_others {
                 continue;
             }
@@ -340,17 +348,7 @@ fn move_on(context: &mut Context<'_>, ids: &[RewardId], step: &Move<'_>) -> Resu
         let with_it = reversals.into_iter().filter(|other| other.state == reward.state).cloned();
         let rewards: Vec<_> = std::iter::once(Arc::clone(&reward)).chain(with_it).collect();
         for reward in rewards {
-            let next = context.put(Reward {
-                state: step.to,
-                updated_at: context.now,
-                deny_reason: step.deny_reason.to_owned(),
-                review: reviewed(&reward, step),
-                approved_at: (step.to == RewardState::Approved).then_some(context.now),
-                ..reward.as_ref().clone()
-            });
-            if let Some((debit, credit, reason)) = step.booked {
-                post(context, &next, debit, credit, reason);
-            }
+            let next = moved_on(context, &reward, step);
             moved.insert(next.id, next);
         }
     }
@@ -365,6 +363,26 @@ fn reviewed(reward: &Reward, step: &Move<'_>) -> Option<Arc<RewardReview>> {
     }
     let flags = reward.review.as_ref().map(|review| review.flags.clone()).unwrap_or_default();
     Some(Arc::new(RewardReview { flags, release_reason: step.release_reason.to_owned() }))
+}
+
+/// Moves one reward. What is frozen stays frozen unless it is denied: it gets another state back.
+fn moved_on(context: &mut Context<'_>, reward: &Reward, step: &Move<'_>) -> Arc<Reward> {
+    let is_frozen = reward.state == RewardState::Frozen;
+    let stays_frozen = is_frozen && step.to != RewardState::Denied;
+    let frozen = reward.dispute.map(|dispute| RewardDispute { frozen_from: Some(step.to), ..dispute });
+    let next = context.put(Reward {
+        state: if stays_frozen { RewardState::Frozen } else { step.to },
+        dispute: frozen.filter(|_| stays_frozen),
+        updated_at: context.now,
+        deny_reason: step.deny_reason.to_owned(),
+        review: reviewed(reward, step),
+        approved_at: (step.to == RewardState::Approved).then_some(context.now),
+        ..reward.clone()
+    });
+    if let Some((debit, credit, reason)) = step.booked {
+        post(context, &next, if is_frozen { LedgerAccount::AffiliateFrozen } else { debit }, credit, reason);
+    }
+    next
 }
 
 /// Adds an event for each reward that changed state, and one for each of their conversions.

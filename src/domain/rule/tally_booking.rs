@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::context::Context;
+use super::freeze;
 use super::line;
 use super::reversal::{Cause, Target, take_back, taken_part};
 use super::reward::tell_updated;
@@ -174,12 +175,12 @@ fn write(
         brackets: None,
     };
     let (review, is_held) = event.order.review_of(enrollment_id);
-    let (state, ledger_account) = if value_minor > 0 && is_held {
-        (RewardState::Held, LedgerAccount::AffiliatePending)
-    } else if value_minor > 0 {
-        (RewardState::Pending, LedgerAccount::AffiliatePending)
-    } else {
-        (RewardState::Approved, LedgerAccount::AffiliatePayable)
+    let unfrozen = if is_held { RewardState::Held } else { RewardState::Pending };
+    let dispute = freeze::born_frozen(event, unfrozen).filter(|_| value_minor > 0);
+    let (state, ledger_account) = match value_minor {
+        1.. if dispute.is_some() => (RewardState::Frozen, LedgerAccount::AffiliateFrozen),
+        1.. => (unfrozen, LedgerAccount::AffiliatePending),
+        _ => (RewardState::Approved, LedgerAccount::AffiliatePayable),
     };
     let reward = Reward {
         id: RewardId::new(context.ids),
@@ -203,6 +204,7 @@ fn write(
         deny_reason: String::new(),
         payout_id: None,
         approved_at: None,
+        dispute,
     };
     let reward = context.put(reward);
     let (debit, reason) = (LedgerAccount::CommissionExpense, LedgerReason::Adjusted);

@@ -153,6 +153,7 @@ fn pay(
         review: None,
         payout_id: None,
         approved_at: None,
+        dispute: None,
     });
     let (debit, credit) = (LedgerAccount::CommissionExpense, LedgerAccount::AffiliatePending);
     context.post(Posting::for_reward(&reward, debit, credit, LedgerReason::Earned, context.now));

@@ -85,6 +85,7 @@ fn has_reward(
         RewardState::Reversed => false,
         RewardState::Pending
         | RewardState::Held
+        | RewardState::Frozen
         | RewardState::Approved
         | RewardState::InPayout
         | RewardState::Paid => reward.value.amount_minor != reward.reversed_minor,

@@ -128,6 +128,8 @@ pub(super) const fn recorded(kind: ConversionKind) -> EventKind {
         ConversionKind::Cancellation => EventKind::CancellationRecorded,
         ConversionKind::RefundUndo => EventKind::RefundUndone,
         ConversionKind::Correction => EventKind::CorrectionRecorded,
+        ConversionKind::Dispute => EventKind::DisputeOpened,
+        ConversionKind::DisputeResolution => EventKind::DisputeResolved,
     }
 }
 

@@ -39,6 +39,7 @@ impl Sum {
             (self.stored.pending_minor, self.change.pending_minor),
             (self.stored.owed_minor, self.change.owed_minor),
             (self.stored.in_flight_minor, self.change.in_flight_minor),
+            (self.stored.frozen_minor, self.change.frozen_minor),
             (self.stored.paid_minor, self.change.paid_minor),
         ] {
             let sum = stored.checked_add(change).ok_or(Overflow)?;
@@ -57,6 +58,7 @@ impl Sum {
             pending_minor: self.stored.pending_minor.saturating_add(self.change.pending_minor),
             owed_minor: self.stored.owed_minor.saturating_add(self.change.owed_minor),
             in_flight_minor: self.stored.in_flight_minor.saturating_add(self.change.in_flight_minor),
+            frozen_minor: self.stored.frozen_minor.saturating_add(self.change.frozen_minor),
             paid_minor: self.stored.paid_minor.saturating_add(self.change.paid_minor),
         }
     }

@@ -320,7 +320,7 @@ pub(super) async fn settle_pending(call: &Call, affiliate: &Affiliate, reason: &
     };
     let Some(deactivated_at) = affiliate.state_changed_at else { return Ok(()) };
     let query = RewardQuery {
-        states: vec![RewardState::Pending],
+        states: vec![RewardState::Pending, RewardState::Frozen],
         affiliate_id: Some(affiliate.id),
         created: Interval { start: None, end: Some(deactivated_at.plus_micros(1)) },
         ..RewardQuery::default()

@@ -10,6 +10,7 @@ use crate::domain::click::ClickPayment;
 use crate::domain::conversion::{ConversionKind, ConversionOutcome, SaleChannel};
 use crate::domain::coupon::CouponState;
 use crate::domain::customer_reward::{CustomerRewardEvent, CustomerRewardState};
+use crate::domain::dispute::{DisputeOutcome, DisputeState};
 use crate::domain::enrollment::{EnrollmentState, MovedLeads};
 use crate::domain::event::EventKind;
 use crate::domain::explanation::{
@@ -136,11 +137,11 @@ wire_enums! {
     }
     ExplanationResult = ExplanationResult {
         Earned, NotReferred, NoCommission, NoAmount, Zero, Denied, TakenBack, NotBinding, Waiting, ChangedRewards,
-        ChangedNothing, Cancellation, NotRecorded, Capped,
+        ChangedNothing, Cancellation, NotRecorded, Capped, Dispute,
     }
     ExplanationAction = ExplanationAction {
         AttributeLead, CreateLead, RecordAgain, GiveToAnother, UpdateProgram, AcceptAgreement, CreateReward,
-        ApproveRewards, ReleaseRewards, RecordSale,
+        ApproveRewards, ReleaseRewards, ResolveDispute, RecordSale,
     }
     ExplanationDifference = ExplanationDifference { OtherCalculation, OtherRest, NoReward }
     TermsResult = TermsResult {
@@ -166,7 +167,7 @@ wire_enums! {
         NothingBelow,
         Zero,
     }
-    RewardApproval = RewardApproval { ByItself, ByRelease, WithAnother, Done, Never }
+    RewardApproval = RewardApproval { ByItself, ByRelease, ByDispute, WithAnother, Done, Never }
     ProgramState = ProgramState { Active, Archived }
     AffiliateState = AffiliateState { Applied, Active, Inactive, Rejected, Erased }
     PendingRewards = PendingRewards { Keep, Deny, Hold }
@@ -180,7 +181,7 @@ wire_enums! {
     BountyState = BountyState { Active, Archived }
     SubmissionState = SubmissionState { Submitted, Approved, Rejected }
     CouponState = CouponState { Active, Removed }
-    RewardState = RewardState { Pending, Approved, Denied, InPayout, Paid, Reversed, Held }
+    RewardState = RewardState { Pending, Approved, Denied, InPayout, Paid, Reversed, Held, Frozen }
     PayoutProvider = PayoutProvider { Manual, PayPal as Paypal, Stripe, Wise }
     PayoutMethodKind = PayoutMethodKind { PayPal as Paypal, Stripe, Wise, Iban, UnitedStatesBank, Other }
     PayeeKind = PayeeKind { Individual, Business }
@@ -198,16 +199,20 @@ wire_enums! {
     Weekday = Weekday { Monday, Tuesday, Wednesday, Thursday, Friday, Saturday, Sunday }
     PayoutRunVerdict = PayoutRunVerdict { Pays, NothingDue, Negative, BelowMinimum, NoMethod, OtherMethod, NoTaxProfile, AboveMaximumTotal, NotActive, Erased }
     CustomerRewardEvent = CustomerRewardEvent { SignUp, FirstSale }
-    CustomerRewardState = CustomerRewardState { Granted, Fulfilled, Revoked }
+    CustomerRewardState = CustomerRewardState { Granted, Frozen, Fulfilled, Revoked }
     RewardUnit = RewardUnit { Cash, Points, Credits, FreeMonths, DiscountPercent, DiscountMoney }
     RewardRule = RewardRule { Program, Enrollment, Reversal, Correction, Adjustment, TermsRule, TallyChange, Coupon }
     LedgerAccount = LedgerAccount {
-        CommissionExpense, AffiliatePending, AffiliatePayable, PayoutInFlight, Fulfilled, ProviderCash, ProviderFee,
+        CommissionExpense, AffiliatePending, AffiliatePayable, AffiliateFrozen, PayoutInFlight, Fulfilled, ProviderCash, ProviderFee,
     }
     LedgerReason = LedgerReason {
-        Earned, Approved, Denied, Refunded, Reattributed, Fulfilled, Corrected, Adjusted, Reserved, Returned, Reopened, Paid, Fee,
+        Earned, Approved, Denied, Refunded, Reattributed, Fulfilled, Corrected, Adjusted, Frozen, Restored, ChargedBack, Reserved, Returned, Reopened, Paid, Fee,
     }
-    ConversionKind = ConversionKind { Lead, Sale, Refund, RefundUndo, Cancellation, Correction, Appointment, CustomEvent }
+    ConversionKind = ConversionKind {
+        Lead, Sale, Refund, RefundUndo, Cancellation, Correction, Dispute, DisputeResolution, Appointment, CustomEvent,
+    }
+    DisputeState = DisputeState { Open, Won, Lost }
+    DisputeOutcome = DisputeOutcome { Won, Lost }
     ConversionOutcome = ConversionOutcome { Attributed, NotReferred, Waiting }
     SaleChannel = SaleChannel { Online, PointOfSale }
     LeadState = LeadState { Subscribed, SignedUp, Active, Cancelled }
@@ -227,7 +232,7 @@ wire_enums! {
         ItemCreated, ItemUpdated, ItemArchived, CouponUpdated, OfferCreated, OfferUpdated, OfferClaimed,
         OfferArchived, AppointmentRecorded, CustomEventRecorded, LinkUpdated,
         ApiKeyUpdated, AccountSuspended, AccountResumed, AccountEmailVerified,
-        AffiliateErased, RewardHeld, RewardReleased,
+        AffiliateErased, RewardHeld, RewardReleased, RewardFrozen, RewardRestored, DisputeOpened, DisputeResolved,
         PayoutDocumentFinalized, PayoutDocumentVoided, PayoutExported, PayoutReopened, PayoutRunCreated, PayoutRunFinished, PayoutRunCancelled,
         PayoutScheduleCreated, PayoutScheduleUpdated, PayoutScheduleArchived,
         PayoutMethodSet, PayoutMethodRemoved, TaxProfileSet, TaxProfileReviewed, TaxProfileRemoved, BillingProfileSet,

@@ -29,6 +29,8 @@ service! {
         RecordAppointment = write change, RECORDING;
         RecordCustomEvent = write change, RECORDING;
         CorrectSale = write change, ADMINISTRATION;
+        OpenDispute = write change, RECORDING;
+        ResolveDispute = write change, RECORDING;
         BatchRecordEvents = write rpc::batch::record, RECORDING;
         CreateLead = write change, ADMINISTRATION;
         UpdateLead = write change, ADMINISTRATION;

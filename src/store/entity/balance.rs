@@ -16,6 +16,7 @@ pub struct Model {
     pub pending_minor: i64,
     pub owed_minor: i64,
     pub in_flight_minor: i64,
+    pub frozen_minor: i64,
     pub paid_minor: i64,
     pub sale_reward_count: i64,
 }

@@ -29,6 +29,7 @@ pub struct Model {
     pub deny_reason: String,
     pub payout_id: Option<Uuid>,
     pub approved_at: Option<i64>,
+    pub dispute: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -15,6 +15,7 @@ use crate::domain::conversion::{
     AsRecorded, ConversionOutcome, CouponUse, Credit, CustomerSale, KeptSale, OrderDetails, RefundOutcome, SaleLine,
     SaleOutcome,
 };
+use crate::domain::dispute::{Dispute, DisputeOutcome, DisputePart, DisputeState, Resolution};
 use crate::domain::id::{AffiliateId, ConversionId, CouponId, EnrollmentId, LeadId, LinkId, ProgramId, RewardId};
 use crate::domain::money::Money;
 use crate::domain::noted::NotedFacts;
@@ -70,6 +71,7 @@ form! {
         told_refunds: Vec<ToldRefundForm>,
         held_rewards: Vec<RewardId>,
         suspicions: Vec<SuspicionForm<'a>>,
+        dispute: Option<Box<DisputePartForm<'a>>>,
     }
 }
 
@@ -91,6 +93,38 @@ form! {
     NotedFactsForm<'a> of NotedFacts {
         enrollment_id: EnrollmentId,
         values: BTreeMap<Text<'a>, Text<'a>>,
+    }
+}
+
+enum_form! {
+    /// What a conversion keeps of disputes.
+    DisputePartForm<'a> of DisputePart {
+        OpenOf(open: Vec<ConversionId>),
+        Dispute(dispute: DisputeForm<'a>),
+        Resolution(resolution: ResolutionForm),
+    }
+}
+
+form! {
+    /// What a dispute keeps.
+    DisputeForm<'a> of Dispute {
+        state: DisputeState,
+    }
+    unless_empty {
+        is_whole: bool,
+        taken_minor: Option<i64>,
+        taken_lines: Vec<SaleLineForm<'a>>,
+    }
+}
+
+form! {
+    /// What the end of a dispute keeps.
+    ResolutionForm of Resolution {
+        dispute_id: ConversionId,
+        outcome: DisputeOutcome,
+    }
+    unless_empty {
+        refund_count_change: i32,
     }
 }
 

@@ -17,6 +17,7 @@ use crate::domain::click::ClickPayment;
 use crate::domain::conversion::{ConversionOutcome, SaleChannel};
 use crate::domain::coupon::CouponState;
 use crate::domain::customer_reward::{CustomerRewardEvent, CustomerRewardState};
+use crate::domain::dispute::{DisputeOutcome, DisputeState};
 use crate::domain::enrollment::{EnrollmentState, MovedLeads};
 use crate::domain::fraud::{FraudRuleKind, FraudRuleMode};
 use crate::domain::id::TypedId;
@@ -165,6 +166,8 @@ as_they_are!(
     AttributionSource,
     [AttributionSource; 3],
     ClickPayment,
+    DisputeOutcome,
+    DisputeState,
     CandidateResult,
     CapScope,
     LadderMeasure,

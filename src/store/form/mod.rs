@@ -54,7 +54,7 @@ use crate::domain::payout_document::DocumentContent;
 use crate::domain::payout_purse::FundsWait;
 use crate::domain::payout_reconciliation::PayoutDifference;
 use crate::domain::program::{Agreement, Commission, Invitation, Question, TermsDraft};
-use crate::domain::reward::{ByHand, Calculation, RewardClick};
+use crate::domain::reward::{ByHand, Calculation, RewardClick, RewardDispute};
 use crate::domain::tally::Counted;
 use crate::domain::tax_profile::TaxDetails;
 use crate::domain::threshold_bonus::EarnedBonus;
@@ -114,7 +114,7 @@ use payout_document::DocumentContentForm;
 use payout_reconciliation::PayoutDifferenceForm;
 use payout_schedule::TimingForm;
 use program::{AgreementForm, CommissionForm, InvitationForm, QuestionForm, TermsDraftForm, WelcomeMailForm};
-use reward::{ByHandForm, CalculationForm, RewardClickForm};
+use reward::{ByHandForm, CalculationForm, RewardClickForm, RewardDisputeForm};
 use sales_tally::EarnedBonusForm;
 use tally::CountedForm;
 use tax_profile::TaxDetailsForm;
@@ -207,6 +207,8 @@ kept! {
     ByHand: writes 1 ByHandForm<'_>;
     // reward.click
     RewardClick: writes 1 RewardClickForm;
+    // reward.dispute
+    RewardDispute: writes 1 RewardDisputeForm;
     // counted_click.counted
     Counted: writes 1 CountedForm;
     // sales_tally.bonuses

@@ -16,7 +16,8 @@ use crate::domain::id::{
 use crate::domain::money::{Money, Rounding};
 use crate::domain::reward::RewardLine;
 use crate::domain::reward::{
-    ByHand, Calculation, Reward, RewardClick, RewardRule, RewardState, RewardSummary, RewardUnit, RuleTaken,
+    ByHand, Calculation, Reward, RewardClick, RewardDispute, RewardRule, RewardState, RewardSummary, RewardUnit,
+    RuleTaken,
 };
 use crate::domain::split::Split;
 use crate::domain::time::Time;
@@ -127,6 +128,17 @@ form! {
         review: Option<Box<RewardReviewForm<'a>>>,
         payout_id: Option<PayoutId>,
         approved_at: Option<Time>,
+        dispute: Option<RewardDisputeForm>,
+    }
+}
+
+form! {
+    /// The open dispute of a reward's sale.
+    RewardDisputeForm of RewardDispute {
+        dispute_id: ConversionId,
+    }
+    unless_empty {
+        frozen_from: Option<RewardState>,
     }
 }
 

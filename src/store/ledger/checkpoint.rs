@@ -93,13 +93,15 @@ fn balance_of(row: &table::Model) -> Balance {
         pending_minor: row.pending_minor,
         owed_minor: row.owed_minor,
         in_flight_minor: row.in_flight_minor,
+        frozen_minor: row.frozen_minor,
         paid_minor: row.paid_minor,
     }
 }
 
 fn to_row(account_id: AccountId, key: Vec<u8>, balance: Balance) -> table::Model {
-    let Balance { pending_minor, owed_minor, in_flight_minor, paid_minor } = balance;
-    table::Model { account_id: account_id.uuid(), key, pending_minor, owed_minor, in_flight_minor, paid_minor }
+    let Balance { pending_minor, owed_minor, in_flight_minor, frozen_minor, paid_minor } = balance;
+    let account_id = account_id.uuid();
+    table::Model { account_id, key, pending_minor, owed_minor, in_flight_minor, frozen_minor, paid_minor }
 }
 
 /// The sequence of the newest checkpoint that is not after this one. 0 before the first.

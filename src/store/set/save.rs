@@ -185,8 +185,14 @@ fn add_postings(
 
     use entity::balance::Column;
     let rows = changes.iter().map(|(key, (change, count))| ledger::balance_to_row(key, *change, *count)).collect();
-    let sums =
-        [Column::PendingMinor, Column::OwedMinor, Column::InFlightMinor, Column::PaidMinor, Column::SaleRewardCount];
+    let sums = [
+        Column::PendingMinor,
+        Column::OwedMinor,
+        Column::InFlightMinor,
+        Column::FrozenMinor,
+        Column::PaidMinor,
+        Column::SaleRewardCount,
+    ];
     writes.add::<entity::balance::Entity>(rows, &sums)?;
     Ok(fees)
 }

@@ -117,7 +117,8 @@ impl Reply {
             Some(Recorded::Error(status)) => Self::Refused(Refused::of_item(&status)),
             Some(Recorded::Appointment(answer)) => Self::Appointment(answer),
             Some(Recorded::CustomEvent(answer)) => Self::CustomEvent(answer),
-            None => Self::Nothing,
+            // The model tells no disputes.
+            Some(Recorded::Dispute(_) | Recorded::DisputeResolution(_)) | None => Self::Nothing,
         }
     }
 

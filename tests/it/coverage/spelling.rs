@@ -507,6 +507,22 @@ fn events() -> Vec<Spelling> {
             &["sale_event_id", "amount", "lines"],
         ),
         spelling(
+            "TrackingService/OpenDispute",
+            vec![(
+                json!({"reason": "not received", "occur_time": time}),
+                json!({"reason": " not received", "occur_time": same_time}),
+            )],
+            &["sale_event_id", "amount"],
+        ),
+        spelling(
+            "TrackingService/ResolveDispute",
+            vec![(
+                json!({"reason": "no answer", "occur_time": time}),
+                json!({"reason": " no answer", "occur_time": same_time}),
+            )],
+            &["dispute_event_id", "outcome", "lost_amount"],
+        ),
+        spelling(
             "TrackingService/RecordCancellation",
             vec![(
                 json!({"email": "${lead_email}", "occur_time": time}),

@@ -7,6 +7,7 @@ use headwater::domain::attribution::CandidateResult;
 use headwater::domain::bounty::{Submission, SubmissionState};
 use headwater::domain::conversion::{Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credit};
 use headwater::domain::coupon::CouponState;
+use headwater::domain::dispute::DisputePart;
 use headwater::domain::event::EventImage;
 use headwater::domain::id::{AccountId, ConversionId, LeadId, RewardId};
 use headwater::domain::lead::{LeadSelector, UnmatchedSale};
@@ -27,6 +28,7 @@ use super::tallies;
 struct Booked {
     pending: i64,
     payable: i64,
+    frozen: i64,
     fulfilled: i64,
 }
 
@@ -127,6 +129,7 @@ impl Audit {
                 match account {
                     LedgerAccount::AffiliatePending => booked.pending += amount,
                     LedgerAccount::AffiliatePayable => booked.payable += amount,
+                    LedgerAccount::AffiliateFrozen => booked.frozen += amount,
                     LedgerAccount::Fulfilled => booked.fulfilled += amount,
                     LedgerAccount::PayoutInFlight | LedgerAccount::ProviderCash | LedgerAccount::ProviderFee => {
                         panic!("only payouts move cash")
@@ -170,12 +173,13 @@ impl Audit {
                 RewardState::Pending | RewardState::Held => balance.pending_minor += reward.value.amount_minor,
                 RewardState::InPayout => balance.in_flight_minor += reward.value.amount_minor,
                 RewardState::Approved => balance.owed_minor += reward.value.amount_minor,
+                RewardState::Frozen => balance.frozen_minor += reward.value.amount_minor,
                 RewardState::Paid => balance.paid_minor += reward.value.amount_minor,
                 RewardState::Denied | RewardState::Reversed => {}
             }
         }
         prop_assert_eq!(&self.balances, &expected);
-        let negative = expected.values().find(|balance| balance.pending_minor < 0);
+        let negative = expected.values().find(|balance| balance.pending_minor < 0 || balance.frozen_minor < 0);
         prop_assert_eq!(negative, None);
         // Only an adjustment takes more than was earned, as long as nothing was paid out.
         let mut rewards = set.rewards.iter();
@@ -232,6 +236,7 @@ impl Audit {
         let value = reward.value.amount_minor;
         let expected = match reward.state {
             RewardState::Pending | RewardState::Held => Booked { pending: value, ..Booked::default() },
+            RewardState::Frozen => Booked { frozen: value, ..Booked::default() },
             RewardState::Approved | RewardState::InPayout => Booked { payable: value, ..Booked::default() },
             RewardState::Paid if reward.unit == RewardUnit::Cash => Booked { payable: value, ..Booked::default() },
             RewardState::Paid => Booked { fulfilled: value, ..Booked::default() },
@@ -397,6 +402,12 @@ fn check_reward(
     let stands = !matches!(reward.state, RewardState::Denied | RewardState::Reversed);
     let sale = set.conversion(reward.account_id, reward.conversion_id.unwrap()).unwrap();
     if stands {
+        prop_assert_eq!(reward.state == RewardState::Frozen, sale.open_dispute().is_some(), "{:?}", reward);
+        prop_assert_eq!(reward.dispute.map(|dispute| dispute.dispute_id), sale.open_dispute(), "{:?}", reward);
+    } else {
+        prop_assert_eq!(reward.dispute, None, "{:?}", reward);
+    }
+    if stands {
         let credited = |credit: &&Credit| credit.enrollment_id == reward.credited_enrollment_id();
         let credit = sale.credits.iter().find(credited);
         prop_assert!(credit.is_some(), "{:?} {:?}", reward, sale.credits);
@@ -428,10 +439,12 @@ fn check_reward(
         let of_part = booked.get(&part.id).copied().unwrap_or_default();
         entries.pending += of_part.pending;
         entries.payable += of_part.payable;
+        entries.frozen += of_part.frozen;
     }
     let left = value - reward.reversed_minor;
     let expected = match reward.state {
         RewardState::Pending | RewardState::Held => Booked { pending: left, ..Booked::default() },
+        RewardState::Frozen => Booked { frozen: left, ..Booked::default() },
         RewardState::Approved | RewardState::InPayout | RewardState::Paid => {
             Booked { payable: left, ..Booked::default() }
         }
@@ -441,11 +454,11 @@ fn check_reward(
     Ok(())
 }
 
-/// Whether a reward is that of a correction or of an undone refund, which may raise another one.
+/// Whether a reward is that of a correction, of an undone refund or of the end of a dispute, which may raise another one.
 fn may_raise(set: &WorkingSet, reversal: &Reward) -> bool {
     let id = reversal.conversion_id.unwrap();
     let kind = set.conversion(reversal.account_id, id).unwrap().kind;
-    matches!(kind, ConversionKind::Correction | ConversionKind::RefundUndo)
+    matches!(kind, ConversionKind::Correction | ConversionKind::RefundUndo | ConversionKind::DisputeResolution)
 }
 
 /// Whether a reward is the commission adjustment of a refund that was undone.
@@ -497,11 +510,18 @@ fn check_credit(conversion: &Conversion) -> Checked {
         ConversionKind::Refund
         | ConversionKind::RefundUndo
         | ConversionKind::Cancellation
-        | ConversionKind::Correction => {
+        | ConversionKind::Correction
+        | ConversionKind::Dispute
+        | ConversionKind::DisputeResolution => {
             prop_assert!(winners.is_empty());
         }
     }
     Ok(())
+}
+
+/// Whether events of this kind take something off a sale.
+const fn takes(kind: ConversionKind) -> bool {
+    matches!(kind, ConversionKind::Refund | ConversionKind::RefundUndo | ConversionKind::DisputeResolution)
 }
 
 fn check_refunded(set: &WorkingSet, conversion: &Conversion) -> Checked {
@@ -511,15 +531,25 @@ fn check_refunded(set: &WorkingSet, conversion: &Conversion) -> Checked {
             let booked: i64 = set
                 .conversions
                 .iter()
-                .filter(|row| row.sale_id == Some(conversion.id))
-                .filter(|row| matches!(row.kind, ConversionKind::Refund | ConversionKind::RefundUndo))
+                .filter(|row| row.sale_id == Some(conversion.id) && takes(row.kind))
                 .map(|refund| -refund.amount.unwrap().amount_minor - refund.excess_minor)
                 .sum();
             prop_assert_eq!(conversion.refunded_minor, booked);
             prop_assert!((0..=amount.amount_minor).contains(&booked), "{:?}", conversion);
         }
-        ConversionKind::Correction => prop_assert!(conversion.sale_id.is_some(), "{:?}", conversion),
         ConversionKind::RefundUndo => prop_assert!(amount.amount_minor >= 0, "{:?}", conversion),
+        ConversionKind::Correction | ConversionKind::DisputeResolution => {
+            prop_assert!(conversion.sale_id.is_some(), "{:?}", conversion);
+        }
+        ConversionKind::Dispute => {
+            let is_open = set.conversion(conversion.account_id, conversion.sale_id.unwrap()).unwrap();
+            let is_open = match is_open.order.dispute.as_deref() {
+                Some(DisputePart::OpenOf(open)) => open.contains(&conversion.id),
+                _ => false,
+            };
+            prop_assert_eq!(conversion.is_open_dispute(), is_open, "{:?}", conversion);
+            prop_assert!(amount.amount_minor >= 0, "{:?}", conversion);
+        }
         ConversionKind::CustomEvent => prop_assert!(amount.amount_minor >= 0, "{:?}", conversion),
         _ => {
             // A free order is refunded with an amount of zero.

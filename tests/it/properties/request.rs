@@ -402,7 +402,7 @@ impl Asking<'_> {
 
     /// The request of a step that records an event. For a click, `request_id` is its event_id.
     fn events(&self, step: &Step, request_id: String) -> Option<Envelope> {
-        use ConversionKind::{Cancellation, Lead, Refund, Sale};
+        use ConversionKind::{Cancellation, Dispute, DisputeResolution, Lead, Refund, Sale};
         match step {
             Step::Click { visitor, code, days_ago } => self.read(pb::RecordClickRequest {
                 event_id: request_id,
@@ -445,6 +445,19 @@ impl Asking<'_> {
                 refund_id: "refund".to_owned(),
                 occur_time: self.time(*days_ago),
                 ..pb::RecordRefundRequest::default()
+            }),
+            Step::Dispute { event, sale, amount, currency } => self.read(pb::OpenDisputeRequest {
+                event_id: event_id(Dispute, *event),
+                sale_event_id: event_id(Sale, *sale),
+                amount: amount.and_then(|amount| money(amount, currency)),
+                ..pb::OpenDisputeRequest::default()
+            }),
+            Step::Resolve { event, dispute, is_won, lost, currency } => self.read(pb::ResolveDisputeRequest {
+                event_id: event_id(DisputeResolution, *event),
+                dispute_event_id: event_id(Dispute, *dispute),
+                outcome: if *is_won { pb::DisputeOutcome::Won } else { pb::DisputeOutcome::Lost }.into(),
+                lost_amount: lost.and_then(|amount| money(amount, currency)),
+                ..pb::ResolveDisputeRequest::default()
             }),
             Step::Cancel { event, who } => self.read(pb::RecordCancellationRequest {
                 event_id: event_id(Cancellation, *event),

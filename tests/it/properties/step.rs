@@ -169,6 +169,19 @@ pub(super) enum Step {
         currency: &'static str,
         days_ago: Option<u8>,
     },
+    Dispute {
+        event: u8,
+        sale: u8,
+        amount: Option<i64>,
+        currency: &'static str,
+    },
+    Resolve {
+        event: u8,
+        dispute: u8,
+        is_won: bool,
+        lost: Option<i64>,
+        currency: &'static str,
+    },
     Cancel {
         event: u8,
         who: Who,
@@ -385,6 +398,18 @@ fn refunded() -> impl Strategy<Value = (Option<u8>, Who)> {
     prop_oneof![7 => ((0..6_u8).prop_map(Some), who()), 3 => (Just(None), named())]
 }
 
+fn dispute_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        (0..6_u8, 0..6_u8, option::weighted(0.4, refunded_amount()), currency())
+            .prop_map(|(event, sale, amount, currency)| Step::Dispute { event, sale, amount, currency }),
+        (0..20_u8, 0..6_u8, any::<bool>(), option::weighted(0.4, refunded_amount()), currency()).prop_map(
+            |(event, dispute, is_won, lost, currency)| {
+                Step::Resolve { event, dispute, is_won, lost: lost.filter(|_| !is_won), currency }
+            }
+        ),
+    ]
+}
+
 fn event_step() -> impl Strategy<Value = Step> {
     let refund = (0..30_u8, refunded(), refunded_amount(), currency(), days_ago());
     prop_oneof![
@@ -400,6 +425,7 @@ fn event_step() -> impl Strategy<Value = Step> {
         8 => refund.prop_map(|(event, (sale, who), amount, currency, days_ago)| {
             Step::Refund { event, sale, who, amount, currency, days_ago }
         }),
+        4 => dispute_step(),
         1 => (0..20_u8, named()).prop_map(|(event, who)| Step::Cancel { event, who }),
         4 => (of_conversions(), any::<bool>()).prop_map(|(of, skip_others)| Step::Approve { of, skip_others }),
         1 => of_conversions().prop_map(|of| Step::Deny { of }),

@@ -100,8 +100,14 @@ db_test!(g15_what_is_owed_is_apart_from_what_waits_for_approval, |database: Test
     client.rewards.approve_rewards(request).await.unwrap();
     let request = pb::GetBalanceRequest { affiliate: Some(affiliate), ..Default::default() };
     let balances = client.rewards.get_balance(request).await.unwrap().into_inner().balances;
-    let expected =
-        pb::Balance { earned: cash(400), pending: cash(200), owed: cash(200), in_flight: cash(0), paid: cash(0) };
+    let expected = pb::Balance {
+        earned: cash(400),
+        pending: cash(200),
+        owed: cash(200),
+        in_flight: cash(0),
+        frozen: cash(0),
+        paid: cash(0),
+    };
     assert_eq!(balances, std::slice::from_ref(&expected));
     let all = client.rewards.list_balances(pb::ListBalancesRequest::default()).await.unwrap().into_inner().affiliates;
     assert_eq!((all.len(), &all[0].balances), (1, &vec![expected]));

@@ -148,8 +148,14 @@ db_test!(g16_a_payout_reserves_what_is_due_until_it_is_confirmed, |database: Tes
     let balance = pb::GetBalanceRequest { affiliate: Some(shop.affiliate()), ..Default::default() };
     let balances = shop.client.rewards.get_balance(balance).await.unwrap().into_inner().balances;
     let cash = |minor| Some(pb::RewardValue { amount: Some(Amount::Cash(usd(minor))) });
-    let expected =
-        pb::Balance { earned: cash(1_250), pending: cash(0), owed: cash(0), in_flight: cash(1_250), paid: cash(0) };
+    let expected = pb::Balance {
+        earned: cash(1_250),
+        pending: cash(0),
+        owed: cash(0),
+        in_flight: cash(1_250),
+        frozen: cash(0),
+        paid: cash(0),
+    };
     assert_eq!(balances, [expected]);
     verify(&mut shop.client).await;
 

@@ -67,8 +67,8 @@ pub(crate) trait World {
     /// The lead with this external_id, or else this email address.
     async fn lead(&mut self, email: &str, external_id: &str) -> Option<LeadFacts>;
 
-    /// Pending, owed and earned of an affiliate.
-    async fn balance(&mut self, affiliate_id: &str, currency: Currency) -> [i64; 3];
+    /// Pending, owed, earned and frozen of an affiliate.
+    async fn balance(&mut self, affiliate_id: &str, currency: Currency) -> [i64; 4];
 
     /// The short answer of the explanation of an event, and what would change it.
     async fn explained(&mut self, kind: ConversionKind, event_id: &str) -> (String, Vec<String>);

@@ -121,6 +121,7 @@ impl<'world, W: World> Player<'world, W> {
             "cancel" => self.cancel_step(step).await,
             "appointment" | "event" => self.other_event_step(step).await,
             "correct" => self.correct_step(step).await,
+            "dispute" | "resolve" => self.dispute_step(step).await,
             "give" => self.give_step(step).await,
             "create-lead" | "update-lead" | "merge" | "attribute" | "delete-lead" => self.change_lead_step(step).await,
             "pay" | "payout" | "cancel-payout" | "confirm-payout" | "reopen-payout" | "approve-payout"
@@ -496,6 +497,44 @@ impl<'world, W: World> Player<'world, W> {
         };
         let is_outdated = answer.warnings.iter().any(|warning| warning.field == "occur_time");
         Ok(replayed(answer.replayed, if is_outdated { format!("{text} outdated") } else { text }))
+    }
+
+    /// `dispute ID SALE [AMOUNT CURRENCY]` and `resolve ID DISPUTE won|lost [AMOUNT CURRENCY]`
+    async fn dispute_step(&mut self, step: &Step) -> Result<String, Status> {
+        let event_id = step.word(0).to_owned();
+        let amount = |place: usize| step.words.get(place).map(|text| money(text, step.word(place + 1)));
+        let (outcome, rewards, is_replayed) = if step.verb == "dispute" {
+            let request = pb::OpenDisputeRequest {
+                event_id,
+                sale_event_id: step.word(1).to_owned(),
+                amount: amount(2),
+                occur_time: occur_time(step),
+                ..Default::default()
+            };
+            let answer = self.world.change(request).await?;
+            (answer.outcome(), answer.rewards, answer.replayed)
+        } else {
+            let outcome = match step.word(2) {
+                "won" => pb::DisputeOutcome::Won,
+                "lost" => pb::DisputeOutcome::Lost,
+                other => panic!("no such outcome: {other}"),
+            };
+            let request = pb::ResolveDisputeRequest {
+                event_id,
+                dispute_event_id: step.word(1).to_owned(),
+                outcome: outcome.into(),
+                lost_amount: amount(3),
+                occur_time: occur_time(step),
+                ..Default::default()
+            };
+            let answer = self.world.change(request).await?;
+            (answer.outcome(), answer.rewards, answer.replayed)
+        };
+        let text = match outcome {
+            pb::ConversionOutcome::Attributed => format!("attributed{}", rewards_text(&rewards)),
+            outcome => outcome_text(outcome),
+        };
+        Ok(replayed(is_replayed, text))
     }
 
     async fn cancel_step(&mut self, step: &Step) -> Result<String, Status> {

@@ -256,13 +256,13 @@ impl World for PureWorld {
         })
     }
 
-    async fn balance(&mut self, affiliate_id: &str, currency: Currency) -> [i64; 3] {
+    async fn balance(&mut self, affiliate_id: &str, currency: Currency) -> [i64; 4] {
         let mut balance = Balance::default();
         let of_affiliate = self.set.postings.iter().filter(|row| row.affiliate_id.to_string() == affiliate_id);
         for posting in of_affiliate.filter(|row| row.currency == currency) {
             balance.post(posting).unwrap();
         }
-        [balance.pending_minor, balance.owed_minor, balance.earned_minor()]
+        [balance.pending_minor, balance.owed_minor, balance.earned_minor(), balance.frozen_minor]
     }
 
     async fn tax_state(&mut self, affiliate_id: &str) -> String {

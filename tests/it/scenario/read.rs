@@ -15,8 +15,10 @@ impl<W: World> Player<'_, W> {
                 let currency: Currency = step.word(1).parse().unwrap();
                 let affiliate_id = self.affiliate_id(step.word(0));
                 let sums = self.world.balance(&affiliate_id, currency).await;
-                let [pending, owed, earned] = sums.map(|sum| amount(sum, currency));
-                format!("pending {pending} owed {owed} earned {earned}")
+                let has_frozen = sums[3] != 0;
+                let [pending, owed, earned, frozen] = sums.map(|sum| amount(sum, currency));
+                let frozen = if has_frozen { format!(" frozen {frozen}") } else { String::new() };
+                format!("pending {pending} owed {owed} earned {earned}{frozen}")
             }
             "tax-state" => {
                 let affiliate_id = self.affiliate_id(step.word(0));

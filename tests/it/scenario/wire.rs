@@ -332,12 +332,13 @@ impl World for WireWorld {
         }
     }
 
-    async fn balance(&mut self, affiliate_id: &str, currency: Currency) -> [i64; 3] {
+    async fn balance(&mut self, affiliate_id: &str, currency: Currency) -> [i64; 4] {
         let request = pb::GetBalanceRequest { affiliate: selector(affiliate_id), ..Default::default() };
         let balances = self.client.rewards.get_balance(request).await.unwrap().into_inner().balances;
         let is_in = |balance: &&pb::Balance| cash(balance.earned.as_ref()).currency_code == currency.code();
-        let Some(balance) = balances.iter().find(is_in) else { return [0; 3] };
-        [&balance.pending, &balance.owed, &balance.earned].map(|value| cash(value.as_ref()).amount_minor)
+        let Some(balance) = balances.iter().find(is_in) else { return [0; 4] };
+        [&balance.pending, &balance.owed, &balance.earned, &balance.frozen]
+            .map(|value| cash(value.as_ref()).amount_minor)
     }
 
     async fn tax_state(&mut self, affiliate_id: &str) -> String {

@@ -540,6 +540,15 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
         ..rows::reward(1, &rows::sale(1), None)
     };
     golden.holds("request_outcome_reward.v1.with_approved_at", &Outcome::Reward(Arc::new(reserved)));
+    let dispute = RewardDispute { dispute_id: rows::sale(2).id, frozen_from: Some(RewardState::Held) };
+    golden.holds("reward_dispute.v1.full", &dispute);
+    golden.holds("reward_dispute.v1.least", &RewardDispute { frozen_from: None, ..dispute });
+    let frozen = Reward { state: RewardState::Frozen, dispute: Some(dispute), ..rows::reward(1, &rows::sale(1), None) };
+    golden.holds("request_outcome_reward.v1.with_dispute", &Outcome::Reward(Arc::new(frozen)));
+    for (name, part) in rows::dispute_parts() {
+        let order = OrderDetails { dispute: Some(Arc::new(part)), ..OrderDetails::default() };
+        golden.holds(&format!("conversion_order_details.v1.with_dispute_{name}"), &order);
+    }
     let linked = Credit { link_id: Some(rows::link().id), ..rows::credit() };
     let linked = AsRecorded { lead_id: None, credits: [linked].into_iter().collect() };
     golden.holds("conversion_as_recorded.v1.with_link_id", &linked);

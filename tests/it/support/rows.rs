@@ -34,6 +34,7 @@ use headwater::domain::conversion::{
 use headwater::domain::coupon::{CouponState, CouponUses};
 use headwater::domain::customer_reward::{CustomerReward, CustomerRewardState};
 use headwater::domain::dated_commission::DatedCommission;
+use headwater::domain::dispute::{Dispute, DisputeOutcome, DisputePart, DisputeState, Resolution};
 use headwater::domain::enrollment::{
     Acceptance, Enrollment, EnrollmentStanding, EnrollmentState, Moved, MovedLeads, PastStanding,
 };
@@ -509,6 +510,30 @@ pub(crate) fn refund(number: u128, outcome: ConversionOutcome) -> Conversion {
     }
 }
 
+/// What a sale, a dispute and the end of one keep.
+pub(crate) fn dispute_parts() -> [(&'static str, DisputePart); 4] {
+    let dispute_id = ConversionId::from_uuid(uuid(77));
+    let open = Dispute { state: DisputeState::Open, is_whole: false, taken_minor: None, taken_lines: Vec::new() };
+    let lost = Dispute {
+        state: DisputeState::Lost,
+        is_whole: true,
+        taken_minor: Some(2_500),
+        taken_lines: vec![SaleLine {
+            line_id: "mug".to_owned(),
+            quantity: 1,
+            amount_minor: 2_500,
+            ..SaleLine::default()
+        }],
+    };
+    let resolution = Resolution { dispute_id, outcome: DisputeOutcome::Lost, refund_count_change: 1 };
+    [
+        ("open_of", DisputePart::OpenOf(vec![dispute_id])),
+        ("opened", DisputePart::Dispute(open)),
+        ("lost", DisputePart::Dispute(lost)),
+        ("resolution", DisputePart::Resolution(resolution)),
+    ]
+}
+
 pub(crate) fn as_recorded() -> AsRecorded {
     AsRecorded { lead_id: Some(lead().id), credits: smallvec![credit()] }
 }
@@ -558,6 +583,7 @@ pub(crate) fn reward(number: u128, conversion: &Conversion, reverses: Option<Rew
         deny_reason: "none".to_owned(),
         payout_id: None,
         approved_at: None,
+        dispute: None,
     }
 }
 

@@ -2305,6 +2305,10 @@ impl Call for pb::RecordCustomEventRequest {}
 
 impl Call for pb::CorrectSaleRequest {}
 
+impl Call for pb::OpenDisputeRequest {}
+
+impl Call for pb::ResolveDisputeRequest {}
+
 impl Call for pb::CreateLeadRequest {
     fn fill_ids(&mut self) {
         fill(&mut self.request_id);
@@ -2488,6 +2492,33 @@ impl TrackingCalls {
     pub async fn correct_sale(&self, request: pb::CorrectSaleRequest) -> Result<pb::CorrectSaleResponse, Error> {
         self.caller
             .call(request, async |channel, request| pb::tracking_service_client::TrackingServiceClient::new(channel).correct_sale(request).await)
+            .await
+    }
+
+    /// Records that the payment of a sale is disputed, and freezes the rewards of the sale, its uplines' and its customer's too, whatever part of
+    /// the sale is disputed. Frozen rewards are in the balance `frozen`, are not owed, and are neither approved nor paid. Rewards that a payout has
+    /// or has paid stay as they are; if the payout ends without payment, they freeze then. Refunds and corrections of the sale go on as ever.
+    /// Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND if the sale is not known; FAILED_PRECONDITION with reason CURRENCY_MISMATCH or
+    /// DISPUTE_EXCEEDS_SALE.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn open_dispute(&self, request: pb::OpenDisputeRequest) -> Result<pb::OpenDisputeResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::tracking_service_client::TrackingServiceClient::new(channel).open_dispute(request).await)
+            .await
+    }
+
+    /// Records how a dispute ended. WON gives the rewards their former states back; if a hold period has ended meanwhile, the reward is approved
+    /// soon. LOST takes back what a refund of the same amount would, at most what refunds have left, and the rest gets its former state back. A
+    /// later call may tell another end: what the end before took is given back first.
+    /// Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND if the dispute is not known; FAILED_PRECONDITION with reason CURRENCY_MISMATCH.
+    ///
+    /// # Errors
+    /// The server refuses the call, or does not answer before the deadline.
+    pub async fn resolve_dispute(&self, request: pb::ResolveDisputeRequest) -> Result<pb::ResolveDisputeResponse, Error> {
+        self.caller
+            .call(request, async |channel, request| pb::tracking_service_client::TrackingServiceClient::new(channel).resolve_dispute(request).await)
             .await
     }
 

@@ -1786,6 +1786,287 @@ impl CandidateResult {
         }
     }
 }
+/// A fraud rule of a program.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FraudRule {
+    /// What it looks at. Each kind occurs once in a program. Required.
+    #[prost(enumeration = "FraudRuleKind", tag = "1")]
+    pub kind: i32,
+    /// What becomes of an event that it flags. Required.
+    #[prost(enumeration = "FraudRuleMode", tag = "2")]
+    pub mode: i32,
+    /// Of QUICK_SALE: the fewest seconds from click to event that are not flagged, 1 to 86,400. Required there, refused elsewhere.
+    #[prost(int32, tag = "3")]
+    pub minimum_seconds: i32,
+    /// Of VELOCITY: the most sales within the period that are not flagged, 1 to 100. Required there, refused elsewhere.
+    #[prost(int32, tag = "4")]
+    pub maximum_sales: i32,
+    /// Of VELOCITY: the length of the period, 1 to 1,440 minutes. Required there, refused elsewhere.
+    #[prost(int32, tag = "5")]
+    pub period_minutes: i32,
+    /// Of BANNED_COUNTRY: ISO 3166-1 codes of two letters, up to 250. Required there, refused elsewhere.
+    #[prost(string, repeated, tag = "6")]
+    pub country_codes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Of BANNED_REFERRER: hosts such as `coupons.example`, up to 100. `*.coupons.example` stands for the host and all of its subdomains.
+    /// Required there, refused elsewhere.
+    #[prost(string, repeated, tag = "7")]
+    pub referrers: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// What a fraud rule found. It has no personal data.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FraudFlag {
+    /// The rule.
+    #[prost(enumeration = "FraudRuleKind", tag = "1")]
+    pub kind: i32,
+    /// The mode of the rule then: SHADOW or ON. A duplicate that was not refused, see FRAUD_RULE_MODE_REFUSE, has ON.
+    #[prost(enumeration = "FraudRuleMode", tag = "2")]
+    pub mode: i32,
+    /// The value of the event that was compared, as the kind of the rule says.
+    #[prost(string, tag = "3")]
+    pub found: ::prost::alloc::string::String,
+    /// The value that it was compared with, as the kind of the rule says. Empty if there is none.
+    #[prost(string, tag = "4")]
+    pub threshold: ::prost::alloc::string::String,
+}
+/// What fraud rules found for one credit of an event.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Suspicion {
+    /// The enrollment that is credited.
+    #[prost(string, tag = "1")]
+    pub enrollment_id: ::prost::alloc::string::String,
+    /// What was found, in the order of the program's rules.
+    #[prost(message, repeated, tag = "2")]
+    pub flags: ::prost::alloc::vec::Vec<FraudFlag>,
+    /// Whether ReleaseRewards has released a reward of the credit. What the event earns it from then on is not held.
+    #[prost(bool, tag = "3")]
+    pub is_released: bool,
+}
+/// What fraud rules found in an event of a lead.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LeadSuspicion {
+    /// The event.
+    #[prost(string, tag = "1")]
+    pub conversion_id: ::prost::alloc::string::String,
+    /// The enrollment that is credited with it.
+    #[prost(string, tag = "2")]
+    pub enrollment_id: ::prost::alloc::string::String,
+    /// What was found.
+    #[prost(message, optional, tag = "3")]
+    pub flag: ::core::option::Option<FraudFlag>,
+    /// The email address of the customer then, masked, such as `l…@gmail.com`. Empty if the rule compared none. It is erased with the lead.
+    #[prost(string, tag = "4")]
+    pub masked_email: ::prost::alloc::string::String,
+}
+/// The request of ReplayFraudRules.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ReplayFraudRulesRequest {
+    /// The program. Empty: the default program.
+    #[prost(string, tag = "1")]
+    pub program_id: ::prost::alloc::string::String,
+    /// The proposed rules, with the limits that UpdateProgram has. Rules that are OFF are not asked. Required.
+    #[prost(message, repeated, tag = "2")]
+    pub fraud_rules: ::prost::alloc::vec::Vec<FraudRule>,
+}
+/// One message of the stream of ReplayFraudRules.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ReplayFraudRulesResponse {
+    /// What this message says.
+    #[prost(oneof = "replay_fraud_rules_response::Content", tags = "1, 2, 3")]
+    pub content: ::core::option::Option<replay_fraud_rules_response::Content>,
+}
+/// Nested message and enum types in `ReplayFraudRulesResponse`.
+pub mod replay_fraud_rules_response {
+    /// What this message says.
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Content {
+        /// How far the replay is. The first message, and then one about every second, have it.
+        #[prost(message, tag = "1")]
+        Progress(super::FraudReplayProgress),
+        /// Events that the rules flag, in the order in which they were told.
+        #[prost(message, tag = "2")]
+        Events(super::ReplayedEvents),
+        /// The last message.
+        #[prost(message, tag = "3")]
+        Summary(super::FraudReplaySummary),
+    }
+}
+/// How far a replay is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FraudReplayProgress {
+    /// How many sign-ups, sales, appointments and custom events were looked at.
+    #[prost(int64, tag = "1")]
+    pub judged_conversion_count: i64,
+    /// How many there were when the replay began.
+    #[prost(int64, tag = "2")]
+    pub conversion_count: i64,
+}
+/// Events that proposed rules flag.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ReplayedEvents {
+    /// The events.
+    #[prost(message, repeated, tag = "1")]
+    pub events: ::prost::alloc::vec::Vec<ReplayedEvent>,
+}
+/// An event that proposed rules flag.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ReplayedEvent {
+    /// The conversion's id.
+    #[prost(string, tag = "1")]
+    pub conversion_id: ::prost::alloc::string::String,
+    /// The affiliate that is credited with it.
+    #[prost(string, tag = "2")]
+    pub affiliate_id: ::prost::alloc::string::String,
+    /// The enrollment that is credited with it.
+    #[prost(string, tag = "3")]
+    pub enrollment_id: ::prost::alloc::string::String,
+    /// What the rules find.
+    #[prost(message, repeated, tag = "4")]
+    pub flags: ::prost::alloc::vec::Vec<FraudFlag>,
+    /// Whether its rewards would have been held: one of the rules is ON, or REFUSE.
+    #[prost(bool, tag = "5")]
+    pub is_held: bool,
+    /// What is left of the rewards of this credit, those of uplines too. They would have been held. Not set if the event earned nothing.
+    #[prost(message, optional, tag = "6")]
+    pub rewards_amount: ::core::option::Option<Money>,
+}
+/// The end of a replay.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct FraudReplaySummary {
+    /// How many sign-ups, sales, appointments and custom events were looked at.
+    #[prost(int64, tag = "1")]
+    pub judged_conversion_count: i64,
+    /// How many credits of the program were judged. An event may have several.
+    #[prost(int64, tag = "2")]
+    pub judged_credit_count: i64,
+    /// How many of them any rule flags.
+    #[prost(int64, tag = "3")]
+    pub flagged_credit_count: i64,
+    /// How many of them would have been held.
+    #[prost(int64, tag = "4")]
+    pub held_credit_count: i64,
+    /// What would have been held, one sum for each currency, in the order of the codes.
+    #[prost(message, repeated, tag = "5")]
+    pub held_amounts: ::prost::alloc::vec::Vec<Money>,
+    /// How often each rule flags, in the order of the request.
+    #[prost(message, repeated, tag = "6")]
+    pub rule_counts: ::prost::alloc::vec::Vec<FraudRuleCount>,
+}
+/// How often a proposed rule flags.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FraudRuleCount {
+    /// The rule.
+    #[prost(enumeration = "FraudRuleKind", tag = "1")]
+    pub kind: i32,
+    /// Its mode.
+    #[prost(enumeration = "FraudRuleMode", tag = "2")]
+    pub mode: i32,
+    /// How many credits it flags.
+    #[prost(int64, tag = "3")]
+    pub flagged_credit_count: i64,
+}
+/// What a fraud rule looks at. An event that is credited in the program is judged once for each of its credits, when it is first credited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum FraudRuleKind {
+    /// Not set; refused in requests.
+    Unspecified = 0,
+    /// The email address of the customer is that of the affiliate, or the one that its PayPal payouts go to. Capitals and `+tag` do not
+    /// count, and at Gmail dots do not count either. `found` is empty.
+    SelfReferral = 1,
+    /// The host of the customer's email address is that of the affiliate's, and it is no host of free mail such as gmail.com. `found` is empty.
+    OwnDomain = 2,
+    /// The host of the customer's email address gives addresses to throw away. The list is part of the server. `found` is the host.
+    DisposableMail = 3,
+    /// The event came sooner after the affiliate's click than people need: less than `minimum_seconds`. If the customer is bound by a click, that
+    /// click counts. `found` is the number of seconds, and `threshold` is `minimum_seconds`.
+    QuickSale = 4,
+    /// More sales than `maximum_sales` of the affiliate in the program within `period_minutes`, up to the time of the sale and with it. Sales
+    /// that are told later do not count for it. `found` is the number of sales, and `threshold` is `maximum_sales`.
+    Velocity = 5,
+    /// The customer is in one of `country_codes`. `found` is the code.
+    BannedCountry = 6,
+    /// The visitor came to the affiliate's link from one of `referrers`. `found` is the host, and `threshold` the entry of the list.
+    BannedReferrer = 7,
+    /// A sale of the program with the same `order_id` and amount was told under another event_id. Sales without `order_id` are not compared.
+    /// `found` is the id of the earlier conversion.
+    DuplicateOrder = 8,
+}
+impl FraudRuleKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "FRAUD_RULE_KIND_UNSPECIFIED",
+            Self::SelfReferral => "FRAUD_RULE_KIND_SELF_REFERRAL",
+            Self::OwnDomain => "FRAUD_RULE_KIND_OWN_DOMAIN",
+            Self::DisposableMail => "FRAUD_RULE_KIND_DISPOSABLE_MAIL",
+            Self::QuickSale => "FRAUD_RULE_KIND_QUICK_SALE",
+            Self::Velocity => "FRAUD_RULE_KIND_VELOCITY",
+            Self::BannedCountry => "FRAUD_RULE_KIND_BANNED_COUNTRY",
+            Self::BannedReferrer => "FRAUD_RULE_KIND_BANNED_REFERRER",
+            Self::DuplicateOrder => "FRAUD_RULE_KIND_DUPLICATE_ORDER",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "FRAUD_RULE_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "FRAUD_RULE_KIND_SELF_REFERRAL" => Some(Self::SelfReferral),
+            "FRAUD_RULE_KIND_OWN_DOMAIN" => Some(Self::OwnDomain),
+            "FRAUD_RULE_KIND_DISPOSABLE_MAIL" => Some(Self::DisposableMail),
+            "FRAUD_RULE_KIND_QUICK_SALE" => Some(Self::QuickSale),
+            "FRAUD_RULE_KIND_VELOCITY" => Some(Self::Velocity),
+            "FRAUD_RULE_KIND_BANNED_COUNTRY" => Some(Self::BannedCountry),
+            "FRAUD_RULE_KIND_BANNED_REFERRER" => Some(Self::BannedReferrer),
+            "FRAUD_RULE_KIND_DUPLICATE_ORDER" => Some(Self::DuplicateOrder),
+            _ => None,
+        }
+    }
+}
+/// What becomes of an event that a fraud rule flags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum FraudRuleMode {
+    /// Not set; refused in requests.
+    Unspecified = 0,
+    /// The rule is not asked.
+    Off = 1,
+    /// The flag is recorded, and the rewards are as without it.
+    Shadow = 2,
+    /// The flag is recorded, and the rewards of the event are HELD: not approved, not owed and not paid until ReleaseRewards or DenyRewards.
+    On = 3,
+    /// The event is refused with FAILED_PRECONDITION and reason DUPLICATE_ORDER, and nothing is recorded. Only for DUPLICATE_ORDER. An event
+    /// that is credited only later, because other events tell of its referral, is held instead.
+    Refuse = 4,
+}
+impl FraudRuleMode {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "FRAUD_RULE_MODE_UNSPECIFIED",
+            Self::Off => "FRAUD_RULE_MODE_OFF",
+            Self::Shadow => "FRAUD_RULE_MODE_SHADOW",
+            Self::On => "FRAUD_RULE_MODE_ON",
+            Self::Refuse => "FRAUD_RULE_MODE_REFUSE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "FRAUD_RULE_MODE_UNSPECIFIED" => Some(Self::Unspecified),
+            "FRAUD_RULE_MODE_OFF" => Some(Self::Off),
+            "FRAUD_RULE_MODE_SHADOW" => Some(Self::Shadow),
+            "FRAUD_RULE_MODE_ON" => Some(Self::On),
+            "FRAUD_RULE_MODE_REFUSE" => Some(Self::Refuse),
+            _ => None,
+        }
+    }
+}
 /// A line of a sale, as a shop tells it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SaleLine {
@@ -2029,6 +2310,8 @@ pub enum CustomerRewardState {
     Fulfilled = 2,
     /// The event that granted it does not count any more, such as a sale of which nothing is left. A later event may grant it again.
     Revoked = 3,
+    /// The sale that granted it is disputed. It is GRANTED again if the dispute leaves something of the sale, and REVOKED otherwise.
+    Frozen = 4,
 }
 impl CustomerRewardState {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -2041,6 +2324,7 @@ impl CustomerRewardState {
             Self::Granted => "CUSTOMER_REWARD_STATE_GRANTED",
             Self::Fulfilled => "CUSTOMER_REWARD_STATE_FULFILLED",
             Self::Revoked => "CUSTOMER_REWARD_STATE_REVOKED",
+            Self::Frozen => "CUSTOMER_REWARD_STATE_FROZEN",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -2050,6 +2334,7 @@ impl CustomerRewardState {
             "CUSTOMER_REWARD_STATE_GRANTED" => Some(Self::Granted),
             "CUSTOMER_REWARD_STATE_FULFILLED" => Some(Self::Fulfilled),
             "CUSTOMER_REWARD_STATE_REVOKED" => Some(Self::Revoked),
+            "CUSTOMER_REWARD_STATE_FROZEN" => Some(Self::Frozen),
             _ => None,
         }
     }
@@ -2527,6 +2812,10 @@ pub struct Program {
         ::prost::alloc::string::String,
         ::prost::alloc::string::String,
     >,
+    /// The fraud rules, in the order in which they are asked. They judge events that are credited from now on, whichever version of the terms
+    /// pays for them.
+    #[prost(message, repeated, tag = "18")]
+    pub fraud_rules: ::prost::alloc::vec::Vec<FraudRule>,
 }
 /// The request of CreateProgram.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -2580,6 +2869,9 @@ pub struct CreateProgramRequest {
     /// Whether to check everything and to create nothing. The answer is that of the call, or its refusal. `request_id` is not kept.
     #[prost(bool, tag = "14")]
     pub validate_only: bool,
+    /// The fraud rules. Empty: none. See `Program.fraud_rules`.
+    #[prost(message, repeated, tag = "15")]
+    pub fraud_rules: ::prost::alloc::vec::Vec<FraudRule>,
 }
 /// The answer of CreateProgram.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -2704,7 +2996,8 @@ pub struct UpdateProgramRequest {
     #[prost(message, optional, tag = "2")]
     pub program: ::core::option::Option<Program>,
     /// The fields to change: any of `display_name`, `landing_url`, `is_default`, `terms`, `hosts`, `agreement`, `questions`,
-    /// `is_private`, `invitations`, `welcome_mail` and `metadata`. Required. `metadata` is replaced as a whole. `invitations` are replaced as a
+    /// `is_private`, `invitations`, `welcome_mail`, `metadata` and `fraud_rules`. Required. `metadata` is replaced as a whole. `fraud_rules` are
+    /// replaced as a whole too, and events that were judged before keep their flags. `invitations` are replaced as a
     /// whole, and a code that stays keeps its number of uses. Who was enrolled with a code stays enrolled. A `welcome_mail` that is not set is none from then on. Links that were created
     /// before a change of `hosts` stay as they are, and so do affiliates who were enrolled before
     /// a change of `questions` or `is_private`. `agreement` is replaced as a whole, and cannot be taken away again. Who accepted
@@ -3412,6 +3705,16 @@ pub struct Reward {
     /// Of a threshold bonus: how it was reached. Of a reward that takes one back: how it was lost. Not set for all other rewards.
     #[prost(message, optional, tag = "22")]
     pub threshold: ::core::option::Option<ThresholdReached>,
+    /// What the fraud rules of the program found in the event when it was credited. The reward is HELD if one of them was ON, until
+    /// ReleaseRewards or DenyRewards. Of a reward that takes back: empty.
+    #[prost(message, repeated, tag = "23")]
+    pub suspicion: ::prost::alloc::vec::Vec<FraudFlag>,
+    /// The reason in the last call of ReleaseRewards for the reward. Empty in the feed, because a person wrote it.
+    #[prost(string, tag = "24")]
+    pub release_reason: ::prost::alloc::string::String,
+    /// Of a FROZEN reward: the conversion id of the oldest open dispute of its sale. Empty for all other rewards.
+    #[prost(string, tag = "25")]
+    pub dispute_conversion_id: ::prost::alloc::string::String,
 }
 /// How an affiliate reached the threshold of a bonus, or fell below it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3861,6 +4164,9 @@ pub struct ReleaseRewardsRequest {
     /// reward that it reduces.
     #[prost(string, repeated, tag = "2")]
     pub reward_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Why the rewards are released, up to 500 characters. Required if a fraud rule has held one of them.
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
 }
 /// The answer of ReleaseRewards.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -3940,7 +4246,8 @@ pub struct FulfillRewardResponse {
     pub replayed: bool,
 }
 /// The state of a reward. PENDING may become APPROVED, DENIED, REVERSED or HELD. HELD may become PENDING, DENIED or REVERSED. APPROVED
-/// may become IN_PAYOUT, PAID or REVERSED. IN_PAYOUT may become APPROVED or PAID. The other states are final.
+/// may become IN_PAYOUT, PAID or REVERSED. IN_PAYOUT may become APPROVED or PAID. PENDING, HELD and APPROVED may become FROZEN, which becomes
+/// what it was before, DENIED or REVERSED. The other states are final.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum RewardState {
@@ -3956,12 +4263,16 @@ pub enum RewardState {
     Paid = 4,
     /// Refunds took back the whole reward before it was paid. The rewards of those refunds have this state too.
     Reversed = 5,
-    /// Kept from approval, because DeactivateAffiliate said so. Counts to the pending balance. Waits for ReleaseRewards or DenyRewards, and
+    /// Kept from approval, because DeactivateAffiliate or a fraud rule of the program said so. Counts to the pending balance. Waits for ReleaseRewards or DenyRewards, and
     /// is taken back by refunds like a pending one.
     Held = 6,
     /// A payout that is neither paid nor cancelled has reserved it. CancelPayout makes it APPROVED again. A refund leaves it as it is, and takes
     /// back by a reward of its own, which reduces the next payout.
     InPayout = 7,
+    /// A dispute of its sale is open. Counts to the frozen balance, and is neither approved nor paid. ResolveDispute gives it its former state back,
+    /// or takes it back. Refunds take it back like a pending one. DenyRewards denies it, and DeactivateAffiliate and ReleaseRewards change the
+    /// state that it gets back, as they would change that state.
+    Frozen = 8,
 }
 impl RewardState {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -3978,6 +4289,7 @@ impl RewardState {
             Self::Reversed => "REWARD_STATE_REVERSED",
             Self::Held => "REWARD_STATE_HELD",
             Self::InPayout => "REWARD_STATE_IN_PAYOUT",
+            Self::Frozen => "REWARD_STATE_FROZEN",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -3991,6 +4303,7 @@ impl RewardState {
             "REWARD_STATE_REVERSED" => Some(Self::Reversed),
             "REWARD_STATE_HELD" => Some(Self::Held),
             "REWARD_STATE_IN_PAYOUT" => Some(Self::InPayout),
+            "REWARD_STATE_FROZEN" => Some(Self::Frozen),
             _ => None,
         }
     }
@@ -4141,16 +4454,19 @@ pub struct Conversion {
     pub outcome: i32,
     /// The net amount of a sale, as corrected. Negative, or zero, for a refund: of one that was told as a total, the difference to what was
     /// refunded before. The amount that is no longer refunded for what undid a refund. The difference for a correction. The value of a custom event
-    /// that has one. Not set for other kinds.
+    /// that has one. The disputed amount for a dispute. For the end of a dispute: the amount that it took from the sale, negative, or gave back;
+    /// zero if neither. Not set for other kinds.
     #[prost(message, optional, tag = "5")]
     pub amount: ::core::option::Option<Money>,
-    /// How much of a sale has been refunded so far, zero or more. Not set for other kinds.
+    /// How much of a sale has been refunded or lost in disputes so far, zero or more. Not set for other kinds.
     #[prost(message, optional, tag = "6")]
     pub refunded_amount: ::core::option::Option<Money>,
-    /// The conversion id of the sale of a refund, of what undid one, or of a correction. Empty for other kinds, for a waiting refund, and for a refund of an unknown customer.
+    /// The conversion id of the sale of a refund, of what undid one, of a correction, of a dispute or of the end of one. Empty for other kinds,
+    /// for a waiting refund, and for a refund of an unknown customer.
     #[prost(string, tag = "7")]
     pub sale_conversion_id: ::prost::alloc::string::String,
-    /// The event_id of the sale of a refund, of what undid one, or of a correction, as sent or found. Empty for other kinds, and for a refund of an unknown customer.
+    /// The event_id of the sale of a refund, of what undid one, of a correction, of a dispute or of the end of one, as sent or found. Empty for
+    /// other kinds, and for a refund of an unknown customer.
     #[prost(string, tag = "8")]
     pub sale_event_id: ::prost::alloc::string::String,
     /// The lead's id. A refund has the lead of its sale. Empty for a sale, appointment or custom event without a customer, and for a
@@ -4236,14 +4552,41 @@ pub struct Conversion {
     #[prost(string, repeated, tag = "31")]
     pub collections: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// The `refunded_total` of a refund, as it was sent. Not set if none was sent, and for other kinds.
-    #[prost(message, optional, tag = "40")]
+    #[prost(message, optional, tag = "32")]
     pub refunded_total: ::core::option::Option<Money>,
     /// The conversion id of what undid a refund. Empty for a refund that was not undone, and for other kinds.
-    #[prost(string, tag = "41")]
+    #[prost(string, tag = "33")]
     pub refund_undo_id: ::prost::alloc::string::String,
     /// The conversion id of the refund that was undone. Empty for other kinds than REFUND_UNDO.
-    #[prost(string, tag = "42")]
+    #[prost(string, tag = "34")]
     pub undone_refund_id: ::prost::alloc::string::String,
+    /// What the fraud rules of programs found, for each credit that was ever judged and flagged, also those of before another attribution.
+    #[prost(message, repeated, tag = "35")]
+    pub suspicions: ::prost::alloc::vec::Vec<Suspicion>,
+    /// Of a dispute, or of the end of one. Not set for other kinds.
+    #[prost(message, optional, tag = "36")]
+    pub dispute: ::core::option::Option<ConversionDispute>,
+    /// Of a sale: the conversion ids of its open disputes, the oldest first. Its rewards are FROZEN while there are any.
+    #[prost(string, repeated, tag = "37")]
+    pub open_dispute_conversion_ids: ::prost::alloc::vec::Vec<
+        ::prost::alloc::string::String,
+    >,
+}
+/// What a conversion tells of a dispute.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ConversionDispute {
+    /// The state of a dispute now. Of the end of a dispute: how it ended.
+    #[prost(enumeration = "DisputeState", tag = "1")]
+    pub state: i32,
+    /// Of the end of a dispute: the conversion id of the dispute. Empty for a dispute.
+    #[prost(string, tag = "2")]
+    pub dispute_conversion_id: ::prost::alloc::string::String,
+    /// What a dispute has taken back of its sale. Set for a dispute that is LOST.
+    #[prost(message, optional, tag = "3")]
+    pub lost_amount: ::core::option::Option<Money>,
+    /// The reason in the call of OpenDispute or ResolveDispute. Empty in the feed, because a person wrote it.
+    #[prost(string, tag = "4")]
+    pub reason: ::prost::alloc::string::String,
 }
 /// A recorded event, identified by the merchant's id.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -4415,8 +4758,12 @@ pub enum ConversionKind {
     Appointment = 6,
     /// A custom event. `custom_kind` has its kind.
     CustomEvent = 7,
+    /// The payment of a sale is disputed.
+    Dispute = 8,
+    /// A dispute ended.
+    DisputeResolution = 9,
     /// A refund was undone. `undone_refund_id` has the refund.
-    RefundUndo = 12,
+    RefundUndo = 10,
 }
 impl ConversionKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -4433,6 +4780,8 @@ impl ConversionKind {
             Self::Correction => "CONVERSION_KIND_CORRECTION",
             Self::Appointment => "CONVERSION_KIND_APPOINTMENT",
             Self::CustomEvent => "CONVERSION_KIND_CUSTOM_EVENT",
+            Self::Dispute => "CONVERSION_KIND_DISPUTE",
+            Self::DisputeResolution => "CONVERSION_KIND_DISPUTE_RESOLUTION",
             Self::RefundUndo => "CONVERSION_KIND_REFUND_UNDO",
         }
     }
@@ -4447,6 +4796,8 @@ impl ConversionKind {
             "CONVERSION_KIND_CORRECTION" => Some(Self::Correction),
             "CONVERSION_KIND_APPOINTMENT" => Some(Self::Appointment),
             "CONVERSION_KIND_CUSTOM_EVENT" => Some(Self::CustomEvent),
+            "CONVERSION_KIND_DISPUTE" => Some(Self::Dispute),
+            "CONVERSION_KIND_DISPUTE_RESOLUTION" => Some(Self::DisputeResolution),
             "CONVERSION_KIND_REFUND_UNDO" => Some(Self::RefundUndo),
             _ => None,
         }
@@ -4551,6 +4902,43 @@ impl ConversionView {
             "CONVERSION_VIEW_UNSPECIFIED" => Some(Self::Unspecified),
             "CONVERSION_VIEW_BASIC" => Some(Self::Basic),
             "CONVERSION_VIEW_FULL" => Some(Self::Full),
+            _ => None,
+        }
+    }
+}
+/// The state of a dispute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum DisputeState {
+    /// Not set; never returned.
+    Unspecified = 0,
+    /// It has not ended.
+    Open = 1,
+    /// The merchant keeps the money.
+    Won = 2,
+    /// The customer has the money back, or a part of it.
+    Lost = 3,
+}
+impl DisputeState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "DISPUTE_STATE_UNSPECIFIED",
+            Self::Open => "DISPUTE_STATE_OPEN",
+            Self::Won => "DISPUTE_STATE_WON",
+            Self::Lost => "DISPUTE_STATE_LOST",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "DISPUTE_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "DISPUTE_STATE_OPEN" => Some(Self::Open),
+            "DISPUTE_STATE_WON" => Some(Self::Won),
+            "DISPUTE_STATE_LOST" => Some(Self::Lost),
             _ => None,
         }
     }
@@ -5460,7 +5848,8 @@ pub struct GetBalanceRequest {
 /// An affiliate's balance in one unit and currency. All values have that unit and currency.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Balance {
-    /// All rewards so far, less those that were denied or taken back: the sum of `pending`, `owed`, `in_flight` and `paid`.
+    /// All rewards so far, less those that were denied or taken back: the sum of `pending`, `owed`, `in_flight`,
+    /// `frozen` and `paid`.
     #[prost(message, optional, tag = "1")]
     pub earned: ::core::option::Option<RewardValue>,
     /// The rewards that are not yet approved.
@@ -5476,6 +5865,9 @@ pub struct Balance {
     /// The amount that payouts have reserved that are neither paid nor cancelled.
     #[prost(message, optional, tag = "5")]
     pub in_flight: ::core::option::Option<RewardValue>,
+    /// The rewards of sales that are disputed. They are not owed before the dispute ends.
+    #[prost(message, optional, tag = "6")]
+    pub frozen: ::core::option::Option<RewardValue>,
 }
 /// The answer of GetBalance.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -5660,6 +6052,8 @@ pub enum LedgerAccount {
     /// The merchant's cost of paying: what providers took on top of amounts, and what they kept of amounts that came back. No balance of an
     /// affiliate counts it.
     ProviderFee = 7,
+    /// The rewards of sales that are disputed.
+    AffiliateFrozen = 8,
 }
 impl LedgerAccount {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -5676,6 +6070,7 @@ impl LedgerAccount {
             Self::ProviderCash => "LEDGER_ACCOUNT_PROVIDER_CASH",
             Self::PayoutInFlight => "LEDGER_ACCOUNT_PAYOUT_IN_FLIGHT",
             Self::ProviderFee => "LEDGER_ACCOUNT_PROVIDER_FEE",
+            Self::AffiliateFrozen => "LEDGER_ACCOUNT_AFFILIATE_FROZEN",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -5689,6 +6084,7 @@ impl LedgerAccount {
             "LEDGER_ACCOUNT_PROVIDER_CASH" => Some(Self::ProviderCash),
             "LEDGER_ACCOUNT_PAYOUT_IN_FLIGHT" => Some(Self::PayoutInFlight),
             "LEDGER_ACCOUNT_PROVIDER_FEE" => Some(Self::ProviderFee),
+            "LEDGER_ACCOUNT_AFFILIATE_FROZEN" => Some(Self::AffiliateFrozen),
             _ => None,
         }
     }
@@ -5727,6 +6123,12 @@ pub enum LedgerReason {
     Fee = 12,
     /// ReopenPayout undid that a payout was paid, and its amount is in flight again.
     Reopened = 13,
+    /// A dispute of the reward's sale was opened, or a reward came back from a payout while one is open.
+    Frozen = 14,
+    /// A dispute ended and left the reward or a part of it, or one that was lost is won after all.
+    Restored = 15,
+    /// A dispute was lost and took back all or part of a reward.
+    ChargedBack = 16,
 }
 impl LedgerReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -5749,6 +6151,9 @@ impl LedgerReason {
             Self::Returned => "LEDGER_REASON_RETURNED",
             Self::Fee => "LEDGER_REASON_FEE",
             Self::Reopened => "LEDGER_REASON_REOPENED",
+            Self::Frozen => "LEDGER_REASON_FROZEN",
+            Self::Restored => "LEDGER_REASON_RESTORED",
+            Self::ChargedBack => "LEDGER_REASON_CHARGED_BACK",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -5768,6 +6173,9 @@ impl LedgerReason {
             "LEDGER_REASON_RETURNED" => Some(Self::Returned),
             "LEDGER_REASON_FEE" => Some(Self::Fee),
             "LEDGER_REASON_REOPENED" => Some(Self::Reopened),
+            "LEDGER_REASON_FROZEN" => Some(Self::Frozen),
+            "LEDGER_REASON_RESTORED" => Some(Self::Restored),
+            "LEDGER_REASON_CHARGED_BACK" => Some(Self::ChargedBack),
             _ => None,
         }
     }
@@ -10175,6 +10583,129 @@ pub struct RecordCustomEventResponse {
     #[prost(message, repeated, tag = "7")]
     pub rewards: ::prost::alloc::vec::Vec<RewardSummary>,
 }
+/// The request of OpenDispute.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OpenDisputeRequest {
+    /// The merchant's id for the dispute, up to 128 characters. Unique among the account's disputes, for ever. Required.
+    #[prost(string, tag = "1")]
+    pub event_id: ::prost::alloc::string::String,
+    /// The event_id of the sale. Required.
+    #[prost(string, tag = "2")]
+    pub sale_event_id: ::prost::alloc::string::String,
+    /// The disputed amount, in the sale's currency: more than zero, and at most the amount of the sale. It may be more than refunds have left of
+    /// it. Not set: all that is left of the sale, also after a later correction.
+    #[prost(message, optional, tag = "3")]
+    pub amount: ::core::option::Option<Money>,
+    /// Why it is disputed, up to 500 characters. Optional.
+    #[prost(string, tag = "4")]
+    pub reason: ::prost::alloc::string::String,
+    /// When it was opened, at most 10 minutes ahead of the server's clock. Not set: now.
+    #[prost(message, optional, tag = "5")]
+    pub occur_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// The answer of OpenDispute.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct OpenDisputeResponse {
+    /// ATTRIBUTED if the sale is ATTRIBUTED, otherwise NOT_REFERRED.
+    #[prost(enumeration = "ConversionOutcome", tag = "1")]
+    pub outcome: i32,
+    /// The id of the dispute's conversion.
+    #[prost(string, tag = "2")]
+    pub conversion_id: ::prost::alloc::string::String,
+    /// The id of the sale's conversion.
+    #[prost(string, tag = "3")]
+    pub sale_conversion_id: ::prost::alloc::string::String,
+    /// The rewards that the dispute has frozen, with those that take back from them. Empty if another dispute of the sale had frozen them before, and
+    /// if the sale has earned nothing that can be frozen.
+    #[prost(message, repeated, tag = "4")]
+    pub rewards: ::prost::alloc::vec::Vec<RewardSummary>,
+    /// True when the call repeats an earlier event_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "5")]
+    pub replayed: bool,
+    /// The fields of the request that were cleaned, cut or left out. A repeat has the warnings of its own request.
+    #[prost(message, repeated, tag = "6")]
+    pub warnings: ::prost::alloc::vec::Vec<Warning>,
+}
+/// The request of ResolveDispute.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResolveDisputeRequest {
+    /// The merchant's id for the end of the dispute, up to 128 characters. Unique among the account's ends of disputes, for ever. A decision that
+    /// is revised is told with another one. Required.
+    #[prost(string, tag = "1")]
+    pub event_id: ::prost::alloc::string::String,
+    /// The event_id of the dispute. Required.
+    #[prost(string, tag = "2")]
+    pub dispute_event_id: ::prost::alloc::string::String,
+    /// How it ended. Required.
+    #[prost(enumeration = "DisputeOutcome", tag = "3")]
+    pub outcome: i32,
+    /// The part of the disputed amount that is lost, if the parties have settled on a part, in the currency of the sale. More than zero. Only for
+    /// LOST. Not set: all of it.
+    #[prost(message, optional, tag = "4")]
+    pub lost_amount: ::core::option::Option<Money>,
+    /// Why, up to 500 characters. Optional.
+    #[prost(string, tag = "5")]
+    pub reason: ::prost::alloc::string::String,
+    /// When it ended, at most 10 minutes ahead of the server's clock. Not set: now.
+    #[prost(message, optional, tag = "6")]
+    pub occur_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// The answer of ResolveDispute.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ResolveDisputeResponse {
+    /// ATTRIBUTED if the sale is ATTRIBUTED, otherwise NOT_REFERRED.
+    #[prost(enumeration = "ConversionOutcome", tag = "1")]
+    pub outcome: i32,
+    /// The id of the conversion that the end has.
+    #[prost(string, tag = "2")]
+    pub conversion_id: ::prost::alloc::string::String,
+    /// The id of the sale's conversion.
+    #[prost(string, tag = "3")]
+    pub sale_conversion_id: ::prost::alloc::string::String,
+    /// The new rewards: negative ones that take back, or those that give back what the dispute took before. Empty if nothing was taken or given.
+    /// Rewards that get their former state back are not among them.
+    #[prost(message, repeated, tag = "4")]
+    pub rewards: ::prost::alloc::vec::Vec<RewardSummary>,
+    /// True when the call repeats an earlier event_id. Nothing was changed, and the other fields are those of the first answer.
+    #[prost(bool, tag = "5")]
+    pub replayed: bool,
+    /// The fields of the request that were cleaned, cut or left out. A repeat has the warnings of its own request.
+    #[prost(message, repeated, tag = "6")]
+    pub warnings: ::prost::alloc::vec::Vec<Warning>,
+}
+/// How a dispute ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum DisputeOutcome {
+    /// Not set.
+    Unspecified = 0,
+    /// The merchant keeps the money.
+    Won = 1,
+    /// The customer has the money back, or a part of it.
+    Lost = 2,
+}
+impl DisputeOutcome {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "DISPUTE_OUTCOME_UNSPECIFIED",
+            Self::Won => "DISPUTE_OUTCOME_WON",
+            Self::Lost => "DISPUTE_OUTCOME_LOST",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "DISPUTE_OUTCOME_UNSPECIFIED" => Some(Self::Unspecified),
+            "DISPUTE_OUTCOME_WON" => Some(Self::Won),
+            "DISPUTE_OUTCOME_LOST" => Some(Self::Lost),
+            _ => None,
+        }
+    }
+}
 /// A person or customer of the merchant.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Lead {
@@ -10251,6 +10782,10 @@ pub struct Lead {
     /// The country of the customer, which each sale and sign-up that names one changes: an ISO 3166-1 code of two letters in capitals. Empty if none did.
     #[prost(string, tag = "21")]
     pub country_code: ::prost::alloc::string::String,
+    /// What fraud rules found in the events of the lead, those of the leads that were merged into it too, at most the newest 50 of each. Only
+    /// GetLead and ListLeads return it.
+    #[prost(message, repeated, tag = "22")]
+    pub suspicion: ::prost::alloc::vec::Vec<LeadSuspicion>,
 }
 /// Who referred a lead: an enrollment, named in one of three ways. The enrollment and its program must be active.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -10970,7 +11505,7 @@ pub struct RecordSaleResponse {
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct BatchItem {
     /// The event. Exactly one is required.
-    #[prost(oneof = "batch_item::Item", tags = "1, 2, 3, 4, 5, 6, 7")]
+    #[prost(oneof = "batch_item::Item", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9")]
     pub item: ::core::option::Option<batch_item::Item>,
 }
 /// Nested message and enum types in `BatchItem`.
@@ -10999,6 +11534,12 @@ pub mod batch_item {
         /// A custom event, as in RecordCustomEvent.
         #[prost(message, tag = "7")]
         CustomEvent(super::RecordCustomEventRequest),
+        /// A dispute, as in OpenDispute.
+        #[prost(message, tag = "8")]
+        Dispute(super::OpenDisputeRequest),
+        /// The end of a dispute, as in ResolveDispute.
+        #[prost(message, tag = "9")]
+        DisputeResolution(super::ResolveDisputeRequest),
     }
 }
 /// The request of BatchRecordEvents.
@@ -11012,7 +11553,7 @@ pub struct BatchRecordEventsRequest {
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct BatchResult {
     /// The answer of the single call, or its error. Exactly one is set.
-    #[prost(oneof = "batch_result::Answer", tags = "1, 2, 3, 4, 5, 6, 7, 8")]
+    #[prost(oneof = "batch_result::Answer", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10")]
     pub answer: ::core::option::Option<batch_result::Answer>,
 }
 /// Nested message and enum types in `BatchResult`.
@@ -11045,6 +11586,12 @@ pub mod batch_result {
         /// The custom event was recorded.
         #[prost(message, tag = "8")]
         CustomEvent(super::RecordCustomEventResponse),
+        /// The dispute was recorded.
+        #[prost(message, tag = "9")]
+        Dispute(super::OpenDisputeResponse),
+        /// The end of the dispute was recorded.
+        #[prost(message, tag = "10")]
+        DisputeResolution(super::ResolveDisputeResponse),
     }
 }
 /// The answer of BatchRecordEvents.
@@ -11409,9 +11956,9 @@ pub enum ErrorReason {
     /// \[FAILED_PRECONDITION\] The account has as many active payout schedules as it may have. Metadata: `limit`.
     PayoutScheduleLimit = 93,
     /// \[FAILED_PRECONDITION\] A reconciliation of the connection is running. Metadata: `payout_reconciliation_id`.
-    PayoutReconciliationRunning = 140,
+    PayoutReconciliationRunning = 101,
     /// \[NOT_FOUND\] The account has no such reconciliation of payouts.
-    PayoutReconciliationNotFound = 141,
+    PayoutReconciliationNotFound = 102,
     /// \[NOT_FOUND\] The account has no such payout export.
     PayoutExportNotFound = 94,
     /// \[FAILED_PRECONDITION\] The file of the export is not kept any more. Metadata: `payout_export_id`.
@@ -11424,6 +11971,11 @@ pub enum ErrorReason {
     TaxProfileState = 97,
     /// \[NOT_FOUND\] The affiliate has no tax profile.
     TaxProfileNotFound = 98,
+    /// \[FAILED_PRECONDITION\] The disputed amount is more than the sale. Metadata: `sale_conversion_id`, `sold_minor`, `currency_code`.
+    DisputeExceedsSale = 100,
+    /// \[FAILED_PRECONDITION\] A sale of the program with the same order_id and amount was told under another event_id, and the program refuses
+    /// duplicates. Metadata: `order_id`, `conversion_id`.
+    DuplicateOrder = 99,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -11537,6 +12089,8 @@ impl ErrorReason {
             Self::TaxProfileRequired => "ERROR_REASON_TAX_PROFILE_REQUIRED",
             Self::TaxProfileState => "ERROR_REASON_TAX_PROFILE_STATE",
             Self::TaxProfileNotFound => "ERROR_REASON_TAX_PROFILE_NOT_FOUND",
+            Self::DisputeExceedsSale => "ERROR_REASON_DISPUTE_EXCEEDS_SALE",
+            Self::DuplicateOrder => "ERROR_REASON_DUPLICATE_ORDER",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -11659,6 +12213,8 @@ impl ErrorReason {
             "ERROR_REASON_TAX_PROFILE_REQUIRED" => Some(Self::TaxProfileRequired),
             "ERROR_REASON_TAX_PROFILE_STATE" => Some(Self::TaxProfileState),
             "ERROR_REASON_TAX_PROFILE_NOT_FOUND" => Some(Self::TaxProfileNotFound),
+            "ERROR_REASON_DISPUTE_EXCEEDS_SALE" => Some(Self::DisputeExceedsSale),
+            "ERROR_REASON_DUPLICATE_ORDER" => Some(Self::DuplicateOrder),
             _ => None,
         }
     }
@@ -11863,7 +12419,7 @@ pub struct ApprovePayoutsRequest {
     /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
     #[prost(string, tag = "1")]
     pub request_id: ::prost::alloc::string::String,
-    /// The ids of 1 to 1,000 payouts that are NEEDS_APPROVAL, each once. All of them are approved, or none.
+    /// The ids of 1 to 200 payouts that are NEEDS_APPROVAL, each once. All of them are approved, or none. Approve more in several calls.
     #[prost(string, repeated, tag = "2")]
     pub payout_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// The etags that the payouts must have, in the order of `payout_ids`. An empty one is not compared. Empty: none is compared.
@@ -14615,7 +15171,7 @@ pub struct Event {
     /// The ids that you choose stay: event_id, request_id, order_id, order_number and refund_id. Put no personal data into them.
     #[prost(
         oneof = "event::Subject",
-        tags = "8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 22, 27, 31, 30, 25, 140, 26, 28, 29, 23, 24"
+        tags = "8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 22, 27, 31, 30, 25, 32, 26, 28, 29, 23, 24"
     )]
     pub subject: ::core::option::Option<event::Subject>,
 }
@@ -14682,7 +15238,7 @@ pub mod event {
         #[prost(message, tag = "25")]
         PayoutMethod(super::PayoutMethod),
         /// A reconciliation of payouts, without its differences.
-        #[prost(message, tag = "140")]
+        #[prost(message, tag = "32")]
         PayoutReconciliation(super::PayoutReconciliation),
         /// A connection to a payout provider. Its subject id is the account's.
         #[prost(message, tag = "26")]
@@ -14749,10 +15305,10 @@ pub enum EventKind {
     RefundWaiting = 6,
     /// \[conversion\] A refund was undone. The image is that of what undid it. CONVERSION_UPDATED of the refund follows. A refund of a NOT_REFERRED
     /// sale has this event only if the refund had an event.
-    RefundUndone = 130,
+    RefundUndone = 103,
     /// \[conversion\] A refund of this sale was undone. This event follows REFUND_UNDONE immediately. The image has the rewards that the sale earns
     /// anew, with their states. A NOT_REFERRED sale has no such event, unless it was credited before.
-    SaleRestored = 131,
+    SaleRestored = 104,
     /// \[conversion\] A customer who is bound to an affiliate cancelled.
     CancellationRecorded = 7,
     /// \[conversion\] Rewards of the conversion changed their state. This event follows the events of these rewards. Or the credit of a
@@ -14953,7 +15509,7 @@ pub enum EventKind {
     /// \[payout_schedule\] A payout schedule was archived.
     PayoutScheduleArchived = 97,
     /// \[payout_reconciliation\] A reconciliation found differences that the one before did not have.
-    PayoutDifferencesFound = 140,
+    PayoutDifferencesFound = 105,
     /// \[payout\] A payout is in a file that ExportPayoutFile made.
     PayoutExported = 98,
     /// \[tax_profile\] The tax profile of an affiliate was set. No event follows when its form expires.
@@ -14964,6 +15520,17 @@ pub enum EventKind {
     TaxProfileRemoved = 101,
     /// \[billing_profile\] The account's billing profile was set.
     BillingProfileSet = 102,
+    /// \[conversion\] A sale is disputed. The REWARD_FROZEN of its rewards follow, and CONVERSION_UPDATED of the sale. Not sent for a NOT_REFERRED sale,
+    /// unless it was credited before.
+    DisputeOpened = 106,
+    /// \[conversion\] A dispute ended, or ended otherwise than was told before. The conversion is that of the end, with the rewards that it made.
+    /// CONVERSION_UPDATED of the dispute follows, then SALE_REFUNDED of the sale if the end took something, then the REWARD_RESTORED of the rewards
+    /// that have their former state again, and CONVERSION_UPDATED of the sale.
+    DisputeResolved = 107,
+    /// \[reward\] A dispute of its sale froze a reward.
+    RewardFrozen = 108,
+    /// \[reward\] The last open dispute of its sale ended, and a reward has its former state again.
+    RewardRestored = 109,
 }
 impl EventKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -15078,6 +15645,10 @@ impl EventKind {
             Self::TaxProfileReviewed => "EVENT_KIND_TAX_PROFILE_REVIEWED",
             Self::TaxProfileRemoved => "EVENT_KIND_TAX_PROFILE_REMOVED",
             Self::BillingProfileSet => "EVENT_KIND_BILLING_PROFILE_SET",
+            Self::DisputeOpened => "EVENT_KIND_DISPUTE_OPENED",
+            Self::DisputeResolved => "EVENT_KIND_DISPUTE_RESOLVED",
+            Self::RewardFrozen => "EVENT_KIND_REWARD_FROZEN",
+            Self::RewardRestored => "EVENT_KIND_REWARD_RESTORED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -15189,6 +15760,10 @@ impl EventKind {
             "EVENT_KIND_TAX_PROFILE_REVIEWED" => Some(Self::TaxProfileReviewed),
             "EVENT_KIND_TAX_PROFILE_REMOVED" => Some(Self::TaxProfileRemoved),
             "EVENT_KIND_BILLING_PROFILE_SET" => Some(Self::BillingProfileSet),
+            "EVENT_KIND_DISPUTE_OPENED" => Some(Self::DisputeOpened),
+            "EVENT_KIND_DISPUTE_RESOLVED" => Some(Self::DisputeResolved),
+            "EVENT_KIND_REWARD_FROZEN" => Some(Self::RewardFrozen),
+            "EVENT_KIND_REWARD_RESTORED" => Some(Self::RewardRestored),
             _ => None,
         }
     }
@@ -15578,6 +16153,9 @@ pub struct RewardExplanation {
     /// What refunds, corrections and another attribution changed, the oldest first, at most the newest 100.
     #[prost(message, repeated, tag = "6")]
     pub changes: ::prost::alloc::vec::Vec<RewardChange>,
+    /// Of a FROZEN reward: the conversion id of the oldest open dispute of its sale.
+    #[prost(string, tag = "7")]
+    pub dispute_conversion_id: ::prost::alloc::string::String,
 }
 /// The request of ExplainConversion.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -15602,16 +16180,16 @@ pub struct ExplainConversionResponse {
     /// What would change the answer.
     #[prost(enumeration = "ExplanationAction", repeated, tag = "4")]
     pub actions: ::prost::alloc::vec::Vec<i32>,
-    /// The candidates for the credit, in the order of `conversion.candidates`. Empty for refunds, corrections and cancellations.
+    /// The candidates for the credit, in the order of `conversion.candidates`. Empty for refunds, corrections, disputes and cancellations.
     #[prost(message, repeated, tag = "5")]
     pub candidates: ::prost::alloc::vec::Vec<CandidateExplanation>,
-    /// How each credit was priced. Empty for refunds, corrections and cancellations: the terms priced their sale.
+    /// How each credit was priced. Empty for refunds, corrections, disputes and cancellations: the terms priced their sale.
     #[prost(message, repeated, tag = "6")]
     pub credits: ::prost::alloc::vec::Vec<CreditExplanation>,
     /// What became of each reward of the conversion, in the order of `conversion.rewards`.
     #[prost(message, repeated, tag = "7")]
     pub rewards: ::prost::alloc::vec::Vec<RewardExplanation>,
-    /// For a refund or a correction: the short answer for its sale. Not set for other kinds and without a sale.
+    /// For a refund, a correction or a dispute: the short answer for its sale. Not set for other kinds and without a sale.
     #[prost(enumeration = "ExplanationResult", tag = "8")]
     pub sale_result: i32,
     /// What the conversion granted the customer, as it is now. Not set if it granted nothing.
@@ -15642,9 +16220,9 @@ pub enum ExplanationResult {
     NotBinding = 8,
     /// A refund waits for its sale.
     Waiting = 9,
-    /// A refund, the undoing of one, or a correction changed rewards, or made its sale earn a new one.
+    /// A refund, the undoing of one, a correction or the end of a dispute changed rewards, or made its sale earn a new one.
     ChangedRewards = 10,
-    /// A refund, the undoing of one, or a correction changed no reward. `sale_result` says what the sale had earned.
+    /// A refund, the undoing of one, a correction or the end of a dispute changed no reward. `sale_result` says what the sale had earned.
     ChangedNothing = 11,
     /// A cancellation. It earns nothing and takes nothing back.
     Cancellation = 12,
@@ -15652,6 +16230,8 @@ pub enum ExplanationResult {
     NotRecorded = 13,
     /// The event is credited, and the caps of the terms had no room for what it earns. `computation` says which.
     Capped = 14,
+    /// A dispute. It takes nothing back before it ends, and freezes what its sale has earned. `conversion.dispute` has its state.
+    Dispute = 15,
 }
 impl ExplanationResult {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -15675,6 +16255,7 @@ impl ExplanationResult {
             Self::Cancellation => "EXPLANATION_RESULT_CANCELLATION",
             Self::NotRecorded => "EXPLANATION_RESULT_NOT_RECORDED",
             Self::Capped => "EXPLANATION_RESULT_CAPPED",
+            Self::Dispute => "EXPLANATION_RESULT_DISPUTE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -15695,6 +16276,7 @@ impl ExplanationResult {
             "EXPLANATION_RESULT_CANCELLATION" => Some(Self::Cancellation),
             "EXPLANATION_RESULT_NOT_RECORDED" => Some(Self::NotRecorded),
             "EXPLANATION_RESULT_CAPPED" => Some(Self::Capped),
+            "EXPLANATION_RESULT_DISPUTE" => Some(Self::Dispute),
             _ => None,
         }
     }
@@ -15726,6 +16308,8 @@ pub enum ExplanationAction {
     ReleaseRewards = 9,
     /// The sale has to be recorded, with the event_id that the refund names, and in the currency of the refund.
     RecordSale = 10,
+    /// ResolveDispute tells how the dispute ended.
+    ResolveDispute = 11,
 }
 impl ExplanationAction {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -15745,6 +16329,7 @@ impl ExplanationAction {
             Self::ApproveRewards => "EXPLANATION_ACTION_APPROVE_REWARDS",
             Self::ReleaseRewards => "EXPLANATION_ACTION_RELEASE_REWARDS",
             Self::RecordSale => "EXPLANATION_ACTION_RECORD_SALE",
+            Self::ResolveDispute => "EXPLANATION_ACTION_RESOLVE_DISPUTE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -15761,6 +16346,7 @@ impl ExplanationAction {
             "EXPLANATION_ACTION_APPROVE_REWARDS" => Some(Self::ApproveRewards),
             "EXPLANATION_ACTION_RELEASE_REWARDS" => Some(Self::ReleaseRewards),
             "EXPLANATION_ACTION_RECORD_SALE" => Some(Self::RecordSale),
+            "EXPLANATION_ACTION_RESOLVE_DISPUTE" => Some(Self::ResolveDispute),
             _ => None,
         }
     }
@@ -16024,6 +16610,8 @@ pub enum RewardApproval {
     Done = 4,
     /// It is denied or reversed, which is final.
     Never = 5,
+    /// It is frozen until the dispute of its sale ends. It then gets its former state back, or is taken back.
+    ByDispute = 6,
 }
 impl RewardApproval {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -16038,6 +16626,7 @@ impl RewardApproval {
             Self::WithAnother => "REWARD_APPROVAL_WITH_ANOTHER",
             Self::Done => "REWARD_APPROVAL_DONE",
             Self::Never => "REWARD_APPROVAL_NEVER",
+            Self::ByDispute => "REWARD_APPROVAL_BY_DISPUTE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -16049,6 +16638,7 @@ impl RewardApproval {
             "REWARD_APPROVAL_WITH_ANOTHER" => Some(Self::WithAnother),
             "REWARD_APPROVAL_DONE" => Some(Self::Done),
             "REWARD_APPROVAL_NEVER" => Some(Self::Never),
+            "REWARD_APPROVAL_BY_DISPUTE" => Some(Self::ByDispute),
             _ => None,
         }
     }
@@ -18785,7 +19375,7 @@ pub mod reward_service_client {
                 .insert(GrpcMethod::new("headwater.v1.RewardService", "DenyRewards"));
             self.inner.unary(req, path, codec).await
         }
-        /// Makes held rewards pending again. It releases all of them or none. A reward whose hold period has ended meanwhile is approved soon
+        /// Makes held rewards pending again. It releases all of them or none. What a fraud rule has held needs a reason. A reward whose hold period has ended meanwhile is approved soon
         /// after.
         /// Errors: NOT_FOUND with reason REWARD_NOT_FOUND; FAILED_PRECONDITION with reason REWARD_STATE for the first reward that is not held.
         pub async fn release_rewards(
@@ -19002,6 +19592,38 @@ pub mod reward_service_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("headwater.v1.RewardService", "SimulateTerms"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+        /// Says what proposed fraud rules of a program would have held: it judges the events that are credited in the program again, in the order
+        /// in which they were told, each by the customer and the affiliate as they are now. It writes nothing. Of sales with the same order it
+        /// finds those that are less than 200,000 orders apart. It ends when the caller ends it.
+        /// Errors: INVALID_ARGUMENT for wrong rules, as UpdateProgram answers; NOT_FOUND with reason PROGRAM_NOT_FOUND; FAILED_PRECONDITION with
+        /// reason NO_DEFAULT_PROGRAM; RESOURCE_EXHAUSTED with reason OVERLOADED while another such call, SimulateTerms or VerifyLedger runs for the
+        /// account, or two run at the server; UNAUTHENTICATED when the key is revoked meanwhile; UNAVAILABLE when the server stops meanwhile.
+        pub async fn replay_fraud_rules(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReplayFraudRulesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::ReplayFraudRulesResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.RewardService/ReplayFraudRules",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.RewardService", "ReplayFraudRules"),
+                );
             self.inner.server_streaming(req, path, codec).await
         }
         /// Returns clicks, sign-ups, sales, refunds, their amounts and the rewards, by day, program, affiliate, link and sub-id. The figures are
@@ -19436,6 +20058,65 @@ pub mod tracking_service_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("headwater.v1.TrackingService", "CorrectSale"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Records that the payment of a sale is disputed, and freezes the rewards of the sale, its uplines' and its customer's too, whatever part of
+        /// the sale is disputed. Frozen rewards are in the balance `frozen`, are not owed, and are neither approved nor paid. Rewards that a payout has
+        /// or has paid stay as they are; if the payout ends without payment, they freeze then. Refunds and corrections of the sale go on as ever.
+        /// Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND if the sale is not known; FAILED_PRECONDITION with reason CURRENCY_MISMATCH or
+        /// DISPUTE_EXCEEDS_SALE.
+        pub async fn open_dispute(
+            &mut self,
+            request: impl tonic::IntoRequest<super::OpenDisputeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::OpenDisputeResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.TrackingService/OpenDispute",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("headwater.v1.TrackingService", "OpenDispute"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Records how a dispute ended. WON gives the rewards their former states back; if a hold period has ended meanwhile, the reward is approved
+        /// soon. LOST takes back what a refund of the same amount would, at most what refunds have left, and the rest gets its former state back. A
+        /// later call may tell another end: what the end before took is given back first.
+        /// Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND if the dispute is not known; FAILED_PRECONDITION with reason CURRENCY_MISMATCH.
+        pub async fn resolve_dispute(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ResolveDisputeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ResolveDisputeResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/headwater.v1.TrackingService/ResolveDispute",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("headwater.v1.TrackingService", "ResolveDispute"),
+                );
             self.inner.unary(req, path, codec).await
         }
         /// Records up to 1,000 events in one call, in their order. Each event has a result of its own: a refused event does not affect the

@@ -148,6 +148,9 @@ const fn advice(action: ExplanationAction) -> &'static str {
         ExplanationAction::UpdateProgram => "Other terms of the program would change this for later events.",
         ExplanationAction::AcceptAgreement => "AcceptAgreement changes this for later events.",
         ExplanationAction::CreateReward => "CreateReward gives the affiliate a reward by hand.",
-        ExplanationAction::ApproveRewards | ExplanationAction::ReleaseRewards | ExplanationAction::RecordSale => "",
+        ExplanationAction::ApproveRewards
+        | ExplanationAction::ReleaseRewards
+        | ExplanationAction::ResolveDispute
+        | ExplanationAction::RecordSale => "",
     }
 }

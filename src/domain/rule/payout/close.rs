@@ -14,6 +14,7 @@ use crate::domain::payout_attempt::{NextStep, PayoutAttempt};
 use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::domain::reward::{Reward, RewardState};
 use crate::domain::rule::context::{Context, Rule};
+use crate::domain::rule::freeze;
 use crate::domain::rule::reversal::{has_paid_reversal, settle_earlier};
 use crate::domain::rule::reward::tell_updated;
 use crate::domain::set::Needs;
@@ -253,7 +254,8 @@ pub(super) fn release(context: &mut Context<'_>, payout: &Payout, was_paid: bool
     let rewards = context.set.rewards_of_payout(context.account_id, payout.id)?;
     let returned = move_rewards(context, rewards, RewardState::Approved, None)?;
     let families: BTreeSet<RewardId> = returned.values().map(|reward| reward.reverses.unwrap_or(reward.id)).collect();
-    families.into_iter().try_for_each(|id| settle(context, id))
+    families.into_iter().try_for_each(|id| settle(context, id))?;
+    freeze::freeze_returned(context, returned.into_keys())
 }
 
 /// Settles a reward that refunds took back as a whole while a payout had it or one of its reversals.
@@ -268,7 +270,8 @@ fn settle(context: &mut Context<'_>, id: RewardId) -> Result<(), Refusal> {
     }
     let mut settled = Vec::new();
     settle_earlier(context, id, &mut settled)?;
-    let row = Reward { state: RewardState::Reversed, updated_at: context.now, ..reward.as_ref().clone() };
+    let row =
+        Reward { state: RewardState::Reversed, dispute: None, updated_at: context.now, ..reward.as_ref().clone() };
     settled.push(context.put(row));
     let conversions: BTreeSet<_> = settled.iter().filter_map(|reward| reward.conversion_id).collect();
     settled.into_iter().for_each(|reward| context.tell(EventKind::RewardReversed, EventImage::Reward(reward)));

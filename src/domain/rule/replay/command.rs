@@ -18,7 +18,7 @@ use crate::domain::refusal::Refusal;
 use crate::domain::reward::Reward;
 use crate::domain::rule::context::Context;
 use crate::domain::rule::verdict::{Verdict, settle_again};
-use crate::domain::rule::{correction, line, refund, refund_undo, threshold_bonus};
+use crate::domain::rule::{correction, dispute, line, refund, refund_undo, threshold_bonus};
 use crate::domain::sales_tally::SalesTallyKey;
 use crate::domain::simulation::{Earnings, ProposedTerms};
 
@@ -174,6 +174,7 @@ fn first_state(context: &mut Context<'_>, event: &Event) -> Result<State, Refusa
         tallied: Vec::new(),
         noted: stored.order.noted.iter().map(without_figures).collect(),
         lines,
+        dispute: None,
         ..stored.order.clone()
     };
     let event = Conversion {
@@ -213,7 +214,7 @@ fn want_credits(context: &mut Context<'_>, credits: &Credits) {
     }
 }
 
-/// Takes a refund off a sale. Returns its commission adjustment.
+/// Takes a refund off a sale, or what a dispute takes, or gives back what one has taken. Returns the commission adjustment of a refund.
 fn take_off(context: &mut Context<'_>, sale: &Conversion, refund: &Conversion) -> Result<Option<Arc<Reward>>, Refusal> {
     if refund.order.was_known {
         return Ok(None);
@@ -221,7 +222,7 @@ fn take_off(context: &mut Context<'_>, sale: &Conversion, refund: &Conversion) -
     let refund_minor = refund.amount.map_or(0, |amount| amount.amount_minor).saturating_add(refund.excess_minor);
     let mut refunded = Conversion {
         refunded_minor: sale.refunded_minor.checked_sub(refund_minor).ok_or(Overflow)?,
-        refund_count: sale.refund_count.saturating_add(1),
+        refund_count: sale.refund_count.saturating_add(dispute::refund_count_change(refund)),
         ..sale.clone()
     };
     for part in &refund.order.lines {
@@ -232,6 +233,10 @@ fn take_off(context: &mut Context<'_>, sale: &Conversion, refund: &Conversion) -
         }
     }
     let sale = context.put(refunded);
+    if refund.kind == ConversionKind::DisputeResolution {
+        dispute::settle(context, &sale, refund, &mut Vec::new())?;
+        return Ok(None);
+    }
     refund::settle(context, &sale, refund, &mut Vec::new())
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::domain::conversion::{Conversion, ConversionKind, CustomerSale, OrderDetails};
+use crate::domain::money::Money;
 use crate::domain::rule::replay::{Told, told};
 use crate::domain::time::Time;
 
@@ -12,8 +13,8 @@ struct Left {
     minor: i64,
     /// Since when nothing is left of it.
     void_at: Option<Time>,
-    /// Whether a correction or the undoing of a refund left this much.
-    may_raise: bool,
+    /// Whether it may leave something of a sale of which nothing was left.
+    may_restore: bool,
 }
 
 /// What was left of a sale after each of its refunds and corrections, in the order in which they were told.
@@ -33,7 +34,7 @@ fn steps(changes: &[Arc<Conversion>], sale: &Conversion) -> (i64, Vec<Left>) {
             (_, true) => void_at = None,
             (false, false) => {}
         }
-        steps.push(Left { at: told(change), minor, void_at, may_raise: may_raise(change) });
+        steps.push(Left { at: told(change), minor, void_at, may_restore: may_restore(change) });
     }
     (told_minor, steps)
 }
@@ -43,9 +44,9 @@ pub(super) fn void_at(changes: &[Arc<Conversion>], sale: &Conversion) -> Option<
     steps(changes, sale).1.pop()?.void_at
 }
 
-/// The corrections and undone refunds by which a sale of which nothing was left counts again. All sales of its customer are numbered anew then.
+/// The changes by which a sale of which nothing was left counts again. All sales of its customer are numbered anew then.
 pub(super) fn counted_again(changes: &[Arc<Conversion>], sale: &Conversion) -> Vec<Told> {
-    if sale.kind != ConversionKind::Sale || !has_raising(changes) {
+    if sale.kind != ConversionKind::Sale || !changes.iter().any(|change| may_restore(change)) {
         return Vec::new();
     }
     let (told_minor, steps) = steps(changes, sale);
@@ -53,7 +54,7 @@ pub(super) fn counted_again(changes: &[Arc<Conversion>], sale: &Conversion) -> V
     let mut moments = Vec::new();
     for step in steps {
         let has_left = step.minor > 0;
-        if step.may_raise && has_left && !had_left && step.at > told(sale) {
+        if step.may_restore && has_left && !had_left && step.at > told(sale) {
             moments.push(step.at);
         }
         had_left = has_left;
@@ -61,17 +62,17 @@ pub(super) fn counted_again(changes: &[Arc<Conversion>], sale: &Conversion) -> V
     moments
 }
 
-fn may_raise(change: &Conversion) -> bool {
+/// A correction, the undoing of a refund, or the end of a dispute that was lost before.
+fn may_restore(change: &Conversion) -> bool {
+    let gives = |amount: Money| amount.amount_minor > 0;
     matches!(change.kind, ConversionKind::Correction | ConversionKind::RefundUndo)
+        || (change.kind == ConversionKind::DisputeResolution && change.amount.is_some_and(gives))
 }
 
-fn has_raising(changes: &[Arc<Conversion>]) -> bool {
-    changes.iter().any(|change| may_raise(change))
-}
-
-/// A sale as it was at a moment. Only those that were corrected, or that had a refund undone, are others than they are now, because a sale of which nothing is left still has its number.
+/// A sale as it was at a moment. Only one that such a change may have restored is another than now, because a sale of which nothing is left still
+/// has its number.
 pub(super) fn at(changes: &[Arc<Conversion>], sale: &Arc<Conversion>, until: Told) -> Arc<Conversion> {
-    if !has_raising(changes) {
+    if !changes.iter().any(|change| may_restore(change)) {
         return Arc::clone(sale);
     }
     let (told_minor, mut steps) = steps(changes, sale);

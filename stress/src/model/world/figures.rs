@@ -77,7 +77,7 @@ impl Sums {
             Kind::Cancellation => &mut self.row.cancellation_count,
             Kind::Appointment => &mut self.row.appointment_count,
             Kind::CustomEvent => &mut self.row.custom_event_count,
-            Kind::Correction | Kind::Unspecified => return,
+            Kind::Correction | Kind::Dispute | Kind::DisputeResolution | Kind::Unspecified => return,
         };
         *count += 1;
         match row.kind() {

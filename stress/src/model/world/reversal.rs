@@ -43,6 +43,7 @@ impl World {
         let from = match reward.state() {
             RewardState::Pending | RewardState::Held => LedgerAccount::AffiliatePending,
             RewardState::Approved | RewardState::InPayout | RewardState::Paid => LedgerAccount::AffiliatePayable,
+            RewardState::Frozen => LedgerAccount::AffiliateFrozen,
             RewardState::Denied | RewardState::Reversed | RewardState::Unspecified => return,
         };
         let more = so_far - value::minor(reward.reversed.as_ref());

@@ -248,6 +248,7 @@ impl World {
                     LedgerAccount::CommissionExpense
                     | LedgerAccount::Fulfilled
                     | LedgerAccount::PayoutInFlight
+                    | LedgerAccount::AffiliateFrozen
                     | LedgerAccount::ProviderCash
                     | LedgerAccount::ProviderFee
                     | LedgerAccount::Unspecified => {}
@@ -262,6 +263,7 @@ impl World {
                 pending: value(pending),
                 owed: value(owed),
                 in_flight: value(0),
+                frozen: value(0),
                 paid: value(0),
             }
         };

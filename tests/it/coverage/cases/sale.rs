@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 use super::{Case, case, dollars, far_ahead, long, no_time};
 
 pub(super) fn cases() -> Vec<Case> {
-    vec![sale(), refund(), refund_undo(), correction()]
+    vec![sale(), refund(), refund_undo(), correction(), dispute(), resolution()]
 }
 
 fn no_money() -> Json {
@@ -127,6 +127,55 @@ fn refund_undo() -> Case {
             "occur_time": far_ahead(),
         }))
         .wrong(json!({"event_id": "", "refund_conversion_id": "", "occur_time": no_time()}))
+}
+
+fn dispute() -> Case {
+    let fresh = json!({"event_id": "${unique}", "external_id": "${lead_external_id}", "amount": dollars(5_000)});
+    case("TrackingService/OpenDispute", json!({"event_id": "${unique}", "sale_event_id": "${fresh_sale_event_id}"}))
+        .prepare("TrackingService/RecordSale", fresh, &[("fresh_conversion_id", "/conversion_id")])
+        .prepare(
+            "TrackingService/GetConversion",
+            json!({"conversion": {"id": "${fresh_conversion_id}"}}),
+            &[("fresh_sale_event_id", "/conversion/event_id")],
+        )
+        .other(json!({"amount": dollars(4_001)}))
+        .reference(json!({"event_id": "${sale_event_id}"}))
+        .reference(json!({"sale_event_id": "${sale_event_id}"}))
+        .wrong(json!({
+            "event_id": long(),
+            "sale_event_id": long(),
+            "amount": no_money(),
+            "reason": long(),
+            "occur_time": far_ahead(),
+        }))
+        .wrong(json!({"event_id": "", "sale_event_id": " ", "amount": too_much(), "occur_time": no_time()}))
+}
+
+fn resolution() -> Case {
+    let fresh = json!({"event_id": "${unique}", "external_id": "${lead_external_id}", "amount": dollars(5_000)});
+    let sale = json!({"conversion": {"id": "${fresh_conversion_id}"}});
+    let dispute = json!({"event_id": "${unique}", "sale_event_id": "${fresh_sale_event_id}"});
+    let told = json!({"conversion": {"id": "${fresh_dispute_id}"}});
+    case(
+        "TrackingService/ResolveDispute",
+        json!({"event_id": "${unique}", "dispute_event_id": "${fresh_dispute_event_id}", "outcome": "DISPUTE_OUTCOME_LOST"}),
+    )
+    .prepare("TrackingService/RecordSale", fresh, &[("fresh_conversion_id", "/conversion_id")])
+    .prepare("TrackingService/GetConversion", sale, &[("fresh_sale_event_id", "/conversion/event_id")])
+    .prepare("TrackingService/OpenDispute", dispute, &[("fresh_dispute_id", "/conversion_id")])
+    .prepare("TrackingService/GetConversion", told, &[("fresh_dispute_event_id", "/conversion/event_id")])
+    .other(json!({"outcome": "DISPUTE_OUTCOME_WON"}))
+    .reference(json!({"event_id": "${sale_event_id}"}))
+    .reference(json!({"dispute_event_id": "${fresh_dispute_event_id}"}))
+    .wrong(json!({
+        "event_id": long(),
+        "dispute_event_id": long(),
+        "outcome": "DISPUTE_OUTCOME_UNSPECIFIED",
+        "lost_amount": no_money(),
+        "reason": long(),
+        "occur_time": far_ahead(),
+    }))
+    .wrong(json!({"event_id": "", "dispute_event_id": " ", "outcome": 99, "lost_amount": too_much(), "occur_time": no_time()}))
 }
 
 fn correction() -> Case {

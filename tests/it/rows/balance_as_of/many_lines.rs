@@ -117,16 +117,17 @@ fn expected_lines(first: usize, count: usize) -> usize {
 
 /// Balances of one unit as one.
 fn total<'balance>(all: impl IntoIterator<Item = &'balance pb::Balance>) -> Vec<pb::Balance> {
-    let mut minor = [0_i64; 5];
+    let mut minor = [0_i64; 6];
     for balance in all {
-        let parts = [&balance.earned, &balance.pending, &balance.owed, &balance.in_flight, &balance.paid];
+        let pb::Balance { earned, pending, owed, in_flight, frozen, paid } = balance;
+        let parts = [earned, pending, owed, in_flight, frozen, paid];
         for (sum, part) in minor.iter_mut().zip(parts) {
             *sum += amount(part.as_ref()).1;
         }
     }
     let value = |minor| Some(pb::RewardValue { amount: Some(pb::reward_value::Amount::Cash(usd(minor))) });
-    let [earned, pending, owed, in_flight, paid] = minor.map(value);
-    vec![pb::Balance { earned, pending, owed, in_flight, paid }]
+    let [earned, pending, owed, in_flight, frozen, paid] = minor.map(value);
+    vec![pb::Balance { earned, pending, owed, in_flight, frozen, paid }]
 }
 
 /// When the affiliate's last line was booked.
