@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use headwater::domain::click::Click;
-use headwater::domain::conversion::{Conversion, ConversionKind};
+use headwater::domain::conversion::Conversion;
 use headwater::domain::id::{AccountId, IdSource, ProgramId};
 use headwater::domain::program::{Terms, TermsDraft};
 use headwater::domain::reward::RewardState;
@@ -38,8 +38,7 @@ pub(crate) fn simulated(
     let alone = set.conversions.iter().filter(|event| event.lead_id.is_none());
     let customers: Vec<_> = leads.chain(alone.map(|event| SimulatedCustomer::Event(event.id))).collect();
     let mut replay = Replay::of(&versions, &proposed);
-    let is_change =
-        |event: &&Arc<Conversion>| matches!(event.kind, ConversionKind::Refund | ConversionKind::Correction);
+    let is_change = |event: &&Arc<Conversion>| event.kind.changes_sale();
     set.conversions.iter().filter(is_change).for_each(|change| replay.add_loose_change(Arc::clone(change)));
     set.rewards.iter().for_each(|reward| replay.add_loose_reward(reward));
     let simulated = customers
