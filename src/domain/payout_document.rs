@@ -105,7 +105,7 @@ text_enum! {
         Commission = "commission",
         /// An event of an affiliate below.
         Downline = "downline",
-        /// A refund took back.
+        /// A refund took back, or the undoing of a refund gave back.
         TakenBack = "taken_back",
         /// A correction changed an earlier commission.
         Correction = "correction",

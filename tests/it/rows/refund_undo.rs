@@ -42,10 +42,8 @@ async fn conversion(client: &mut Client, id: &str) -> pb::Conversion {
 
 async fn sentences(client: &mut Client, id: &str) -> Vec<String> {
     let selector = pb::conversion_selector::Selector::Id(id.to_owned());
-    let request = pb::ExplainConversionRequest {
-        conversion: Some(pb::ConversionSelector { selector: Some(selector) }),
-        ..Default::default()
-    };
+    let conversion = Some(pb::ConversionSelector { selector: Some(selector) });
+    let request = pb::ExplainConversionRequest { conversion };
     client.tracking.explain_conversion(request).await.unwrap().into_inner().sentences
 }
 
@@ -155,5 +153,116 @@ db_test!(n9_of_64_calls_at_once_each_refund_is_booked_and_undone_once, |database
     // The largest total is 320. If the refund failed before it was told, it is all; otherwise it has the failed 100.
     let refunded = refunds_of(&mut shop.client, &sold).await;
     assert!((220..=320).contains(&refunded), "{refunded}");
+    assert_sound(&server).await;
+});
+
+/// What happened on a day of January 2026.
+#[derive(Clone)]
+enum Happened {
+    Sale(pb::RecordSaleRequest),
+    Refund(pb::RecordRefundRequest),
+    Undo(pb::UndoRefundRequest),
+    Correction(pb::CorrectSaleRequest),
+    Cancellation(pb::RecordCancellationRequest),
+}
+
+impl Happened {
+    /// Tells it. Returns whether it was taken.
+    async fn tell(self, client: &mut Client) -> bool {
+        match self {
+            Self::Sale(request) => client.tracking.record_sale(request).await.is_ok(),
+            Self::Refund(request) => client.tracking.record_refund(request).await.is_ok(),
+            Self::Undo(request) => client.tracking.undo_refund(request).await.is_ok(),
+            Self::Correction(request) => client.tracking.correct_sale(request).await.is_ok(),
+            Self::Cancellation(request) => client.tracking.record_cancellation(request).await.is_ok(),
+        }
+    }
+}
+
+/// 2026-01-01 and so many days.
+fn day(day: i64) -> Option<prost_types::Timestamp> {
+    Some(prost_types::Timestamp { seconds: 1_767_225_600 + day * 86_400, nanos: 0 })
+}
+
+/// Two sales of a customer, who is refunded by totals and by an amount, one of which fails, and who cancels in between.
+fn story() -> Vec<Happened> {
+    let sold = |number, at| {
+        let external_id = "bob".to_owned();
+        Happened::Sale(pb::RecordSaleRequest { external_id, occur_time: day(at), ..sale(number) })
+    };
+    let told = |event_id: &str, minor, at| {
+        Happened::Refund(pb::RecordRefundRequest { occur_time: day(at), ..total(event_id, minor) })
+    };
+    vec![
+        sold(1, 1),
+        told("total-1", 200, 2),
+        Happened::Cancellation(pb::RecordCancellationRequest {
+            event_id: "gone".to_owned(),
+            external_id: "bob".to_owned(),
+            occur_time: day(3),
+            ..Default::default()
+        }),
+        told("total-2", 500, 4),
+        Happened::Undo(pb::UndoRefundRequest { occur_time: day(5), ..undo("undo", "total-1") }),
+        sold(2, 6),
+        told("total-3", 400, 7),
+        Happened::Correction(pb::CorrectSaleRequest {
+            event_id: "fix-1".to_owned(),
+            sale_event_id: "sale-2".to_owned(),
+            amount: Some(usd(700)),
+            occur_time: day(8),
+            ..Default::default()
+        }),
+        Happened::Correction(pb::CorrectSaleRequest {
+            event_id: "fix-2".to_owned(),
+            sale_event_id: "sale-2".to_owned(),
+            amount: Some(usd(800)),
+            occur_time: day(9),
+            ..Default::default()
+        }),
+    ]
+}
+
+/// What an account is left with: what Ann has earned, what is refunded of the first sale, and the state of the customer.
+async fn left(shop: &mut Shop) -> (i64, i64, pb::LeadState) {
+    let affiliate = Some(shop.affiliate());
+    let request = pb::GetBalanceRequest { affiliate, ..Default::default() };
+    let balances = shop.client.rewards.get_balance(request).await.unwrap().into_inner().balances;
+    let minor = |value: Option<&pb::RewardValue>| match value.and_then(|value| value.amount.as_ref()) {
+        Some(pb::reward_value::Amount::Cash(money)) => money.amount_minor,
+        _ => 0,
+    };
+    let earned = balances.iter().map(|balance| minor(balance.earned.as_ref())).sum();
+    let recorded = pb::RecordedEvent { kind: pb::ConversionKind::Sale.into(), event_id: "sale-1".to_owned() };
+    let selector = pb::conversion_selector::Selector::RecordedEvent(recorded);
+    let conversion = Some(pb::ConversionSelector { selector: Some(selector) });
+    let request = pb::GetConversionRequest { conversion, ..Default::default() };
+    let sold = shop.client.tracking.get_conversion(request).await.unwrap().into_inner().conversion.unwrap();
+    let selector = pb::lead_selector::Selector::ExternalId("bob".to_owned());
+    let request = pb::GetLeadRequest { lead: Some(pb::LeadSelector { selector: Some(selector) }) };
+    let lead = shop.client.tracking.get_lead(request).await.unwrap().into_inner().lead.unwrap();
+    (earned, sold.refunded_amount.unwrap().amount_minor, lead.state())
+}
+
+db_test!(n9_a_story_told_in_any_order_leaves_the_same, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let count = story().len();
+    // Each is prime to the number of events, so that it leads to all of them.
+    for (step, start) in [(1, 0), (8, 8), (2, 3), (4, 1), (5, 6), (7, 2)] {
+        let mut shop = Shop::open(&server, &format!("shop-{step}")).await;
+        let mut waiting = Vec::new();
+        for number in 0..count {
+            waiting.push(story()[(start + number * step) % count].clone());
+            // Who was refused sends it again.
+            for happened in std::mem::take(&mut waiting) {
+                if !happened.clone().tell(&mut shop.client).await {
+                    waiting.push(happened);
+                }
+            }
+        }
+        assert!(waiting.is_empty(), "refused for ever, in steps of {step}");
+        // Of 10.00 the totals refund 5.00, of which 2.00 failed, and 1.00 more: 4.00. 20 % of 6.00 and of 8.00 are left.
+        assert_eq!(left(&mut shop).await, (280, 400, pb::LeadState::Active), "in steps of {step}");
+    }
     assert_sound(&server).await;
 });

@@ -593,7 +593,7 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     let sold = OrderDetails { collections, lines: vec![line], ..OrderDetails::default() };
     golden.holds("conversion_order_details.v1.with_collections", &sold);
     let refund = ToldRefund {
-        id: rows::sale().id,
+        id: rows::sale(1).id,
         occurred_at: NOW,
         minor: 500,
         is_total: true,
@@ -602,11 +602,11 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     let refunded = OrderDetails {
         refunded_total: Some(rows::usd(500)),
         was_known: true,
-        undone_by: Some(rows::sale().id),
-        undone_refund_id: Some(rows::sale().id),
+        undone_by: Some(rows::sale(1).id),
+        undone_refund_id: Some(rows::sale(1).id),
         corrected_at: Some(NOW),
         told_refunds: vec![refund, ToldRefund { minor: 0, is_total: false, undone_at: None, ..refund }],
-        held_rewards: vec![rows::reward().id],
+        held_rewards: vec![RewardId::from_uuid(uuid(1))],
         ..OrderDetails::default()
     };
     golden.holds("conversion_order_details.v1.with_refunds", &refunded);

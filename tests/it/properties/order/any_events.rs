@@ -24,7 +24,7 @@ use crate::properties::config;
 struct Left {
     /// Who is credited with each event.
     credits: BTreeMap<String, Vec<(usize, i32, i32)>>,
-    /// What each affiliate has in each ledger account, pending and owed together.
+    /// What each affiliate has in the ledger, pending and owed together.
     balances: BTreeMap<usize, i64>,
     tallies: BTreeMap<String, String>,
     /// Whom each customer is bound to, and its state.
@@ -122,8 +122,14 @@ fn counting() -> impl Strategy<Value = Counting> {
     ]
 }
 
+/// Whether an event takes from a sale. Sales that were told before all of an earlier one was taken keep their numbers.
+fn takes(item: &Item) -> bool {
+    use Event::{Correction, Refund, Total};
+    matches!(item.what, What::Event(Refund { .. } | Total { .. } | Correction { .. }))
+}
+
 /// Rules that do not ask what the affiliate has sold by then, see ADR 53.
-fn without_figures(extras: Extras, counting: &Counting) -> Extras {
+fn without_figures(extras: Extras, counting: &Counting, has_numbers: bool) -> Extras {
     let is_plain = matches!(counting, Counting::Nothing);
     let custom = pb::CommissionRule {
         name: "custom".to_owned(),
@@ -133,7 +139,8 @@ fn without_figures(extras: Extras, counting: &Counting) -> Extras {
         }),
         ..Default::default()
     };
-    let rules = extras.rules.into_iter().filter(|rule| rule.name != "sold").chain([custom]).collect();
+    let is_told = |rule: &pb::CommissionRule| rule.name != "sold" && (has_numbers || rule.name != "first");
+    let rules = extras.rules.into_iter().filter(is_told).chain([custom]).collect();
     // What uplines earn depends on which sale found no room under a cap, see ADR 38.
     Extras { rules, upline_levels: if is_plain { extras.upline_levels } else { Vec::new() }, ..extras }
 }
@@ -161,14 +168,16 @@ fn any_history() -> impl Strategy<Value = History> {
     let parts = || (counting(), extras());
     (history(), parts(), parts(), prop::collection::vec(any_item(), 3..=12)).prop_map(|(history, one, other, items)| {
         let is_corrected = items.iter().any(Item::is_correction);
+        let has_numbers = !items.iter().any(takes);
         let programs = [one, other].map(|(counting, extras)| {
-            let extras = without_figures(extras, &counting);
+            let extras = without_figures(extras, &counting, has_numbers);
             match counting {
                 Counting::Nothing => (Vec::new(), None, extras),
                 Counting::Cap(caps) => (caps, None, extras),
                 Counting::Ladder(ladder) => (Vec::new(), Some(ladder), extras),
             }
         });
+        let has_bonuses = programs.iter().any(|(_, _, extras)| !extras.threshold_bonuses.is_empty());
         let [(one_caps, one_ladder, one_extras), (other_caps, other_ladder, other_extras)] = programs;
         History {
             caps: [one_caps, other_caps],
@@ -176,7 +185,7 @@ fn any_history() -> impl Strategy<Value = History> {
             extras: [one_extras, other_extras],
             // Whether a customer was new is judged by the present amounts of sales.
             new_customers_only: history.new_customers_only.map(|new_only| new_only && !is_corrected),
-            is_audited: false,
+            is_audited: !has_bonuses,
             custom_kinds: vec![CUSTOM_KIND.to_owned()],
             items,
             ..history
