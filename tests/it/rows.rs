@@ -26,6 +26,7 @@ mod coupon_commission;
 mod coupon_limits;
 mod coupon_validity;
 mod customer_reward;
+mod dispute;
 mod enrollment_bonus;
 mod enrollment_moved;
 mod event;

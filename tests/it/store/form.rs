@@ -40,7 +40,7 @@ use headwater::domain::payout_run::PayoutRun;
 use headwater::domain::pricing::ConditionField;
 use headwater::domain::program::{Commission, EnrollmentBonus, Invitation, Program, ProgramWithTerms, TermsDraft};
 use headwater::domain::reward::{
-    ByHand, Calculation, Reward, RewardClick, RewardLine, RewardRule, RewardState, RuleTaken,
+    ByHand, Calculation, Reward, RewardClick, RewardDispute, RewardLine, RewardRule, RewardState, RuleTaken,
 };
 use headwater::domain::set::{Needs, WorkingSet};
 use headwater::domain::split::Split;

@@ -29,7 +29,7 @@ use headwater::domain::click::{Click, ClickPayment};
 use headwater::domain::conversion::AsRecorded;
 use headwater::domain::conversion::{
     Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credit, Credits, OrderDetails, SaleChannel,
-    WaitingRefund,
+    SaleLine, WaitingRefund,
 };
 use headwater::domain::coupon::{CouponState, CouponUses};
 use headwater::domain::customer_reward::{CustomerReward, CustomerRewardState};
@@ -444,6 +444,7 @@ pub(crate) fn order_details() -> OrderDetails {
         told_refunds: Vec::new(),
         held_rewards: Vec::new(),
         suspicions: Vec::new(),
+        dispute: None,
     }
 }
 
