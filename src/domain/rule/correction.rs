@@ -128,6 +128,7 @@ impl CorrectSale {
                 laddered: Vec::new(),
                 tallied: Vec::new(),
                 noted: Vec::new(),
+                suspicions: Vec::new(),
                 lines: Vec::new(),
                 lines_before,
                 ..sale.order.clone()

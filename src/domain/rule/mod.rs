@@ -79,4 +79,5 @@ pub use program::check_currency;
 pub use replay::Replay;
 pub use reward::Recipient;
 pub use simulation::{SimulatedCustomer, simulate, simulate_sale};
+pub use suspicion::further_needs;
 pub use terms::{TermsChange, applicable_terms};

@@ -257,6 +257,7 @@ fn book(
             laddered: Vec::new(),
             tallied: Vec::new(),
             noted: Vec::new(),
+            suspicions: Vec::new(),
             lines,
             lines_before: Vec::new(),
             ..sale.order.clone()
