@@ -35,7 +35,7 @@ use crate::domain::id::AccountId;
 use crate::domain::ledger::AccountHead;
 use crate::domain::mail::Mail;
 use crate::domain::refusal::Refusal;
-use crate::domain::rule::{Envelope, add_needs};
+use crate::domain::rule::{Envelope, add_needs, further_needs};
 use crate::domain::set::Needs;
 use crate::domain::set::WorkingSet;
 use crate::domain::time::Time;
@@ -307,6 +307,9 @@ impl Writer {
         heads.values().for_each(|head| set.balances.load_posted(head.account_id, head.posted_minor));
         failpoint!(BeforeLoad);
         store::set::load(&transaction, wanted, &mut self.catalogues, &mut set).await?;
+        if let Some(further) = further_needs(&set, envelopes) {
+            store::set::load(&transaction, further, &mut self.catalogues, &mut set).await?;
+        }
         failpoint!(BeforeDecide);
 
         let mut ids = RandomIds;

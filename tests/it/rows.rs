@@ -32,6 +32,7 @@ mod enrollment_moved;
 mod event;
 mod event_metadata;
 mod explanation;
+mod fraud;
 mod guarantees;
 mod item;
 mod keys;

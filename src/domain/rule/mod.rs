@@ -85,4 +85,5 @@ pub use refund_undo::UndoneRefund;
 pub use replay::Replay;
 pub use reward::Recipient;
 pub use simulation::{SimulatedCustomer, simulate, simulate_sale};
+pub use suspicion::further_needs;
 pub use terms::{TermsChange, applicable_terms};

@@ -4,12 +4,14 @@
 
 use std::sync::Arc;
 
+use super::command::{Command, Envelope};
 use super::commission::Claim;
 use super::context::Context;
 use super::noted;
 use crate::domain::affiliate::Affiliate;
 use crate::domain::click::Click;
 use crate::domain::conversion::{Conversion, ConversionKind};
+use crate::domain::enrollment::Enrollment;
 use crate::domain::fraud::facts::{Known, winning_click};
 use crate::domain::fraud::{FraudFacts, FraudFlag, FraudRule, FraudRuleKind, FraudRuleMode, Suspicion, mail};
 use crate::domain::fraud_note::{FraudNote, FraudNoteContent, LeadFlag, add_sale, keep_lead_flags};
@@ -18,6 +20,7 @@ use crate::domain::lead::Lead;
 use crate::domain::program::Program;
 use crate::domain::refusal::{Field, Refusal};
 use crate::domain::reward::{Reward, RewardState};
+use crate::domain::set::{Needs, WorkingSet};
 
 /// An event with what the fraud rules find for a credit, which it keeps. `None` in a simulation of terms, which asks no fraud rules.
 pub(super) fn keep(
@@ -39,6 +42,42 @@ pub(super) fn keep(
     let mut event = event.clone();
     event.order.suspicions = stored.order.suspicions;
     Ok(Some(event))
+}
+
+/// What the fraud rules of programs in the set will ask for about a batch of commands: the affiliates, and the notes of their sales and of the orders.
+/// The rules find what is missing by themselves. It is only loaded before, because a statement for each sale would cost too much.
+pub fn further_needs(set: &WorkingSet, envelopes: &[Envelope]) -> Option<Needs> {
+    let judging: Vec<&Arc<Program>> = set.programs.iter().filter(|program| program.has_fraud_rules()).collect();
+    if judging.is_empty() {
+        return None;
+    }
+    let asks = |program: &Program, kinds: &[FraudRuleKind]| {
+        program.fraud_rules.iter().any(|rule| rule.is_asked() && kinds.contains(&rule.kind))
+    };
+    let mut needs = Needs::default();
+    for program in judging {
+        let is_of_program = |enrollment: &&Arc<Enrollment>| enrollment.program_id == program.id;
+        for enrollment in set.enrollments.iter().filter(is_of_program) {
+            if asks(program, &[FraudRuleKind::SelfReferral, FraudRuleKind::OwnDomain]) {
+                needs.row::<Affiliate>((program.account_id, enrollment.affiliate_id));
+            }
+            if asks(program, &[FraudRuleKind::Velocity]) {
+                let name = FraudNote::name_of_sales(program.id, enrollment.affiliate_id);
+                needs.row::<FraudNote>((program.account_id, name));
+            }
+        }
+        for envelope in envelopes.iter().filter(|envelope| envelope.account_id == program.account_id) {
+            if let Command::RecordSale(sale) = &envelope.command
+                && let Some(amount) = sale.amount.filter(|_| sale.kind == ConversionKind::Sale)
+                && !sale.order.order_id.is_empty()
+                && asks(program, &[FraudRuleKind::DuplicateOrder])
+            {
+                let name = FraudNote::name_of_order(program.id, amount, &sale.order.order_id);
+                needs.row::<FraudNote>((program.account_id, name));
+            }
+        }
+    }
+    Some(needs)
 }
 
 /// The rows that the rules of a program ask for.

@@ -13,6 +13,8 @@ use crate::domain::conversion::{AsRecorded, OrderDetails};
 use crate::domain::coupon::CouponDetails;
 use crate::domain::dated_commission::DatedCommission;
 use crate::domain::enrollment::{Acceptance, Moved, PastStanding};
+use crate::domain::fraud::{FraudRule, RewardReview};
+use crate::domain::fraud_note::FraudNoteContent;
 use crate::domain::lead::LeadDetails;
 use crate::domain::money::Rounding;
 use crate::domain::outcome::Outcome;
@@ -98,6 +100,15 @@ fn old_texts_and_those_of_a_later_release_are_read() {
             "enrollment_metadata" | "program_metadata" => {
                 read.extend(pass_through!(BTreeMap<String, String>, BTreeMap<Text<'_>, Text<'_>>, &text));
             }
+            "program_fraud_rules" => {
+                read.extend(pass_through!(Vec<FraudRule>, Vec<later::fraud::FraudRuleForm<'_>>, &text));
+            }
+            "reward_review" => {
+                read.extend(pass_through!(RewardReview, later::fraud::RewardReviewForm<'_>, &text));
+            }
+            "fraud_note_content" => {
+                read.extend(pass_through!(FraudNoteContent, later::fraud::FraudNoteContentForm<'_>, &text));
+            }
             "enrollment_moved" => read.extend(pass_through!(Moved, later::enrollment::MovedForm, &text)),
             "affiliate_profile" => read.extend(pass_through!(Profile, later::affiliate::ProfileForm<'_>, &text)),
             "account_time_zones" => {
@@ -180,7 +191,9 @@ fn declared() -> BTreeSet<String> {
         names.extend(forms.filter(|name| name.ends_with("Form")).map(ToOwned::to_owned));
     }
     // No variant of them has fields of its own, so they cannot have the added field.
-    for name in ["CommissionForm", "ConditionForm", "EvidenceForm", "OutcomeForm", "ThresholdForm"] {
+    for name in
+        ["CommissionForm", "ConditionForm", "EvidenceForm", "FraudNoteContentForm", "OutcomeForm", "ThresholdForm"]
+    {
         names.remove(name);
     }
     names

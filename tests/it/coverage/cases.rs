@@ -14,6 +14,7 @@ mod conversion;
 mod coupon;
 mod enrollment;
 mod feed;
+mod fraud;
 mod item;
 mod lead;
 mod ledger;
@@ -325,6 +326,7 @@ fn by_subject() -> Vec<(&'static str, Vec<Case>)> {
         ("program", program::cases()),
         ("reward", reward::cases()),
         ("sale", sale::cases()),
+        ("fraud", fraud::cases()),
         ("simulation", simulation::cases()),
         ("statistic", statistic::cases()),
     ]

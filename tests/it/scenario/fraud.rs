@@ -1,14 +1,20 @@
 //! Steps about fraud rules.
 
+use std::collections::BTreeSet;
+
+use futures::executor::block_on;
 use headwater::domain::conversion::ConversionKind;
 use headwater::pb;
+use proptest::prelude::*;
+use proptest::test_runner::Config;
 use prost_types::FieldMask;
 use tonic::Status;
 
 use super::World;
 use super::play::Player;
+use super::pure::PureWorld;
 use super::request::customer;
-use super::script::Step;
+use super::script::{self, Step};
 
 impl<W: World> Player<'_, W> {
     /// `fraud PROGRAM RULE RULE`: the fraud rules of a program from now on: `self_referral:on`, `quick_sale:shadow:10` seconds,
@@ -74,4 +80,62 @@ fn fraud_rule(text: &str) -> pb::FraudRule {
         _ => {}
     }
     rule
+}
+
+/// A random step. Sales are of the affiliate itself, of others and of nobody, and orders repeat.
+fn any_step() -> impl Strategy<Value = String> {
+    let sale = (0..6, 0..3_usize, 0..2);
+    let sale = sale.prop_map(|(number, who, order)| {
+        let who = ["ann@affiliates.example", "bob@shop.example", "-"][who];
+        format!("sale s{number} {who} 10.00 USD ref=ann order={order}")
+    });
+    let refund =
+        (0..9, 0..6, 1..11).prop_map(|(number, sale, amount)| format!("refund r{number} {amount}.00 USD sale=s{sale}"));
+    let correct =
+        (0..9, 0..6, 1..21).prop_map(|(number, sale, amount)| format!("correct c{number} s{sale} {amount}.00 USD"));
+    let decide = (prop::sample::select(vec!["approve", "deny", "release"]), 0..6)
+        .prop_map(|(verb, sale)| format!("{verb} s{sale} reason=x"));
+    let rules = prop::sample::select(vec![
+        "",
+        " self_referral:on",
+        " self_referral:shadow",
+        " duplicate_order:on velocity:on:2/60",
+    ]);
+    prop_oneof![
+        4 => sale,
+        3 => refund,
+        2 => correct,
+        4 => decide,
+        1 => Just("approve-due".to_owned()),
+        1 => (1..40).prop_map(|day| format!("day {day}")),
+        1 => rules.prop_map(|rules| format!("fraud main{rules}")),
+    ]
+}
+
+proptest! {
+    #![proptest_config(Config {
+        cases: std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(48),
+        ..Config::default()
+    })]
+
+    /// What a rule holds is neither owed nor paid, whatever refunds, corrections, approvals and decisions come in between.
+    #[test]
+    fn p33_held_money_is_never_owed(steps in prop::collection::vec(any_step(), 1..40), with_ladder in any::<bool>()) {
+        let ladder = if with_ladder { "ladder retroactive 2:20%\n" } else { "" };
+        let begin = format!("{ladder}levels 50%\nprogram main USD 10% hold=5\naffiliate ann\naffiliate bea\nupline ann bea\nfraud main self_referral:on\n");
+        let mut world = PureWorld::new();
+        let mut player = Player::new(&mut world);
+        let mut told = BTreeSet::new();
+        for step in script::parse(&(begin + &steps.join("\n"))) {
+            let is_about_a_sale = matches!(step.verb.as_str(), "approve" | "deny" | "release");
+            if is_about_a_sale && !told.contains(step.word(0)) {
+                continue;
+            }
+            let answer = block_on(player.perform(&step));
+            if step.verb == "sale" && !answer.starts_with("error") {
+                told.insert(step.word(0).to_owned());
+            }
+            prop_assert_eq!(player.world.faults_of_held_money(), Vec::<String>::new(), "after {:?}: {}", step, answer);
+        }
+    }
 }

@@ -107,6 +107,36 @@ impl PureWorld {
         balances.into_iter().filter(|(_, balance)| balance.owed_minor > 0).map(|(id, _)| id).collect()
     }
 
+    /// The rewards that a rule holds and that are owed nevertheless, and the balances that are not the sums of the rewards.
+    pub(crate) fn faults_of_held_money(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        let mut sums: BTreeMap<AffiliateId, [i64; 2]> = BTreeMap::new();
+        for reward in self.set.rewards.iter() {
+            let is_held = reward.review.as_ref().is_some_and(|review| review.holds());
+            let sum = sums.entry(reward.affiliate_id).or_default();
+            match reward.state {
+                RewardState::Pending | RewardState::Held => sum[0] += reward.value.amount_minor,
+                RewardState::Approved | RewardState::InPayout | RewardState::Paid => {
+                    sum[1] += reward.value.amount_minor
+                }
+                RewardState::Denied | RewardState::Reversed => {}
+            }
+            if is_held && !matches!(reward.state, RewardState::Held | RewardState::Denied | RewardState::Reversed) {
+                faults.push(format!("{reward:?}"));
+            }
+        }
+        for (affiliate_id, [pending, owed]) in sums {
+            let mut balance = Balance::default();
+            let own = self.set.postings.iter().filter(|row| row.affiliate_id == affiliate_id);
+            own.for_each(|posting| balance.post(posting).unwrap());
+            // What is settled sums to zero, wherever it was booked.
+            if balance.pending_minor + balance.owed_minor != pending + owed || balance.pending_minor < 0 {
+                faults.push(format!("{affiliate_id} has {balance:?}, and rewards of {pending} and {owed}"));
+            }
+        }
+        faults
+    }
+
     /// What fraud rules have found in the events of a lead.
     fn found_about(&self, lead: &Lead) -> Vec<String> {
         let names: Vec<_> = lead.own_and_merged_ids().map(FraudNote::name_of_lead).collect();

@@ -24,6 +24,8 @@ use headwater::domain::dated_commission::DatedCommission;
 use headwater::domain::enrollment::{
     Enrollment, EnrollmentOutcome, EnrollmentStanding, EnrollmentWithLanding, PastStanding,
 };
+use headwater::domain::fraud::FraudRule;
+use headwater::domain::fraud_note::FraudNoteContent;
 use headwater::domain::id::RewardId;
 use headwater::domain::item::Item;
 use headwater::domain::lead::{Lead, LeadDetails, LeadOutcome, SaleCount};
@@ -128,6 +130,7 @@ fn stored_forms_are_the_golden_ones() {
     golden.holds("program_welcome_mail.v1", &rows::welcome_mail());
     golden.holds("program_questions.v1", &vec![rows::question()]);
     golden.holds("program_invitations.v1", &vec![rows::invitation()]);
+    holds_forms_of_fraud_rules(&mut golden);
     golden.holds("enrollment_acceptances.v1", &vec![rows::acceptance()]);
     golden.holds("enrollment_metadata.v1", &rows::metadata());
     golden.holds("program_metadata.v1", &rows::metadata());
@@ -186,6 +189,20 @@ fn stored_forms_are_the_golden_ones() {
         golden.names,
         "a golden text that no form is compared with, or none of its own"
     );
+}
+
+/// Checks the golden texts of fraud rules, and of what they find and remember.
+fn holds_forms_of_fraud_rules(golden: &mut Golden) {
+    golden.holds("program_fraud_rules.v1", &vec![rows::fraud_rule()]);
+    golden.holds("reward_review.v1", &rows::reward_review());
+    golden.holds("fraud_note_content.v1", &rows::fraud_note().content);
+    golden.holds("fraud_note_content.v1.order", &FraudNoteContent::Order(rows::sale(1).id));
+    golden.holds("fraud_note_content.v1.sales", &FraudNoteContent::Sales(vec![rows::NOW]));
+    let judged = OrderDetails { suspicions: vec![rows::suspicion()], ..OrderDetails::default() };
+    golden.holds("conversion_order_details.v1.with_suspicions", &judged);
+    let short =
+        FraudRule { minimum_seconds: 0, maximum_sales: 0, period_minutes: 0, values: Vec::new(), ..rows::fraud_rule() };
+    golden.holds("program_fraud_rules.v1.short", &vec![short]);
 }
 
 /// Checks the golden texts whose values lack every optional field.

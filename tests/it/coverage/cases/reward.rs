@@ -111,7 +111,7 @@ fn release() -> Case {
         .prepare("AffiliateService/DeactivateAffiliate", deactivation, &[])
         .other(json!({"reward_ids": ["${reward_id}"]}))
         .reference(json!({"reward_ids": ["${reward_id}"]}))
-        .wrong(json!({"request_id": long(), "reward_ids": ["rwd_1", ""]}))
+        .wrong(json!({"request_id": long(), "reward_ids": ["rwd_1", ""], "reason": long()}))
         .wrong(json!({"reward_ids": []}))
 }
 

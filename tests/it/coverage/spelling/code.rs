@@ -165,7 +165,11 @@ pub(super) fn spellings() -> Vec<Spelling> {
         ),
         ids_only("AffiliateService/RemoveCoupon", &["coupon_id"]),
         ids_only("RewardService/ApproveRewards", &["reward_ids"]),
-        ids_only("RewardService/ReleaseRewards", &["reward_ids"]),
+        spelling(
+            "RewardService/ReleaseRewards",
+            vec![(json!({"reason": "a family"}), json!({"reason": " a family"}))],
+            &["reward_ids"],
+        ),
         spelling(
             "RewardService/DenyRewards",
             vec![(json!({"reason": "test order"}), json!({"reason": "test order\n"}))],

@@ -72,6 +72,10 @@ pub(super) fn spellings() -> Vec<Spelling> {
                     "invitations": [{"code": "STRASSE 2026", "expire_time": {"seconds": 1, "nanos": 1_000}}],
                     "welcome_mail": {"is_enabled": true, "subject": "Hi", "body": "a\nb"},
                     "metadata": {"crm": "17"},
+                    "fraud_rules": [
+                        {"kind": "FRAUD_RULE_KIND_BANNED_COUNTRY", "mode": "FRAUD_RULE_MODE_ON", "country_codes": ["KP", "RU"]},
+                        {"kind": "FRAUD_RULE_KIND_BANNED_REFERRER", "mode": "FRAUD_RULE_MODE_ON", "referrers": ["*.a.example"]},
+                    ],
                 }),
                 json!({
                     "display_name": " Spring",
@@ -85,6 +89,10 @@ pub(super) fn spellings() -> Vec<Spelling> {
                     ],
                     "welcome_mail": {"is_enabled": true, "subject": " Hi", "body": "a\nb\n"},
                     "metadata": {"crm": "17 ", "empty": " "},
+                    "fraud_rules": [
+                        {"kind": "FRAUD_RULE_KIND_BANNED_COUNTRY", "mode": "FRAUD_RULE_MODE_ON", "country_codes": ["ru ", "KP"]},
+                        {"kind": "FRAUD_RULE_KIND_BANNED_REFERRER", "mode": "FRAUD_RULE_MODE_ON", "referrers": ["*.A.example "]},
+                    ],
                 }),
             )],
             &[
@@ -97,6 +105,7 @@ pub(super) fn spellings() -> Vec<Spelling> {
                 "questions",
                 "invitations",
                 "welcome_mail.is_enabled",
+                "fraud_rules",
                 "terms.rules",
                 "terms.upline_levels",
                 "terms.caps",
@@ -122,11 +131,14 @@ pub(super) fn spellings() -> Vec<Spelling> {
                         "welcome_mail": {"is_enabled": true, "subject": "Hi", "body": "a\nb"},
                         "invitations": [{"code": "STRASSE 2026"}],
                         "metadata": {"crm": "17"},
+                        "fraud_rules": [
+                            {"kind": "FRAUD_RULE_KIND_BANNED_COUNTRY", "mode": "FRAUD_RULE_MODE_ON", "country_codes": ["KP", "RU"]},
+                        ],
                     },
                     "update_mask": {
                         "paths": [
-                            "agreement", "display_name", "hosts", "invitations", "landing_url", "metadata", "questions",
-                            "terms", "welcome_mail",
+                            "agreement", "display_name", "fraud_rules", "hosts", "invitations", "landing_url", "metadata",
+                            "questions", "terms", "welcome_mail",
                         ],
                     },
                     "terms_start_time": {"seconds": 4_000_000_000_i64, "nanos": 1_000},
@@ -148,13 +160,16 @@ pub(super) fn spellings() -> Vec<Spelling> {
                         "is_private": true,
                         "invitations": [{"code": "Strasse 2026", "use_count": 7}],
                         "metadata": {"crm": " 17"},
+                        "fraud_rules": [
+                            {"kind": "FRAUD_RULE_KIND_BANNED_COUNTRY", "mode": "FRAUD_RULE_MODE_ON", "country_codes": ["RU", "kp"]},
+                        ],
                         "create_time": {"seconds": 1},
                         "update_time": {"seconds": 1},
                     },
                     "update_mask": {
                         "paths": [
                             "terms", "landing_url", "display_name", "hosts", "agreement", "questions", "invitations",
-                            "welcome_mail", "metadata", "terms",
+                            "welcome_mail", "metadata", "fraud_rules", "terms",
                         ],
                     },
                     "terms_start_time": {"seconds": 4_000_000_000_i64, "nanos": 1_999},
@@ -169,6 +184,7 @@ pub(super) fn spellings() -> Vec<Spelling> {
                 "program.terms.commission",
                 "program.agreement.is_required",
                 "program.questions",
+                "program.fraud_rules",
                 "program.invitations",
                 "program.welcome_mail.is_enabled",
                 "program.terms.rules",

@@ -55,6 +55,7 @@ pub(crate) fn put_everything(set: &mut WorkingSet) {
     set.put(click(1, ClickId::from_uuid(uuid(1))).as_first());
     set.put(paid_click());
     set.put(counted_click());
+    set.put(fraud_note());
     set.put(reward_of_click(4));
     set.put(lead());
     set.put(unmatched_sale(&sold));
