@@ -39,7 +39,7 @@ const RARE_COLUMNS: [(&str, &[&str]); 4] = [
     ("conversion", &["sale_id", "as_recorded"]),
     ("lead", &["mrr_minor", "mrr_currency", "merged_into", "deleted_at"]),
     ("request", &["expires_at"]),
-    ("reward", &["reverses", "by_hand", "click", "payout_id", "approved_at"]),
+    ("reward", &["reverses", "by_hand", "click", "review", "payout_id", "approved_at", "dispute"]),
 ];
 
 /// The columns of an INSERT.

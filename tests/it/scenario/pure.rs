@@ -110,7 +110,7 @@ impl PureWorld {
     /// The rewards that a rule holds and that are owed nevertheless, and the balances that are not the sums of the rewards.
     pub(crate) fn faults_of_held_money(&self) -> Vec<String> {
         let mut faults = Vec::new();
-        let mut sums: BTreeMap<AffiliateId, [i64; 2]> = BTreeMap::new();
+        let mut sums: BTreeMap<AffiliateId, [i64; 3]> = BTreeMap::new();
         for reward in self.set.rewards.iter() {
             let is_held = reward.review.as_ref().is_some_and(|review| review.holds());
             let sum = sums.entry(reward.affiliate_id).or_default();
@@ -119,19 +119,25 @@ impl PureWorld {
                 RewardState::Approved | RewardState::InPayout | RewardState::Paid => {
                     sum[1] += reward.value.amount_minor
                 }
+                RewardState::Frozen => sum[2] += reward.value.amount_minor,
                 RewardState::Denied | RewardState::Reversed => {}
             }
-            if is_held && !matches!(reward.state, RewardState::Held | RewardState::Denied | RewardState::Reversed) {
+            let is_kept_back = matches!(
+                reward.state,
+                RewardState::Held | RewardState::Frozen | RewardState::Denied | RewardState::Reversed
+            );
+            if is_held && !is_kept_back {
                 faults.push(format!("{reward:?}"));
             }
         }
-        for (affiliate_id, [pending, owed]) in sums {
+        for (affiliate_id, [pending, owed, frozen]) in sums {
             let mut balance = Balance::default();
             let own = self.set.postings.iter().filter(|row| row.affiliate_id == affiliate_id);
             own.for_each(|posting| balance.post(posting).unwrap());
             // What is settled sums to zero, wherever it was booked.
-            if balance.pending_minor + balance.owed_minor != pending + owed || balance.pending_minor < 0 {
-                faults.push(format!("{affiliate_id} has {balance:?}, and rewards of {pending} and {owed}"));
+            let is_sum = balance.pending_minor + balance.owed_minor == pending + owed && balance.frozen_minor == frozen;
+            if !is_sum || balance.pending_minor < 0 {
+                faults.push(format!("{affiliate_id} has {balance:?}, and rewards of {pending}, {owed} and {frozen}"));
             }
         }
         faults
