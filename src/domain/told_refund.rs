@@ -2,8 +2,8 @@
 //! refunded so far. Knows no rewards.
 //!
 //! The refunds are taken in the order in which they happened, whatever the order in which they were told. An amount adds to what is
-//! refunded. A total adds what it is more than that. Neither adds more than the sale has left. An undone refund adds what it adds, and takes it away again when it is undone, because
-//! the totals in between have it.
+//! refunded. A total adds what it is more than that. Neither adds more than the sale has left. An undone refund adds what it adds, and takes
+//! it away again when it is undone, because the totals in between have it.
 
 use super::id::ConversionId;
 use super::time::Time;
@@ -22,14 +22,8 @@ pub struct ToldRefund {
     pub minor: i64,
     pub is_total: bool,
     pub undone_at: Option<Time>,
-}
-
-/// What happens to a sale, in the order in which things of the same time count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Step {
-    Amount,
-    Total,
-    Undone,
+    /// How many refunds of the sale were told before it was undone. What happened at the same time counts in the order of telling.
+    pub undone_after: i32,
 }
 
 /// How much of a sale of this amount is refunded.
@@ -38,24 +32,25 @@ pub fn refunded_minor(refunds: &[ToldRefund], sold_minor: i64) -> i64 {
     if refunds.iter().all(|refund| refund.undone_at.is_none() && !refund.is_total) {
         return refunds.iter().map(|refund| refund.minor).fold(0, i64::saturating_add).min(sold_minor);
     }
+    // The time, the place among what was told, the refund, and whether it is undone.
     let mut steps = Vec::with_capacity(refunds.len());
     for (place, refund) in refunds.iter().enumerate() {
-        let step = if refund.is_total { Step::Total } else { Step::Amount };
-        steps.push((refund.occurred_at, step, refund.id, place));
+        steps.push((refund.occurred_at, 2 * place, place, false));
         if let Some(undone_at) = refund.undone_at {
-            steps.push((undone_at.max(refund.occurred_at), Step::Undone, refund.id, place));
+            let after = usize::try_from(refund.undone_after).unwrap_or_default().max(place + 1);
+            steps.push((undone_at.max(refund.occurred_at), 2 * after - 1, place, true));
         }
     }
     steps.sort_unstable();
     let mut added = vec![0_i64; refunds.len()];
     let mut sum = 0_i64;
-    for (_, step, _, place) in steps {
+    for (_, _, place, is_undone) in steps {
         let (Some(refund), Some(added)) = (refunds.get(place), added.get_mut(place)) else { continue };
-        match step {
-            Step::Amount => *added = refund.minor.min(sold_minor.saturating_sub(sum)).max(0),
-            Step::Total => *added = refund.minor.min(sold_minor).saturating_sub(sum).max(0),
-            Step::Undone => *added = added.saturating_neg(),
-        }
+        *added = match (is_undone, refund.is_total) {
+            (true, _) => added.saturating_neg(),
+            (false, true) => refund.minor.min(sold_minor).saturating_sub(sum).max(0),
+            (false, false) => refund.minor.min(sold_minor.saturating_sub(sum)).max(0),
+        };
         sum = sum.saturating_add(*added);
     }
     sum
@@ -71,8 +66,11 @@ pub fn added_by(refunds: &[ToldRefund], refund: ToldRefund, sold_minor: i64) -> 
 /// Marks a refund as undone. Returns how much of a sale of this amount is no longer refunded by it. `None` if it is not kept one by one.
 pub fn undo(refunds: &mut [ToldRefund], id: ConversionId, undone_at: Time, sold_minor: i64) -> Option<i64> {
     let before = refunded_minor(refunds, sold_minor);
+    let undone_after = i32::try_from(refunds.len()).unwrap_or(i32::MAX);
     let refund = refunds.iter_mut().find(|refund| refund.id == id)?;
-    refund.undone_at = refund.undone_at.or(Some(undone_at));
+    if refund.undone_at.is_none() {
+        (refund.undone_at, refund.undone_after) = (Some(undone_at), undone_after);
+    }
     Some(before.saturating_sub(refunded_minor(refunds, sold_minor)).max(0))
 }
 
@@ -82,11 +80,11 @@ pub fn keep(refunds: &mut Vec<ToldRefund>, refund: ToldRefund, sold_minor: i64) 
     if refunds.len() <= TOLD_REFUNDS_MAX {
         return;
     }
-    refunds.sort_by_key(|refund| (refund.occurred_at, refund.id));
+    refunds.sort_by_key(|refund| refund.occurred_at);
     // The two first become one amount. It is what they leave, as if they had been undone at once.
     let rest = refunds.split_off(2);
     let minor = refunded_minor(refunds, sold_minor);
-    let first = refunds.last().map(|last| ToldRefund { minor, is_total: false, undone_at: None, ..*last });
+    let first = refunds.last().map(|last| ToldRefund { minor, is_total: false, undone_at: None, undone_after: 0, ..*last });
     *refunds = first.into_iter().chain(rest).collect();
 }
 
@@ -104,6 +102,7 @@ mod tests {
             minor,
             is_total,
             undone_at: undone_at.map(Time::from_micros),
+            undone_after: 0,
         }
     }
 
@@ -132,6 +131,10 @@ mod tests {
         assert_eq!(undo(&mut [told(1, 1, 200, false, None)], 0), Some(200));
         assert_eq!(undo(&mut [failed], 9), Some(0));
         assert_eq!(undo(&mut [], 9), None);
+        // At the same time the order of telling counts.
+        let mut refunds = vec![told(1, 1, 1_000, false, None)];
+        assert_eq!(undo(&mut refunds, 1), Some(1_000));
+        assert_eq!(added_by(&refunds, told(2, 1, 1_000, true, None), 1_000), 1_000);
     }
 
     fn any_refund() -> impl Strategy<Value = ToldRefund> {
@@ -142,31 +145,32 @@ mod tests {
     fn refunds() -> impl Strategy<Value = Vec<ToldRefund>> {
         let numbered = |refunds: Vec<ToldRefund>| {
             let id = |place: usize| ConversionId::from_uuid(Uuid::from_u128(place as u128));
-            refunds.into_iter().enumerate().map(|(place, refund)| ToldRefund { id: id(place), ..refund }).collect()
+            // Nothing but undone refunds has the same time.
+            let at = |time: Time, last: usize| Time::from_micros(time.micros() * 10 + last as i64);
+            let numbered = |(place, refund): (usize, ToldRefund)| ToldRefund {
+                id: id(place),
+                occurred_at: at(refund.occurred_at, place),
+                undone_at: refund.undone_at.map(|undone_at| at(undone_at, 9)),
+                ..refund
+            };
+            refunds.into_iter().enumerate().map(numbered).collect()
         };
         prop::collection::vec(any_refund(), 1..8).prop_map(numbered)
     }
 
-    /// A day after the other, each with its amounts, its totals and what is undone on it.
+    /// A moment after the other, each with what was refunded and then with what was undone.
     fn slow_model(refunds: &[ToldRefund], sold: i64) -> i64 {
         let mut added = std::collections::BTreeMap::new();
         let mut sum = 0;
-        for day in 0..9_i64 {
-            let is_of_day = |at: Time| at == Time::from_micros(day);
-            let of_day: Vec<_> = refunds.iter().filter(|refund| is_of_day(refund.occurred_at)).collect();
-            for refund in of_day.iter().filter(|refund| !refund.is_total) {
-                let more = if sum + refund.minor > sold { sold - sum } else { refund.minor };
-                added.insert(refund.id, more);
-                sum += more;
-            }
-            for refund in of_day.iter().filter(|refund| refund.is_total) {
-                let total = if refund.minor > sold { sold } else { refund.minor };
-                let more = if total > sum { total - sum } else { 0 };
+        for moment in (0..100).map(Time::from_micros) {
+            for refund in refunds.iter().filter(|refund| refund.occurred_at == moment) {
+                let wanted = if refund.is_total { refund.minor - sum } else { refund.minor };
+                let more = wanted.min(sold - sum).max(0);
                 added.insert(refund.id, more);
                 sum += more;
             }
             for refund in refunds {
-                if refund.undone_at.is_some_and(|at| is_of_day(at.max(refund.occurred_at))) {
+                if refund.undone_at.is_some_and(|at| at.max(refund.occurred_at) == moment) {
                     sum -= added[&refund.id];
                 }
             }
@@ -198,7 +202,7 @@ mod tests {
             refunds.push(told);
             prop_assert_eq!(refunded_minor(&refunds, sold), before + added);
             prop_assert!(added <= told.minor);
-            let taken = undo(&mut refunds, told.id, Time::from_micros(3), sold).unwrap();
+            let taken = undo(&mut refunds, told.id, Time::from_micros(39), sold).unwrap();
             prop_assert_eq!(refunded_minor(&refunds, sold), before + added - taken);
             prop_assert!((0..=told.minor).contains(&taken));
         }

@@ -123,7 +123,7 @@ impl Told {
 
     fn to_keep(&self) -> ToldRefund {
         let Self { id, occurred_at, money, is_total } = *self;
-        ToldRefund { id, occurred_at, minor: money.amount_minor, is_total, undone_at: None }
+        ToldRefund { id, occurred_at, minor: money.amount_minor, is_total, undone_at: None, undone_after: 0 }
     }
 }
 

@@ -85,6 +85,7 @@ form! {
         minor: i64,
         is_total: bool,
         undone_at: Option<Time>,
+        undone_after: i32,
     }
 }
 

@@ -114,6 +114,24 @@ db_test!(f11_an_undone_refund_is_seen_told_and_explained, |database: TestDatabas
     assert_sound(&server).await;
 });
 
+db_test!(f11_what_is_held_is_held_again_once_a_refund_is_undone, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let mut shop = Shop::open(&server, "shop").await;
+    let sold = shop.client.tracking.record_sale(sale(1)).await.unwrap().into_inner().conversion_id;
+    let request = pb::DeactivateAffiliateRequest {
+        affiliate: Some(shop.affiliate()),
+        pending_rewards: pb::PendingRewards::Hold.into(),
+        ..Default::default()
+    };
+    shop.client.affiliates.deactivate_affiliate(request).await.unwrap();
+    shop.client.tracking.record_refund(total("refund-1", 1_000)).await.unwrap();
+    shop.client.tracking.undo_refund(undo("undo-1", "refund-1")).await.unwrap();
+    let rewards = conversion(&mut shop.client, &sold).await.rewards;
+    let states: Vec<_> = rewards.iter().map(|reward| reward.state()).collect();
+    assert_eq!(states, [pb::RewardState::Reversed, pb::RewardState::Held]);
+    assert_sound(&server).await;
+});
+
 // On PostgreSQL through two servers. Refunds, totals and what undoes them are told at once, each twice.
 db_test!(n9_of_64_calls_at_once_each_refund_is_booked_and_undone_once, |database: TestDatabase| async move {
     let server = TestServer::start(&database).await;

@@ -275,9 +275,7 @@ impl<'world, W: World> Player<'world, W> {
                 self.world.change(request).await?.affiliate
             }
             _ => {
-                let is_held = step.words.iter().any(|word| word == "hold");
-                let pending = if is_held { pb::PendingRewards::Hold } else { pb::PendingRewards::Keep };
-                let pending_rewards = pending.into();
+                let pending_rewards = pb::PendingRewards::Keep.into();
                 let request = pb::DeactivateAffiliateRequest { affiliate, pending_rewards, ..Default::default() };
                 self.world.change(request).await?.affiliate
             }

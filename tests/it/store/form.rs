@@ -615,6 +615,7 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
         minor: 500,
         is_total: true,
         undone_at: Some(NOW.plus_days(1)),
+        undone_after: 2,
     };
     let refunded = OrderDetails {
         refunded_total: Some(rows::usd(500)),
@@ -622,7 +623,7 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
         undone_by: Some(rows::sale(1).id),
         undone_refund_id: Some(rows::sale(1).id),
         corrected_at: Some(NOW),
-        told_refunds: vec![refund, ToldRefund { minor: 0, is_total: false, undone_at: None, ..refund }],
+        told_refunds: vec![refund, ToldRefund { minor: 0, is_total: false, undone_at: None, undone_after: 0, ..refund }],
         held_rewards: vec![RewardId::from_uuid(uuid(1))],
         ..OrderDetails::default()
     };
