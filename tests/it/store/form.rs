@@ -193,7 +193,7 @@ fn holds_forms_of_fraud_rules(golden: &mut Golden) {
     golden.holds("reward_review.v1", &rows::reward_review());
     golden.holds("fraud_note_content.v1", &rows::fraud_note().content);
     golden.holds("fraud_note_content.v1.order", &FraudNoteContent::Order(rows::sale(1).id));
-    golden.holds("fraud_note_content.v1.sales", &FraudNoteContent::Sales(vec![rows::NOW]));
+    golden.holds("fraud_note_content.v1.sales", &FraudNoteContent::Sales(vec![NOW]));
     let judged = OrderDetails { suspicions: vec![rows::suspicion()], ..OrderDetails::default() };
     golden.holds("conversion_order_details.v1.with_suspicions", &judged);
     let short =

@@ -67,7 +67,7 @@ pub(crate) use affiliates::{inactive_affiliate, past_uplines};
 pub(crate) use bounties::{bounty, submission, submission_count};
 pub(crate) use clicks::{counted_click, paid_click, reward_click, reward_of_click, rule_for_clicks};
 pub(crate) use coupons::{coupon, coupon_count, coupon_details, coupon_uses, limited_coupon, tied_coupon};
-pub(crate) use fraud::{fraud_flag, fraud_note, fraud_rule, reward_review, suspicion};
+pub(crate) use fraud::{fraud_note, fraud_rule, reward_review, suspicion};
 pub(crate) use leads::lead_details;
 pub(crate) use outcomes::{kept_lead, outcomes, without_secrets};
 pub(crate) use payouts::{
