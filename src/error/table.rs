@@ -15,7 +15,7 @@ use crate::domain::payout::PayoutState;
 use crate::domain::payout_export::FILE_DAYS;
 use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::pb::ErrorReason;
-use missing::missing;
+use missing::{duplicate_order, missing};
 use payout::{file_fields, unpayable};
 use tax_profile::tax_profile;
 
@@ -425,13 +425,7 @@ fn refused(refusal: &Refusal, paths: FieldPaths, request_id: &str, violation_byt
         .with("sale_conversion_id", sale_id)
         .with("currency_code", currency),
         Refusal::NoSaleToRefund => Answer::precondition(ErrorReason::NoSaleToRefund, "sale_event_id", text),
-        Refusal::DuplicateOrder { order_id, conversion_id } => Answer::precondition(
-            ErrorReason::DuplicateOrder,
-            conversion_id.to_string(),
-            format!("order_id: {text}; send another order_id if it is another order, or leave the sale out"),
-        )
-        .with("order_id", order_id)
-        .with("conversion_id", conversion_id),
+        Refusal::DuplicateOrder { order_id, conversion_id } => duplicate_order(order_id, conversion_id, &text),
         Refusal::CouponLimit { limit } => Answer::precondition(
             ErrorReason::CouponLimit,
             "max_active_coupons_per_affiliate",

@@ -90,6 +90,7 @@ fn kinds_may_do_what_their_comments_in_the_proto_say() {
         "Calculate",
         "Explain",
         "Preview",
+        "Replay",
         "Simulate",
     ];
     // The accounts of the server are for operators. The verification of an address changes the account. Who only reads tries no passwords,

@@ -196,7 +196,14 @@ fn note_flags(
     enrollment_id: EnrollmentId,
     flags: &[FraudFlag],
 ) -> Result<(), Refusal> {
-    let (name, noted) = note(context, FraudNote::name_of_lead(lead.id))?;
+    // A new lead has a new id each time that the command is decided, so its note can neither be there nor be looked up.
+    let name = FraudNote::name_of_lead(lead.id);
+    let is_new = lead.created_at == context.now;
+    let noted = match context.set.find::<FraudNote>(&(context.account_id, name.clone())) {
+        Ok(noted) => noted.cloned(),
+        Err(_) if is_new => None,
+        Err(_) => note(context, name.clone())?.1,
+    };
     let mut of_lead = noted.map(|note| note.lead_flags().to_vec()).unwrap_or_default();
     let masked_email = lead.email.as_deref().map(mail::masked).unwrap_or_default();
     let new = flags.iter().map(|flag| LeadFlag {

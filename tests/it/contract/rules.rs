@@ -361,6 +361,7 @@ fn changes(contract: &Contract<'_>) -> Vec<String> {
         "Calculate",
         "Explain",
         "Preview",
+        "Replay",
         "Simulate",
     ];
     let mut found = Vec::new();
@@ -411,15 +412,15 @@ fn updates(contract: &Contract<'_>) -> Vec<String> {
     found
 }
 
-/// Only Watch and Simulate calls stream, and only their responses. Those of a Watch call begin with the cursor to resume from.
+/// Only Watch, Simulate and Replay calls stream, and only their responses. Those of a Watch call begin with the cursor to resume from.
 fn streams(contract: &Contract<'_>) -> Vec<String> {
     let mut found = Vec::new();
     for method in contract.methods() {
         let watches = verb(method.name()) == "Watch";
-        let streams = watches || verb(method.name()) == "Simulate";
+        let streams = watches || matches!(verb(method.name()), "Simulate" | "Replay");
         if method.client_streaming() || method.server_streaming() != streams {
             found.push(format!(
-                "{}: Watch and Simulate calls stream their responses, and nothing else does",
+                "{}: Watch, Simulate and Replay calls stream their responses, and nothing else does",
                 method.name()
             ));
         }

@@ -283,6 +283,10 @@ first_click.day integer NOT NULL
 first_click.click_id uuid NOT NULL
 first_click.occurred_at bigint NOT NULL
 CREATE UNIQUE INDEX first_click_pkey ON public.first_click USING btree (account_id, tid, program_id, day)
+fraud_note.account_id uuid NOT NULL
+fraud_note.name text NOT NULL
+fraud_note.content text NOT NULL
+CREATE UNIQUE INDEX fraud_note_pkey ON public.fraud_note USING btree (account_id, name)
 item.account_id uuid NOT NULL
 item.id uuid NOT NULL
 item.sku text NOT NULL
@@ -582,6 +586,7 @@ program.is_private boolean NOT NULL
 program.invitations text
 program.welcome_mail text
 program.metadata text
+program.fraud_rules text
 program.terms_version integer NOT NULL
 program.version integer NOT NULL
 program.created_at bigint NOT NULL
@@ -620,6 +625,7 @@ reward.state character varying(32) NOT NULL
 reward.calculation text
 reward.by_hand text
 reward.click text
+reward.review text
 reward.auto_approve_at bigint NOT NULL
 reward.created_at bigint NOT NULL
 reward.updated_at bigint NOT NULL

@@ -301,6 +301,11 @@ CREATE TABLE "first_click" (
   "tid",
   "program_id",
   "day") ) WITHOUT ROWID
+CREATE TABLE "fraud_note" (
+  "account_id" uuid_text NOT NULL,
+  "name" text NOT NULL,
+  "content" text NOT NULL, PRIMARY KEY ("account_id",
+  "name") ) WITHOUT ROWID
 CREATE TABLE "item" (
   "account_id" uuid_text NOT NULL,
   "id" uuid_text NOT NULL,
@@ -626,6 +631,7 @@ CREATE TABLE "program" (
   "invitations" text NULL,
   "welcome_mail" text NULL,
   "metadata" text NULL,
+  "fraud_rules" text NULL,
   "terms_version" integer NOT NULL,
   "version" integer NOT NULL,
   "created_at" integer NOT NULL,
@@ -669,6 +675,7 @@ CREATE TABLE "reward" (
   "calculation" text NULL,
   "by_hand" text NULL,
   "click" text NULL,
+  "review" text NULL,
   "auto_approve_at" integer NOT NULL,
   "created_at" integer NOT NULL,
   "updated_at" integer NOT NULL,

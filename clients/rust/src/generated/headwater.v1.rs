@@ -1980,8 +1980,8 @@ pub enum FraudRuleKind {
     /// The event came sooner after the affiliate's click than people need: less than `minimum_seconds`. If the customer is bound by a click, that
     /// click counts. `found` is the number of seconds, and `threshold` is `minimum_seconds`.
     QuickSale = 4,
-    /// More sales than `maximum_sales` of the affiliate in the program within `period_minutes`, up to the time of the sale and with it. Sales
-    /// that are told later do not count for it. `found` is the number of sales, and `threshold` is `maximum_sales`.
+    /// More sales than `maximum_sales` of the affiliate in the program within `period_minutes`, up to the time of the sale and with it, and with
+    /// those of up to 10 minutes later, because clocks differ. Sales that are told later do not count for it. `found` is the number of sales, and `threshold` is `maximum_sales`.
     Velocity = 5,
     /// The customer is in one of `country_codes`. `found` is the code.
     BannedCountry = 6,
