@@ -16,7 +16,7 @@ use crate::domain::payout_export::FILE_DAYS;
 use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::pb::ErrorReason;
 use missing::missing;
-use payout::{file_fields, unpayable};
+use payout::{file_fields, reconciliation_running, unpayable};
 use tax_profile::tax_profile;
 
 /// The retry advice for failures that go away by themselves.
@@ -624,12 +624,7 @@ fn refused(refusal: &Refusal, paths: FieldPaths, request_id: &str, violation_byt
             format!("{}: {text}; files are kept for {FILE_DAYS} days", path(&Field::PayoutExportId)),
         )
         .with("payout_export_id", payout_export_id),
-        Refusal::PayoutReconciliationRunning { payout_reconciliation_id } => Answer::precondition(
-            ErrorReason::PayoutReconciliationRunning,
-            payout_reconciliation_id.to_string(),
-            format!("{}: {text}; GetPayoutReconciliation shows it, and a further one can begin when it has ended", path(&Field::Provider)),
-        )
-        .with("payout_reconciliation_id", payout_reconciliation_id),
+        Refusal::PayoutReconciliationRunning { payout_reconciliation_id: id } => reconciliation_running(*id, path(&Field::Provider), &text),
         Refusal::PayoutRunState { payout_run_id, from, to: _ } => Answer::precondition(
             ErrorReason::PayoutRunState,
             payout_run_id.to_string(),

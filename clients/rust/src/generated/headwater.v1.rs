@@ -11793,7 +11793,7 @@ pub struct ApprovePayoutsRequest {
     /// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
     #[prost(string, tag = "1")]
     pub request_id: ::prost::alloc::string::String,
-    /// The ids of 1 to 1,000 payouts that are NEEDS_APPROVAL, each once. All of them are approved, or none.
+    /// The ids of 1 to 200 payouts that are NEEDS_APPROVAL, each once. All of them are approved, or none. Approve more in several calls.
     #[prost(string, repeated, tag = "2")]
     pub payout_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// The etags that the payouts must have, in the order of `payout_ids`. An empty one is not compared. Empty: none is compared.
