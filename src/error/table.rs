@@ -2,6 +2,7 @@
 
 mod missing;
 mod payout;
+mod sale;
 mod tax_profile;
 
 use std::time::Duration;
@@ -15,8 +16,9 @@ use crate::domain::payout::PayoutState;
 use crate::domain::payout_export::FILE_DAYS;
 use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::pb::ErrorReason;
-use missing::{duplicate_order, missing};
-use payout::{file_fields, unpayable};
+use missing::missing;
+use payout::{file_fields, reconciliation_running, unpayable};
+use sale::{duplicate_order, of_sale};
 use tax_profile::tax_profile;
 
 /// The retry advice for failures that go away by themselves.
@@ -392,38 +394,24 @@ fn refused(refusal: &Refusal, paths: FieldPaths, request_id: &str, violation_byt
             format!("{}: {text}; name an active enrollment", path(&Field::EnrollmentId)),
         )
         .with("enrollment_id", enrollment_id),
-        Refusal::RefundExceedsSale { sale_id, left_minor, currency } => Answer::precondition(
-            ErrorReason::RefundExceedsSale,
-            sale_id.to_string(),
-            format!("{}: {text}; send an amount up to that", path(&Field::Amount)),
-        )
-        .with("sale_conversion_id", sale_id)
-        .with("left_minor", left_minor)
-        .with("currency_code", currency),
-        Refusal::DisputeExceedsSale { sale_id, sold_minor, currency } => Answer::precondition(
-            ErrorReason::DisputeExceedsSale,
-            sale_id.to_string(),
-            format!("{}: {text}; send an amount up to that, or leave it out for all that is left", path(&Field::Amount)),
-        )
-        .with("sale_conversion_id", sale_id)
-        .with("sold_minor", sold_minor)
-        .with("currency_code", currency),
-        Refusal::RefundExceedsLine { sale_id, line_id, left_minor, currency } => Answer::precondition(
-            ErrorReason::RefundExceedsSale,
-            sale_id.to_string(),
-            format!("{}: {text}; send an amount up to that", path(&Field::Lines)),
-        )
-        .with("sale_conversion_id", sale_id)
-        .with("line_id", line_id)
-        .with("left_minor", left_minor)
-        .with("currency_code", currency),
-        Refusal::CurrencyMismatch { sale_id, currency } => Answer::precondition(
-            ErrorReason::CurrencyMismatch,
-            sale_id.to_string(),
-            format!("{}.currency_code: {text}", path(&Field::Amount)),
-        )
-        .with("sale_conversion_id", sale_id)
-        .with("currency_code", currency),
+        Refusal::RefundExceedsSale { sale_id, left_minor, currency } => {
+            let message = format!("{}: {text}; send an amount up to that", path(&Field::Amount));
+            of_sale(ErrorReason::RefundExceedsSale, sale_id, *currency, message).with("left_minor", left_minor)
+        }
+        Refusal::DisputeExceedsSale { sale_id, sold_minor, currency } => {
+            let fix = "send an amount up to that, or leave it out for all that is left";
+            let message = format!("{}: {text}; {fix}", path(&Field::Amount));
+            of_sale(ErrorReason::DisputeExceedsSale, sale_id, *currency, message).with("sold_minor", sold_minor)
+        }
+        Refusal::RefundExceedsLine { sale_id, line_id, left_minor, currency } => {
+            let message = format!("{}: {text}; send an amount up to that", path(&Field::Lines));
+            let answer = of_sale(ErrorReason::RefundExceedsSale, sale_id, *currency, message);
+            answer.with("line_id", line_id).with("left_minor", left_minor)
+        }
+        Refusal::CurrencyMismatch { sale_id, currency } => {
+            let message = format!("{}.currency_code: {text}", path(&Field::Amount));
+            of_sale(ErrorReason::CurrencyMismatch, sale_id, *currency, message)
+        }
         Refusal::NoSaleToRefund => Answer::precondition(ErrorReason::NoSaleToRefund, "sale_event_id", text),
         Refusal::DuplicateOrder { order_id, conversion_id } => duplicate_order(order_id, conversion_id, &text),
         Refusal::CouponLimit { limit } => Answer::precondition(
@@ -633,12 +621,7 @@ fn refused(refusal: &Refusal, paths: FieldPaths, request_id: &str, violation_byt
             format!("{}: {text}; files are kept for {FILE_DAYS} days", path(&Field::PayoutExportId)),
         )
         .with("payout_export_id", payout_export_id),
-        Refusal::PayoutReconciliationRunning { payout_reconciliation_id } => Answer::precondition(
-            ErrorReason::PayoutReconciliationRunning,
-            payout_reconciliation_id.to_string(),
-            format!("{}: {text}; GetPayoutReconciliation shows it, and a further one can begin when it has ended", path(&Field::Provider)),
-        )
-        .with("payout_reconciliation_id", payout_reconciliation_id),
+        Refusal::PayoutReconciliationRunning { payout_reconciliation_id: id } => reconciliation_running(*id, path(&Field::Provider), &text),
         Refusal::PayoutRunState { payout_run_id, from, to: _ } => Answer::precondition(
             ErrorReason::PayoutRunState,
             payout_run_id.to_string(),

@@ -5,14 +5,6 @@ use crate::domain::id::ConversionId;
 use crate::domain::refusal::Resource;
 use crate::pb::ErrorReason;
 
-/// The answer to an order that was told before.
-pub(super) fn duplicate_order(order_id: &str, conversion_id: &ConversionId, text: &str) -> Answer {
-    let fix = "send another order_id if it is another order, or leave the sale out";
-    Answer::precondition(ErrorReason::DuplicateOrder, conversion_id.to_string(), format!("order_id: {text}; {fix}"))
-        .with("order_id", order_id)
-        .with("conversion_id", conversion_id)
-}
-
 /// The reason for a missing resource of this kind, and the kind's name on the wire.
 pub(super) fn missing(resource: Resource) -> (ErrorReason, &'static str) {
     match resource {

@@ -3,6 +3,7 @@
 use tonic::Code;
 
 use super::{Answer, Detail};
+use crate::domain::id::PayoutReconciliationId;
 use crate::domain::payout::UnpayableReward;
 use crate::domain::payout_export::WrongFileField;
 use crate::error::FieldViolation;
@@ -27,6 +28,14 @@ pub(super) fn unpayable(rewards: &[UnpayableReward], path: &str, text: &str, vio
         ..Answer::new(ErrorReason::RewardsNotPayable, Code::FailedPrecondition, message)
     }
     .with("reward_count", rewards.len())
+}
+
+/// The answer while a reconciliation of the connection is running.
+pub(super) fn reconciliation_running(id: PayoutReconciliationId, path: &str, text: &str) -> Answer {
+    let advice = "GetPayoutReconciliation shows it, and a further one can begin when it has ended";
+    let message = format!("{path}: {text}; {advice}");
+    Answer::precondition(ErrorReason::PayoutReconciliationRunning, id.to_string(), message)
+        .with("payout_reconciliation_id", id)
 }
 
 /// The wrong fields of a file. A payout's begin with its id.

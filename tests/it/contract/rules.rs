@@ -339,6 +339,7 @@ fn changes(contract: &Contract<'_>) -> Vec<String> {
         "Export",
         "Import",
         "Reopen",
+        "Reconcile",
         "Retry",
         "Notify",
         "Cancel",

@@ -462,8 +462,12 @@ payout_connection.account_id uuid NOT NULL
 payout_connection.provider character varying(32) NOT NULL
 payout_connection.hint text NOT NULL
 payout_connection.sealed bytea NOT NULL
+payout_connection.next_reconciliation_at bigint
+payout_connection.open_reconciliation_id uuid
+payout_connection.last_reconciliation_id uuid
 payout_connection.created_at bigint NOT NULL
 payout_connection.updated_at bigint NOT NULL
+CREATE INDEX payout_connection_due ON public.payout_connection USING btree (next_reconciliation_at) WHERE (next_reconciliation_at IS NOT NULL)
 CREATE UNIQUE INDEX payout_connection_pkey ON public.payout_connection USING btree (account_id, provider)
 payout_document.account_id uuid NOT NULL
 payout_document.id uuid NOT NULL
@@ -523,6 +527,28 @@ payout_purse.provider character varying(32) NOT NULL
 payout_purse.wake_count bigint NOT NULL
 payout_purse.waits text
 CREATE UNIQUE INDEX payout_purse_pkey ON public.payout_purse USING btree (account_id, provider)
+payout_reconciliation.account_id uuid NOT NULL
+payout_reconciliation.id uuid NOT NULL
+payout_reconciliation.provider character varying(32) NOT NULL
+payout_reconciliation.state character varying(32) NOT NULL
+payout_reconciliation.start_at bigint NOT NULL
+payout_reconciliation.end_at bigint NOT NULL
+payout_reconciliation.payment_count bigint NOT NULL
+payout_reconciliation.payout_count bigint NOT NULL
+payout_reconciliation.unread_count bigint NOT NULL
+payout_reconciliation.looked_at_count bigint NOT NULL
+payout_reconciliation.difference_count bigint NOT NULL
+payout_reconciliation.new_difference_count bigint NOT NULL
+payout_reconciliation.differences text
+payout_reconciliation.problem_code text NOT NULL
+payout_reconciliation.tries integer NOT NULL
+payout_reconciliation.lease_id uuid NOT NULL
+payout_reconciliation.next_at bigint
+payout_reconciliation.created_by uuid
+payout_reconciliation.created_at bigint NOT NULL
+payout_reconciliation.ended_at bigint
+CREATE INDEX payout_reconciliation_due ON public.payout_reconciliation USING btree (next_at, id) WHERE (next_at IS NOT NULL)
+CREATE UNIQUE INDEX payout_reconciliation_pkey ON public.payout_reconciliation USING btree (account_id, id)
 payout_run.account_id uuid NOT NULL
 payout_run.id uuid NOT NULL
 payout_run.state character varying(32) NOT NULL

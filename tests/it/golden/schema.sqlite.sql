@@ -499,9 +499,13 @@ CREATE TABLE "payout_connection" (
   "provider" varchar(32) NOT NULL,
   "hint" text NOT NULL,
   "sealed" blob NOT NULL,
+  "next_reconciliation_at" integer NULL,
+  "open_reconciliation_id" uuid_text NULL,
+  "last_reconciliation_id" uuid_text NULL,
   "created_at" integer NOT NULL,
   "updated_at" integer NOT NULL, PRIMARY KEY ("account_id",
   "provider") ) WITHOUT ROWID
+CREATE INDEX "payout_connection_due" ON "payout_connection" ("next_reconciliation_at") WHERE "next_reconciliation_at" IS NOT NULL
 CREATE TABLE "payout_document" (
   "account_id" uuid_text NOT NULL,
   "id" uuid_text NOT NULL,
@@ -565,6 +569,29 @@ CREATE TABLE "payout_purse" (
   "wake_count" integer NOT NULL,
   "waits" text NULL, PRIMARY KEY ("account_id",
   "provider") ) WITHOUT ROWID
+CREATE TABLE "payout_reconciliation" (
+  "account_id" uuid_text NOT NULL,
+  "id" uuid_text NOT NULL,
+  "provider" varchar(32) NOT NULL,
+  "state" varchar(32) NOT NULL,
+  "start_at" integer NOT NULL,
+  "end_at" integer NOT NULL,
+  "payment_count" integer NOT NULL,
+  "payout_count" integer NOT NULL,
+  "unread_count" integer NOT NULL,
+  "looked_at_count" integer NOT NULL,
+  "difference_count" integer NOT NULL,
+  "new_difference_count" integer NOT NULL,
+  "differences" text NULL,
+  "problem_code" text NOT NULL,
+  "tries" integer NOT NULL,
+  "lease_id" uuid_text NOT NULL,
+  "next_at" integer NULL,
+  "created_by" uuid_text NULL,
+  "created_at" integer NOT NULL,
+  "ended_at" integer NULL, PRIMARY KEY ("account_id",
+  "id") ) WITHOUT ROWID
+CREATE INDEX "payout_reconciliation_due" ON "payout_reconciliation" ("next_at", "id") WHERE "next_at" IS NOT NULL
 CREATE TABLE "payout_run" (
   "account_id" uuid_text NOT NULL,
   "id" uuid_text NOT NULL,

@@ -84,7 +84,8 @@ async fn a_payment_is_read_by_the_providers_name_for_it() {
         assert_eq!((&payment.provider_id, &payment.state), (&id, &PaymentState::Paid), "{kind:?}");
         assert_eq!((payment.key, payment.amount), (key(kind, &attempt), Some(bench.money(AMOUNT_MINOR))));
         let fee = match kind {
-            Kind::PayPal => Some(bench.money(AMOUNT_MINOR / 50)),
+            // Two percent, rounded.
+            Kind::PayPal => Some(bench.money((AMOUNT_MINOR + 25) / 50)),
             Kind::Stripe => Some(bench.money(0)),
             Kind::Wise => None,
         };

@@ -427,6 +427,13 @@ impl<'test> Bench<'test> {
         of_fees.map(|row| row["amount_minor"].as_i64().unwrap()).sum()
     }
 
+    /// Sets the time at the provider to the server's.
+    pub(super) async fn align_clocks(&self) {
+        let there: jiff::Timestamp = self.get("clock").await["now"].as_str().unwrap().parse().unwrap();
+        let seconds = self.server.clock.now().micros() / 1_000_000 - there.as_second();
+        self.post("clock", json!({"advance_seconds": seconds})).await;
+    }
+
     /// Connects the account to the provider.
     pub(super) async fn connect(&mut self) {
         use pb::provider_credentials::Credentials;
