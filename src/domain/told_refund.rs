@@ -84,7 +84,8 @@ pub fn keep(refunds: &mut Vec<ToldRefund>, refund: ToldRefund, sold_minor: i64) 
     // The two first become one amount. It is what they leave, as if they had been undone at once.
     let rest = refunds.split_off(2);
     let minor = refunded_minor(refunds, sold_minor);
-    let first = refunds.last().map(|last| ToldRefund { minor, is_total: false, undone_at: None, undone_after: 0, ..*last });
+    let first =
+        refunds.last().map(|last| ToldRefund { minor, is_total: false, undone_at: None, undone_after: 0, ..*last });
     *refunds = first.into_iter().chain(rest).collect();
 }
 

@@ -1,7 +1,5 @@
-//! The reasons for resources that do not exist, and the answer to an order that exists already.
+//! The reasons for resources that do not exist.
 
-use super::Answer;
-use crate::domain::id::ConversionId;
 use crate::domain::refusal::Resource;
 use crate::pb::ErrorReason;
 

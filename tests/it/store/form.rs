@@ -623,7 +623,10 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
         undone_by: Some(rows::sale(1).id),
         undone_refund_id: Some(rows::sale(1).id),
         corrected_at: Some(NOW),
-        told_refunds: vec![refund, ToldRefund { minor: 0, is_total: false, undone_at: None, undone_after: 0, ..refund }],
+        told_refunds: vec![
+            refund,
+            ToldRefund { minor: 0, is_total: false, undone_at: None, undone_after: 0, ..refund },
+        ],
         held_rewards: vec![RewardId::from_uuid(uuid(1))],
         ..OrderDetails::default()
     };
