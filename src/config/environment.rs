@@ -7,12 +7,13 @@ const PREFIX: &str = "HEADWATER_";
 
 /// Variables of the tests, the clients and the tools of this repository. The server ignores them without a word, because people
 /// export them in the shell that they also start the server in. The names that begin with one of [`TOOL_PREFIXES`] are not listed.
-const TOOLS: [&str; 12] = [
+const TOOLS: [&str; 13] = [
     "HEADWATER_ADDRESS",
     "HEADWATER_BINARY",
     "HEADWATER_KEY",
     "HEADWATER_OPERATOR_KEY",
     "HEADWATER_PAYOUTS",
+    "HEADWATER_CASES_FACTOR",
     "HEADWATER_STATEMENT_LINES",
     "HEADWATER_PLANTED_DIR",
     "HEADWATER_PYTHON",

@@ -416,7 +416,8 @@ impl Conversion {
 
     /// Whether it is a dispute that has not ended.
     pub fn is_open_dispute(&self) -> bool {
-        let state = |part: &DisputePart| matches!(part, DisputePart::Dispute(kept) if kept.state == DisputeState::Open);
+        let state =
+            |part: &DisputePart| matches!(part, DisputePart::Dispute(kept) if kept.state == DisputeState::Opened);
         self.order.dispute.as_deref().is_some_and(state)
     }
 

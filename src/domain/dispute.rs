@@ -9,7 +9,7 @@ text_enum! {
     /// The state of a dispute.
     DisputeState {
         /// The rewards of its sale are frozen.
-        Open = "open",
+        Opened = "opened",
         /// The merchant keeps the money.
         Won = "won",
         /// The customer has the money back, or a part of it.

@@ -91,7 +91,7 @@ pub(super) fn render_balance(key: &BalanceKey, balance: Balance) -> pb::Balance 
         pending: value(balance.pending_minor),
         owed: value(balance.owed_minor),
         in_flight: value(balance.in_flight_minor),
-        frozen: value(balance.frozen_minor),
+        in_dispute: value(balance.frozen_minor),
         paid: value(balance.paid_minor),
     }
 }

@@ -27,24 +27,24 @@ impl Change for pb::ReconcilePayoutsRequest {
     }
 
     fn canonical(&self) -> Cow<'_, Self> {
-        canonical!(pb::ReconcilePayoutsRequest, self; as_sent: request_id, provider, period)
+        canonical!(pb::ReconcilePayoutsRequest, self; as_sent: request_id, provider, payment_interval)
     }
 
     fn read(&self, asking: &Asking<'_>) -> Result<(ReconcilePayouts, ()), Error> {
         let mut fields = Fields::default();
         fields.request_id(&self.request_id);
         let provider = fields.value_of("provider", self.provider, &PROVIDERS);
-        let Interval { start, end } = fields.interval("period", self.period.as_ref());
+        let Interval { start, end } = fields.interval("payment_interval", self.payment_interval.as_ref());
         let end_or_now = end.unwrap_or(asking.now).min(asking.now);
         let earliest = end_or_now.plus_days(PERIOD_DAYS_MAX.saturating_neg());
         if start.is_some_and(|start| start < earliest) {
             fields.wrong(
-                "period.start_time",
+                "payment_interval.start_time",
                 format!("must be at most {PERIOD_DAYS_MAX} days before the end of the period; it is {PERIOD_DAYS} if you send none"),
             );
         }
         if start.is_some_and(|start| start >= end_or_now) {
-            fields.wrong("period.start_time", "must be before now and before the end of the period");
+            fields.wrong("payment_interval.start_time", "must be before now and before the end of the period");
         }
         Ok((ReconcilePayouts { provider: fields.complete(provider)?, start_at: start, end_at: end }, ()))
     }
@@ -89,7 +89,7 @@ pub(super) async fn list(
 ) -> Result<pb::ListPayoutReconciliationsResponse, Error> {
     let mut fields = Fields::default();
     let shape = page::shape(&mut fields, message.page_size, message.order);
-    let provider = fields.optional_value_of("provider", message.provider, &PROVIDERS);
+    let provider = fields.optional_value("provider", message.provider);
     fields.finish()?;
     let filter = pb::ListPayoutReconciliationsRequest { page_size: 0, page_token: String::new(), ..message.clone() };
     let page = call.page(&filter, shape, &message.page_token).await?;
@@ -105,7 +105,7 @@ pub(super) fn image(row: &PayoutReconciliation) -> pb::PayoutReconciliation {
         id: row.id.to_string(),
         provider: row.provider.number(),
         state: row.state.number(),
-        period: Some(pb::TimeInterval {
+        payment_interval: Some(pb::TimeInterval {
             start_time: Some(timestamp(row.start_at)),
             end_time: Some(timestamp(row.end_at)),
         }),

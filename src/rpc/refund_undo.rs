@@ -9,23 +9,18 @@ use super::call::render::id_or_empty;
 use super::call::wire_enum::WireEnum;
 use super::reward;
 use crate::domain::conversion::RefundOutcome;
-use crate::domain::id::ConversionId;
 use crate::domain::refusal::Field;
 use crate::domain::request::RecordedKind;
-use crate::domain::rule::{UndoRefund, UndoneRefund};
+use crate::domain::rule::UndoRefund;
 use crate::error::{Error, FieldPaths};
 use crate::pb;
 
 /// The maximum length of the reason.
 const REASON_LENGTH_MAX: usize = 500;
 
-/// How a caller names a refund.
-const NAMES: &str = "exactly one of refund_event_id and refund_conversion_id is required";
-
 impl Change for pb::UndoRefundRequest {
     type Rule = UndoRefund;
-    /// The field that names the refund.
-    type Kept = &'static str;
+    type Kept = ();
 
     const PATHS: FieldPaths = &[(Field::Conversion, "refund_event_id")];
 
@@ -39,32 +34,25 @@ impl Change for pb::UndoRefundRequest {
             self,
             reason: canonical::trimmed(&self.reason),
             occur_time: canonical::time(self.occur_time.as_ref());
-            as_sent: event_id, refund_event_id, refund_conversion_id,
+            as_sent: event_id, refund_event_id,
         )
     }
 
-    fn read(&self, asking: &Asking) -> Result<(UndoRefund, &'static str), Error> {
+    fn read(&self, asking: &Asking) -> Result<(UndoRefund, ()), Error> {
         let mut fields = Fields::default();
         let event_id = fields.required_key("event_id", &self.event_id);
-        let refund_event_id = fields.key("refund_event_id", &self.refund_event_id);
-        let id: Option<ConversionId> = fields.optional_id("refund_conversion_id", &self.refund_conversion_id);
-        let are_both_sent = !self.refund_event_id.is_empty() && !self.refund_conversion_id.is_empty();
-        if are_both_sent || (self.refund_event_id.is_empty() && self.refund_conversion_id.is_empty()) {
-            fields.wrong("refund_event_id", NAMES);
-        }
-        let refund = refund_event_id.map(UndoneRefund::EventId).or(id.map(UndoneRefund::Id));
+        let refund_event_id = fields.required_key("refund_event_id", &self.refund_event_id);
         let reason = fields.paragraph_up_to("reason", &self.reason, REASON_LENGTH_MAX);
         let occurred_at = fields.occur_time("occur_time", self.occur_time.as_ref(), asking.now);
-        let refund = fields.complete(refund)?;
-        let named_by = if id.is_some() { "refund_conversion_id" } else { "refund_event_id" };
-        Ok((UndoRefund { event_id, refund, reason, occurred_at }, named_by))
+        fields.finish()?;
+        Ok((UndoRefund { event_id, refund_event_id, reason, occurred_at }, ()))
     }
 
-    fn render(undo: RefundOutcome, replayed: bool, named_by: &'static str, _asking: &Asking) -> pb::UndoRefundResponse {
+    fn render(undo: RefundOutcome, replayed: bool, (): (), _asking: &Asking) -> pb::UndoRefundResponse {
         let mut warnings = Warnings::new();
         if undo.was_undone {
             let explanation = "names a refund that was undone before; nothing was changed".to_owned();
-            warnings.push(pb::Warning { field: named_by.to_owned(), explanation });
+            warnings.push(pb::Warning { field: "refund_event_id".to_owned(), explanation });
         }
         pb::UndoRefundResponse {
             outcome: undo.outcome.number(),

@@ -160,7 +160,7 @@ fn of_dispute(event: &Conversion) -> String {
             let taken = taken.map(|(minor, amount)| Money::new(minor, amount.currency).to_string()).unwrap_or_default();
             format!("The dispute is lost, and takes {taken} back of the sale {sale}.")
         }
-        Some(DisputeState::Open) | None => {
+        Some(DisputeState::Opened) | None => {
             format!("The dispute is open. What the sale {sale} has earned and is in no payout is frozen until it ends.")
         }
     }

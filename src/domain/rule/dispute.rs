@@ -51,7 +51,7 @@ impl Rule for OpenDispute {
         let before = correction::named_sale(context, &self.sale_event_id)?;
         let amount = self.disputed(&before)?;
         let kept = Dispute {
-            state: DisputeState::Open,
+            state: DisputeState::Opened,
             is_whole: self.amount.is_none(),
             taken_minor: None,
             taken_lines: Vec::new(),

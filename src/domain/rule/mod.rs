@@ -81,7 +81,6 @@ pub use new_coupon::{CouponValidity, OwnRate, UseLimits};
 pub use newcomer::{CodeHolder, IfMissing};
 pub use payout::{PayoutFile, PayoutResult, PayoutResultKind, problem_of_code};
 pub use program::check_currency;
-pub use refund_undo::UndoneRefund;
 pub use replay::Replay;
 pub use reward::Recipient;
 pub use simulation::{SimulatedCustomer, simulate, simulate_sale};

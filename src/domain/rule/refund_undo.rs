@@ -24,22 +24,13 @@ use crate::domain::set::Needs;
 use crate::domain::time::Time;
 use crate::domain::told_refund;
 
-/// The refund to undo.
-#[derive(Debug, Clone)]
-pub enum UndoneRefund {
-    /// The merchant's id for the refund event.
-    EventId(String),
-    /// Headwater's id.
-    Id(ConversionId),
-}
-
 /// Undo a refund.
 #[derive(Debug, Clone)]
 pub struct UndoRefund {
     /// The merchant's id for the event.
     pub event_id: String,
-    /// The refund.
-    pub refund: UndoneRefund,
+    /// The merchant's id for the refund event.
+    pub refund_event_id: String,
     /// Why it is undone; may be empty.
     pub reason: String,
     /// When it was undone; `None` for now.
@@ -50,12 +41,7 @@ impl Rule for UndoRefund {
     type Answer = RefundOutcome;
 
     fn needs(&self, account: AccountId, needs: &mut Needs) {
-        match &self.refund {
-            UndoneRefund::EventId(event_id) => {
-                needs.row::<Request>(RequestKey::event(account, RecordedKind::Refund, event_id));
-            }
-            UndoneRefund::Id(id) => needs.row::<Conversion>((account, *id)),
-        }
+        needs.row::<Request>(RequestKey::event(account, RecordedKind::Refund, &self.refund_event_id));
     }
 
     fn apply(&self, context: &mut Context<'_>) -> Result<RefundOutcome, Refusal> {
@@ -96,19 +82,12 @@ fn outcome(undo: &Conversion, rewards: &[Arc<Reward>]) -> RefundOutcome {
 impl UndoRefund {
     fn find_refund(&self, context: &mut Context<'_>) -> Result<Arc<Conversion>, Refusal> {
         let account_id = context.account_id;
-        let not_found = |name: &dyn std::fmt::Display| Refusal::not_found(Resource::Conversion, name);
-        let id = match &self.refund {
-            UndoneRefund::EventId(event_id) => {
-                let key = RequestKey::event(account_id, RecordedKind::Refund, event_id);
-                let request = context.set.request(&key)?.ok_or_else(|| not_found(event_id))?;
-                let id = ConversionId::from_uuid(request.effect);
-                context.set.wanted().row::<Conversion>((account_id, id));
-                id
-            }
-            UndoneRefund::Id(id) => *id,
-        };
-        let refund = Arc::clone(context.get::<Conversion, ConversionId>(id)?);
-        if refund.kind == ConversionKind::Refund { Ok(refund) } else { Err(not_found(&id)) }
+        let key = RequestKey::event(account_id, RecordedKind::Refund, &self.refund_event_id);
+        let request = context.set.request(&key)?;
+        let request = request.ok_or_else(|| Refusal::not_found(Resource::Conversion, &self.refund_event_id))?;
+        let id = ConversionId::from_uuid(request.effect);
+        context.set.wanted().row::<Conversion>((account_id, id));
+        context.get::<Conversion, ConversionId>(id).map(Arc::clone)
     }
 
     /// What undoes a refund. It waits as long as the refund does.

@@ -211,7 +211,7 @@ wire_enums! {
     ConversionKind = ConversionKind {
         Lead, Sale, Refund, RefundUndo, Cancellation, Correction, Dispute, DisputeResolution, Appointment, CustomEvent,
     }
-    DisputeState = DisputeState { Open, Won, Lost }
+    DisputeState = DisputeState { Opened, Won, Lost }
     DisputeOutcome = DisputeOutcome { Won, Lost }
     ConversionOutcome = ConversionOutcome { Attributed, NotReferred, Waiting }
     SaleChannel = SaleChannel { Online, PointOfSale }

@@ -306,7 +306,7 @@ fn files(contract: &Contract<'_>) -> Vec<String> {
 /// Each call that changes something may be repeated. Its request begins with an id that the caller chooses, and its response says
 /// whether the call was a repeat.
 fn changes(contract: &Contract<'_>) -> Vec<String> {
-    const CHANGES: [&str; 38] = [
+    const CHANGES: [&str; 41] = [
         "Create",
         "Update",
         "Assign",
@@ -340,6 +340,9 @@ fn changes(contract: &Contract<'_>) -> Vec<String> {
         "Import",
         "Reopen",
         "Reconcile",
+        "Open",
+        "Resolve",
+        "Undo",
         "Retry",
         "Notify",
         "Cancel",

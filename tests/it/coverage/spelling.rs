@@ -496,7 +496,7 @@ fn events() -> Vec<Spelling> {
                 json!({"reason": "bounced", "occur_time": time}),
                 json!({"reason": " bounced", "occur_time": same_time}),
             )],
-            &["refund_event_id", "refund_conversion_id"],
+            &["refund_event_id"],
         ),
         spelling(
             "TrackingService/CorrectSale",

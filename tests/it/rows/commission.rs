@@ -105,7 +105,7 @@ db_test!(g15_what_is_owed_is_apart_from_what_waits_for_approval, |database: Test
         pending: cash(200),
         owed: cash(200),
         in_flight: cash(0),
-        frozen: cash(0),
+        in_dispute: cash(0),
         paid: cash(0),
     };
     assert_eq!(balances, std::slice::from_ref(&expected));

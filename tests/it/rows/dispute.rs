@@ -40,7 +40,7 @@ async fn balance(shop: &mut Shop) -> [i64; 4] {
     let listed = shop.client.rewards.list_balances(list).await.unwrap().into_inner().affiliates;
     assert_eq!(listed[0].balances, balances);
     let balance = &balances[0];
-    [&balance.pending, &balance.owed, &balance.frozen, &balance.earned].map(|part| cash(part.as_ref()).amount_minor)
+    [&balance.pending, &balance.owed, &balance.in_dispute, &balance.earned].map(|part| cash(part.as_ref()).amount_minor)
 }
 
 async fn rewards_in(client: &mut Client, state: RewardState) -> Vec<pb::Reward> {
@@ -77,7 +77,7 @@ db_test!(n7_a_dispute_is_shown_explained_and_told, |database: TestDatabase| asyn
     let listed = shop.client.tracking.list_conversions(request).await.unwrap().into_inner().conversions;
     let told = listed[0].dispute.clone().unwrap();
     assert_eq!((listed.len(), listed[0].amount.clone(), told.reason.as_str()), (1, usd(1_000), "not received"));
-    assert_eq!((told.state(), listed[0].sale_event_id.as_str()), (pb::DisputeState::Open, "sale-1"));
+    assert_eq!((told.state(), listed[0].sale_event_id.as_str()), (pb::DisputeState::Opened, "sale-1"));
 
     // The explanation of the frozen reward names it.
     let request = pb::ExplainConversionRequest { conversion: selector(ConversionKind::Sale, "sale-1") };

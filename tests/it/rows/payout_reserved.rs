@@ -153,7 +153,7 @@ db_test!(g16_a_payout_reserves_what_is_due_until_it_is_confirmed, |database: Tes
         pending: cash(0),
         owed: cash(0),
         in_flight: cash(1_250),
-        frozen: cash(0),
+        in_dispute: cash(0),
         paid: cash(0),
     };
     assert_eq!(balances, [expected]);

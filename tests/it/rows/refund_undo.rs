@@ -90,15 +90,10 @@ db_test!(f11_an_undone_refund_is_seen_told_and_explained, |database: TestDatabas
     let told = sentences(client, &sold).await;
     assert!(told.iter().any(|text| text.contains("undo-1") && text.contains("gave 0.80 USD")), "{told:?}");
 
-    // By the other name it is the same refund.
-    let request = pb::UndoRefundRequest {
-        event_id: "undo-2".to_owned(),
-        refund_conversion_id: refund.clone(),
-        ..Default::default()
-    };
-    let again = client.tracking.undo_refund(request).await.unwrap().into_inner();
+    // A second call finds that it was undone.
+    let again = client.tracking.undo_refund(undo("undo-2", "refund-1")).await.unwrap().into_inner();
     assert_eq!((again.conversion_id.as_str(), again.replayed), (answer.conversion_id.as_str(), false));
-    assert_eq!(again.warnings[0].field, "refund_conversion_id");
+    assert_eq!(again.warnings[0].field, "refund_event_id");
 
     let request = pb::ReadEventsRequest { start: Some(from_beginning()), ..Default::default() };
     let events = client.feed.read_events(request).await.unwrap().into_inner().events;

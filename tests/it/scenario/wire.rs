@@ -337,7 +337,7 @@ impl World for WireWorld {
         let balances = self.client.rewards.get_balance(request).await.unwrap().into_inner().balances;
         let is_in = |balance: &&pb::Balance| cash(balance.earned.as_ref()).currency_code == currency.code();
         let Some(balance) = balances.iter().find(is_in) else { return [0; 4] };
-        [&balance.pending, &balance.owed, &balance.earned, &balance.frozen]
+        [&balance.pending, &balance.owed, &balance.earned, &balance.in_dispute]
             .map(|value| cash(value.as_ref()).amount_minor)
     }
 

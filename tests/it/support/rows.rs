@@ -516,7 +516,7 @@ pub(crate) fn refund(number: u128, outcome: ConversionOutcome) -> Conversion {
 /// What a sale, a dispute and the end of one keep.
 pub(crate) fn dispute_parts() -> [(&'static str, DisputePart); 4] {
     let dispute_id = ConversionId::from_uuid(uuid(77));
-    let open = Dispute { state: DisputeState::Open, is_whole: false, taken_minor: None, taken_lines: Vec::new() };
+    let open = Dispute { state: DisputeState::Opened, is_whole: false, taken_minor: None, taken_lines: Vec::new() };
     let lost = Dispute {
         state: DisputeState::Lost,
         is_whole: true,

@@ -4913,7 +4913,7 @@ pub enum DisputeState {
     /// Not set; never returned.
     Unspecified = 0,
     /// It has not ended.
-    Open = 1,
+    Opened = 1,
     /// The merchant keeps the money.
     Won = 2,
     /// The customer has the money back, or a part of it.
@@ -4927,7 +4927,7 @@ impl DisputeState {
     pub fn as_str_name(&self) -> &'static str {
         match self {
             Self::Unspecified => "DISPUTE_STATE_UNSPECIFIED",
-            Self::Open => "DISPUTE_STATE_OPEN",
+            Self::Opened => "DISPUTE_STATE_OPENED",
             Self::Won => "DISPUTE_STATE_WON",
             Self::Lost => "DISPUTE_STATE_LOST",
         }
@@ -4936,7 +4936,7 @@ impl DisputeState {
     pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
         match value {
             "DISPUTE_STATE_UNSPECIFIED" => Some(Self::Unspecified),
-            "DISPUTE_STATE_OPEN" => Some(Self::Open),
+            "DISPUTE_STATE_OPENED" => Some(Self::Opened),
             "DISPUTE_STATE_WON" => Some(Self::Won),
             "DISPUTE_STATE_LOST" => Some(Self::Lost),
             _ => None,
@@ -5867,7 +5867,7 @@ pub struct Balance {
     pub in_flight: ::core::option::Option<RewardValue>,
     /// The rewards of sales that are disputed. They are not owed before the dispute ends.
     #[prost(message, optional, tag = "6")]
-    pub frozen: ::core::option::Option<RewardValue>,
+    pub in_dispute: ::core::option::Option<RewardValue>,
 }
 /// The answer of GetBalance.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -11339,18 +11339,15 @@ pub struct UndoRefundRequest {
     /// The merchant's id for the event, up to 128 characters. Unique among the account's undone refunds, for ever. Required.
     #[prost(string, tag = "1")]
     pub event_id: ::prost::alloc::string::String,
-    /// The event_id of the refund. Exactly one of `refund_event_id` and `refund_conversion_id` is required.
+    /// The event_id of the refund. Required.
     #[prost(string, tag = "2")]
     pub refund_event_id: ::prost::alloc::string::String,
-    /// The conversion id of the refund, `cnv_` and 32 hexadecimal digits.
-    #[prost(string, tag = "3")]
-    pub refund_conversion_id: ::prost::alloc::string::String,
     /// Why it is undone, up to 500 characters. Optional.
-    #[prost(string, tag = "4")]
+    #[prost(string, tag = "3")]
     pub reason: ::prost::alloc::string::String,
     /// When the refund failed or was withdrawn, at most 10 minutes ahead of the server's clock. Not set: now. A time before the refund counts as
     /// the refund's. It matters if totals are told: those of before it have the refund, later ones do not.
-    #[prost(message, optional, tag = "5")]
+    #[prost(message, optional, tag = "4")]
     pub occur_time: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// The answer of UndoRefund.
@@ -11956,26 +11953,26 @@ pub enum ErrorReason {
     /// \[FAILED_PRECONDITION\] The account has as many active payout schedules as it may have. Metadata: `limit`.
     PayoutScheduleLimit = 93,
     /// \[FAILED_PRECONDITION\] A reconciliation of the connection is running. Metadata: `payout_reconciliation_id`.
-    PayoutReconciliationRunning = 101,
+    PayoutReconciliationRunning = 94,
     /// \[NOT_FOUND\] The account has no such reconciliation of payouts.
-    PayoutReconciliationNotFound = 102,
+    PayoutReconciliationNotFound = 95,
     /// \[NOT_FOUND\] The account has no such payout export.
-    PayoutExportNotFound = 94,
+    PayoutExportNotFound = 96,
     /// \[FAILED_PRECONDITION\] The file of the export is not kept any more. Metadata: `payout_export_id`.
-    PayoutFileGone = 95,
+    PayoutFileGone = 97,
     /// \[FAILED_PRECONDITION\] The account pays nobody without a tax profile, and the affiliate's is missing, refused or expired. Metadata:
     /// `affiliate_id`, `state`.
-    TaxProfileRequired = 96,
+    TaxProfileRequired = 98,
     /// \[FAILED_PRECONDITION\] The tax profile is in a state from which the call cannot change it: its form has expired. Metadata: `affiliate_id`,
     /// `state`.
-    TaxProfileState = 97,
+    TaxProfileState = 99,
     /// \[NOT_FOUND\] The affiliate has no tax profile.
-    TaxProfileNotFound = 98,
+    TaxProfileNotFound = 100,
     /// \[FAILED_PRECONDITION\] The disputed amount is more than the sale. Metadata: `sale_conversion_id`, `sold_minor`, `currency_code`.
-    DisputeExceedsSale = 100,
+    DisputeExceedsSale = 101,
     /// \[FAILED_PRECONDITION\] A sale of the program with the same order_id and amount was told under another event_id, and the program refuses
     /// duplicates. Metadata: `order_id`, `conversion_id`.
-    DuplicateOrder = 99,
+    DuplicateOrder = 102,
 }
 impl ErrorReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -13765,7 +13762,7 @@ pub struct PayoutReconciliation {
     pub state: i32,
     /// The period in which the payments were made. Both sides are set.
     #[prost(message, optional, tag = "4")]
-    pub period: ::core::option::Option<TimeInterval>,
+    pub payment_interval: ::core::option::Option<TimeInterval>,
     /// How many payments in the provider's list have a key of Headwater. 0 for PayPal, which has no such list.
     #[prost(int64, tag = "5")]
     pub payment_count: i64,
@@ -13815,7 +13812,7 @@ pub struct ReconcilePayoutsRequest {
     pub provider: i32,
     /// The period in which payments were made, up to 92 days. Default: the 7 days before its end, which is 15 minutes ago at the latest.
     #[prost(message, optional, tag = "3")]
-    pub period: ::core::option::Option<TimeInterval>,
+    pub payment_interval: ::core::option::Option<TimeInterval>,
 }
 /// The answer of ReconcilePayouts.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -15305,221 +15302,221 @@ pub enum EventKind {
     RefundWaiting = 6,
     /// \[conversion\] A refund was undone. The image is that of what undid it. CONVERSION_UPDATED of the refund follows. A refund of a NOT_REFERRED
     /// sale has this event only if the refund had an event.
-    RefundUndone = 103,
+    RefundUndone = 7,
     /// \[conversion\] A refund of this sale was undone. This event follows REFUND_UNDONE immediately. The image has the rewards that the sale earns
     /// anew, with their states. A NOT_REFERRED sale has no such event, unless it was credited before.
-    SaleRestored = 104,
+    SaleRestored = 8,
     /// \[conversion\] A customer who is bound to an affiliate cancelled.
-    CancellationRecorded = 7,
+    CancellationRecorded = 9,
     /// \[conversion\] Rewards of the conversion changed their state. This event follows the events of these rewards. Or the credit of a
     /// sign-up changed, because an earlier event was recorded later. Or its lead was merged into another one.
-    ConversionUpdated = 8,
+    ConversionUpdated = 10,
     /// \[lead\] A lead was created by CreateLead, by RecordLead or by its first credited sale. This event comes before the event of that
     /// conversion.
-    LeadCreated = 9,
+    LeadCreated = 11,
     /// \[lead\] A lead changed: its binding, its names, its identifiers, its state, its plan, its monthly revenue, its first sale, its metadata
     /// or the leads that were merged into it.
-    LeadUpdated = 10,
+    LeadUpdated = 12,
     /// \[reward\] A reward was approved. CONVERSION_UPDATED of its conversion follows.
-    RewardApproved = 11,
+    RewardApproved = 13,
     /// \[reward\] A reward was denied. CONVERSION_UPDATED of its conversion follows.
-    RewardDenied = 12,
+    RewardDenied = 14,
     /// \[reward\] Refunds took back the whole of an unpaid reward. The reward and the negative rewards of earlier refunds become
     /// REVERSED, and each of them has such an event. The negative reward of the last refund is REVERSED from the start and has no
     /// event.
-    RewardReversed = 13,
+    RewardReversed = 15,
     /// \[program\] A program was created.
-    ProgramCreated = 14,
+    ProgramCreated = 16,
     /// \[program\] A program or its terms changed. Also sent for the former default program when another becomes the default.
-    ProgramUpdated = 15,
+    ProgramUpdated = 17,
     /// \[program\] A program was archived.
-    ProgramArchived = 16,
+    ProgramArchived = 18,
     /// \[affiliate\] An affiliate was created.
-    AffiliateCreated = 17,
+    AffiliateCreated = 19,
     /// \[enrollment\] An affiliate was enrolled in a program, or an ended enrollment was opened again.
-    EnrollmentCreated = 18,
+    EnrollmentCreated = 20,
     /// \[enrollment\] An enrollment was changed.
-    EnrollmentUpdated = 19,
+    EnrollmentUpdated = 21,
     /// \[enrollment\] An enrollment ended.
-    EnrollmentEnded = 20,
+    EnrollmentEnded = 22,
     /// \[link\] A link was created. The link of a new ref_id follows the event of its enrollment.
-    LinkCreated = 21,
+    LinkCreated = 23,
     /// \[link\] A link was revoked.
-    LinkRevoked = 22,
+    LinkRevoked = 24,
     /// \[coupon\] A coupon was assigned.
-    CouponAssigned = 23,
+    CouponAssigned = 25,
     /// \[coupon\] A coupon was removed.
-    CouponRemoved = 24,
+    CouponRemoved = 26,
     /// \[api_key\] An API key was created.
-    ApiKeyCreated = 25,
+    ApiKeyCreated = 27,
     /// \[api_key\] An API key was revoked.
-    ApiKeyRevoked = 26,
+    ApiKeyRevoked = 28,
     /// \[account\] The account was registered.
-    AccountRegistered = 27,
+    AccountRegistered = 29,
     /// \[account\] The account was changed.
-    AccountUpdated = 28,
+    AccountUpdated = 30,
     /// \[conversion\] A refund that waited for its sale was booked in part, because it was more than the sale had left. It takes back all
     /// that was left, and `excess_amount` is the rest. Look into it: the sale or the refund was told with a wrong amount. This event
     /// takes the place of REFUND_RECORDED.
-    RefundExceededSale = 29,
+    RefundExceededSale = 31,
     /// \[reward\] CreateReward created a reward, or an affiliate got the bonus of its enrollment, the reward of a submission, the commission of a
     /// click or a threshold bonus. A reward that takes a threshold bonus back is told by this event too. These come after the events of the sale
     /// or refund that caused them.
-    RewardCreated = 30,
+    RewardCreated = 32,
     /// \[reward\] A reward that is not in cash was fulfilled.
-    RewardFulfilled = 31,
+    RewardFulfilled = 33,
     /// \[conversion\] A correction of a sale was recorded.
-    CorrectionRecorded = 32,
+    CorrectionRecorded = 34,
     /// \[conversion\] The amount of this sale was corrected. This event follows the correction's CORRECTION_RECORDED immediately. Neither is
     /// sent for a NOT_REFERRED sale, unless it was credited before.
-    SaleCorrected = 33,
+    SaleCorrected = 35,
     /// \[lead\] A lead was bound to an affiliate by hand.
-    LeadAttributed = 34,
+    LeadAttributed = 36,
     /// \[lead\] The lead was merged into another one, `merged_into_lead_id`. LEAD_UPDATED of the other lead follows.
-    LeadMerged = 35,
+    LeadMerged = 37,
     /// \[lead\] The lead was deleted, with its personal data.
-    LeadDeleted = 36,
+    LeadDeleted = 38,
     /// \[affiliate\] An affiliate was changed.
-    AffiliateUpdated = 37,
+    AffiliateUpdated = 39,
     /// \[affiliate\] An affiliate became ACTIVE: an application was accepted, or a rejection or deactivation was taken back.
-    AffiliateApproved = 38,
+    AffiliateApproved = 40,
     /// \[affiliate\] The application of an affiliate was rejected.
-    AffiliateRejected = 39,
+    AffiliateRejected = 41,
     /// \[affiliate\] An affiliate was deactivated. `Affiliate.pending_rewards` says what becomes of its pending rewards. The events of
     /// those that are denied follow, without a cause_id.
-    AffiliateDeactivated = 40,
+    AffiliateDeactivated = 42,
     /// \[affiliate\] An affiliate got another secret token.
-    AffiliateTokenRotated = 41,
+    AffiliateTokenRotated = 43,
     /// \[item\] An item was created.
-    ItemCreated = 42,
+    ItemCreated = 44,
     /// \[item\] An item was changed.
-    ItemUpdated = 43,
+    ItemUpdated = 45,
     /// \[item\] An item was archived.
-    ItemArchived = 44,
+    ItemArchived = 46,
     /// \[coupon\] A coupon was changed.
-    CouponUpdated = 45,
+    CouponUpdated = 47,
     /// \[offer\] An offer was created.
-    OfferCreated = 46,
+    OfferCreated = 48,
     /// \[offer\] An offer was changed, or the coupon of a claim was removed and the claim given back. In the second case this event follows
     /// the coupon's COUPON_REMOVED.
-    OfferUpdated = 47,
+    OfferUpdated = 49,
     /// \[offer\] An offer was claimed. This event follows the coupon's COUPON_ASSIGNED.
-    OfferClaimed = 48,
+    OfferClaimed = 50,
     /// \[offer\] An offer was archived.
-    OfferArchived = 49,
+    OfferArchived = 51,
     /// \[conversion\] A referred appointment was recorded.
-    AppointmentRecorded = 50,
+    AppointmentRecorded = 52,
     /// \[conversion\] A referred custom event was recorded.
-    CustomEventRecorded = 51,
+    CustomEventRecorded = 53,
     /// \[link\] A link was changed.
-    LinkUpdated = 52,
+    LinkUpdated = 54,
     /// \[api_key\] An API key was changed.
-    ApiKeyUpdated = 53,
+    ApiKeyUpdated = 55,
     /// \[account\] An operator suspended the account.
-    AccountSuspended = 54,
+    AccountSuspended = 56,
     /// \[account\] An operator ended the suspension of the account.
-    AccountResumed = 55,
+    AccountResumed = 57,
     /// \[account\] The owner verified the account's email address.
-    AccountEmailVerified = 56,
+    AccountEmailVerified = 58,
     /// The personal data of an affiliate was erased.
-    AffiliateErased = 57,
+    AffiliateErased = 59,
     /// A pending reward is kept from approval.
-    RewardHeld = 58,
+    RewardHeld = 60,
     /// ReleaseRewards made a held reward pending again.
-    RewardReleased = 59,
+    RewardReleased = 61,
     /// \[affiliate\] An affiliate got another upline, or none.
-    AffiliateUplineChanged = 60,
+    AffiliateUplineChanged = 62,
     /// \[affiliate_group\] A group of affiliates was created.
-    AffiliateGroupCreated = 61,
+    AffiliateGroupCreated = 63,
     /// \[affiliate_group\] A group of affiliates was changed.
-    AffiliateGroupUpdated = 62,
+    AffiliateGroupUpdated = 64,
     /// \[affiliate_group\] A group of affiliates was archived.
-    AffiliateGroupArchived = 63,
+    AffiliateGroupArchived = 65,
     /// \[reward\] A payout paid a reward.
-    RewardPaid = 64,
+    RewardPaid = 66,
     /// \[payout\] An affiliate was paid. The rewards that the payout pays have events of their own, EVENT_KIND_REWARD_PAID.
-    PayoutPaid = 65,
+    PayoutPaid = 67,
     /// \[bounty\] A bounty or a contest was created.
-    BountyCreated = 66,
+    BountyCreated = 68,
     /// \[bounty\] A bounty was changed by UpdateBounty. Submissions change its `submission_count` without such an event.
-    BountyUpdated = 67,
+    BountyUpdated = 69,
     /// \[bounty\] A bounty was archived.
-    BountyArchived = 68,
+    BountyArchived = 70,
     /// \[bounty\] The winners of a contest were named. SUBMISSION_APPROVED and REWARD_CREATED of each winner come before this event.
-    ContestDecided = 69,
+    ContestDecided = 71,
     /// \[submission\] An affiliate submitted something to a bounty.
-    SubmissionCreated = 70,
+    SubmissionCreated = 72,
     /// \[submission\] A submission was approved or named a winner. REWARD_CREATED of its reward follows.
-    SubmissionApproved = 71,
+    SubmissionApproved = 73,
     /// \[submission\] A submission was rejected.
-    SubmissionRejected = 72,
+    SubmissionRejected = 74,
     /// \[reward\] A payout reserved a reward, or was reopened after it had paid it. The reward is IN_PAYOUT now.
-    RewardReserved = 73,
+    RewardReserved = 75,
     /// \[reward\] The payout of a reward was cancelled, failed, or its money came back. The reward is APPROVED again.
-    RewardReturned = 74,
+    RewardReturned = 76,
     /// \[payout\] A payout was created. EVENT_KIND_REWARD_RESERVED of each of its rewards follows.
-    PayoutCreated = 75,
+    PayoutCreated = 77,
     /// \[payout\] A payout that needed an approval got it.
-    PayoutApproved = 76,
+    PayoutApproved = 78,
     /// \[payout\] A payout was cancelled. EVENT_KIND_REWARD_RETURNED of each of its rewards follows.
-    PayoutCancelled = 77,
+    PayoutCancelled = 79,
     /// \[payout_method\] SetPayoutMethod set the payout method of an affiliate. `PayoutMethod.pending` says whether the change waits. No event follows
     /// when it takes effect by itself.
-    PayoutMethodSet = 78,
+    PayoutMethodSet = 80,
     /// \[payout_method\] The payout method of an affiliate was removed.
-    PayoutMethodRemoved = 79,
+    PayoutMethodRemoved = 81,
     /// \[payout_connection\] The account was connected to a payout provider, or got other credentials there.
-    PayoutConnectionSet = 80,
+    PayoutConnectionSet = 82,
     /// \[payout_connection\] The connection to a payout provider was removed.
-    PayoutConnectionRemoved = 81,
+    PayoutConnectionRemoved = 83,
     /// \[payout\] The provider has a payout: it is PROCESSING, UNCLAIMED or ON_HOLD. A payout that the provider pays at once has
     /// EVENT_KIND_PAYOUT_PAID alone. That a payout is SENDING is not told.
-    PayoutSent = 82,
+    PayoutSent = 84,
     /// \[payout\] A payout is AWAITING_FUNDS. Further probes that find too little money are not told.
-    PayoutAwaitingFunds = 83,
+    PayoutAwaitingFunds = 85,
     /// \[payout\] A payout that waited for money goes on. An event about its new state follows.
-    PayoutResumed = 84,
+    PayoutResumed = 86,
     /// \[payout\] The provider reports another state of a payout: it is PROCESSING, UNCLAIMED or ON_HOLD now.
-    PayoutUpdated = 85,
+    PayoutUpdated = 87,
     /// \[payout\] A person must act before a payout goes on, see `Payout.problem`. It is NEEDS_ATTENTION, or ON_HOLD if the provider waits for a
     /// confirmation in its own pages.
-    PayoutNeedsAttention = 86,
+    PayoutNeedsAttention = 88,
     /// \[payout\] The provider does not pay a payout, see `Payout.problem`. EVENT_KIND_REWARD_RETURNED of each of its rewards follows.
-    PayoutFailed = 87,
+    PayoutFailed = 89,
     /// \[payout\] The money of a payout came back, before or after the affiliate had it. EVENT_KIND_REWARD_RETURNED of each of its rewards
     /// follows.
-    PayoutReturned = 88,
+    PayoutReturned = 90,
     /// \[payout\] ReopenPayout undid that a payout was paid. EVENT_KIND_REWARD_RESERVED of each of its rewards follows.
-    PayoutReopened = 89,
+    PayoutReopened = 91,
     /// \[payout_document\] A self-billing invoice became final: its payout was paid. EVENT_KIND_PAYOUT_PAID follows.
-    PayoutDocumentFinalized = 90,
+    PayoutDocumentFinalized = 92,
     /// \[payout_document\] A self-billing invoice became void: its payout was reopened or returned. The event of the payout follows.
-    PayoutDocumentVoided = 91,
+    PayoutDocumentVoided = 93,
     /// \[payout_run\] A payout run was created, by CreatePayoutRun or for a time of its schedule. The events of its payouts follow.
-    PayoutRunCreated = 92,
+    PayoutRunCreated = 94,
     /// \[payout_run\] A payout run is CREATED or CANCELLED: all of its payouts are created, or all that could be cancelled are. Their events come
     /// before this one.
-    PayoutRunFinished = 93,
+    PayoutRunFinished = 95,
     /// \[payout_run\] CancelPayoutRun cancels a payout run, which is CANCELLING now. The events of its cancelled payouts follow.
-    PayoutRunCancelled = 94,
+    PayoutRunCancelled = 96,
     /// \[payout_schedule\] A payout schedule was created.
-    PayoutScheduleCreated = 95,
+    PayoutScheduleCreated = 97,
     /// \[payout_schedule\] A payout schedule was changed, or its next time because the time zone of the account was.
-    PayoutScheduleUpdated = 96,
+    PayoutScheduleUpdated = 98,
     /// \[payout_schedule\] A payout schedule was archived.
-    PayoutScheduleArchived = 97,
+    PayoutScheduleArchived = 99,
     /// \[payout_reconciliation\] A reconciliation found differences that the one before did not have.
-    PayoutDifferencesFound = 105,
+    PayoutDifferencesFound = 100,
     /// \[payout\] A payout is in a file that ExportPayoutFile made.
-    PayoutExported = 98,
+    PayoutExported = 101,
     /// \[tax_profile\] The tax profile of an affiliate was set. No event follows when its form expires.
-    TaxProfileSet = 99,
+    TaxProfileSet = 102,
     /// \[tax_profile\] The tax profile of an affiliate was confirmed or refused, see `TaxProfile.state`.
-    TaxProfileReviewed = 100,
+    TaxProfileReviewed = 103,
     /// \[tax_profile\] The tax profile of an affiliate was removed.
-    TaxProfileRemoved = 101,
+    TaxProfileRemoved = 104,
     /// \[billing_profile\] The account's billing profile was set.
-    BillingProfileSet = 102,
+    BillingProfileSet = 105,
     /// \[conversion\] A sale is disputed. The REWARD_FROZEN of its rewards follow, and CONVERSION_UPDATED of the sale. Not sent for a NOT_REFERRED sale,
     /// unless it was credited before.
     DisputeOpened = 106,

@@ -201,6 +201,7 @@ fn update() -> Case {
             "lead.merged_into_lead_id",
             "lead.delete_time",
             "lead.customer_rewards",
+            "lead.suspicion",
         ])
         .not_references(&[
             "lead.id",
@@ -208,6 +209,7 @@ fn update() -> Case {
             "lead.merged_lead_ids",
             "lead.merged_into_lead_id",
             "lead.customer_rewards",
+            "lead.suspicion",
         ])
 }
 

@@ -23,7 +23,7 @@ fn paypal() -> Json {
 /// and calls are made on day 1.
 fn of_minutes(provider: i32, day: i64) -> Json {
     let seconds = START_MICROS / 1_000_000 + day * 86_400 - 60;
-    json!({"provider": provider, "period": {"start_time": {"seconds": seconds}}})
+    json!({"provider": provider, "payment_interval": {"start_time": {"seconds": seconds}}})
 }
 
 pub(super) fn cases() -> Vec<Case> {
@@ -34,8 +34,10 @@ pub(super) fn cases() -> Vec<Case> {
             .prepare(REMOVE, json!({"provider": 2}), &[])
             .prepare(SET, paypal(), &[])
             .other(json!({"provider": 3}))
-            .wrong(json!({"request_id": long(), "provider": 1, "period": {"start_time": {"seconds": 1}}}))
-            .wrong(json!({"provider": 0, "period": {"start_time": {"seconds": 2}, "end_time": {"seconds": 1}}})),
+            .wrong(json!({"request_id": long(), "provider": 1, "payment_interval": {"start_time": {"seconds": 1}}}))
+            .wrong(
+                json!({"provider": 0, "payment_interval": {"start_time": {"seconds": 2}, "end_time": {"seconds": 1}}}),
+            ),
         case(
             "PayoutService/GetPayoutReconciliation",
             json!({"payout_reconciliation_id": "${payout_reconciliation_id}"}),

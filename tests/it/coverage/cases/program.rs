@@ -111,6 +111,8 @@ pub(super) fn cases() -> Vec<Case> {
             // Faults of a question, of an invitation, of a rule, of a level and of a cap are named with its place in the list, see the tests of rows P15, P4, P28 and P11.
             .free(&[
                 "is_default",
+                // Rules that do not fit are in the tests of row P33.
+                "fraud_rules",
                 "validate_only",
                 "terms.version",
                 "terms.start_time",
@@ -185,6 +187,7 @@ pub(super) fn cases() -> Vec<Case> {
         // Fields outside the mask are not read. A stale etag is ABORTED.
         .free(&[
             "program.currency_code",
+            "program.fraud_rules",
             "program.state",
             "program.create_time",
             "program.update_time",

@@ -113,20 +113,20 @@ fn refund_undo() -> Case {
         {"sale": {"event_id": "${unique}", "external_id": "${lead_external_id}", "amount": dollars(5_000)}},
         {"refund": {"event_id": "${unique}", "external_id": "${lead_external_id}", "amount": dollars(100)}},
     ]});
-    case("TrackingService/UndoRefund", json!({"event_id": "${unique}", "refund_conversion_id": "${fresh_refund_id}"}))
+    let told = json!({"conversion": {"id": "${fresh_refund_id}"}});
+    case("TrackingService/UndoRefund", json!({"event_id": "${unique}", "refund_event_id": "${fresh_refund_event_id}"}))
         .prepare("TrackingService/BatchRecordEvents", fresh, &[("fresh_refund_id", "/results/1/refund/conversion_id")])
+        .prepare("TrackingService/GetConversion", told, &[("fresh_refund_event_id", "/conversion/event_id")])
         .other(json!({"reason": "another one"}))
         .reference(json!({"event_id": "${refund_event_id}"}))
-        .reference(json!({"refund_conversion_id": "${conversion_id}"}))
-        .reference(json!({"refund_conversion_id": null, "refund_event_id": "${refund_event_id}"}))
+        .reference(json!({"refund_event_id": "${refund_event_id}"}))
         .wrong(json!({
             "event_id": long(),
             "refund_event_id": long(),
-            "refund_conversion_id": "cnv_x",
             "reason": long(),
             "occur_time": far_ahead(),
         }))
-        .wrong(json!({"event_id": "", "refund_conversion_id": "", "occur_time": no_time()}))
+        .wrong(json!({"event_id": "", "refund_event_id": " ", "occur_time": no_time()}))
 }
 
 fn dispute() -> Case {

@@ -119,15 +119,15 @@ fn expected_lines(first: usize, count: usize) -> usize {
 fn total<'balance>(all: impl IntoIterator<Item = &'balance pb::Balance>) -> Vec<pb::Balance> {
     let mut minor = [0_i64; 6];
     for balance in all {
-        let pb::Balance { earned, pending, owed, in_flight, frozen, paid } = balance;
-        let parts = [earned, pending, owed, in_flight, frozen, paid];
+        let pb::Balance { earned, pending, owed, in_flight, in_dispute, paid } = balance;
+        let parts = [earned, pending, owed, in_flight, in_dispute, paid];
         for (sum, part) in minor.iter_mut().zip(parts) {
             *sum += amount(part.as_ref()).1;
         }
     }
     let value = |minor| Some(pb::RewardValue { amount: Some(pb::reward_value::Amount::Cash(usd(minor))) });
-    let [earned, pending, owed, in_flight, frozen, paid] = minor.map(value);
-    vec![pb::Balance { earned, pending, owed, in_flight, frozen, paid }]
+    let [earned, pending, owed, in_flight, in_dispute, paid] = minor.map(value);
+    vec![pb::Balance { earned, pending, owed, in_flight, in_dispute, paid }]
 }
 
 /// When the affiliate's last line was booked.
