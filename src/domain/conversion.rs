@@ -17,7 +17,7 @@ use super::ladder::Laddered;
 pub use super::line::SaleLine;
 use super::money::Money;
 use super::noted::NotedFacts;
-use super::reward::{Reward, RewardSummary};
+use super::reward::{Reward, RewardDispute, RewardState, RewardSummary};
 use super::sales_tally::Tallied;
 use super::split::Split;
 use super::tally::Counted;
@@ -392,6 +392,13 @@ pub struct WaitingRefund {
     pub conversion_id: ConversionId,
 }
 
+impl WaitingRefund {
+    /// The row by which a sale finds a refund that waits for it, or what undid one.
+    pub fn of(refund: &Conversion) -> Self {
+        Self { account_id: refund.account_id, sale_event_id: refund.sale_event_id.clone(), conversion_id: refund.id }
+    }
+}
+
 impl Conversion {
     /// What the event has in tallies for a credit.
     pub fn counted(&self, enrollment_id: EnrollmentId) -> Option<&Counted> {
@@ -427,6 +434,11 @@ impl Conversion {
             DisputePart::OpenOf(open) => open.first().copied(),
             DisputePart::Dispute(_) | DisputePart::Resolution(_) => None,
         }
+    }
+
+    /// How a new reward of the event is frozen, which would have this state. `None` if it is not.
+    pub fn born_frozen(&self, unfrozen: RewardState) -> Option<RewardDispute> {
+        self.open_dispute().map(|dispute_id| RewardDispute { dispute_id, frozen_from: Some(unfrozen) })
     }
 
     /// The lead and the credits of the answer to the call that recorded it.

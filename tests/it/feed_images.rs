@@ -386,6 +386,7 @@ async fn record(client: &mut Client) {
     }
     let small = pb::RecordSaleRequest { amount: cents(100), ..sale("small", "user-4711", "") };
     client.tracking.record_sale(small).await.unwrap();
+    undo_and_dispute(client).await;
     let cancellation = pb::RecordCancellationRequest {
         event_id: "end".to_owned(),
         external_id: "user-4711".to_owned(),
@@ -408,6 +409,46 @@ async fn record(client: &mut Client) {
     };
     client.tracking.record_custom_event(demo).await.unwrap();
     change_leads(client).await;
+}
+
+/// Records a sale and a refund, which is undone. Then the sale is disputed, and the dispute is won.
+async fn undo_and_dispute(client: &mut Client) {
+    let sale = pb::RecordSaleRequest {
+        event_id: "disputed".to_owned(),
+        external_id: "user-4711".to_owned(),
+        amount: cents(10_000),
+        ..Default::default()
+    };
+    client.tracking.record_sale(sale).await.unwrap();
+    let refund = pb::RecordRefundRequest {
+        event_id: "refund-5".to_owned(),
+        sale_event_id: "disputed".to_owned(),
+        amount: cents(5_000),
+        ..Default::default()
+    };
+    client.tracking.record_refund(refund).await.unwrap();
+    let undo = pb::UndoRefundRequest {
+        event_id: "undo".to_owned(),
+        refund_event_id: "refund-5".to_owned(),
+        reason: "the bank of Bob sent it back".to_owned(),
+        ..Default::default()
+    };
+    client.tracking.undo_refund(undo).await.unwrap();
+    let dispute = pb::OpenDisputeRequest {
+        event_id: "dispute".to_owned(),
+        sale_event_id: "disputed".to_owned(),
+        reason: "Bob did not receive it".to_owned(),
+        ..Default::default()
+    };
+    client.tracking.open_dispute(dispute).await.unwrap();
+    let resolution = pb::ResolveDisputeRequest {
+        event_id: "resolution".to_owned(),
+        dispute_event_id: "dispute".to_owned(),
+        outcome: pb::DisputeOutcome::Won.into(),
+        reason: "Bob Jones found it".to_owned(),
+        ..Default::default()
+    };
+    client.tracking.resolve_dispute(resolution).await.unwrap();
 }
 
 /// Gives and fulfills a reward, and corrects a sale.
@@ -509,6 +550,7 @@ fn is_about_conversion(kind: pb::EventKind) -> bool {
         "REFUND_",
         "CANCELLATION_",
         "CORRECTION_",
+        "DISPUTE_",
         "CONVERSION_",
         "LEAD_RECORDED",
     ]

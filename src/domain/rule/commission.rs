@@ -5,7 +5,6 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::context::Context;
-use super::freeze;
 use crate::domain::commission::Commission;
 use crate::domain::conversion::{Conversion, ConversionKind, Credit, Credits};
 use crate::domain::coupon::Coupon;
@@ -55,7 +54,7 @@ pub(super) fn write(
     let Priced { value, calculation } = priced;
     let (review, is_held) = event.order.review_of(claim.enrollment.id);
     let unfrozen = if is_held { RewardState::Held } else { RewardState::Pending };
-    let dispute = freeze::born_frozen(event, unfrozen);
+    let dispute = event.born_frozen(unfrozen);
     let reward = Reward {
         id: RewardId::new(context.ids),
         account_id: context.account_id,

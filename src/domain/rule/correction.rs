@@ -9,7 +9,7 @@ use super::context::{Context, Rule};
 use super::earn;
 use super::line;
 use super::reversal::{Cause, has_other_currency, present_price, take_back, taken_part, tell_settled};
-use super::{refund_undo, sale_count, tally_change, upline_reward};
+use super::{former_reward, sale_count, tally_change, upline_reward};
 use crate::domain::conversion::{
     Conversion, ConversionImage, ConversionKind, Credit, OrderDetails, RefundOutcome, SaleLine,
 };
@@ -308,7 +308,7 @@ fn less_refunds(
         }
         let reward = match again {
             Again::Anew => reward,
-            Again::AsBefore => refund_undo::as_before(context, sale.id, reward)?,
+            Again::AsBefore => former_reward::as_before(context, sale.id, reward)?,
         };
         let target = taken_part(context, sale, &reward)?;
         let taken = take_back(context, &reward, &target, &cause, settled)?;

@@ -14,7 +14,6 @@ use crate::domain::conversion::{Conversion, ConversionKind, OrderDetails, Refund
 use crate::domain::dispute::{Dispute, DisputeOutcome, DisputePart, DisputeState, Resolution};
 use crate::domain::event::EventKind;
 use crate::domain::id::{AccountId, ConversionId};
-use crate::domain::ledger::LedgerReason;
 use crate::domain::money::{Money, Overflow};
 use crate::domain::refusal::{Field, Refusal, Resource};
 use crate::domain::request::{RecordedKind, Request, RequestKey};
@@ -291,14 +290,6 @@ pub(super) fn refund_count_change(change: &Conversion) -> i32 {
     match change.order.dispute.as_deref() {
         Some(DisputePart::Resolution(part)) => part.refund_count_change,
         _ => 1,
-    }
-}
-
-/// Why a change of a sale takes its rewards back.
-pub(super) const fn reason_to_take(kind: ConversionKind) -> LedgerReason {
-    match kind {
-        ConversionKind::DisputeResolution => LedgerReason::ChargedBack,
-        _ => LedgerReason::Refunded,
     }
 }
 

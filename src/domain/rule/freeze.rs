@@ -20,11 +20,6 @@ use crate::domain::time::Time;
 /// The rewards that changed state.
 pub(super) type Moved = BTreeMap<RewardId, Arc<Reward>>;
 
-/// How a new reward of an event is frozen, which would have this state. `None` if it is not.
-pub(super) fn born_frozen(event: &Conversion, unfrozen: RewardState) -> Option<RewardDispute> {
-    event.open_dispute().map(|dispute_id| RewardDispute { dispute_id, frozen_from: Some(unfrozen) })
-}
-
 /// Freezes the rewards of a sale, and marks those that a payout has or has paid. A reward that takes what a tally lost is left as it is: it is
 /// owed by the affiliate whatever becomes of the dispute.
 pub(super) fn freeze(

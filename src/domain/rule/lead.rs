@@ -202,6 +202,7 @@ impl Rule for RecordCancellation {
     fn needs(&self, account: AccountId, needs: &mut Needs) {
         needs.customer(account, &self.customer);
         if self.occurred_at.is_some() {
+            needs.unmatched_sales(account, &self.customer);
             needs.latest_sales(account, &self.customer);
         }
     }
@@ -246,7 +247,10 @@ impl RecordCancellation {
     /// Whether the cancellation is told late, and the customer has bought since.
     fn was_before_a_sale(&self, context: &Context<'_>, lead: &Lead) -> Result<bool, Refusal> {
         let Some(occurred_at) = self.occurred_at else { return Ok(false) };
-        let sales = context.set.latest_sales_of(lead)?;
+        let mut sales = context.set.latest_sales_of(lead)?;
+        // Sales that were told before the lead may be credited later.
+        let unmatched = context.set.unmatched_sales_of(context.account_id, Some(lead), &self.customer)?;
+        sales.extend(unmatched.into_iter().filter(|sale| sale.kind == ConversionKind::Sale));
         Ok(sales.iter().any(|sale| sale.occurred_at > occurred_at))
     }
 }

@@ -25,6 +25,7 @@ mod dispute;
 mod earn;
 mod enrollment;
 mod enrollment_bonus;
+mod former_reward;
 mod freeze;
 mod item;
 mod ladder;

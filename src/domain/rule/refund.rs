@@ -11,7 +11,7 @@ use super::context::{Context, Rule};
 use super::line;
 use super::refund_adjustment::adjust;
 use super::reversal::{Cause, take_back, taken_part, tell_settled};
-use super::{dispute, refund_undo, sale_count, tally_change};
+use super::{refund_undo, sale_count, tally_change};
 use crate::domain::conversion::{
     Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credits, OrderDetails, RefundOutcome, SaleChannel,
     SaleLine, WaitingRefund,
@@ -19,6 +19,7 @@ use crate::domain::conversion::{
 use crate::domain::event::EventKind;
 use crate::domain::id::{AccountId, ConversionId, RewardId};
 use crate::domain::lead::Customer;
+use crate::domain::ledger::LedgerReason;
 use crate::domain::money::Money;
 use crate::domain::refusal::{Field, Refusal};
 use crate::domain::request::{RecordedKind, Request, RequestKey};
@@ -241,19 +242,10 @@ fn leave_alone(context: &mut Context<'_>, mut refund: Conversion) -> Arc<Convers
     refund.outcome = ConversionOutcome::Waiting;
     refund.is_told = true;
     let refund = context.put(refund);
-    context.put(waiting(&refund));
+    context.put(WaitingRefund::of(&refund));
     let image = ConversionImage { conversion: Arc::clone(&refund), rewards: Vec::new() };
     context.tell_conversion(EventKind::RefundWaiting, refund.occurred_at, image);
     refund
-}
-
-/// The row by which a sale finds a refund that waits for it, or what undid one.
-pub(super) fn waiting(refund: &Conversion) -> WaitingRefund {
-    WaitingRefund {
-        account_id: refund.account_id,
-        sale_event_id: refund.sale_event_id.clone(),
-        conversion_id: refund.id,
-    }
 }
 
 /// Books the refunds that waited for a sale, in the order in which they happened. Of a refund that is larger than what the sale has
@@ -363,7 +355,7 @@ pub(super) fn settle(
     // The part that exceeds the sale takes nothing back.
     let base_amount =
         refund.amount.map(|amount| Money::new(amount.amount_minor + refund.excess_minor, amount.currency));
-    let (reason, rule) = (dispute::reason_to_take(refund.kind), RewardRule::Reversal);
+    let (reason, rule) = (reason_to_take(refund.kind), RewardRule::Reversal);
     let cause = Cause { conversion_id: refund.id, base_amount, reason, rule };
     for reward in rewards.iter().filter(|reward| !reward.is_tally_change()) {
         let target = taken_part(context, sale, reward)?;
@@ -372,6 +364,14 @@ pub(super) fn settle(
     tally_change::follow(context, sale.id, refund.id, settled)?;
     note_held(context, sale.id, &rewards, settled)?;
     adjust(context, sale, refund, &rewards)
+}
+
+/// Why a change of a sale takes its rewards back.
+const fn reason_to_take(kind: ConversionKind) -> LedgerReason {
+    match kind {
+        ConversionKind::DisputeResolution => LedgerReason::ChargedBack,
+        _ => LedgerReason::Refunded,
+    }
 }
 
 /// Notes in a sale which of its held rewards are settled, because those that a person holds are held again if the refund is undone.

@@ -8,18 +8,19 @@ use std::sync::Arc;
 
 use super::context::{Context, Rule};
 use super::correction::{self, Again};
-use super::refund::waiting;
 use super::reversal::{Cause, Target, take_back, tell_settled};
 use super::reward::tell_updated;
 use super::{line, sale_count};
-use crate::domain::conversion::{Conversion, ConversionKind, ConversionOutcome, Credits, OrderDetails, RefundOutcome};
+use crate::domain::conversion::{
+    Conversion, ConversionKind, ConversionOutcome, Credits, OrderDetails, RefundOutcome, WaitingRefund,
+};
 use crate::domain::event::EventKind;
 use crate::domain::id::{AccountId, ConversionId};
-use crate::domain::ledger::{LedgerAccount, LedgerReason, Posting};
+use crate::domain::ledger::LedgerReason;
 use crate::domain::money::Money;
 use crate::domain::refusal::{Refusal, Resource};
 use crate::domain::request::{RecordedKind, Request, RequestKey};
-use crate::domain::reward::{Reward, RewardRule, RewardState};
+use crate::domain::reward::{Reward, RewardRule};
 use crate::domain::set::Needs;
 use crate::domain::time::Time;
 use crate::domain::told_refund;
@@ -60,7 +61,7 @@ impl Rule for UndoRefund {
         }
         let undo = context.put(undo);
         if undo.outcome == ConversionOutcome::Waiting {
-            context.put(waiting(&undo));
+            context.put(WaitingRefund::of(&undo));
         }
         mark(context, &refund, undo.id)?;
         Ok(outcome(&undo, &[]))
@@ -235,35 +236,4 @@ fn take_adjustment_back(
         taken.extend(take_back(context, &reward, &Target::whole(&reward), &cause, settled)?);
     }
     Ok(taken)
-}
-
-/// Gives a new reward of a sale the standing that the one had of which nothing was left: held by a person, or approved.
-pub(super) fn as_before(
-    context: &mut Context<'_>,
-    sale_id: ConversionId,
-    reward: Arc<Reward>,
-) -> Result<Arc<Reward>, Refusal> {
-    let is_former = |other: &&&Arc<Reward>| {
-        other.id != reward.id
-            && other.reverses.is_none()
-            && other.state == RewardState::Reversed
-            && other.enrollment_id == reward.enrollment_id
-            && other.upline() == reward.upline()
-            && !other.is_tally_change()
-    };
-    let rewards = context.set.rewards_of(context.account_id, sale_id)?;
-    let Some(former) = rewards.iter().filter(is_former).next_back().map(|former| Arc::clone(former)) else {
-        return Ok(reward);
-    };
-    let held = &context.set.conversion(context.account_id, sale_id)?.order.held_rewards;
-    if held.contains(&former.id) {
-        return Ok(context.put(Reward { state: RewardState::Held, ..reward.as_ref().clone() }));
-    }
-    if former.approved_at.is_none() {
-        return Ok(reward);
-    }
-    let (pending, payable) = (LedgerAccount::AffiliatePending, LedgerAccount::AffiliatePayable);
-    context.post(Posting::for_reward(&reward, pending, payable, LedgerReason::Approved, context.now));
-    let (state, approved_at) = (RewardState::Approved, former.approved_at);
-    Ok(context.put(Reward { state, approved_at, ..reward.as_ref().clone() }))
 }

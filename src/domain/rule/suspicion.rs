@@ -196,14 +196,7 @@ fn note_flags(
     enrollment_id: EnrollmentId,
     flags: &[FraudFlag],
 ) -> Result<(), Refusal> {
-    // A new lead has a new id each time that the command is decided, so its note can neither be there nor be looked up.
-    let name = FraudNote::name_of_lead(lead.id);
-    let is_new = lead.created_at == context.now;
-    let noted = match context.set.find::<FraudNote>(&(context.account_id, name.clone())) {
-        Ok(noted) => noted.cloned(),
-        Err(_) if is_new => None,
-        Err(_) => note(context, name.clone())?.1,
-    };
+    let noted = context.set.fraud_note_of_lead(context.account_id, lead.id)?;
     let mut of_lead = noted.map(|note| note.lead_flags().to_vec()).unwrap_or_default();
     let masked_email = lead.email.as_deref().map(mail::masked).unwrap_or_default();
     let new = flags.iter().map(|flag| LeadFlag {
@@ -213,7 +206,7 @@ fn note_flags(
         masked_email: if flag.kind.compares_mail() { masked_email.clone() } else { String::new() },
     });
     keep_lead_flags(&mut of_lead, new);
-    let content = FraudNoteContent::Lead(of_lead);
+    let (name, content) = (FraudNote::name_of_lead(lead.id), FraudNoteContent::Lead(of_lead));
     context.put(FraudNote { account_id: context.account_id, name, content });
     Ok(())
 }

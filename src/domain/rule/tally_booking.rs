@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use super::context::Context;
-use super::freeze;
 use super::line;
 use super::reversal::{Cause, Target, take_back, taken_part};
 use super::reward::tell_updated;
@@ -176,7 +175,7 @@ fn write(
     };
     let (review, is_held) = event.order.review_of(enrollment_id);
     let unfrozen = if is_held { RewardState::Held } else { RewardState::Pending };
-    let dispute = freeze::born_frozen(event, unfrozen).filter(|_| value_minor > 0);
+    let dispute = event.born_frozen(unfrozen).filter(|_| value_minor > 0);
     let (state, ledger_account) = match value_minor {
         1.. if dispute.is_some() => (RewardState::Frozen, LedgerAccount::AffiliateFrozen),
         1.. => (unfrozen, LedgerAccount::AffiliatePending),

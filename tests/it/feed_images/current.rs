@@ -16,6 +16,10 @@ pub(super) async fn current(client: &mut Client, subject: &Subject) -> Subject {
             let mut found = client.tracking.get_conversion(request).await.unwrap().into_inner().conversion.unwrap();
             found.coupon_code.clear();
             found.correction_reason.clear();
+            if let Some(dispute) = &mut found.dispute {
+                assert!(!dispute.reason.is_empty(), "Get has what the feed leaves out");
+                dispute.reason.clear();
+            }
             found.rewards.iter_mut().for_each(|reward| reward.deny_reason.clear());
             Subject::Conversion(found)
         }

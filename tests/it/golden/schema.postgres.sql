@@ -115,9 +115,11 @@ balance.currency character varying(32) NOT NULL
 balance.pending_minor bigint NOT NULL
 balance.owed_minor bigint NOT NULL
 balance.in_flight_minor bigint NOT NULL
+balance.frozen_minor bigint NOT NULL
 balance.paid_minor bigint NOT NULL
 balance.sale_reward_count bigint NOT NULL
 CREATE UNIQUE INDEX balance_pkey ON public.balance USING btree (account_id, affiliate_id, unit, currency)
+balance: CHECK (((frozen_minor >= '-9000000000000000000'::bigint) AND (frozen_minor <= '9000000000000000000'::bigint)))
 balance: CHECK (((in_flight_minor >= '-9000000000000000000'::bigint) AND (in_flight_minor <= '9000000000000000000'::bigint)))
 balance: CHECK (((owed_minor >= '-9000000000000000000'::bigint) AND (owed_minor <= '9000000000000000000'::bigint)))
 balance: CHECK (((paid_minor >= '-9000000000000000000'::bigint) AND (paid_minor <= '9000000000000000000'::bigint)))
@@ -127,8 +129,10 @@ balance_checkpoint.key bytea NOT NULL
 balance_checkpoint.pending_minor bigint NOT NULL
 balance_checkpoint.owed_minor bigint NOT NULL
 balance_checkpoint.in_flight_minor bigint NOT NULL
+balance_checkpoint.frozen_minor bigint NOT NULL
 balance_checkpoint.paid_minor bigint NOT NULL
 CREATE UNIQUE INDEX balance_checkpoint_pkey ON public.balance_checkpoint USING btree (account_id, key)
+balance_checkpoint: CHECK (((frozen_minor >= '-9000000000000000000'::bigint) AND (frozen_minor <= '9000000000000000000'::bigint)))
 balance_checkpoint: CHECK (((in_flight_minor >= '-9000000000000000000'::bigint) AND (in_flight_minor <= '9000000000000000000'::bigint)))
 balance_checkpoint: CHECK (((owed_minor >= '-9000000000000000000'::bigint) AND (owed_minor <= '9000000000000000000'::bigint)))
 balance_checkpoint: CHECK (((paid_minor >= '-9000000000000000000'::bigint) AND (paid_minor <= '9000000000000000000'::bigint)))
@@ -658,6 +662,7 @@ reward.updated_at bigint NOT NULL
 reward.deny_reason text NOT NULL
 reward.payout_id uuid
 reward.approved_at bigint
+reward.dispute text
 CREATE INDEX reward_approved ON public.reward USING btree (account_id, affiliate_id, currency, id) WHERE ((state)::text = 'approved'::text)
 CREATE INDEX reward_by_approval ON public.reward USING btree (auto_approve_at) WHERE ((state)::text = 'pending'::text)
 CREATE INDEX reward_by_conversion ON public.reward USING btree (account_id, conversion_id)

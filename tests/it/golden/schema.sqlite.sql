@@ -122,6 +122,7 @@ CREATE TABLE "balance" (
   "pending_minor" integer NOT NULL CHECK ("pending_minor" BETWEEN -9000000000000000000 AND 9000000000000000000),
   "owed_minor" integer NOT NULL CHECK ("owed_minor" BETWEEN -9000000000000000000 AND 9000000000000000000),
   "in_flight_minor" integer NOT NULL CHECK ("in_flight_minor" BETWEEN -9000000000000000000 AND 9000000000000000000),
+  "frozen_minor" integer NOT NULL CHECK ("frozen_minor" BETWEEN -9000000000000000000 AND 9000000000000000000),
   "paid_minor" integer NOT NULL CHECK ("paid_minor" BETWEEN -9000000000000000000 AND 9000000000000000000),
   "sale_reward_count" integer NOT NULL, PRIMARY KEY ("account_id",
   "affiliate_id",
@@ -133,6 +134,7 @@ CREATE TABLE "balance_checkpoint" (
   "pending_minor" integer NOT NULL CHECK ("pending_minor" BETWEEN -9000000000000000000 AND 9000000000000000000),
   "owed_minor" integer NOT NULL CHECK ("owed_minor" BETWEEN -9000000000000000000 AND 9000000000000000000),
   "in_flight_minor" integer NOT NULL CHECK ("in_flight_minor" BETWEEN -9000000000000000000 AND 9000000000000000000),
+  "frozen_minor" integer NOT NULL CHECK ("frozen_minor" BETWEEN -9000000000000000000 AND 9000000000000000000),
   "paid_minor" integer NOT NULL CHECK ("paid_minor" BETWEEN -9000000000000000000 AND 9000000000000000000), PRIMARY KEY ("account_id",
   "key") ) WITHOUT ROWID
 CREATE TABLE "billing_profile" (
@@ -708,7 +710,8 @@ CREATE TABLE "reward" (
   "updated_at" integer NOT NULL,
   "deny_reason" text NOT NULL,
   "payout_id" uuid_text NULL,
-  "approved_at" integer NULL, PRIMARY KEY ("account_id",
+  "approved_at" integer NULL,
+  "dispute" text NULL, PRIMARY KEY ("account_id",
   "id") )
 CREATE INDEX "reward_approved" ON "reward" ("account_id", "affiliate_id", "currency", "id") WHERE "state" = 'approved'
 CREATE INDEX "reward_by_approval" ON "reward" ("auto_approve_at") WHERE "state" = 'pending'

@@ -8,6 +8,7 @@ use headwater_client::pb::{self, FraudRuleKind, FraudRuleMode};
 use prost_types::FieldMask;
 use testkit::client::Client;
 use tonic::Code;
+use tonic_types::StatusExt;
 
 use crate::feed_images::all_events;
 use crate::support::database::{DatabaseKind, TestDatabase};
@@ -192,6 +193,49 @@ db_test!(n11_a_replay_flags_what_the_rules_would_have_flagged, |database: TestDa
     let nothing = pb::ReplayFraudRulesRequest::default();
     let status = told[1].client.rewards.replay_fraud_rules(nothing).await.unwrap_err();
     assert_eq!(status.code(), Code::InvalidArgument);
+});
+
+db_test!(p33_rules_that_do_not_fit_are_named_by_rule_and_field, |database: TestDatabase| async move {
+    let server = TestServer::start(&database).await;
+    let mut shop = Shop::open(&server, "shop").await;
+    let on = |kind| rule(kind, FraudRuleMode::On);
+    let fraud_rules = vec![
+        pb::FraudRule::default(),
+        pb::FraudRule { minimum_seconds: 1, ..rule(FraudRuleKind::SelfReferral, FraudRuleMode::Refuse) },
+        pb::FraudRule { minimum_seconds: 86_401, maximum_sales: 1, ..on(FraudRuleKind::QuickSale) },
+        pb::FraudRule { maximum_sales: 101, country_codes: vec!["US".to_owned()], ..on(FraudRuleKind::Velocity) },
+        pb::FraudRule { country_codes: vec!["usa".to_owned()], ..on(FraudRuleKind::BannedCountry) },
+        pb::FraudRule { referrers: vec!["a b".to_owned()], ..on(FraudRuleKind::BannedReferrer) },
+        on(FraudRuleKind::BannedReferrer),
+    ];
+    let request = pb::UpdateProgramRequest {
+        program: Some(pb::Program { id: shop.program_id.clone(), fraud_rules, ..Default::default() }),
+        update_mask: Some(FieldMask { paths: vec!["fraud_rules".to_owned()] }),
+        ..Default::default()
+    };
+    let status = shop.client.affiliates.update_program(request).await.unwrap_err();
+    let violations = status.get_details_bad_request().unwrap().field_violations;
+    let fields: Vec<&str> = violations.iter().filter_map(|one| one.field.strip_prefix("program.fraud_rules")).collect();
+    let expected = [
+        "[0].kind",
+        "[0].mode",
+        "[1].mode",
+        "[1].minimum_seconds",
+        "[2].minimum_seconds",
+        "[2].maximum_sales",
+        "[3].period_minutes",
+        "[3].maximum_sales",
+        "[3].country_codes",
+        "[4].country_codes[0]",
+        "[5].referrers[0]",
+        "[6].kind",
+        "[6].referrers",
+    ];
+    let sorted = |mut fields: Vec<&str>| {
+        fields.sort_unstable();
+        fields.join(" ")
+    };
+    assert_eq!(sorted(fields), sorted(expected.to_vec()));
 });
 
 db_test!(p33_evidence_is_shown_where_a_person_decides_and_names_nobody, |database: TestDatabase| async move {

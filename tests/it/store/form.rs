@@ -2,6 +2,7 @@
 //! version is an error that names its row.
 
 mod closed_sets;
+mod contested;
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -15,8 +16,7 @@ use headwater::domain::bounty::{Bounty, Submission, SubmissionState};
 use headwater::domain::click::{ClickOutcome, ClickPayment};
 use headwater::domain::conversion::SaleChannel;
 use headwater::domain::conversion::{
-    AsRecorded, ConversionOutcome, ConversionSelector, CouponUse, Credit, CustomerSale, KeptSale, OrderDetails,
-    RefundOutcome, SaleLine, SaleOutcome,
+    AsRecorded, ConversionSelector, CouponUse, Credit, CustomerSale, KeptSale, OrderDetails, SaleLine, SaleOutcome,
 };
 use headwater::domain::coupon::{Coupon, CouponDetails, CouponRate, CouponState};
 use headwater::domain::customer_reward::{CustomerRewardEvent, CustomerRewardPromise};
@@ -24,8 +24,6 @@ use headwater::domain::dated_commission::DatedCommission;
 use headwater::domain::enrollment::{
     Enrollment, EnrollmentOutcome, EnrollmentStanding, EnrollmentWithLanding, PastStanding,
 };
-use headwater::domain::fraud::FraudRule;
-use headwater::domain::fraud_note::FraudNoteContent;
 use headwater::domain::id::RewardId;
 use headwater::domain::item::Item;
 use headwater::domain::lead::{Lead, LeadDetails, LeadOutcome, SaleCount};
@@ -42,14 +40,13 @@ use headwater::domain::payout_run::PayoutRun;
 use headwater::domain::pricing::ConditionField;
 use headwater::domain::program::{Commission, EnrollmentBonus, Invitation, Program, ProgramWithTerms, TermsDraft};
 use headwater::domain::reward::{
-    ByHand, Calculation, Reward, RewardClick, RewardDispute, RewardLine, RewardRule, RewardState, RuleTaken,
+    ByHand, Calculation, Reward, RewardClick, RewardLine, RewardRule, RewardState, RuleTaken,
 };
 use headwater::domain::set::{Needs, WorkingSet};
 use headwater::domain::split::Split;
 use headwater::domain::tally::{Counted, TallyChange};
 use headwater::domain::tax_profile::{TaxDetails, TaxNumber};
 use headwater::domain::timing::{Recurrence, Timing, Weekday};
-use headwater::domain::told_refund::ToldRefund;
 use headwater::domain::upline::{UplineBasis, UplineLevel, UplineShare};
 use headwater::store::entity::{affiliate, conversion, enrollment, request, reward, terms};
 use headwater::store::form::Kept;
@@ -130,7 +127,7 @@ fn stored_forms_are_the_golden_ones() {
     golden.holds("program_welcome_mail.v1", &rows::welcome_mail());
     golden.holds("program_questions.v1", &vec![rows::question()]);
     golden.holds("program_invitations.v1", &vec![rows::invitation()]);
-    holds_forms_of_fraud_rules(&mut golden);
+    contested::holds_forms(&mut golden);
     golden.holds("enrollment_acceptances.v1", &vec![rows::acceptance()]);
     golden.holds("enrollment_metadata.v1", &rows::metadata());
     golden.holds("program_metadata.v1", &rows::metadata());
@@ -189,20 +186,6 @@ fn stored_forms_are_the_golden_ones() {
         golden.names,
         "a golden text that no form is compared with, or none of its own"
     );
-}
-
-/// Checks the golden texts of fraud rules, and of what they find and remember.
-fn holds_forms_of_fraud_rules(golden: &mut Golden) {
-    golden.holds("program_fraud_rules.v1", &vec![rows::fraud_rule()]);
-    golden.holds("reward_review.v1", &rows::reward_review());
-    golden.holds("fraud_note_content.v1", &rows::fraud_note().content);
-    golden.holds("fraud_note_content.v1.order", &FraudNoteContent::Order(rows::sale(1).id));
-    golden.holds("fraud_note_content.v1.sales", &FraudNoteContent::Sales(vec![NOW]));
-    let judged = OrderDetails { suspicions: vec![rows::suspicion()], ..OrderDetails::default() };
-    golden.holds("conversion_order_details.v1.with_suspicions", &judged);
-    let short =
-        FraudRule { minimum_seconds: 0, maximum_sales: 0, period_minutes: 0, values: Vec::new(), ..rows::fraud_rule() };
-    golden.holds("program_fraud_rules.v1.short", &vec![short]);
 }
 
 /// Checks the golden texts whose values lack every optional field.
@@ -305,31 +288,12 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
             customer_reward: None,
         }),
         Outcome::KeptSale(KeptSale::default()),
-        Outcome::Refund(RefundOutcome {
-            outcome: ConversionOutcome::Waiting,
-            conversion_id: sale.id,
-            sale_id: None,
-            rewards: Vec::new(),
-            known_total: None,
-            was_undone: false,
-            is_outdated: false,
-        }),
         Outcome::Rewards(vec![Arc::new(reward.clone())]),
         Outcome::Reward(Arc::new(Reward { by_hand: Some(ByHand::default()), ..rows::reward_by_hand(3) })),
     ];
     for outcome in outcomes {
         golden.holds(&format!("request_outcome_{}.v1.short", name_of(&outcome)), &outcome);
     }
-    let known = Outcome::Refund(RefundOutcome {
-        outcome: ConversionOutcome::Attributed,
-        conversion_id: sale.id,
-        sale_id: Some(sale.id),
-        rewards: Vec::new(),
-        known_total: Some(rows::usd(500)),
-        was_undone: true,
-        is_outdated: true,
-    });
-    golden.holds("request_outcome_refund.v1.known", &known);
     let suspended = Outcome::Account(Arc::new(rows::suspended_account(ACCOUNT)));
     golden.holds("request_outcome_account.v1.with_suspension", &suspended);
     let limited = Outcome::Account(Arc::new(Account { calls_per_minute: 50, ..rows::account(ACCOUNT) }));
@@ -557,15 +521,6 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
         ..rows::reward(1, &rows::sale(1), None)
     };
     golden.holds("request_outcome_reward.v1.with_approved_at", &Outcome::Reward(Arc::new(reserved)));
-    let dispute = RewardDispute { dispute_id: rows::sale(2).id, frozen_from: Some(RewardState::Held) };
-    golden.holds("reward_dispute.v1.full", &dispute);
-    golden.holds("reward_dispute.v1.least", &RewardDispute { frozen_from: None, ..dispute });
-    let frozen = Reward { state: RewardState::Frozen, dispute: Some(dispute), ..rows::reward(1, &rows::sale(1), None) };
-    golden.holds("request_outcome_reward.v1.with_dispute", &Outcome::Reward(Arc::new(frozen)));
-    for (name, part) in rows::dispute_parts() {
-        let order = OrderDetails { dispute: Some(Arc::new(part)), ..OrderDetails::default() };
-        golden.holds(&format!("conversion_order_details.v1.with_dispute_{name}"), &order);
-    }
     let linked = Credit { link_id: Some(rows::link().id), ..rows::credit() };
     let linked = AsRecorded { lead_id: None, credits: [linked].into_iter().collect() };
     golden.holds("conversion_as_recorded.v1.with_link_id", &linked);
@@ -609,28 +564,6 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     let line = SaleLine { collections: vec!["shirts".to_owned()], ..rows::lines::sale_line() };
     let sold = OrderDetails { collections, lines: vec![line], ..OrderDetails::default() };
     golden.holds("conversion_order_details.v1.with_collections", &sold);
-    let refund = ToldRefund {
-        id: rows::sale(1).id,
-        occurred_at: NOW,
-        minor: 500,
-        is_total: true,
-        undone_at: Some(NOW.plus_days(1)),
-        undone_after: 2,
-    };
-    let refunded = OrderDetails {
-        refunded_total: Some(rows::usd(500)),
-        was_known: true,
-        undone_by: Some(rows::sale(1).id),
-        undone_refund_id: Some(rows::sale(1).id),
-        corrected_at: Some(NOW),
-        told_refunds: vec![
-            refund,
-            ToldRefund { minor: 0, is_total: false, undone_at: None, undone_after: 0, ..refund },
-        ],
-        held_rewards: vec![RewardId::from_uuid(uuid(1))],
-        ..OrderDetails::default()
-    };
-    golden.holds("conversion_order_details.v1.with_refunds", &refunded);
     let line = RewardLine { collections: vec!["shirts".into()], ..rows::lines::reward_line() };
     let calculation = Calculation { lines: vec![line], ..rows::calculation() };
     golden.holds("reward_calculation.v1.with_collections", &calculation);
@@ -655,11 +588,6 @@ fn holds_forms_that_say_little(golden: &mut Golden) {
     golden.holds("conversion_as_recorded.v1.short", &AsRecorded::default());
     golden.holds("reward_calculation.v1.short", &reward.calculation.unwrap());
     golden.holds("reward_by_hand.v1.short", &ByHand::default());
-    let adjusted = Calculation { adjustment: Some(rows::usd(800)), ..rows::calculation() };
-    golden.holds("reward_calculation.v1.with_adjustment", &adjusted);
-    let reason = "typing error".to_owned();
-    let order = OrderDetails { reason, commission_adjustment: Some(rows::usd(800)), ..OrderDetails::default() };
-    golden.holds("conversion_order_details.v1.with_reason_and_adjustment", &order);
 }
 
 #[test]

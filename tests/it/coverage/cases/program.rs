@@ -21,19 +21,6 @@ fn wrong_terms() -> Json {
     })
 }
 
-fn wrong_fraud_rules() -> Json {
-    json!([
-        {},
-        {"kind": "FRAUD_RULE_KIND_SELF_REFERRAL", "mode": "FRAUD_RULE_MODE_REFUSE", "minimum_seconds": 1},
-        {"kind": "FRAUD_RULE_KIND_QUICK_SALE", "mode": "FRAUD_RULE_MODE_ON", "minimum_seconds": 86_401, "maximum_sales": 1},
-        {"kind": "FRAUD_RULE_KIND_VELOCITY", "mode": "FRAUD_RULE_MODE_ON", "maximum_sales": 101, "country_codes": ["US"]},
-        {"kind": "FRAUD_RULE_KIND_BANNED_COUNTRY", "mode": "FRAUD_RULE_MODE_ON", "country_codes": ["usa", ""], "period_minutes": 1},
-        {"kind": "FRAUD_RULE_KIND_BANNED_REFERRER", "mode": "FRAUD_RULE_MODE_ON", "referrers": ["*.", "a b"]},
-        {"kind": "FRAUD_RULE_KIND_SELF_REFERRAL", "mode": "FRAUD_RULE_MODE_ON", "referrers": ["a.example"]},
-        {"kind": "FRAUD_RULE_KIND_BANNED_REFERRER", "mode": "FRAUD_RULE_MODE_ON"},
-    ])
-}
-
 fn program(display_name: &str) -> Json {
     json!({
         "display_name": display_name,
@@ -105,7 +92,6 @@ pub(super) fn cases() -> Vec<Case> {
                 "currency_code": "",
                 "landing_url": "",
                 "terms": null,
-                "fraud_rules": wrong_fraud_rules(),
             }))
             .wrong(json!({"display_name": "", "currency_code": "", "landing_url": "", "terms": {"commission": {}}}))
             // Faults of a question, of an invitation, of a rule, of a level and of a cap are named with its place in the list, see the tests of rows P15, P4, P28 and P11.
@@ -164,7 +150,6 @@ pub(super) fn cases() -> Vec<Case> {
                 "agreement": {"url": "shop.example", "text": "x".repeat(20_001)},
                 "welcome_mail": {"subject": "{name}", "body": "{body"},
                 "metadata": {" tier": "x"},
-                "fraud_rules": wrong_fraud_rules(),
             },
             "update_mask": {"paths": [
                 "display_name", "landing_url", "is_default", "terms", "hosts", "agreement", "questions", "welcome_mail",

@@ -176,6 +176,6 @@ fn update_lead() -> Spelling {
             ),
             (json!({"selector": {"email": "${lead_email}"}}), json!({"selector": {"email": "${lead_email}."}})),
         ],
-        &["selector.id", "selector.external_id", "lead.credits", "lead.customer_rewards"],
+        &["selector.id", "selector.external_id", "lead.credits", "lead.customer_rewards", "lead.suspicion"],
     )
 }

@@ -251,7 +251,11 @@ pub(super) fn spellings() -> Vec<Spelling> {
         billing(),
         connection,
         ids_only("PayoutService/RemovePayoutConnection", &["provider"]),
-        spelling("PayoutService/ReconcilePayouts", vec![], &["provider", "period.start_time", "period.end_time"]),
+        spelling(
+            "PayoutService/ReconcilePayouts",
+            vec![],
+            &["provider", "payment_interval.start_time", "payment_interval.end_time"],
+        ),
         run,
         scheduled,
         rescheduled,

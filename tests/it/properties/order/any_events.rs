@@ -4,9 +4,11 @@
 //! `PROPTEST_CASES=200000 cargo test --release -p headwater --test it every_kind_told_in_any_order` searches longer.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use headwater::domain::conversion::Credit;
+use headwater::domain::conversion::{ConversionKind, Credit};
 use headwater::domain::id::{AffiliateId, LeadId, ProgramId};
+use headwater::domain::lead::UnmatchedSale;
 use headwater::domain::ledger::LedgerAccount;
 use headwater::pb;
 use proptest::option;
@@ -27,7 +29,7 @@ struct Left {
     /// What each affiliate has in the ledger, pending and owed together.
     balances: BTreeMap<usize, i64>,
     tallies: BTreeMap<String, String>,
-    /// Whom each customer is bound to, and its state.
+    /// Whom each customer is bound to, and its state if all of its sales are credited.
     customers: BTreeMap<String, (Vec<(usize, i32)>, String)>,
     /// What is refunded of each sale, and its amount.
     sales: BTreeMap<String, (i64, i64)>,
@@ -63,7 +65,13 @@ impl Telling {
         for lead in set.leads.iter() {
             let Some(name) = lead.external_id.clone() else { continue };
             let credits = lead.credits().iter().map(|credit| (number_of(credit.affiliate_id), credit.share_ppm));
-            left.customers.insert(name, (credits.collect(), lead.state.to_string()));
+            // A sale that is credited to nobody makes a buyer only of a lead that is known when the sale is told.
+            let is_sale = |id| set.conversion(self.rules.account_id, id).unwrap().kind == ConversionKind::Sale;
+            let is_own_sale =
+                |entry: &Arc<UnmatchedSale>| entry.external_id.as_ref() == Some(&name) && is_sale(entry.conversion_id);
+            let has_uncredited_sale = set.unmatched_sales.iter().any(is_own_sale);
+            let state = if has_uncredited_sale { String::new() } else { lead.state.to_string() };
+            left.customers.insert(name, (credits.collect(), state));
         }
         for reward in set.rewards.iter().filter(|reward| reward.reverses.is_none() && !has_tallies) {
             let event_id = reward.conversion_id.map(|id| set.conversion(self.rules.account_id, id).unwrap());
