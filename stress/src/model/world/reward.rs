@@ -263,7 +263,7 @@ impl World {
                 pending: value(pending),
                 owed: value(owed),
                 in_flight: value(0),
-                frozen: value(0),
+                in_dispute: value(0),
                 paid: value(0),
             }
         };
