@@ -97,11 +97,17 @@ impl Tampering {
         (Self::HeadRewritten, "the last entry's hash is not the head's"),
         (
             Self::BalanceRaised,
-            "101 pending, 200 owed, 0 in flight and 0 paid are kept, the entries say 100, 200, 0 and 0",
+            "101 pending, 200 owed, 0 in flight, 0 frozen and 0 paid are kept, the entries say 100, 200, 0, 0 and 0",
         ),
-        (Self::BalancePaid, "200 owed, 0 in flight and 1 paid are kept, the entries say 100, 200, 0 and 0"),
+        (
+            Self::BalancePaid,
+            "200 owed, 0 in flight, 0 frozen and 1 paid are kept, the entries say 100, 200, 0, 0 and 0",
+        ),
         (Self::BalanceInvented, "has no entries"),
-        (Self::RewardApproved, "is approved with 2.00 USD, the entries say 200 pending, 0 payable and 0 fulfilled"),
+        (
+            Self::RewardApproved,
+            "is approved with 2.00 USD, the entries say 200 pending, 0 payable, 0 frozen and 0 fulfilled",
+        ),
         (Self::RewardRemoved, "has entries and does not exist"),
         (Self::EventRemoved, "the feed should hold"),
         (Self::FiguresRemoved, ": none are kept, the rows say 1 clicks, 2 sales, 1 refunds"),
@@ -428,7 +434,7 @@ db_test!(verify_ledger_finds_tampered_rewards_by_hand, |database: TestDatabase| 
         (
             reward::Column::State,
             Expr::value("approved"),
-            "is approved with 50 points, the entries say 0 pending, 0 payable and 50 fulfilled",
+            "is approved with 50 points, the entries say 0 pending, 0 payable, 0 frozen and 50 fulfilled",
         ),
         (reward::Column::State, Expr::value("paid"), ""),
         (reward::Column::ValueMinor, Expr::value(51), "is paid with 51 points, the entries say"),

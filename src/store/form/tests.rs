@@ -23,7 +23,7 @@ use crate::domain::payout_document::DocumentContent;
 use crate::domain::payout_purse::FundsWait;
 use crate::domain::payout_reconciliation::PayoutDifference;
 use crate::domain::program::{Agreement, Commission, Invitation, Question, TermsDraft};
-use crate::domain::reward::{ByHand, Calculation, RewardClick};
+use crate::domain::reward::{ByHand, Calculation, RewardClick, RewardDispute};
 use crate::domain::tally::Counted;
 use crate::domain::tax_profile::TaxDetails;
 use crate::domain::threshold_bonus::EarnedBonus;
@@ -163,6 +163,7 @@ fn old_texts_and_those_of_a_later_release_are_read() {
                 read.extend(pass_through!(Vec<EarnedBonus>, Vec<later::sales_tally::EarnedBonusForm>, &text));
             }
             "reward_by_hand" => read.extend(pass_through!(ByHand, later::reward::ByHandForm<'_>, &text)),
+            "reward_dispute" => read.extend(pass_through!(RewardDispute, later::reward::RewardDisputeForm, &text)),
             "reward_click" => read.extend(pass_through!(RewardClick, later::reward::RewardClickForm, &text)),
             "counted_click_counted" => read.extend(pass_through!(Counted, later::tally::CountedForm, &text)),
             "reward_calculation" => read.extend(pass_through!(Calculation, later::reward::CalculationForm, &text)),

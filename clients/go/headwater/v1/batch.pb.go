@@ -38,6 +38,8 @@ type BatchItem struct {
 	//	*BatchItem_Cancellation
 	//	*BatchItem_Appointment
 	//	*BatchItem_CustomEvent
+	//	*BatchItem_Dispute
+	//	*BatchItem_DisputeResolution
 	Item          isBatchItem_Item `protobuf_oneof:"item"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -143,6 +145,24 @@ func (x *BatchItem) GetCustomEvent() *RecordCustomEventRequest {
 	return nil
 }
 
+func (x *BatchItem) GetDispute() *OpenDisputeRequest {
+	if x != nil {
+		if x, ok := x.Item.(*BatchItem_Dispute); ok {
+			return x.Dispute
+		}
+	}
+	return nil
+}
+
+func (x *BatchItem) GetDisputeResolution() *ResolveDisputeRequest {
+	if x != nil {
+		if x, ok := x.Item.(*BatchItem_DisputeResolution); ok {
+			return x.DisputeResolution
+		}
+	}
+	return nil
+}
+
 type isBatchItem_Item interface {
 	isBatchItem_Item()
 }
@@ -182,6 +202,16 @@ type BatchItem_CustomEvent struct {
 	CustomEvent *RecordCustomEventRequest `protobuf:"bytes,7,opt,name=custom_event,json=customEvent,proto3,oneof"`
 }
 
+type BatchItem_Dispute struct {
+	// A dispute, as in OpenDispute.
+	Dispute *OpenDisputeRequest `protobuf:"bytes,8,opt,name=dispute,proto3,oneof"`
+}
+
+type BatchItem_DisputeResolution struct {
+	// The end of a dispute, as in ResolveDispute.
+	DisputeResolution *ResolveDisputeRequest `protobuf:"bytes,9,opt,name=dispute_resolution,json=disputeResolution,proto3,oneof"`
+}
+
 func (*BatchItem_Click) isBatchItem_Item() {}
 
 func (*BatchItem_Lead) isBatchItem_Item() {}
@@ -195,6 +225,10 @@ func (*BatchItem_Cancellation) isBatchItem_Item() {}
 func (*BatchItem_Appointment) isBatchItem_Item() {}
 
 func (*BatchItem_CustomEvent) isBatchItem_Item() {}
+
+func (*BatchItem_Dispute) isBatchItem_Item() {}
+
+func (*BatchItem_DisputeResolution) isBatchItem_Item() {}
 
 // The request of BatchRecordEvents.
 type BatchRecordEventsRequest struct {
@@ -257,6 +291,8 @@ type BatchResult struct {
 	//	*BatchResult_Error
 	//	*BatchResult_Appointment
 	//	*BatchResult_CustomEvent
+	//	*BatchResult_Dispute
+	//	*BatchResult_DisputeResolution
 	Answer        isBatchResult_Answer `protobuf_oneof:"answer"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -371,6 +407,24 @@ func (x *BatchResult) GetCustomEvent() *RecordCustomEventResponse {
 	return nil
 }
 
+func (x *BatchResult) GetDispute() *OpenDisputeResponse {
+	if x != nil {
+		if x, ok := x.Answer.(*BatchResult_Dispute); ok {
+			return x.Dispute
+		}
+	}
+	return nil
+}
+
+func (x *BatchResult) GetDisputeResolution() *ResolveDisputeResponse {
+	if x != nil {
+		if x, ok := x.Answer.(*BatchResult_DisputeResolution); ok {
+			return x.DisputeResolution
+		}
+	}
+	return nil
+}
+
 type isBatchResult_Answer interface {
 	isBatchResult_Answer()
 }
@@ -416,6 +470,16 @@ type BatchResult_CustomEvent struct {
 	CustomEvent *RecordCustomEventResponse `protobuf:"bytes,8,opt,name=custom_event,json=customEvent,proto3,oneof"`
 }
 
+type BatchResult_Dispute struct {
+	// The dispute was recorded.
+	Dispute *OpenDisputeResponse `protobuf:"bytes,9,opt,name=dispute,proto3,oneof"`
+}
+
+type BatchResult_DisputeResolution struct {
+	// The end of the dispute was recorded.
+	DisputeResolution *ResolveDisputeResponse `protobuf:"bytes,10,opt,name=dispute_resolution,json=disputeResolution,proto3,oneof"`
+}
+
 func (*BatchResult_Click) isBatchResult_Answer() {}
 
 func (*BatchResult_Lead) isBatchResult_Answer() {}
@@ -431,6 +495,10 @@ func (*BatchResult_Error) isBatchResult_Answer() {}
 func (*BatchResult_Appointment) isBatchResult_Answer() {}
 
 func (*BatchResult_CustomEvent) isBatchResult_Answer() {}
+
+func (*BatchResult_Dispute) isBatchResult_Answer() {}
+
+func (*BatchResult_DisputeResolution) isBatchResult_Answer() {}
 
 // The answer of BatchRecordEvents.
 type BatchRecordEventsResponse struct {
@@ -482,7 +550,7 @@ var File_headwater_v1_batch_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_batch_proto_rawDesc = "" +
 	"\n" +
-	"\x18headwater/v1/batch.proto\x12\fheadwater.v1\x1a\x17google/rpc/status.proto\x1a\x1eheadwater/v1/appointment.proto\x1a\x1fheadwater/v1/cancellation.proto\x1a\x18headwater/v1/click.proto\x1a\x1fheadwater/v1/custom_event.proto\x1a\x17headwater/v1/lead.proto\x1a\x19headwater/v1/refund.proto\x1a\x17headwater/v1/sale.proto\"\xe0\x03\n" +
+	"\x18headwater/v1/batch.proto\x12\fheadwater.v1\x1a\x17google/rpc/status.proto\x1a\x1eheadwater/v1/appointment.proto\x1a\x1fheadwater/v1/cancellation.proto\x1a\x18headwater/v1/click.proto\x1a\x1fheadwater/v1/custom_event.proto\x1a\x1aheadwater/v1/dispute.proto\x1a\x17headwater/v1/lead.proto\x1a\x19headwater/v1/refund.proto\x1a\x17headwater/v1/sale.proto\"\xf4\x04\n" +
 	"\tBatchItem\x128\n" +
 	"\x05click\x18\x01 \x01(\v2 .headwater.v1.RecordClickRequestH\x00R\x05click\x125\n" +
 	"\x04lead\x18\x02 \x01(\v2\x1f.headwater.v1.RecordLeadRequestH\x00R\x04lead\x125\n" +
@@ -490,10 +558,12 @@ const file_headwater_v1_batch_proto_rawDesc = "" +
 	"\x06refund\x18\x04 \x01(\v2!.headwater.v1.RecordRefundRequestH\x00R\x06refund\x12M\n" +
 	"\fcancellation\x18\x05 \x01(\v2'.headwater.v1.RecordCancellationRequestH\x00R\fcancellation\x12J\n" +
 	"\vappointment\x18\x06 \x01(\v2&.headwater.v1.RecordAppointmentRequestH\x00R\vappointment\x12K\n" +
-	"\fcustom_event\x18\a \x01(\v2&.headwater.v1.RecordCustomEventRequestH\x00R\vcustomEventB\x06\n" +
+	"\fcustom_event\x18\a \x01(\v2&.headwater.v1.RecordCustomEventRequestH\x00R\vcustomEvent\x12<\n" +
+	"\adispute\x18\b \x01(\v2 .headwater.v1.OpenDisputeRequestH\x00R\adispute\x12T\n" +
+	"\x12dispute_resolution\x18\t \x01(\v2#.headwater.v1.ResolveDisputeRequestH\x00R\x11disputeResolutionB\x06\n" +
 	"\x04item\"I\n" +
 	"\x18BatchRecordEventsRequest\x12-\n" +
-	"\x05items\x18\x01 \x03(\v2\x17.headwater.v1.BatchItemR\x05items\"\x97\x04\n" +
+	"\x05items\x18\x01 \x03(\v2\x17.headwater.v1.BatchItemR\x05items\"\xad\x05\n" +
 	"\vBatchResult\x129\n" +
 	"\x05click\x18\x01 \x01(\v2!.headwater.v1.RecordClickResponseH\x00R\x05click\x126\n" +
 	"\x04lead\x18\x02 \x01(\v2 .headwater.v1.RecordLeadResponseH\x00R\x04lead\x126\n" +
@@ -502,7 +572,10 @@ const file_headwater_v1_batch_proto_rawDesc = "" +
 	"\fcancellation\x18\x05 \x01(\v2(.headwater.v1.RecordCancellationResponseH\x00R\fcancellation\x12*\n" +
 	"\x05error\x18\x06 \x01(\v2\x12.google.rpc.StatusH\x00R\x05error\x12K\n" +
 	"\vappointment\x18\a \x01(\v2'.headwater.v1.RecordAppointmentResponseH\x00R\vappointment\x12L\n" +
-	"\fcustom_event\x18\b \x01(\v2'.headwater.v1.RecordCustomEventResponseH\x00R\vcustomEventB\b\n" +
+	"\fcustom_event\x18\b \x01(\v2'.headwater.v1.RecordCustomEventResponseH\x00R\vcustomEvent\x12=\n" +
+	"\adispute\x18\t \x01(\v2!.headwater.v1.OpenDisputeResponseH\x00R\adispute\x12U\n" +
+	"\x12dispute_resolution\x18\n" +
+	" \x01(\v2$.headwater.v1.ResolveDisputeResponseH\x00R\x11disputeResolutionB\b\n" +
 	"\x06answer\"P\n" +
 	"\x19BatchRecordEventsResponse\x123\n" +
 	"\aresults\x18\x01 \x03(\v2\x19.headwater.v1.BatchResultR\aresultsBL\n" +
@@ -534,14 +607,18 @@ var file_headwater_v1_batch_proto_goTypes = []any{
 	(*RecordCancellationRequest)(nil),  // 8: headwater.v1.RecordCancellationRequest
 	(*RecordAppointmentRequest)(nil),   // 9: headwater.v1.RecordAppointmentRequest
 	(*RecordCustomEventRequest)(nil),   // 10: headwater.v1.RecordCustomEventRequest
-	(*RecordClickResponse)(nil),        // 11: headwater.v1.RecordClickResponse
-	(*RecordLeadResponse)(nil),         // 12: headwater.v1.RecordLeadResponse
-	(*RecordSaleResponse)(nil),         // 13: headwater.v1.RecordSaleResponse
-	(*RecordRefundResponse)(nil),       // 14: headwater.v1.RecordRefundResponse
-	(*RecordCancellationResponse)(nil), // 15: headwater.v1.RecordCancellationResponse
-	(*status.Status)(nil),              // 16: google.rpc.Status
-	(*RecordAppointmentResponse)(nil),  // 17: headwater.v1.RecordAppointmentResponse
-	(*RecordCustomEventResponse)(nil),  // 18: headwater.v1.RecordCustomEventResponse
+	(*OpenDisputeRequest)(nil),         // 11: headwater.v1.OpenDisputeRequest
+	(*ResolveDisputeRequest)(nil),      // 12: headwater.v1.ResolveDisputeRequest
+	(*RecordClickResponse)(nil),        // 13: headwater.v1.RecordClickResponse
+	(*RecordLeadResponse)(nil),         // 14: headwater.v1.RecordLeadResponse
+	(*RecordSaleResponse)(nil),         // 15: headwater.v1.RecordSaleResponse
+	(*RecordRefundResponse)(nil),       // 16: headwater.v1.RecordRefundResponse
+	(*RecordCancellationResponse)(nil), // 17: headwater.v1.RecordCancellationResponse
+	(*status.Status)(nil),              // 18: google.rpc.Status
+	(*RecordAppointmentResponse)(nil),  // 19: headwater.v1.RecordAppointmentResponse
+	(*RecordCustomEventResponse)(nil),  // 20: headwater.v1.RecordCustomEventResponse
+	(*OpenDisputeResponse)(nil),        // 21: headwater.v1.OpenDisputeResponse
+	(*ResolveDisputeResponse)(nil),     // 22: headwater.v1.ResolveDisputeResponse
 }
 var file_headwater_v1_batch_proto_depIdxs = []int32{
 	4,  // 0: headwater.v1.BatchItem.click:type_name -> headwater.v1.RecordClickRequest
@@ -551,21 +628,25 @@ var file_headwater_v1_batch_proto_depIdxs = []int32{
 	8,  // 4: headwater.v1.BatchItem.cancellation:type_name -> headwater.v1.RecordCancellationRequest
 	9,  // 5: headwater.v1.BatchItem.appointment:type_name -> headwater.v1.RecordAppointmentRequest
 	10, // 6: headwater.v1.BatchItem.custom_event:type_name -> headwater.v1.RecordCustomEventRequest
-	0,  // 7: headwater.v1.BatchRecordEventsRequest.items:type_name -> headwater.v1.BatchItem
-	11, // 8: headwater.v1.BatchResult.click:type_name -> headwater.v1.RecordClickResponse
-	12, // 9: headwater.v1.BatchResult.lead:type_name -> headwater.v1.RecordLeadResponse
-	13, // 10: headwater.v1.BatchResult.sale:type_name -> headwater.v1.RecordSaleResponse
-	14, // 11: headwater.v1.BatchResult.refund:type_name -> headwater.v1.RecordRefundResponse
-	15, // 12: headwater.v1.BatchResult.cancellation:type_name -> headwater.v1.RecordCancellationResponse
-	16, // 13: headwater.v1.BatchResult.error:type_name -> google.rpc.Status
-	17, // 14: headwater.v1.BatchResult.appointment:type_name -> headwater.v1.RecordAppointmentResponse
-	18, // 15: headwater.v1.BatchResult.custom_event:type_name -> headwater.v1.RecordCustomEventResponse
-	2,  // 16: headwater.v1.BatchRecordEventsResponse.results:type_name -> headwater.v1.BatchResult
-	17, // [17:17] is the sub-list for method output_type
-	17, // [17:17] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	11, // 7: headwater.v1.BatchItem.dispute:type_name -> headwater.v1.OpenDisputeRequest
+	12, // 8: headwater.v1.BatchItem.dispute_resolution:type_name -> headwater.v1.ResolveDisputeRequest
+	0,  // 9: headwater.v1.BatchRecordEventsRequest.items:type_name -> headwater.v1.BatchItem
+	13, // 10: headwater.v1.BatchResult.click:type_name -> headwater.v1.RecordClickResponse
+	14, // 11: headwater.v1.BatchResult.lead:type_name -> headwater.v1.RecordLeadResponse
+	15, // 12: headwater.v1.BatchResult.sale:type_name -> headwater.v1.RecordSaleResponse
+	16, // 13: headwater.v1.BatchResult.refund:type_name -> headwater.v1.RecordRefundResponse
+	17, // 14: headwater.v1.BatchResult.cancellation:type_name -> headwater.v1.RecordCancellationResponse
+	18, // 15: headwater.v1.BatchResult.error:type_name -> google.rpc.Status
+	19, // 16: headwater.v1.BatchResult.appointment:type_name -> headwater.v1.RecordAppointmentResponse
+	20, // 17: headwater.v1.BatchResult.custom_event:type_name -> headwater.v1.RecordCustomEventResponse
+	21, // 18: headwater.v1.BatchResult.dispute:type_name -> headwater.v1.OpenDisputeResponse
+	22, // 19: headwater.v1.BatchResult.dispute_resolution:type_name -> headwater.v1.ResolveDisputeResponse
+	2,  // 20: headwater.v1.BatchRecordEventsResponse.results:type_name -> headwater.v1.BatchResult
+	21, // [21:21] is the sub-list for method output_type
+	21, // [21:21] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_batch_proto_init() }
@@ -577,6 +658,7 @@ func file_headwater_v1_batch_proto_init() {
 	file_headwater_v1_cancellation_proto_init()
 	file_headwater_v1_click_proto_init()
 	file_headwater_v1_custom_event_proto_init()
+	file_headwater_v1_dispute_proto_init()
 	file_headwater_v1_lead_proto_init()
 	file_headwater_v1_refund_proto_init()
 	file_headwater_v1_sale_proto_init()
@@ -588,6 +670,8 @@ func file_headwater_v1_batch_proto_init() {
 		(*BatchItem_Cancellation)(nil),
 		(*BatchItem_Appointment)(nil),
 		(*BatchItem_CustomEvent)(nil),
+		(*BatchItem_Dispute)(nil),
+		(*BatchItem_DisputeResolution)(nil),
 	}
 	file_headwater_v1_batch_proto_msgTypes[2].OneofWrappers = []any{
 		(*BatchResult_Click)(nil),
@@ -598,6 +682,8 @@ func file_headwater_v1_batch_proto_init() {
 		(*BatchResult_Error)(nil),
 		(*BatchResult_Appointment)(nil),
 		(*BatchResult_CustomEvent)(nil),
+		(*BatchResult_Dispute)(nil),
+		(*BatchResult_DisputeResolution)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

@@ -45,29 +45,41 @@ const (
 	ConversionKind_CONVERSION_KIND_APPOINTMENT ConversionKind = 6
 	// A custom event. `custom_kind` has its kind.
 	ConversionKind_CONVERSION_KIND_CUSTOM_EVENT ConversionKind = 7
+	// The payment of a sale is disputed.
+	ConversionKind_CONVERSION_KIND_DISPUTE ConversionKind = 8
+	// A dispute ended.
+	ConversionKind_CONVERSION_KIND_DISPUTE_RESOLUTION ConversionKind = 9
+	// A refund was undone. `undone_refund_id` has the refund.
+	ConversionKind_CONVERSION_KIND_REFUND_UNDO ConversionKind = 10
 )
 
 // Enum value maps for ConversionKind.
 var (
 	ConversionKind_name = map[int32]string{
-		0: "CONVERSION_KIND_UNSPECIFIED",
-		1: "CONVERSION_KIND_LEAD",
-		2: "CONVERSION_KIND_SALE",
-		3: "CONVERSION_KIND_REFUND",
-		4: "CONVERSION_KIND_CANCELLATION",
-		5: "CONVERSION_KIND_CORRECTION",
-		6: "CONVERSION_KIND_APPOINTMENT",
-		7: "CONVERSION_KIND_CUSTOM_EVENT",
+		0:  "CONVERSION_KIND_UNSPECIFIED",
+		1:  "CONVERSION_KIND_LEAD",
+		2:  "CONVERSION_KIND_SALE",
+		3:  "CONVERSION_KIND_REFUND",
+		4:  "CONVERSION_KIND_CANCELLATION",
+		5:  "CONVERSION_KIND_CORRECTION",
+		6:  "CONVERSION_KIND_APPOINTMENT",
+		7:  "CONVERSION_KIND_CUSTOM_EVENT",
+		8:  "CONVERSION_KIND_DISPUTE",
+		9:  "CONVERSION_KIND_DISPUTE_RESOLUTION",
+		10: "CONVERSION_KIND_REFUND_UNDO",
 	}
 	ConversionKind_value = map[string]int32{
-		"CONVERSION_KIND_UNSPECIFIED":  0,
-		"CONVERSION_KIND_LEAD":         1,
-		"CONVERSION_KIND_SALE":         2,
-		"CONVERSION_KIND_REFUND":       3,
-		"CONVERSION_KIND_CANCELLATION": 4,
-		"CONVERSION_KIND_CORRECTION":   5,
-		"CONVERSION_KIND_APPOINTMENT":  6,
-		"CONVERSION_KIND_CUSTOM_EVENT": 7,
+		"CONVERSION_KIND_UNSPECIFIED":        0,
+		"CONVERSION_KIND_LEAD":               1,
+		"CONVERSION_KIND_SALE":               2,
+		"CONVERSION_KIND_REFUND":             3,
+		"CONVERSION_KIND_CANCELLATION":       4,
+		"CONVERSION_KIND_CORRECTION":         5,
+		"CONVERSION_KIND_APPOINTMENT":        6,
+		"CONVERSION_KIND_CUSTOM_EVENT":       7,
+		"CONVERSION_KIND_DISPUTE":            8,
+		"CONVERSION_KIND_DISPUTE_RESOLUTION": 9,
+		"CONVERSION_KIND_REFUND_UNDO":        10,
 	}
 )
 
@@ -261,6 +273,63 @@ func (ConversionView) EnumDescriptor() ([]byte, []int) {
 	return file_headwater_v1_conversion_proto_rawDescGZIP(), []int{3}
 }
 
+// The state of a dispute.
+type DisputeState int32
+
+const (
+	// Not set; never returned.
+	DisputeState_DISPUTE_STATE_UNSPECIFIED DisputeState = 0
+	// It has not ended.
+	DisputeState_DISPUTE_STATE_OPENED DisputeState = 1
+	// The merchant keeps the money.
+	DisputeState_DISPUTE_STATE_WON DisputeState = 2
+	// The customer has the money back, or a part of it.
+	DisputeState_DISPUTE_STATE_LOST DisputeState = 3
+)
+
+// Enum value maps for DisputeState.
+var (
+	DisputeState_name = map[int32]string{
+		0: "DISPUTE_STATE_UNSPECIFIED",
+		1: "DISPUTE_STATE_OPENED",
+		2: "DISPUTE_STATE_WON",
+		3: "DISPUTE_STATE_LOST",
+	}
+	DisputeState_value = map[string]int32{
+		"DISPUTE_STATE_UNSPECIFIED": 0,
+		"DISPUTE_STATE_OPENED":      1,
+		"DISPUTE_STATE_WON":         2,
+		"DISPUTE_STATE_LOST":        3,
+	}
+)
+
+func (x DisputeState) Enum() *DisputeState {
+	p := new(DisputeState)
+	*p = x
+	return p
+}
+
+func (x DisputeState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (DisputeState) Descriptor() protoreflect.EnumDescriptor {
+	return file_headwater_v1_conversion_proto_enumTypes[4].Descriptor()
+}
+
+func (DisputeState) Type() protoreflect.EnumType {
+	return &file_headwater_v1_conversion_proto_enumTypes[4]
+}
+
+func (x DisputeState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use DisputeState.Descriptor instead.
+func (DisputeState) EnumDescriptor() ([]byte, []int) {
+	return file_headwater_v1_conversion_proto_rawDescGZIP(), []int{4}
+}
+
 // One recorded event, with its credits and rewards.
 type Conversion struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -272,14 +341,18 @@ type Conversion struct {
 	EventId string `protobuf:"bytes,3,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
 	// The outcome.
 	Outcome ConversionOutcome `protobuf:"varint,4,opt,name=outcome,proto3,enum=headwater.v1.ConversionOutcome" json:"outcome,omitempty"`
-	// The net amount of a sale, as corrected. Negative, or zero, for a refund. The difference for a correction. The value of a custom event
-	// that has one. Not set for other kinds.
+	// The net amount of a sale, as corrected. Negative, or zero, for a refund: of one that was told as a total, the difference to what was
+	// refunded before. The amount that is no longer refunded for what undid a refund. The difference for a correction. The value of a custom event
+	// that has one. The disputed amount for a dispute. For the end of a dispute: the amount that it took from the sale, negative, or gave back;
+	// zero if neither. Not set for other kinds.
 	Amount *Money `protobuf:"bytes,5,opt,name=amount,proto3" json:"amount,omitempty"`
-	// How much of a sale has been refunded so far, zero or more. Not set for other kinds.
+	// How much of a sale has been refunded or lost in disputes so far, zero or more. Not set for other kinds.
 	RefundedAmount *Money `protobuf:"bytes,6,opt,name=refunded_amount,json=refundedAmount,proto3" json:"refunded_amount,omitempty"`
-	// The conversion id of a refund's or a correction's sale. Empty for other kinds, for a waiting refund, and for a refund of an unknown customer.
+	// The conversion id of the sale of a refund, of what undid one, of a correction, of a dispute or of the end of one. Empty for other kinds,
+	// for a waiting refund, and for a refund of an unknown customer.
 	SaleConversionId string `protobuf:"bytes,7,opt,name=sale_conversion_id,json=saleConversionId,proto3" json:"sale_conversion_id,omitempty"`
-	// The event_id of a refund's or a correction's sale, as sent or found. Empty for other kinds, and for a refund of an unknown customer.
+	// The event_id of the sale of a refund, of what undid one, of a correction, of a dispute or of the end of one, as sent or found. Empty for
+	// other kinds, and for a refund of an unknown customer.
 	SaleEventId string `protobuf:"bytes,8,opt,name=sale_event_id,json=saleEventId,proto3" json:"sale_event_id,omitempty"`
 	// The lead's id. A refund has the lead of its sale. Empty for a sale, appointment or custom event without a customer, and for a
 	// NOT_REFERRED one of an unknown customer.
@@ -320,7 +393,7 @@ type Conversion struct {
 	ExcessAmount *Money `protobuf:"bytes,23,opt,name=excess_amount,json=excessAmount,proto3" json:"excess_amount,omitempty"`
 	// The commission_adjustment of a refund. Not set if there is none, and for other kinds.
 	CommissionAdjustment *Money `protobuf:"bytes,25,opt,name=commission_adjustment,json=commissionAdjustment,proto3" json:"commission_adjustment,omitempty"`
-	// The reason in the call of CorrectSale. Empty for other kinds. Empty in the feed, because a person wrote it.
+	// The reason in the call of CorrectSale or UndoRefund. Empty for other kinds. Empty in the feed, because a person wrote it.
 	CorrectionReason string `protobuf:"bytes,26,opt,name=correction_reason,json=correctionReason,proto3" json:"correction_reason,omitempty"`
 	// The SKU of the item that was sold, as it was sent. A refund has the one of its sale. May be empty.
 	ItemSku string `protobuf:"bytes,24,opt,name=item_sku,json=itemSku,proto3" json:"item_sku,omitempty"`
@@ -336,9 +409,21 @@ type Conversion struct {
 	// The country of the customer that was sent with a sale or a sign-up, in capitals. A refund or correction has that of its sale. May be empty.
 	CountryCode string `protobuf:"bytes,30,opt,name=country_code,json=countryCode,proto3" json:"country_code,omitempty"`
 	// The collections that were sent with a sale, in order and each once. A refund or correction has those of its sale. May be empty.
-	Collections   []string `protobuf:"bytes,31,rep,name=collections,proto3" json:"collections,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Collections []string `protobuf:"bytes,31,rep,name=collections,proto3" json:"collections,omitempty"`
+	// The `refunded_total` of a refund, as it was sent. Not set if none was sent, and for other kinds.
+	RefundedTotal *Money `protobuf:"bytes,32,opt,name=refunded_total,json=refundedTotal,proto3" json:"refunded_total,omitempty"`
+	// The conversion id of what undid a refund. Empty for a refund that was not undone, and for other kinds.
+	RefundUndoId string `protobuf:"bytes,33,opt,name=refund_undo_id,json=refundUndoId,proto3" json:"refund_undo_id,omitempty"`
+	// The conversion id of the refund that was undone. Empty for other kinds than REFUND_UNDO.
+	UndoneRefundId string `protobuf:"bytes,34,opt,name=undone_refund_id,json=undoneRefundId,proto3" json:"undone_refund_id,omitempty"`
+	// What the fraud rules of programs found, for each credit that was ever judged and flagged, also those of before another attribution.
+	Suspicions []*Suspicion `protobuf:"bytes,35,rep,name=suspicions,proto3" json:"suspicions,omitempty"`
+	// Of a dispute, or of the end of one. Not set for other kinds.
+	Dispute *ConversionDispute `protobuf:"bytes,36,opt,name=dispute,proto3" json:"dispute,omitempty"`
+	// Of a sale: the conversion ids of its open disputes, the oldest first. Its rewards are FROZEN while there are any.
+	OpenDisputeConversionIds []string `protobuf:"bytes,37,rep,name=open_dispute_conversion_ids,json=openDisputeConversionIds,proto3" json:"open_dispute_conversion_ids,omitempty"`
+	unknownFields            protoimpl.UnknownFields
+	sizeCache                protoimpl.SizeCache
 }
 
 func (x *Conversion) Reset() {
@@ -588,6 +673,121 @@ func (x *Conversion) GetCollections() []string {
 	return nil
 }
 
+func (x *Conversion) GetRefundedTotal() *Money {
+	if x != nil {
+		return x.RefundedTotal
+	}
+	return nil
+}
+
+func (x *Conversion) GetRefundUndoId() string {
+	if x != nil {
+		return x.RefundUndoId
+	}
+	return ""
+}
+
+func (x *Conversion) GetUndoneRefundId() string {
+	if x != nil {
+		return x.UndoneRefundId
+	}
+	return ""
+}
+
+func (x *Conversion) GetSuspicions() []*Suspicion {
+	if x != nil {
+		return x.Suspicions
+	}
+	return nil
+}
+
+func (x *Conversion) GetDispute() *ConversionDispute {
+	if x != nil {
+		return x.Dispute
+	}
+	return nil
+}
+
+func (x *Conversion) GetOpenDisputeConversionIds() []string {
+	if x != nil {
+		return x.OpenDisputeConversionIds
+	}
+	return nil
+}
+
+// What a conversion tells of a dispute.
+type ConversionDispute struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The state of a dispute now. Of the end of a dispute: how it ended.
+	State DisputeState `protobuf:"varint,1,opt,name=state,proto3,enum=headwater.v1.DisputeState" json:"state,omitempty"`
+	// Of the end of a dispute: the conversion id of the dispute. Empty for a dispute.
+	DisputeConversionId string `protobuf:"bytes,2,opt,name=dispute_conversion_id,json=disputeConversionId,proto3" json:"dispute_conversion_id,omitempty"`
+	// What a dispute has taken back of its sale. Set for a dispute that is LOST.
+	LostAmount *Money `protobuf:"bytes,3,opt,name=lost_amount,json=lostAmount,proto3" json:"lost_amount,omitempty"`
+	// The reason in the call of OpenDispute or ResolveDispute. Empty in the feed, because a person wrote it.
+	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConversionDispute) Reset() {
+	*x = ConversionDispute{}
+	mi := &file_headwater_v1_conversion_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConversionDispute) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConversionDispute) ProtoMessage() {}
+
+func (x *ConversionDispute) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_conversion_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConversionDispute.ProtoReflect.Descriptor instead.
+func (*ConversionDispute) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_conversion_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *ConversionDispute) GetState() DisputeState {
+	if x != nil {
+		return x.State
+	}
+	return DisputeState_DISPUTE_STATE_UNSPECIFIED
+}
+
+func (x *ConversionDispute) GetDisputeConversionId() string {
+	if x != nil {
+		return x.DisputeConversionId
+	}
+	return ""
+}
+
+func (x *ConversionDispute) GetLostAmount() *Money {
+	if x != nil {
+		return x.LostAmount
+	}
+	return nil
+}
+
+func (x *ConversionDispute) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 // A recorded event, identified by the merchant's id.
 type RecordedEvent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -601,7 +801,7 @@ type RecordedEvent struct {
 
 func (x *RecordedEvent) Reset() {
 	*x = RecordedEvent{}
-	mi := &file_headwater_v1_conversion_proto_msgTypes[1]
+	mi := &file_headwater_v1_conversion_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -613,7 +813,7 @@ func (x *RecordedEvent) String() string {
 func (*RecordedEvent) ProtoMessage() {}
 
 func (x *RecordedEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_conversion_proto_msgTypes[1]
+	mi := &file_headwater_v1_conversion_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -626,7 +826,7 @@ func (x *RecordedEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordedEvent.ProtoReflect.Descriptor instead.
 func (*RecordedEvent) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_conversion_proto_rawDescGZIP(), []int{1}
+	return file_headwater_v1_conversion_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *RecordedEvent) GetKind() ConversionKind {
@@ -660,7 +860,7 @@ type ConversionSelector struct {
 
 func (x *ConversionSelector) Reset() {
 	*x = ConversionSelector{}
-	mi := &file_headwater_v1_conversion_proto_msgTypes[2]
+	mi := &file_headwater_v1_conversion_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -672,7 +872,7 @@ func (x *ConversionSelector) String() string {
 func (*ConversionSelector) ProtoMessage() {}
 
 func (x *ConversionSelector) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_conversion_proto_msgTypes[2]
+	mi := &file_headwater_v1_conversion_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -685,7 +885,7 @@ func (x *ConversionSelector) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConversionSelector.ProtoReflect.Descriptor instead.
 func (*ConversionSelector) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_conversion_proto_rawDescGZIP(), []int{2}
+	return file_headwater_v1_conversion_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *ConversionSelector) GetSelector() isConversionSelector_Selector {
@@ -745,7 +945,7 @@ type GetConversionRequest struct {
 
 func (x *GetConversionRequest) Reset() {
 	*x = GetConversionRequest{}
-	mi := &file_headwater_v1_conversion_proto_msgTypes[3]
+	mi := &file_headwater_v1_conversion_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -757,7 +957,7 @@ func (x *GetConversionRequest) String() string {
 func (*GetConversionRequest) ProtoMessage() {}
 
 func (x *GetConversionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_conversion_proto_msgTypes[3]
+	mi := &file_headwater_v1_conversion_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -770,7 +970,7 @@ func (x *GetConversionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetConversionRequest.ProtoReflect.Descriptor instead.
 func (*GetConversionRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_conversion_proto_rawDescGZIP(), []int{3}
+	return file_headwater_v1_conversion_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *GetConversionRequest) GetConversion() *ConversionSelector {
@@ -798,7 +998,7 @@ type GetConversionResponse struct {
 
 func (x *GetConversionResponse) Reset() {
 	*x = GetConversionResponse{}
-	mi := &file_headwater_v1_conversion_proto_msgTypes[4]
+	mi := &file_headwater_v1_conversion_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -810,7 +1010,7 @@ func (x *GetConversionResponse) String() string {
 func (*GetConversionResponse) ProtoMessage() {}
 
 func (x *GetConversionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_conversion_proto_msgTypes[4]
+	mi := &file_headwater_v1_conversion_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -823,7 +1023,7 @@ func (x *GetConversionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetConversionResponse.ProtoReflect.Descriptor instead.
 func (*GetConversionResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_conversion_proto_rawDescGZIP(), []int{4}
+	return file_headwater_v1_conversion_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *GetConversionResponse) GetConversion() *Conversion {
@@ -846,7 +1046,7 @@ type BatchGetConversionsRequest struct {
 
 func (x *BatchGetConversionsRequest) Reset() {
 	*x = BatchGetConversionsRequest{}
-	mi := &file_headwater_v1_conversion_proto_msgTypes[5]
+	mi := &file_headwater_v1_conversion_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -858,7 +1058,7 @@ func (x *BatchGetConversionsRequest) String() string {
 func (*BatchGetConversionsRequest) ProtoMessage() {}
 
 func (x *BatchGetConversionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_conversion_proto_msgTypes[5]
+	mi := &file_headwater_v1_conversion_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -871,7 +1071,7 @@ func (x *BatchGetConversionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchGetConversionsRequest.ProtoReflect.Descriptor instead.
 func (*BatchGetConversionsRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_conversion_proto_rawDescGZIP(), []int{5}
+	return file_headwater_v1_conversion_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *BatchGetConversionsRequest) GetConversions() []*ConversionSelector {
@@ -904,7 +1104,7 @@ type ConversionResult struct {
 
 func (x *ConversionResult) Reset() {
 	*x = ConversionResult{}
-	mi := &file_headwater_v1_conversion_proto_msgTypes[6]
+	mi := &file_headwater_v1_conversion_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -916,7 +1116,7 @@ func (x *ConversionResult) String() string {
 func (*ConversionResult) ProtoMessage() {}
 
 func (x *ConversionResult) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_conversion_proto_msgTypes[6]
+	mi := &file_headwater_v1_conversion_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -929,7 +1129,7 @@ func (x *ConversionResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConversionResult.ProtoReflect.Descriptor instead.
 func (*ConversionResult) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_conversion_proto_rawDescGZIP(), []int{6}
+	return file_headwater_v1_conversion_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ConversionResult) GetAnswer() isConversionResult_Answer {
@@ -987,7 +1187,7 @@ type BatchGetConversionsResponse struct {
 
 func (x *BatchGetConversionsResponse) Reset() {
 	*x = BatchGetConversionsResponse{}
-	mi := &file_headwater_v1_conversion_proto_msgTypes[7]
+	mi := &file_headwater_v1_conversion_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -999,7 +1199,7 @@ func (x *BatchGetConversionsResponse) String() string {
 func (*BatchGetConversionsResponse) ProtoMessage() {}
 
 func (x *BatchGetConversionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_conversion_proto_msgTypes[7]
+	mi := &file_headwater_v1_conversion_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1012,7 +1212,7 @@ func (x *BatchGetConversionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchGetConversionsResponse.ProtoReflect.Descriptor instead.
 func (*BatchGetConversionsResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_conversion_proto_rawDescGZIP(), []int{7}
+	return file_headwater_v1_conversion_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *BatchGetConversionsResponse) GetResults() []*ConversionResult {
@@ -1063,7 +1263,7 @@ type ListConversionsRequest struct {
 
 func (x *ListConversionsRequest) Reset() {
 	*x = ListConversionsRequest{}
-	mi := &file_headwater_v1_conversion_proto_msgTypes[8]
+	mi := &file_headwater_v1_conversion_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1075,7 +1275,7 @@ func (x *ListConversionsRequest) String() string {
 func (*ListConversionsRequest) ProtoMessage() {}
 
 func (x *ListConversionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_conversion_proto_msgTypes[8]
+	mi := &file_headwater_v1_conversion_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1088,7 +1288,7 @@ func (x *ListConversionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListConversionsRequest.ProtoReflect.Descriptor instead.
 func (*ListConversionsRequest) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_conversion_proto_rawDescGZIP(), []int{8}
+	return file_headwater_v1_conversion_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListConversionsRequest) GetPageSize() int32 {
@@ -1202,7 +1402,7 @@ type ListConversionsResponse struct {
 
 func (x *ListConversionsResponse) Reset() {
 	*x = ListConversionsResponse{}
-	mi := &file_headwater_v1_conversion_proto_msgTypes[9]
+	mi := &file_headwater_v1_conversion_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1214,7 +1414,7 @@ func (x *ListConversionsResponse) String() string {
 func (*ListConversionsResponse) ProtoMessage() {}
 
 func (x *ListConversionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_headwater_v1_conversion_proto_msgTypes[9]
+	mi := &file_headwater_v1_conversion_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1227,7 +1427,7 @@ func (x *ListConversionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListConversionsResponse.ProtoReflect.Descriptor instead.
 func (*ListConversionsResponse) Descriptor() ([]byte, []int) {
-	return file_headwater_v1_conversion_proto_rawDescGZIP(), []int{9}
+	return file_headwater_v1_conversion_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListConversionsResponse) GetConversions() []*Conversion {
@@ -1248,8 +1448,7 @@ var File_headwater_v1_conversion_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_conversion_proto_rawDesc = "" +
 	"\n" +
-	"\x1dheadwater/v1/conversion.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\x1a\x17headwater/v1/line.proto\x1a\x19headwater/v1/reward.proto\x1a\x1bheadwater/v1/selector.proto\"\xf8\n" +
-	"\n" +
+	"\x1dheadwater/v1/conversion.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\x1a\x18headwater/v1/fraud.proto\x1a\x17headwater/v1/line.proto\x1a\x19headwater/v1/reward.proto\x1a\x1bheadwater/v1/selector.proto\"\xb7\r\n" +
 	"\n" +
 	"Conversion\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x120\n" +
@@ -1289,10 +1488,24 @@ const file_headwater_v1_conversion_proto_rawDesc = "" +
 	"\bmetadata\x18\x1c \x03(\v2&.headwater.v1.Conversion.MetadataEntryR\bmetadata\x122\n" +
 	"\x05lines\x18\x1d \x03(\v2\x1c.headwater.v1.ConversionLineR\x05lines\x12!\n" +
 	"\fcountry_code\x18\x1e \x01(\tR\vcountryCode\x12 \n" +
-	"\vcollections\x18\x1f \x03(\tR\vcollections\x1a;\n" +
+	"\vcollections\x18\x1f \x03(\tR\vcollections\x12:\n" +
+	"\x0erefunded_total\x18  \x01(\v2\x13.headwater.v1.MoneyR\rrefundedTotal\x12$\n" +
+	"\x0erefund_undo_id\x18! \x01(\tR\frefundUndoId\x12(\n" +
+	"\x10undone_refund_id\x18\" \x01(\tR\x0eundoneRefundId\x127\n" +
+	"\n" +
+	"suspicions\x18# \x03(\v2\x17.headwater.v1.SuspicionR\n" +
+	"suspicions\x129\n" +
+	"\adispute\x18$ \x01(\v2\x1f.headwater.v1.ConversionDisputeR\adispute\x12=\n" +
+	"\x1bopen_dispute_conversion_ids\x18% \x03(\tR\x18openDisputeConversionIds\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\\\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xc7\x01\n" +
+	"\x11ConversionDispute\x120\n" +
+	"\x05state\x18\x01 \x01(\x0e2\x1a.headwater.v1.DisputeStateR\x05state\x122\n" +
+	"\x15dispute_conversion_id\x18\x02 \x01(\tR\x13disputeConversionId\x124\n" +
+	"\vlost_amount\x18\x03 \x01(\v2\x13.headwater.v1.MoneyR\n" +
+	"lostAmount\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"\\\n" +
 	"\rRecordedEvent\x120\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1c.headwater.v1.ConversionKindR\x04kind\x12\x19\n" +
 	"\bevent_id\x18\x02 \x01(\tR\aeventId\"x\n" +
@@ -1345,7 +1558,7 @@ const file_headwater_v1_conversion_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"}\n" +
 	"\x17ListConversionsResponse\x12:\n" +
 	"\vconversions\x18\x01 \x03(\v2\x18.headwater.v1.ConversionR\vconversions\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\x86\x02\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\xec\x02\n" +
 	"\x0eConversionKind\x12\x1f\n" +
 	"\x1bCONVERSION_KIND_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14CONVERSION_KIND_LEAD\x10\x01\x12\x18\n" +
@@ -1354,7 +1567,11 @@ const file_headwater_v1_conversion_proto_rawDesc = "" +
 	"\x1cCONVERSION_KIND_CANCELLATION\x10\x04\x12\x1e\n" +
 	"\x1aCONVERSION_KIND_CORRECTION\x10\x05\x12\x1f\n" +
 	"\x1bCONVERSION_KIND_APPOINTMENT\x10\x06\x12 \n" +
-	"\x1cCONVERSION_KIND_CUSTOM_EVENT\x10\a*\x9f\x01\n" +
+	"\x1cCONVERSION_KIND_CUSTOM_EVENT\x10\a\x12\x1b\n" +
+	"\x17CONVERSION_KIND_DISPUTE\x10\b\x12&\n" +
+	"\"CONVERSION_KIND_DISPUTE_RESOLUTION\x10\t\x12\x1f\n" +
+	"\x1bCONVERSION_KIND_REFUND_UNDO\x10\n" +
+	"*\x9f\x01\n" +
 	"\x11ConversionOutcome\x12\"\n" +
 	"\x1eCONVERSION_OUTCOME_UNSPECIFIED\x10\x00\x12!\n" +
 	"\x1dCONVERSION_OUTCOME_ATTRIBUTED\x10\x01\x12#\n" +
@@ -1367,7 +1584,12 @@ const file_headwater_v1_conversion_proto_rawDesc = "" +
 	"\x0eConversionView\x12\x1f\n" +
 	"\x1bCONVERSION_VIEW_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15CONVERSION_VIEW_BASIC\x10\x01\x12\x18\n" +
-	"\x14CONVERSION_VIEW_FULL\x10\x02BQ\n" +
+	"\x14CONVERSION_VIEW_FULL\x10\x02*v\n" +
+	"\fDisputeState\x12\x1d\n" +
+	"\x19DISPUTE_STATE_UNSPECIFIED\x10\x00\x12\x18\n" +
+	"\x14DISPUTE_STATE_OPENED\x10\x01\x12\x15\n" +
+	"\x11DISPUTE_STATE_WON\x10\x02\x12\x16\n" +
+	"\x12DISPUTE_STATE_LOST\x10\x03BQ\n" +
 	"\x10dev.headwater.v1B\x0fConversionProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (
@@ -1382,76 +1604,84 @@ func file_headwater_v1_conversion_proto_rawDescGZIP() []byte {
 	return file_headwater_v1_conversion_proto_rawDescData
 }
 
-var file_headwater_v1_conversion_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_headwater_v1_conversion_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_headwater_v1_conversion_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_headwater_v1_conversion_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_headwater_v1_conversion_proto_goTypes = []any{
 	(ConversionKind)(0),                 // 0: headwater.v1.ConversionKind
 	(ConversionOutcome)(0),              // 1: headwater.v1.ConversionOutcome
 	(SaleChannel)(0),                    // 2: headwater.v1.SaleChannel
 	(ConversionView)(0),                 // 3: headwater.v1.ConversionView
-	(*Conversion)(nil),                  // 4: headwater.v1.Conversion
-	(*RecordedEvent)(nil),               // 5: headwater.v1.RecordedEvent
-	(*ConversionSelector)(nil),          // 6: headwater.v1.ConversionSelector
-	(*GetConversionRequest)(nil),        // 7: headwater.v1.GetConversionRequest
-	(*GetConversionResponse)(nil),       // 8: headwater.v1.GetConversionResponse
-	(*BatchGetConversionsRequest)(nil),  // 9: headwater.v1.BatchGetConversionsRequest
-	(*ConversionResult)(nil),            // 10: headwater.v1.ConversionResult
-	(*BatchGetConversionsResponse)(nil), // 11: headwater.v1.BatchGetConversionsResponse
-	(*ListConversionsRequest)(nil),      // 12: headwater.v1.ListConversionsRequest
-	(*ListConversionsResponse)(nil),     // 13: headwater.v1.ListConversionsResponse
-	nil,                                 // 14: headwater.v1.Conversion.MetadataEntry
-	nil,                                 // 15: headwater.v1.ListConversionsRequest.MetadataEntry
-	(*Money)(nil),                       // 16: headwater.v1.Money
-	(*Credit)(nil),                      // 17: headwater.v1.Credit
-	(*Reward)(nil),                      // 18: headwater.v1.Reward
-	(*timestamppb.Timestamp)(nil),       // 19: google.protobuf.Timestamp
-	(*AttributionCandidate)(nil),        // 20: headwater.v1.AttributionCandidate
-	(*ConversionLine)(nil),              // 21: headwater.v1.ConversionLine
-	(*status.Status)(nil),               // 22: google.rpc.Status
-	(ListOrder)(0),                      // 23: headwater.v1.ListOrder
-	(*AffiliateSelector)(nil),           // 24: headwater.v1.AffiliateSelector
-	(*LeadSelector)(nil),                // 25: headwater.v1.LeadSelector
-	(*TimeInterval)(nil),                // 26: headwater.v1.TimeInterval
+	(DisputeState)(0),                   // 4: headwater.v1.DisputeState
+	(*Conversion)(nil),                  // 5: headwater.v1.Conversion
+	(*ConversionDispute)(nil),           // 6: headwater.v1.ConversionDispute
+	(*RecordedEvent)(nil),               // 7: headwater.v1.RecordedEvent
+	(*ConversionSelector)(nil),          // 8: headwater.v1.ConversionSelector
+	(*GetConversionRequest)(nil),        // 9: headwater.v1.GetConversionRequest
+	(*GetConversionResponse)(nil),       // 10: headwater.v1.GetConversionResponse
+	(*BatchGetConversionsRequest)(nil),  // 11: headwater.v1.BatchGetConversionsRequest
+	(*ConversionResult)(nil),            // 12: headwater.v1.ConversionResult
+	(*BatchGetConversionsResponse)(nil), // 13: headwater.v1.BatchGetConversionsResponse
+	(*ListConversionsRequest)(nil),      // 14: headwater.v1.ListConversionsRequest
+	(*ListConversionsResponse)(nil),     // 15: headwater.v1.ListConversionsResponse
+	nil,                                 // 16: headwater.v1.Conversion.MetadataEntry
+	nil,                                 // 17: headwater.v1.ListConversionsRequest.MetadataEntry
+	(*Money)(nil),                       // 18: headwater.v1.Money
+	(*Credit)(nil),                      // 19: headwater.v1.Credit
+	(*Reward)(nil),                      // 20: headwater.v1.Reward
+	(*timestamppb.Timestamp)(nil),       // 21: google.protobuf.Timestamp
+	(*AttributionCandidate)(nil),        // 22: headwater.v1.AttributionCandidate
+	(*ConversionLine)(nil),              // 23: headwater.v1.ConversionLine
+	(*Suspicion)(nil),                   // 24: headwater.v1.Suspicion
+	(*status.Status)(nil),               // 25: google.rpc.Status
+	(ListOrder)(0),                      // 26: headwater.v1.ListOrder
+	(*AffiliateSelector)(nil),           // 27: headwater.v1.AffiliateSelector
+	(*LeadSelector)(nil),                // 28: headwater.v1.LeadSelector
+	(*TimeInterval)(nil),                // 29: headwater.v1.TimeInterval
 }
 var file_headwater_v1_conversion_proto_depIdxs = []int32{
 	0,  // 0: headwater.v1.Conversion.kind:type_name -> headwater.v1.ConversionKind
 	1,  // 1: headwater.v1.Conversion.outcome:type_name -> headwater.v1.ConversionOutcome
-	16, // 2: headwater.v1.Conversion.amount:type_name -> headwater.v1.Money
-	16, // 3: headwater.v1.Conversion.refunded_amount:type_name -> headwater.v1.Money
-	17, // 4: headwater.v1.Conversion.credits:type_name -> headwater.v1.Credit
+	18, // 2: headwater.v1.Conversion.amount:type_name -> headwater.v1.Money
+	18, // 3: headwater.v1.Conversion.refunded_amount:type_name -> headwater.v1.Money
+	19, // 4: headwater.v1.Conversion.credits:type_name -> headwater.v1.Credit
 	2,  // 5: headwater.v1.Conversion.channel:type_name -> headwater.v1.SaleChannel
-	18, // 6: headwater.v1.Conversion.rewards:type_name -> headwater.v1.Reward
-	19, // 7: headwater.v1.Conversion.occur_time:type_name -> google.protobuf.Timestamp
-	19, // 8: headwater.v1.Conversion.create_time:type_name -> google.protobuf.Timestamp
-	20, // 9: headwater.v1.Conversion.candidates:type_name -> headwater.v1.AttributionCandidate
-	16, // 10: headwater.v1.Conversion.excess_amount:type_name -> headwater.v1.Money
-	16, // 11: headwater.v1.Conversion.commission_adjustment:type_name -> headwater.v1.Money
-	14, // 12: headwater.v1.Conversion.metadata:type_name -> headwater.v1.Conversion.MetadataEntry
-	21, // 13: headwater.v1.Conversion.lines:type_name -> headwater.v1.ConversionLine
-	0,  // 14: headwater.v1.RecordedEvent.kind:type_name -> headwater.v1.ConversionKind
-	5,  // 15: headwater.v1.ConversionSelector.recorded_event:type_name -> headwater.v1.RecordedEvent
-	6,  // 16: headwater.v1.GetConversionRequest.conversion:type_name -> headwater.v1.ConversionSelector
-	3,  // 17: headwater.v1.GetConversionRequest.view:type_name -> headwater.v1.ConversionView
-	4,  // 18: headwater.v1.GetConversionResponse.conversion:type_name -> headwater.v1.Conversion
-	6,  // 19: headwater.v1.BatchGetConversionsRequest.conversions:type_name -> headwater.v1.ConversionSelector
-	3,  // 20: headwater.v1.BatchGetConversionsRequest.view:type_name -> headwater.v1.ConversionView
-	4,  // 21: headwater.v1.ConversionResult.conversion:type_name -> headwater.v1.Conversion
-	22, // 22: headwater.v1.ConversionResult.error:type_name -> google.rpc.Status
-	10, // 23: headwater.v1.BatchGetConversionsResponse.results:type_name -> headwater.v1.ConversionResult
-	23, // 24: headwater.v1.ListConversionsRequest.order:type_name -> headwater.v1.ListOrder
-	0,  // 25: headwater.v1.ListConversionsRequest.kinds:type_name -> headwater.v1.ConversionKind
-	1,  // 26: headwater.v1.ListConversionsRequest.outcomes:type_name -> headwater.v1.ConversionOutcome
-	24, // 27: headwater.v1.ListConversionsRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	25, // 28: headwater.v1.ListConversionsRequest.lead:type_name -> headwater.v1.LeadSelector
-	26, // 29: headwater.v1.ListConversionsRequest.occur_interval:type_name -> headwater.v1.TimeInterval
-	3,  // 30: headwater.v1.ListConversionsRequest.view:type_name -> headwater.v1.ConversionView
-	15, // 31: headwater.v1.ListConversionsRequest.metadata:type_name -> headwater.v1.ListConversionsRequest.MetadataEntry
-	4,  // 32: headwater.v1.ListConversionsResponse.conversions:type_name -> headwater.v1.Conversion
-	33, // [33:33] is the sub-list for method output_type
-	33, // [33:33] is the sub-list for method input_type
-	33, // [33:33] is the sub-list for extension type_name
-	33, // [33:33] is the sub-list for extension extendee
-	0,  // [0:33] is the sub-list for field type_name
+	20, // 6: headwater.v1.Conversion.rewards:type_name -> headwater.v1.Reward
+	21, // 7: headwater.v1.Conversion.occur_time:type_name -> google.protobuf.Timestamp
+	21, // 8: headwater.v1.Conversion.create_time:type_name -> google.protobuf.Timestamp
+	22, // 9: headwater.v1.Conversion.candidates:type_name -> headwater.v1.AttributionCandidate
+	18, // 10: headwater.v1.Conversion.excess_amount:type_name -> headwater.v1.Money
+	18, // 11: headwater.v1.Conversion.commission_adjustment:type_name -> headwater.v1.Money
+	16, // 12: headwater.v1.Conversion.metadata:type_name -> headwater.v1.Conversion.MetadataEntry
+	23, // 13: headwater.v1.Conversion.lines:type_name -> headwater.v1.ConversionLine
+	18, // 14: headwater.v1.Conversion.refunded_total:type_name -> headwater.v1.Money
+	24, // 15: headwater.v1.Conversion.suspicions:type_name -> headwater.v1.Suspicion
+	6,  // 16: headwater.v1.Conversion.dispute:type_name -> headwater.v1.ConversionDispute
+	4,  // 17: headwater.v1.ConversionDispute.state:type_name -> headwater.v1.DisputeState
+	18, // 18: headwater.v1.ConversionDispute.lost_amount:type_name -> headwater.v1.Money
+	0,  // 19: headwater.v1.RecordedEvent.kind:type_name -> headwater.v1.ConversionKind
+	7,  // 20: headwater.v1.ConversionSelector.recorded_event:type_name -> headwater.v1.RecordedEvent
+	8,  // 21: headwater.v1.GetConversionRequest.conversion:type_name -> headwater.v1.ConversionSelector
+	3,  // 22: headwater.v1.GetConversionRequest.view:type_name -> headwater.v1.ConversionView
+	5,  // 23: headwater.v1.GetConversionResponse.conversion:type_name -> headwater.v1.Conversion
+	8,  // 24: headwater.v1.BatchGetConversionsRequest.conversions:type_name -> headwater.v1.ConversionSelector
+	3,  // 25: headwater.v1.BatchGetConversionsRequest.view:type_name -> headwater.v1.ConversionView
+	5,  // 26: headwater.v1.ConversionResult.conversion:type_name -> headwater.v1.Conversion
+	25, // 27: headwater.v1.ConversionResult.error:type_name -> google.rpc.Status
+	12, // 28: headwater.v1.BatchGetConversionsResponse.results:type_name -> headwater.v1.ConversionResult
+	26, // 29: headwater.v1.ListConversionsRequest.order:type_name -> headwater.v1.ListOrder
+	0,  // 30: headwater.v1.ListConversionsRequest.kinds:type_name -> headwater.v1.ConversionKind
+	1,  // 31: headwater.v1.ListConversionsRequest.outcomes:type_name -> headwater.v1.ConversionOutcome
+	27, // 32: headwater.v1.ListConversionsRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	28, // 33: headwater.v1.ListConversionsRequest.lead:type_name -> headwater.v1.LeadSelector
+	29, // 34: headwater.v1.ListConversionsRequest.occur_interval:type_name -> headwater.v1.TimeInterval
+	3,  // 35: headwater.v1.ListConversionsRequest.view:type_name -> headwater.v1.ConversionView
+	17, // 36: headwater.v1.ListConversionsRequest.metadata:type_name -> headwater.v1.ListConversionsRequest.MetadataEntry
+	5,  // 37: headwater.v1.ListConversionsResponse.conversions:type_name -> headwater.v1.Conversion
+	38, // [38:38] is the sub-list for method output_type
+	38, // [38:38] is the sub-list for method input_type
+	38, // [38:38] is the sub-list for extension type_name
+	38, // [38:38] is the sub-list for extension extendee
+	0,  // [0:38] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_conversion_proto_init() }
@@ -1461,14 +1691,15 @@ func file_headwater_v1_conversion_proto_init() {
 	}
 	file_headwater_v1_attribution_proto_init()
 	file_headwater_v1_common_proto_init()
+	file_headwater_v1_fraud_proto_init()
 	file_headwater_v1_line_proto_init()
 	file_headwater_v1_reward_proto_init()
 	file_headwater_v1_selector_proto_init()
-	file_headwater_v1_conversion_proto_msgTypes[2].OneofWrappers = []any{
+	file_headwater_v1_conversion_proto_msgTypes[3].OneofWrappers = []any{
 		(*ConversionSelector_Id)(nil),
 		(*ConversionSelector_RecordedEvent)(nil),
 	}
-	file_headwater_v1_conversion_proto_msgTypes[6].OneofWrappers = []any{
+	file_headwater_v1_conversion_proto_msgTypes[7].OneofWrappers = []any{
 		(*ConversionResult_Conversion)(nil),
 		(*ConversionResult_Error)(nil),
 	}
@@ -1477,8 +1708,8 @@ func file_headwater_v1_conversion_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_conversion_proto_rawDesc), len(file_headwater_v1_conversion_proto_rawDesc)),
-			NumEnums:      4,
-			NumMessages:   12,
+			NumEnums:      5,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -36,7 +36,8 @@ type CorrectSaleRequest struct {
 	Amount *Money `protobuf:"bytes,3,opt,name=amount,proto3" json:"amount,omitempty"`
 	// Why the sale is corrected, up to 500 characters. Optional.
 	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
-	// When it was corrected, at most 10 minutes ahead of the server's clock. Not set: now.
+	// When it was corrected, at most 10 minutes ahead of the server's clock. Not set: now. The latest correction by this time counts: one of
+	// before it that is told later changes nothing, and the answer has a warning.
 	OccurTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=occur_time,json=occurTime,proto3" json:"occur_time,omitempty"`
 	// The right lines of the sale, as in RecordSaleRequest: all of them, not the changed ones. They take the place of those before. A line of
 	// which something was refunded must be among them under the same id, with at least that amount and that many units, or the call
@@ -133,7 +134,7 @@ type CorrectSaleResponse struct {
 	Rewards []*RewardSummary `protobuf:"bytes,4,rep,name=rewards,proto3" json:"rewards,omitempty"`
 	// True when the call repeats an earlier event_id. Nothing was changed, and the other fields are those of the first answer.
 	Replayed bool `protobuf:"varint,5,opt,name=replayed,proto3" json:"replayed,omitempty"`
-	// The fields of `lines` that were cleaned, cut or left out. A repeat has the warnings of its own request.
+	// The fields of `lines` that were cleaned, cut or left out, and an `occur_time` before the latest correction. A repeat has the warnings of its own request.
 	Warnings      []*Warning `protobuf:"bytes,6,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -89,6 +89,8 @@ const (
 	CustomerRewardState_CUSTOMER_REWARD_STATE_FULFILLED CustomerRewardState = 2
 	// The event that granted it does not count any more, such as a sale of which nothing is left. A later event may grant it again.
 	CustomerRewardState_CUSTOMER_REWARD_STATE_REVOKED CustomerRewardState = 3
+	// The sale that granted it is disputed. It is GRANTED again if the dispute leaves something of the sale, and REVOKED otherwise.
+	CustomerRewardState_CUSTOMER_REWARD_STATE_FROZEN CustomerRewardState = 4
 )
 
 // Enum value maps for CustomerRewardState.
@@ -98,12 +100,14 @@ var (
 		1: "CUSTOMER_REWARD_STATE_GRANTED",
 		2: "CUSTOMER_REWARD_STATE_FULFILLED",
 		3: "CUSTOMER_REWARD_STATE_REVOKED",
+		4: "CUSTOMER_REWARD_STATE_FROZEN",
 	}
 	CustomerRewardState_value = map[string]int32{
 		"CUSTOMER_REWARD_STATE_UNSPECIFIED": 0,
 		"CUSTOMER_REWARD_STATE_GRANTED":     1,
 		"CUSTOMER_REWARD_STATE_FULFILLED":   2,
 		"CUSTOMER_REWARD_STATE_REVOKED":     3,
+		"CUSTOMER_REWARD_STATE_FROZEN":      4,
 	}
 )
 
@@ -313,12 +317,13 @@ const file_headwater_v1_customer_reward_proto_rawDesc = "" +
 	"\x13CustomerRewardEvent\x12%\n" +
 	"!CUSTOMER_REWARD_EVENT_UNSPECIFIED\x10\x00\x12!\n" +
 	"\x1dCUSTOMER_REWARD_EVENT_SIGN_UP\x10\x01\x12$\n" +
-	" CUSTOMER_REWARD_EVENT_FIRST_SALE\x10\x02*\xa7\x01\n" +
+	" CUSTOMER_REWARD_EVENT_FIRST_SALE\x10\x02*\xc9\x01\n" +
 	"\x13CustomerRewardState\x12%\n" +
 	"!CUSTOMER_REWARD_STATE_UNSPECIFIED\x10\x00\x12!\n" +
 	"\x1dCUSTOMER_REWARD_STATE_GRANTED\x10\x01\x12#\n" +
 	"\x1fCUSTOMER_REWARD_STATE_FULFILLED\x10\x02\x12!\n" +
-	"\x1dCUSTOMER_REWARD_STATE_REVOKED\x10\x03BU\n" +
+	"\x1dCUSTOMER_REWARD_STATE_REVOKED\x10\x03\x12 \n" +
+	"\x1cCUSTOMER_REWARD_STATE_FROZEN\x10\x04BU\n" +
 	"\x10dev.headwater.v1B\x13CustomerRewardProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (

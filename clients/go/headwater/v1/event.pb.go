@@ -51,215 +51,234 @@ const (
 	EventKind_EVENT_KIND_REFUND_RECORDED EventKind = 5
 	// [conversion] A refund was recorded before its sale and waits for it.
 	EventKind_EVENT_KIND_REFUND_WAITING EventKind = 6
+	// [conversion] A refund was undone. The image is that of what undid it. CONVERSION_UPDATED of the refund follows. A refund of a NOT_REFERRED
+	// sale has this event only if the refund had an event.
+	EventKind_EVENT_KIND_REFUND_UNDONE EventKind = 7
+	// [conversion] A refund of this sale was undone. This event follows REFUND_UNDONE immediately. The image has the rewards that the sale earns
+	// anew, with their states. A NOT_REFERRED sale has no such event, unless it was credited before.
+	EventKind_EVENT_KIND_SALE_RESTORED EventKind = 8
 	// [conversion] A customer who is bound to an affiliate cancelled.
-	EventKind_EVENT_KIND_CANCELLATION_RECORDED EventKind = 7
+	EventKind_EVENT_KIND_CANCELLATION_RECORDED EventKind = 9
 	// [conversion] Rewards of the conversion changed their state. This event follows the events of these rewards. Or the credit of a
 	// sign-up changed, because an earlier event was recorded later. Or its lead was merged into another one.
-	EventKind_EVENT_KIND_CONVERSION_UPDATED EventKind = 8
+	EventKind_EVENT_KIND_CONVERSION_UPDATED EventKind = 10
 	// [lead] A lead was created by CreateLead, by RecordLead or by its first credited sale. This event comes before the event of that
 	// conversion.
-	EventKind_EVENT_KIND_LEAD_CREATED EventKind = 9
+	EventKind_EVENT_KIND_LEAD_CREATED EventKind = 11
 	// [lead] A lead changed: its binding, its names, its identifiers, its state, its plan, its monthly revenue, its first sale, its metadata
 	// or the leads that were merged into it.
-	EventKind_EVENT_KIND_LEAD_UPDATED EventKind = 10
+	EventKind_EVENT_KIND_LEAD_UPDATED EventKind = 12
 	// [reward] A reward was approved. CONVERSION_UPDATED of its conversion follows.
-	EventKind_EVENT_KIND_REWARD_APPROVED EventKind = 11
+	EventKind_EVENT_KIND_REWARD_APPROVED EventKind = 13
 	// [reward] A reward was denied. CONVERSION_UPDATED of its conversion follows.
-	EventKind_EVENT_KIND_REWARD_DENIED EventKind = 12
+	EventKind_EVENT_KIND_REWARD_DENIED EventKind = 14
 	// [reward] Refunds took back the whole of an unpaid reward. The reward and the negative rewards of earlier refunds become
 	// REVERSED, and each of them has such an event. The negative reward of the last refund is REVERSED from the start and has no
 	// event.
-	EventKind_EVENT_KIND_REWARD_REVERSED EventKind = 13
+	EventKind_EVENT_KIND_REWARD_REVERSED EventKind = 15
 	// [program] A program was created.
-	EventKind_EVENT_KIND_PROGRAM_CREATED EventKind = 14
+	EventKind_EVENT_KIND_PROGRAM_CREATED EventKind = 16
 	// [program] A program or its terms changed. Also sent for the former default program when another becomes the default.
-	EventKind_EVENT_KIND_PROGRAM_UPDATED EventKind = 15
+	EventKind_EVENT_KIND_PROGRAM_UPDATED EventKind = 17
 	// [program] A program was archived.
-	EventKind_EVENT_KIND_PROGRAM_ARCHIVED EventKind = 16
+	EventKind_EVENT_KIND_PROGRAM_ARCHIVED EventKind = 18
 	// [affiliate] An affiliate was created.
-	EventKind_EVENT_KIND_AFFILIATE_CREATED EventKind = 17
+	EventKind_EVENT_KIND_AFFILIATE_CREATED EventKind = 19
 	// [enrollment] An affiliate was enrolled in a program, or an ended enrollment was opened again.
-	EventKind_EVENT_KIND_ENROLLMENT_CREATED EventKind = 18
+	EventKind_EVENT_KIND_ENROLLMENT_CREATED EventKind = 20
 	// [enrollment] An enrollment was changed.
-	EventKind_EVENT_KIND_ENROLLMENT_UPDATED EventKind = 19
+	EventKind_EVENT_KIND_ENROLLMENT_UPDATED EventKind = 21
 	// [enrollment] An enrollment ended.
-	EventKind_EVENT_KIND_ENROLLMENT_ENDED EventKind = 20
+	EventKind_EVENT_KIND_ENROLLMENT_ENDED EventKind = 22
 	// [link] A link was created. The link of a new ref_id follows the event of its enrollment.
-	EventKind_EVENT_KIND_LINK_CREATED EventKind = 21
+	EventKind_EVENT_KIND_LINK_CREATED EventKind = 23
 	// [link] A link was revoked.
-	EventKind_EVENT_KIND_LINK_REVOKED EventKind = 22
+	EventKind_EVENT_KIND_LINK_REVOKED EventKind = 24
 	// [coupon] A coupon was assigned.
-	EventKind_EVENT_KIND_COUPON_ASSIGNED EventKind = 23
+	EventKind_EVENT_KIND_COUPON_ASSIGNED EventKind = 25
 	// [coupon] A coupon was removed.
-	EventKind_EVENT_KIND_COUPON_REMOVED EventKind = 24
+	EventKind_EVENT_KIND_COUPON_REMOVED EventKind = 26
 	// [api_key] An API key was created.
-	EventKind_EVENT_KIND_API_KEY_CREATED EventKind = 25
+	EventKind_EVENT_KIND_API_KEY_CREATED EventKind = 27
 	// [api_key] An API key was revoked.
-	EventKind_EVENT_KIND_API_KEY_REVOKED EventKind = 26
+	EventKind_EVENT_KIND_API_KEY_REVOKED EventKind = 28
 	// [account] The account was registered.
-	EventKind_EVENT_KIND_ACCOUNT_REGISTERED EventKind = 27
+	EventKind_EVENT_KIND_ACCOUNT_REGISTERED EventKind = 29
 	// [account] The account was changed.
-	EventKind_EVENT_KIND_ACCOUNT_UPDATED EventKind = 28
+	EventKind_EVENT_KIND_ACCOUNT_UPDATED EventKind = 30
 	// [conversion] A refund that waited for its sale was booked in part, because it was more than the sale had left. It takes back all
 	// that was left, and `excess_amount` is the rest. Look into it: the sale or the refund was told with a wrong amount. This event
 	// takes the place of REFUND_RECORDED.
-	EventKind_EVENT_KIND_REFUND_EXCEEDED_SALE EventKind = 29
+	EventKind_EVENT_KIND_REFUND_EXCEEDED_SALE EventKind = 31
 	// [reward] CreateReward created a reward, or an affiliate got the bonus of its enrollment, the reward of a submission, the commission of a
 	// click or a threshold bonus. A reward that takes a threshold bonus back is told by this event too. These come after the events of the sale
 	// or refund that caused them.
-	EventKind_EVENT_KIND_REWARD_CREATED EventKind = 30
+	EventKind_EVENT_KIND_REWARD_CREATED EventKind = 32
 	// [reward] A reward that is not in cash was fulfilled.
-	EventKind_EVENT_KIND_REWARD_FULFILLED EventKind = 31
+	EventKind_EVENT_KIND_REWARD_FULFILLED EventKind = 33
 	// [conversion] A correction of a sale was recorded.
-	EventKind_EVENT_KIND_CORRECTION_RECORDED EventKind = 32
+	EventKind_EVENT_KIND_CORRECTION_RECORDED EventKind = 34
 	// [conversion] The amount of this sale was corrected. This event follows the correction's CORRECTION_RECORDED immediately. Neither is
 	// sent for a NOT_REFERRED sale, unless it was credited before.
-	EventKind_EVENT_KIND_SALE_CORRECTED EventKind = 33
+	EventKind_EVENT_KIND_SALE_CORRECTED EventKind = 35
 	// [lead] A lead was bound to an affiliate by hand.
-	EventKind_EVENT_KIND_LEAD_ATTRIBUTED EventKind = 34
+	EventKind_EVENT_KIND_LEAD_ATTRIBUTED EventKind = 36
 	// [lead] The lead was merged into another one, `merged_into_lead_id`. LEAD_UPDATED of the other lead follows.
-	EventKind_EVENT_KIND_LEAD_MERGED EventKind = 35
+	EventKind_EVENT_KIND_LEAD_MERGED EventKind = 37
 	// [lead] The lead was deleted, with its personal data.
-	EventKind_EVENT_KIND_LEAD_DELETED EventKind = 36
+	EventKind_EVENT_KIND_LEAD_DELETED EventKind = 38
 	// [affiliate] An affiliate was changed.
-	EventKind_EVENT_KIND_AFFILIATE_UPDATED EventKind = 37
+	EventKind_EVENT_KIND_AFFILIATE_UPDATED EventKind = 39
 	// [affiliate] An affiliate became ACTIVE: an application was accepted, or a rejection or deactivation was taken back.
-	EventKind_EVENT_KIND_AFFILIATE_APPROVED EventKind = 38
+	EventKind_EVENT_KIND_AFFILIATE_APPROVED EventKind = 40
 	// [affiliate] The application of an affiliate was rejected.
-	EventKind_EVENT_KIND_AFFILIATE_REJECTED EventKind = 39
+	EventKind_EVENT_KIND_AFFILIATE_REJECTED EventKind = 41
 	// [affiliate] An affiliate was deactivated. `Affiliate.pending_rewards` says what becomes of its pending rewards. The events of
 	// those that are denied follow, without a cause_id.
-	EventKind_EVENT_KIND_AFFILIATE_DEACTIVATED EventKind = 40
+	EventKind_EVENT_KIND_AFFILIATE_DEACTIVATED EventKind = 42
 	// [affiliate] An affiliate got another secret token.
-	EventKind_EVENT_KIND_AFFILIATE_TOKEN_ROTATED EventKind = 41
+	EventKind_EVENT_KIND_AFFILIATE_TOKEN_ROTATED EventKind = 43
 	// [item] An item was created.
-	EventKind_EVENT_KIND_ITEM_CREATED EventKind = 42
+	EventKind_EVENT_KIND_ITEM_CREATED EventKind = 44
 	// [item] An item was changed.
-	EventKind_EVENT_KIND_ITEM_UPDATED EventKind = 43
+	EventKind_EVENT_KIND_ITEM_UPDATED EventKind = 45
 	// [item] An item was archived.
-	EventKind_EVENT_KIND_ITEM_ARCHIVED EventKind = 44
+	EventKind_EVENT_KIND_ITEM_ARCHIVED EventKind = 46
 	// [coupon] A coupon was changed.
-	EventKind_EVENT_KIND_COUPON_UPDATED EventKind = 45
+	EventKind_EVENT_KIND_COUPON_UPDATED EventKind = 47
 	// [offer] An offer was created.
-	EventKind_EVENT_KIND_OFFER_CREATED EventKind = 46
+	EventKind_EVENT_KIND_OFFER_CREATED EventKind = 48
 	// [offer] An offer was changed, or the coupon of a claim was removed and the claim given back. In the second case this event follows
 	// the coupon's COUPON_REMOVED.
-	EventKind_EVENT_KIND_OFFER_UPDATED EventKind = 47
+	EventKind_EVENT_KIND_OFFER_UPDATED EventKind = 49
 	// [offer] An offer was claimed. This event follows the coupon's COUPON_ASSIGNED.
-	EventKind_EVENT_KIND_OFFER_CLAIMED EventKind = 48
+	EventKind_EVENT_KIND_OFFER_CLAIMED EventKind = 50
 	// [offer] An offer was archived.
-	EventKind_EVENT_KIND_OFFER_ARCHIVED EventKind = 49
+	EventKind_EVENT_KIND_OFFER_ARCHIVED EventKind = 51
 	// [conversion] A referred appointment was recorded.
-	EventKind_EVENT_KIND_APPOINTMENT_RECORDED EventKind = 50
+	EventKind_EVENT_KIND_APPOINTMENT_RECORDED EventKind = 52
 	// [conversion] A referred custom event was recorded.
-	EventKind_EVENT_KIND_CUSTOM_EVENT_RECORDED EventKind = 51
+	EventKind_EVENT_KIND_CUSTOM_EVENT_RECORDED EventKind = 53
 	// [link] A link was changed.
-	EventKind_EVENT_KIND_LINK_UPDATED EventKind = 52
+	EventKind_EVENT_KIND_LINK_UPDATED EventKind = 54
 	// [api_key] An API key was changed.
-	EventKind_EVENT_KIND_API_KEY_UPDATED EventKind = 53
+	EventKind_EVENT_KIND_API_KEY_UPDATED EventKind = 55
 	// [account] An operator suspended the account.
-	EventKind_EVENT_KIND_ACCOUNT_SUSPENDED EventKind = 54
+	EventKind_EVENT_KIND_ACCOUNT_SUSPENDED EventKind = 56
 	// [account] An operator ended the suspension of the account.
-	EventKind_EVENT_KIND_ACCOUNT_RESUMED EventKind = 55
+	EventKind_EVENT_KIND_ACCOUNT_RESUMED EventKind = 57
 	// [account] The owner verified the account's email address.
-	EventKind_EVENT_KIND_ACCOUNT_EMAIL_VERIFIED EventKind = 56
+	EventKind_EVENT_KIND_ACCOUNT_EMAIL_VERIFIED EventKind = 58
 	// The personal data of an affiliate was erased.
-	EventKind_EVENT_KIND_AFFILIATE_ERASED EventKind = 57
+	EventKind_EVENT_KIND_AFFILIATE_ERASED EventKind = 59
 	// A pending reward is kept from approval.
-	EventKind_EVENT_KIND_REWARD_HELD EventKind = 58
+	EventKind_EVENT_KIND_REWARD_HELD EventKind = 60
 	// ReleaseRewards made a held reward pending again.
-	EventKind_EVENT_KIND_REWARD_RELEASED EventKind = 59
+	EventKind_EVENT_KIND_REWARD_RELEASED EventKind = 61
 	// [affiliate] An affiliate got another upline, or none.
-	EventKind_EVENT_KIND_AFFILIATE_UPLINE_CHANGED EventKind = 60
+	EventKind_EVENT_KIND_AFFILIATE_UPLINE_CHANGED EventKind = 62
 	// [affiliate_group] A group of affiliates was created.
-	EventKind_EVENT_KIND_AFFILIATE_GROUP_CREATED EventKind = 61
+	EventKind_EVENT_KIND_AFFILIATE_GROUP_CREATED EventKind = 63
 	// [affiliate_group] A group of affiliates was changed.
-	EventKind_EVENT_KIND_AFFILIATE_GROUP_UPDATED EventKind = 62
+	EventKind_EVENT_KIND_AFFILIATE_GROUP_UPDATED EventKind = 64
 	// [affiliate_group] A group of affiliates was archived.
-	EventKind_EVENT_KIND_AFFILIATE_GROUP_ARCHIVED EventKind = 63
+	EventKind_EVENT_KIND_AFFILIATE_GROUP_ARCHIVED EventKind = 65
 	// [reward] A payout paid a reward.
-	EventKind_EVENT_KIND_REWARD_PAID EventKind = 64
+	EventKind_EVENT_KIND_REWARD_PAID EventKind = 66
 	// [payout] An affiliate was paid. The rewards that the payout pays have events of their own, EVENT_KIND_REWARD_PAID.
-	EventKind_EVENT_KIND_PAYOUT_PAID EventKind = 65
+	EventKind_EVENT_KIND_PAYOUT_PAID EventKind = 67
 	// [bounty] A bounty or a contest was created.
-	EventKind_EVENT_KIND_BOUNTY_CREATED EventKind = 66
+	EventKind_EVENT_KIND_BOUNTY_CREATED EventKind = 68
 	// [bounty] A bounty was changed by UpdateBounty. Submissions change its `submission_count` without such an event.
-	EventKind_EVENT_KIND_BOUNTY_UPDATED EventKind = 67
+	EventKind_EVENT_KIND_BOUNTY_UPDATED EventKind = 69
 	// [bounty] A bounty was archived.
-	EventKind_EVENT_KIND_BOUNTY_ARCHIVED EventKind = 68
+	EventKind_EVENT_KIND_BOUNTY_ARCHIVED EventKind = 70
 	// [bounty] The winners of a contest were named. SUBMISSION_APPROVED and REWARD_CREATED of each winner come before this event.
-	EventKind_EVENT_KIND_CONTEST_DECIDED EventKind = 69
+	EventKind_EVENT_KIND_CONTEST_DECIDED EventKind = 71
 	// [submission] An affiliate submitted something to a bounty.
-	EventKind_EVENT_KIND_SUBMISSION_CREATED EventKind = 70
+	EventKind_EVENT_KIND_SUBMISSION_CREATED EventKind = 72
 	// [submission] A submission was approved or named a winner. REWARD_CREATED of its reward follows.
-	EventKind_EVENT_KIND_SUBMISSION_APPROVED EventKind = 71
+	EventKind_EVENT_KIND_SUBMISSION_APPROVED EventKind = 73
 	// [submission] A submission was rejected.
-	EventKind_EVENT_KIND_SUBMISSION_REJECTED EventKind = 72
+	EventKind_EVENT_KIND_SUBMISSION_REJECTED EventKind = 74
 	// [reward] A payout reserved a reward, or was reopened after it had paid it. The reward is IN_PAYOUT now.
-	EventKind_EVENT_KIND_REWARD_RESERVED EventKind = 73
+	EventKind_EVENT_KIND_REWARD_RESERVED EventKind = 75
 	// [reward] The payout of a reward was cancelled, failed, or its money came back. The reward is APPROVED again.
-	EventKind_EVENT_KIND_REWARD_RETURNED EventKind = 74
+	EventKind_EVENT_KIND_REWARD_RETURNED EventKind = 76
 	// [payout] A payout was created. EVENT_KIND_REWARD_RESERVED of each of its rewards follows.
-	EventKind_EVENT_KIND_PAYOUT_CREATED EventKind = 75
+	EventKind_EVENT_KIND_PAYOUT_CREATED EventKind = 77
 	// [payout] A payout that needed an approval got it.
-	EventKind_EVENT_KIND_PAYOUT_APPROVED EventKind = 76
+	EventKind_EVENT_KIND_PAYOUT_APPROVED EventKind = 78
 	// [payout] A payout was cancelled. EVENT_KIND_REWARD_RETURNED of each of its rewards follows.
-	EventKind_EVENT_KIND_PAYOUT_CANCELLED EventKind = 77
+	EventKind_EVENT_KIND_PAYOUT_CANCELLED EventKind = 79
 	// [payout_method] SetPayoutMethod set the payout method of an affiliate. `PayoutMethod.pending` says whether the change waits. No event follows
 	// when it takes effect by itself.
-	EventKind_EVENT_KIND_PAYOUT_METHOD_SET EventKind = 78
+	EventKind_EVENT_KIND_PAYOUT_METHOD_SET EventKind = 80
 	// [payout_method] The payout method of an affiliate was removed.
-	EventKind_EVENT_KIND_PAYOUT_METHOD_REMOVED EventKind = 79
+	EventKind_EVENT_KIND_PAYOUT_METHOD_REMOVED EventKind = 81
 	// [payout_connection] The account was connected to a payout provider, or got other credentials there.
-	EventKind_EVENT_KIND_PAYOUT_CONNECTION_SET EventKind = 80
+	EventKind_EVENT_KIND_PAYOUT_CONNECTION_SET EventKind = 82
 	// [payout_connection] The connection to a payout provider was removed.
-	EventKind_EVENT_KIND_PAYOUT_CONNECTION_REMOVED EventKind = 81
+	EventKind_EVENT_KIND_PAYOUT_CONNECTION_REMOVED EventKind = 83
 	// [payout] The provider has a payout: it is PROCESSING, UNCLAIMED or ON_HOLD. A payout that the provider pays at once has
 	// EVENT_KIND_PAYOUT_PAID alone. That a payout is SENDING is not told.
-	EventKind_EVENT_KIND_PAYOUT_SENT EventKind = 82
+	EventKind_EVENT_KIND_PAYOUT_SENT EventKind = 84
 	// [payout] A payout is AWAITING_FUNDS. Further probes that find too little money are not told.
-	EventKind_EVENT_KIND_PAYOUT_AWAITING_FUNDS EventKind = 83
+	EventKind_EVENT_KIND_PAYOUT_AWAITING_FUNDS EventKind = 85
 	// [payout] A payout that waited for money goes on. An event about its new state follows.
-	EventKind_EVENT_KIND_PAYOUT_RESUMED EventKind = 84
+	EventKind_EVENT_KIND_PAYOUT_RESUMED EventKind = 86
 	// [payout] The provider reports another state of a payout: it is PROCESSING, UNCLAIMED or ON_HOLD now.
-	EventKind_EVENT_KIND_PAYOUT_UPDATED EventKind = 85
+	EventKind_EVENT_KIND_PAYOUT_UPDATED EventKind = 87
 	// [payout] A person must act before a payout goes on, see `Payout.problem`. It is NEEDS_ATTENTION, or ON_HOLD if the provider waits for a
 	// confirmation in its own pages.
-	EventKind_EVENT_KIND_PAYOUT_NEEDS_ATTENTION EventKind = 86
+	EventKind_EVENT_KIND_PAYOUT_NEEDS_ATTENTION EventKind = 88
 	// [payout] The provider does not pay a payout, see `Payout.problem`. EVENT_KIND_REWARD_RETURNED of each of its rewards follows.
-	EventKind_EVENT_KIND_PAYOUT_FAILED EventKind = 87
+	EventKind_EVENT_KIND_PAYOUT_FAILED EventKind = 89
 	// [payout] The money of a payout came back, before or after the affiliate had it. EVENT_KIND_REWARD_RETURNED of each of its rewards
 	// follows.
-	EventKind_EVENT_KIND_PAYOUT_RETURNED EventKind = 88
+	EventKind_EVENT_KIND_PAYOUT_RETURNED EventKind = 90
 	// [payout] ReopenPayout undid that a payout was paid. EVENT_KIND_REWARD_RESERVED of each of its rewards follows.
-	EventKind_EVENT_KIND_PAYOUT_REOPENED EventKind = 89
+	EventKind_EVENT_KIND_PAYOUT_REOPENED EventKind = 91
 	// [payout_document] A self-billing invoice became final: its payout was paid. EVENT_KIND_PAYOUT_PAID follows.
-	EventKind_EVENT_KIND_PAYOUT_DOCUMENT_FINALIZED EventKind = 90
+	EventKind_EVENT_KIND_PAYOUT_DOCUMENT_FINALIZED EventKind = 92
 	// [payout_document] A self-billing invoice became void: its payout was reopened or returned. The event of the payout follows.
-	EventKind_EVENT_KIND_PAYOUT_DOCUMENT_VOIDED EventKind = 91
+	EventKind_EVENT_KIND_PAYOUT_DOCUMENT_VOIDED EventKind = 93
 	// [payout_run] A payout run was created, by CreatePayoutRun or for a time of its schedule. The events of its payouts follow.
-	EventKind_EVENT_KIND_PAYOUT_RUN_CREATED EventKind = 92
+	EventKind_EVENT_KIND_PAYOUT_RUN_CREATED EventKind = 94
 	// [payout_run] A payout run is CREATED or CANCELLED: all of its payouts are created, or all that could be cancelled are. Their events come
 	// before this one.
-	EventKind_EVENT_KIND_PAYOUT_RUN_FINISHED EventKind = 93
+	EventKind_EVENT_KIND_PAYOUT_RUN_FINISHED EventKind = 95
 	// [payout_run] CancelPayoutRun cancels a payout run, which is CANCELLING now. The events of its cancelled payouts follow.
-	EventKind_EVENT_KIND_PAYOUT_RUN_CANCELLED EventKind = 94
+	EventKind_EVENT_KIND_PAYOUT_RUN_CANCELLED EventKind = 96
 	// [payout_schedule] A payout schedule was created.
-	EventKind_EVENT_KIND_PAYOUT_SCHEDULE_CREATED EventKind = 95
+	EventKind_EVENT_KIND_PAYOUT_SCHEDULE_CREATED EventKind = 97
 	// [payout_schedule] A payout schedule was changed, or its next time because the time zone of the account was.
-	EventKind_EVENT_KIND_PAYOUT_SCHEDULE_UPDATED EventKind = 96
+	EventKind_EVENT_KIND_PAYOUT_SCHEDULE_UPDATED EventKind = 98
 	// [payout_schedule] A payout schedule was archived.
-	EventKind_EVENT_KIND_PAYOUT_SCHEDULE_ARCHIVED EventKind = 97
+	EventKind_EVENT_KIND_PAYOUT_SCHEDULE_ARCHIVED EventKind = 99
+	// [payout_reconciliation] A reconciliation found differences that the one before did not have.
+	EventKind_EVENT_KIND_PAYOUT_DIFFERENCES_FOUND EventKind = 100
 	// [payout] A payout is in a file that ExportPayoutFile made.
-	EventKind_EVENT_KIND_PAYOUT_EXPORTED EventKind = 98
+	EventKind_EVENT_KIND_PAYOUT_EXPORTED EventKind = 101
 	// [tax_profile] The tax profile of an affiliate was set. No event follows when its form expires.
-	EventKind_EVENT_KIND_TAX_PROFILE_SET EventKind = 99
+	EventKind_EVENT_KIND_TAX_PROFILE_SET EventKind = 102
 	// [tax_profile] The tax profile of an affiliate was confirmed or refused, see `TaxProfile.state`.
-	EventKind_EVENT_KIND_TAX_PROFILE_REVIEWED EventKind = 100
+	EventKind_EVENT_KIND_TAX_PROFILE_REVIEWED EventKind = 103
 	// [tax_profile] The tax profile of an affiliate was removed.
-	EventKind_EVENT_KIND_TAX_PROFILE_REMOVED EventKind = 101
+	EventKind_EVENT_KIND_TAX_PROFILE_REMOVED EventKind = 104
 	// [billing_profile] The account's billing profile was set.
-	EventKind_EVENT_KIND_BILLING_PROFILE_SET EventKind = 102
+	EventKind_EVENT_KIND_BILLING_PROFILE_SET EventKind = 105
+	// [conversion] A sale is disputed. The REWARD_FROZEN of its rewards follow, and CONVERSION_UPDATED of the sale. Not sent for a NOT_REFERRED sale,
+	// unless it was credited before.
+	EventKind_EVENT_KIND_DISPUTE_OPENED EventKind = 106
+	// [conversion] A dispute ended, or ended otherwise than was told before. The conversion is that of the end, with the rewards that it made.
+	// CONVERSION_UPDATED of the dispute follows, then SALE_REFUNDED of the sale if the end took something, then the REWARD_RESTORED of the rewards
+	// that have their former state again, and CONVERSION_UPDATED of the sale.
+	EventKind_EVENT_KIND_DISPUTE_RESOLVED EventKind = 107
+	// [reward] A dispute of its sale froze a reward.
+	EventKind_EVENT_KIND_REWARD_FROZEN EventKind = 108
+	// [reward] The last open dispute of its sale ended, and a reward has its former state again.
+	EventKind_EVENT_KIND_REWARD_RESTORED EventKind = 109
 )
 
 // Enum value maps for EventKind.
@@ -272,102 +291,109 @@ var (
 		4:   "EVENT_KIND_SALE_REFUNDED",
 		5:   "EVENT_KIND_REFUND_RECORDED",
 		6:   "EVENT_KIND_REFUND_WAITING",
-		7:   "EVENT_KIND_CANCELLATION_RECORDED",
-		8:   "EVENT_KIND_CONVERSION_UPDATED",
-		9:   "EVENT_KIND_LEAD_CREATED",
-		10:  "EVENT_KIND_LEAD_UPDATED",
-		11:  "EVENT_KIND_REWARD_APPROVED",
-		12:  "EVENT_KIND_REWARD_DENIED",
-		13:  "EVENT_KIND_REWARD_REVERSED",
-		14:  "EVENT_KIND_PROGRAM_CREATED",
-		15:  "EVENT_KIND_PROGRAM_UPDATED",
-		16:  "EVENT_KIND_PROGRAM_ARCHIVED",
-		17:  "EVENT_KIND_AFFILIATE_CREATED",
-		18:  "EVENT_KIND_ENROLLMENT_CREATED",
-		19:  "EVENT_KIND_ENROLLMENT_UPDATED",
-		20:  "EVENT_KIND_ENROLLMENT_ENDED",
-		21:  "EVENT_KIND_LINK_CREATED",
-		22:  "EVENT_KIND_LINK_REVOKED",
-		23:  "EVENT_KIND_COUPON_ASSIGNED",
-		24:  "EVENT_KIND_COUPON_REMOVED",
-		25:  "EVENT_KIND_API_KEY_CREATED",
-		26:  "EVENT_KIND_API_KEY_REVOKED",
-		27:  "EVENT_KIND_ACCOUNT_REGISTERED",
-		28:  "EVENT_KIND_ACCOUNT_UPDATED",
-		29:  "EVENT_KIND_REFUND_EXCEEDED_SALE",
-		30:  "EVENT_KIND_REWARD_CREATED",
-		31:  "EVENT_KIND_REWARD_FULFILLED",
-		32:  "EVENT_KIND_CORRECTION_RECORDED",
-		33:  "EVENT_KIND_SALE_CORRECTED",
-		34:  "EVENT_KIND_LEAD_ATTRIBUTED",
-		35:  "EVENT_KIND_LEAD_MERGED",
-		36:  "EVENT_KIND_LEAD_DELETED",
-		37:  "EVENT_KIND_AFFILIATE_UPDATED",
-		38:  "EVENT_KIND_AFFILIATE_APPROVED",
-		39:  "EVENT_KIND_AFFILIATE_REJECTED",
-		40:  "EVENT_KIND_AFFILIATE_DEACTIVATED",
-		41:  "EVENT_KIND_AFFILIATE_TOKEN_ROTATED",
-		42:  "EVENT_KIND_ITEM_CREATED",
-		43:  "EVENT_KIND_ITEM_UPDATED",
-		44:  "EVENT_KIND_ITEM_ARCHIVED",
-		45:  "EVENT_KIND_COUPON_UPDATED",
-		46:  "EVENT_KIND_OFFER_CREATED",
-		47:  "EVENT_KIND_OFFER_UPDATED",
-		48:  "EVENT_KIND_OFFER_CLAIMED",
-		49:  "EVENT_KIND_OFFER_ARCHIVED",
-		50:  "EVENT_KIND_APPOINTMENT_RECORDED",
-		51:  "EVENT_KIND_CUSTOM_EVENT_RECORDED",
-		52:  "EVENT_KIND_LINK_UPDATED",
-		53:  "EVENT_KIND_API_KEY_UPDATED",
-		54:  "EVENT_KIND_ACCOUNT_SUSPENDED",
-		55:  "EVENT_KIND_ACCOUNT_RESUMED",
-		56:  "EVENT_KIND_ACCOUNT_EMAIL_VERIFIED",
-		57:  "EVENT_KIND_AFFILIATE_ERASED",
-		58:  "EVENT_KIND_REWARD_HELD",
-		59:  "EVENT_KIND_REWARD_RELEASED",
-		60:  "EVENT_KIND_AFFILIATE_UPLINE_CHANGED",
-		61:  "EVENT_KIND_AFFILIATE_GROUP_CREATED",
-		62:  "EVENT_KIND_AFFILIATE_GROUP_UPDATED",
-		63:  "EVENT_KIND_AFFILIATE_GROUP_ARCHIVED",
-		64:  "EVENT_KIND_REWARD_PAID",
-		65:  "EVENT_KIND_PAYOUT_PAID",
-		66:  "EVENT_KIND_BOUNTY_CREATED",
-		67:  "EVENT_KIND_BOUNTY_UPDATED",
-		68:  "EVENT_KIND_BOUNTY_ARCHIVED",
-		69:  "EVENT_KIND_CONTEST_DECIDED",
-		70:  "EVENT_KIND_SUBMISSION_CREATED",
-		71:  "EVENT_KIND_SUBMISSION_APPROVED",
-		72:  "EVENT_KIND_SUBMISSION_REJECTED",
-		73:  "EVENT_KIND_REWARD_RESERVED",
-		74:  "EVENT_KIND_REWARD_RETURNED",
-		75:  "EVENT_KIND_PAYOUT_CREATED",
-		76:  "EVENT_KIND_PAYOUT_APPROVED",
-		77:  "EVENT_KIND_PAYOUT_CANCELLED",
-		78:  "EVENT_KIND_PAYOUT_METHOD_SET",
-		79:  "EVENT_KIND_PAYOUT_METHOD_REMOVED",
-		80:  "EVENT_KIND_PAYOUT_CONNECTION_SET",
-		81:  "EVENT_KIND_PAYOUT_CONNECTION_REMOVED",
-		82:  "EVENT_KIND_PAYOUT_SENT",
-		83:  "EVENT_KIND_PAYOUT_AWAITING_FUNDS",
-		84:  "EVENT_KIND_PAYOUT_RESUMED",
-		85:  "EVENT_KIND_PAYOUT_UPDATED",
-		86:  "EVENT_KIND_PAYOUT_NEEDS_ATTENTION",
-		87:  "EVENT_KIND_PAYOUT_FAILED",
-		88:  "EVENT_KIND_PAYOUT_RETURNED",
-		89:  "EVENT_KIND_PAYOUT_REOPENED",
-		90:  "EVENT_KIND_PAYOUT_DOCUMENT_FINALIZED",
-		91:  "EVENT_KIND_PAYOUT_DOCUMENT_VOIDED",
-		92:  "EVENT_KIND_PAYOUT_RUN_CREATED",
-		93:  "EVENT_KIND_PAYOUT_RUN_FINISHED",
-		94:  "EVENT_KIND_PAYOUT_RUN_CANCELLED",
-		95:  "EVENT_KIND_PAYOUT_SCHEDULE_CREATED",
-		96:  "EVENT_KIND_PAYOUT_SCHEDULE_UPDATED",
-		97:  "EVENT_KIND_PAYOUT_SCHEDULE_ARCHIVED",
-		98:  "EVENT_KIND_PAYOUT_EXPORTED",
-		99:  "EVENT_KIND_TAX_PROFILE_SET",
-		100: "EVENT_KIND_TAX_PROFILE_REVIEWED",
-		101: "EVENT_KIND_TAX_PROFILE_REMOVED",
-		102: "EVENT_KIND_BILLING_PROFILE_SET",
+		7:   "EVENT_KIND_REFUND_UNDONE",
+		8:   "EVENT_KIND_SALE_RESTORED",
+		9:   "EVENT_KIND_CANCELLATION_RECORDED",
+		10:  "EVENT_KIND_CONVERSION_UPDATED",
+		11:  "EVENT_KIND_LEAD_CREATED",
+		12:  "EVENT_KIND_LEAD_UPDATED",
+		13:  "EVENT_KIND_REWARD_APPROVED",
+		14:  "EVENT_KIND_REWARD_DENIED",
+		15:  "EVENT_KIND_REWARD_REVERSED",
+		16:  "EVENT_KIND_PROGRAM_CREATED",
+		17:  "EVENT_KIND_PROGRAM_UPDATED",
+		18:  "EVENT_KIND_PROGRAM_ARCHIVED",
+		19:  "EVENT_KIND_AFFILIATE_CREATED",
+		20:  "EVENT_KIND_ENROLLMENT_CREATED",
+		21:  "EVENT_KIND_ENROLLMENT_UPDATED",
+		22:  "EVENT_KIND_ENROLLMENT_ENDED",
+		23:  "EVENT_KIND_LINK_CREATED",
+		24:  "EVENT_KIND_LINK_REVOKED",
+		25:  "EVENT_KIND_COUPON_ASSIGNED",
+		26:  "EVENT_KIND_COUPON_REMOVED",
+		27:  "EVENT_KIND_API_KEY_CREATED",
+		28:  "EVENT_KIND_API_KEY_REVOKED",
+		29:  "EVENT_KIND_ACCOUNT_REGISTERED",
+		30:  "EVENT_KIND_ACCOUNT_UPDATED",
+		31:  "EVENT_KIND_REFUND_EXCEEDED_SALE",
+		32:  "EVENT_KIND_REWARD_CREATED",
+		33:  "EVENT_KIND_REWARD_FULFILLED",
+		34:  "EVENT_KIND_CORRECTION_RECORDED",
+		35:  "EVENT_KIND_SALE_CORRECTED",
+		36:  "EVENT_KIND_LEAD_ATTRIBUTED",
+		37:  "EVENT_KIND_LEAD_MERGED",
+		38:  "EVENT_KIND_LEAD_DELETED",
+		39:  "EVENT_KIND_AFFILIATE_UPDATED",
+		40:  "EVENT_KIND_AFFILIATE_APPROVED",
+		41:  "EVENT_KIND_AFFILIATE_REJECTED",
+		42:  "EVENT_KIND_AFFILIATE_DEACTIVATED",
+		43:  "EVENT_KIND_AFFILIATE_TOKEN_ROTATED",
+		44:  "EVENT_KIND_ITEM_CREATED",
+		45:  "EVENT_KIND_ITEM_UPDATED",
+		46:  "EVENT_KIND_ITEM_ARCHIVED",
+		47:  "EVENT_KIND_COUPON_UPDATED",
+		48:  "EVENT_KIND_OFFER_CREATED",
+		49:  "EVENT_KIND_OFFER_UPDATED",
+		50:  "EVENT_KIND_OFFER_CLAIMED",
+		51:  "EVENT_KIND_OFFER_ARCHIVED",
+		52:  "EVENT_KIND_APPOINTMENT_RECORDED",
+		53:  "EVENT_KIND_CUSTOM_EVENT_RECORDED",
+		54:  "EVENT_KIND_LINK_UPDATED",
+		55:  "EVENT_KIND_API_KEY_UPDATED",
+		56:  "EVENT_KIND_ACCOUNT_SUSPENDED",
+		57:  "EVENT_KIND_ACCOUNT_RESUMED",
+		58:  "EVENT_KIND_ACCOUNT_EMAIL_VERIFIED",
+		59:  "EVENT_KIND_AFFILIATE_ERASED",
+		60:  "EVENT_KIND_REWARD_HELD",
+		61:  "EVENT_KIND_REWARD_RELEASED",
+		62:  "EVENT_KIND_AFFILIATE_UPLINE_CHANGED",
+		63:  "EVENT_KIND_AFFILIATE_GROUP_CREATED",
+		64:  "EVENT_KIND_AFFILIATE_GROUP_UPDATED",
+		65:  "EVENT_KIND_AFFILIATE_GROUP_ARCHIVED",
+		66:  "EVENT_KIND_REWARD_PAID",
+		67:  "EVENT_KIND_PAYOUT_PAID",
+		68:  "EVENT_KIND_BOUNTY_CREATED",
+		69:  "EVENT_KIND_BOUNTY_UPDATED",
+		70:  "EVENT_KIND_BOUNTY_ARCHIVED",
+		71:  "EVENT_KIND_CONTEST_DECIDED",
+		72:  "EVENT_KIND_SUBMISSION_CREATED",
+		73:  "EVENT_KIND_SUBMISSION_APPROVED",
+		74:  "EVENT_KIND_SUBMISSION_REJECTED",
+		75:  "EVENT_KIND_REWARD_RESERVED",
+		76:  "EVENT_KIND_REWARD_RETURNED",
+		77:  "EVENT_KIND_PAYOUT_CREATED",
+		78:  "EVENT_KIND_PAYOUT_APPROVED",
+		79:  "EVENT_KIND_PAYOUT_CANCELLED",
+		80:  "EVENT_KIND_PAYOUT_METHOD_SET",
+		81:  "EVENT_KIND_PAYOUT_METHOD_REMOVED",
+		82:  "EVENT_KIND_PAYOUT_CONNECTION_SET",
+		83:  "EVENT_KIND_PAYOUT_CONNECTION_REMOVED",
+		84:  "EVENT_KIND_PAYOUT_SENT",
+		85:  "EVENT_KIND_PAYOUT_AWAITING_FUNDS",
+		86:  "EVENT_KIND_PAYOUT_RESUMED",
+		87:  "EVENT_KIND_PAYOUT_UPDATED",
+		88:  "EVENT_KIND_PAYOUT_NEEDS_ATTENTION",
+		89:  "EVENT_KIND_PAYOUT_FAILED",
+		90:  "EVENT_KIND_PAYOUT_RETURNED",
+		91:  "EVENT_KIND_PAYOUT_REOPENED",
+		92:  "EVENT_KIND_PAYOUT_DOCUMENT_FINALIZED",
+		93:  "EVENT_KIND_PAYOUT_DOCUMENT_VOIDED",
+		94:  "EVENT_KIND_PAYOUT_RUN_CREATED",
+		95:  "EVENT_KIND_PAYOUT_RUN_FINISHED",
+		96:  "EVENT_KIND_PAYOUT_RUN_CANCELLED",
+		97:  "EVENT_KIND_PAYOUT_SCHEDULE_CREATED",
+		98:  "EVENT_KIND_PAYOUT_SCHEDULE_UPDATED",
+		99:  "EVENT_KIND_PAYOUT_SCHEDULE_ARCHIVED",
+		100: "EVENT_KIND_PAYOUT_DIFFERENCES_FOUND",
+		101: "EVENT_KIND_PAYOUT_EXPORTED",
+		102: "EVENT_KIND_TAX_PROFILE_SET",
+		103: "EVENT_KIND_TAX_PROFILE_REVIEWED",
+		104: "EVENT_KIND_TAX_PROFILE_REMOVED",
+		105: "EVENT_KIND_BILLING_PROFILE_SET",
+		106: "EVENT_KIND_DISPUTE_OPENED",
+		107: "EVENT_KIND_DISPUTE_RESOLVED",
+		108: "EVENT_KIND_REWARD_FROZEN",
+		109: "EVENT_KIND_REWARD_RESTORED",
 	}
 	EventKind_value = map[string]int32{
 		"EVENT_KIND_UNSPECIFIED":               0,
@@ -377,102 +403,109 @@ var (
 		"EVENT_KIND_SALE_REFUNDED":             4,
 		"EVENT_KIND_REFUND_RECORDED":           5,
 		"EVENT_KIND_REFUND_WAITING":            6,
-		"EVENT_KIND_CANCELLATION_RECORDED":     7,
-		"EVENT_KIND_CONVERSION_UPDATED":        8,
-		"EVENT_KIND_LEAD_CREATED":              9,
-		"EVENT_KIND_LEAD_UPDATED":              10,
-		"EVENT_KIND_REWARD_APPROVED":           11,
-		"EVENT_KIND_REWARD_DENIED":             12,
-		"EVENT_KIND_REWARD_REVERSED":           13,
-		"EVENT_KIND_PROGRAM_CREATED":           14,
-		"EVENT_KIND_PROGRAM_UPDATED":           15,
-		"EVENT_KIND_PROGRAM_ARCHIVED":          16,
-		"EVENT_KIND_AFFILIATE_CREATED":         17,
-		"EVENT_KIND_ENROLLMENT_CREATED":        18,
-		"EVENT_KIND_ENROLLMENT_UPDATED":        19,
-		"EVENT_KIND_ENROLLMENT_ENDED":          20,
-		"EVENT_KIND_LINK_CREATED":              21,
-		"EVENT_KIND_LINK_REVOKED":              22,
-		"EVENT_KIND_COUPON_ASSIGNED":           23,
-		"EVENT_KIND_COUPON_REMOVED":            24,
-		"EVENT_KIND_API_KEY_CREATED":           25,
-		"EVENT_KIND_API_KEY_REVOKED":           26,
-		"EVENT_KIND_ACCOUNT_REGISTERED":        27,
-		"EVENT_KIND_ACCOUNT_UPDATED":           28,
-		"EVENT_KIND_REFUND_EXCEEDED_SALE":      29,
-		"EVENT_KIND_REWARD_CREATED":            30,
-		"EVENT_KIND_REWARD_FULFILLED":          31,
-		"EVENT_KIND_CORRECTION_RECORDED":       32,
-		"EVENT_KIND_SALE_CORRECTED":            33,
-		"EVENT_KIND_LEAD_ATTRIBUTED":           34,
-		"EVENT_KIND_LEAD_MERGED":               35,
-		"EVENT_KIND_LEAD_DELETED":              36,
-		"EVENT_KIND_AFFILIATE_UPDATED":         37,
-		"EVENT_KIND_AFFILIATE_APPROVED":        38,
-		"EVENT_KIND_AFFILIATE_REJECTED":        39,
-		"EVENT_KIND_AFFILIATE_DEACTIVATED":     40,
-		"EVENT_KIND_AFFILIATE_TOKEN_ROTATED":   41,
-		"EVENT_KIND_ITEM_CREATED":              42,
-		"EVENT_KIND_ITEM_UPDATED":              43,
-		"EVENT_KIND_ITEM_ARCHIVED":             44,
-		"EVENT_KIND_COUPON_UPDATED":            45,
-		"EVENT_KIND_OFFER_CREATED":             46,
-		"EVENT_KIND_OFFER_UPDATED":             47,
-		"EVENT_KIND_OFFER_CLAIMED":             48,
-		"EVENT_KIND_OFFER_ARCHIVED":            49,
-		"EVENT_KIND_APPOINTMENT_RECORDED":      50,
-		"EVENT_KIND_CUSTOM_EVENT_RECORDED":     51,
-		"EVENT_KIND_LINK_UPDATED":              52,
-		"EVENT_KIND_API_KEY_UPDATED":           53,
-		"EVENT_KIND_ACCOUNT_SUSPENDED":         54,
-		"EVENT_KIND_ACCOUNT_RESUMED":           55,
-		"EVENT_KIND_ACCOUNT_EMAIL_VERIFIED":    56,
-		"EVENT_KIND_AFFILIATE_ERASED":          57,
-		"EVENT_KIND_REWARD_HELD":               58,
-		"EVENT_KIND_REWARD_RELEASED":           59,
-		"EVENT_KIND_AFFILIATE_UPLINE_CHANGED":  60,
-		"EVENT_KIND_AFFILIATE_GROUP_CREATED":   61,
-		"EVENT_KIND_AFFILIATE_GROUP_UPDATED":   62,
-		"EVENT_KIND_AFFILIATE_GROUP_ARCHIVED":  63,
-		"EVENT_KIND_REWARD_PAID":               64,
-		"EVENT_KIND_PAYOUT_PAID":               65,
-		"EVENT_KIND_BOUNTY_CREATED":            66,
-		"EVENT_KIND_BOUNTY_UPDATED":            67,
-		"EVENT_KIND_BOUNTY_ARCHIVED":           68,
-		"EVENT_KIND_CONTEST_DECIDED":           69,
-		"EVENT_KIND_SUBMISSION_CREATED":        70,
-		"EVENT_KIND_SUBMISSION_APPROVED":       71,
-		"EVENT_KIND_SUBMISSION_REJECTED":       72,
-		"EVENT_KIND_REWARD_RESERVED":           73,
-		"EVENT_KIND_REWARD_RETURNED":           74,
-		"EVENT_KIND_PAYOUT_CREATED":            75,
-		"EVENT_KIND_PAYOUT_APPROVED":           76,
-		"EVENT_KIND_PAYOUT_CANCELLED":          77,
-		"EVENT_KIND_PAYOUT_METHOD_SET":         78,
-		"EVENT_KIND_PAYOUT_METHOD_REMOVED":     79,
-		"EVENT_KIND_PAYOUT_CONNECTION_SET":     80,
-		"EVENT_KIND_PAYOUT_CONNECTION_REMOVED": 81,
-		"EVENT_KIND_PAYOUT_SENT":               82,
-		"EVENT_KIND_PAYOUT_AWAITING_FUNDS":     83,
-		"EVENT_KIND_PAYOUT_RESUMED":            84,
-		"EVENT_KIND_PAYOUT_UPDATED":            85,
-		"EVENT_KIND_PAYOUT_NEEDS_ATTENTION":    86,
-		"EVENT_KIND_PAYOUT_FAILED":             87,
-		"EVENT_KIND_PAYOUT_RETURNED":           88,
-		"EVENT_KIND_PAYOUT_REOPENED":           89,
-		"EVENT_KIND_PAYOUT_DOCUMENT_FINALIZED": 90,
-		"EVENT_KIND_PAYOUT_DOCUMENT_VOIDED":    91,
-		"EVENT_KIND_PAYOUT_RUN_CREATED":        92,
-		"EVENT_KIND_PAYOUT_RUN_FINISHED":       93,
-		"EVENT_KIND_PAYOUT_RUN_CANCELLED":      94,
-		"EVENT_KIND_PAYOUT_SCHEDULE_CREATED":   95,
-		"EVENT_KIND_PAYOUT_SCHEDULE_UPDATED":   96,
-		"EVENT_KIND_PAYOUT_SCHEDULE_ARCHIVED":  97,
-		"EVENT_KIND_PAYOUT_EXPORTED":           98,
-		"EVENT_KIND_TAX_PROFILE_SET":           99,
-		"EVENT_KIND_TAX_PROFILE_REVIEWED":      100,
-		"EVENT_KIND_TAX_PROFILE_REMOVED":       101,
-		"EVENT_KIND_BILLING_PROFILE_SET":       102,
+		"EVENT_KIND_REFUND_UNDONE":             7,
+		"EVENT_KIND_SALE_RESTORED":             8,
+		"EVENT_KIND_CANCELLATION_RECORDED":     9,
+		"EVENT_KIND_CONVERSION_UPDATED":        10,
+		"EVENT_KIND_LEAD_CREATED":              11,
+		"EVENT_KIND_LEAD_UPDATED":              12,
+		"EVENT_KIND_REWARD_APPROVED":           13,
+		"EVENT_KIND_REWARD_DENIED":             14,
+		"EVENT_KIND_REWARD_REVERSED":           15,
+		"EVENT_KIND_PROGRAM_CREATED":           16,
+		"EVENT_KIND_PROGRAM_UPDATED":           17,
+		"EVENT_KIND_PROGRAM_ARCHIVED":          18,
+		"EVENT_KIND_AFFILIATE_CREATED":         19,
+		"EVENT_KIND_ENROLLMENT_CREATED":        20,
+		"EVENT_KIND_ENROLLMENT_UPDATED":        21,
+		"EVENT_KIND_ENROLLMENT_ENDED":          22,
+		"EVENT_KIND_LINK_CREATED":              23,
+		"EVENT_KIND_LINK_REVOKED":              24,
+		"EVENT_KIND_COUPON_ASSIGNED":           25,
+		"EVENT_KIND_COUPON_REMOVED":            26,
+		"EVENT_KIND_API_KEY_CREATED":           27,
+		"EVENT_KIND_API_KEY_REVOKED":           28,
+		"EVENT_KIND_ACCOUNT_REGISTERED":        29,
+		"EVENT_KIND_ACCOUNT_UPDATED":           30,
+		"EVENT_KIND_REFUND_EXCEEDED_SALE":      31,
+		"EVENT_KIND_REWARD_CREATED":            32,
+		"EVENT_KIND_REWARD_FULFILLED":          33,
+		"EVENT_KIND_CORRECTION_RECORDED":       34,
+		"EVENT_KIND_SALE_CORRECTED":            35,
+		"EVENT_KIND_LEAD_ATTRIBUTED":           36,
+		"EVENT_KIND_LEAD_MERGED":               37,
+		"EVENT_KIND_LEAD_DELETED":              38,
+		"EVENT_KIND_AFFILIATE_UPDATED":         39,
+		"EVENT_KIND_AFFILIATE_APPROVED":        40,
+		"EVENT_KIND_AFFILIATE_REJECTED":        41,
+		"EVENT_KIND_AFFILIATE_DEACTIVATED":     42,
+		"EVENT_KIND_AFFILIATE_TOKEN_ROTATED":   43,
+		"EVENT_KIND_ITEM_CREATED":              44,
+		"EVENT_KIND_ITEM_UPDATED":              45,
+		"EVENT_KIND_ITEM_ARCHIVED":             46,
+		"EVENT_KIND_COUPON_UPDATED":            47,
+		"EVENT_KIND_OFFER_CREATED":             48,
+		"EVENT_KIND_OFFER_UPDATED":             49,
+		"EVENT_KIND_OFFER_CLAIMED":             50,
+		"EVENT_KIND_OFFER_ARCHIVED":            51,
+		"EVENT_KIND_APPOINTMENT_RECORDED":      52,
+		"EVENT_KIND_CUSTOM_EVENT_RECORDED":     53,
+		"EVENT_KIND_LINK_UPDATED":              54,
+		"EVENT_KIND_API_KEY_UPDATED":           55,
+		"EVENT_KIND_ACCOUNT_SUSPENDED":         56,
+		"EVENT_KIND_ACCOUNT_RESUMED":           57,
+		"EVENT_KIND_ACCOUNT_EMAIL_VERIFIED":    58,
+		"EVENT_KIND_AFFILIATE_ERASED":          59,
+		"EVENT_KIND_REWARD_HELD":               60,
+		"EVENT_KIND_REWARD_RELEASED":           61,
+		"EVENT_KIND_AFFILIATE_UPLINE_CHANGED":  62,
+		"EVENT_KIND_AFFILIATE_GROUP_CREATED":   63,
+		"EVENT_KIND_AFFILIATE_GROUP_UPDATED":   64,
+		"EVENT_KIND_AFFILIATE_GROUP_ARCHIVED":  65,
+		"EVENT_KIND_REWARD_PAID":               66,
+		"EVENT_KIND_PAYOUT_PAID":               67,
+		"EVENT_KIND_BOUNTY_CREATED":            68,
+		"EVENT_KIND_BOUNTY_UPDATED":            69,
+		"EVENT_KIND_BOUNTY_ARCHIVED":           70,
+		"EVENT_KIND_CONTEST_DECIDED":           71,
+		"EVENT_KIND_SUBMISSION_CREATED":        72,
+		"EVENT_KIND_SUBMISSION_APPROVED":       73,
+		"EVENT_KIND_SUBMISSION_REJECTED":       74,
+		"EVENT_KIND_REWARD_RESERVED":           75,
+		"EVENT_KIND_REWARD_RETURNED":           76,
+		"EVENT_KIND_PAYOUT_CREATED":            77,
+		"EVENT_KIND_PAYOUT_APPROVED":           78,
+		"EVENT_KIND_PAYOUT_CANCELLED":          79,
+		"EVENT_KIND_PAYOUT_METHOD_SET":         80,
+		"EVENT_KIND_PAYOUT_METHOD_REMOVED":     81,
+		"EVENT_KIND_PAYOUT_CONNECTION_SET":     82,
+		"EVENT_KIND_PAYOUT_CONNECTION_REMOVED": 83,
+		"EVENT_KIND_PAYOUT_SENT":               84,
+		"EVENT_KIND_PAYOUT_AWAITING_FUNDS":     85,
+		"EVENT_KIND_PAYOUT_RESUMED":            86,
+		"EVENT_KIND_PAYOUT_UPDATED":            87,
+		"EVENT_KIND_PAYOUT_NEEDS_ATTENTION":    88,
+		"EVENT_KIND_PAYOUT_FAILED":             89,
+		"EVENT_KIND_PAYOUT_RETURNED":           90,
+		"EVENT_KIND_PAYOUT_REOPENED":           91,
+		"EVENT_KIND_PAYOUT_DOCUMENT_FINALIZED": 92,
+		"EVENT_KIND_PAYOUT_DOCUMENT_VOIDED":    93,
+		"EVENT_KIND_PAYOUT_RUN_CREATED":        94,
+		"EVENT_KIND_PAYOUT_RUN_FINISHED":       95,
+		"EVENT_KIND_PAYOUT_RUN_CANCELLED":      96,
+		"EVENT_KIND_PAYOUT_SCHEDULE_CREATED":   97,
+		"EVENT_KIND_PAYOUT_SCHEDULE_UPDATED":   98,
+		"EVENT_KIND_PAYOUT_SCHEDULE_ARCHIVED":  99,
+		"EVENT_KIND_PAYOUT_DIFFERENCES_FOUND":  100,
+		"EVENT_KIND_PAYOUT_EXPORTED":           101,
+		"EVENT_KIND_TAX_PROFILE_SET":           102,
+		"EVENT_KIND_TAX_PROFILE_REVIEWED":      103,
+		"EVENT_KIND_TAX_PROFILE_REMOVED":       104,
+		"EVENT_KIND_BILLING_PROFILE_SET":       105,
+		"EVENT_KIND_DISPUTE_OPENED":            106,
+		"EVENT_KIND_DISPUTE_RESOLVED":          107,
+		"EVENT_KIND_REWARD_FROZEN":             108,
+		"EVENT_KIND_REWARD_RESTORED":           109,
 	}
 )
 
@@ -546,6 +579,7 @@ type Event struct {
 	//	*Event_PayoutSchedule
 	//	*Event_PayoutDocument
 	//	*Event_PayoutMethod
+	//	*Event_PayoutReconciliation
 	//	*Event_PayoutConnection
 	//	*Event_TaxProfile
 	//	*Event_BillingProfile
@@ -807,6 +841,15 @@ func (x *Event) GetPayoutMethod() *PayoutMethod {
 	return nil
 }
 
+func (x *Event) GetPayoutReconciliation() *PayoutReconciliation {
+	if x != nil {
+		if x, ok := x.Subject.(*Event_PayoutReconciliation); ok {
+			return x.PayoutReconciliation
+		}
+	}
+	return nil
+}
+
 func (x *Event) GetPayoutConnection() *PayoutConnection {
 	if x != nil {
 		if x, ok := x.Subject.(*Event_PayoutConnection); ok {
@@ -954,6 +997,11 @@ type Event_PayoutMethod struct {
 	PayoutMethod *PayoutMethod `protobuf:"bytes,25,opt,name=payout_method,json=payoutMethod,proto3,oneof"`
 }
 
+type Event_PayoutReconciliation struct {
+	// A reconciliation of payouts, without its differences.
+	PayoutReconciliation *PayoutReconciliation `protobuf:"bytes,32,opt,name=payout_reconciliation,json=payoutReconciliation,proto3,oneof"`
+}
+
 type Event_PayoutConnection struct {
 	// A connection to a payout provider. Its subject id is the account's.
 	PayoutConnection *PayoutConnection `protobuf:"bytes,26,opt,name=payout_connection,json=payoutConnection,proto3,oneof"`
@@ -1014,6 +1062,8 @@ func (*Event_PayoutSchedule) isEvent_Subject() {}
 func (*Event_PayoutDocument) isEvent_Subject() {}
 
 func (*Event_PayoutMethod) isEvent_Subject() {}
+
+func (*Event_PayoutReconciliation) isEvent_Subject() {}
 
 func (*Event_PayoutConnection) isEvent_Subject() {}
 
@@ -1105,7 +1155,7 @@ var File_headwater_v1_event_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_event_proto_rawDesc = "" +
 	"\n" +
-	"\x18headwater/v1/event.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/account.proto\x1a\x1cheadwater/v1/affiliate.proto\x1a\"headwater/v1/affiliate_group.proto\x1a\x1aheadwater/v1/api_key.proto\x1a\x18headwater/v1/audit.proto\x1a\"headwater/v1/billing_profile.proto\x1a\x19headwater/v1/bounty.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x19headwater/v1/coupon.proto\x1a\x1dheadwater/v1/enrollment.proto\x1a\x17headwater/v1/item.proto\x1a\x17headwater/v1/lead.proto\x1a\x17headwater/v1/link.proto\x1a\x18headwater/v1/offer.proto\x1a\x19headwater/v1/payout.proto\x1a$headwater/v1/payout_connection.proto\x1a\"headwater/v1/payout_document.proto\x1a headwater/v1/payout_method.proto\x1a\x1dheadwater/v1/payout_run.proto\x1a\"headwater/v1/payout_schedule.proto\x1a\x1aheadwater/v1/program.proto\x1a\x19headwater/v1/reward.proto\x1a\x1dheadwater/v1/submission.proto\x1a\x1eheadwater/v1/tax_profile.proto\"\xed\f\n" +
+	"\x18headwater/v1/event.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aheadwater/v1/account.proto\x1a\x1cheadwater/v1/affiliate.proto\x1a\"headwater/v1/affiliate_group.proto\x1a\x1aheadwater/v1/api_key.proto\x1a\x18headwater/v1/audit.proto\x1a\"headwater/v1/billing_profile.proto\x1a\x19headwater/v1/bounty.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x19headwater/v1/coupon.proto\x1a\x1dheadwater/v1/enrollment.proto\x1a\x17headwater/v1/item.proto\x1a\x17headwater/v1/lead.proto\x1a\x17headwater/v1/link.proto\x1a\x18headwater/v1/offer.proto\x1a\x19headwater/v1/payout.proto\x1a$headwater/v1/payout_connection.proto\x1a\"headwater/v1/payout_document.proto\x1a headwater/v1/payout_method.proto\x1a(headwater/v1/payout_reconciliation.proto\x1a\x1dheadwater/v1/payout_run.proto\x1a\"headwater/v1/payout_schedule.proto\x1a\x1aheadwater/v1/program.proto\x1a\x19headwater/v1/reward.proto\x1a\x1dheadwater/v1/submission.proto\x1a\x1eheadwater/v1/tax_profile.proto\"\xc8\r\n" +
 	"\x05Event\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06cursor\x18\x02 \x01(\tR\x06cursor\x12\x1a\n" +
@@ -1139,7 +1189,8 @@ const file_headwater_v1_event_proto_rawDesc = "" +
 	"payout_run\x18\x1b \x01(\v2\x17.headwater.v1.PayoutRunH\x00R\tpayoutRun\x12G\n" +
 	"\x0fpayout_schedule\x18\x1f \x01(\v2\x1c.headwater.v1.PayoutScheduleH\x00R\x0epayoutSchedule\x12G\n" +
 	"\x0fpayout_document\x18\x1e \x01(\v2\x1c.headwater.v1.PayoutDocumentH\x00R\x0epayoutDocument\x12A\n" +
-	"\rpayout_method\x18\x19 \x01(\v2\x1a.headwater.v1.PayoutMethodH\x00R\fpayoutMethod\x12M\n" +
+	"\rpayout_method\x18\x19 \x01(\v2\x1a.headwater.v1.PayoutMethodH\x00R\fpayoutMethod\x12Y\n" +
+	"\x15payout_reconciliation\x18  \x01(\v2\".headwater.v1.PayoutReconciliationH\x00R\x14payoutReconciliation\x12M\n" +
 	"\x11payout_connection\x18\x1a \x01(\v2\x1e.headwater.v1.PayoutConnectionH\x00R\x10payoutConnection\x12;\n" +
 	"\vtax_profile\x18\x1c \x01(\v2\x18.headwater.v1.TaxProfileH\x00R\n" +
 	"taxProfile\x12G\n" +
@@ -1157,7 +1208,7 @@ const file_headwater_v1_event_proto_rawDesc = "" +
 	"programIds\x12#\n" +
 	"\raffiliate_ids\x18\x03 \x03(\tR\faffiliateIds\x12\x1f\n" +
 	"\vsubject_ids\x18\x04 \x03(\tR\n" +
-	"subjectIds*\xff\x1a\n" +
+	"subjectIds*\xe2\x1c\n" +
 	"\tEventKind\x12\x1a\n" +
 	"\x16EVENT_KIND_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18EVENT_KIND_LEAD_RECORDED\x10\x01\x12\x1c\n" +
@@ -1165,104 +1216,111 @@ const file_headwater_v1_event_proto_rawDesc = "" +
 	"\x1aEVENT_KIND_SALE_ATTRIBUTED\x10\x03\x12\x1c\n" +
 	"\x18EVENT_KIND_SALE_REFUNDED\x10\x04\x12\x1e\n" +
 	"\x1aEVENT_KIND_REFUND_RECORDED\x10\x05\x12\x1d\n" +
-	"\x19EVENT_KIND_REFUND_WAITING\x10\x06\x12$\n" +
-	" EVENT_KIND_CANCELLATION_RECORDED\x10\a\x12!\n" +
-	"\x1dEVENT_KIND_CONVERSION_UPDATED\x10\b\x12\x1b\n" +
-	"\x17EVENT_KIND_LEAD_CREATED\x10\t\x12\x1b\n" +
-	"\x17EVENT_KIND_LEAD_UPDATED\x10\n" +
-	"\x12\x1e\n" +
-	"\x1aEVENT_KIND_REWARD_APPROVED\x10\v\x12\x1c\n" +
-	"\x18EVENT_KIND_REWARD_DENIED\x10\f\x12\x1e\n" +
-	"\x1aEVENT_KIND_REWARD_REVERSED\x10\r\x12\x1e\n" +
-	"\x1aEVENT_KIND_PROGRAM_CREATED\x10\x0e\x12\x1e\n" +
-	"\x1aEVENT_KIND_PROGRAM_UPDATED\x10\x0f\x12\x1f\n" +
-	"\x1bEVENT_KIND_PROGRAM_ARCHIVED\x10\x10\x12 \n" +
-	"\x1cEVENT_KIND_AFFILIATE_CREATED\x10\x11\x12!\n" +
-	"\x1dEVENT_KIND_ENROLLMENT_CREATED\x10\x12\x12!\n" +
-	"\x1dEVENT_KIND_ENROLLMENT_UPDATED\x10\x13\x12\x1f\n" +
-	"\x1bEVENT_KIND_ENROLLMENT_ENDED\x10\x14\x12\x1b\n" +
-	"\x17EVENT_KIND_LINK_CREATED\x10\x15\x12\x1b\n" +
-	"\x17EVENT_KIND_LINK_REVOKED\x10\x16\x12\x1e\n" +
-	"\x1aEVENT_KIND_COUPON_ASSIGNED\x10\x17\x12\x1d\n" +
-	"\x19EVENT_KIND_COUPON_REMOVED\x10\x18\x12\x1e\n" +
-	"\x1aEVENT_KIND_API_KEY_CREATED\x10\x19\x12\x1e\n" +
-	"\x1aEVENT_KIND_API_KEY_REVOKED\x10\x1a\x12!\n" +
-	"\x1dEVENT_KIND_ACCOUNT_REGISTERED\x10\x1b\x12\x1e\n" +
-	"\x1aEVENT_KIND_ACCOUNT_UPDATED\x10\x1c\x12#\n" +
-	"\x1fEVENT_KIND_REFUND_EXCEEDED_SALE\x10\x1d\x12\x1d\n" +
-	"\x19EVENT_KIND_REWARD_CREATED\x10\x1e\x12\x1f\n" +
-	"\x1bEVENT_KIND_REWARD_FULFILLED\x10\x1f\x12\"\n" +
-	"\x1eEVENT_KIND_CORRECTION_RECORDED\x10 \x12\x1d\n" +
-	"\x19EVENT_KIND_SALE_CORRECTED\x10!\x12\x1e\n" +
-	"\x1aEVENT_KIND_LEAD_ATTRIBUTED\x10\"\x12\x1a\n" +
-	"\x16EVENT_KIND_LEAD_MERGED\x10#\x12\x1b\n" +
-	"\x17EVENT_KIND_LEAD_DELETED\x10$\x12 \n" +
-	"\x1cEVENT_KIND_AFFILIATE_UPDATED\x10%\x12!\n" +
-	"\x1dEVENT_KIND_AFFILIATE_APPROVED\x10&\x12!\n" +
-	"\x1dEVENT_KIND_AFFILIATE_REJECTED\x10'\x12$\n" +
-	" EVENT_KIND_AFFILIATE_DEACTIVATED\x10(\x12&\n" +
-	"\"EVENT_KIND_AFFILIATE_TOKEN_ROTATED\x10)\x12\x1b\n" +
-	"\x17EVENT_KIND_ITEM_CREATED\x10*\x12\x1b\n" +
-	"\x17EVENT_KIND_ITEM_UPDATED\x10+\x12\x1c\n" +
-	"\x18EVENT_KIND_ITEM_ARCHIVED\x10,\x12\x1d\n" +
-	"\x19EVENT_KIND_COUPON_UPDATED\x10-\x12\x1c\n" +
-	"\x18EVENT_KIND_OFFER_CREATED\x10.\x12\x1c\n" +
-	"\x18EVENT_KIND_OFFER_UPDATED\x10/\x12\x1c\n" +
-	"\x18EVENT_KIND_OFFER_CLAIMED\x100\x12\x1d\n" +
-	"\x19EVENT_KIND_OFFER_ARCHIVED\x101\x12#\n" +
-	"\x1fEVENT_KIND_APPOINTMENT_RECORDED\x102\x12$\n" +
-	" EVENT_KIND_CUSTOM_EVENT_RECORDED\x103\x12\x1b\n" +
-	"\x17EVENT_KIND_LINK_UPDATED\x104\x12\x1e\n" +
-	"\x1aEVENT_KIND_API_KEY_UPDATED\x105\x12 \n" +
-	"\x1cEVENT_KIND_ACCOUNT_SUSPENDED\x106\x12\x1e\n" +
-	"\x1aEVENT_KIND_ACCOUNT_RESUMED\x107\x12%\n" +
-	"!EVENT_KIND_ACCOUNT_EMAIL_VERIFIED\x108\x12\x1f\n" +
-	"\x1bEVENT_KIND_AFFILIATE_ERASED\x109\x12\x1a\n" +
-	"\x16EVENT_KIND_REWARD_HELD\x10:\x12\x1e\n" +
-	"\x1aEVENT_KIND_REWARD_RELEASED\x10;\x12'\n" +
-	"#EVENT_KIND_AFFILIATE_UPLINE_CHANGED\x10<\x12&\n" +
-	"\"EVENT_KIND_AFFILIATE_GROUP_CREATED\x10=\x12&\n" +
-	"\"EVENT_KIND_AFFILIATE_GROUP_UPDATED\x10>\x12'\n" +
-	"#EVENT_KIND_AFFILIATE_GROUP_ARCHIVED\x10?\x12\x1a\n" +
-	"\x16EVENT_KIND_REWARD_PAID\x10@\x12\x1a\n" +
-	"\x16EVENT_KIND_PAYOUT_PAID\x10A\x12\x1d\n" +
-	"\x19EVENT_KIND_BOUNTY_CREATED\x10B\x12\x1d\n" +
-	"\x19EVENT_KIND_BOUNTY_UPDATED\x10C\x12\x1e\n" +
-	"\x1aEVENT_KIND_BOUNTY_ARCHIVED\x10D\x12\x1e\n" +
-	"\x1aEVENT_KIND_CONTEST_DECIDED\x10E\x12!\n" +
-	"\x1dEVENT_KIND_SUBMISSION_CREATED\x10F\x12\"\n" +
-	"\x1eEVENT_KIND_SUBMISSION_APPROVED\x10G\x12\"\n" +
-	"\x1eEVENT_KIND_SUBMISSION_REJECTED\x10H\x12\x1e\n" +
-	"\x1aEVENT_KIND_REWARD_RESERVED\x10I\x12\x1e\n" +
-	"\x1aEVENT_KIND_REWARD_RETURNED\x10J\x12\x1d\n" +
-	"\x19EVENT_KIND_PAYOUT_CREATED\x10K\x12\x1e\n" +
-	"\x1aEVENT_KIND_PAYOUT_APPROVED\x10L\x12\x1f\n" +
-	"\x1bEVENT_KIND_PAYOUT_CANCELLED\x10M\x12 \n" +
-	"\x1cEVENT_KIND_PAYOUT_METHOD_SET\x10N\x12$\n" +
-	" EVENT_KIND_PAYOUT_METHOD_REMOVED\x10O\x12$\n" +
-	" EVENT_KIND_PAYOUT_CONNECTION_SET\x10P\x12(\n" +
-	"$EVENT_KIND_PAYOUT_CONNECTION_REMOVED\x10Q\x12\x1a\n" +
-	"\x16EVENT_KIND_PAYOUT_SENT\x10R\x12$\n" +
-	" EVENT_KIND_PAYOUT_AWAITING_FUNDS\x10S\x12\x1d\n" +
-	"\x19EVENT_KIND_PAYOUT_RESUMED\x10T\x12\x1d\n" +
-	"\x19EVENT_KIND_PAYOUT_UPDATED\x10U\x12%\n" +
-	"!EVENT_KIND_PAYOUT_NEEDS_ATTENTION\x10V\x12\x1c\n" +
-	"\x18EVENT_KIND_PAYOUT_FAILED\x10W\x12\x1e\n" +
-	"\x1aEVENT_KIND_PAYOUT_RETURNED\x10X\x12\x1e\n" +
-	"\x1aEVENT_KIND_PAYOUT_REOPENED\x10Y\x12(\n" +
-	"$EVENT_KIND_PAYOUT_DOCUMENT_FINALIZED\x10Z\x12%\n" +
-	"!EVENT_KIND_PAYOUT_DOCUMENT_VOIDED\x10[\x12!\n" +
-	"\x1dEVENT_KIND_PAYOUT_RUN_CREATED\x10\\\x12\"\n" +
-	"\x1eEVENT_KIND_PAYOUT_RUN_FINISHED\x10]\x12#\n" +
-	"\x1fEVENT_KIND_PAYOUT_RUN_CANCELLED\x10^\x12&\n" +
-	"\"EVENT_KIND_PAYOUT_SCHEDULE_CREATED\x10_\x12&\n" +
-	"\"EVENT_KIND_PAYOUT_SCHEDULE_UPDATED\x10`\x12'\n" +
-	"#EVENT_KIND_PAYOUT_SCHEDULE_ARCHIVED\x10a\x12\x1e\n" +
-	"\x1aEVENT_KIND_PAYOUT_EXPORTED\x10b\x12\x1e\n" +
-	"\x1aEVENT_KIND_TAX_PROFILE_SET\x10c\x12#\n" +
-	"\x1fEVENT_KIND_TAX_PROFILE_REVIEWED\x10d\x12\"\n" +
-	"\x1eEVENT_KIND_TAX_PROFILE_REMOVED\x10e\x12\"\n" +
-	"\x1eEVENT_KIND_BILLING_PROFILE_SET\x10fBL\n" +
+	"\x19EVENT_KIND_REFUND_WAITING\x10\x06\x12\x1c\n" +
+	"\x18EVENT_KIND_REFUND_UNDONE\x10\a\x12\x1c\n" +
+	"\x18EVENT_KIND_SALE_RESTORED\x10\b\x12$\n" +
+	" EVENT_KIND_CANCELLATION_RECORDED\x10\t\x12!\n" +
+	"\x1dEVENT_KIND_CONVERSION_UPDATED\x10\n" +
+	"\x12\x1b\n" +
+	"\x17EVENT_KIND_LEAD_CREATED\x10\v\x12\x1b\n" +
+	"\x17EVENT_KIND_LEAD_UPDATED\x10\f\x12\x1e\n" +
+	"\x1aEVENT_KIND_REWARD_APPROVED\x10\r\x12\x1c\n" +
+	"\x18EVENT_KIND_REWARD_DENIED\x10\x0e\x12\x1e\n" +
+	"\x1aEVENT_KIND_REWARD_REVERSED\x10\x0f\x12\x1e\n" +
+	"\x1aEVENT_KIND_PROGRAM_CREATED\x10\x10\x12\x1e\n" +
+	"\x1aEVENT_KIND_PROGRAM_UPDATED\x10\x11\x12\x1f\n" +
+	"\x1bEVENT_KIND_PROGRAM_ARCHIVED\x10\x12\x12 \n" +
+	"\x1cEVENT_KIND_AFFILIATE_CREATED\x10\x13\x12!\n" +
+	"\x1dEVENT_KIND_ENROLLMENT_CREATED\x10\x14\x12!\n" +
+	"\x1dEVENT_KIND_ENROLLMENT_UPDATED\x10\x15\x12\x1f\n" +
+	"\x1bEVENT_KIND_ENROLLMENT_ENDED\x10\x16\x12\x1b\n" +
+	"\x17EVENT_KIND_LINK_CREATED\x10\x17\x12\x1b\n" +
+	"\x17EVENT_KIND_LINK_REVOKED\x10\x18\x12\x1e\n" +
+	"\x1aEVENT_KIND_COUPON_ASSIGNED\x10\x19\x12\x1d\n" +
+	"\x19EVENT_KIND_COUPON_REMOVED\x10\x1a\x12\x1e\n" +
+	"\x1aEVENT_KIND_API_KEY_CREATED\x10\x1b\x12\x1e\n" +
+	"\x1aEVENT_KIND_API_KEY_REVOKED\x10\x1c\x12!\n" +
+	"\x1dEVENT_KIND_ACCOUNT_REGISTERED\x10\x1d\x12\x1e\n" +
+	"\x1aEVENT_KIND_ACCOUNT_UPDATED\x10\x1e\x12#\n" +
+	"\x1fEVENT_KIND_REFUND_EXCEEDED_SALE\x10\x1f\x12\x1d\n" +
+	"\x19EVENT_KIND_REWARD_CREATED\x10 \x12\x1f\n" +
+	"\x1bEVENT_KIND_REWARD_FULFILLED\x10!\x12\"\n" +
+	"\x1eEVENT_KIND_CORRECTION_RECORDED\x10\"\x12\x1d\n" +
+	"\x19EVENT_KIND_SALE_CORRECTED\x10#\x12\x1e\n" +
+	"\x1aEVENT_KIND_LEAD_ATTRIBUTED\x10$\x12\x1a\n" +
+	"\x16EVENT_KIND_LEAD_MERGED\x10%\x12\x1b\n" +
+	"\x17EVENT_KIND_LEAD_DELETED\x10&\x12 \n" +
+	"\x1cEVENT_KIND_AFFILIATE_UPDATED\x10'\x12!\n" +
+	"\x1dEVENT_KIND_AFFILIATE_APPROVED\x10(\x12!\n" +
+	"\x1dEVENT_KIND_AFFILIATE_REJECTED\x10)\x12$\n" +
+	" EVENT_KIND_AFFILIATE_DEACTIVATED\x10*\x12&\n" +
+	"\"EVENT_KIND_AFFILIATE_TOKEN_ROTATED\x10+\x12\x1b\n" +
+	"\x17EVENT_KIND_ITEM_CREATED\x10,\x12\x1b\n" +
+	"\x17EVENT_KIND_ITEM_UPDATED\x10-\x12\x1c\n" +
+	"\x18EVENT_KIND_ITEM_ARCHIVED\x10.\x12\x1d\n" +
+	"\x19EVENT_KIND_COUPON_UPDATED\x10/\x12\x1c\n" +
+	"\x18EVENT_KIND_OFFER_CREATED\x100\x12\x1c\n" +
+	"\x18EVENT_KIND_OFFER_UPDATED\x101\x12\x1c\n" +
+	"\x18EVENT_KIND_OFFER_CLAIMED\x102\x12\x1d\n" +
+	"\x19EVENT_KIND_OFFER_ARCHIVED\x103\x12#\n" +
+	"\x1fEVENT_KIND_APPOINTMENT_RECORDED\x104\x12$\n" +
+	" EVENT_KIND_CUSTOM_EVENT_RECORDED\x105\x12\x1b\n" +
+	"\x17EVENT_KIND_LINK_UPDATED\x106\x12\x1e\n" +
+	"\x1aEVENT_KIND_API_KEY_UPDATED\x107\x12 \n" +
+	"\x1cEVENT_KIND_ACCOUNT_SUSPENDED\x108\x12\x1e\n" +
+	"\x1aEVENT_KIND_ACCOUNT_RESUMED\x109\x12%\n" +
+	"!EVENT_KIND_ACCOUNT_EMAIL_VERIFIED\x10:\x12\x1f\n" +
+	"\x1bEVENT_KIND_AFFILIATE_ERASED\x10;\x12\x1a\n" +
+	"\x16EVENT_KIND_REWARD_HELD\x10<\x12\x1e\n" +
+	"\x1aEVENT_KIND_REWARD_RELEASED\x10=\x12'\n" +
+	"#EVENT_KIND_AFFILIATE_UPLINE_CHANGED\x10>\x12&\n" +
+	"\"EVENT_KIND_AFFILIATE_GROUP_CREATED\x10?\x12&\n" +
+	"\"EVENT_KIND_AFFILIATE_GROUP_UPDATED\x10@\x12'\n" +
+	"#EVENT_KIND_AFFILIATE_GROUP_ARCHIVED\x10A\x12\x1a\n" +
+	"\x16EVENT_KIND_REWARD_PAID\x10B\x12\x1a\n" +
+	"\x16EVENT_KIND_PAYOUT_PAID\x10C\x12\x1d\n" +
+	"\x19EVENT_KIND_BOUNTY_CREATED\x10D\x12\x1d\n" +
+	"\x19EVENT_KIND_BOUNTY_UPDATED\x10E\x12\x1e\n" +
+	"\x1aEVENT_KIND_BOUNTY_ARCHIVED\x10F\x12\x1e\n" +
+	"\x1aEVENT_KIND_CONTEST_DECIDED\x10G\x12!\n" +
+	"\x1dEVENT_KIND_SUBMISSION_CREATED\x10H\x12\"\n" +
+	"\x1eEVENT_KIND_SUBMISSION_APPROVED\x10I\x12\"\n" +
+	"\x1eEVENT_KIND_SUBMISSION_REJECTED\x10J\x12\x1e\n" +
+	"\x1aEVENT_KIND_REWARD_RESERVED\x10K\x12\x1e\n" +
+	"\x1aEVENT_KIND_REWARD_RETURNED\x10L\x12\x1d\n" +
+	"\x19EVENT_KIND_PAYOUT_CREATED\x10M\x12\x1e\n" +
+	"\x1aEVENT_KIND_PAYOUT_APPROVED\x10N\x12\x1f\n" +
+	"\x1bEVENT_KIND_PAYOUT_CANCELLED\x10O\x12 \n" +
+	"\x1cEVENT_KIND_PAYOUT_METHOD_SET\x10P\x12$\n" +
+	" EVENT_KIND_PAYOUT_METHOD_REMOVED\x10Q\x12$\n" +
+	" EVENT_KIND_PAYOUT_CONNECTION_SET\x10R\x12(\n" +
+	"$EVENT_KIND_PAYOUT_CONNECTION_REMOVED\x10S\x12\x1a\n" +
+	"\x16EVENT_KIND_PAYOUT_SENT\x10T\x12$\n" +
+	" EVENT_KIND_PAYOUT_AWAITING_FUNDS\x10U\x12\x1d\n" +
+	"\x19EVENT_KIND_PAYOUT_RESUMED\x10V\x12\x1d\n" +
+	"\x19EVENT_KIND_PAYOUT_UPDATED\x10W\x12%\n" +
+	"!EVENT_KIND_PAYOUT_NEEDS_ATTENTION\x10X\x12\x1c\n" +
+	"\x18EVENT_KIND_PAYOUT_FAILED\x10Y\x12\x1e\n" +
+	"\x1aEVENT_KIND_PAYOUT_RETURNED\x10Z\x12\x1e\n" +
+	"\x1aEVENT_KIND_PAYOUT_REOPENED\x10[\x12(\n" +
+	"$EVENT_KIND_PAYOUT_DOCUMENT_FINALIZED\x10\\\x12%\n" +
+	"!EVENT_KIND_PAYOUT_DOCUMENT_VOIDED\x10]\x12!\n" +
+	"\x1dEVENT_KIND_PAYOUT_RUN_CREATED\x10^\x12\"\n" +
+	"\x1eEVENT_KIND_PAYOUT_RUN_FINISHED\x10_\x12#\n" +
+	"\x1fEVENT_KIND_PAYOUT_RUN_CANCELLED\x10`\x12&\n" +
+	"\"EVENT_KIND_PAYOUT_SCHEDULE_CREATED\x10a\x12&\n" +
+	"\"EVENT_KIND_PAYOUT_SCHEDULE_UPDATED\x10b\x12'\n" +
+	"#EVENT_KIND_PAYOUT_SCHEDULE_ARCHIVED\x10c\x12'\n" +
+	"#EVENT_KIND_PAYOUT_DIFFERENCES_FOUND\x10d\x12\x1e\n" +
+	"\x1aEVENT_KIND_PAYOUT_EXPORTED\x10e\x12\x1e\n" +
+	"\x1aEVENT_KIND_TAX_PROFILE_SET\x10f\x12#\n" +
+	"\x1fEVENT_KIND_TAX_PROFILE_REVIEWED\x10g\x12\"\n" +
+	"\x1eEVENT_KIND_TAX_PROFILE_REMOVED\x10h\x12\"\n" +
+	"\x1eEVENT_KIND_BILLING_PROFILE_SET\x10i\x12\x1d\n" +
+	"\x19EVENT_KIND_DISPUTE_OPENED\x10j\x12\x1f\n" +
+	"\x1bEVENT_KIND_DISPUTE_RESOLVED\x10k\x12\x1c\n" +
+	"\x18EVENT_KIND_REWARD_FROZEN\x10l\x12\x1e\n" +
+	"\x1aEVENT_KIND_REWARD_RESTORED\x10mBL\n" +
 	"\x10dev.headwater.v1B\n" +
 	"EventProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 
@@ -1303,12 +1361,13 @@ var file_headwater_v1_event_proto_goTypes = []any{
 	(*PayoutSchedule)(nil),        // 19: headwater.v1.PayoutSchedule
 	(*PayoutDocument)(nil),        // 20: headwater.v1.PayoutDocument
 	(*PayoutMethod)(nil),          // 21: headwater.v1.PayoutMethod
-	(*PayoutConnection)(nil),      // 22: headwater.v1.PayoutConnection
-	(*TaxProfile)(nil),            // 23: headwater.v1.TaxProfile
-	(*BillingProfile)(nil),        // 24: headwater.v1.BillingProfile
-	(*Bounty)(nil),                // 25: headwater.v1.Bounty
-	(*Submission)(nil),            // 26: headwater.v1.Submission
-	(*AuditEntry)(nil),            // 27: headwater.v1.AuditEntry
+	(*PayoutReconciliation)(nil),  // 22: headwater.v1.PayoutReconciliation
+	(*PayoutConnection)(nil),      // 23: headwater.v1.PayoutConnection
+	(*TaxProfile)(nil),            // 24: headwater.v1.TaxProfile
+	(*BillingProfile)(nil),        // 25: headwater.v1.BillingProfile
+	(*Bounty)(nil),                // 26: headwater.v1.Bounty
+	(*Submission)(nil),            // 27: headwater.v1.Submission
+	(*AuditEntry)(nil),            // 28: headwater.v1.AuditEntry
 }
 var file_headwater_v1_event_proto_depIdxs = []int32{
 	0,  // 0: headwater.v1.Event.kind:type_name -> headwater.v1.EventKind
@@ -1332,18 +1391,19 @@ var file_headwater_v1_event_proto_depIdxs = []int32{
 	19, // 18: headwater.v1.Event.payout_schedule:type_name -> headwater.v1.PayoutSchedule
 	20, // 19: headwater.v1.Event.payout_document:type_name -> headwater.v1.PayoutDocument
 	21, // 20: headwater.v1.Event.payout_method:type_name -> headwater.v1.PayoutMethod
-	22, // 21: headwater.v1.Event.payout_connection:type_name -> headwater.v1.PayoutConnection
-	23, // 22: headwater.v1.Event.tax_profile:type_name -> headwater.v1.TaxProfile
-	24, // 23: headwater.v1.Event.billing_profile:type_name -> headwater.v1.BillingProfile
-	25, // 24: headwater.v1.Event.bounty:type_name -> headwater.v1.Bounty
-	26, // 25: headwater.v1.Event.submission:type_name -> headwater.v1.Submission
-	27, // 26: headwater.v1.Event.audit_entry:type_name -> headwater.v1.AuditEntry
-	0,  // 27: headwater.v1.EventFilter.kinds:type_name -> headwater.v1.EventKind
-	28, // [28:28] is the sub-list for method output_type
-	28, // [28:28] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	22, // 21: headwater.v1.Event.payout_reconciliation:type_name -> headwater.v1.PayoutReconciliation
+	23, // 22: headwater.v1.Event.payout_connection:type_name -> headwater.v1.PayoutConnection
+	24, // 23: headwater.v1.Event.tax_profile:type_name -> headwater.v1.TaxProfile
+	25, // 24: headwater.v1.Event.billing_profile:type_name -> headwater.v1.BillingProfile
+	26, // 25: headwater.v1.Event.bounty:type_name -> headwater.v1.Bounty
+	27, // 26: headwater.v1.Event.submission:type_name -> headwater.v1.Submission
+	28, // 27: headwater.v1.Event.audit_entry:type_name -> headwater.v1.AuditEntry
+	0,  // 28: headwater.v1.EventFilter.kinds:type_name -> headwater.v1.EventKind
+	29, // [29:29] is the sub-list for method output_type
+	29, // [29:29] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_event_proto_init() }
@@ -1369,6 +1429,7 @@ func file_headwater_v1_event_proto_init() {
 	file_headwater_v1_payout_connection_proto_init()
 	file_headwater_v1_payout_document_proto_init()
 	file_headwater_v1_payout_method_proto_init()
+	file_headwater_v1_payout_reconciliation_proto_init()
 	file_headwater_v1_payout_run_proto_init()
 	file_headwater_v1_payout_schedule_proto_init()
 	file_headwater_v1_program_proto_init()
@@ -1394,6 +1455,7 @@ func file_headwater_v1_event_proto_init() {
 		(*Event_PayoutSchedule)(nil),
 		(*Event_PayoutDocument)(nil),
 		(*Event_PayoutMethod)(nil),
+		(*Event_PayoutReconciliation)(nil),
 		(*Event_PayoutConnection)(nil),
 		(*Event_TaxProfile)(nil),
 		(*Event_BillingProfile)(nil),

@@ -48,9 +48,9 @@ const (
 	ExplanationResult_EXPLANATION_RESULT_NOT_BINDING ExplanationResult = 8
 	// A refund waits for its sale.
 	ExplanationResult_EXPLANATION_RESULT_WAITING ExplanationResult = 9
-	// A refund or a correction changed rewards, or a correction made its sale earn a new one.
+	// A refund, the undoing of one, a correction or the end of a dispute changed rewards, or made its sale earn a new one.
 	ExplanationResult_EXPLANATION_RESULT_CHANGED_REWARDS ExplanationResult = 10
-	// A refund or a correction changed no reward. `sale_result` says what the sale had earned.
+	// A refund, the undoing of one, a correction or the end of a dispute changed no reward. `sale_result` says what the sale had earned.
 	ExplanationResult_EXPLANATION_RESULT_CHANGED_NOTHING ExplanationResult = 11
 	// A cancellation. It earns nothing and takes nothing back.
 	ExplanationResult_EXPLANATION_RESULT_CANCELLATION ExplanationResult = 12
@@ -58,6 +58,8 @@ const (
 	ExplanationResult_EXPLANATION_RESULT_NOT_RECORDED ExplanationResult = 13
 	// The event is credited, and the caps of the terms had no room for what it earns. `computation` says which.
 	ExplanationResult_EXPLANATION_RESULT_CAPPED ExplanationResult = 14
+	// A dispute. It takes nothing back before it ends, and freezes what its sale has earned. `conversion.dispute` has its state.
+	ExplanationResult_EXPLANATION_RESULT_DISPUTE ExplanationResult = 15
 )
 
 // Enum value maps for ExplanationResult.
@@ -78,6 +80,7 @@ var (
 		12: "EXPLANATION_RESULT_CANCELLATION",
 		13: "EXPLANATION_RESULT_NOT_RECORDED",
 		14: "EXPLANATION_RESULT_CAPPED",
+		15: "EXPLANATION_RESULT_DISPUTE",
 	}
 	ExplanationResult_value = map[string]int32{
 		"EXPLANATION_RESULT_UNSPECIFIED":     0,
@@ -95,6 +98,7 @@ var (
 		"EXPLANATION_RESULT_CANCELLATION":    12,
 		"EXPLANATION_RESULT_NOT_RECORDED":    13,
 		"EXPLANATION_RESULT_CAPPED":          14,
+		"EXPLANATION_RESULT_DISPUTE":         15,
 	}
 )
 
@@ -152,6 +156,8 @@ const (
 	ExplanationAction_EXPLANATION_ACTION_RELEASE_REWARDS ExplanationAction = 9
 	// The sale has to be recorded, with the event_id that the refund names, and in the currency of the refund.
 	ExplanationAction_EXPLANATION_ACTION_RECORD_SALE ExplanationAction = 10
+	// ResolveDispute tells how the dispute ended.
+	ExplanationAction_EXPLANATION_ACTION_RESOLVE_DISPUTE ExplanationAction = 11
 )
 
 // Enum value maps for ExplanationAction.
@@ -168,6 +174,7 @@ var (
 		8:  "EXPLANATION_ACTION_APPROVE_REWARDS",
 		9:  "EXPLANATION_ACTION_RELEASE_REWARDS",
 		10: "EXPLANATION_ACTION_RECORD_SALE",
+		11: "EXPLANATION_ACTION_RESOLVE_DISPUTE",
 	}
 	ExplanationAction_value = map[string]int32{
 		"EXPLANATION_ACTION_UNSPECIFIED":      0,
@@ -181,6 +188,7 @@ var (
 		"EXPLANATION_ACTION_APPROVE_REWARDS":  8,
 		"EXPLANATION_ACTION_RELEASE_REWARDS":  9,
 		"EXPLANATION_ACTION_RECORD_SALE":      10,
+		"EXPLANATION_ACTION_RESOLVE_DISPUTE":  11,
 	}
 )
 
@@ -548,6 +556,8 @@ const (
 	RewardApproval_REWARD_APPROVAL_DONE RewardApproval = 4
 	// It is denied or reversed, which is final.
 	RewardApproval_REWARD_APPROVAL_NEVER RewardApproval = 5
+	// It is frozen until the dispute of its sale ends. It then gets its former state back, or is taken back.
+	RewardApproval_REWARD_APPROVAL_BY_DISPUTE RewardApproval = 6
 )
 
 // Enum value maps for RewardApproval.
@@ -559,6 +569,7 @@ var (
 		3: "REWARD_APPROVAL_WITH_ANOTHER",
 		4: "REWARD_APPROVAL_DONE",
 		5: "REWARD_APPROVAL_NEVER",
+		6: "REWARD_APPROVAL_BY_DISPUTE",
 	}
 	RewardApproval_value = map[string]int32{
 		"REWARD_APPROVAL_UNSPECIFIED":  0,
@@ -567,6 +578,7 @@ var (
 		"REWARD_APPROVAL_WITH_ANOTHER": 3,
 		"REWARD_APPROVAL_DONE":         4,
 		"REWARD_APPROVAL_NEVER":        5,
+		"REWARD_APPROVAL_BY_DISPUTE":   6,
 	}
 )
 
@@ -1909,7 +1921,7 @@ type RewardChange struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The id of the reward that has the difference.
 	RewardId string `protobuf:"bytes,1,opt,name=reward_id,json=rewardId,proto3" json:"reward_id,omitempty"`
-	// The id of the conversion that it belongs to: a refund, a correction, or the sale itself if it is credited to another affiliate now or
+	// The id of the conversion that it belongs to: a refund, what undid one, a correction, or the sale itself if it is credited to another affiliate now or
 	// was refunded before it was credited.
 	ConversionId string `protobuf:"bytes,2,opt,name=conversion_id,json=conversionId,proto3" json:"conversion_id,omitempty"`
 	// The kind of that conversion.
@@ -2010,9 +2022,11 @@ type RewardExplanation struct {
 	// When it is approved by itself. Set for BY_ITSELF.
 	AutoApproveTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=auto_approve_time,json=autoApproveTime,proto3" json:"auto_approve_time,omitempty"`
 	// What refunds, corrections and another attribution changed, the oldest first, at most the newest 100.
-	Changes       []*RewardChange `protobuf:"bytes,6,rep,name=changes,proto3" json:"changes,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Changes []*RewardChange `protobuf:"bytes,6,rep,name=changes,proto3" json:"changes,omitempty"`
+	// Of a FROZEN reward: the conversion id of the oldest open dispute of its sale.
+	DisputeConversionId string `protobuf:"bytes,7,opt,name=dispute_conversion_id,json=disputeConversionId,proto3" json:"dispute_conversion_id,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
 }
 
 func (x *RewardExplanation) Reset() {
@@ -2087,6 +2101,13 @@ func (x *RewardExplanation) GetChanges() []*RewardChange {
 	return nil
 }
 
+func (x *RewardExplanation) GetDisputeConversionId() string {
+	if x != nil {
+		return x.DisputeConversionId
+	}
+	return ""
+}
+
 // The request of ExplainConversion.
 type ExplainConversionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2145,13 +2166,13 @@ type ExplainConversionResponse struct {
 	Sentences []string `protobuf:"bytes,3,rep,name=sentences,proto3" json:"sentences,omitempty"`
 	// What would change the answer.
 	Actions []ExplanationAction `protobuf:"varint,4,rep,packed,name=actions,proto3,enum=headwater.v1.ExplanationAction" json:"actions,omitempty"`
-	// The candidates for the credit, in the order of `conversion.candidates`. Empty for refunds, corrections and cancellations.
+	// The candidates for the credit, in the order of `conversion.candidates`. Empty for refunds, corrections, disputes and cancellations.
 	Candidates []*CandidateExplanation `protobuf:"bytes,5,rep,name=candidates,proto3" json:"candidates,omitempty"`
-	// How each credit was priced. Empty for refunds, corrections and cancellations: the terms priced their sale.
+	// How each credit was priced. Empty for refunds, corrections, disputes and cancellations: the terms priced their sale.
 	Credits []*CreditExplanation `protobuf:"bytes,6,rep,name=credits,proto3" json:"credits,omitempty"`
 	// What became of each reward of the conversion, in the order of `conversion.rewards`.
 	Rewards []*RewardExplanation `protobuf:"bytes,7,rep,name=rewards,proto3" json:"rewards,omitempty"`
-	// For a refund or a correction: the short answer for its sale. Not set for other kinds and without a sale.
+	// For a refund, a correction or a dispute: the short answer for its sale. Not set for other kinds and without a sale.
 	SaleResult ExplanationResult `protobuf:"varint,8,opt,name=sale_result,json=saleResult,proto3,enum=headwater.v1.ExplanationResult" json:"sale_result,omitempty"`
 	// What the conversion granted the customer, as it is now. Not set if it granted nothing.
 	CustomerReward *CustomerReward `protobuf:"bytes,9,opt,name=customer_reward,json=customerReward,proto3" json:"customer_reward,omitempty"`
@@ -2398,14 +2419,15 @@ const file_headwater_v1_explanation_proto_rawDesc = "" +
 	"\bevent_id\x18\x04 \x01(\tR\aeventId\x12/\n" +
 	"\x05value\x18\x05 \x01(\v2\x19.headwater.v1.RewardValueR\x05value\x129\n" +
 	"\n" +
-	"occur_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\toccurTime\"\xc8\x02\n" +
+	"occur_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\toccurTime\"\xfc\x02\n" +
 	"\x11RewardExplanation\x12\x1b\n" +
 	"\treward_id\x18\x01 \x01(\tR\brewardId\x12/\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x19.headwater.v1.RewardStateR\x05state\x12-\n" +
 	"\x04rest\x18\x03 \x01(\v2\x19.headwater.v1.RewardValueR\x04rest\x128\n" +
 	"\bapproval\x18\x04 \x01(\x0e2\x1c.headwater.v1.RewardApprovalR\bapproval\x12F\n" +
 	"\x11auto_approve_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x0fautoApproveTime\x124\n" +
-	"\achanges\x18\x06 \x03(\v2\x1a.headwater.v1.RewardChangeR\achanges\"\\\n" +
+	"\achanges\x18\x06 \x03(\v2\x1a.headwater.v1.RewardChangeR\achanges\x122\n" +
+	"\x15dispute_conversion_id\x18\a \x01(\tR\x13disputeConversionId\"\\\n" +
 	"\x18ExplainConversionRequest\x12@\n" +
 	"\n" +
 	"conversion\x18\x01 \x01(\v2 .headwater.v1.ConversionSelectorR\n" +
@@ -2424,7 +2446,7 @@ const file_headwater_v1_explanation_proto_rawDesc = "" +
 	"\arewards\x18\a \x03(\v2\x1f.headwater.v1.RewardExplanationR\arewards\x12@\n" +
 	"\vsale_result\x18\b \x01(\x0e2\x1f.headwater.v1.ExplanationResultR\n" +
 	"saleResult\x12E\n" +
-	"\x0fcustomer_reward\x18\t \x01(\v2\x1c.headwater.v1.CustomerRewardR\x0ecustomerReward*\x9f\x04\n" +
+	"\x0fcustomer_reward\x18\t \x01(\v2\x1c.headwater.v1.CustomerRewardR\x0ecustomerReward*\xbf\x04\n" +
 	"\x11ExplanationResult\x12\"\n" +
 	"\x1eEXPLANATION_RESULT_UNSPECIFIED\x10\x00\x12\x1d\n" +
 	"\x19EXPLANATION_RESULT_EARNED\x10\x01\x12#\n" +
@@ -2441,7 +2463,8 @@ const file_headwater_v1_explanation_proto_rawDesc = "" +
 	"\"EXPLANATION_RESULT_CHANGED_NOTHING\x10\v\x12#\n" +
 	"\x1fEXPLANATION_RESULT_CANCELLATION\x10\f\x12#\n" +
 	"\x1fEXPLANATION_RESULT_NOT_RECORDED\x10\r\x12\x1d\n" +
-	"\x19EXPLANATION_RESULT_CAPPED\x10\x0e*\xb9\x03\n" +
+	"\x19EXPLANATION_RESULT_CAPPED\x10\x0e\x12\x1e\n" +
+	"\x1aEXPLANATION_RESULT_DISPUTE\x10\x0f*\xe1\x03\n" +
 	"\x11ExplanationAction\x12\"\n" +
 	"\x1eEXPLANATION_ACTION_UNSPECIFIED\x10\x00\x12%\n" +
 	"!EXPLANATION_ACTION_ATTRIBUTE_LEAD\x10\x01\x12\"\n" +
@@ -2454,7 +2477,8 @@ const file_headwater_v1_explanation_proto_rawDesc = "" +
 	"\"EXPLANATION_ACTION_APPROVE_REWARDS\x10\b\x12&\n" +
 	"\"EXPLANATION_ACTION_RELEASE_REWARDS\x10\t\x12\"\n" +
 	"\x1eEXPLANATION_ACTION_RECORD_SALE\x10\n" +
-	"*\x89\x02\n" +
+	"\x12&\n" +
+	"\"EXPLANATION_ACTION_RESOLVE_DISPUTE\x10\v*\x89\x02\n" +
 	"\vTermsResult\x12\x1c\n" +
 	"\x18TERMS_RESULT_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aTERMS_RESULT_STARTED_LATER\x10\x01\x12#\n" +
@@ -2499,14 +2523,15 @@ const file_headwater_v1_explanation_proto_rawDesc = "" +
 	"\x1eUPLINE_RESULT_PROGRAM_ARCHIVED\x10\n" +
 	"\x12\x1f\n" +
 	"\x1bUPLINE_RESULT_NOTHING_BELOW\x10\v\x12\x16\n" +
-	"\x12UPLINE_RESULT_ZERO\x10\f*\xc7\x01\n" +
+	"\x12UPLINE_RESULT_ZERO\x10\f*\xe7\x01\n" +
 	"\x0eRewardApproval\x12\x1f\n" +
 	"\x1bREWARD_APPROVAL_UNSPECIFIED\x10\x00\x12\x1d\n" +
 	"\x19REWARD_APPROVAL_BY_ITSELF\x10\x01\x12\x1e\n" +
 	"\x1aREWARD_APPROVAL_BY_RELEASE\x10\x02\x12 \n" +
 	"\x1cREWARD_APPROVAL_WITH_ANOTHER\x10\x03\x12\x18\n" +
 	"\x14REWARD_APPROVAL_DONE\x10\x04\x12\x19\n" +
-	"\x15REWARD_APPROVAL_NEVER\x10\x05BR\n" +
+	"\x15REWARD_APPROVAL_NEVER\x10\x05\x12\x1e\n" +
+	"\x1aREWARD_APPROVAL_BY_DISPUTE\x10\x06BR\n" +
 	"\x10dev.headwater.v1B\x10ExplanationProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (

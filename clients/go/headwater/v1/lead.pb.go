@@ -137,7 +137,10 @@ type Lead struct {
 	// else that of the lead that stays.
 	CustomerRewards []*CustomerReward `protobuf:"bytes,20,rep,name=customer_rewards,json=customerRewards,proto3" json:"customer_rewards,omitempty"`
 	// The country of the customer, which each sale and sign-up that names one changes: an ISO 3166-1 code of two letters in capitals. Empty if none did.
-	CountryCode   string `protobuf:"bytes,21,opt,name=country_code,json=countryCode,proto3" json:"country_code,omitempty"`
+	CountryCode string `protobuf:"bytes,21,opt,name=country_code,json=countryCode,proto3" json:"country_code,omitempty"`
+	// What fraud rules found in the events of the lead, those of the leads that were merged into it too, at most the newest 50 of each. Only
+	// GetLead and ListLeads return it.
+	Suspicion     []*LeadSuspicion `protobuf:"bytes,22,rep,name=suspicion,proto3" json:"suspicion,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -317,6 +320,13 @@ func (x *Lead) GetCountryCode() string {
 		return x.CountryCode
 	}
 	return ""
+}
+
+func (x *Lead) GetSuspicion() []*LeadSuspicion {
+	if x != nil {
+		return x.Suspicion
+	}
+	return nil
 }
 
 // Who referred a lead: an enrollment, named in one of three ways. The enrollment and its program must be active.
@@ -2034,7 +2044,7 @@ var File_headwater_v1_lead_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_lead_proto_rawDesc = "" +
 	"\n" +
-	"\x17headwater/v1/lead.proto\x12\fheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cheadwater/v1/affiliate.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\"headwater/v1/customer_reward.proto\x1a\x1dheadwater/v1/enrollment.proto\x1a\x19headwater/v1/reward.proto\x1a\x1bheadwater/v1/selector.proto\"\xfa\a\n" +
+	"\x17headwater/v1/lead.proto\x12\fheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cheadwater/v1/affiliate.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\"headwater/v1/customer_reward.proto\x1a\x1dheadwater/v1/enrollment.proto\x1a\x18headwater/v1/fraud.proto\x1a\x19headwater/v1/reward.proto\x1a\x1bheadwater/v1/selector.proto\"\xb5\b\n" +
 	"\x04Lead\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
 	"\x05email\x18\x02 \x01(\tR\x05email\x12\x1f\n" +
@@ -2062,7 +2072,8 @@ const file_headwater_v1_lead_proto_rawDesc = "" +
 	"\vdelete_time\x18\x13 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"deleteTime\x12G\n" +
 	"\x10customer_rewards\x18\x14 \x03(\v2\x1c.headwater.v1.CustomerRewardR\x0fcustomerRewards\x12!\n" +
-	"\fcountry_code\x18\x15 \x01(\tR\vcountryCode\x1a;\n" +
+	"\fcountry_code\x18\x15 \x01(\tR\vcountryCode\x129\n" +
+	"\tsuspicion\x18\x16 \x03(\v2\x1b.headwater.v1.LeadSuspicionR\tsuspicion\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb6\x01\n" +
@@ -2270,16 +2281,17 @@ var file_headwater_v1_lead_proto_goTypes = []any{
 	(*timestamppb.Timestamp)(nil),         // 29: google.protobuf.Timestamp
 	(*Money)(nil),                         // 30: headwater.v1.Money
 	(*CustomerReward)(nil),                // 31: headwater.v1.CustomerReward
-	(*AffiliateSelector)(nil),             // 32: headwater.v1.AffiliateSelector
-	(*fieldmaskpb.FieldMask)(nil),         // 33: google.protobuf.FieldMask
-	(*LeadSelector)(nil),                  // 34: headwater.v1.LeadSelector
-	(*Enrollment)(nil),                    // 35: headwater.v1.Enrollment
-	(*Affiliate)(nil),                     // 36: headwater.v1.Affiliate
-	(*Conversion)(nil),                    // 37: headwater.v1.Conversion
-	(ConversionOutcome)(0),                // 38: headwater.v1.ConversionOutcome
-	(*Warning)(nil),                       // 39: headwater.v1.Warning
-	(*RewardSummary)(nil),                 // 40: headwater.v1.RewardSummary
-	(ListOrder)(0),                        // 41: headwater.v1.ListOrder
+	(*LeadSuspicion)(nil),                 // 32: headwater.v1.LeadSuspicion
+	(*AffiliateSelector)(nil),             // 33: headwater.v1.AffiliateSelector
+	(*fieldmaskpb.FieldMask)(nil),         // 34: google.protobuf.FieldMask
+	(*LeadSelector)(nil),                  // 35: headwater.v1.LeadSelector
+	(*Enrollment)(nil),                    // 36: headwater.v1.Enrollment
+	(*Affiliate)(nil),                     // 37: headwater.v1.Affiliate
+	(*Conversion)(nil),                    // 38: headwater.v1.Conversion
+	(ConversionOutcome)(0),                // 39: headwater.v1.ConversionOutcome
+	(*Warning)(nil),                       // 40: headwater.v1.Warning
+	(*RewardSummary)(nil),                 // 41: headwater.v1.RewardSummary
+	(ListOrder)(0),                        // 42: headwater.v1.ListOrder
 }
 var file_headwater_v1_lead_proto_depIdxs = []int32{
 	0,  // 0: headwater.v1.Lead.state:type_name -> headwater.v1.LeadState
@@ -2293,59 +2305,60 @@ var file_headwater_v1_lead_proto_depIdxs = []int32{
 	24, // 8: headwater.v1.Lead.metadata:type_name -> headwater.v1.Lead.MetadataEntry
 	29, // 9: headwater.v1.Lead.delete_time:type_name -> google.protobuf.Timestamp
 	31, // 10: headwater.v1.Lead.customer_rewards:type_name -> headwater.v1.CustomerReward
-	32, // 11: headwater.v1.Referrer.affiliate:type_name -> headwater.v1.AffiliateSelector
-	0,  // 12: headwater.v1.CreateLeadRequest.state:type_name -> headwater.v1.LeadState
-	29, // 13: headwater.v1.CreateLeadRequest.first_sale_time:type_name -> google.protobuf.Timestamp
-	25, // 14: headwater.v1.CreateLeadRequest.metadata:type_name -> headwater.v1.CreateLeadRequest.MetadataEntry
-	2,  // 15: headwater.v1.CreateLeadRequest.referrer:type_name -> headwater.v1.Referrer
-	29, // 16: headwater.v1.CreateLeadRequest.referral_time:type_name -> google.protobuf.Timestamp
-	1,  // 17: headwater.v1.CreateLeadResponse.lead:type_name -> headwater.v1.Lead
-	1,  // 18: headwater.v1.UpdateLeadRequest.lead:type_name -> headwater.v1.Lead
-	33, // 19: headwater.v1.UpdateLeadRequest.update_mask:type_name -> google.protobuf.FieldMask
-	34, // 20: headwater.v1.UpdateLeadRequest.selector:type_name -> headwater.v1.LeadSelector
-	1,  // 21: headwater.v1.UpdateLeadResponse.lead:type_name -> headwater.v1.Lead
-	34, // 22: headwater.v1.DeleteLeadRequest.lead:type_name -> headwater.v1.LeadSelector
-	34, // 23: headwater.v1.MergeLeadsRequest.lead:type_name -> headwater.v1.LeadSelector
-	34, // 24: headwater.v1.MergeLeadsRequest.duplicate:type_name -> headwater.v1.LeadSelector
-	1,  // 25: headwater.v1.MergeLeadsResponse.lead:type_name -> headwater.v1.Lead
-	34, // 26: headwater.v1.AttributeLeadRequest.lead:type_name -> headwater.v1.LeadSelector
-	2,  // 27: headwater.v1.AttributeLeadRequest.referrer:type_name -> headwater.v1.Referrer
-	29, // 28: headwater.v1.AttributeLeadRequest.referral_time:type_name -> google.protobuf.Timestamp
-	1,  // 29: headwater.v1.AttributeLeadResponse.lead:type_name -> headwater.v1.Lead
-	34, // 30: headwater.v1.GetAttributionRequest.lead:type_name -> headwater.v1.LeadSelector
-	1,  // 31: headwater.v1.GetAttributionResponse.lead:type_name -> headwater.v1.Lead
-	35, // 32: headwater.v1.GetAttributionResponse.enrollments:type_name -> headwater.v1.Enrollment
-	36, // 33: headwater.v1.GetAttributionResponse.affiliates:type_name -> headwater.v1.Affiliate
-	37, // 34: headwater.v1.GetAttributionResponse.conversion:type_name -> headwater.v1.Conversion
-	15, // 35: headwater.v1.GetAttributionResponse.manual_bindings:type_name -> headwater.v1.ManualBinding
-	28, // 36: headwater.v1.ManualBinding.credits:type_name -> headwater.v1.Credit
-	29, // 37: headwater.v1.ManualBinding.bind_time:type_name -> google.protobuf.Timestamp
-	29, // 38: headwater.v1.ManualBinding.referral_time:type_name -> google.protobuf.Timestamp
-	29, // 39: headwater.v1.ManualBinding.create_time:type_name -> google.protobuf.Timestamp
-	0,  // 40: headwater.v1.RecordLeadRequest.state:type_name -> headwater.v1.LeadState
-	29, // 41: headwater.v1.RecordLeadRequest.occur_time:type_name -> google.protobuf.Timestamp
-	26, // 42: headwater.v1.RecordLeadRequest.metadata:type_name -> headwater.v1.RecordLeadRequest.MetadataEntry
-	38, // 43: headwater.v1.RecordLeadResponse.outcome:type_name -> headwater.v1.ConversionOutcome
-	28, // 44: headwater.v1.RecordLeadResponse.credits:type_name -> headwater.v1.Credit
-	39, // 45: headwater.v1.RecordLeadResponse.warnings:type_name -> headwater.v1.Warning
-	40, // 46: headwater.v1.RecordLeadResponse.rewards:type_name -> headwater.v1.RewardSummary
-	31, // 47: headwater.v1.RecordLeadResponse.customer_reward:type_name -> headwater.v1.CustomerReward
-	34, // 48: headwater.v1.GetLeadRequest.lead:type_name -> headwater.v1.LeadSelector
-	1,  // 49: headwater.v1.GetLeadResponse.lead:type_name -> headwater.v1.Lead
-	35, // 50: headwater.v1.GetLeadResponse.enrollments:type_name -> headwater.v1.Enrollment
-	36, // 51: headwater.v1.GetLeadResponse.affiliates:type_name -> headwater.v1.Affiliate
-	41, // 52: headwater.v1.ListLeadsRequest.order:type_name -> headwater.v1.ListOrder
-	0,  // 53: headwater.v1.ListLeadsRequest.states:type_name -> headwater.v1.LeadState
-	32, // 54: headwater.v1.ListLeadsRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	27, // 55: headwater.v1.ListLeadsRequest.metadata:type_name -> headwater.v1.ListLeadsRequest.MetadataEntry
-	1,  // 56: headwater.v1.ListLeadsResponse.leads:type_name -> headwater.v1.Lead
-	34, // 57: headwater.v1.FulfillCustomerRewardRequest.lead:type_name -> headwater.v1.LeadSelector
-	1,  // 58: headwater.v1.FulfillCustomerRewardResponse.lead:type_name -> headwater.v1.Lead
-	59, // [59:59] is the sub-list for method output_type
-	59, // [59:59] is the sub-list for method input_type
-	59, // [59:59] is the sub-list for extension type_name
-	59, // [59:59] is the sub-list for extension extendee
-	0,  // [0:59] is the sub-list for field type_name
+	32, // 11: headwater.v1.Lead.suspicion:type_name -> headwater.v1.LeadSuspicion
+	33, // 12: headwater.v1.Referrer.affiliate:type_name -> headwater.v1.AffiliateSelector
+	0,  // 13: headwater.v1.CreateLeadRequest.state:type_name -> headwater.v1.LeadState
+	29, // 14: headwater.v1.CreateLeadRequest.first_sale_time:type_name -> google.protobuf.Timestamp
+	25, // 15: headwater.v1.CreateLeadRequest.metadata:type_name -> headwater.v1.CreateLeadRequest.MetadataEntry
+	2,  // 16: headwater.v1.CreateLeadRequest.referrer:type_name -> headwater.v1.Referrer
+	29, // 17: headwater.v1.CreateLeadRequest.referral_time:type_name -> google.protobuf.Timestamp
+	1,  // 18: headwater.v1.CreateLeadResponse.lead:type_name -> headwater.v1.Lead
+	1,  // 19: headwater.v1.UpdateLeadRequest.lead:type_name -> headwater.v1.Lead
+	34, // 20: headwater.v1.UpdateLeadRequest.update_mask:type_name -> google.protobuf.FieldMask
+	35, // 21: headwater.v1.UpdateLeadRequest.selector:type_name -> headwater.v1.LeadSelector
+	1,  // 22: headwater.v1.UpdateLeadResponse.lead:type_name -> headwater.v1.Lead
+	35, // 23: headwater.v1.DeleteLeadRequest.lead:type_name -> headwater.v1.LeadSelector
+	35, // 24: headwater.v1.MergeLeadsRequest.lead:type_name -> headwater.v1.LeadSelector
+	35, // 25: headwater.v1.MergeLeadsRequest.duplicate:type_name -> headwater.v1.LeadSelector
+	1,  // 26: headwater.v1.MergeLeadsResponse.lead:type_name -> headwater.v1.Lead
+	35, // 27: headwater.v1.AttributeLeadRequest.lead:type_name -> headwater.v1.LeadSelector
+	2,  // 28: headwater.v1.AttributeLeadRequest.referrer:type_name -> headwater.v1.Referrer
+	29, // 29: headwater.v1.AttributeLeadRequest.referral_time:type_name -> google.protobuf.Timestamp
+	1,  // 30: headwater.v1.AttributeLeadResponse.lead:type_name -> headwater.v1.Lead
+	35, // 31: headwater.v1.GetAttributionRequest.lead:type_name -> headwater.v1.LeadSelector
+	1,  // 32: headwater.v1.GetAttributionResponse.lead:type_name -> headwater.v1.Lead
+	36, // 33: headwater.v1.GetAttributionResponse.enrollments:type_name -> headwater.v1.Enrollment
+	37, // 34: headwater.v1.GetAttributionResponse.affiliates:type_name -> headwater.v1.Affiliate
+	38, // 35: headwater.v1.GetAttributionResponse.conversion:type_name -> headwater.v1.Conversion
+	15, // 36: headwater.v1.GetAttributionResponse.manual_bindings:type_name -> headwater.v1.ManualBinding
+	28, // 37: headwater.v1.ManualBinding.credits:type_name -> headwater.v1.Credit
+	29, // 38: headwater.v1.ManualBinding.bind_time:type_name -> google.protobuf.Timestamp
+	29, // 39: headwater.v1.ManualBinding.referral_time:type_name -> google.protobuf.Timestamp
+	29, // 40: headwater.v1.ManualBinding.create_time:type_name -> google.protobuf.Timestamp
+	0,  // 41: headwater.v1.RecordLeadRequest.state:type_name -> headwater.v1.LeadState
+	29, // 42: headwater.v1.RecordLeadRequest.occur_time:type_name -> google.protobuf.Timestamp
+	26, // 43: headwater.v1.RecordLeadRequest.metadata:type_name -> headwater.v1.RecordLeadRequest.MetadataEntry
+	39, // 44: headwater.v1.RecordLeadResponse.outcome:type_name -> headwater.v1.ConversionOutcome
+	28, // 45: headwater.v1.RecordLeadResponse.credits:type_name -> headwater.v1.Credit
+	40, // 46: headwater.v1.RecordLeadResponse.warnings:type_name -> headwater.v1.Warning
+	41, // 47: headwater.v1.RecordLeadResponse.rewards:type_name -> headwater.v1.RewardSummary
+	31, // 48: headwater.v1.RecordLeadResponse.customer_reward:type_name -> headwater.v1.CustomerReward
+	35, // 49: headwater.v1.GetLeadRequest.lead:type_name -> headwater.v1.LeadSelector
+	1,  // 50: headwater.v1.GetLeadResponse.lead:type_name -> headwater.v1.Lead
+	36, // 51: headwater.v1.GetLeadResponse.enrollments:type_name -> headwater.v1.Enrollment
+	37, // 52: headwater.v1.GetLeadResponse.affiliates:type_name -> headwater.v1.Affiliate
+	42, // 53: headwater.v1.ListLeadsRequest.order:type_name -> headwater.v1.ListOrder
+	0,  // 54: headwater.v1.ListLeadsRequest.states:type_name -> headwater.v1.LeadState
+	33, // 55: headwater.v1.ListLeadsRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	27, // 56: headwater.v1.ListLeadsRequest.metadata:type_name -> headwater.v1.ListLeadsRequest.MetadataEntry
+	1,  // 57: headwater.v1.ListLeadsResponse.leads:type_name -> headwater.v1.Lead
+	35, // 58: headwater.v1.FulfillCustomerRewardRequest.lead:type_name -> headwater.v1.LeadSelector
+	1,  // 59: headwater.v1.FulfillCustomerRewardResponse.lead:type_name -> headwater.v1.Lead
+	60, // [60:60] is the sub-list for method output_type
+	60, // [60:60] is the sub-list for method input_type
+	60, // [60:60] is the sub-list for extension type_name
+	60, // [60:60] is the sub-list for extension extendee
+	0,  // [0:60] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_lead_proto_init() }
@@ -2359,6 +2372,7 @@ func file_headwater_v1_lead_proto_init() {
 	file_headwater_v1_conversion_proto_init()
 	file_headwater_v1_customer_reward_proto_init()
 	file_headwater_v1_enrollment_proto_init()
+	file_headwater_v1_fraud_proto_init()
 	file_headwater_v1_reward_proto_init()
 	file_headwater_v1_selector_proto_init()
 	file_headwater_v1_lead_proto_msgTypes[1].OneofWrappers = []any{

@@ -45,6 +45,8 @@ const (
 	// The merchant's cost of paying: what providers took on top of amounts, and what they kept of amounts that came back. No balance of an
 	// affiliate counts it.
 	LedgerAccount_LEDGER_ACCOUNT_PROVIDER_FEE LedgerAccount = 7
+	// The rewards of sales that are disputed.
+	LedgerAccount_LEDGER_ACCOUNT_AFFILIATE_FROZEN LedgerAccount = 8
 )
 
 // Enum value maps for LedgerAccount.
@@ -58,6 +60,7 @@ var (
 		5: "LEDGER_ACCOUNT_PROVIDER_CASH",
 		6: "LEDGER_ACCOUNT_PAYOUT_IN_FLIGHT",
 		7: "LEDGER_ACCOUNT_PROVIDER_FEE",
+		8: "LEDGER_ACCOUNT_AFFILIATE_FROZEN",
 	}
 	LedgerAccount_value = map[string]int32{
 		"LEDGER_ACCOUNT_UNSPECIFIED":        0,
@@ -68,6 +71,7 @@ var (
 		"LEDGER_ACCOUNT_PROVIDER_CASH":      5,
 		"LEDGER_ACCOUNT_PAYOUT_IN_FLIGHT":   6,
 		"LEDGER_ACCOUNT_PROVIDER_FEE":       7,
+		"LEDGER_ACCOUNT_AFFILIATE_FROZEN":   8,
 	}
 )
 
@@ -110,7 +114,7 @@ const (
 	LedgerReason_LEDGER_REASON_APPROVED LedgerReason = 2
 	// A reward was denied.
 	LedgerReason_LEDGER_REASON_DENIED LedgerReason = 3
-	// A refund took back all or part of a reward.
+	// A refund took back all or part of a reward, or the undoing of a refund gave it back.
 	LedgerReason_LEDGER_REASON_REFUNDED LedgerReason = 4
 	// A reward was taken back, because an earlier event was recorded later and changed who earns or how much. What is earned instead
 	// is an entry with reason EARNED.
@@ -132,6 +136,12 @@ const (
 	LedgerReason_LEDGER_REASON_FEE LedgerReason = 12
 	// ReopenPayout undid that a payout was paid, and its amount is in flight again.
 	LedgerReason_LEDGER_REASON_REOPENED LedgerReason = 13
+	// A dispute of the reward's sale was opened, or a reward came back from a payout while one is open.
+	LedgerReason_LEDGER_REASON_FROZEN LedgerReason = 14
+	// A dispute ended and left the reward or a part of it, or one that was lost is won after all.
+	LedgerReason_LEDGER_REASON_RESTORED LedgerReason = 15
+	// A dispute was lost and took back all or part of a reward.
+	LedgerReason_LEDGER_REASON_CHARGED_BACK LedgerReason = 16
 )
 
 // Enum value maps for LedgerReason.
@@ -151,6 +161,9 @@ var (
 		11: "LEDGER_REASON_RETURNED",
 		12: "LEDGER_REASON_FEE",
 		13: "LEDGER_REASON_REOPENED",
+		14: "LEDGER_REASON_FROZEN",
+		15: "LEDGER_REASON_RESTORED",
+		16: "LEDGER_REASON_CHARGED_BACK",
 	}
 	LedgerReason_value = map[string]int32{
 		"LEDGER_REASON_UNSPECIFIED":  0,
@@ -167,6 +180,9 @@ var (
 		"LEDGER_REASON_RETURNED":     11,
 		"LEDGER_REASON_FEE":          12,
 		"LEDGER_REASON_REOPENED":     13,
+		"LEDGER_REASON_FROZEN":       14,
+		"LEDGER_REASON_RESTORED":     15,
+		"LEDGER_REASON_CHARGED_BACK": 16,
 	}
 )
 
@@ -265,7 +281,8 @@ func (x *GetBalanceRequest) GetAsOfTime() *timestamppb.Timestamp {
 // An affiliate's balance in one unit and currency. All values have that unit and currency.
 type Balance struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// All rewards so far, less those that were denied or taken back: the sum of `pending`, `owed`, `in_flight` and `paid`.
+	// All rewards so far, less those that were denied or taken back: the sum of `pending`, `owed`, `in_flight`,
+	// `frozen` and `paid`.
 	Earned *RewardValue `protobuf:"bytes,1,opt,name=earned,proto3" json:"earned,omitempty"`
 	// The rewards that are not yet approved.
 	Pending *RewardValue `protobuf:"bytes,2,opt,name=pending,proto3" json:"pending,omitempty"`
@@ -275,7 +292,9 @@ type Balance struct {
 	// The rewards that are paid, or fulfilled if they are not in cash.
 	Paid *RewardValue `protobuf:"bytes,4,opt,name=paid,proto3" json:"paid,omitempty"`
 	// The amount that payouts have reserved that are neither paid nor cancelled.
-	InFlight      *RewardValue `protobuf:"bytes,5,opt,name=in_flight,json=inFlight,proto3" json:"in_flight,omitempty"`
+	InFlight *RewardValue `protobuf:"bytes,5,opt,name=in_flight,json=inFlight,proto3" json:"in_flight,omitempty"`
+	// The rewards of sales that are disputed. They are not owed before the dispute ends.
+	InDispute     *RewardValue `protobuf:"bytes,6,opt,name=in_dispute,json=inDispute,proto3" json:"in_dispute,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -341,6 +360,13 @@ func (x *Balance) GetPaid() *RewardValue {
 func (x *Balance) GetInFlight() *RewardValue {
 	if x != nil {
 		return x.InFlight
+	}
+	return nil
+}
+
+func (x *Balance) GetInDispute() *RewardValue {
+	if x != nil {
+		return x.InDispute
 	}
 	return nil
 }
@@ -1080,13 +1106,15 @@ const file_headwater_v1_ledger_proto_rawDesc = "" +
 	"\x11GetBalanceRequest\x12=\n" +
 	"\taffiliate\x18\x01 \x01(\v2\x1f.headwater.v1.AffiliateSelectorR\taffiliate\x128\n" +
 	"\n" +
-	"as_of_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\basOfTime\"\x87\x02\n" +
+	"as_of_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\basOfTime\"\xc1\x02\n" +
 	"\aBalance\x121\n" +
 	"\x06earned\x18\x01 \x01(\v2\x19.headwater.v1.RewardValueR\x06earned\x123\n" +
 	"\apending\x18\x02 \x01(\v2\x19.headwater.v1.RewardValueR\apending\x12-\n" +
 	"\x04owed\x18\x03 \x01(\v2\x19.headwater.v1.RewardValueR\x04owed\x12-\n" +
 	"\x04paid\x18\x04 \x01(\v2\x19.headwater.v1.RewardValueR\x04paid\x126\n" +
-	"\tin_flight\x18\x05 \x01(\v2\x19.headwater.v1.RewardValueR\binFlight\"j\n" +
+	"\tin_flight\x18\x05 \x01(\v2\x19.headwater.v1.RewardValueR\binFlight\x128\n" +
+	"\n" +
+	"in_dispute\x18\x06 \x01(\v2\x19.headwater.v1.RewardValueR\tinDispute\"j\n" +
 	"\x12GetBalanceResponse\x12!\n" +
 	"\faffiliate_id\x18\x01 \x01(\tR\vaffiliateId\x121\n" +
 	"\bbalances\x18\x02 \x03(\v2\x15.headwater.v1.BalanceR\bbalances\"\xe6\x02\n" +
@@ -1146,7 +1174,7 @@ const file_headwater_v1_ledger_proto_rawDesc = "" +
 	"\vevent_count\x18\x04 \x01(\x03R\n" +
 	"eventCount\x121\n" +
 	"\x06totals\x18\x05 \x03(\v2\x19.headwater.v1.LedgerTotalR\x06totals\x12 \n" +
-	"\vdifferences\x18\x06 \x03(\tR\vdifferences*\xa8\x02\n" +
+	"\vdifferences\x18\x06 \x03(\tR\vdifferences*\xcd\x02\n" +
 	"\rLedgerAccount\x12\x1e\n" +
 	"\x1aLEDGER_ACCOUNT_UNSPECIFIED\x10\x00\x12%\n" +
 	"!LEDGER_ACCOUNT_COMMISSION_EXPENSE\x10\x01\x12$\n" +
@@ -1155,7 +1183,8 @@ const file_headwater_v1_ledger_proto_rawDesc = "" +
 	"\x18LEDGER_ACCOUNT_FULFILLED\x10\x04\x12 \n" +
 	"\x1cLEDGER_ACCOUNT_PROVIDER_CASH\x10\x05\x12#\n" +
 	"\x1fLEDGER_ACCOUNT_PAYOUT_IN_FLIGHT\x10\x06\x12\x1f\n" +
-	"\x1bLEDGER_ACCOUNT_PROVIDER_FEE\x10\a*\x92\x03\n" +
+	"\x1bLEDGER_ACCOUNT_PROVIDER_FEE\x10\a\x12#\n" +
+	"\x1fLEDGER_ACCOUNT_AFFILIATE_FROZEN\x10\b*\xe8\x03\n" +
 	"\fLedgerReason\x12\x1d\n" +
 	"\x19LEDGER_REASON_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14LEDGER_REASON_EARNED\x10\x01\x12\x1a\n" +
@@ -1171,7 +1200,10 @@ const file_headwater_v1_ledger_proto_rawDesc = "" +
 	"\x12\x1a\n" +
 	"\x16LEDGER_REASON_RETURNED\x10\v\x12\x15\n" +
 	"\x11LEDGER_REASON_FEE\x10\f\x12\x1a\n" +
-	"\x16LEDGER_REASON_REOPENED\x10\rBM\n" +
+	"\x16LEDGER_REASON_REOPENED\x10\r\x12\x18\n" +
+	"\x14LEDGER_REASON_FROZEN\x10\x0e\x12\x1a\n" +
+	"\x16LEDGER_REASON_RESTORED\x10\x0f\x12\x1e\n" +
+	"\x1aLEDGER_REASON_CHARGED_BACK\x10\x10BM\n" +
 	"\x10dev.headwater.v1B\vLedgerProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (
@@ -1217,29 +1249,30 @@ var file_headwater_v1_ledger_proto_depIdxs = []int32{
 	16, // 4: headwater.v1.Balance.owed:type_name -> headwater.v1.RewardValue
 	16, // 5: headwater.v1.Balance.paid:type_name -> headwater.v1.RewardValue
 	16, // 6: headwater.v1.Balance.in_flight:type_name -> headwater.v1.RewardValue
-	3,  // 7: headwater.v1.GetBalanceResponse.balances:type_name -> headwater.v1.Balance
-	17, // 8: headwater.v1.ListBalancesRequest.order:type_name -> headwater.v1.ListOrder
-	14, // 9: headwater.v1.ListBalancesRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	18, // 10: headwater.v1.ListBalancesRequest.units:type_name -> headwater.v1.RewardUnit
-	15, // 11: headwater.v1.ListBalancesRequest.as_of_time:type_name -> google.protobuf.Timestamp
-	3,  // 12: headwater.v1.AffiliateBalances.balances:type_name -> headwater.v1.Balance
-	6,  // 13: headwater.v1.ListBalancesResponse.affiliates:type_name -> headwater.v1.AffiliateBalances
-	0,  // 14: headwater.v1.LedgerEntry.debit:type_name -> headwater.v1.LedgerAccount
-	0,  // 15: headwater.v1.LedgerEntry.credit:type_name -> headwater.v1.LedgerAccount
-	16, // 16: headwater.v1.LedgerEntry.value:type_name -> headwater.v1.RewardValue
-	1,  // 17: headwater.v1.LedgerEntry.reason:type_name -> headwater.v1.LedgerReason
-	15, // 18: headwater.v1.LedgerEntry.post_time:type_name -> google.protobuf.Timestamp
-	17, // 19: headwater.v1.ListLedgerEntriesRequest.order:type_name -> headwater.v1.ListOrder
-	14, // 20: headwater.v1.ListLedgerEntriesRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	8,  // 21: headwater.v1.ListLedgerEntriesResponse.entries:type_name -> headwater.v1.LedgerEntry
-	0,  // 22: headwater.v1.LedgerTotal.ledger_account:type_name -> headwater.v1.LedgerAccount
-	16, // 23: headwater.v1.LedgerTotal.value:type_name -> headwater.v1.RewardValue
-	12, // 24: headwater.v1.VerifyLedgerResponse.totals:type_name -> headwater.v1.LedgerTotal
-	25, // [25:25] is the sub-list for method output_type
-	25, // [25:25] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	16, // 7: headwater.v1.Balance.in_dispute:type_name -> headwater.v1.RewardValue
+	3,  // 8: headwater.v1.GetBalanceResponse.balances:type_name -> headwater.v1.Balance
+	17, // 9: headwater.v1.ListBalancesRequest.order:type_name -> headwater.v1.ListOrder
+	14, // 10: headwater.v1.ListBalancesRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	18, // 11: headwater.v1.ListBalancesRequest.units:type_name -> headwater.v1.RewardUnit
+	15, // 12: headwater.v1.ListBalancesRequest.as_of_time:type_name -> google.protobuf.Timestamp
+	3,  // 13: headwater.v1.AffiliateBalances.balances:type_name -> headwater.v1.Balance
+	6,  // 14: headwater.v1.ListBalancesResponse.affiliates:type_name -> headwater.v1.AffiliateBalances
+	0,  // 15: headwater.v1.LedgerEntry.debit:type_name -> headwater.v1.LedgerAccount
+	0,  // 16: headwater.v1.LedgerEntry.credit:type_name -> headwater.v1.LedgerAccount
+	16, // 17: headwater.v1.LedgerEntry.value:type_name -> headwater.v1.RewardValue
+	1,  // 18: headwater.v1.LedgerEntry.reason:type_name -> headwater.v1.LedgerReason
+	15, // 19: headwater.v1.LedgerEntry.post_time:type_name -> google.protobuf.Timestamp
+	17, // 20: headwater.v1.ListLedgerEntriesRequest.order:type_name -> headwater.v1.ListOrder
+	14, // 21: headwater.v1.ListLedgerEntriesRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	8,  // 22: headwater.v1.ListLedgerEntriesResponse.entries:type_name -> headwater.v1.LedgerEntry
+	0,  // 23: headwater.v1.LedgerTotal.ledger_account:type_name -> headwater.v1.LedgerAccount
+	16, // 24: headwater.v1.LedgerTotal.value:type_name -> headwater.v1.RewardValue
+	12, // 25: headwater.v1.VerifyLedgerResponse.totals:type_name -> headwater.v1.LedgerTotal
+	26, // [26:26] is the sub-list for method output_type
+	26, // [26:26] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_ledger_proto_init() }

@@ -1002,7 +1002,7 @@ type ApprovePayoutsRequest struct {
 	// returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
 	// id is unique per account and method. Optional, up to 128 characters, such as a UUID.
 	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	// The ids of 1 to 1,000 payouts that are NEEDS_APPROVAL, each once. All of them are approved, or none.
+	// The ids of 1 to 200 payouts that are NEEDS_APPROVAL, each once. All of them are approved, or none. Approve more in several calls.
 	PayoutIds []string `protobuf:"bytes,2,rep,name=payout_ids,json=payoutIds,proto3" json:"payout_ids,omitempty"`
 	// The etags that the payouts must have, in the order of `payout_ids`. An empty one is not compared. Empty: none is compared.
 	Etags         []string `protobuf:"bytes,3,rep,name=etags,proto3" json:"etags,omitempty"`

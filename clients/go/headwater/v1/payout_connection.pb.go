@@ -34,9 +34,11 @@ type PayoutConnection struct {
 	// When the account was connected.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// When the credentials were last set.
-	UpdateTime    *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	// When the next daily reconciliation begins, see PayoutReconciliation.
+	NextReconciliationTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=next_reconciliation_time,json=nextReconciliationTime,proto3" json:"next_reconciliation_time,omitempty"`
+	unknownFields          protoimpl.UnknownFields
+	sizeCache              protoimpl.SizeCache
 }
 
 func (x *PayoutConnection) Reset() {
@@ -93,6 +95,13 @@ func (x *PayoutConnection) GetCreateTime() *timestamppb.Timestamp {
 func (x *PayoutConnection) GetUpdateTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.UpdateTime
+	}
+	return nil
+}
+
+func (x *PayoutConnection) GetNextReconciliationTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NextReconciliationTime
 	}
 	return nil
 }
@@ -702,18 +711,139 @@ func (x *GetPayoutConnectionResponse) GetPayoutConnection() *PayoutConnection {
 	return nil
 }
 
+// The request of ListPayoutConnections.
+type ListPayoutConnectionsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
+	// holds at most 3 MiB, so it may have fewer entries.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// The `next_page_token` of the previous page, sent with the same filter and order. Empty: the first page.
+	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// The order of the list, which is that of the values of PayoutProvider. Default `LIST_ORDER_OLDEST_FIRST`: PAYPAL, STRIPE, WISE.
+	Order         ListOrder `protobuf:"varint,3,opt,name=order,proto3,enum=headwater.v1.ListOrder" json:"order,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListPayoutConnectionsRequest) Reset() {
+	*x = ListPayoutConnectionsRequest{}
+	mi := &file_headwater_v1_payout_connection_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListPayoutConnectionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListPayoutConnectionsRequest) ProtoMessage() {}
+
+func (x *ListPayoutConnectionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_payout_connection_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListPayoutConnectionsRequest.ProtoReflect.Descriptor instead.
+func (*ListPayoutConnectionsRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_payout_connection_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ListPayoutConnectionsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListPayoutConnectionsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *ListPayoutConnectionsRequest) GetOrder() ListOrder {
+	if x != nil {
+		return x.Order
+	}
+	return ListOrder_LIST_ORDER_UNSPECIFIED
+}
+
+// The answer of ListPayoutConnections.
+type ListPayoutConnectionsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One page of connections, without their credentials.
+	PayoutConnections []*PayoutConnection `protobuf:"bytes,1,rep,name=payout_connections,json=payoutConnections,proto3" json:"payout_connections,omitempty"`
+	// The `page_token` of the next page. Empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListPayoutConnectionsResponse) Reset() {
+	*x = ListPayoutConnectionsResponse{}
+	mi := &file_headwater_v1_payout_connection_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListPayoutConnectionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListPayoutConnectionsResponse) ProtoMessage() {}
+
+func (x *ListPayoutConnectionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_payout_connection_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListPayoutConnectionsResponse.ProtoReflect.Descriptor instead.
+func (*ListPayoutConnectionsResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_payout_connection_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ListPayoutConnectionsResponse) GetPayoutConnections() []*PayoutConnection {
+	if x != nil {
+		return x.PayoutConnections
+	}
+	return nil
+}
+
+func (x *ListPayoutConnectionsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
 var File_headwater_v1_payout_connection_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_payout_connection_proto_rawDesc = "" +
 	"\n" +
-	"$headwater/v1/payout_connection.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/payout.proto\"\xda\x01\n" +
+	"$headwater/v1/payout_connection.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x19headwater/v1/payout.proto\"\xb0\x02\n" +
 	"\x10PayoutConnection\x128\n" +
 	"\bprovider\x18\x01 \x01(\x0e2\x1c.headwater.v1.PayoutProviderR\bprovider\x12\x12\n" +
 	"\x04hint\x18\x02 \x01(\tR\x04hint\x12;\n" +
 	"\vcreate_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12;\n" +
 	"\vupdate_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"updateTime\"\xcf\x01\n" +
+	"updateTime\x12T\n" +
+	"\x18next_reconciliation_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x16nextReconciliationTime\"\xcf\x01\n" +
 	"\x13ProviderCredentials\x129\n" +
 	"\x06paypal\x18\x01 \x01(\v2\x1f.headwater.v1.PayPalCredentialsH\x00R\x06paypal\x129\n" +
 	"\x06stripe\x18\x02 \x01(\v2\x1f.headwater.v1.StripeCredentialsH\x00R\x06stripe\x123\n" +
@@ -749,7 +879,15 @@ const file_headwater_v1_payout_connection_proto_rawDesc = "" +
 	"\x1aGetPayoutConnectionRequest\x128\n" +
 	"\bprovider\x18\x01 \x01(\x0e2\x1c.headwater.v1.PayoutProviderR\bprovider\"j\n" +
 	"\x1bGetPayoutConnectionResponse\x12K\n" +
-	"\x11payout_connection\x18\x01 \x01(\v2\x1e.headwater.v1.PayoutConnectionR\x10payoutConnectionBW\n" +
+	"\x11payout_connection\x18\x01 \x01(\v2\x1e.headwater.v1.PayoutConnectionR\x10payoutConnection\"\x89\x01\n" +
+	"\x1cListPayoutConnectionsRequest\x12\x1b\n" +
+	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\x12-\n" +
+	"\x05order\x18\x03 \x01(\x0e2\x17.headwater.v1.ListOrderR\x05order\"\x96\x01\n" +
+	"\x1dListPayoutConnectionsResponse\x12M\n" +
+	"\x12payout_connections\x18\x01 \x03(\v2\x1e.headwater.v1.PayoutConnectionR\x11payoutConnections\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageTokenBW\n" +
 	"\x10dev.headwater.v1B\x15PayoutConnectionProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var (
@@ -764,7 +902,7 @@ func file_headwater_v1_payout_connection_proto_rawDescGZIP() []byte {
 	return file_headwater_v1_payout_connection_proto_rawDescData
 }
 
-var file_headwater_v1_payout_connection_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_headwater_v1_payout_connection_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_headwater_v1_payout_connection_proto_goTypes = []any{
 	(*PayoutConnection)(nil),               // 0: headwater.v1.PayoutConnection
 	(*ProviderCredentials)(nil),            // 1: headwater.v1.ProviderCredentials
@@ -777,27 +915,33 @@ var file_headwater_v1_payout_connection_proto_goTypes = []any{
 	(*RemovePayoutConnectionResponse)(nil), // 8: headwater.v1.RemovePayoutConnectionResponse
 	(*GetPayoutConnectionRequest)(nil),     // 9: headwater.v1.GetPayoutConnectionRequest
 	(*GetPayoutConnectionResponse)(nil),    // 10: headwater.v1.GetPayoutConnectionResponse
-	(PayoutProvider)(0),                    // 11: headwater.v1.PayoutProvider
-	(*timestamppb.Timestamp)(nil),          // 12: google.protobuf.Timestamp
+	(*ListPayoutConnectionsRequest)(nil),   // 11: headwater.v1.ListPayoutConnectionsRequest
+	(*ListPayoutConnectionsResponse)(nil),  // 12: headwater.v1.ListPayoutConnectionsResponse
+	(PayoutProvider)(0),                    // 13: headwater.v1.PayoutProvider
+	(*timestamppb.Timestamp)(nil),          // 14: google.protobuf.Timestamp
+	(ListOrder)(0),                         // 15: headwater.v1.ListOrder
 }
 var file_headwater_v1_payout_connection_proto_depIdxs = []int32{
-	11, // 0: headwater.v1.PayoutConnection.provider:type_name -> headwater.v1.PayoutProvider
-	12, // 1: headwater.v1.PayoutConnection.create_time:type_name -> google.protobuf.Timestamp
-	12, // 2: headwater.v1.PayoutConnection.update_time:type_name -> google.protobuf.Timestamp
-	2,  // 3: headwater.v1.ProviderCredentials.paypal:type_name -> headwater.v1.PayPalCredentials
-	3,  // 4: headwater.v1.ProviderCredentials.stripe:type_name -> headwater.v1.StripeCredentials
-	4,  // 5: headwater.v1.ProviderCredentials.wise:type_name -> headwater.v1.WiseCredentials
-	1,  // 6: headwater.v1.SetPayoutConnectionRequest.credentials:type_name -> headwater.v1.ProviderCredentials
-	0,  // 7: headwater.v1.SetPayoutConnectionResponse.payout_connection:type_name -> headwater.v1.PayoutConnection
-	11, // 8: headwater.v1.RemovePayoutConnectionRequest.provider:type_name -> headwater.v1.PayoutProvider
-	0,  // 9: headwater.v1.RemovePayoutConnectionResponse.payout_connection:type_name -> headwater.v1.PayoutConnection
-	11, // 10: headwater.v1.GetPayoutConnectionRequest.provider:type_name -> headwater.v1.PayoutProvider
-	0,  // 11: headwater.v1.GetPayoutConnectionResponse.payout_connection:type_name -> headwater.v1.PayoutConnection
-	12, // [12:12] is the sub-list for method output_type
-	12, // [12:12] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	13, // 0: headwater.v1.PayoutConnection.provider:type_name -> headwater.v1.PayoutProvider
+	14, // 1: headwater.v1.PayoutConnection.create_time:type_name -> google.protobuf.Timestamp
+	14, // 2: headwater.v1.PayoutConnection.update_time:type_name -> google.protobuf.Timestamp
+	14, // 3: headwater.v1.PayoutConnection.next_reconciliation_time:type_name -> google.protobuf.Timestamp
+	2,  // 4: headwater.v1.ProviderCredentials.paypal:type_name -> headwater.v1.PayPalCredentials
+	3,  // 5: headwater.v1.ProviderCredentials.stripe:type_name -> headwater.v1.StripeCredentials
+	4,  // 6: headwater.v1.ProviderCredentials.wise:type_name -> headwater.v1.WiseCredentials
+	1,  // 7: headwater.v1.SetPayoutConnectionRequest.credentials:type_name -> headwater.v1.ProviderCredentials
+	0,  // 8: headwater.v1.SetPayoutConnectionResponse.payout_connection:type_name -> headwater.v1.PayoutConnection
+	13, // 9: headwater.v1.RemovePayoutConnectionRequest.provider:type_name -> headwater.v1.PayoutProvider
+	0,  // 10: headwater.v1.RemovePayoutConnectionResponse.payout_connection:type_name -> headwater.v1.PayoutConnection
+	13, // 11: headwater.v1.GetPayoutConnectionRequest.provider:type_name -> headwater.v1.PayoutProvider
+	0,  // 12: headwater.v1.GetPayoutConnectionResponse.payout_connection:type_name -> headwater.v1.PayoutConnection
+	15, // 13: headwater.v1.ListPayoutConnectionsRequest.order:type_name -> headwater.v1.ListOrder
+	0,  // 14: headwater.v1.ListPayoutConnectionsResponse.payout_connections:type_name -> headwater.v1.PayoutConnection
+	15, // [15:15] is the sub-list for method output_type
+	15, // [15:15] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_payout_connection_proto_init() }
@@ -805,6 +949,7 @@ func file_headwater_v1_payout_connection_proto_init() {
 	if File_headwater_v1_payout_connection_proto != nil {
 		return
 	}
+	file_headwater_v1_common_proto_init()
 	file_headwater_v1_payout_proto_init()
 	file_headwater_v1_payout_connection_proto_msgTypes[1].OneofWrappers = []any{
 		(*ProviderCredentials_Paypal)(nil),
@@ -817,7 +962,7 @@ func file_headwater_v1_payout_connection_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_payout_connection_proto_rawDesc), len(file_headwater_v1_payout_connection_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   11,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

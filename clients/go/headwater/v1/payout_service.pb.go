@@ -26,7 +26,7 @@ var File_headwater_v1_payout_service_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_payout_service_proto_rawDesc = "" +
 	"\n" +
-	"!headwater/v1/payout_service.proto\x12\fheadwater.v1\x1a\"headwater/v1/billing_profile.proto\x1a\x19headwater/v1/payout.proto\x1a$headwater/v1/payout_connection.proto\x1a\"headwater/v1/payout_document.proto\x1a\x1eheadwater/v1/payout_file.proto\x1a headwater/v1/payout_method.proto\x1a\x1dheadwater/v1/payout_run.proto\x1a\"headwater/v1/payout_schedule.proto\x1a\x1eheadwater/v1/tax_profile.proto\x1a\x1fheadwater/v1/yearly_total.proto2\xee\x1d\n" +
+	"!headwater/v1/payout_service.proto\x12\fheadwater.v1\x1a\"headwater/v1/billing_profile.proto\x1a\x19headwater/v1/payout.proto\x1a$headwater/v1/payout_connection.proto\x1a\"headwater/v1/payout_document.proto\x1a\x1eheadwater/v1/payout_file.proto\x1a headwater/v1/payout_method.proto\x1a(headwater/v1/payout_reconciliation.proto\x1a\x1dheadwater/v1/payout_run.proto\x1a\"headwater/v1/payout_schedule.proto\x1a\x1eheadwater/v1/tax_profile.proto\x1a\x1fheadwater/v1/yearly_total.proto2\xb9!\n" +
 	"\rPayoutService\x12I\n" +
 	"\bMarkPaid\x12\x1d.headwater.v1.MarkPaidRequest\x1a\x1e.headwater.v1.MarkPaidResponse\x12U\n" +
 	"\fCreatePayout\x12!.headwater.v1.CreatePayoutRequest\x1a\".headwater.v1.CreatePayoutResponse\x12a\n" +
@@ -56,7 +56,11 @@ const file_headwater_v1_payout_service_proto_rawDesc = "" +
 	"\x10ListYearlyTotals\x12%.headwater.v1.ListYearlyTotalsRequest\x1a&.headwater.v1.ListYearlyTotalsResponse\x12j\n" +
 	"\x13SetPayoutConnection\x12(.headwater.v1.SetPayoutConnectionRequest\x1a).headwater.v1.SetPayoutConnectionResponse\x12s\n" +
 	"\x16RemovePayoutConnection\x12+.headwater.v1.RemovePayoutConnectionRequest\x1a,.headwater.v1.RemovePayoutConnectionResponse\x12j\n" +
-	"\x13GetPayoutConnection\x12(.headwater.v1.GetPayoutConnectionRequest\x1a).headwater.v1.GetPayoutConnectionResponse\x12R\n" +
+	"\x13GetPayoutConnection\x12(.headwater.v1.GetPayoutConnectionRequest\x1a).headwater.v1.GetPayoutConnectionResponse\x12p\n" +
+	"\x15ListPayoutConnections\x12*.headwater.v1.ListPayoutConnectionsRequest\x1a+.headwater.v1.ListPayoutConnectionsResponse\x12a\n" +
+	"\x10ReconcilePayouts\x12%.headwater.v1.ReconcilePayoutsRequest\x1a&.headwater.v1.ReconcilePayoutsResponse\x12v\n" +
+	"\x17GetPayoutReconciliation\x12,.headwater.v1.GetPayoutReconciliationRequest\x1a-.headwater.v1.GetPayoutReconciliationResponse\x12|\n" +
+	"\x19ListPayoutReconciliations\x12..headwater.v1.ListPayoutReconciliationsRequest\x1a/.headwater.v1.ListPayoutReconciliationsResponse\x12R\n" +
 	"\vRetryPayout\x12 .headwater.v1.RetryPayoutRequest\x1a!.headwater.v1.RetryPayoutResponse\x12a\n" +
 	"\x10NotifyFundsAdded\x12%.headwater.v1.NotifyFundsAddedRequest\x1a&.headwater.v1.NotifyFundsAddedResponse\x12a\n" +
 	"\x10ExportPayoutFile\x12%.headwater.v1.ExportPayoutFileRequest\x1a&.headwater.v1.ExportPayoutFileResponse\x12j\n" +
@@ -70,84 +74,92 @@ const file_headwater_v1_payout_service_proto_rawDesc = "" +
 	"\x10dev.headwater.v1B\x12PayoutServiceProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3"
 
 var file_headwater_v1_payout_service_proto_goTypes = []any{
-	(*MarkPaidRequest)(nil),                // 0: headwater.v1.MarkPaidRequest
-	(*CreatePayoutRequest)(nil),            // 1: headwater.v1.CreatePayoutRequest
-	(*PreviewPayoutRunRequest)(nil),        // 2: headwater.v1.PreviewPayoutRunRequest
-	(*CreatePayoutRunRequest)(nil),         // 3: headwater.v1.CreatePayoutRunRequest
-	(*CancelPayoutRunRequest)(nil),         // 4: headwater.v1.CancelPayoutRunRequest
-	(*GetPayoutRunRequest)(nil),            // 5: headwater.v1.GetPayoutRunRequest
-	(*CreatePayoutScheduleRequest)(nil),    // 6: headwater.v1.CreatePayoutScheduleRequest
-	(*UpdatePayoutScheduleRequest)(nil),    // 7: headwater.v1.UpdatePayoutScheduleRequest
-	(*ArchivePayoutScheduleRequest)(nil),   // 8: headwater.v1.ArchivePayoutScheduleRequest
-	(*GetPayoutScheduleRequest)(nil),       // 9: headwater.v1.GetPayoutScheduleRequest
-	(*ListPayoutSchedulesRequest)(nil),     // 10: headwater.v1.ListPayoutSchedulesRequest
-	(*ApprovePayoutsRequest)(nil),          // 11: headwater.v1.ApprovePayoutsRequest
-	(*ConfirmPayoutsRequest)(nil),          // 12: headwater.v1.ConfirmPayoutsRequest
-	(*CancelPayoutRequest)(nil),            // 13: headwater.v1.CancelPayoutRequest
-	(*SetPayoutMethodRequest)(nil),         // 14: headwater.v1.SetPayoutMethodRequest
-	(*RemovePayoutMethodRequest)(nil),      // 15: headwater.v1.RemovePayoutMethodRequest
-	(*GetPayoutMethodRequest)(nil),         // 16: headwater.v1.GetPayoutMethodRequest
-	(*SetTaxProfileRequest)(nil),           // 17: headwater.v1.SetTaxProfileRequest
-	(*GetTaxProfileRequest)(nil),           // 18: headwater.v1.GetTaxProfileRequest
-	(*ConfirmTaxProfileRequest)(nil),       // 19: headwater.v1.ConfirmTaxProfileRequest
-	(*RefuseTaxProfileRequest)(nil),        // 20: headwater.v1.RefuseTaxProfileRequest
-	(*RemoveTaxProfileRequest)(nil),        // 21: headwater.v1.RemoveTaxProfileRequest
-	(*ListTaxProfilesRequest)(nil),         // 22: headwater.v1.ListTaxProfilesRequest
-	(*SetBillingProfileRequest)(nil),       // 23: headwater.v1.SetBillingProfileRequest
-	(*GetBillingProfileRequest)(nil),       // 24: headwater.v1.GetBillingProfileRequest
-	(*ListYearlyTotalsRequest)(nil),        // 25: headwater.v1.ListYearlyTotalsRequest
-	(*SetPayoutConnectionRequest)(nil),     // 26: headwater.v1.SetPayoutConnectionRequest
-	(*RemovePayoutConnectionRequest)(nil),  // 27: headwater.v1.RemovePayoutConnectionRequest
-	(*GetPayoutConnectionRequest)(nil),     // 28: headwater.v1.GetPayoutConnectionRequest
-	(*RetryPayoutRequest)(nil),             // 29: headwater.v1.RetryPayoutRequest
-	(*NotifyFundsAddedRequest)(nil),        // 30: headwater.v1.NotifyFundsAddedRequest
-	(*ExportPayoutFileRequest)(nil),        // 31: headwater.v1.ExportPayoutFileRequest
-	(*ImportPayoutResultsRequest)(nil),     // 32: headwater.v1.ImportPayoutResultsRequest
-	(*ReopenPayoutRequest)(nil),            // 33: headwater.v1.ReopenPayoutRequest
-	(*GetPayoutDocumentRequest)(nil),       // 34: headwater.v1.GetPayoutDocumentRequest
-	(*ListPayoutDocumentsRequest)(nil),     // 35: headwater.v1.ListPayoutDocumentsRequest
-	(*GetAmountOwedRequest)(nil),           // 36: headwater.v1.GetAmountOwedRequest
-	(*GetPayoutRequest)(nil),               // 37: headwater.v1.GetPayoutRequest
-	(*ListPayoutsRequest)(nil),             // 38: headwater.v1.ListPayoutsRequest
-	(*MarkPaidResponse)(nil),               // 39: headwater.v1.MarkPaidResponse
-	(*CreatePayoutResponse)(nil),           // 40: headwater.v1.CreatePayoutResponse
-	(*PreviewPayoutRunResponse)(nil),       // 41: headwater.v1.PreviewPayoutRunResponse
-	(*CreatePayoutRunResponse)(nil),        // 42: headwater.v1.CreatePayoutRunResponse
-	(*CancelPayoutRunResponse)(nil),        // 43: headwater.v1.CancelPayoutRunResponse
-	(*GetPayoutRunResponse)(nil),           // 44: headwater.v1.GetPayoutRunResponse
-	(*CreatePayoutScheduleResponse)(nil),   // 45: headwater.v1.CreatePayoutScheduleResponse
-	(*UpdatePayoutScheduleResponse)(nil),   // 46: headwater.v1.UpdatePayoutScheduleResponse
-	(*ArchivePayoutScheduleResponse)(nil),  // 47: headwater.v1.ArchivePayoutScheduleResponse
-	(*GetPayoutScheduleResponse)(nil),      // 48: headwater.v1.GetPayoutScheduleResponse
-	(*ListPayoutSchedulesResponse)(nil),    // 49: headwater.v1.ListPayoutSchedulesResponse
-	(*ApprovePayoutsResponse)(nil),         // 50: headwater.v1.ApprovePayoutsResponse
-	(*ConfirmPayoutsResponse)(nil),         // 51: headwater.v1.ConfirmPayoutsResponse
-	(*CancelPayoutResponse)(nil),           // 52: headwater.v1.CancelPayoutResponse
-	(*SetPayoutMethodResponse)(nil),        // 53: headwater.v1.SetPayoutMethodResponse
-	(*RemovePayoutMethodResponse)(nil),     // 54: headwater.v1.RemovePayoutMethodResponse
-	(*GetPayoutMethodResponse)(nil),        // 55: headwater.v1.GetPayoutMethodResponse
-	(*SetTaxProfileResponse)(nil),          // 56: headwater.v1.SetTaxProfileResponse
-	(*GetTaxProfileResponse)(nil),          // 57: headwater.v1.GetTaxProfileResponse
-	(*ConfirmTaxProfileResponse)(nil),      // 58: headwater.v1.ConfirmTaxProfileResponse
-	(*RefuseTaxProfileResponse)(nil),       // 59: headwater.v1.RefuseTaxProfileResponse
-	(*RemoveTaxProfileResponse)(nil),       // 60: headwater.v1.RemoveTaxProfileResponse
-	(*ListTaxProfilesResponse)(nil),        // 61: headwater.v1.ListTaxProfilesResponse
-	(*SetBillingProfileResponse)(nil),      // 62: headwater.v1.SetBillingProfileResponse
-	(*GetBillingProfileResponse)(nil),      // 63: headwater.v1.GetBillingProfileResponse
-	(*ListYearlyTotalsResponse)(nil),       // 64: headwater.v1.ListYearlyTotalsResponse
-	(*SetPayoutConnectionResponse)(nil),    // 65: headwater.v1.SetPayoutConnectionResponse
-	(*RemovePayoutConnectionResponse)(nil), // 66: headwater.v1.RemovePayoutConnectionResponse
-	(*GetPayoutConnectionResponse)(nil),    // 67: headwater.v1.GetPayoutConnectionResponse
-	(*RetryPayoutResponse)(nil),            // 68: headwater.v1.RetryPayoutResponse
-	(*NotifyFundsAddedResponse)(nil),       // 69: headwater.v1.NotifyFundsAddedResponse
-	(*ExportPayoutFileResponse)(nil),       // 70: headwater.v1.ExportPayoutFileResponse
-	(*ImportPayoutResultsResponse)(nil),    // 71: headwater.v1.ImportPayoutResultsResponse
-	(*ReopenPayoutResponse)(nil),           // 72: headwater.v1.ReopenPayoutResponse
-	(*GetPayoutDocumentResponse)(nil),      // 73: headwater.v1.GetPayoutDocumentResponse
-	(*ListPayoutDocumentsResponse)(nil),    // 74: headwater.v1.ListPayoutDocumentsResponse
-	(*GetAmountOwedResponse)(nil),          // 75: headwater.v1.GetAmountOwedResponse
-	(*GetPayoutResponse)(nil),              // 76: headwater.v1.GetPayoutResponse
-	(*ListPayoutsResponse)(nil),            // 77: headwater.v1.ListPayoutsResponse
+	(*MarkPaidRequest)(nil),                   // 0: headwater.v1.MarkPaidRequest
+	(*CreatePayoutRequest)(nil),               // 1: headwater.v1.CreatePayoutRequest
+	(*PreviewPayoutRunRequest)(nil),           // 2: headwater.v1.PreviewPayoutRunRequest
+	(*CreatePayoutRunRequest)(nil),            // 3: headwater.v1.CreatePayoutRunRequest
+	(*CancelPayoutRunRequest)(nil),            // 4: headwater.v1.CancelPayoutRunRequest
+	(*GetPayoutRunRequest)(nil),               // 5: headwater.v1.GetPayoutRunRequest
+	(*CreatePayoutScheduleRequest)(nil),       // 6: headwater.v1.CreatePayoutScheduleRequest
+	(*UpdatePayoutScheduleRequest)(nil),       // 7: headwater.v1.UpdatePayoutScheduleRequest
+	(*ArchivePayoutScheduleRequest)(nil),      // 8: headwater.v1.ArchivePayoutScheduleRequest
+	(*GetPayoutScheduleRequest)(nil),          // 9: headwater.v1.GetPayoutScheduleRequest
+	(*ListPayoutSchedulesRequest)(nil),        // 10: headwater.v1.ListPayoutSchedulesRequest
+	(*ApprovePayoutsRequest)(nil),             // 11: headwater.v1.ApprovePayoutsRequest
+	(*ConfirmPayoutsRequest)(nil),             // 12: headwater.v1.ConfirmPayoutsRequest
+	(*CancelPayoutRequest)(nil),               // 13: headwater.v1.CancelPayoutRequest
+	(*SetPayoutMethodRequest)(nil),            // 14: headwater.v1.SetPayoutMethodRequest
+	(*RemovePayoutMethodRequest)(nil),         // 15: headwater.v1.RemovePayoutMethodRequest
+	(*GetPayoutMethodRequest)(nil),            // 16: headwater.v1.GetPayoutMethodRequest
+	(*SetTaxProfileRequest)(nil),              // 17: headwater.v1.SetTaxProfileRequest
+	(*GetTaxProfileRequest)(nil),              // 18: headwater.v1.GetTaxProfileRequest
+	(*ConfirmTaxProfileRequest)(nil),          // 19: headwater.v1.ConfirmTaxProfileRequest
+	(*RefuseTaxProfileRequest)(nil),           // 20: headwater.v1.RefuseTaxProfileRequest
+	(*RemoveTaxProfileRequest)(nil),           // 21: headwater.v1.RemoveTaxProfileRequest
+	(*ListTaxProfilesRequest)(nil),            // 22: headwater.v1.ListTaxProfilesRequest
+	(*SetBillingProfileRequest)(nil),          // 23: headwater.v1.SetBillingProfileRequest
+	(*GetBillingProfileRequest)(nil),          // 24: headwater.v1.GetBillingProfileRequest
+	(*ListYearlyTotalsRequest)(nil),           // 25: headwater.v1.ListYearlyTotalsRequest
+	(*SetPayoutConnectionRequest)(nil),        // 26: headwater.v1.SetPayoutConnectionRequest
+	(*RemovePayoutConnectionRequest)(nil),     // 27: headwater.v1.RemovePayoutConnectionRequest
+	(*GetPayoutConnectionRequest)(nil),        // 28: headwater.v1.GetPayoutConnectionRequest
+	(*ListPayoutConnectionsRequest)(nil),      // 29: headwater.v1.ListPayoutConnectionsRequest
+	(*ReconcilePayoutsRequest)(nil),           // 30: headwater.v1.ReconcilePayoutsRequest
+	(*GetPayoutReconciliationRequest)(nil),    // 31: headwater.v1.GetPayoutReconciliationRequest
+	(*ListPayoutReconciliationsRequest)(nil),  // 32: headwater.v1.ListPayoutReconciliationsRequest
+	(*RetryPayoutRequest)(nil),                // 33: headwater.v1.RetryPayoutRequest
+	(*NotifyFundsAddedRequest)(nil),           // 34: headwater.v1.NotifyFundsAddedRequest
+	(*ExportPayoutFileRequest)(nil),           // 35: headwater.v1.ExportPayoutFileRequest
+	(*ImportPayoutResultsRequest)(nil),        // 36: headwater.v1.ImportPayoutResultsRequest
+	(*ReopenPayoutRequest)(nil),               // 37: headwater.v1.ReopenPayoutRequest
+	(*GetPayoutDocumentRequest)(nil),          // 38: headwater.v1.GetPayoutDocumentRequest
+	(*ListPayoutDocumentsRequest)(nil),        // 39: headwater.v1.ListPayoutDocumentsRequest
+	(*GetAmountOwedRequest)(nil),              // 40: headwater.v1.GetAmountOwedRequest
+	(*GetPayoutRequest)(nil),                  // 41: headwater.v1.GetPayoutRequest
+	(*ListPayoutsRequest)(nil),                // 42: headwater.v1.ListPayoutsRequest
+	(*MarkPaidResponse)(nil),                  // 43: headwater.v1.MarkPaidResponse
+	(*CreatePayoutResponse)(nil),              // 44: headwater.v1.CreatePayoutResponse
+	(*PreviewPayoutRunResponse)(nil),          // 45: headwater.v1.PreviewPayoutRunResponse
+	(*CreatePayoutRunResponse)(nil),           // 46: headwater.v1.CreatePayoutRunResponse
+	(*CancelPayoutRunResponse)(nil),           // 47: headwater.v1.CancelPayoutRunResponse
+	(*GetPayoutRunResponse)(nil),              // 48: headwater.v1.GetPayoutRunResponse
+	(*CreatePayoutScheduleResponse)(nil),      // 49: headwater.v1.CreatePayoutScheduleResponse
+	(*UpdatePayoutScheduleResponse)(nil),      // 50: headwater.v1.UpdatePayoutScheduleResponse
+	(*ArchivePayoutScheduleResponse)(nil),     // 51: headwater.v1.ArchivePayoutScheduleResponse
+	(*GetPayoutScheduleResponse)(nil),         // 52: headwater.v1.GetPayoutScheduleResponse
+	(*ListPayoutSchedulesResponse)(nil),       // 53: headwater.v1.ListPayoutSchedulesResponse
+	(*ApprovePayoutsResponse)(nil),            // 54: headwater.v1.ApprovePayoutsResponse
+	(*ConfirmPayoutsResponse)(nil),            // 55: headwater.v1.ConfirmPayoutsResponse
+	(*CancelPayoutResponse)(nil),              // 56: headwater.v1.CancelPayoutResponse
+	(*SetPayoutMethodResponse)(nil),           // 57: headwater.v1.SetPayoutMethodResponse
+	(*RemovePayoutMethodResponse)(nil),        // 58: headwater.v1.RemovePayoutMethodResponse
+	(*GetPayoutMethodResponse)(nil),           // 59: headwater.v1.GetPayoutMethodResponse
+	(*SetTaxProfileResponse)(nil),             // 60: headwater.v1.SetTaxProfileResponse
+	(*GetTaxProfileResponse)(nil),             // 61: headwater.v1.GetTaxProfileResponse
+	(*ConfirmTaxProfileResponse)(nil),         // 62: headwater.v1.ConfirmTaxProfileResponse
+	(*RefuseTaxProfileResponse)(nil),          // 63: headwater.v1.RefuseTaxProfileResponse
+	(*RemoveTaxProfileResponse)(nil),          // 64: headwater.v1.RemoveTaxProfileResponse
+	(*ListTaxProfilesResponse)(nil),           // 65: headwater.v1.ListTaxProfilesResponse
+	(*SetBillingProfileResponse)(nil),         // 66: headwater.v1.SetBillingProfileResponse
+	(*GetBillingProfileResponse)(nil),         // 67: headwater.v1.GetBillingProfileResponse
+	(*ListYearlyTotalsResponse)(nil),          // 68: headwater.v1.ListYearlyTotalsResponse
+	(*SetPayoutConnectionResponse)(nil),       // 69: headwater.v1.SetPayoutConnectionResponse
+	(*RemovePayoutConnectionResponse)(nil),    // 70: headwater.v1.RemovePayoutConnectionResponse
+	(*GetPayoutConnectionResponse)(nil),       // 71: headwater.v1.GetPayoutConnectionResponse
+	(*ListPayoutConnectionsResponse)(nil),     // 72: headwater.v1.ListPayoutConnectionsResponse
+	(*ReconcilePayoutsResponse)(nil),          // 73: headwater.v1.ReconcilePayoutsResponse
+	(*GetPayoutReconciliationResponse)(nil),   // 74: headwater.v1.GetPayoutReconciliationResponse
+	(*ListPayoutReconciliationsResponse)(nil), // 75: headwater.v1.ListPayoutReconciliationsResponse
+	(*RetryPayoutResponse)(nil),               // 76: headwater.v1.RetryPayoutResponse
+	(*NotifyFundsAddedResponse)(nil),          // 77: headwater.v1.NotifyFundsAddedResponse
+	(*ExportPayoutFileResponse)(nil),          // 78: headwater.v1.ExportPayoutFileResponse
+	(*ImportPayoutResultsResponse)(nil),       // 79: headwater.v1.ImportPayoutResultsResponse
+	(*ReopenPayoutResponse)(nil),              // 80: headwater.v1.ReopenPayoutResponse
+	(*GetPayoutDocumentResponse)(nil),         // 81: headwater.v1.GetPayoutDocumentResponse
+	(*ListPayoutDocumentsResponse)(nil),       // 82: headwater.v1.ListPayoutDocumentsResponse
+	(*GetAmountOwedResponse)(nil),             // 83: headwater.v1.GetAmountOwedResponse
+	(*GetPayoutResponse)(nil),                 // 84: headwater.v1.GetPayoutResponse
+	(*ListPayoutsResponse)(nil),               // 85: headwater.v1.ListPayoutsResponse
 }
 var file_headwater_v1_payout_service_proto_depIdxs = []int32{
 	0,  // 0: headwater.v1.PayoutService.MarkPaid:input_type -> headwater.v1.MarkPaidRequest
@@ -179,57 +191,65 @@ var file_headwater_v1_payout_service_proto_depIdxs = []int32{
 	26, // 26: headwater.v1.PayoutService.SetPayoutConnection:input_type -> headwater.v1.SetPayoutConnectionRequest
 	27, // 27: headwater.v1.PayoutService.RemovePayoutConnection:input_type -> headwater.v1.RemovePayoutConnectionRequest
 	28, // 28: headwater.v1.PayoutService.GetPayoutConnection:input_type -> headwater.v1.GetPayoutConnectionRequest
-	29, // 29: headwater.v1.PayoutService.RetryPayout:input_type -> headwater.v1.RetryPayoutRequest
-	30, // 30: headwater.v1.PayoutService.NotifyFundsAdded:input_type -> headwater.v1.NotifyFundsAddedRequest
-	31, // 31: headwater.v1.PayoutService.ExportPayoutFile:input_type -> headwater.v1.ExportPayoutFileRequest
-	32, // 32: headwater.v1.PayoutService.ImportPayoutResults:input_type -> headwater.v1.ImportPayoutResultsRequest
-	33, // 33: headwater.v1.PayoutService.ReopenPayout:input_type -> headwater.v1.ReopenPayoutRequest
-	34, // 34: headwater.v1.PayoutService.GetPayoutDocument:input_type -> headwater.v1.GetPayoutDocumentRequest
-	35, // 35: headwater.v1.PayoutService.ListPayoutDocuments:input_type -> headwater.v1.ListPayoutDocumentsRequest
-	36, // 36: headwater.v1.PayoutService.GetAmountOwed:input_type -> headwater.v1.GetAmountOwedRequest
-	37, // 37: headwater.v1.PayoutService.GetPayout:input_type -> headwater.v1.GetPayoutRequest
-	38, // 38: headwater.v1.PayoutService.ListPayouts:input_type -> headwater.v1.ListPayoutsRequest
-	39, // 39: headwater.v1.PayoutService.MarkPaid:output_type -> headwater.v1.MarkPaidResponse
-	40, // 40: headwater.v1.PayoutService.CreatePayout:output_type -> headwater.v1.CreatePayoutResponse
-	41, // 41: headwater.v1.PayoutService.PreviewPayoutRun:output_type -> headwater.v1.PreviewPayoutRunResponse
-	42, // 42: headwater.v1.PayoutService.CreatePayoutRun:output_type -> headwater.v1.CreatePayoutRunResponse
-	43, // 43: headwater.v1.PayoutService.CancelPayoutRun:output_type -> headwater.v1.CancelPayoutRunResponse
-	44, // 44: headwater.v1.PayoutService.GetPayoutRun:output_type -> headwater.v1.GetPayoutRunResponse
-	45, // 45: headwater.v1.PayoutService.CreatePayoutSchedule:output_type -> headwater.v1.CreatePayoutScheduleResponse
-	46, // 46: headwater.v1.PayoutService.UpdatePayoutSchedule:output_type -> headwater.v1.UpdatePayoutScheduleResponse
-	47, // 47: headwater.v1.PayoutService.ArchivePayoutSchedule:output_type -> headwater.v1.ArchivePayoutScheduleResponse
-	48, // 48: headwater.v1.PayoutService.GetPayoutSchedule:output_type -> headwater.v1.GetPayoutScheduleResponse
-	49, // 49: headwater.v1.PayoutService.ListPayoutSchedules:output_type -> headwater.v1.ListPayoutSchedulesResponse
-	50, // 50: headwater.v1.PayoutService.ApprovePayouts:output_type -> headwater.v1.ApprovePayoutsResponse
-	51, // 51: headwater.v1.PayoutService.ConfirmPayouts:output_type -> headwater.v1.ConfirmPayoutsResponse
-	52, // 52: headwater.v1.PayoutService.CancelPayout:output_type -> headwater.v1.CancelPayoutResponse
-	53, // 53: headwater.v1.PayoutService.SetPayoutMethod:output_type -> headwater.v1.SetPayoutMethodResponse
-	54, // 54: headwater.v1.PayoutService.RemovePayoutMethod:output_type -> headwater.v1.RemovePayoutMethodResponse
-	55, // 55: headwater.v1.PayoutService.GetPayoutMethod:output_type -> headwater.v1.GetPayoutMethodResponse
-	56, // 56: headwater.v1.PayoutService.SetTaxProfile:output_type -> headwater.v1.SetTaxProfileResponse
-	57, // 57: headwater.v1.PayoutService.GetTaxProfile:output_type -> headwater.v1.GetTaxProfileResponse
-	58, // 58: headwater.v1.PayoutService.ConfirmTaxProfile:output_type -> headwater.v1.ConfirmTaxProfileResponse
-	59, // 59: headwater.v1.PayoutService.RefuseTaxProfile:output_type -> headwater.v1.RefuseTaxProfileResponse
-	60, // 60: headwater.v1.PayoutService.RemoveTaxProfile:output_type -> headwater.v1.RemoveTaxProfileResponse
-	61, // 61: headwater.v1.PayoutService.ListTaxProfiles:output_type -> headwater.v1.ListTaxProfilesResponse
-	62, // 62: headwater.v1.PayoutService.SetBillingProfile:output_type -> headwater.v1.SetBillingProfileResponse
-	63, // 63: headwater.v1.PayoutService.GetBillingProfile:output_type -> headwater.v1.GetBillingProfileResponse
-	64, // 64: headwater.v1.PayoutService.ListYearlyTotals:output_type -> headwater.v1.ListYearlyTotalsResponse
-	65, // 65: headwater.v1.PayoutService.SetPayoutConnection:output_type -> headwater.v1.SetPayoutConnectionResponse
-	66, // 66: headwater.v1.PayoutService.RemovePayoutConnection:output_type -> headwater.v1.RemovePayoutConnectionResponse
-	67, // 67: headwater.v1.PayoutService.GetPayoutConnection:output_type -> headwater.v1.GetPayoutConnectionResponse
-	68, // 68: headwater.v1.PayoutService.RetryPayout:output_type -> headwater.v1.RetryPayoutResponse
-	69, // 69: headwater.v1.PayoutService.NotifyFundsAdded:output_type -> headwater.v1.NotifyFundsAddedResponse
-	70, // 70: headwater.v1.PayoutService.ExportPayoutFile:output_type -> headwater.v1.ExportPayoutFileResponse
-	71, // 71: headwater.v1.PayoutService.ImportPayoutResults:output_type -> headwater.v1.ImportPayoutResultsResponse
-	72, // 72: headwater.v1.PayoutService.ReopenPayout:output_type -> headwater.v1.ReopenPayoutResponse
-	73, // 73: headwater.v1.PayoutService.GetPayoutDocument:output_type -> headwater.v1.GetPayoutDocumentResponse
-	74, // 74: headwater.v1.PayoutService.ListPayoutDocuments:output_type -> headwater.v1.ListPayoutDocumentsResponse
-	75, // 75: headwater.v1.PayoutService.GetAmountOwed:output_type -> headwater.v1.GetAmountOwedResponse
-	76, // 76: headwater.v1.PayoutService.GetPayout:output_type -> headwater.v1.GetPayoutResponse
-	77, // 77: headwater.v1.PayoutService.ListPayouts:output_type -> headwater.v1.ListPayoutsResponse
-	39, // [39:78] is the sub-list for method output_type
-	0,  // [0:39] is the sub-list for method input_type
+	29, // 29: headwater.v1.PayoutService.ListPayoutConnections:input_type -> headwater.v1.ListPayoutConnectionsRequest
+	30, // 30: headwater.v1.PayoutService.ReconcilePayouts:input_type -> headwater.v1.ReconcilePayoutsRequest
+	31, // 31: headwater.v1.PayoutService.GetPayoutReconciliation:input_type -> headwater.v1.GetPayoutReconciliationRequest
+	32, // 32: headwater.v1.PayoutService.ListPayoutReconciliations:input_type -> headwater.v1.ListPayoutReconciliationsRequest
+	33, // 33: headwater.v1.PayoutService.RetryPayout:input_type -> headwater.v1.RetryPayoutRequest
+	34, // 34: headwater.v1.PayoutService.NotifyFundsAdded:input_type -> headwater.v1.NotifyFundsAddedRequest
+	35, // 35: headwater.v1.PayoutService.ExportPayoutFile:input_type -> headwater.v1.ExportPayoutFileRequest
+	36, // 36: headwater.v1.PayoutService.ImportPayoutResults:input_type -> headwater.v1.ImportPayoutResultsRequest
+	37, // 37: headwater.v1.PayoutService.ReopenPayout:input_type -> headwater.v1.ReopenPayoutRequest
+	38, // 38: headwater.v1.PayoutService.GetPayoutDocument:input_type -> headwater.v1.GetPayoutDocumentRequest
+	39, // 39: headwater.v1.PayoutService.ListPayoutDocuments:input_type -> headwater.v1.ListPayoutDocumentsRequest
+	40, // 40: headwater.v1.PayoutService.GetAmountOwed:input_type -> headwater.v1.GetAmountOwedRequest
+	41, // 41: headwater.v1.PayoutService.GetPayout:input_type -> headwater.v1.GetPayoutRequest
+	42, // 42: headwater.v1.PayoutService.ListPayouts:input_type -> headwater.v1.ListPayoutsRequest
+	43, // 43: headwater.v1.PayoutService.MarkPaid:output_type -> headwater.v1.MarkPaidResponse
+	44, // 44: headwater.v1.PayoutService.CreatePayout:output_type -> headwater.v1.CreatePayoutResponse
+	45, // 45: headwater.v1.PayoutService.PreviewPayoutRun:output_type -> headwater.v1.PreviewPayoutRunResponse
+	46, // 46: headwater.v1.PayoutService.CreatePayoutRun:output_type -> headwater.v1.CreatePayoutRunResponse
+	47, // 47: headwater.v1.PayoutService.CancelPayoutRun:output_type -> headwater.v1.CancelPayoutRunResponse
+	48, // 48: headwater.v1.PayoutService.GetPayoutRun:output_type -> headwater.v1.GetPayoutRunResponse
+	49, // 49: headwater.v1.PayoutService.CreatePayoutSchedule:output_type -> headwater.v1.CreatePayoutScheduleResponse
+	50, // 50: headwater.v1.PayoutService.UpdatePayoutSchedule:output_type -> headwater.v1.UpdatePayoutScheduleResponse
+	51, // 51: headwater.v1.PayoutService.ArchivePayoutSchedule:output_type -> headwater.v1.ArchivePayoutScheduleResponse
+	52, // 52: headwater.v1.PayoutService.GetPayoutSchedule:output_type -> headwater.v1.GetPayoutScheduleResponse
+	53, // 53: headwater.v1.PayoutService.ListPayoutSchedules:output_type -> headwater.v1.ListPayoutSchedulesResponse
+	54, // 54: headwater.v1.PayoutService.ApprovePayouts:output_type -> headwater.v1.ApprovePayoutsResponse
+	55, // 55: headwater.v1.PayoutService.ConfirmPayouts:output_type -> headwater.v1.ConfirmPayoutsResponse
+	56, // 56: headwater.v1.PayoutService.CancelPayout:output_type -> headwater.v1.CancelPayoutResponse
+	57, // 57: headwater.v1.PayoutService.SetPayoutMethod:output_type -> headwater.v1.SetPayoutMethodResponse
+	58, // 58: headwater.v1.PayoutService.RemovePayoutMethod:output_type -> headwater.v1.RemovePayoutMethodResponse
+	59, // 59: headwater.v1.PayoutService.GetPayoutMethod:output_type -> headwater.v1.GetPayoutMethodResponse
+	60, // 60: headwater.v1.PayoutService.SetTaxProfile:output_type -> headwater.v1.SetTaxProfileResponse
+	61, // 61: headwater.v1.PayoutService.GetTaxProfile:output_type -> headwater.v1.GetTaxProfileResponse
+	62, // 62: headwater.v1.PayoutService.ConfirmTaxProfile:output_type -> headwater.v1.ConfirmTaxProfileResponse
+	63, // 63: headwater.v1.PayoutService.RefuseTaxProfile:output_type -> headwater.v1.RefuseTaxProfileResponse
+	64, // 64: headwater.v1.PayoutService.RemoveTaxProfile:output_type -> headwater.v1.RemoveTaxProfileResponse
+	65, // 65: headwater.v1.PayoutService.ListTaxProfiles:output_type -> headwater.v1.ListTaxProfilesResponse
+	66, // 66: headwater.v1.PayoutService.SetBillingProfile:output_type -> headwater.v1.SetBillingProfileResponse
+	67, // 67: headwater.v1.PayoutService.GetBillingProfile:output_type -> headwater.v1.GetBillingProfileResponse
+	68, // 68: headwater.v1.PayoutService.ListYearlyTotals:output_type -> headwater.v1.ListYearlyTotalsResponse
+	69, // 69: headwater.v1.PayoutService.SetPayoutConnection:output_type -> headwater.v1.SetPayoutConnectionResponse
+	70, // 70: headwater.v1.PayoutService.RemovePayoutConnection:output_type -> headwater.v1.RemovePayoutConnectionResponse
+	71, // 71: headwater.v1.PayoutService.GetPayoutConnection:output_type -> headwater.v1.GetPayoutConnectionResponse
+	72, // 72: headwater.v1.PayoutService.ListPayoutConnections:output_type -> headwater.v1.ListPayoutConnectionsResponse
+	73, // 73: headwater.v1.PayoutService.ReconcilePayouts:output_type -> headwater.v1.ReconcilePayoutsResponse
+	74, // 74: headwater.v1.PayoutService.GetPayoutReconciliation:output_type -> headwater.v1.GetPayoutReconciliationResponse
+	75, // 75: headwater.v1.PayoutService.ListPayoutReconciliations:output_type -> headwater.v1.ListPayoutReconciliationsResponse
+	76, // 76: headwater.v1.PayoutService.RetryPayout:output_type -> headwater.v1.RetryPayoutResponse
+	77, // 77: headwater.v1.PayoutService.NotifyFundsAdded:output_type -> headwater.v1.NotifyFundsAddedResponse
+	78, // 78: headwater.v1.PayoutService.ExportPayoutFile:output_type -> headwater.v1.ExportPayoutFileResponse
+	79, // 79: headwater.v1.PayoutService.ImportPayoutResults:output_type -> headwater.v1.ImportPayoutResultsResponse
+	80, // 80: headwater.v1.PayoutService.ReopenPayout:output_type -> headwater.v1.ReopenPayoutResponse
+	81, // 81: headwater.v1.PayoutService.GetPayoutDocument:output_type -> headwater.v1.GetPayoutDocumentResponse
+	82, // 82: headwater.v1.PayoutService.ListPayoutDocuments:output_type -> headwater.v1.ListPayoutDocumentsResponse
+	83, // 83: headwater.v1.PayoutService.GetAmountOwed:output_type -> headwater.v1.GetAmountOwedResponse
+	84, // 84: headwater.v1.PayoutService.GetPayout:output_type -> headwater.v1.GetPayoutResponse
+	85, // 85: headwater.v1.PayoutService.ListPayouts:output_type -> headwater.v1.ListPayoutsResponse
+	43, // [43:86] is the sub-list for method output_type
+	0,  // [0:43] is the sub-list for method input_type
 	0,  // [0:0] is the sub-list for extension type_name
 	0,  // [0:0] is the sub-list for extension extendee
 	0,  // [0:0] is the sub-list for field type_name
@@ -246,6 +266,7 @@ func file_headwater_v1_payout_service_proto_init() {
 	file_headwater_v1_payout_document_proto_init()
 	file_headwater_v1_payout_file_proto_init()
 	file_headwater_v1_payout_method_proto_init()
+	file_headwater_v1_payout_reconciliation_proto_init()
 	file_headwater_v1_payout_run_proto_init()
 	file_headwater_v1_payout_schedule_proto_init()
 	file_headwater_v1_tax_profile_proto_init()

@@ -21,45 +21,49 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	PayoutService_MarkPaid_FullMethodName               = "/headwater.v1.PayoutService/MarkPaid"
-	PayoutService_CreatePayout_FullMethodName           = "/headwater.v1.PayoutService/CreatePayout"
-	PayoutService_PreviewPayoutRun_FullMethodName       = "/headwater.v1.PayoutService/PreviewPayoutRun"
-	PayoutService_CreatePayoutRun_FullMethodName        = "/headwater.v1.PayoutService/CreatePayoutRun"
-	PayoutService_CancelPayoutRun_FullMethodName        = "/headwater.v1.PayoutService/CancelPayoutRun"
-	PayoutService_GetPayoutRun_FullMethodName           = "/headwater.v1.PayoutService/GetPayoutRun"
-	PayoutService_CreatePayoutSchedule_FullMethodName   = "/headwater.v1.PayoutService/CreatePayoutSchedule"
-	PayoutService_UpdatePayoutSchedule_FullMethodName   = "/headwater.v1.PayoutService/UpdatePayoutSchedule"
-	PayoutService_ArchivePayoutSchedule_FullMethodName  = "/headwater.v1.PayoutService/ArchivePayoutSchedule"
-	PayoutService_GetPayoutSchedule_FullMethodName      = "/headwater.v1.PayoutService/GetPayoutSchedule"
-	PayoutService_ListPayoutSchedules_FullMethodName    = "/headwater.v1.PayoutService/ListPayoutSchedules"
-	PayoutService_ApprovePayouts_FullMethodName         = "/headwater.v1.PayoutService/ApprovePayouts"
-	PayoutService_ConfirmPayouts_FullMethodName         = "/headwater.v1.PayoutService/ConfirmPayouts"
-	PayoutService_CancelPayout_FullMethodName           = "/headwater.v1.PayoutService/CancelPayout"
-	PayoutService_SetPayoutMethod_FullMethodName        = "/headwater.v1.PayoutService/SetPayoutMethod"
-	PayoutService_RemovePayoutMethod_FullMethodName     = "/headwater.v1.PayoutService/RemovePayoutMethod"
-	PayoutService_GetPayoutMethod_FullMethodName        = "/headwater.v1.PayoutService/GetPayoutMethod"
-	PayoutService_SetTaxProfile_FullMethodName          = "/headwater.v1.PayoutService/SetTaxProfile"
-	PayoutService_GetTaxProfile_FullMethodName          = "/headwater.v1.PayoutService/GetTaxProfile"
-	PayoutService_ConfirmTaxProfile_FullMethodName      = "/headwater.v1.PayoutService/ConfirmTaxProfile"
-	PayoutService_RefuseTaxProfile_FullMethodName       = "/headwater.v1.PayoutService/RefuseTaxProfile"
-	PayoutService_RemoveTaxProfile_FullMethodName       = "/headwater.v1.PayoutService/RemoveTaxProfile"
-	PayoutService_ListTaxProfiles_FullMethodName        = "/headwater.v1.PayoutService/ListTaxProfiles"
-	PayoutService_SetBillingProfile_FullMethodName      = "/headwater.v1.PayoutService/SetBillingProfile"
-	PayoutService_GetBillingProfile_FullMethodName      = "/headwater.v1.PayoutService/GetBillingProfile"
-	PayoutService_ListYearlyTotals_FullMethodName       = "/headwater.v1.PayoutService/ListYearlyTotals"
-	PayoutService_SetPayoutConnection_FullMethodName    = "/headwater.v1.PayoutService/SetPayoutConnection"
-	PayoutService_RemovePayoutConnection_FullMethodName = "/headwater.v1.PayoutService/RemovePayoutConnection"
-	PayoutService_GetPayoutConnection_FullMethodName    = "/headwater.v1.PayoutService/GetPayoutConnection"
-	PayoutService_RetryPayout_FullMethodName            = "/headwater.v1.PayoutService/RetryPayout"
-	PayoutService_NotifyFundsAdded_FullMethodName       = "/headwater.v1.PayoutService/NotifyFundsAdded"
-	PayoutService_ExportPayoutFile_FullMethodName       = "/headwater.v1.PayoutService/ExportPayoutFile"
-	PayoutService_ImportPayoutResults_FullMethodName    = "/headwater.v1.PayoutService/ImportPayoutResults"
-	PayoutService_ReopenPayout_FullMethodName           = "/headwater.v1.PayoutService/ReopenPayout"
-	PayoutService_GetPayoutDocument_FullMethodName      = "/headwater.v1.PayoutService/GetPayoutDocument"
-	PayoutService_ListPayoutDocuments_FullMethodName    = "/headwater.v1.PayoutService/ListPayoutDocuments"
-	PayoutService_GetAmountOwed_FullMethodName          = "/headwater.v1.PayoutService/GetAmountOwed"
-	PayoutService_GetPayout_FullMethodName              = "/headwater.v1.PayoutService/GetPayout"
-	PayoutService_ListPayouts_FullMethodName            = "/headwater.v1.PayoutService/ListPayouts"
+	PayoutService_MarkPaid_FullMethodName                  = "/headwater.v1.PayoutService/MarkPaid"
+	PayoutService_CreatePayout_FullMethodName              = "/headwater.v1.PayoutService/CreatePayout"
+	PayoutService_PreviewPayoutRun_FullMethodName          = "/headwater.v1.PayoutService/PreviewPayoutRun"
+	PayoutService_CreatePayoutRun_FullMethodName           = "/headwater.v1.PayoutService/CreatePayoutRun"
+	PayoutService_CancelPayoutRun_FullMethodName           = "/headwater.v1.PayoutService/CancelPayoutRun"
+	PayoutService_GetPayoutRun_FullMethodName              = "/headwater.v1.PayoutService/GetPayoutRun"
+	PayoutService_CreatePayoutSchedule_FullMethodName      = "/headwater.v1.PayoutService/CreatePayoutSchedule"
+	PayoutService_UpdatePayoutSchedule_FullMethodName      = "/headwater.v1.PayoutService/UpdatePayoutSchedule"
+	PayoutService_ArchivePayoutSchedule_FullMethodName     = "/headwater.v1.PayoutService/ArchivePayoutSchedule"
+	PayoutService_GetPayoutSchedule_FullMethodName         = "/headwater.v1.PayoutService/GetPayoutSchedule"
+	PayoutService_ListPayoutSchedules_FullMethodName       = "/headwater.v1.PayoutService/ListPayoutSchedules"
+	PayoutService_ApprovePayouts_FullMethodName            = "/headwater.v1.PayoutService/ApprovePayouts"
+	PayoutService_ConfirmPayouts_FullMethodName            = "/headwater.v1.PayoutService/ConfirmPayouts"
+	PayoutService_CancelPayout_FullMethodName              = "/headwater.v1.PayoutService/CancelPayout"
+	PayoutService_SetPayoutMethod_FullMethodName           = "/headwater.v1.PayoutService/SetPayoutMethod"
+	PayoutService_RemovePayoutMethod_FullMethodName        = "/headwater.v1.PayoutService/RemovePayoutMethod"
+	PayoutService_GetPayoutMethod_FullMethodName           = "/headwater.v1.PayoutService/GetPayoutMethod"
+	PayoutService_SetTaxProfile_FullMethodName             = "/headwater.v1.PayoutService/SetTaxProfile"
+	PayoutService_GetTaxProfile_FullMethodName             = "/headwater.v1.PayoutService/GetTaxProfile"
+	PayoutService_ConfirmTaxProfile_FullMethodName         = "/headwater.v1.PayoutService/ConfirmTaxProfile"
+	PayoutService_RefuseTaxProfile_FullMethodName          = "/headwater.v1.PayoutService/RefuseTaxProfile"
+	PayoutService_RemoveTaxProfile_FullMethodName          = "/headwater.v1.PayoutService/RemoveTaxProfile"
+	PayoutService_ListTaxProfiles_FullMethodName           = "/headwater.v1.PayoutService/ListTaxProfiles"
+	PayoutService_SetBillingProfile_FullMethodName         = "/headwater.v1.PayoutService/SetBillingProfile"
+	PayoutService_GetBillingProfile_FullMethodName         = "/headwater.v1.PayoutService/GetBillingProfile"
+	PayoutService_ListYearlyTotals_FullMethodName          = "/headwater.v1.PayoutService/ListYearlyTotals"
+	PayoutService_SetPayoutConnection_FullMethodName       = "/headwater.v1.PayoutService/SetPayoutConnection"
+	PayoutService_RemovePayoutConnection_FullMethodName    = "/headwater.v1.PayoutService/RemovePayoutConnection"
+	PayoutService_GetPayoutConnection_FullMethodName       = "/headwater.v1.PayoutService/GetPayoutConnection"
+	PayoutService_ListPayoutConnections_FullMethodName     = "/headwater.v1.PayoutService/ListPayoutConnections"
+	PayoutService_ReconcilePayouts_FullMethodName          = "/headwater.v1.PayoutService/ReconcilePayouts"
+	PayoutService_GetPayoutReconciliation_FullMethodName   = "/headwater.v1.PayoutService/GetPayoutReconciliation"
+	PayoutService_ListPayoutReconciliations_FullMethodName = "/headwater.v1.PayoutService/ListPayoutReconciliations"
+	PayoutService_RetryPayout_FullMethodName               = "/headwater.v1.PayoutService/RetryPayout"
+	PayoutService_NotifyFundsAdded_FullMethodName          = "/headwater.v1.PayoutService/NotifyFundsAdded"
+	PayoutService_ExportPayoutFile_FullMethodName          = "/headwater.v1.PayoutService/ExportPayoutFile"
+	PayoutService_ImportPayoutResults_FullMethodName       = "/headwater.v1.PayoutService/ImportPayoutResults"
+	PayoutService_ReopenPayout_FullMethodName              = "/headwater.v1.PayoutService/ReopenPayout"
+	PayoutService_GetPayoutDocument_FullMethodName         = "/headwater.v1.PayoutService/GetPayoutDocument"
+	PayoutService_ListPayoutDocuments_FullMethodName       = "/headwater.v1.PayoutService/ListPayoutDocuments"
+	PayoutService_GetAmountOwed_FullMethodName             = "/headwater.v1.PayoutService/GetAmountOwed"
+	PayoutService_GetPayout_FullMethodName                 = "/headwater.v1.PayoutService/GetPayout"
+	PayoutService_ListPayouts_FullMethodName               = "/headwater.v1.PayoutService/ListPayouts"
 )
 
 // PayoutServiceClient is the client API for PayoutService service.
@@ -178,6 +182,19 @@ type PayoutServiceClient interface {
 	// Returns the connection to a payout provider, without its credentials. Admin keys only.
 	// Errors: NOT_FOUND with reason PAYOUT_CONNECTION_NOT_FOUND.
 	GetPayoutConnection(ctx context.Context, in *GetPayoutConnectionRequest, opts ...grpc.CallOption) (*GetPayoutConnectionResponse, error)
+	// Lists the connections to payout providers, without their credentials. Admin keys only.
+	ListPayoutConnections(ctx context.Context, in *ListPayoutConnectionsRequest, opts ...grpc.CallOption) (*ListPayoutConnectionsResponse, error)
+	// Compares the payouts of a provider with the payments that it has. The call returns at once, and the server reads what the provider has.
+	// GetPayoutReconciliation shows the differences. No money is changed; payouts whose state is behind are looked at again. The server does
+	// the same each day by itself.
+	// Errors: NOT_FOUND with reason PAYOUT_CONNECTION_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_RECONCILIATION_RUNNING when one is
+	// running for the connection.
+	ReconcilePayouts(ctx context.Context, in *ReconcilePayoutsRequest, opts ...grpc.CallOption) (*ReconcilePayoutsResponse, error)
+	// Returns a reconciliation with its differences.
+	// Errors: NOT_FOUND with reason PAYOUT_RECONCILIATION_NOT_FOUND.
+	GetPayoutReconciliation(ctx context.Context, in *GetPayoutReconciliationRequest, opts ...grpc.CallOption) (*GetPayoutReconciliationResponse, error)
+	// Lists reconciliations, without their differences.
+	ListPayoutReconciliations(ctx context.Context, in *ListPayoutReconciliationsRequest, opts ...grpc.CallOption) (*ListPayoutReconciliationsResponse, error)
 	// Sends a payout again that is NEEDS_ATTENTION, after what was wrong was mended. If the provider may have made a payment, that one is looked
 	// up, and no other one is made. Any other open payout that Headwater sends is looked at now instead of later.
 	// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when the merchant pays it, or when it has
@@ -520,6 +537,46 @@ func (c *payoutServiceClient) GetPayoutConnection(ctx context.Context, in *GetPa
 	return out, nil
 }
 
+func (c *payoutServiceClient) ListPayoutConnections(ctx context.Context, in *ListPayoutConnectionsRequest, opts ...grpc.CallOption) (*ListPayoutConnectionsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListPayoutConnectionsResponse)
+	err := c.cc.Invoke(ctx, PayoutService_ListPayoutConnections_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *payoutServiceClient) ReconcilePayouts(ctx context.Context, in *ReconcilePayoutsRequest, opts ...grpc.CallOption) (*ReconcilePayoutsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReconcilePayoutsResponse)
+	err := c.cc.Invoke(ctx, PayoutService_ReconcilePayouts_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *payoutServiceClient) GetPayoutReconciliation(ctx context.Context, in *GetPayoutReconciliationRequest, opts ...grpc.CallOption) (*GetPayoutReconciliationResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetPayoutReconciliationResponse)
+	err := c.cc.Invoke(ctx, PayoutService_GetPayoutReconciliation_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *payoutServiceClient) ListPayoutReconciliations(ctx context.Context, in *ListPayoutReconciliationsRequest, opts ...grpc.CallOption) (*ListPayoutReconciliationsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListPayoutReconciliationsResponse)
+	err := c.cc.Invoke(ctx, PayoutService_ListPayoutReconciliations_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *payoutServiceClient) RetryPayout(ctx context.Context, in *RetryPayoutRequest, opts ...grpc.CallOption) (*RetryPayoutResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(RetryPayoutResponse)
@@ -736,6 +793,19 @@ type PayoutServiceServer interface {
 	// Returns the connection to a payout provider, without its credentials. Admin keys only.
 	// Errors: NOT_FOUND with reason PAYOUT_CONNECTION_NOT_FOUND.
 	GetPayoutConnection(context.Context, *GetPayoutConnectionRequest) (*GetPayoutConnectionResponse, error)
+	// Lists the connections to payout providers, without their credentials. Admin keys only.
+	ListPayoutConnections(context.Context, *ListPayoutConnectionsRequest) (*ListPayoutConnectionsResponse, error)
+	// Compares the payouts of a provider with the payments that it has. The call returns at once, and the server reads what the provider has.
+	// GetPayoutReconciliation shows the differences. No money is changed; payouts whose state is behind are looked at again. The server does
+	// the same each day by itself.
+	// Errors: NOT_FOUND with reason PAYOUT_CONNECTION_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_RECONCILIATION_RUNNING when one is
+	// running for the connection.
+	ReconcilePayouts(context.Context, *ReconcilePayoutsRequest) (*ReconcilePayoutsResponse, error)
+	// Returns a reconciliation with its differences.
+	// Errors: NOT_FOUND with reason PAYOUT_RECONCILIATION_NOT_FOUND.
+	GetPayoutReconciliation(context.Context, *GetPayoutReconciliationRequest) (*GetPayoutReconciliationResponse, error)
+	// Lists reconciliations, without their differences.
+	ListPayoutReconciliations(context.Context, *ListPayoutReconciliationsRequest) (*ListPayoutReconciliationsResponse, error)
 	// Sends a payout again that is NEEDS_ATTENTION, after what was wrong was mended. If the provider may have made a payment, that one is looked
 	// up, and no other one is made. Any other open payout that Headwater sends is looked at now instead of later.
 	// Errors: NOT_FOUND with reason PAYOUT_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_STATE when the merchant pays it, or when it has
@@ -874,6 +944,18 @@ func (UnimplementedPayoutServiceServer) RemovePayoutConnection(context.Context, 
 }
 func (UnimplementedPayoutServiceServer) GetPayoutConnection(context.Context, *GetPayoutConnectionRequest) (*GetPayoutConnectionResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetPayoutConnection not implemented")
+}
+func (UnimplementedPayoutServiceServer) ListPayoutConnections(context.Context, *ListPayoutConnectionsRequest) (*ListPayoutConnectionsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListPayoutConnections not implemented")
+}
+func (UnimplementedPayoutServiceServer) ReconcilePayouts(context.Context, *ReconcilePayoutsRequest) (*ReconcilePayoutsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReconcilePayouts not implemented")
+}
+func (UnimplementedPayoutServiceServer) GetPayoutReconciliation(context.Context, *GetPayoutReconciliationRequest) (*GetPayoutReconciliationResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetPayoutReconciliation not implemented")
+}
+func (UnimplementedPayoutServiceServer) ListPayoutReconciliations(context.Context, *ListPayoutReconciliationsRequest) (*ListPayoutReconciliationsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListPayoutReconciliations not implemented")
 }
 func (UnimplementedPayoutServiceServer) RetryPayout(context.Context, *RetryPayoutRequest) (*RetryPayoutResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RetryPayout not implemented")
@@ -1448,6 +1530,78 @@ func _PayoutService_GetPayoutConnection_Handler(srv interface{}, ctx context.Con
 	return interceptor(ctx, in, info, handler)
 }
 
+func _PayoutService_ListPayoutConnections_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListPayoutConnectionsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PayoutServiceServer).ListPayoutConnections(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PayoutService_ListPayoutConnections_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PayoutServiceServer).ListPayoutConnections(ctx, req.(*ListPayoutConnectionsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PayoutService_ReconcilePayouts_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReconcilePayoutsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PayoutServiceServer).ReconcilePayouts(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PayoutService_ReconcilePayouts_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PayoutServiceServer).ReconcilePayouts(ctx, req.(*ReconcilePayoutsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PayoutService_GetPayoutReconciliation_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetPayoutReconciliationRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PayoutServiceServer).GetPayoutReconciliation(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PayoutService_GetPayoutReconciliation_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PayoutServiceServer).GetPayoutReconciliation(ctx, req.(*GetPayoutReconciliationRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PayoutService_ListPayoutReconciliations_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListPayoutReconciliationsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PayoutServiceServer).ListPayoutReconciliations(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PayoutService_ListPayoutReconciliations_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PayoutServiceServer).ListPayoutReconciliations(ctx, req.(*ListPayoutReconciliationsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _PayoutService_RetryPayout_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(RetryPayoutRequest)
 	if err := dec(in); err != nil {
@@ -1750,6 +1904,22 @@ var PayoutService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetPayoutConnection",
 			Handler:    _PayoutService_GetPayoutConnection_Handler,
+		},
+		{
+			MethodName: "ListPayoutConnections",
+			Handler:    _PayoutService_ListPayoutConnections_Handler,
+		},
+		{
+			MethodName: "ReconcilePayouts",
+			Handler:    _PayoutService_ReconcilePayouts_Handler,
+		},
+		{
+			MethodName: "GetPayoutReconciliation",
+			Handler:    _PayoutService_GetPayoutReconciliation_Handler,
+		},
+		{
+			MethodName: "ListPayoutReconciliations",
+			Handler:    _PayoutService_ListPayoutReconciliations_Handler,
 		},
 		{
 			MethodName: "RetryPayout",

@@ -2091,7 +2091,10 @@ type Program struct {
 	WelcomeMail *WelcomeMail `protobuf:"bytes,16,opt,name=welcome_mail,json=welcomeMail,proto3" json:"welcome_mail,omitempty"`
 	// Your own texts by key, up to 50 entries. A key has 1 to 40 characters without blanks around it, a text up to 500 characters. Entries
 	// without text are left out. Events have them too, and events are never changed, so put no personal data into them.
-	Metadata      map[string]string `protobuf:"bytes,17,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Metadata map[string]string `protobuf:"bytes,17,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// The fraud rules, in the order in which they are asked. They judge events that are credited from now on, whichever version of the terms
+	// pays for them.
+	FraudRules    []*FraudRule `protobuf:"bytes,18,rep,name=fraud_rules,json=fraudRules,proto3" json:"fraud_rules,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2245,6 +2248,13 @@ func (x *Program) GetMetadata() map[string]string {
 	return nil
 }
 
+func (x *Program) GetFraudRules() []*FraudRule {
+	if x != nil {
+		return x.FraudRules
+	}
+	return nil
+}
+
 // The request of CreateProgram.
 type CreateProgramRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2279,7 +2289,9 @@ type CreateProgramRequest struct {
 	// See `Program.metadata`. Optional.
 	Metadata map[string]string `protobuf:"bytes,13,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Whether to check everything and to create nothing. The answer is that of the call, or its refusal. `request_id` is not kept.
-	ValidateOnly  bool `protobuf:"varint,14,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	ValidateOnly bool `protobuf:"varint,14,opt,name=validate_only,json=validateOnly,proto3" json:"validate_only,omitempty"`
+	// The fraud rules. Empty: none. See `Program.fraud_rules`.
+	FraudRules    []*FraudRule `protobuf:"bytes,15,rep,name=fraud_rules,json=fraudRules,proto3" json:"fraud_rules,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2410,6 +2422,13 @@ func (x *CreateProgramRequest) GetValidateOnly() bool {
 		return x.ValidateOnly
 	}
 	return false
+}
+
+func (x *CreateProgramRequest) GetFraudRules() []*FraudRule {
+	if x != nil {
+		return x.FraudRules
+	}
+	return nil
 }
 
 // The answer of CreateProgram.
@@ -2905,7 +2924,8 @@ type UpdateProgramRequest struct {
 	// ignores the others. If `etag` is set and the program changed since it was read, the call is refused. Required.
 	Program *Program `protobuf:"bytes,2,opt,name=program,proto3" json:"program,omitempty"`
 	// The fields to change: any of `display_name`, `landing_url`, `is_default`, `terms`, `hosts`, `agreement`, `questions`,
-	// `is_private`, `invitations`, `welcome_mail` and `metadata`. Required. `metadata` is replaced as a whole. `invitations` are replaced as a
+	// `is_private`, `invitations`, `welcome_mail`, `metadata` and `fraud_rules`. Required. `metadata` is replaced as a whole. `fraud_rules` are
+	// replaced as a whole too, and events that were judged before keep their flags. `invitations` are replaced as a
 	// whole, and a code that stays keeps its number of uses. Who was enrolled with a code stays enrolled. A `welcome_mail` that is not set is none from then on. Links that were created
 	// before a change of `hosts` stay as they are, and so do affiliates who were enrolled before
 	// a change of `questions` or `is_private`. `agreement` is replaced as a whole, and cannot be taken away again. Who accepted
@@ -3196,7 +3216,7 @@ var File_headwater_v1_program_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_program_proto_rawDesc = "" +
 	"\n" +
-	"\x1aheadwater/v1/program.proto\x12\fheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\x1a\"headwater/v1/customer_reward.proto\x1a\x1fheadwater/v1/reward_value.proto\"b\n" +
+	"\x1aheadwater/v1/program.proto\x12\fheadwater.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\x1a\"headwater/v1/customer_reward.proto\x1a\x18headwater/v1/fraud.proto\x1a\x1fheadwater/v1/reward_value.proto\"b\n" +
 	"\n" +
 	"Commission\x12!\n" +
 	"\vpercent_ppm\x18\x01 \x01(\x05H\x00R\n" +
@@ -3311,7 +3331,7 @@ const file_headwater_v1_program_proto_rawDesc = "" +
 	"\vexpire_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"expireTime\x12\x19\n" +
 	"\bmax_uses\x18\x03 \x01(\x05R\amaxUses\x12\x1b\n" +
-	"\tuse_count\x18\x04 \x01(\x03R\buseCount\"\xb8\x06\n" +
+	"\tuse_count\x18\x04 \x01(\x03R\buseCount\"\xf2\x06\n" +
 	"\aProgram\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12!\n" +
 	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12#\n" +
@@ -3335,10 +3355,12 @@ const file_headwater_v1_program_proto_rawDesc = "" +
 	"is_private\x18\x0e \x01(\bR\tisPrivate\x12A\n" +
 	"\vinvitations\x18\x0f \x03(\v2\x1f.headwater.v1.ProgramInvitationR\vinvitations\x12<\n" +
 	"\fwelcome_mail\x18\x10 \x01(\v2\x19.headwater.v1.WelcomeMailR\vwelcomeMail\x12?\n" +
-	"\bmetadata\x18\x11 \x03(\v2#.headwater.v1.Program.MetadataEntryR\bmetadata\x1a;\n" +
+	"\bmetadata\x18\x11 \x03(\v2#.headwater.v1.Program.MetadataEntryR\bmetadata\x128\n" +
+	"\vfraud_rules\x18\x12 \x03(\v2\x17.headwater.v1.FraudRuleR\n" +
+	"fraudRules\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xc6\x05\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x80\x06\n" +
 	"\x14CreateProgramRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12!\n" +
@@ -3358,7 +3380,9 @@ const file_headwater_v1_program_proto_rawDesc = "" +
 	"\vinvitations\x18\v \x03(\v2\x1f.headwater.v1.ProgramInvitationR\vinvitations\x12<\n" +
 	"\fwelcome_mail\x18\f \x01(\v2\x19.headwater.v1.WelcomeMailR\vwelcomeMail\x12L\n" +
 	"\bmetadata\x18\r \x03(\v20.headwater.v1.CreateProgramRequest.MetadataEntryR\bmetadata\x12#\n" +
-	"\rvalidate_only\x18\x0e \x01(\bR\fvalidateOnly\x1a;\n" +
+	"\rvalidate_only\x18\x0e \x01(\bR\fvalidateOnly\x128\n" +
+	"\vfraud_rules\x18\x0f \x03(\v2\x17.headwater.v1.FraudRuleR\n" +
+	"fraudRules\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x97\x01\n" +
@@ -3578,9 +3602,10 @@ var file_headwater_v1_program_proto_goTypes = []any{
 	(AttributionModel)(0),          // 42: headwater.v1.AttributionModel
 	(AttributionSource)(0),         // 43: headwater.v1.AttributionSource
 	(*CustomerRewardPromise)(nil),  // 44: headwater.v1.CustomerRewardPromise
-	(*Warning)(nil),                // 45: headwater.v1.Warning
-	(ListOrder)(0),                 // 46: headwater.v1.ListOrder
-	(*fieldmaskpb.FieldMask)(nil),  // 47: google.protobuf.FieldMask
+	(*FraudRule)(nil),              // 45: headwater.v1.FraudRule
+	(*Warning)(nil),                // 46: headwater.v1.Warning
+	(ListOrder)(0),                 // 47: headwater.v1.ListOrder
+	(*fieldmaskpb.FieldMask)(nil),  // 48: google.protobuf.FieldMask
 }
 var file_headwater_v1_program_proto_depIdxs = []int32{
 	39, // 0: headwater.v1.Commission.flat:type_name -> headwater.v1.Money
@@ -3632,37 +3657,39 @@ var file_headwater_v1_program_proto_depIdxs = []int32{
 	22, // 46: headwater.v1.Program.invitations:type_name -> headwater.v1.ProgramInvitation
 	20, // 47: headwater.v1.Program.welcome_mail:type_name -> headwater.v1.WelcomeMail
 	36, // 48: headwater.v1.Program.metadata:type_name -> headwater.v1.Program.MetadataEntry
-	18, // 49: headwater.v1.CreateProgramRequest.terms:type_name -> headwater.v1.Terms
-	19, // 50: headwater.v1.CreateProgramRequest.agreement:type_name -> headwater.v1.Agreement
-	21, // 51: headwater.v1.CreateProgramRequest.questions:type_name -> headwater.v1.ApplicationQuestion
-	22, // 52: headwater.v1.CreateProgramRequest.invitations:type_name -> headwater.v1.ProgramInvitation
-	20, // 53: headwater.v1.CreateProgramRequest.welcome_mail:type_name -> headwater.v1.WelcomeMail
-	37, // 54: headwater.v1.CreateProgramRequest.metadata:type_name -> headwater.v1.CreateProgramRequest.MetadataEntry
-	23, // 55: headwater.v1.CreateProgramResponse.program:type_name -> headwater.v1.Program
-	45, // 56: headwater.v1.CreateProgramResponse.warnings:type_name -> headwater.v1.Warning
-	39, // 57: headwater.v1.ProgramMrr.mrr:type_name -> headwater.v1.Money
-	40, // 58: headwater.v1.ScheduledTerms.start_time:type_name -> google.protobuf.Timestamp
-	40, // 59: headwater.v1.ScheduledTerms.end_time:type_name -> google.protobuf.Timestamp
-	1,  // 60: headwater.v1.ScheduledTerms.reach:type_name -> headwater.v1.TermsReach
-	23, // 61: headwater.v1.GetProgramResponse.program:type_name -> headwater.v1.Program
-	26, // 62: headwater.v1.GetProgramResponse.mrr_by_currency:type_name -> headwater.v1.ProgramMrr
-	28, // 63: headwater.v1.GetProgramResponse.scheduled_terms:type_name -> headwater.v1.ScheduledTerms
-	46, // 64: headwater.v1.ListProgramsRequest.order:type_name -> headwater.v1.ListOrder
-	5,  // 65: headwater.v1.ListProgramsRequest.states:type_name -> headwater.v1.ProgramState
-	38, // 66: headwater.v1.ListProgramsRequest.metadata:type_name -> headwater.v1.ListProgramsRequest.MetadataEntry
-	23, // 67: headwater.v1.ListProgramsResponse.programs:type_name -> headwater.v1.Program
-	23, // 68: headwater.v1.UpdateProgramRequest.program:type_name -> headwater.v1.Program
-	47, // 69: headwater.v1.UpdateProgramRequest.update_mask:type_name -> google.protobuf.FieldMask
-	40, // 70: headwater.v1.UpdateProgramRequest.terms_start_time:type_name -> google.protobuf.Timestamp
-	40, // 71: headwater.v1.UpdateProgramRequest.terms_end_time:type_name -> google.protobuf.Timestamp
-	23, // 72: headwater.v1.UpdateProgramResponse.program:type_name -> headwater.v1.Program
-	45, // 73: headwater.v1.UpdateProgramResponse.warnings:type_name -> headwater.v1.Warning
-	23, // 74: headwater.v1.ArchiveProgramResponse.program:type_name -> headwater.v1.Program
-	75, // [75:75] is the sub-list for method output_type
-	75, // [75:75] is the sub-list for method input_type
-	75, // [75:75] is the sub-list for extension type_name
-	75, // [75:75] is the sub-list for extension extendee
-	0,  // [0:75] is the sub-list for field type_name
+	45, // 49: headwater.v1.Program.fraud_rules:type_name -> headwater.v1.FraudRule
+	18, // 50: headwater.v1.CreateProgramRequest.terms:type_name -> headwater.v1.Terms
+	19, // 51: headwater.v1.CreateProgramRequest.agreement:type_name -> headwater.v1.Agreement
+	21, // 52: headwater.v1.CreateProgramRequest.questions:type_name -> headwater.v1.ApplicationQuestion
+	22, // 53: headwater.v1.CreateProgramRequest.invitations:type_name -> headwater.v1.ProgramInvitation
+	20, // 54: headwater.v1.CreateProgramRequest.welcome_mail:type_name -> headwater.v1.WelcomeMail
+	37, // 55: headwater.v1.CreateProgramRequest.metadata:type_name -> headwater.v1.CreateProgramRequest.MetadataEntry
+	45, // 56: headwater.v1.CreateProgramRequest.fraud_rules:type_name -> headwater.v1.FraudRule
+	23, // 57: headwater.v1.CreateProgramResponse.program:type_name -> headwater.v1.Program
+	46, // 58: headwater.v1.CreateProgramResponse.warnings:type_name -> headwater.v1.Warning
+	39, // 59: headwater.v1.ProgramMrr.mrr:type_name -> headwater.v1.Money
+	40, // 60: headwater.v1.ScheduledTerms.start_time:type_name -> google.protobuf.Timestamp
+	40, // 61: headwater.v1.ScheduledTerms.end_time:type_name -> google.protobuf.Timestamp
+	1,  // 62: headwater.v1.ScheduledTerms.reach:type_name -> headwater.v1.TermsReach
+	23, // 63: headwater.v1.GetProgramResponse.program:type_name -> headwater.v1.Program
+	26, // 64: headwater.v1.GetProgramResponse.mrr_by_currency:type_name -> headwater.v1.ProgramMrr
+	28, // 65: headwater.v1.GetProgramResponse.scheduled_terms:type_name -> headwater.v1.ScheduledTerms
+	47, // 66: headwater.v1.ListProgramsRequest.order:type_name -> headwater.v1.ListOrder
+	5,  // 67: headwater.v1.ListProgramsRequest.states:type_name -> headwater.v1.ProgramState
+	38, // 68: headwater.v1.ListProgramsRequest.metadata:type_name -> headwater.v1.ListProgramsRequest.MetadataEntry
+	23, // 69: headwater.v1.ListProgramsResponse.programs:type_name -> headwater.v1.Program
+	23, // 70: headwater.v1.UpdateProgramRequest.program:type_name -> headwater.v1.Program
+	48, // 71: headwater.v1.UpdateProgramRequest.update_mask:type_name -> google.protobuf.FieldMask
+	40, // 72: headwater.v1.UpdateProgramRequest.terms_start_time:type_name -> google.protobuf.Timestamp
+	40, // 73: headwater.v1.UpdateProgramRequest.terms_end_time:type_name -> google.protobuf.Timestamp
+	23, // 74: headwater.v1.UpdateProgramResponse.program:type_name -> headwater.v1.Program
+	46, // 75: headwater.v1.UpdateProgramResponse.warnings:type_name -> headwater.v1.Warning
+	23, // 76: headwater.v1.ArchiveProgramResponse.program:type_name -> headwater.v1.Program
+	77, // [77:77] is the sub-list for method output_type
+	77, // [77:77] is the sub-list for method input_type
+	77, // [77:77] is the sub-list for extension type_name
+	77, // [77:77] is the sub-list for extension extendee
+	0,  // [0:77] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_program_proto_init() }
@@ -3673,6 +3700,7 @@ func file_headwater_v1_program_proto_init() {
 	file_headwater_v1_attribution_proto_init()
 	file_headwater_v1_common_proto_init()
 	file_headwater_v1_customer_reward_proto_init()
+	file_headwater_v1_fraud_proto_init()
 	file_headwater_v1_reward_value_proto_init()
 	file_headwater_v1_program_proto_msgTypes[0].OneofWrappers = []any{
 		(*Commission_PercentPpm)(nil),

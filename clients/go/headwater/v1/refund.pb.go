@@ -38,7 +38,7 @@ type RecordRefundRequest struct {
 	// The merchant's own id for the customer, up to 128 characters. It takes precedence if `email` belongs to another lead. Not
 	// used when `sale_event_id` is set.
 	ExternalId string `protobuf:"bytes,4,opt,name=external_id,json=externalId,proto3" json:"external_id,omitempty"`
-	// The refunded amount, in the sale's currency. Required, unless `lines` are set: then not set means what they add up to. More than zero, unless the sale is free: a refund of zero takes back what a
+	// The refunded amount, in the sale's currency. Required, unless `refunded_total` or `lines` are set: without `refunded_total`, not set means what the lines add up to. More than zero, unless the sale is free: a refund of zero takes back what a
 	// free sale has earned. All refunds of a sale together may not exceed the sale's amount, unless the refund has a
 	// `commission_adjustment`.
 	Amount *Money `protobuf:"bytes,5,opt,name=amount,proto3" json:"amount,omitempty"`
@@ -64,7 +64,17 @@ type RecordRefundRequest struct {
 	// A refund without lines takes from all lines of its sale, in proportion to what is left of them. So does the part of a refund that waited for its
 	// sale, or that has a `commission_adjustment`, if its lines are not in the sale or have less left. If the sale is not known yet, `amount`
 	// is required with a line that has a `quantity`. Lines do not matter if the sale has none; `amount` is required then too. Optional.
-	Lines         []*RefundLine `protobuf:"bytes,9,rep,name=lines,proto3" json:"lines,omitempty"`
+	Lines []*RefundLine `protobuf:"bytes,9,rep,name=lines,proto3" json:"lines,omitempty"`
+	// The total that was refunded of the sale so far, this refund included, in the sale's currency: for senders that tell totals. It takes the
+	// place of `amount`. Zero or more, and at most the sale's amount. `sale_event_id` is required with it; `lines` and `commission_adjustment`
+	// are refused.
+	//   - The refund is the difference to the refunds of before by `occur_time`, so totals may arrive in any order, and amounts may be told too.
+	//   - A total that is no more than what is known takes nothing back, and the answer has a warning. A smaller one does not undo a refund:
+	//     call UndoRefund.
+	//   - A total that waits for its sale and is more than it takes all of it back.
+	//
+	// If a sale has more than 100 refunds, the latest 100 by `occur_time` are compared one by one.
+	RefundedTotal *Money `protobuf:"bytes,10,opt,name=refunded_total,json=refundedTotal,proto3" json:"refunded_total,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -162,6 +172,13 @@ func (x *RecordRefundRequest) GetLines() []*RefundLine {
 	return nil
 }
 
+func (x *RecordRefundRequest) GetRefundedTotal() *Money {
+	if x != nil {
+		return x.RefundedTotal
+	}
+	return nil
+}
+
 // The answer of RecordRefund.
 type RecordRefundResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -177,7 +194,8 @@ type RecordRefundResponse struct {
 	Rewards []*RewardSummary `protobuf:"bytes,4,rep,name=rewards,proto3" json:"rewards,omitempty"`
 	// True when the call repeats an earlier event_id. Nothing was changed, and the other fields are those of the first answer.
 	Replayed bool `protobuf:"varint,5,opt,name=replayed,proto3" json:"replayed,omitempty"`
-	// The fields of the request that were cleaned, cut or left out. A repeat has the warnings of its own request.
+	// The fields of the request that were cleaned, cut or left out, and a `refunded_total` that was known. A repeat has the warnings of its own
+	// request and of the first answer.
 	Warnings      []*Warning `protobuf:"bytes,6,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -255,11 +273,177 @@ func (x *RecordRefundResponse) GetWarnings() []*Warning {
 	return nil
 }
 
+// The request of UndoRefund.
+type UndoRefundRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The merchant's id for the event, up to 128 characters. Unique among the account's undone refunds, for ever. Required.
+	EventId string `protobuf:"bytes,1,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	// The event_id of the refund. Required.
+	RefundEventId string `protobuf:"bytes,2,opt,name=refund_event_id,json=refundEventId,proto3" json:"refund_event_id,omitempty"`
+	// Why it is undone, up to 500 characters. Optional.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// When the refund failed or was withdrawn, at most 10 minutes ahead of the server's clock. Not set: now. A time before the refund counts as
+	// the refund's. It matters if totals are told: those of before it have the refund, later ones do not.
+	OccurTime     *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=occur_time,json=occurTime,proto3" json:"occur_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UndoRefundRequest) Reset() {
+	*x = UndoRefundRequest{}
+	mi := &file_headwater_v1_refund_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UndoRefundRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UndoRefundRequest) ProtoMessage() {}
+
+func (x *UndoRefundRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_refund_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UndoRefundRequest.ProtoReflect.Descriptor instead.
+func (*UndoRefundRequest) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_refund_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *UndoRefundRequest) GetEventId() string {
+	if x != nil {
+		return x.EventId
+	}
+	return ""
+}
+
+func (x *UndoRefundRequest) GetRefundEventId() string {
+	if x != nil {
+		return x.RefundEventId
+	}
+	return ""
+}
+
+func (x *UndoRefundRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *UndoRefundRequest) GetOccurTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OccurTime
+	}
+	return nil
+}
+
+// The answer of UndoRefund.
+type UndoRefundResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The outcome of the refund: ATTRIBUTED if the sale is ATTRIBUTED, WAITING if the refund waits for its sale, otherwise NOT_REFERRED.
+	Outcome ConversionOutcome `protobuf:"varint,1,opt,name=outcome,proto3,enum=headwater.v1.ConversionOutcome" json:"outcome,omitempty"`
+	// The conversion id of what undid the refund.
+	ConversionId string `protobuf:"bytes,2,opt,name=conversion_id,json=conversionId,proto3" json:"conversion_id,omitempty"`
+	// The id of the sale's conversion. Empty for a refund that waits, and for a refund of an unknown customer.
+	SaleConversionId string `protobuf:"bytes,3,opt,name=sale_conversion_id,json=saleConversionId,proto3" json:"sale_conversion_id,omitempty"`
+	// The new rewards. Those that change another one give back what the refund took; that of a `commission_adjustment` is taken back. A reward
+	// of which nothing was left is final, so its sale earns a new one, less other refunds. The new one is held or approved if that one was.
+	Rewards []*RewardSummary `protobuf:"bytes,4,rep,name=rewards,proto3" json:"rewards,omitempty"`
+	// True when the call repeats an earlier event_id. Nothing was changed, and the other fields are those of the first answer.
+	Replayed bool `protobuf:"varint,5,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	// A refund that was undone before. Nothing was changed, and `conversion_id` is what undid it then.
+	Warnings      []*Warning `protobuf:"bytes,6,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UndoRefundResponse) Reset() {
+	*x = UndoRefundResponse{}
+	mi := &file_headwater_v1_refund_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UndoRefundResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UndoRefundResponse) ProtoMessage() {}
+
+func (x *UndoRefundResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_headwater_v1_refund_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UndoRefundResponse.ProtoReflect.Descriptor instead.
+func (*UndoRefundResponse) Descriptor() ([]byte, []int) {
+	return file_headwater_v1_refund_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *UndoRefundResponse) GetOutcome() ConversionOutcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return ConversionOutcome_CONVERSION_OUTCOME_UNSPECIFIED
+}
+
+func (x *UndoRefundResponse) GetConversionId() string {
+	if x != nil {
+		return x.ConversionId
+	}
+	return ""
+}
+
+func (x *UndoRefundResponse) GetSaleConversionId() string {
+	if x != nil {
+		return x.SaleConversionId
+	}
+	return ""
+}
+
+func (x *UndoRefundResponse) GetRewards() []*RewardSummary {
+	if x != nil {
+		return x.Rewards
+	}
+	return nil
+}
+
+func (x *UndoRefundResponse) GetReplayed() bool {
+	if x != nil {
+		return x.Replayed
+	}
+	return false
+}
+
+func (x *UndoRefundResponse) GetWarnings() []*Warning {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
+}
+
 var File_headwater_v1_refund_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_refund_proto_rawDesc = "" +
 	"\n" +
-	"\x19headwater/v1/refund.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x17headwater/v1/line.proto\x1a\x19headwater/v1/reward.proto\"\x8a\x03\n" +
+	"\x19headwater/v1/refund.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x17headwater/v1/line.proto\x1a\x19headwater/v1/reward.proto\"\xc6\x03\n" +
 	"\x13RecordRefundRequest\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12\"\n" +
 	"\rsale_event_id\x18\x02 \x01(\tR\vsaleEventId\x12\x14\n" +
@@ -271,8 +455,23 @@ const file_headwater_v1_refund_proto_rawDesc = "" +
 	"\n" +
 	"occur_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\toccurTime\x12H\n" +
 	"\x15commission_adjustment\x18\b \x01(\v2\x13.headwater.v1.MoneyR\x14commissionAdjustment\x12.\n" +
-	"\x05lines\x18\t \x03(\v2\x18.headwater.v1.RefundLineR\x05lines\"\xaa\x02\n" +
+	"\x05lines\x18\t \x03(\v2\x18.headwater.v1.RefundLineR\x05lines\x12:\n" +
+	"\x0erefunded_total\x18\n" +
+	" \x01(\v2\x13.headwater.v1.MoneyR\rrefundedTotal\"\xaa\x02\n" +
 	"\x14RecordRefundResponse\x129\n" +
+	"\aoutcome\x18\x01 \x01(\x0e2\x1f.headwater.v1.ConversionOutcomeR\aoutcome\x12#\n" +
+	"\rconversion_id\x18\x02 \x01(\tR\fconversionId\x12,\n" +
+	"\x12sale_conversion_id\x18\x03 \x01(\tR\x10saleConversionId\x125\n" +
+	"\arewards\x18\x04 \x03(\v2\x1b.headwater.v1.RewardSummaryR\arewards\x12\x1a\n" +
+	"\breplayed\x18\x05 \x01(\bR\breplayed\x121\n" +
+	"\bwarnings\x18\x06 \x03(\v2\x15.headwater.v1.WarningR\bwarnings\"\xa9\x01\n" +
+	"\x11UndoRefundRequest\x12\x19\n" +
+	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12&\n" +
+	"\x0frefund_event_id\x18\x02 \x01(\tR\rrefundEventId\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x129\n" +
+	"\n" +
+	"occur_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\toccurTime\"\xa8\x02\n" +
+	"\x12UndoRefundResponse\x129\n" +
 	"\aoutcome\x18\x01 \x01(\x0e2\x1f.headwater.v1.ConversionOutcomeR\aoutcome\x12#\n" +
 	"\rconversion_id\x18\x02 \x01(\tR\fconversionId\x12,\n" +
 	"\x12sale_conversion_id\x18\x03 \x01(\tR\x10saleConversionId\x125\n" +
@@ -293,30 +492,37 @@ func file_headwater_v1_refund_proto_rawDescGZIP() []byte {
 	return file_headwater_v1_refund_proto_rawDescData
 }
 
-var file_headwater_v1_refund_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_headwater_v1_refund_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_headwater_v1_refund_proto_goTypes = []any{
 	(*RecordRefundRequest)(nil),   // 0: headwater.v1.RecordRefundRequest
 	(*RecordRefundResponse)(nil),  // 1: headwater.v1.RecordRefundResponse
-	(*Money)(nil),                 // 2: headwater.v1.Money
-	(*timestamppb.Timestamp)(nil), // 3: google.protobuf.Timestamp
-	(*RefundLine)(nil),            // 4: headwater.v1.RefundLine
-	(ConversionOutcome)(0),        // 5: headwater.v1.ConversionOutcome
-	(*RewardSummary)(nil),         // 6: headwater.v1.RewardSummary
-	(*Warning)(nil),               // 7: headwater.v1.Warning
+	(*UndoRefundRequest)(nil),     // 2: headwater.v1.UndoRefundRequest
+	(*UndoRefundResponse)(nil),    // 3: headwater.v1.UndoRefundResponse
+	(*Money)(nil),                 // 4: headwater.v1.Money
+	(*timestamppb.Timestamp)(nil), // 5: google.protobuf.Timestamp
+	(*RefundLine)(nil),            // 6: headwater.v1.RefundLine
+	(ConversionOutcome)(0),        // 7: headwater.v1.ConversionOutcome
+	(*RewardSummary)(nil),         // 8: headwater.v1.RewardSummary
+	(*Warning)(nil),               // 9: headwater.v1.Warning
 }
 var file_headwater_v1_refund_proto_depIdxs = []int32{
-	2, // 0: headwater.v1.RecordRefundRequest.amount:type_name -> headwater.v1.Money
-	3, // 1: headwater.v1.RecordRefundRequest.occur_time:type_name -> google.protobuf.Timestamp
-	2, // 2: headwater.v1.RecordRefundRequest.commission_adjustment:type_name -> headwater.v1.Money
-	4, // 3: headwater.v1.RecordRefundRequest.lines:type_name -> headwater.v1.RefundLine
-	5, // 4: headwater.v1.RecordRefundResponse.outcome:type_name -> headwater.v1.ConversionOutcome
-	6, // 5: headwater.v1.RecordRefundResponse.rewards:type_name -> headwater.v1.RewardSummary
-	7, // 6: headwater.v1.RecordRefundResponse.warnings:type_name -> headwater.v1.Warning
-	7, // [7:7] is the sub-list for method output_type
-	7, // [7:7] is the sub-list for method input_type
-	7, // [7:7] is the sub-list for extension type_name
-	7, // [7:7] is the sub-list for extension extendee
-	0, // [0:7] is the sub-list for field type_name
+	4,  // 0: headwater.v1.RecordRefundRequest.amount:type_name -> headwater.v1.Money
+	5,  // 1: headwater.v1.RecordRefundRequest.occur_time:type_name -> google.protobuf.Timestamp
+	4,  // 2: headwater.v1.RecordRefundRequest.commission_adjustment:type_name -> headwater.v1.Money
+	6,  // 3: headwater.v1.RecordRefundRequest.lines:type_name -> headwater.v1.RefundLine
+	4,  // 4: headwater.v1.RecordRefundRequest.refunded_total:type_name -> headwater.v1.Money
+	7,  // 5: headwater.v1.RecordRefundResponse.outcome:type_name -> headwater.v1.ConversionOutcome
+	8,  // 6: headwater.v1.RecordRefundResponse.rewards:type_name -> headwater.v1.RewardSummary
+	9,  // 7: headwater.v1.RecordRefundResponse.warnings:type_name -> headwater.v1.Warning
+	5,  // 8: headwater.v1.UndoRefundRequest.occur_time:type_name -> google.protobuf.Timestamp
+	7,  // 9: headwater.v1.UndoRefundResponse.outcome:type_name -> headwater.v1.ConversionOutcome
+	8,  // 10: headwater.v1.UndoRefundResponse.rewards:type_name -> headwater.v1.RewardSummary
+	9,  // 11: headwater.v1.UndoRefundResponse.warnings:type_name -> headwater.v1.Warning
+	12, // [12:12] is the sub-list for method output_type
+	12, // [12:12] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_refund_proto_init() }
@@ -334,7 +540,7 @@ func file_headwater_v1_refund_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_headwater_v1_refund_proto_rawDesc), len(file_headwater_v1_refund_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   2,
+			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -25,7 +25,8 @@ const (
 )
 
 // The state of a reward. PENDING may become APPROVED, DENIED, REVERSED or HELD. HELD may become PENDING, DENIED or REVERSED. APPROVED
-// may become IN_PAYOUT, PAID or REVERSED. IN_PAYOUT may become APPROVED or PAID. The other states are final.
+// may become IN_PAYOUT, PAID or REVERSED. IN_PAYOUT may become APPROVED or PAID. PENDING, HELD and APPROVED may become FROZEN, which becomes
+// what it was before, DENIED or REVERSED. The other states are final.
 type RewardState int32
 
 const (
@@ -41,12 +42,16 @@ const (
 	RewardState_REWARD_STATE_PAID RewardState = 4
 	// Refunds took back the whole reward before it was paid. The rewards of those refunds have this state too.
 	RewardState_REWARD_STATE_REVERSED RewardState = 5
-	// Kept from approval, because DeactivateAffiliate said so. Counts to the pending balance. Waits for ReleaseRewards or DenyRewards, and
+	// Kept from approval, because DeactivateAffiliate or a fraud rule of the program said so. Counts to the pending balance. Waits for ReleaseRewards or DenyRewards, and
 	// is taken back by refunds like a pending one.
 	RewardState_REWARD_STATE_HELD RewardState = 6
 	// A payout that is neither paid nor cancelled has reserved it. CancelPayout makes it APPROVED again. A refund leaves it as it is, and takes
 	// back by a reward of its own, which reduces the next payout.
 	RewardState_REWARD_STATE_IN_PAYOUT RewardState = 7
+	// A dispute of its sale is open. Counts to the frozen balance, and is neither approved nor paid. ResolveDispute gives it its former state back,
+	// or takes it back. Refunds take it back like a pending one. DenyRewards denies it, and DeactivateAffiliate and ReleaseRewards change the
+	// state that it gets back, as they would change that state.
+	RewardState_REWARD_STATE_FROZEN RewardState = 8
 )
 
 // Enum value maps for RewardState.
@@ -60,6 +65,7 @@ var (
 		5: "REWARD_STATE_REVERSED",
 		6: "REWARD_STATE_HELD",
 		7: "REWARD_STATE_IN_PAYOUT",
+		8: "REWARD_STATE_FROZEN",
 	}
 	RewardState_value = map[string]int32{
 		"REWARD_STATE_UNSPECIFIED": 0,
@@ -70,6 +76,7 @@ var (
 		"REWARD_STATE_REVERSED":    5,
 		"REWARD_STATE_HELD":        6,
 		"REWARD_STATE_IN_PAYOUT":   7,
+		"REWARD_STATE_FROZEN":      8,
 	}
 )
 
@@ -530,9 +537,16 @@ type Reward struct {
 	// The click that the reward pays for. Not set for all other rewards.
 	Click *RewardClick `protobuf:"bytes,21,opt,name=click,proto3" json:"click,omitempty"`
 	// Of a threshold bonus: how it was reached. Of a reward that takes one back: how it was lost. Not set for all other rewards.
-	Threshold     *ThresholdReached `protobuf:"bytes,22,opt,name=threshold,proto3" json:"threshold,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Threshold *ThresholdReached `protobuf:"bytes,22,opt,name=threshold,proto3" json:"threshold,omitempty"`
+	// What the fraud rules of the program found in the event when it was credited. The reward is HELD if one of them was ON, until
+	// ReleaseRewards or DenyRewards. Of a reward that takes back: empty.
+	Suspicion []*FraudFlag `protobuf:"bytes,23,rep,name=suspicion,proto3" json:"suspicion,omitempty"`
+	// The reason in the last call of ReleaseRewards for the reward. Empty in the feed, because a person wrote it.
+	ReleaseReason string `protobuf:"bytes,24,opt,name=release_reason,json=releaseReason,proto3" json:"release_reason,omitempty"`
+	// Of a FROZEN reward: the conversion id of the oldest open dispute of its sale. Empty for all other rewards.
+	DisputeConversionId string `protobuf:"bytes,25,opt,name=dispute_conversion_id,json=disputeConversionId,proto3" json:"dispute_conversion_id,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
 }
 
 func (x *Reward) Reset() {
@@ -717,6 +731,27 @@ func (x *Reward) GetThreshold() *ThresholdReached {
 		return x.Threshold
 	}
 	return nil
+}
+
+func (x *Reward) GetSuspicion() []*FraudFlag {
+	if x != nil {
+		return x.Suspicion
+	}
+	return nil
+}
+
+func (x *Reward) GetReleaseReason() string {
+	if x != nil {
+		return x.ReleaseReason
+	}
+	return ""
+}
+
+func (x *Reward) GetDisputeConversionId() string {
+	if x != nil {
+		return x.DisputeConversionId
+	}
+	return ""
 }
 
 // How an affiliate reached the threshold of a bonus, or fell below it.
@@ -2420,7 +2455,9 @@ type ReleaseRewardsRequest struct {
 	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// The ids of 1 to 1,000 rewards, each once. The id of a refund's reward is refused: such a reward is released together with the
 	// reward that it reduces.
-	RewardIds     []string `protobuf:"bytes,2,rep,name=reward_ids,json=rewardIds,proto3" json:"reward_ids,omitempty"`
+	RewardIds []string `protobuf:"bytes,2,rep,name=reward_ids,json=rewardIds,proto3" json:"reward_ids,omitempty"`
+	// Why the rewards are released, up to 500 characters. Required if a fraud rule has held one of them.
+	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2467,6 +2504,13 @@ func (x *ReleaseRewardsRequest) GetRewardIds() []string {
 		return x.RewardIds
 	}
 	return nil
+}
+
+func (x *ReleaseRewardsRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
 }
 
 // The answer of ReleaseRewards.
@@ -2821,7 +2865,7 @@ var File_headwater_v1_reward_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_reward_proto_rawDesc = "" +
 	"\n" +
-	"\x19headwater/v1/reward.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\x1a\x1aheadwater/v1/program.proto\x1a\x1fheadwater/v1/reward_value.proto\x1a\x1bheadwater/v1/selector.proto\"\xde\x02\n" +
+	"\x19headwater/v1/reward.proto\x12\fheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eheadwater/v1/attribution.proto\x1a\x19headwater/v1/common.proto\x1a\x18headwater/v1/fraud.proto\x1a\x1aheadwater/v1/program.proto\x1a\x1fheadwater/v1/reward_value.proto\x1a\x1bheadwater/v1/selector.proto\"\xde\x02\n" +
 	"\x10RewardConversion\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12+\n" +
 	"\x06amount\x18\x02 \x01(\v2\x13.headwater.v1.MoneyR\x06amount\x12\x17\n" +
@@ -2838,7 +2882,7 @@ const file_headwater_v1_reward_proto_rawDesc = "" +
 	"\x03tid\x18\x02 \x01(\tR\x03tid\x12\x17\n" +
 	"\alink_id\x18\x03 \x01(\tR\x06linkId\x129\n" +
 	"\n" +
-	"occur_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\toccurTime\"\xf0\a\n" +
+	"occur_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\toccurTime\"\x82\t\n" +
 	"\x06Reward\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12#\n" +
 	"\rconversion_id\x18\x02 \x01(\tR\fconversionId\x12!\n" +
@@ -2868,7 +2912,10 @@ const file_headwater_v1_reward_proto_rawDesc = "" +
 	"\tpayout_id\x18\x13 \x01(\tR\bpayoutId\x12#\n" +
 	"\rsubmission_id\x18\x14 \x01(\tR\fsubmissionId\x12/\n" +
 	"\x05click\x18\x15 \x01(\v2\x19.headwater.v1.RewardClickR\x05click\x12<\n" +
-	"\tthreshold\x18\x16 \x01(\v2\x1e.headwater.v1.ThresholdReachedR\tthreshold\"\xf9\x02\n" +
+	"\tthreshold\x18\x16 \x01(\v2\x1e.headwater.v1.ThresholdReachedR\tthreshold\x125\n" +
+	"\tsuspicion\x18\x17 \x03(\v2\x17.headwater.v1.FraudFlagR\tsuspicion\x12%\n" +
+	"\x0erelease_reason\x18\x18 \x01(\tR\rreleaseReason\x122\n" +
+	"\x15dispute_conversion_id\x18\x19 \x01(\tR\x13disputeConversionId\"\xf9\x02\n" +
 	"\x10ThresholdReached\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12#\n" +
 	"\rterms_version\x18\x02 \x01(\x05R\ftermsVersion\x12,\n" +
@@ -3019,12 +3066,13 @@ const file_headwater_v1_reward_proto_rawDesc = "" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\"a\n" +
 	"\x13DenyRewardsResponse\x12.\n" +
 	"\arewards\x18\x01 \x03(\v2\x14.headwater.v1.RewardR\arewards\x12\x1a\n" +
-	"\breplayed\x18\x02 \x01(\bR\breplayed\"U\n" +
+	"\breplayed\x18\x02 \x01(\bR\breplayed\"m\n" +
 	"\x15ReleaseRewardsRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12\x1d\n" +
 	"\n" +
-	"reward_ids\x18\x02 \x03(\tR\trewardIds\"d\n" +
+	"reward_ids\x18\x02 \x03(\tR\trewardIds\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"d\n" +
 	"\x16ReleaseRewardsResponse\x12.\n" +
 	"\arewards\x18\x01 \x03(\v2\x14.headwater.v1.RewardR\arewards\x12\x1a\n" +
 	"\breplayed\x18\x02 \x01(\bR\breplayed\"\xb1\x02\n" +
@@ -3048,7 +3096,7 @@ const file_headwater_v1_reward_proto_rawDesc = "" +
 	"\treward_id\x18\x02 \x01(\tR\brewardId\"a\n" +
 	"\x15FulfillRewardResponse\x12,\n" +
 	"\x06reward\x18\x01 \x01(\v2\x14.headwater.v1.RewardR\x06reward\x12\x1a\n" +
-	"\breplayed\x18\x02 \x01(\bR\breplayed*\xde\x01\n" +
+	"\breplayed\x18\x02 \x01(\bR\breplayed*\xf7\x01\n" +
 	"\vRewardState\x12\x1c\n" +
 	"\x18REWARD_STATE_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14REWARD_STATE_PENDING\x10\x01\x12\x19\n" +
@@ -3057,7 +3105,8 @@ const file_headwater_v1_reward_proto_rawDesc = "" +
 	"\x11REWARD_STATE_PAID\x10\x04\x12\x19\n" +
 	"\x15REWARD_STATE_REVERSED\x10\x05\x12\x15\n" +
 	"\x11REWARD_STATE_HELD\x10\x06\x12\x1a\n" +
-	"\x16REWARD_STATE_IN_PAYOUT\x10\a*V\n" +
+	"\x16REWARD_STATE_IN_PAYOUT\x10\a\x12\x17\n" +
+	"\x13REWARD_STATE_FROZEN\x10\b*V\n" +
 	"\n" +
 	"RewardView\x12\x1b\n" +
 	"\x17REWARD_VIEW_UNSPECIFIED\x10\x00\x12\x15\n" +
@@ -3131,17 +3180,18 @@ var file_headwater_v1_reward_proto_goTypes = []any{
 	(AttributionSource)(0),         // 32: headwater.v1.AttributionSource
 	(*timestamppb.Timestamp)(nil),  // 33: google.protobuf.Timestamp
 	(*RewardValue)(nil),            // 34: headwater.v1.RewardValue
-	(Period)(0),                    // 35: headwater.v1.Period
-	(Rounding)(0),                  // 36: headwater.v1.Rounding
-	(*Commission)(nil),             // 37: headwater.v1.Commission
-	(CapScope)(0),                  // 38: headwater.v1.CapScope
-	(UplineBasis)(0),               // 39: headwater.v1.UplineBasis
-	(ListOrder)(0),                 // 40: headwater.v1.ListOrder
-	(*AffiliateSelector)(nil),      // 41: headwater.v1.AffiliateSelector
-	(*TimeInterval)(nil),           // 42: headwater.v1.TimeInterval
-	(RewardUnit)(0),                // 43: headwater.v1.RewardUnit
-	(*LeadSelector)(nil),           // 44: headwater.v1.LeadSelector
-	(*EnrollmentSelector)(nil),     // 45: headwater.v1.EnrollmentSelector
+	(*FraudFlag)(nil),              // 35: headwater.v1.FraudFlag
+	(Period)(0),                    // 36: headwater.v1.Period
+	(Rounding)(0),                  // 37: headwater.v1.Rounding
+	(*Commission)(nil),             // 38: headwater.v1.Commission
+	(CapScope)(0),                  // 39: headwater.v1.CapScope
+	(UplineBasis)(0),               // 40: headwater.v1.UplineBasis
+	(ListOrder)(0),                 // 41: headwater.v1.ListOrder
+	(*AffiliateSelector)(nil),      // 42: headwater.v1.AffiliateSelector
+	(*TimeInterval)(nil),           // 43: headwater.v1.TimeInterval
+	(RewardUnit)(0),                // 44: headwater.v1.RewardUnit
+	(*LeadSelector)(nil),           // 45: headwater.v1.LeadSelector
+	(*EnrollmentSelector)(nil),     // 46: headwater.v1.EnrollmentSelector
 }
 var file_headwater_v1_reward_proto_depIdxs = []int32{
 	31, // 0: headwater.v1.RewardConversion.amount:type_name -> headwater.v1.Money
@@ -3158,65 +3208,66 @@ var file_headwater_v1_reward_proto_depIdxs = []int32{
 	4,  // 11: headwater.v1.Reward.conversion:type_name -> headwater.v1.RewardConversion
 	5,  // 12: headwater.v1.Reward.click:type_name -> headwater.v1.RewardClick
 	7,  // 13: headwater.v1.Reward.threshold:type_name -> headwater.v1.ThresholdReached
-	35, // 14: headwater.v1.ThresholdReached.period:type_name -> headwater.v1.Period
-	31, // 15: headwater.v1.ThresholdReached.min_amount:type_name -> headwater.v1.Money
-	31, // 16: headwater.v1.ThresholdReached.sales_amount:type_name -> headwater.v1.Money
-	3,  // 17: headwater.v1.RewardCalculation.rule:type_name -> headwater.v1.RewardRule
-	31, // 18: headwater.v1.RewardCalculation.base_amount:type_name -> headwater.v1.Money
-	31, // 19: headwater.v1.RewardCalculation.sale_amount:type_name -> headwater.v1.Money
-	31, // 20: headwater.v1.RewardCalculation.flat:type_name -> headwater.v1.Money
-	36, // 21: headwater.v1.RewardCalculation.rounding:type_name -> headwater.v1.Rounding
-	31, // 22: headwater.v1.RewardCalculation.adjustment:type_name -> headwater.v1.Money
-	31, // 23: headwater.v1.RewardCalculation.first_sale_bonus:type_name -> headwater.v1.Money
-	15, // 24: headwater.v1.RewardCalculation.upline:type_name -> headwater.v1.UplineShare
-	13, // 25: headwater.v1.RewardCalculation.split:type_name -> headwater.v1.RewardSplit
-	11, // 26: headwater.v1.RewardCalculation.caps:type_name -> headwater.v1.CapApplied
-	12, // 27: headwater.v1.RewardCalculation.tally_change:type_name -> headwater.v1.TallyChange
-	14, // 28: headwater.v1.RewardCalculation.lines:type_name -> headwater.v1.RewardLine
-	10, // 29: headwater.v1.RewardCalculation.ladder:type_name -> headwater.v1.LadderMet
-	9,  // 30: headwater.v1.RewardCalculation.brackets:type_name -> headwater.v1.LadderBracket
-	31, // 31: headwater.v1.RewardCalculation.brackets_amount:type_name -> headwater.v1.Money
-	37, // 32: headwater.v1.LadderBracket.commission:type_name -> headwater.v1.Commission
-	31, // 33: headwater.v1.LadderBracket.amount:type_name -> headwater.v1.Money
-	35, // 34: headwater.v1.LadderMet.period:type_name -> headwater.v1.Period
-	31, // 35: headwater.v1.LadderMet.earlier_amount:type_name -> headwater.v1.Money
-	38, // 36: headwater.v1.CapApplied.scope:type_name -> headwater.v1.CapScope
-	35, // 37: headwater.v1.CapApplied.period:type_name -> headwater.v1.Period
-	31, // 38: headwater.v1.CapApplied.maximum:type_name -> headwater.v1.Money
-	31, // 39: headwater.v1.CapApplied.paid_before:type_name -> headwater.v1.Money
-	31, // 40: headwater.v1.RewardLine.base_amount:type_name -> headwater.v1.Money
-	3,  // 41: headwater.v1.RewardLine.rule:type_name -> headwater.v1.RewardRule
-	31, // 42: headwater.v1.RewardLine.flat:type_name -> headwater.v1.Money
-	31, // 43: headwater.v1.RewardLine.first_sale_bonus:type_name -> headwater.v1.Money
-	31, // 44: headwater.v1.RewardLine.commission_amount:type_name -> headwater.v1.Money
-	31, // 45: headwater.v1.RewardLine.value_amount:type_name -> headwater.v1.Money
-	39, // 46: headwater.v1.UplineShare.basis:type_name -> headwater.v1.UplineBasis
-	34, // 47: headwater.v1.RewardSummary.value:type_name -> headwater.v1.RewardValue
-	1,  // 48: headwater.v1.GetRewardRequest.view:type_name -> headwater.v1.RewardView
-	6,  // 49: headwater.v1.GetRewardResponse.reward:type_name -> headwater.v1.Reward
-	40, // 50: headwater.v1.ListRewardsRequest.order:type_name -> headwater.v1.ListOrder
-	0,  // 51: headwater.v1.ListRewardsRequest.states:type_name -> headwater.v1.RewardState
-	41, // 52: headwater.v1.ListRewardsRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
-	42, // 53: headwater.v1.ListRewardsRequest.create_interval:type_name -> headwater.v1.TimeInterval
-	43, // 54: headwater.v1.ListRewardsRequest.units:type_name -> headwater.v1.RewardUnit
-	32, // 55: headwater.v1.ListRewardsRequest.sources:type_name -> headwater.v1.AttributionSource
-	2,  // 56: headwater.v1.ListRewardsRequest.origin:type_name -> headwater.v1.RewardOrigin
-	1,  // 57: headwater.v1.ListRewardsRequest.view:type_name -> headwater.v1.RewardView
-	6,  // 58: headwater.v1.ListRewardsResponse.rewards:type_name -> headwater.v1.Reward
-	6,  // 59: headwater.v1.ApproveRewardsResponse.rewards:type_name -> headwater.v1.Reward
-	6,  // 60: headwater.v1.DenyRewardsResponse.rewards:type_name -> headwater.v1.Reward
-	6,  // 61: headwater.v1.ReleaseRewardsResponse.rewards:type_name -> headwater.v1.Reward
-	44, // 62: headwater.v1.CreateRewardRequest.lead:type_name -> headwater.v1.LeadSelector
-	45, // 63: headwater.v1.CreateRewardRequest.enrollment:type_name -> headwater.v1.EnrollmentSelector
-	34, // 64: headwater.v1.CreateRewardRequest.value:type_name -> headwater.v1.RewardValue
-	0,  // 65: headwater.v1.CreateRewardRequest.state:type_name -> headwater.v1.RewardState
-	6,  // 66: headwater.v1.CreateRewardResponse.reward:type_name -> headwater.v1.Reward
-	6,  // 67: headwater.v1.FulfillRewardResponse.reward:type_name -> headwater.v1.Reward
-	68, // [68:68] is the sub-list for method output_type
-	68, // [68:68] is the sub-list for method input_type
-	68, // [68:68] is the sub-list for extension type_name
-	68, // [68:68] is the sub-list for extension extendee
-	0,  // [0:68] is the sub-list for field type_name
+	35, // 14: headwater.v1.Reward.suspicion:type_name -> headwater.v1.FraudFlag
+	36, // 15: headwater.v1.ThresholdReached.period:type_name -> headwater.v1.Period
+	31, // 16: headwater.v1.ThresholdReached.min_amount:type_name -> headwater.v1.Money
+	31, // 17: headwater.v1.ThresholdReached.sales_amount:type_name -> headwater.v1.Money
+	3,  // 18: headwater.v1.RewardCalculation.rule:type_name -> headwater.v1.RewardRule
+	31, // 19: headwater.v1.RewardCalculation.base_amount:type_name -> headwater.v1.Money
+	31, // 20: headwater.v1.RewardCalculation.sale_amount:type_name -> headwater.v1.Money
+	31, // 21: headwater.v1.RewardCalculation.flat:type_name -> headwater.v1.Money
+	37, // 22: headwater.v1.RewardCalculation.rounding:type_name -> headwater.v1.Rounding
+	31, // 23: headwater.v1.RewardCalculation.adjustment:type_name -> headwater.v1.Money
+	31, // 24: headwater.v1.RewardCalculation.first_sale_bonus:type_name -> headwater.v1.Money
+	15, // 25: headwater.v1.RewardCalculation.upline:type_name -> headwater.v1.UplineShare
+	13, // 26: headwater.v1.RewardCalculation.split:type_name -> headwater.v1.RewardSplit
+	11, // 27: headwater.v1.RewardCalculation.caps:type_name -> headwater.v1.CapApplied
+	12, // 28: headwater.v1.RewardCalculation.tally_change:type_name -> headwater.v1.TallyChange
+	14, // 29: headwater.v1.RewardCalculation.lines:type_name -> headwater.v1.RewardLine
+	10, // 30: headwater.v1.RewardCalculation.ladder:type_name -> headwater.v1.LadderMet
+	9,  // 31: headwater.v1.RewardCalculation.brackets:type_name -> headwater.v1.LadderBracket
+	31, // 32: headwater.v1.RewardCalculation.brackets_amount:type_name -> headwater.v1.Money
+	38, // 33: headwater.v1.LadderBracket.commission:type_name -> headwater.v1.Commission
+	31, // 34: headwater.v1.LadderBracket.amount:type_name -> headwater.v1.Money
+	36, // 35: headwater.v1.LadderMet.period:type_name -> headwater.v1.Period
+	31, // 36: headwater.v1.LadderMet.earlier_amount:type_name -> headwater.v1.Money
+	39, // 37: headwater.v1.CapApplied.scope:type_name -> headwater.v1.CapScope
+	36, // 38: headwater.v1.CapApplied.period:type_name -> headwater.v1.Period
+	31, // 39: headwater.v1.CapApplied.maximum:type_name -> headwater.v1.Money
+	31, // 40: headwater.v1.CapApplied.paid_before:type_name -> headwater.v1.Money
+	31, // 41: headwater.v1.RewardLine.base_amount:type_name -> headwater.v1.Money
+	3,  // 42: headwater.v1.RewardLine.rule:type_name -> headwater.v1.RewardRule
+	31, // 43: headwater.v1.RewardLine.flat:type_name -> headwater.v1.Money
+	31, // 44: headwater.v1.RewardLine.first_sale_bonus:type_name -> headwater.v1.Money
+	31, // 45: headwater.v1.RewardLine.commission_amount:type_name -> headwater.v1.Money
+	31, // 46: headwater.v1.RewardLine.value_amount:type_name -> headwater.v1.Money
+	40, // 47: headwater.v1.UplineShare.basis:type_name -> headwater.v1.UplineBasis
+	34, // 48: headwater.v1.RewardSummary.value:type_name -> headwater.v1.RewardValue
+	1,  // 49: headwater.v1.GetRewardRequest.view:type_name -> headwater.v1.RewardView
+	6,  // 50: headwater.v1.GetRewardResponse.reward:type_name -> headwater.v1.Reward
+	41, // 51: headwater.v1.ListRewardsRequest.order:type_name -> headwater.v1.ListOrder
+	0,  // 52: headwater.v1.ListRewardsRequest.states:type_name -> headwater.v1.RewardState
+	42, // 53: headwater.v1.ListRewardsRequest.affiliate:type_name -> headwater.v1.AffiliateSelector
+	43, // 54: headwater.v1.ListRewardsRequest.create_interval:type_name -> headwater.v1.TimeInterval
+	44, // 55: headwater.v1.ListRewardsRequest.units:type_name -> headwater.v1.RewardUnit
+	32, // 56: headwater.v1.ListRewardsRequest.sources:type_name -> headwater.v1.AttributionSource
+	2,  // 57: headwater.v1.ListRewardsRequest.origin:type_name -> headwater.v1.RewardOrigin
+	1,  // 58: headwater.v1.ListRewardsRequest.view:type_name -> headwater.v1.RewardView
+	6,  // 59: headwater.v1.ListRewardsResponse.rewards:type_name -> headwater.v1.Reward
+	6,  // 60: headwater.v1.ApproveRewardsResponse.rewards:type_name -> headwater.v1.Reward
+	6,  // 61: headwater.v1.DenyRewardsResponse.rewards:type_name -> headwater.v1.Reward
+	6,  // 62: headwater.v1.ReleaseRewardsResponse.rewards:type_name -> headwater.v1.Reward
+	45, // 63: headwater.v1.CreateRewardRequest.lead:type_name -> headwater.v1.LeadSelector
+	46, // 64: headwater.v1.CreateRewardRequest.enrollment:type_name -> headwater.v1.EnrollmentSelector
+	34, // 65: headwater.v1.CreateRewardRequest.value:type_name -> headwater.v1.RewardValue
+	0,  // 66: headwater.v1.CreateRewardRequest.state:type_name -> headwater.v1.RewardState
+	6,  // 67: headwater.v1.CreateRewardResponse.reward:type_name -> headwater.v1.Reward
+	6,  // 68: headwater.v1.FulfillRewardResponse.reward:type_name -> headwater.v1.Reward
+	69, // [69:69] is the sub-list for method output_type
+	69, // [69:69] is the sub-list for method input_type
+	69, // [69:69] is the sub-list for extension type_name
+	69, // [69:69] is the sub-list for extension extendee
+	0,  // [0:69] is the sub-list for field type_name
 }
 
 func init() { file_headwater_v1_reward_proto_init() }
@@ -3226,6 +3277,7 @@ func file_headwater_v1_reward_proto_init() {
 	}
 	file_headwater_v1_attribution_proto_init()
 	file_headwater_v1_common_proto_init()
+	file_headwater_v1_fraud_proto_init()
 	file_headwater_v1_program_proto_init()
 	file_headwater_v1_reward_value_proto_init()
 	file_headwater_v1_selector_proto_init()

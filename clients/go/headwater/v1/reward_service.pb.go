@@ -26,7 +26,8 @@ var File_headwater_v1_reward_service_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_reward_service_proto_rawDesc = "" +
 	"\n" +
-	"!headwater/v1/reward_service.proto\x12\fheadwater.v1\x1a\x19headwater/v1/ledger.proto\x1a\x19headwater/v1/reward.proto\x1a\x1dheadwater/v1/simulation.proto\x1a\x1cheadwater/v1/statement.proto\x1a\x1cheadwater/v1/statistic.proto2\xf1\t\n" +
+	"!headwater/v1/reward_service.proto\x12\fheadwater.v1\x1a\x18headwater/v1/fraud.proto\x1a\x19headwater/v1/ledger.proto\x1a\x19headwater/v1/reward.proto\x1a\x1dheadwater/v1/simulation.proto\x1a\x1cheadwater/v1/statement.proto\x1a\x1cheadwater/v1/statistic.proto2\xd6\n" +
+	"\n" +
 	"\rRewardService\x12L\n" +
 	"\tGetReward\x12\x1e.headwater.v1.GetRewardRequest\x1a\x1f.headwater.v1.GetRewardResponse\x12R\n" +
 	"\vListRewards\x12 .headwater.v1.ListRewardsRequest\x1a!.headwater.v1.ListRewardsResponse\x12[\n" +
@@ -40,7 +41,8 @@ const file_headwater_v1_reward_service_proto_rawDesc = "" +
 	"\fListBalances\x12!.headwater.v1.ListBalancesRequest\x1a\".headwater.v1.ListBalancesResponse\x12m\n" +
 	"\x14CalculateCommissions\x12).headwater.v1.CalculateCommissionsRequest\x1a*.headwater.v1.CalculateCommissionsResponse\x12d\n" +
 	"\x11ListLedgerEntries\x12&.headwater.v1.ListLedgerEntriesRequest\x1a'.headwater.v1.ListLedgerEntriesResponse\x12Z\n" +
-	"\rSimulateTerms\x12\".headwater.v1.SimulateTermsRequest\x1a#.headwater.v1.SimulateTermsResponse0\x01\x12O\n" +
+	"\rSimulateTerms\x12\".headwater.v1.SimulateTermsRequest\x1a#.headwater.v1.SimulateTermsResponse0\x01\x12c\n" +
+	"\x10ReplayFraudRules\x12%.headwater.v1.ReplayFraudRulesRequest\x1a&.headwater.v1.ReplayFraudRulesResponse0\x01\x12O\n" +
 	"\n" +
 	"QueryStats\x12\x1f.headwater.v1.QueryStatsRequest\x1a .headwater.v1.QueryStatsResponse\x12U\n" +
 	"\fVerifyLedger\x12!.headwater.v1.VerifyLedgerRequest\x1a\".headwater.v1.VerifyLedgerResponseBT\n" +
@@ -59,22 +61,24 @@ var file_headwater_v1_reward_service_proto_goTypes = []any{
 	(*CalculateCommissionsRequest)(nil),  // 9: headwater.v1.CalculateCommissionsRequest
 	(*ListLedgerEntriesRequest)(nil),     // 10: headwater.v1.ListLedgerEntriesRequest
 	(*SimulateTermsRequest)(nil),         // 11: headwater.v1.SimulateTermsRequest
-	(*QueryStatsRequest)(nil),            // 12: headwater.v1.QueryStatsRequest
-	(*VerifyLedgerRequest)(nil),          // 13: headwater.v1.VerifyLedgerRequest
-	(*GetRewardResponse)(nil),            // 14: headwater.v1.GetRewardResponse
-	(*ListRewardsResponse)(nil),          // 15: headwater.v1.ListRewardsResponse
-	(*ApproveRewardsResponse)(nil),       // 16: headwater.v1.ApproveRewardsResponse
-	(*DenyRewardsResponse)(nil),          // 17: headwater.v1.DenyRewardsResponse
-	(*ReleaseRewardsResponse)(nil),       // 18: headwater.v1.ReleaseRewardsResponse
-	(*CreateRewardResponse)(nil),         // 19: headwater.v1.CreateRewardResponse
-	(*FulfillRewardResponse)(nil),        // 20: headwater.v1.FulfillRewardResponse
-	(*GetBalanceResponse)(nil),           // 21: headwater.v1.GetBalanceResponse
-	(*ListBalancesResponse)(nil),         // 22: headwater.v1.ListBalancesResponse
-	(*CalculateCommissionsResponse)(nil), // 23: headwater.v1.CalculateCommissionsResponse
-	(*ListLedgerEntriesResponse)(nil),    // 24: headwater.v1.ListLedgerEntriesResponse
-	(*SimulateTermsResponse)(nil),        // 25: headwater.v1.SimulateTermsResponse
-	(*QueryStatsResponse)(nil),           // 26: headwater.v1.QueryStatsResponse
-	(*VerifyLedgerResponse)(nil),         // 27: headwater.v1.VerifyLedgerResponse
+	(*ReplayFraudRulesRequest)(nil),      // 12: headwater.v1.ReplayFraudRulesRequest
+	(*QueryStatsRequest)(nil),            // 13: headwater.v1.QueryStatsRequest
+	(*VerifyLedgerRequest)(nil),          // 14: headwater.v1.VerifyLedgerRequest
+	(*GetRewardResponse)(nil),            // 15: headwater.v1.GetRewardResponse
+	(*ListRewardsResponse)(nil),          // 16: headwater.v1.ListRewardsResponse
+	(*ApproveRewardsResponse)(nil),       // 17: headwater.v1.ApproveRewardsResponse
+	(*DenyRewardsResponse)(nil),          // 18: headwater.v1.DenyRewardsResponse
+	(*ReleaseRewardsResponse)(nil),       // 19: headwater.v1.ReleaseRewardsResponse
+	(*CreateRewardResponse)(nil),         // 20: headwater.v1.CreateRewardResponse
+	(*FulfillRewardResponse)(nil),        // 21: headwater.v1.FulfillRewardResponse
+	(*GetBalanceResponse)(nil),           // 22: headwater.v1.GetBalanceResponse
+	(*ListBalancesResponse)(nil),         // 23: headwater.v1.ListBalancesResponse
+	(*CalculateCommissionsResponse)(nil), // 24: headwater.v1.CalculateCommissionsResponse
+	(*ListLedgerEntriesResponse)(nil),    // 25: headwater.v1.ListLedgerEntriesResponse
+	(*SimulateTermsResponse)(nil),        // 26: headwater.v1.SimulateTermsResponse
+	(*ReplayFraudRulesResponse)(nil),     // 27: headwater.v1.ReplayFraudRulesResponse
+	(*QueryStatsResponse)(nil),           // 28: headwater.v1.QueryStatsResponse
+	(*VerifyLedgerResponse)(nil),         // 29: headwater.v1.VerifyLedgerResponse
 }
 var file_headwater_v1_reward_service_proto_depIdxs = []int32{
 	0,  // 0: headwater.v1.RewardService.GetReward:input_type -> headwater.v1.GetRewardRequest
@@ -89,24 +93,26 @@ var file_headwater_v1_reward_service_proto_depIdxs = []int32{
 	9,  // 9: headwater.v1.RewardService.CalculateCommissions:input_type -> headwater.v1.CalculateCommissionsRequest
 	10, // 10: headwater.v1.RewardService.ListLedgerEntries:input_type -> headwater.v1.ListLedgerEntriesRequest
 	11, // 11: headwater.v1.RewardService.SimulateTerms:input_type -> headwater.v1.SimulateTermsRequest
-	12, // 12: headwater.v1.RewardService.QueryStats:input_type -> headwater.v1.QueryStatsRequest
-	13, // 13: headwater.v1.RewardService.VerifyLedger:input_type -> headwater.v1.VerifyLedgerRequest
-	14, // 14: headwater.v1.RewardService.GetReward:output_type -> headwater.v1.GetRewardResponse
-	15, // 15: headwater.v1.RewardService.ListRewards:output_type -> headwater.v1.ListRewardsResponse
-	16, // 16: headwater.v1.RewardService.ApproveRewards:output_type -> headwater.v1.ApproveRewardsResponse
-	17, // 17: headwater.v1.RewardService.DenyRewards:output_type -> headwater.v1.DenyRewardsResponse
-	18, // 18: headwater.v1.RewardService.ReleaseRewards:output_type -> headwater.v1.ReleaseRewardsResponse
-	19, // 19: headwater.v1.RewardService.CreateReward:output_type -> headwater.v1.CreateRewardResponse
-	20, // 20: headwater.v1.RewardService.FulfillReward:output_type -> headwater.v1.FulfillRewardResponse
-	21, // 21: headwater.v1.RewardService.GetBalance:output_type -> headwater.v1.GetBalanceResponse
-	22, // 22: headwater.v1.RewardService.ListBalances:output_type -> headwater.v1.ListBalancesResponse
-	23, // 23: headwater.v1.RewardService.CalculateCommissions:output_type -> headwater.v1.CalculateCommissionsResponse
-	24, // 24: headwater.v1.RewardService.ListLedgerEntries:output_type -> headwater.v1.ListLedgerEntriesResponse
-	25, // 25: headwater.v1.RewardService.SimulateTerms:output_type -> headwater.v1.SimulateTermsResponse
-	26, // 26: headwater.v1.RewardService.QueryStats:output_type -> headwater.v1.QueryStatsResponse
-	27, // 27: headwater.v1.RewardService.VerifyLedger:output_type -> headwater.v1.VerifyLedgerResponse
-	14, // [14:28] is the sub-list for method output_type
-	0,  // [0:14] is the sub-list for method input_type
+	12, // 12: headwater.v1.RewardService.ReplayFraudRules:input_type -> headwater.v1.ReplayFraudRulesRequest
+	13, // 13: headwater.v1.RewardService.QueryStats:input_type -> headwater.v1.QueryStatsRequest
+	14, // 14: headwater.v1.RewardService.VerifyLedger:input_type -> headwater.v1.VerifyLedgerRequest
+	15, // 15: headwater.v1.RewardService.GetReward:output_type -> headwater.v1.GetRewardResponse
+	16, // 16: headwater.v1.RewardService.ListRewards:output_type -> headwater.v1.ListRewardsResponse
+	17, // 17: headwater.v1.RewardService.ApproveRewards:output_type -> headwater.v1.ApproveRewardsResponse
+	18, // 18: headwater.v1.RewardService.DenyRewards:output_type -> headwater.v1.DenyRewardsResponse
+	19, // 19: headwater.v1.RewardService.ReleaseRewards:output_type -> headwater.v1.ReleaseRewardsResponse
+	20, // 20: headwater.v1.RewardService.CreateReward:output_type -> headwater.v1.CreateRewardResponse
+	21, // 21: headwater.v1.RewardService.FulfillReward:output_type -> headwater.v1.FulfillRewardResponse
+	22, // 22: headwater.v1.RewardService.GetBalance:output_type -> headwater.v1.GetBalanceResponse
+	23, // 23: headwater.v1.RewardService.ListBalances:output_type -> headwater.v1.ListBalancesResponse
+	24, // 24: headwater.v1.RewardService.CalculateCommissions:output_type -> headwater.v1.CalculateCommissionsResponse
+	25, // 25: headwater.v1.RewardService.ListLedgerEntries:output_type -> headwater.v1.ListLedgerEntriesResponse
+	26, // 26: headwater.v1.RewardService.SimulateTerms:output_type -> headwater.v1.SimulateTermsResponse
+	27, // 27: headwater.v1.RewardService.ReplayFraudRules:output_type -> headwater.v1.ReplayFraudRulesResponse
+	28, // 28: headwater.v1.RewardService.QueryStats:output_type -> headwater.v1.QueryStatsResponse
+	29, // 29: headwater.v1.RewardService.VerifyLedger:output_type -> headwater.v1.VerifyLedgerResponse
+	15, // [15:30] is the sub-list for method output_type
+	0,  // [0:15] is the sub-list for method input_type
 	0,  // [0:0] is the sub-list for extension type_name
 	0,  // [0:0] is the sub-list for extension extendee
 	0,  // [0:0] is the sub-list for field type_name
@@ -117,6 +123,7 @@ func file_headwater_v1_reward_service_proto_init() {
 	if File_headwater_v1_reward_service_proto != nil {
 		return
 	}
+	file_headwater_v1_fraud_proto_init()
 	file_headwater_v1_ledger_proto_init()
 	file_headwater_v1_reward_proto_init()
 	file_headwater_v1_simulation_proto_init()

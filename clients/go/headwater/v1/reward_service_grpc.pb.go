@@ -33,6 +33,7 @@ const (
 	RewardService_CalculateCommissions_FullMethodName = "/headwater.v1.RewardService/CalculateCommissions"
 	RewardService_ListLedgerEntries_FullMethodName    = "/headwater.v1.RewardService/ListLedgerEntries"
 	RewardService_SimulateTerms_FullMethodName        = "/headwater.v1.RewardService/SimulateTerms"
+	RewardService_ReplayFraudRules_FullMethodName     = "/headwater.v1.RewardService/ReplayFraudRules"
 	RewardService_QueryStats_FullMethodName           = "/headwater.v1.RewardService/QueryStats"
 	RewardService_VerifyLedger_FullMethodName         = "/headwater.v1.RewardService/VerifyLedger"
 )
@@ -56,7 +57,7 @@ type RewardServiceClient interface {
 	// Errors: NOT_FOUND with reason REWARD_NOT_FOUND; FAILED_PRECONDITION with reason REWARD_STATE for the first reward that is not
 	// pending or held.
 	DenyRewards(ctx context.Context, in *DenyRewardsRequest, opts ...grpc.CallOption) (*DenyRewardsResponse, error)
-	// Makes held rewards pending again. It releases all of them or none. A reward whose hold period has ended meanwhile is approved soon
+	// Makes held rewards pending again. It releases all of them or none. What a fraud rule has held needs a reason. A reward whose hold period has ended meanwhile is approved soon
 	// after.
 	// Errors: NOT_FOUND with reason REWARD_NOT_FOUND; FAILED_PRECONDITION with reason REWARD_STATE for the first reward that is not held.
 	ReleaseRewards(ctx context.Context, in *ReleaseRewardsRequest, opts ...grpc.CallOption) (*ReleaseRewardsResponse, error)
@@ -87,6 +88,13 @@ type RewardServiceClient interface {
 	// reason NO_DEFAULT_PROGRAM; RESOURCE_EXHAUSTED with reason OVERLOADED while another such call or VerifyLedger runs for the account, or two
 	// run at the server; UNAUTHENTICATED when the key is revoked meanwhile; UNAVAILABLE when the server stops meanwhile.
 	SimulateTerms(ctx context.Context, in *SimulateTermsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[SimulateTermsResponse], error)
+	// Says what proposed fraud rules of a program would have held: it judges the events that are credited in the program again, in the order
+	// in which they were told, each by the customer and the affiliate as they are now. It writes nothing. Of sales with the same order it
+	// finds those that are less than 200,000 orders apart. It ends when the caller ends it.
+	// Errors: INVALID_ARGUMENT for wrong rules, as UpdateProgram answers; NOT_FOUND with reason PROGRAM_NOT_FOUND; FAILED_PRECONDITION with
+	// reason NO_DEFAULT_PROGRAM; RESOURCE_EXHAUSTED with reason OVERLOADED while another such call, SimulateTerms or VerifyLedger runs for the
+	// account, or two run at the server; UNAUTHENTICATED when the key is revoked meanwhile; UNAVAILABLE when the server stops meanwhile.
+	ReplayFraudRules(ctx context.Context, in *ReplayFraudRulesRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ReplayFraudRulesResponse], error)
 	// Returns clicks, sign-ups, sales, refunds, their amounts and the rewards, by day, program, affiliate, link and sub-id. The figures are
 	// exact, and are those of all events that were answered before the call. They are kept by day, so a query costs the same however many
 	// sales there are.
@@ -239,6 +247,25 @@ func (c *rewardServiceClient) SimulateTerms(ctx context.Context, in *SimulateTer
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type RewardService_SimulateTermsClient = grpc.ServerStreamingClient[SimulateTermsResponse]
 
+func (c *rewardServiceClient) ReplayFraudRules(ctx context.Context, in *ReplayFraudRulesRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ReplayFraudRulesResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &RewardService_ServiceDesc.Streams[1], RewardService_ReplayFraudRules_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[ReplayFraudRulesRequest, ReplayFraudRulesResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type RewardService_ReplayFraudRulesClient = grpc.ServerStreamingClient[ReplayFraudRulesResponse]
+
 func (c *rewardServiceClient) QueryStats(ctx context.Context, in *QueryStatsRequest, opts ...grpc.CallOption) (*QueryStatsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(QueryStatsResponse)
@@ -278,7 +305,7 @@ type RewardServiceServer interface {
 	// Errors: NOT_FOUND with reason REWARD_NOT_FOUND; FAILED_PRECONDITION with reason REWARD_STATE for the first reward that is not
 	// pending or held.
 	DenyRewards(context.Context, *DenyRewardsRequest) (*DenyRewardsResponse, error)
-	// Makes held rewards pending again. It releases all of them or none. A reward whose hold period has ended meanwhile is approved soon
+	// Makes held rewards pending again. It releases all of them or none. What a fraud rule has held needs a reason. A reward whose hold period has ended meanwhile is approved soon
 	// after.
 	// Errors: NOT_FOUND with reason REWARD_NOT_FOUND; FAILED_PRECONDITION with reason REWARD_STATE for the first reward that is not held.
 	ReleaseRewards(context.Context, *ReleaseRewardsRequest) (*ReleaseRewardsResponse, error)
@@ -309,6 +336,13 @@ type RewardServiceServer interface {
 	// reason NO_DEFAULT_PROGRAM; RESOURCE_EXHAUSTED with reason OVERLOADED while another such call or VerifyLedger runs for the account, or two
 	// run at the server; UNAUTHENTICATED when the key is revoked meanwhile; UNAVAILABLE when the server stops meanwhile.
 	SimulateTerms(*SimulateTermsRequest, grpc.ServerStreamingServer[SimulateTermsResponse]) error
+	// Says what proposed fraud rules of a program would have held: it judges the events that are credited in the program again, in the order
+	// in which they were told, each by the customer and the affiliate as they are now. It writes nothing. Of sales with the same order it
+	// finds those that are less than 200,000 orders apart. It ends when the caller ends it.
+	// Errors: INVALID_ARGUMENT for wrong rules, as UpdateProgram answers; NOT_FOUND with reason PROGRAM_NOT_FOUND; FAILED_PRECONDITION with
+	// reason NO_DEFAULT_PROGRAM; RESOURCE_EXHAUSTED with reason OVERLOADED while another such call, SimulateTerms or VerifyLedger runs for the
+	// account, or two run at the server; UNAUTHENTICATED when the key is revoked meanwhile; UNAVAILABLE when the server stops meanwhile.
+	ReplayFraudRules(*ReplayFraudRulesRequest, grpc.ServerStreamingServer[ReplayFraudRulesResponse]) error
 	// Returns clicks, sign-ups, sales, refunds, their amounts and the rewards, by day, program, affiliate, link and sub-id. The figures are
 	// exact, and are those of all events that were answered before the call. They are kept by day, so a query costs the same however many
 	// sales there are.
@@ -367,6 +401,9 @@ func (UnimplementedRewardServiceServer) ListLedgerEntries(context.Context, *List
 }
 func (UnimplementedRewardServiceServer) SimulateTerms(*SimulateTermsRequest, grpc.ServerStreamingServer[SimulateTermsResponse]) error {
 	return status.Error(codes.Unimplemented, "method SimulateTerms not implemented")
+}
+func (UnimplementedRewardServiceServer) ReplayFraudRules(*ReplayFraudRulesRequest, grpc.ServerStreamingServer[ReplayFraudRulesResponse]) error {
+	return status.Error(codes.Unimplemented, "method ReplayFraudRules not implemented")
 }
 func (UnimplementedRewardServiceServer) QueryStats(context.Context, *QueryStatsRequest) (*QueryStatsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method QueryStats not implemented")
@@ -604,6 +641,17 @@ func _RewardService_SimulateTerms_Handler(srv interface{}, stream grpc.ServerStr
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type RewardService_SimulateTermsServer = grpc.ServerStreamingServer[SimulateTermsResponse]
 
+func _RewardService_ReplayFraudRules_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(ReplayFraudRulesRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(RewardServiceServer).ReplayFraudRules(m, &grpc.GenericServerStream[ReplayFraudRulesRequest, ReplayFraudRulesResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type RewardService_ReplayFraudRulesServer = grpc.ServerStreamingServer[ReplayFraudRulesResponse]
+
 func _RewardService_QueryStats_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(QueryStatsRequest)
 	if err := dec(in); err != nil {
@@ -704,6 +752,11 @@ var RewardService_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "SimulateTerms",
 			Handler:       _RewardService_SimulateTerms_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "ReplayFraudRules",
+			Handler:       _RewardService_ReplayFraudRules_Handler,
 			ServerStreams: true,
 		},
 	},

@@ -229,7 +229,8 @@ type StatisticRow struct {
 	// How many sales are credited. A sale that was refunded is still counted. One that is shared counts once, for the affiliate with the
 	// largest share.
 	SaleCount int64 `protobuf:"varint,7,opt,name=sale_count,json=saleCount,proto3" json:"sale_count,omitempty"`
-	// How many refunds are credited: those of sales that were credited when the refund was booked.
+	// How many refunds are credited: those of sales that were credited when the refund was booked. One that was undone counts as minus one on the
+	// day on which it was undone.
 	RefundCount int64 `protobuf:"varint,8,opt,name=refund_count,json=refundCount,proto3" json:"refund_count,omitempty"`
 	// How many cancellations are credited.
 	CancellationCount int64 `protobuf:"varint,9,opt,name=cancellation_count,json=cancellationCount,proto3" json:"cancellation_count,omitempty"`
@@ -237,7 +238,7 @@ type StatisticRow struct {
 	// the day of its sale. The amount of a shared sale is divided by the shares. A sum that does not fit into 64 bits is given as the
 	// nearest number that does, here and below.
 	SaleAmounts []*Money `protobuf:"bytes,10,rep,name=sale_amounts,json=saleAmounts,proto3" json:"sale_amounts,omitempty"`
-	// The amounts of the counted refunds, one for each currency, positive.
+	// The amounts of the counted refunds, one for each currency, positive, less those of undone refunds on the day on which they were undone.
 	RefundAmounts []*Money `protobuf:"bytes,11,rep,name=refund_amounts,json=refundAmounts,proto3" json:"refund_amounts,omitempty"`
 	// The rewards, one sum for each unit and currency, less what was taken back. Rewards of all states count, apart from denied ones. A
 	// reward counts on the day of its conversion or click, so what a refund takes back is on the day of the refund, and a sum may be negative. A

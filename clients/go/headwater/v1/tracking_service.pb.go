@@ -26,7 +26,7 @@ var File_headwater_v1_tracking_service_proto protoreflect.FileDescriptor
 
 const file_headwater_v1_tracking_service_proto_rawDesc = "" +
 	"\n" +
-	"#headwater/v1/tracking_service.proto\x12\fheadwater.v1\x1a\x1eheadwater/v1/appointment.proto\x1a\x18headwater/v1/batch.proto\x1a\x1fheadwater/v1/cancellation.proto\x1a\x18headwater/v1/click.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x1dheadwater/v1/correction.proto\x1a\x1fheadwater/v1/custom_event.proto\x1a\x1eheadwater/v1/explanation.proto\x1a\x17headwater/v1/feed.proto\x1a\x17headwater/v1/lead.proto\x1a\x19headwater/v1/refund.proto\x1a\x17headwater/v1/sale.proto2\x92\x11\n" +
+	"#headwater/v1/tracking_service.proto\x12\fheadwater.v1\x1a\x1eheadwater/v1/appointment.proto\x1a\x18headwater/v1/batch.proto\x1a\x1fheadwater/v1/cancellation.proto\x1a\x18headwater/v1/click.proto\x1a\x1dheadwater/v1/conversion.proto\x1a\x1dheadwater/v1/correction.proto\x1a\x1fheadwater/v1/custom_event.proto\x1a\x1aheadwater/v1/dispute.proto\x1a\x1eheadwater/v1/explanation.proto\x1a\x17headwater/v1/feed.proto\x1a\x17headwater/v1/lead.proto\x1a\x19headwater/v1/refund.proto\x1a\x17headwater/v1/sale.proto2\x94\x13\n" +
 	"\x0fTrackingService\x12R\n" +
 	"\vRecordClick\x12 .headwater.v1.RecordClickRequest\x1a!.headwater.v1.RecordClickResponse\x12O\n" +
 	"\n" +
@@ -35,11 +35,15 @@ const file_headwater_v1_tracking_service_proto_rawDesc = "" +
 	"RecordLead\x12\x1f.headwater.v1.RecordLeadRequest\x1a .headwater.v1.RecordLeadResponse\x12O\n" +
 	"\n" +
 	"RecordSale\x12\x1f.headwater.v1.RecordSaleRequest\x1a .headwater.v1.RecordSaleResponse\x12U\n" +
-	"\fRecordRefund\x12!.headwater.v1.RecordRefundRequest\x1a\".headwater.v1.RecordRefundResponse\x12g\n" +
+	"\fRecordRefund\x12!.headwater.v1.RecordRefundRequest\x1a\".headwater.v1.RecordRefundResponse\x12O\n" +
+	"\n" +
+	"UndoRefund\x12\x1f.headwater.v1.UndoRefundRequest\x1a .headwater.v1.UndoRefundResponse\x12g\n" +
 	"\x12RecordCancellation\x12'.headwater.v1.RecordCancellationRequest\x1a(.headwater.v1.RecordCancellationResponse\x12d\n" +
 	"\x11RecordAppointment\x12&.headwater.v1.RecordAppointmentRequest\x1a'.headwater.v1.RecordAppointmentResponse\x12d\n" +
 	"\x11RecordCustomEvent\x12&.headwater.v1.RecordCustomEventRequest\x1a'.headwater.v1.RecordCustomEventResponse\x12R\n" +
-	"\vCorrectSale\x12 .headwater.v1.CorrectSaleRequest\x1a!.headwater.v1.CorrectSaleResponse\x12d\n" +
+	"\vCorrectSale\x12 .headwater.v1.CorrectSaleRequest\x1a!.headwater.v1.CorrectSaleResponse\x12R\n" +
+	"\vOpenDispute\x12 .headwater.v1.OpenDisputeRequest\x1a!.headwater.v1.OpenDisputeResponse\x12[\n" +
+	"\x0eResolveDispute\x12#.headwater.v1.ResolveDisputeRequest\x1a$.headwater.v1.ResolveDisputeResponse\x12d\n" +
 	"\x11BatchRecordEvents\x12&.headwater.v1.BatchRecordEventsRequest\x1a'.headwater.v1.BatchRecordEventsResponse\x12O\n" +
 	"\n" +
 	"CreateLead\x12\x1f.headwater.v1.CreateLeadRequest\x1a .headwater.v1.CreateLeadResponse\x12O\n" +
@@ -67,49 +71,55 @@ var file_headwater_v1_tracking_service_proto_goTypes = []any{
 	(*RecordLeadRequest)(nil),             // 2: headwater.v1.RecordLeadRequest
 	(*RecordSaleRequest)(nil),             // 3: headwater.v1.RecordSaleRequest
 	(*RecordRefundRequest)(nil),           // 4: headwater.v1.RecordRefundRequest
-	(*RecordCancellationRequest)(nil),     // 5: headwater.v1.RecordCancellationRequest
-	(*RecordAppointmentRequest)(nil),      // 6: headwater.v1.RecordAppointmentRequest
-	(*RecordCustomEventRequest)(nil),      // 7: headwater.v1.RecordCustomEventRequest
-	(*CorrectSaleRequest)(nil),            // 8: headwater.v1.CorrectSaleRequest
-	(*BatchRecordEventsRequest)(nil),      // 9: headwater.v1.BatchRecordEventsRequest
-	(*CreateLeadRequest)(nil),             // 10: headwater.v1.CreateLeadRequest
-	(*UpdateLeadRequest)(nil),             // 11: headwater.v1.UpdateLeadRequest
-	(*DeleteLeadRequest)(nil),             // 12: headwater.v1.DeleteLeadRequest
-	(*MergeLeadsRequest)(nil),             // 13: headwater.v1.MergeLeadsRequest
-	(*AttributeLeadRequest)(nil),          // 14: headwater.v1.AttributeLeadRequest
-	(*FulfillCustomerRewardRequest)(nil),  // 15: headwater.v1.FulfillCustomerRewardRequest
-	(*GetAttributionRequest)(nil),         // 16: headwater.v1.GetAttributionRequest
-	(*GetLeadRequest)(nil),                // 17: headwater.v1.GetLeadRequest
-	(*ListLeadsRequest)(nil),              // 18: headwater.v1.ListLeadsRequest
-	(*GetConversionRequest)(nil),          // 19: headwater.v1.GetConversionRequest
-	(*ExplainConversionRequest)(nil),      // 20: headwater.v1.ExplainConversionRequest
-	(*BatchGetConversionsRequest)(nil),    // 21: headwater.v1.BatchGetConversionsRequest
-	(*ListConversionsRequest)(nil),        // 22: headwater.v1.ListConversionsRequest
-	(*WatchConversionsRequest)(nil),       // 23: headwater.v1.WatchConversionsRequest
-	(*RecordClickResponse)(nil),           // 24: headwater.v1.RecordClickResponse
-	(*ListClicksResponse)(nil),            // 25: headwater.v1.ListClicksResponse
-	(*RecordLeadResponse)(nil),            // 26: headwater.v1.RecordLeadResponse
-	(*RecordSaleResponse)(nil),            // 27: headwater.v1.RecordSaleResponse
-	(*RecordRefundResponse)(nil),          // 28: headwater.v1.RecordRefundResponse
-	(*RecordCancellationResponse)(nil),    // 29: headwater.v1.RecordCancellationResponse
-	(*RecordAppointmentResponse)(nil),     // 30: headwater.v1.RecordAppointmentResponse
-	(*RecordCustomEventResponse)(nil),     // 31: headwater.v1.RecordCustomEventResponse
-	(*CorrectSaleResponse)(nil),           // 32: headwater.v1.CorrectSaleResponse
-	(*BatchRecordEventsResponse)(nil),     // 33: headwater.v1.BatchRecordEventsResponse
-	(*CreateLeadResponse)(nil),            // 34: headwater.v1.CreateLeadResponse
-	(*UpdateLeadResponse)(nil),            // 35: headwater.v1.UpdateLeadResponse
-	(*DeleteLeadResponse)(nil),            // 36: headwater.v1.DeleteLeadResponse
-	(*MergeLeadsResponse)(nil),            // 37: headwater.v1.MergeLeadsResponse
-	(*AttributeLeadResponse)(nil),         // 38: headwater.v1.AttributeLeadResponse
-	(*FulfillCustomerRewardResponse)(nil), // 39: headwater.v1.FulfillCustomerRewardResponse
-	(*GetAttributionResponse)(nil),        // 40: headwater.v1.GetAttributionResponse
-	(*GetLeadResponse)(nil),               // 41: headwater.v1.GetLeadResponse
-	(*ListLeadsResponse)(nil),             // 42: headwater.v1.ListLeadsResponse
-	(*GetConversionResponse)(nil),         // 43: headwater.v1.GetConversionResponse
-	(*ExplainConversionResponse)(nil),     // 44: headwater.v1.ExplainConversionResponse
-	(*BatchGetConversionsResponse)(nil),   // 45: headwater.v1.BatchGetConversionsResponse
-	(*ListConversionsResponse)(nil),       // 46: headwater.v1.ListConversionsResponse
-	(*WatchConversionsResponse)(nil),      // 47: headwater.v1.WatchConversionsResponse
+	(*UndoRefundRequest)(nil),             // 5: headwater.v1.UndoRefundRequest
+	(*RecordCancellationRequest)(nil),     // 6: headwater.v1.RecordCancellationRequest
+	(*RecordAppointmentRequest)(nil),      // 7: headwater.v1.RecordAppointmentRequest
+	(*RecordCustomEventRequest)(nil),      // 8: headwater.v1.RecordCustomEventRequest
+	(*CorrectSaleRequest)(nil),            // 9: headwater.v1.CorrectSaleRequest
+	(*OpenDisputeRequest)(nil),            // 10: headwater.v1.OpenDisputeRequest
+	(*ResolveDisputeRequest)(nil),         // 11: headwater.v1.ResolveDisputeRequest
+	(*BatchRecordEventsRequest)(nil),      // 12: headwater.v1.BatchRecordEventsRequest
+	(*CreateLeadRequest)(nil),             // 13: headwater.v1.CreateLeadRequest
+	(*UpdateLeadRequest)(nil),             // 14: headwater.v1.UpdateLeadRequest
+	(*DeleteLeadRequest)(nil),             // 15: headwater.v1.DeleteLeadRequest
+	(*MergeLeadsRequest)(nil),             // 16: headwater.v1.MergeLeadsRequest
+	(*AttributeLeadRequest)(nil),          // 17: headwater.v1.AttributeLeadRequest
+	(*FulfillCustomerRewardRequest)(nil),  // 18: headwater.v1.FulfillCustomerRewardRequest
+	(*GetAttributionRequest)(nil),         // 19: headwater.v1.GetAttributionRequest
+	(*GetLeadRequest)(nil),                // 20: headwater.v1.GetLeadRequest
+	(*ListLeadsRequest)(nil),              // 21: headwater.v1.ListLeadsRequest
+	(*GetConversionRequest)(nil),          // 22: headwater.v1.GetConversionRequest
+	(*ExplainConversionRequest)(nil),      // 23: headwater.v1.ExplainConversionRequest
+	(*BatchGetConversionsRequest)(nil),    // 24: headwater.v1.BatchGetConversionsRequest
+	(*ListConversionsRequest)(nil),        // 25: headwater.v1.ListConversionsRequest
+	(*WatchConversionsRequest)(nil),       // 26: headwater.v1.WatchConversionsRequest
+	(*RecordClickResponse)(nil),           // 27: headwater.v1.RecordClickResponse
+	(*ListClicksResponse)(nil),            // 28: headwater.v1.ListClicksResponse
+	(*RecordLeadResponse)(nil),            // 29: headwater.v1.RecordLeadResponse
+	(*RecordSaleResponse)(nil),            // 30: headwater.v1.RecordSaleResponse
+	(*RecordRefundResponse)(nil),          // 31: headwater.v1.RecordRefundResponse
+	(*UndoRefundResponse)(nil),            // 32: headwater.v1.UndoRefundResponse
+	(*RecordCancellationResponse)(nil),    // 33: headwater.v1.RecordCancellationResponse
+	(*RecordAppointmentResponse)(nil),     // 34: headwater.v1.RecordAppointmentResponse
+	(*RecordCustomEventResponse)(nil),     // 35: headwater.v1.RecordCustomEventResponse
+	(*CorrectSaleResponse)(nil),           // 36: headwater.v1.CorrectSaleResponse
+	(*OpenDisputeResponse)(nil),           // 37: headwater.v1.OpenDisputeResponse
+	(*ResolveDisputeResponse)(nil),        // 38: headwater.v1.ResolveDisputeResponse
+	(*BatchRecordEventsResponse)(nil),     // 39: headwater.v1.BatchRecordEventsResponse
+	(*CreateLeadResponse)(nil),            // 40: headwater.v1.CreateLeadResponse
+	(*UpdateLeadResponse)(nil),            // 41: headwater.v1.UpdateLeadResponse
+	(*DeleteLeadResponse)(nil),            // 42: headwater.v1.DeleteLeadResponse
+	(*MergeLeadsResponse)(nil),            // 43: headwater.v1.MergeLeadsResponse
+	(*AttributeLeadResponse)(nil),         // 44: headwater.v1.AttributeLeadResponse
+	(*FulfillCustomerRewardResponse)(nil), // 45: headwater.v1.FulfillCustomerRewardResponse
+	(*GetAttributionResponse)(nil),        // 46: headwater.v1.GetAttributionResponse
+	(*GetLeadResponse)(nil),               // 47: headwater.v1.GetLeadResponse
+	(*ListLeadsResponse)(nil),             // 48: headwater.v1.ListLeadsResponse
+	(*GetConversionResponse)(nil),         // 49: headwater.v1.GetConversionResponse
+	(*ExplainConversionResponse)(nil),     // 50: headwater.v1.ExplainConversionResponse
+	(*BatchGetConversionsResponse)(nil),   // 51: headwater.v1.BatchGetConversionsResponse
+	(*ListConversionsResponse)(nil),       // 52: headwater.v1.ListConversionsResponse
+	(*WatchConversionsResponse)(nil),      // 53: headwater.v1.WatchConversionsResponse
 }
 var file_headwater_v1_tracking_service_proto_depIdxs = []int32{
 	0,  // 0: headwater.v1.TrackingService.RecordClick:input_type -> headwater.v1.RecordClickRequest
@@ -117,51 +127,57 @@ var file_headwater_v1_tracking_service_proto_depIdxs = []int32{
 	2,  // 2: headwater.v1.TrackingService.RecordLead:input_type -> headwater.v1.RecordLeadRequest
 	3,  // 3: headwater.v1.TrackingService.RecordSale:input_type -> headwater.v1.RecordSaleRequest
 	4,  // 4: headwater.v1.TrackingService.RecordRefund:input_type -> headwater.v1.RecordRefundRequest
-	5,  // 5: headwater.v1.TrackingService.RecordCancellation:input_type -> headwater.v1.RecordCancellationRequest
-	6,  // 6: headwater.v1.TrackingService.RecordAppointment:input_type -> headwater.v1.RecordAppointmentRequest
-	7,  // 7: headwater.v1.TrackingService.RecordCustomEvent:input_type -> headwater.v1.RecordCustomEventRequest
-	8,  // 8: headwater.v1.TrackingService.CorrectSale:input_type -> headwater.v1.CorrectSaleRequest
-	9,  // 9: headwater.v1.TrackingService.BatchRecordEvents:input_type -> headwater.v1.BatchRecordEventsRequest
-	10, // 10: headwater.v1.TrackingService.CreateLead:input_type -> headwater.v1.CreateLeadRequest
-	11, // 11: headwater.v1.TrackingService.UpdateLead:input_type -> headwater.v1.UpdateLeadRequest
-	12, // 12: headwater.v1.TrackingService.DeleteLead:input_type -> headwater.v1.DeleteLeadRequest
-	13, // 13: headwater.v1.TrackingService.MergeLeads:input_type -> headwater.v1.MergeLeadsRequest
-	14, // 14: headwater.v1.TrackingService.AttributeLead:input_type -> headwater.v1.AttributeLeadRequest
-	15, // 15: headwater.v1.TrackingService.FulfillCustomerReward:input_type -> headwater.v1.FulfillCustomerRewardRequest
-	16, // 16: headwater.v1.TrackingService.GetAttribution:input_type -> headwater.v1.GetAttributionRequest
-	17, // 17: headwater.v1.TrackingService.GetLead:input_type -> headwater.v1.GetLeadRequest
-	18, // 18: headwater.v1.TrackingService.ListLeads:input_type -> headwater.v1.ListLeadsRequest
-	19, // 19: headwater.v1.TrackingService.GetConversion:input_type -> headwater.v1.GetConversionRequest
-	20, // 20: headwater.v1.TrackingService.ExplainConversion:input_type -> headwater.v1.ExplainConversionRequest
-	21, // 21: headwater.v1.TrackingService.BatchGetConversions:input_type -> headwater.v1.BatchGetConversionsRequest
-	22, // 22: headwater.v1.TrackingService.ListConversions:input_type -> headwater.v1.ListConversionsRequest
-	23, // 23: headwater.v1.TrackingService.WatchConversions:input_type -> headwater.v1.WatchConversionsRequest
-	24, // 24: headwater.v1.TrackingService.RecordClick:output_type -> headwater.v1.RecordClickResponse
-	25, // 25: headwater.v1.TrackingService.ListClicks:output_type -> headwater.v1.ListClicksResponse
-	26, // 26: headwater.v1.TrackingService.RecordLead:output_type -> headwater.v1.RecordLeadResponse
-	27, // 27: headwater.v1.TrackingService.RecordSale:output_type -> headwater.v1.RecordSaleResponse
-	28, // 28: headwater.v1.TrackingService.RecordRefund:output_type -> headwater.v1.RecordRefundResponse
-	29, // 29: headwater.v1.TrackingService.RecordCancellation:output_type -> headwater.v1.RecordCancellationResponse
-	30, // 30: headwater.v1.TrackingService.RecordAppointment:output_type -> headwater.v1.RecordAppointmentResponse
-	31, // 31: headwater.v1.TrackingService.RecordCustomEvent:output_type -> headwater.v1.RecordCustomEventResponse
-	32, // 32: headwater.v1.TrackingService.CorrectSale:output_type -> headwater.v1.CorrectSaleResponse
-	33, // 33: headwater.v1.TrackingService.BatchRecordEvents:output_type -> headwater.v1.BatchRecordEventsResponse
-	34, // 34: headwater.v1.TrackingService.CreateLead:output_type -> headwater.v1.CreateLeadResponse
-	35, // 35: headwater.v1.TrackingService.UpdateLead:output_type -> headwater.v1.UpdateLeadResponse
-	36, // 36: headwater.v1.TrackingService.DeleteLead:output_type -> headwater.v1.DeleteLeadResponse
-	37, // 37: headwater.v1.TrackingService.MergeLeads:output_type -> headwater.v1.MergeLeadsResponse
-	38, // 38: headwater.v1.TrackingService.AttributeLead:output_type -> headwater.v1.AttributeLeadResponse
-	39, // 39: headwater.v1.TrackingService.FulfillCustomerReward:output_type -> headwater.v1.FulfillCustomerRewardResponse
-	40, // 40: headwater.v1.TrackingService.GetAttribution:output_type -> headwater.v1.GetAttributionResponse
-	41, // 41: headwater.v1.TrackingService.GetLead:output_type -> headwater.v1.GetLeadResponse
-	42, // 42: headwater.v1.TrackingService.ListLeads:output_type -> headwater.v1.ListLeadsResponse
-	43, // 43: headwater.v1.TrackingService.GetConversion:output_type -> headwater.v1.GetConversionResponse
-	44, // 44: headwater.v1.TrackingService.ExplainConversion:output_type -> headwater.v1.ExplainConversionResponse
-	45, // 45: headwater.v1.TrackingService.BatchGetConversions:output_type -> headwater.v1.BatchGetConversionsResponse
-	46, // 46: headwater.v1.TrackingService.ListConversions:output_type -> headwater.v1.ListConversionsResponse
-	47, // 47: headwater.v1.TrackingService.WatchConversions:output_type -> headwater.v1.WatchConversionsResponse
-	24, // [24:48] is the sub-list for method output_type
-	0,  // [0:24] is the sub-list for method input_type
+	5,  // 5: headwater.v1.TrackingService.UndoRefund:input_type -> headwater.v1.UndoRefundRequest
+	6,  // 6: headwater.v1.TrackingService.RecordCancellation:input_type -> headwater.v1.RecordCancellationRequest
+	7,  // 7: headwater.v1.TrackingService.RecordAppointment:input_type -> headwater.v1.RecordAppointmentRequest
+	8,  // 8: headwater.v1.TrackingService.RecordCustomEvent:input_type -> headwater.v1.RecordCustomEventRequest
+	9,  // 9: headwater.v1.TrackingService.CorrectSale:input_type -> headwater.v1.CorrectSaleRequest
+	10, // 10: headwater.v1.TrackingService.OpenDispute:input_type -> headwater.v1.OpenDisputeRequest
+	11, // 11: headwater.v1.TrackingService.ResolveDispute:input_type -> headwater.v1.ResolveDisputeRequest
+	12, // 12: headwater.v1.TrackingService.BatchRecordEvents:input_type -> headwater.v1.BatchRecordEventsRequest
+	13, // 13: headwater.v1.TrackingService.CreateLead:input_type -> headwater.v1.CreateLeadRequest
+	14, // 14: headwater.v1.TrackingService.UpdateLead:input_type -> headwater.v1.UpdateLeadRequest
+	15, // 15: headwater.v1.TrackingService.DeleteLead:input_type -> headwater.v1.DeleteLeadRequest
+	16, // 16: headwater.v1.TrackingService.MergeLeads:input_type -> headwater.v1.MergeLeadsRequest
+	17, // 17: headwater.v1.TrackingService.AttributeLead:input_type -> headwater.v1.AttributeLeadRequest
+	18, // 18: headwater.v1.TrackingService.FulfillCustomerReward:input_type -> headwater.v1.FulfillCustomerRewardRequest
+	19, // 19: headwater.v1.TrackingService.GetAttribution:input_type -> headwater.v1.GetAttributionRequest
+	20, // 20: headwater.v1.TrackingService.GetLead:input_type -> headwater.v1.GetLeadRequest
+	21, // 21: headwater.v1.TrackingService.ListLeads:input_type -> headwater.v1.ListLeadsRequest
+	22, // 22: headwater.v1.TrackingService.GetConversion:input_type -> headwater.v1.GetConversionRequest
+	23, // 23: headwater.v1.TrackingService.ExplainConversion:input_type -> headwater.v1.ExplainConversionRequest
+	24, // 24: headwater.v1.TrackingService.BatchGetConversions:input_type -> headwater.v1.BatchGetConversionsRequest
+	25, // 25: headwater.v1.TrackingService.ListConversions:input_type -> headwater.v1.ListConversionsRequest
+	26, // 26: headwater.v1.TrackingService.WatchConversions:input_type -> headwater.v1.WatchConversionsRequest
+	27, // 27: headwater.v1.TrackingService.RecordClick:output_type -> headwater.v1.RecordClickResponse
+	28, // 28: headwater.v1.TrackingService.ListClicks:output_type -> headwater.v1.ListClicksResponse
+	29, // 29: headwater.v1.TrackingService.RecordLead:output_type -> headwater.v1.RecordLeadResponse
+	30, // 30: headwater.v1.TrackingService.RecordSale:output_type -> headwater.v1.RecordSaleResponse
+	31, // 31: headwater.v1.TrackingService.RecordRefund:output_type -> headwater.v1.RecordRefundResponse
+	32, // 32: headwater.v1.TrackingService.UndoRefund:output_type -> headwater.v1.UndoRefundResponse
+	33, // 33: headwater.v1.TrackingService.RecordCancellation:output_type -> headwater.v1.RecordCancellationResponse
+	34, // 34: headwater.v1.TrackingService.RecordAppointment:output_type -> headwater.v1.RecordAppointmentResponse
+	35, // 35: headwater.v1.TrackingService.RecordCustomEvent:output_type -> headwater.v1.RecordCustomEventResponse
+	36, // 36: headwater.v1.TrackingService.CorrectSale:output_type -> headwater.v1.CorrectSaleResponse
+	37, // 37: headwater.v1.TrackingService.OpenDispute:output_type -> headwater.v1.OpenDisputeResponse
+	38, // 38: headwater.v1.TrackingService.ResolveDispute:output_type -> headwater.v1.ResolveDisputeResponse
+	39, // 39: headwater.v1.TrackingService.BatchRecordEvents:output_type -> headwater.v1.BatchRecordEventsResponse
+	40, // 40: headwater.v1.TrackingService.CreateLead:output_type -> headwater.v1.CreateLeadResponse
+	41, // 41: headwater.v1.TrackingService.UpdateLead:output_type -> headwater.v1.UpdateLeadResponse
+	42, // 42: headwater.v1.TrackingService.DeleteLead:output_type -> headwater.v1.DeleteLeadResponse
+	43, // 43: headwater.v1.TrackingService.MergeLeads:output_type -> headwater.v1.MergeLeadsResponse
+	44, // 44: headwater.v1.TrackingService.AttributeLead:output_type -> headwater.v1.AttributeLeadResponse
+	45, // 45: headwater.v1.TrackingService.FulfillCustomerReward:output_type -> headwater.v1.FulfillCustomerRewardResponse
+	46, // 46: headwater.v1.TrackingService.GetAttribution:output_type -> headwater.v1.GetAttributionResponse
+	47, // 47: headwater.v1.TrackingService.GetLead:output_type -> headwater.v1.GetLeadResponse
+	48, // 48: headwater.v1.TrackingService.ListLeads:output_type -> headwater.v1.ListLeadsResponse
+	49, // 49: headwater.v1.TrackingService.GetConversion:output_type -> headwater.v1.GetConversionResponse
+	50, // 50: headwater.v1.TrackingService.ExplainConversion:output_type -> headwater.v1.ExplainConversionResponse
+	51, // 51: headwater.v1.TrackingService.BatchGetConversions:output_type -> headwater.v1.BatchGetConversionsResponse
+	52, // 52: headwater.v1.TrackingService.ListConversions:output_type -> headwater.v1.ListConversionsResponse
+	53, // 53: headwater.v1.TrackingService.WatchConversions:output_type -> headwater.v1.WatchConversionsResponse
+	27, // [27:54] is the sub-list for method output_type
+	0,  // [0:27] is the sub-list for method input_type
 	0,  // [0:0] is the sub-list for extension type_name
 	0,  // [0:0] is the sub-list for extension extendee
 	0,  // [0:0] is the sub-list for field type_name
@@ -179,6 +195,7 @@ func file_headwater_v1_tracking_service_proto_init() {
 	file_headwater_v1_conversion_proto_init()
 	file_headwater_v1_correction_proto_init()
 	file_headwater_v1_custom_event_proto_init()
+	file_headwater_v1_dispute_proto_init()
 	file_headwater_v1_explanation_proto_init()
 	file_headwater_v1_feed_proto_init()
 	file_headwater_v1_lead_proto_init()

@@ -26,10 +26,13 @@ const (
 	TrackingService_RecordLead_FullMethodName            = "/headwater.v1.TrackingService/RecordLead"
 	TrackingService_RecordSale_FullMethodName            = "/headwater.v1.TrackingService/RecordSale"
 	TrackingService_RecordRefund_FullMethodName          = "/headwater.v1.TrackingService/RecordRefund"
+	TrackingService_UndoRefund_FullMethodName            = "/headwater.v1.TrackingService/UndoRefund"
 	TrackingService_RecordCancellation_FullMethodName    = "/headwater.v1.TrackingService/RecordCancellation"
 	TrackingService_RecordAppointment_FullMethodName     = "/headwater.v1.TrackingService/RecordAppointment"
 	TrackingService_RecordCustomEvent_FullMethodName     = "/headwater.v1.TrackingService/RecordCustomEvent"
 	TrackingService_CorrectSale_FullMethodName           = "/headwater.v1.TrackingService/CorrectSale"
+	TrackingService_OpenDispute_FullMethodName           = "/headwater.v1.TrackingService/OpenDispute"
+	TrackingService_ResolveDispute_FullMethodName        = "/headwater.v1.TrackingService/ResolveDispute"
 	TrackingService_BatchRecordEvents_FullMethodName     = "/headwater.v1.TrackingService/BatchRecordEvents"
 	TrackingService_CreateLead_FullMethodName            = "/headwater.v1.TrackingService/CreateLead"
 	TrackingService_UpdateLead_FullMethodName            = "/headwater.v1.TrackingService/UpdateLead"
@@ -79,6 +82,11 @@ type TrackingServiceClient interface {
 	// Errors: FAILED_PRECONDITION with reason REFUND_EXCEEDS_SALE or CURRENCY_MISMATCH when the request names the sale, or
 	// NO_SALE_TO_REFUND when it names the customer only.
 	RecordRefund(ctx context.Context, in *RecordRefundRequest, opts ...grpc.CallOption) (*RecordRefundResponse, error)
+	// Undoes a refund that failed or was never made. The sale, its rewards, those of uplines and customers, and everything that is counted become
+	// what they would be without the refund. Nothing is edited: the rewards that give back are new ones. A refund that was undone before is no
+	// error: nothing changes, and the answer has a warning. The sale can be refunded again, under another event_id.
+	// Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND when the refund was not recorded, so send the call again once it was.
+	UndoRefund(ctx context.Context, in *UndoRefundRequest, opts ...grpc.CallOption) (*UndoRefundResponse, error)
 	// Records that a customer cancelled. The lead becomes CANCELLED, and its monthly recurring revenue becomes zero.
 	// Errors: NOT_FOUND with reason LEAD_NOT_FOUND.
 	RecordCancellation(ctx context.Context, in *RecordCancellationRequest, opts ...grpc.CallOption) (*RecordCancellationResponse, error)
@@ -93,6 +101,17 @@ type TrackingServiceClient interface {
 	// the sale. The difference is a reward of its own, which is approved or denied together with the reward of the sale.
 	// Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND; FAILED_PRECONDITION with reason CURRENCY_MISMATCH or CORRECTION_BELOW_REFUNDS.
 	CorrectSale(ctx context.Context, in *CorrectSaleRequest, opts ...grpc.CallOption) (*CorrectSaleResponse, error)
+	// Records that the payment of a sale is disputed, and freezes the rewards of the sale, its uplines' and its customer's too, whatever part of
+	// the sale is disputed. Frozen rewards are in the balance `frozen`, are not owed, and are neither approved nor paid. Rewards that a payout has
+	// or has paid stay as they are; if the payout ends without payment, they freeze then. Refunds and corrections of the sale go on as ever.
+	// Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND if the sale is not known; FAILED_PRECONDITION with reason CURRENCY_MISMATCH or
+	// DISPUTE_EXCEEDS_SALE.
+	OpenDispute(ctx context.Context, in *OpenDisputeRequest, opts ...grpc.CallOption) (*OpenDisputeResponse, error)
+	// Records how a dispute ended. WON gives the rewards their former states back; if a hold period has ended meanwhile, the reward is approved
+	// soon. LOST takes back what a refund of the same amount would, at most what refunds have left, and the rest gets its former state back. A
+	// later call may tell another end: what the end before took is given back first.
+	// Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND if the dispute is not known; FAILED_PRECONDITION with reason CURRENCY_MISMATCH.
+	ResolveDispute(ctx context.Context, in *ResolveDisputeRequest, opts ...grpc.CallOption) (*ResolveDisputeResponse, error)
 	// Records up to 1,000 events in one call, in their order. Each event has a result of its own: a refused event does not affect the
 	// others. The events may be committed in several transactions, with those of other accounts in between. The answer comes when all
 	// are committed.
@@ -215,6 +234,16 @@ func (c *trackingServiceClient) RecordRefund(ctx context.Context, in *RecordRefu
 	return out, nil
 }
 
+func (c *trackingServiceClient) UndoRefund(ctx context.Context, in *UndoRefundRequest, opts ...grpc.CallOption) (*UndoRefundResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UndoRefundResponse)
+	err := c.cc.Invoke(ctx, TrackingService_UndoRefund_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *trackingServiceClient) RecordCancellation(ctx context.Context, in *RecordCancellationRequest, opts ...grpc.CallOption) (*RecordCancellationResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(RecordCancellationResponse)
@@ -249,6 +278,26 @@ func (c *trackingServiceClient) CorrectSale(ctx context.Context, in *CorrectSale
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(CorrectSaleResponse)
 	err := c.cc.Invoke(ctx, TrackingService_CorrectSale_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *trackingServiceClient) OpenDispute(ctx context.Context, in *OpenDisputeRequest, opts ...grpc.CallOption) (*OpenDisputeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(OpenDisputeResponse)
+	err := c.cc.Invoke(ctx, TrackingService_OpenDispute_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *trackingServiceClient) ResolveDispute(ctx context.Context, in *ResolveDisputeRequest, opts ...grpc.CallOption) (*ResolveDisputeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ResolveDisputeResponse)
+	err := c.cc.Invoke(ctx, TrackingService_ResolveDispute_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -446,6 +495,11 @@ type TrackingServiceServer interface {
 	// Errors: FAILED_PRECONDITION with reason REFUND_EXCEEDS_SALE or CURRENCY_MISMATCH when the request names the sale, or
 	// NO_SALE_TO_REFUND when it names the customer only.
 	RecordRefund(context.Context, *RecordRefundRequest) (*RecordRefundResponse, error)
+	// Undoes a refund that failed or was never made. The sale, its rewards, those of uplines and customers, and everything that is counted become
+	// what they would be without the refund. Nothing is edited: the rewards that give back are new ones. A refund that was undone before is no
+	// error: nothing changes, and the answer has a warning. The sale can be refunded again, under another event_id.
+	// Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND when the refund was not recorded, so send the call again once it was.
+	UndoRefund(context.Context, *UndoRefundRequest) (*UndoRefundResponse, error)
 	// Records that a customer cancelled. The lead becomes CANCELLED, and its monthly recurring revenue becomes zero.
 	// Errors: NOT_FOUND with reason LEAD_NOT_FOUND.
 	RecordCancellation(context.Context, *RecordCancellationRequest) (*RecordCancellationResponse, error)
@@ -460,6 +514,17 @@ type TrackingServiceServer interface {
 	// the sale. The difference is a reward of its own, which is approved or denied together with the reward of the sale.
 	// Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND; FAILED_PRECONDITION with reason CURRENCY_MISMATCH or CORRECTION_BELOW_REFUNDS.
 	CorrectSale(context.Context, *CorrectSaleRequest) (*CorrectSaleResponse, error)
+	// Records that the payment of a sale is disputed, and freezes the rewards of the sale, its uplines' and its customer's too, whatever part of
+	// the sale is disputed. Frozen rewards are in the balance `frozen`, are not owed, and are neither approved nor paid. Rewards that a payout has
+	// or has paid stay as they are; if the payout ends without payment, they freeze then. Refunds and corrections of the sale go on as ever.
+	// Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND if the sale is not known; FAILED_PRECONDITION with reason CURRENCY_MISMATCH or
+	// DISPUTE_EXCEEDS_SALE.
+	OpenDispute(context.Context, *OpenDisputeRequest) (*OpenDisputeResponse, error)
+	// Records how a dispute ended. WON gives the rewards their former states back; if a hold period has ended meanwhile, the reward is approved
+	// soon. LOST takes back what a refund of the same amount would, at most what refunds have left, and the rest gets its former state back. A
+	// later call may tell another end: what the end before took is given back first.
+	// Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND if the dispute is not known; FAILED_PRECONDITION with reason CURRENCY_MISMATCH.
+	ResolveDispute(context.Context, *ResolveDisputeRequest) (*ResolveDisputeResponse, error)
 	// Records up to 1,000 events in one call, in their order. Each event has a result of its own: a refused event does not affect the
 	// others. The events may be committed in several transactions, with those of other accounts in between. The answer comes when all
 	// are committed.
@@ -547,6 +612,9 @@ func (UnimplementedTrackingServiceServer) RecordSale(context.Context, *RecordSal
 func (UnimplementedTrackingServiceServer) RecordRefund(context.Context, *RecordRefundRequest) (*RecordRefundResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RecordRefund not implemented")
 }
+func (UnimplementedTrackingServiceServer) UndoRefund(context.Context, *UndoRefundRequest) (*UndoRefundResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method UndoRefund not implemented")
+}
 func (UnimplementedTrackingServiceServer) RecordCancellation(context.Context, *RecordCancellationRequest) (*RecordCancellationResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RecordCancellation not implemented")
 }
@@ -558,6 +626,12 @@ func (UnimplementedTrackingServiceServer) RecordCustomEvent(context.Context, *Re
 }
 func (UnimplementedTrackingServiceServer) CorrectSale(context.Context, *CorrectSaleRequest) (*CorrectSaleResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CorrectSale not implemented")
+}
+func (UnimplementedTrackingServiceServer) OpenDispute(context.Context, *OpenDisputeRequest) (*OpenDisputeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method OpenDispute not implemented")
+}
+func (UnimplementedTrackingServiceServer) ResolveDispute(context.Context, *ResolveDisputeRequest) (*ResolveDisputeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ResolveDispute not implemented")
 }
 func (UnimplementedTrackingServiceServer) BatchRecordEvents(context.Context, *BatchRecordEventsRequest) (*BatchRecordEventsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method BatchRecordEvents not implemented")
@@ -715,6 +789,24 @@ func _TrackingService_RecordRefund_Handler(srv interface{}, ctx context.Context,
 	return interceptor(ctx, in, info, handler)
 }
 
+func _TrackingService_UndoRefund_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UndoRefundRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TrackingServiceServer).UndoRefund(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TrackingService_UndoRefund_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TrackingServiceServer).UndoRefund(ctx, req.(*UndoRefundRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _TrackingService_RecordCancellation_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(RecordCancellationRequest)
 	if err := dec(in); err != nil {
@@ -783,6 +875,42 @@ func _TrackingService_CorrectSale_Handler(srv interface{}, ctx context.Context, 
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(TrackingServiceServer).CorrectSale(ctx, req.(*CorrectSaleRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TrackingService_OpenDispute_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(OpenDisputeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TrackingServiceServer).OpenDispute(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TrackingService_OpenDispute_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TrackingServiceServer).OpenDispute(ctx, req.(*OpenDisputeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TrackingService_ResolveDispute_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ResolveDisputeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TrackingServiceServer).ResolveDispute(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TrackingService_ResolveDispute_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TrackingServiceServer).ResolveDispute(ctx, req.(*ResolveDisputeRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -1078,6 +1206,10 @@ var TrackingService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _TrackingService_RecordRefund_Handler,
 		},
 		{
+			MethodName: "UndoRefund",
+			Handler:    _TrackingService_UndoRefund_Handler,
+		},
+		{
 			MethodName: "RecordCancellation",
 			Handler:    _TrackingService_RecordCancellation_Handler,
 		},
@@ -1092,6 +1224,14 @@ var TrackingService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CorrectSale",
 			Handler:    _TrackingService_CorrectSale_Handler,
+		},
+		{
+			MethodName: "OpenDispute",
+			Handler:    _TrackingService_OpenDispute_Handler,
+		},
+		{
+			MethodName: "ResolveDispute",
+			Handler:    _TrackingService_ResolveDispute_Handler,
 		},
 		{
 			MethodName: "BatchRecordEvents",

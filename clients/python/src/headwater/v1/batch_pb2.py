@@ -27,12 +27,13 @@ from headwater.v1 import appointment_pb2 as headwater_dot_v1_dot_appointment__pb
 from headwater.v1 import cancellation_pb2 as headwater_dot_v1_dot_cancellation__pb2
 from headwater.v1 import click_pb2 as headwater_dot_v1_dot_click__pb2
 from headwater.v1 import custom_event_pb2 as headwater_dot_v1_dot_custom__event__pb2
+from headwater.v1 import dispute_pb2 as headwater_dot_v1_dot_dispute__pb2
 from headwater.v1 import lead_pb2 as headwater_dot_v1_dot_lead__pb2
 from headwater.v1 import refund_pb2 as headwater_dot_v1_dot_refund__pb2
 from headwater.v1 import sale_pb2 as headwater_dot_v1_dot_sale__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18headwater/v1/batch.proto\x12\x0cheadwater.v1\x1a\x17google/rpc/status.proto\x1a\x1eheadwater/v1/appointment.proto\x1a\x1fheadwater/v1/cancellation.proto\x1a\x18headwater/v1/click.proto\x1a\x1fheadwater/v1/custom_event.proto\x1a\x17headwater/v1/lead.proto\x1a\x19headwater/v1/refund.proto\x1a\x17headwater/v1/sale.proto\"\xe0\x03\n\tBatchItem\x12\x38\n\x05\x63lick\x18\x01 \x01(\x0b\x32 .headwater.v1.RecordClickRequestH\x00R\x05\x63lick\x12\x35\n\x04lead\x18\x02 \x01(\x0b\x32\x1f.headwater.v1.RecordLeadRequestH\x00R\x04lead\x12\x35\n\x04sale\x18\x03 \x01(\x0b\x32\x1f.headwater.v1.RecordSaleRequestH\x00R\x04sale\x12;\n\x06refund\x18\x04 \x01(\x0b\x32!.headwater.v1.RecordRefundRequestH\x00R\x06refund\x12M\n\x0c\x63\x61ncellation\x18\x05 \x01(\x0b\x32\'.headwater.v1.RecordCancellationRequestH\x00R\x0c\x63\x61ncellation\x12J\n\x0b\x61ppointment\x18\x06 \x01(\x0b\x32&.headwater.v1.RecordAppointmentRequestH\x00R\x0b\x61ppointment\x12K\n\x0c\x63ustom_event\x18\x07 \x01(\x0b\x32&.headwater.v1.RecordCustomEventRequestH\x00R\x0b\x63ustomEventB\x06\n\x04item\"I\n\x18\x42\x61tchRecordEventsRequest\x12-\n\x05items\x18\x01 \x03(\x0b\x32\x17.headwater.v1.BatchItemR\x05items\"\x97\x04\n\x0b\x42\x61tchResult\x12\x39\n\x05\x63lick\x18\x01 \x01(\x0b\x32!.headwater.v1.RecordClickResponseH\x00R\x05\x63lick\x12\x36\n\x04lead\x18\x02 \x01(\x0b\x32 .headwater.v1.RecordLeadResponseH\x00R\x04lead\x12\x36\n\x04sale\x18\x03 \x01(\x0b\x32 .headwater.v1.RecordSaleResponseH\x00R\x04sale\x12<\n\x06refund\x18\x04 \x01(\x0b\x32\".headwater.v1.RecordRefundResponseH\x00R\x06refund\x12N\n\x0c\x63\x61ncellation\x18\x05 \x01(\x0b\x32(.headwater.v1.RecordCancellationResponseH\x00R\x0c\x63\x61ncellation\x12*\n\x05\x65rror\x18\x06 \x01(\x0b\x32\x12.google.rpc.StatusH\x00R\x05\x65rror\x12K\n\x0b\x61ppointment\x18\x07 \x01(\x0b\x32\'.headwater.v1.RecordAppointmentResponseH\x00R\x0b\x61ppointment\x12L\n\x0c\x63ustom_event\x18\x08 \x01(\x0b\x32\'.headwater.v1.RecordCustomEventResponseH\x00R\x0b\x63ustomEventB\x08\n\x06\x61nswer\"P\n\x19\x42\x61tchRecordEventsResponse\x12\x33\n\x07results\x18\x01 \x03(\x0b\x32\x19.headwater.v1.BatchResultR\x07resultsBL\n\x10\x64\x65v.headwater.v1B\nBatchProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18headwater/v1/batch.proto\x12\x0cheadwater.v1\x1a\x17google/rpc/status.proto\x1a\x1eheadwater/v1/appointment.proto\x1a\x1fheadwater/v1/cancellation.proto\x1a\x18headwater/v1/click.proto\x1a\x1fheadwater/v1/custom_event.proto\x1a\x1aheadwater/v1/dispute.proto\x1a\x17headwater/v1/lead.proto\x1a\x19headwater/v1/refund.proto\x1a\x17headwater/v1/sale.proto\"\xf4\x04\n\tBatchItem\x12\x38\n\x05\x63lick\x18\x01 \x01(\x0b\x32 .headwater.v1.RecordClickRequestH\x00R\x05\x63lick\x12\x35\n\x04lead\x18\x02 \x01(\x0b\x32\x1f.headwater.v1.RecordLeadRequestH\x00R\x04lead\x12\x35\n\x04sale\x18\x03 \x01(\x0b\x32\x1f.headwater.v1.RecordSaleRequestH\x00R\x04sale\x12;\n\x06refund\x18\x04 \x01(\x0b\x32!.headwater.v1.RecordRefundRequestH\x00R\x06refund\x12M\n\x0c\x63\x61ncellation\x18\x05 \x01(\x0b\x32\'.headwater.v1.RecordCancellationRequestH\x00R\x0c\x63\x61ncellation\x12J\n\x0b\x61ppointment\x18\x06 \x01(\x0b\x32&.headwater.v1.RecordAppointmentRequestH\x00R\x0b\x61ppointment\x12K\n\x0c\x63ustom_event\x18\x07 \x01(\x0b\x32&.headwater.v1.RecordCustomEventRequestH\x00R\x0b\x63ustomEvent\x12<\n\x07\x64ispute\x18\x08 \x01(\x0b\x32 .headwater.v1.OpenDisputeRequestH\x00R\x07\x64ispute\x12T\n\x12\x64ispute_resolution\x18\t \x01(\x0b\x32#.headwater.v1.ResolveDisputeRequestH\x00R\x11\x64isputeResolutionB\x06\n\x04item\"I\n\x18\x42\x61tchRecordEventsRequest\x12-\n\x05items\x18\x01 \x03(\x0b\x32\x17.headwater.v1.BatchItemR\x05items\"\xad\x05\n\x0b\x42\x61tchResult\x12\x39\n\x05\x63lick\x18\x01 \x01(\x0b\x32!.headwater.v1.RecordClickResponseH\x00R\x05\x63lick\x12\x36\n\x04lead\x18\x02 \x01(\x0b\x32 .headwater.v1.RecordLeadResponseH\x00R\x04lead\x12\x36\n\x04sale\x18\x03 \x01(\x0b\x32 .headwater.v1.RecordSaleResponseH\x00R\x04sale\x12<\n\x06refund\x18\x04 \x01(\x0b\x32\".headwater.v1.RecordRefundResponseH\x00R\x06refund\x12N\n\x0c\x63\x61ncellation\x18\x05 \x01(\x0b\x32(.headwater.v1.RecordCancellationResponseH\x00R\x0c\x63\x61ncellation\x12*\n\x05\x65rror\x18\x06 \x01(\x0b\x32\x12.google.rpc.StatusH\x00R\x05\x65rror\x12K\n\x0b\x61ppointment\x18\x07 \x01(\x0b\x32\'.headwater.v1.RecordAppointmentResponseH\x00R\x0b\x61ppointment\x12L\n\x0c\x63ustom_event\x18\x08 \x01(\x0b\x32\'.headwater.v1.RecordCustomEventResponseH\x00R\x0b\x63ustomEvent\x12=\n\x07\x64ispute\x18\t \x01(\x0b\x32!.headwater.v1.OpenDisputeResponseH\x00R\x07\x64ispute\x12U\n\x12\x64ispute_resolution\x18\n \x01(\x0b\x32$.headwater.v1.ResolveDisputeResponseH\x00R\x11\x64isputeResolutionB\x08\n\x06\x61nswer\"P\n\x19\x42\x61tchRecordEventsResponse\x12\x33\n\x07results\x18\x01 \x03(\x0b\x32\x19.headwater.v1.BatchResultR\x07resultsBL\n\x10\x64\x65v.headwater.v1B\nBatchProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,12 +41,12 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'headwater.v1.batch_pb2', _g
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\020dev.headwater.v1B\nBatchProtoP\001Z*headwater.dev/gen/headwater/v1;headwaterv1'
-  _globals['_BATCHITEM']._serialized_start=269
-  _globals['_BATCHITEM']._serialized_end=749
-  _globals['_BATCHRECORDEVENTSREQUEST']._serialized_start=751
-  _globals['_BATCHRECORDEVENTSREQUEST']._serialized_end=824
-  _globals['_BATCHRESULT']._serialized_start=827
-  _globals['_BATCHRESULT']._serialized_end=1362
-  _globals['_BATCHRECORDEVENTSRESPONSE']._serialized_start=1364
-  _globals['_BATCHRECORDEVENTSRESPONSE']._serialized_end=1444
+  _globals['_BATCHITEM']._serialized_start=297
+  _globals['_BATCHITEM']._serialized_end=925
+  _globals['_BATCHRECORDEVENTSREQUEST']._serialized_start=927
+  _globals['_BATCHRECORDEVENTSREQUEST']._serialized_end=1000
+  _globals['_BATCHRESULT']._serialized_start=1003
+  _globals['_BATCHRESULT']._serialized_end=1688
+  _globals['_BATCHRECORDEVENTSRESPONSE']._serialized_start=1690
+  _globals['_BATCHRECORDEVENTSRESPONSE']._serialized_end=1770
 # @@protoc_insertion_point(module_scope)

@@ -12,6 +12,7 @@ from headwater.v1 import appointment_pb2 as _appointment_pb2
 from headwater.v1 import cancellation_pb2 as _cancellation_pb2
 from headwater.v1 import click_pb2 as _click_pb2
 from headwater.v1 import custom_event_pb2 as _custom_event_pb2
+from headwater.v1 import dispute_pb2 as _dispute_pb2
 from headwater.v1 import lead_pb2 as _lead_pb2
 from headwater.v1 import refund_pb2 as _refund_pb2
 from headwater.v1 import sale_pb2 as _sale_pb2
@@ -39,6 +40,8 @@ class BatchItem(_message.Message):
     CANCELLATION_FIELD_NUMBER: _builtins.int
     APPOINTMENT_FIELD_NUMBER: _builtins.int
     CUSTOM_EVENT_FIELD_NUMBER: _builtins.int
+    DISPUTE_FIELD_NUMBER: _builtins.int
+    DISPUTE_RESOLUTION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def click(self) -> _click_pb2.RecordClickRequest:
         """A click, as in RecordClick."""
@@ -67,6 +70,14 @@ class BatchItem(_message.Message):
     def custom_event(self) -> _custom_event_pb2.RecordCustomEventRequest:
         """A custom event, as in RecordCustomEvent."""
 
+    @_builtins.property
+    def dispute(self) -> _dispute_pb2.OpenDisputeRequest:
+        """A dispute, as in OpenDispute."""
+
+    @_builtins.property
+    def dispute_resolution(self) -> _dispute_pb2.ResolveDisputeRequest:
+        """The end of a dispute, as in ResolveDispute."""
+
     def __init__(
         self,
         *,
@@ -77,12 +88,14 @@ class BatchItem(_message.Message):
         cancellation: _cancellation_pb2.RecordCancellationRequest | None = ...,
         appointment: _appointment_pb2.RecordAppointmentRequest | None = ...,
         custom_event: _custom_event_pb2.RecordCustomEventRequest | None = ...,
+        dispute: _dispute_pb2.OpenDisputeRequest | None = ...,
+        dispute_resolution: _dispute_pb2.ResolveDisputeRequest | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["appointment", b"appointment", "cancellation", b"cancellation", "click", b"click", "custom_event", b"custom_event", "item", b"item", "lead", b"lead", "refund", b"refund", "sale", b"sale"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["appointment", b"appointment", "cancellation", b"cancellation", "click", b"click", "custom_event", b"custom_event", "dispute", b"dispute", "dispute_resolution", b"dispute_resolution", "item", b"item", "lead", b"lead", "refund", b"refund", "sale", b"sale"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["appointment", b"appointment", "cancellation", b"cancellation", "click", b"click", "custom_event", b"custom_event", "item", b"item", "lead", b"lead", "refund", b"refund", "sale", b"sale"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["appointment", b"appointment", "cancellation", b"cancellation", "click", b"click", "custom_event", b"custom_event", "dispute", b"dispute", "dispute_resolution", b"dispute_resolution", "item", b"item", "lead", b"lead", "refund", b"refund", "sale", b"sale"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_item: _TypeAlias = _typing.Literal["click", "lead", "sale", "refund", "cancellation", "appointment", "custom_event"]  # noqa: Y015
+    _WhichOneofReturnType_item: _TypeAlias = _typing.Literal["click", "lead", "sale", "refund", "cancellation", "appointment", "custom_event", "dispute", "dispute_resolution"]  # noqa: Y015
     _WhichOneofArgType_item: _TypeAlias = _typing.Literal["item", b"item"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_item) -> _WhichOneofReturnType_item | None: ...
 
@@ -126,6 +139,8 @@ class BatchResult(_message.Message):
     ERROR_FIELD_NUMBER: _builtins.int
     APPOINTMENT_FIELD_NUMBER: _builtins.int
     CUSTOM_EVENT_FIELD_NUMBER: _builtins.int
+    DISPUTE_FIELD_NUMBER: _builtins.int
+    DISPUTE_RESOLUTION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def click(self) -> _click_pb2.RecordClickResponse:
         """The click was recorded."""
@@ -160,6 +175,14 @@ class BatchResult(_message.Message):
     def custom_event(self) -> _custom_event_pb2.RecordCustomEventResponse:
         """The custom event was recorded."""
 
+    @_builtins.property
+    def dispute(self) -> _dispute_pb2.OpenDisputeResponse:
+        """The dispute was recorded."""
+
+    @_builtins.property
+    def dispute_resolution(self) -> _dispute_pb2.ResolveDisputeResponse:
+        """The end of the dispute was recorded."""
+
     def __init__(
         self,
         *,
@@ -171,12 +194,14 @@ class BatchResult(_message.Message):
         error: _status_pb2.Status | None = ...,
         appointment: _appointment_pb2.RecordAppointmentResponse | None = ...,
         custom_event: _custom_event_pb2.RecordCustomEventResponse | None = ...,
+        dispute: _dispute_pb2.OpenDisputeResponse | None = ...,
+        dispute_resolution: _dispute_pb2.ResolveDisputeResponse | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "appointment", b"appointment", "cancellation", b"cancellation", "click", b"click", "custom_event", b"custom_event", "error", b"error", "lead", b"lead", "refund", b"refund", "sale", b"sale"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "appointment", b"appointment", "cancellation", b"cancellation", "click", b"click", "custom_event", b"custom_event", "dispute", b"dispute", "dispute_resolution", b"dispute_resolution", "error", b"error", "lead", b"lead", "refund", b"refund", "sale", b"sale"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "appointment", b"appointment", "cancellation", b"cancellation", "click", b"click", "custom_event", b"custom_event", "error", b"error", "lead", b"lead", "refund", b"refund", "sale", b"sale"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "appointment", b"appointment", "cancellation", b"cancellation", "click", b"click", "custom_event", b"custom_event", "dispute", b"dispute", "dispute_resolution", b"dispute_resolution", "error", b"error", "lead", b"lead", "refund", b"refund", "sale", b"sale"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_answer: _TypeAlias = _typing.Literal["click", "lead", "sale", "refund", "cancellation", "error", "appointment", "custom_event"]  # noqa: Y015
+    _WhichOneofReturnType_answer: _TypeAlias = _typing.Literal["click", "lead", "sale", "refund", "cancellation", "error", "appointment", "custom_event", "dispute", "dispute_resolution"]  # noqa: Y015
     _WhichOneofArgType_answer: _TypeAlias = _typing.Literal["answer", b"answer"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_answer) -> _WhichOneofReturnType_answer | None: ...
 

@@ -12,6 +12,7 @@ from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.rpc import status_pb2 as _status_pb2
 from headwater.v1 import attribution_pb2 as _attribution_pb2
 from headwater.v1 import common_pb2 as _common_pb2
+from headwater.v1 import fraud_pb2 as _fraud_pb2
 from headwater.v1 import line_pb2 as _line_pb2
 from headwater.v1 import reward_pb2 as _reward_pb2
 from headwater.v1 import selector_pb2 as _selector_pb2
@@ -48,6 +49,12 @@ class _ConversionKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Conver
     """An appointment with a customer."""
     CONVERSION_KIND_CUSTOM_EVENT: _ConversionKind.ValueType  # 7
     """A custom event. `custom_kind` has its kind."""
+    CONVERSION_KIND_DISPUTE: _ConversionKind.ValueType  # 8
+    """The payment of a sale is disputed."""
+    CONVERSION_KIND_DISPUTE_RESOLUTION: _ConversionKind.ValueType  # 9
+    """A dispute ended."""
+    CONVERSION_KIND_REFUND_UNDO: _ConversionKind.ValueType  # 10
+    """A refund was undone. `undone_refund_id` has the refund."""
 
 class ConversionKind(_ConversionKind, metaclass=_ConversionKindEnumTypeWrapper):
     """The kind of event that a conversion is."""
@@ -68,6 +75,12 @@ CONVERSION_KIND_APPOINTMENT: ConversionKind.ValueType  # 6
 """An appointment with a customer."""
 CONVERSION_KIND_CUSTOM_EVENT: ConversionKind.ValueType  # 7
 """A custom event. `custom_kind` has its kind."""
+CONVERSION_KIND_DISPUTE: ConversionKind.ValueType  # 8
+"""The payment of a sale is disputed."""
+CONVERSION_KIND_DISPUTE_RESOLUTION: ConversionKind.ValueType  # 9
+"""A dispute ended."""
+CONVERSION_KIND_REFUND_UNDO: ConversionKind.ValueType  # 10
+"""A refund was undone. `undone_refund_id` has the refund."""
 Global___ConversionKind: _TypeAlias = ConversionKind  # noqa: Y015
 
 class _ConversionOutcome:
@@ -146,6 +159,34 @@ CONVERSION_VIEW_FULL: ConversionView.ValueType  # 2
 """All fields."""
 Global___ConversionView: _TypeAlias = ConversionView  # noqa: Y015
 
+class _DisputeState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DisputeStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DisputeState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DISPUTE_STATE_UNSPECIFIED: _DisputeState.ValueType  # 0
+    """Not set; never returned."""
+    DISPUTE_STATE_OPENED: _DisputeState.ValueType  # 1
+    """It has not ended."""
+    DISPUTE_STATE_WON: _DisputeState.ValueType  # 2
+    """The merchant keeps the money."""
+    DISPUTE_STATE_LOST: _DisputeState.ValueType  # 3
+    """The customer has the money back, or a part of it."""
+
+class DisputeState(_DisputeState, metaclass=_DisputeStateEnumTypeWrapper):
+    """The state of a dispute."""
+
+DISPUTE_STATE_UNSPECIFIED: DisputeState.ValueType  # 0
+"""Not set; never returned."""
+DISPUTE_STATE_OPENED: DisputeState.ValueType  # 1
+"""It has not ended."""
+DISPUTE_STATE_WON: DisputeState.ValueType  # 2
+"""The merchant keeps the money."""
+DISPUTE_STATE_LOST: DisputeState.ValueType  # 3
+"""The customer has the money back, or a part of it."""
+Global___DisputeState: _TypeAlias = DisputeState  # noqa: Y015
+
 @_typing.final
 class Conversion(_message.Message):
     """One recorded event, with its credits and rewards."""
@@ -203,6 +244,12 @@ class Conversion(_message.Message):
     LINES_FIELD_NUMBER: _builtins.int
     COUNTRY_CODE_FIELD_NUMBER: _builtins.int
     COLLECTIONS_FIELD_NUMBER: _builtins.int
+    REFUNDED_TOTAL_FIELD_NUMBER: _builtins.int
+    REFUND_UNDO_ID_FIELD_NUMBER: _builtins.int
+    UNDONE_REFUND_ID_FIELD_NUMBER: _builtins.int
+    SUSPICIONS_FIELD_NUMBER: _builtins.int
+    DISPUTE_FIELD_NUMBER: _builtins.int
+    OPEN_DISPUTE_CONVERSION_IDS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id, `cnv_` and 32 hexadecimal digits."""
     kind: Global___ConversionKind.ValueType
@@ -212,9 +259,13 @@ class Conversion(_message.Message):
     outcome: Global___ConversionOutcome.ValueType
     """The outcome."""
     sale_conversion_id: _builtins.str
-    """The conversion id of a refund's or a correction's sale. Empty for other kinds, for a waiting refund, and for a refund of an unknown customer."""
+    """The conversion id of the sale of a refund, of what undid one, of a correction, of a dispute or of the end of one. Empty for other kinds,
+    for a waiting refund, and for a refund of an unknown customer.
+    """
     sale_event_id: _builtins.str
-    """The event_id of a refund's or a correction's sale, as sent or found. Empty for other kinds, and for a refund of an unknown customer."""
+    """The event_id of the sale of a refund, of what undid one, of a correction, of a dispute or of the end of one, as sent or found. Empty for
+    other kinds, and for a refund of an unknown customer.
+    """
     lead_id: _builtins.str
     """The lead's id. A refund has the lead of its sale. Empty for a sale, appointment or custom event without a customer, and for a
     NOT_REFERRED one of an unknown customer.
@@ -240,22 +291,28 @@ class Conversion(_message.Message):
     version.
     """
     correction_reason: _builtins.str
-    """The reason in the call of CorrectSale. Empty for other kinds. Empty in the feed, because a person wrote it."""
+    """The reason in the call of CorrectSale or UndoRefund. Empty for other kinds. Empty in the feed, because a person wrote it."""
     item_sku: _builtins.str
     """The SKU of the item that was sold, as it was sent. A refund has the one of its sale. May be empty."""
     custom_kind: _builtins.str
     """The kind of a custom event, in lower case. Empty for other kinds."""
     country_code: _builtins.str
     """The country of the customer that was sent with a sale or a sign-up, in capitals. A refund or correction has that of its sale. May be empty."""
+    refund_undo_id: _builtins.str
+    """The conversion id of what undid a refund. Empty for a refund that was not undone, and for other kinds."""
+    undone_refund_id: _builtins.str
+    """The conversion id of the refund that was undone. Empty for other kinds than REFUND_UNDO."""
     @_builtins.property
     def amount(self) -> _common_pb2.Money:
-        """The net amount of a sale, as corrected. Negative, or zero, for a refund. The difference for a correction. The value of a custom event
-        that has one. Not set for other kinds.
+        """The net amount of a sale, as corrected. Negative, or zero, for a refund: of one that was told as a total, the difference to what was
+        refunded before. The amount that is no longer refunded for what undid a refund. The difference for a correction. The value of a custom event
+        that has one. The disputed amount for a dispute. For the end of a dispute: the amount that it took from the sale, negative, or gave back;
+        zero if neither. Not set for other kinds.
         """
 
     @_builtins.property
     def refunded_amount(self) -> _common_pb2.Money:
-        """How much of a sale has been refunded so far, zero or more. Not set for other kinds."""
+        """How much of a sale has been refunded or lost in disputes so far, zero or more. Not set for other kinds."""
 
     @_builtins.property
     def credits(self) -> _containers.RepeatedCompositeFieldContainer[_attribution_pb2.Credit]:
@@ -309,6 +366,22 @@ class Conversion(_message.Message):
     def collections(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The collections that were sent with a sale, in order and each once. A refund or correction has those of its sale. May be empty."""
 
+    @_builtins.property
+    def refunded_total(self) -> _common_pb2.Money:
+        """The `refunded_total` of a refund, as it was sent. Not set if none was sent, and for other kinds."""
+
+    @_builtins.property
+    def suspicions(self) -> _containers.RepeatedCompositeFieldContainer[_fraud_pb2.Suspicion]:
+        """What the fraud rules of programs found, for each credit that was ever judged and flagged, also those of before another attribution."""
+
+    @_builtins.property
+    def dispute(self) -> Global___ConversionDispute:
+        """Of a dispute, or of the end of one. Not set for other kinds."""
+
+    @_builtins.property
+    def open_dispute_conversion_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Of a sale: the conversion ids of its open disputes, the oldest first. Its rewards are FROZEN while there are any."""
+
     def __init__(
         self,
         *,
@@ -343,14 +416,56 @@ class Conversion(_message.Message):
         lines: _abc.Iterable[_line_pb2.ConversionLine] | None = ...,
         country_code: _builtins.str = ...,
         collections: _abc.Iterable[_builtins.str] | None = ...,
+        refunded_total: _common_pb2.Money | None = ...,
+        refund_undo_id: _builtins.str = ...,
+        undone_refund_id: _builtins.str = ...,
+        suspicions: _abc.Iterable[_fraud_pb2.Suspicion] | None = ...,
+        dispute: Global___ConversionDispute | None = ...,
+        open_dispute_conversion_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "commission_adjustment", b"commission_adjustment", "create_time", b"create_time", "excess_amount", b"excess_amount", "occur_time", b"occur_time", "refunded_amount", b"refunded_amount"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "commission_adjustment", b"commission_adjustment", "create_time", b"create_time", "dispute", b"dispute", "excess_amount", b"excess_amount", "occur_time", b"occur_time", "refunded_amount", b"refunded_amount", "refunded_total", b"refunded_total"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "candidates", b"candidates", "channel", b"channel", "collections", b"collections", "commission_adjustment", b"commission_adjustment", "correction_reason", b"correction_reason", "country_code", b"country_code", "coupon_code", b"coupon_code", "create_time", b"create_time", "credits", b"credits", "custom_kind", b"custom_kind", "event_id", b"event_id", "excess_amount", b"excess_amount", "id", b"id", "item_sku", b"item_sku", "kind", b"kind", "lead_id", b"lead_id", "lines", b"lines", "metadata", b"metadata", "occur_time", b"occur_time", "order_id", b"order_id", "order_number", b"order_number", "outcome", b"outcome", "plan", b"plan", "quantity", b"quantity", "refund_id", b"refund_id", "refunded_amount", b"refunded_amount", "rewards", b"rewards", "sale_conversion_id", b"sale_conversion_id", "sale_event_id", b"sale_event_id", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "candidates", b"candidates", "channel", b"channel", "collections", b"collections", "commission_adjustment", b"commission_adjustment", "correction_reason", b"correction_reason", "country_code", b"country_code", "coupon_code", b"coupon_code", "create_time", b"create_time", "credits", b"credits", "custom_kind", b"custom_kind", "dispute", b"dispute", "event_id", b"event_id", "excess_amount", b"excess_amount", "id", b"id", "item_sku", b"item_sku", "kind", b"kind", "lead_id", b"lead_id", "lines", b"lines", "metadata", b"metadata", "occur_time", b"occur_time", "open_dispute_conversion_ids", b"open_dispute_conversion_ids", "order_id", b"order_id", "order_number", b"order_number", "outcome", b"outcome", "plan", b"plan", "quantity", b"quantity", "refund_id", b"refund_id", "refund_undo_id", b"refund_undo_id", "refunded_amount", b"refunded_amount", "refunded_total", b"refunded_total", "rewards", b"rewards", "sale_conversion_id", b"sale_conversion_id", "sale_event_id", b"sale_event_id", "suspicions", b"suspicions", "undone_refund_id", b"undone_refund_id", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Conversion: _TypeAlias = Conversion  # noqa: Y015
+
+@_typing.final
+class ConversionDispute(_message.Message):
+    """What a conversion tells of a dispute."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATE_FIELD_NUMBER: _builtins.int
+    DISPUTE_CONVERSION_ID_FIELD_NUMBER: _builtins.int
+    LOST_AMOUNT_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    state: Global___DisputeState.ValueType
+    """The state of a dispute now. Of the end of a dispute: how it ended."""
+    dispute_conversion_id: _builtins.str
+    """Of the end of a dispute: the conversion id of the dispute. Empty for a dispute."""
+    reason: _builtins.str
+    """The reason in the call of OpenDispute or ResolveDispute. Empty in the feed, because a person wrote it."""
+    @_builtins.property
+    def lost_amount(self) -> _common_pb2.Money:
+        """What a dispute has taken back of its sale. Set for a dispute that is LOST."""
+
+    def __init__(
+        self,
+        *,
+        state: Global___DisputeState.ValueType = ...,
+        dispute_conversion_id: _builtins.str = ...,
+        lost_amount: _common_pb2.Money | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["lost_amount", b"lost_amount"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dispute_conversion_id", b"dispute_conversion_id", "lost_amount", b"lost_amount", "reason", b"reason", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConversionDispute: _TypeAlias = ConversionDispute  # noqa: Y015
 
 @_typing.final
 class RecordedEvent(_message.Message):

@@ -49,7 +49,9 @@ class CorrectSaleRequest(_message.Message):
 
     @_builtins.property
     def occur_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was corrected, at most 10 minutes ahead of the server's clock. Not set: now."""
+        """When it was corrected, at most 10 minutes ahead of the server's clock. Not set: now. The latest correction by this time counts: one of
+        before it that is told later changes nothing, and the answer has a warning.
+        """
 
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[_line_pb2.SaleLine]:
@@ -105,7 +107,7 @@ class CorrectSaleResponse(_message.Message):
 
     @_builtins.property
     def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Warning]:
-        """The fields of `lines` that were cleaned, cut or left out. A repeat has the warnings of its own request."""
+        """The fields of `lines` that were cleaned, cut or left out, and an `occur_time` before the latest correction. A repeat has the warnings of its own request."""
 
     def __init__(
         self,

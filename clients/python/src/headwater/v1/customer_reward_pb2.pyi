@@ -57,6 +57,8 @@ class _CustomerRewardStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_C
     """The customer got it, as FulfillCustomerReward told. Final."""
     CUSTOMER_REWARD_STATE_REVOKED: _CustomerRewardState.ValueType  # 3
     """The event that granted it does not count any more, such as a sale of which nothing is left. A later event may grant it again."""
+    CUSTOMER_REWARD_STATE_FROZEN: _CustomerRewardState.ValueType  # 4
+    """The sale that granted it is disputed. It is GRANTED again if the dispute leaves something of the sale, and REVOKED otherwise."""
 
 class CustomerRewardState(_CustomerRewardState, metaclass=_CustomerRewardStateEnumTypeWrapper):
     """The state of a customer's reward."""
@@ -69,6 +71,8 @@ CUSTOMER_REWARD_STATE_FULFILLED: CustomerRewardState.ValueType  # 2
 """The customer got it, as FulfillCustomerReward told. Final."""
 CUSTOMER_REWARD_STATE_REVOKED: CustomerRewardState.ValueType  # 3
 """The event that granted it does not count any more, such as a sale of which nothing is left. A later event may grant it again."""
+CUSTOMER_REWARD_STATE_FROZEN: CustomerRewardState.ValueType  # 4
+"""The sale that granted it is disputed. It is GRANTED again if the dispute leaves something of the sale, and REVOKED otherwise."""
 Global___CustomerRewardState: _TypeAlias = CustomerRewardState  # noqa: Y015
 
 @_typing.final

@@ -288,20 +288,30 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """[FAILED_PRECONDITION] The payout schedule is archived and does not change any more. Metadata: `payout_schedule_id`."""
     ERROR_REASON_PAYOUT_SCHEDULE_LIMIT: _ErrorReason.ValueType  # 93
     """[FAILED_PRECONDITION] The account has as many active payout schedules as it may have. Metadata: `limit`."""
-    ERROR_REASON_PAYOUT_EXPORT_NOT_FOUND: _ErrorReason.ValueType  # 94
+    ERROR_REASON_PAYOUT_RECONCILIATION_RUNNING: _ErrorReason.ValueType  # 94
+    """[FAILED_PRECONDITION] A reconciliation of the connection is running. Metadata: `payout_reconciliation_id`."""
+    ERROR_REASON_PAYOUT_RECONCILIATION_NOT_FOUND: _ErrorReason.ValueType  # 95
+    """[NOT_FOUND] The account has no such reconciliation of payouts."""
+    ERROR_REASON_PAYOUT_EXPORT_NOT_FOUND: _ErrorReason.ValueType  # 96
     """[NOT_FOUND] The account has no such payout export."""
-    ERROR_REASON_PAYOUT_FILE_GONE: _ErrorReason.ValueType  # 95
+    ERROR_REASON_PAYOUT_FILE_GONE: _ErrorReason.ValueType  # 97
     """[FAILED_PRECONDITION] The file of the export is not kept any more. Metadata: `payout_export_id`."""
-    ERROR_REASON_TAX_PROFILE_REQUIRED: _ErrorReason.ValueType  # 96
+    ERROR_REASON_TAX_PROFILE_REQUIRED: _ErrorReason.ValueType  # 98
     """[FAILED_PRECONDITION] The account pays nobody without a tax profile, and the affiliate's is missing, refused or expired. Metadata:
     `affiliate_id`, `state`.
     """
-    ERROR_REASON_TAX_PROFILE_STATE: _ErrorReason.ValueType  # 97
+    ERROR_REASON_TAX_PROFILE_STATE: _ErrorReason.ValueType  # 99
     """[FAILED_PRECONDITION] The tax profile is in a state from which the call cannot change it: its form has expired. Metadata: `affiliate_id`,
     `state`.
     """
-    ERROR_REASON_TAX_PROFILE_NOT_FOUND: _ErrorReason.ValueType  # 98
+    ERROR_REASON_TAX_PROFILE_NOT_FOUND: _ErrorReason.ValueType  # 100
     """[NOT_FOUND] The affiliate has no tax profile."""
+    ERROR_REASON_DISPUTE_EXCEEDS_SALE: _ErrorReason.ValueType  # 101
+    """[FAILED_PRECONDITION] The disputed amount is more than the sale. Metadata: `sale_conversion_id`, `sold_minor`, `currency_code`."""
+    ERROR_REASON_DUPLICATE_ORDER: _ErrorReason.ValueType  # 102
+    """[FAILED_PRECONDITION] A sale of the program with the same order_id and amount was told under another event_id, and the program refuses
+    duplicates. Metadata: `order_id`, `conversion_id`.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reason of an error. Every error has a `google.rpc.ErrorInfo` with the domain `headwater.dev`. Its reason is one of these
@@ -583,18 +593,28 @@ ERROR_REASON_PAYOUT_SCHEDULE_ARCHIVED: ErrorReason.ValueType  # 92
 """[FAILED_PRECONDITION] The payout schedule is archived and does not change any more. Metadata: `payout_schedule_id`."""
 ERROR_REASON_PAYOUT_SCHEDULE_LIMIT: ErrorReason.ValueType  # 93
 """[FAILED_PRECONDITION] The account has as many active payout schedules as it may have. Metadata: `limit`."""
-ERROR_REASON_PAYOUT_EXPORT_NOT_FOUND: ErrorReason.ValueType  # 94
+ERROR_REASON_PAYOUT_RECONCILIATION_RUNNING: ErrorReason.ValueType  # 94
+"""[FAILED_PRECONDITION] A reconciliation of the connection is running. Metadata: `payout_reconciliation_id`."""
+ERROR_REASON_PAYOUT_RECONCILIATION_NOT_FOUND: ErrorReason.ValueType  # 95
+"""[NOT_FOUND] The account has no such reconciliation of payouts."""
+ERROR_REASON_PAYOUT_EXPORT_NOT_FOUND: ErrorReason.ValueType  # 96
 """[NOT_FOUND] The account has no such payout export."""
-ERROR_REASON_PAYOUT_FILE_GONE: ErrorReason.ValueType  # 95
+ERROR_REASON_PAYOUT_FILE_GONE: ErrorReason.ValueType  # 97
 """[FAILED_PRECONDITION] The file of the export is not kept any more. Metadata: `payout_export_id`."""
-ERROR_REASON_TAX_PROFILE_REQUIRED: ErrorReason.ValueType  # 96
+ERROR_REASON_TAX_PROFILE_REQUIRED: ErrorReason.ValueType  # 98
 """[FAILED_PRECONDITION] The account pays nobody without a tax profile, and the affiliate's is missing, refused or expired. Metadata:
 `affiliate_id`, `state`.
 """
-ERROR_REASON_TAX_PROFILE_STATE: ErrorReason.ValueType  # 97
+ERROR_REASON_TAX_PROFILE_STATE: ErrorReason.ValueType  # 99
 """[FAILED_PRECONDITION] The tax profile is in a state from which the call cannot change it: its form has expired. Metadata: `affiliate_id`,
 `state`.
 """
-ERROR_REASON_TAX_PROFILE_NOT_FOUND: ErrorReason.ValueType  # 98
+ERROR_REASON_TAX_PROFILE_NOT_FOUND: ErrorReason.ValueType  # 100
 """[NOT_FOUND] The affiliate has no tax profile."""
+ERROR_REASON_DISPUTE_EXCEEDS_SALE: ErrorReason.ValueType  # 101
+"""[FAILED_PRECONDITION] The disputed amount is more than the sale. Metadata: `sale_conversion_id`, `sold_minor`, `currency_code`."""
+ERROR_REASON_DUPLICATE_ORDER: ErrorReason.ValueType  # 102
+"""[FAILED_PRECONDITION] A sale of the program with the same order_id and amount was told under another event_id, and the program refuses
+duplicates. Metadata: `order_id`, `conversion_id`.
+"""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -27,6 +27,7 @@ from headwater.v1 import payout_connection_pb2 as _payout_connection_pb2
 from headwater.v1 import payout_document_pb2 as _payout_document_pb2
 from headwater.v1 import payout_method_pb2 as _payout_method_pb2
 from headwater.v1 import payout_pb2 as _payout_pb2
+from headwater.v1 import payout_reconciliation_pb2 as _payout_reconciliation_pb2
 from headwater.v1 import payout_run_pb2 as _payout_run_pb2
 from headwater.v1 import payout_schedule_pb2 as _payout_schedule_pb2
 from headwater.v1 import program_pb2 as _program_pb2
@@ -71,229 +72,252 @@ class _EventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventKind.V
     """
     EVENT_KIND_REFUND_WAITING: _EventKind.ValueType  # 6
     """[conversion] A refund was recorded before its sale and waits for it."""
-    EVENT_KIND_CANCELLATION_RECORDED: _EventKind.ValueType  # 7
+    EVENT_KIND_REFUND_UNDONE: _EventKind.ValueType  # 7
+    """[conversion] A refund was undone. The image is that of what undid it. CONVERSION_UPDATED of the refund follows. A refund of a NOT_REFERRED
+    sale has this event only if the refund had an event.
+    """
+    EVENT_KIND_SALE_RESTORED: _EventKind.ValueType  # 8
+    """[conversion] A refund of this sale was undone. This event follows REFUND_UNDONE immediately. The image has the rewards that the sale earns
+    anew, with their states. A NOT_REFERRED sale has no such event, unless it was credited before.
+    """
+    EVENT_KIND_CANCELLATION_RECORDED: _EventKind.ValueType  # 9
     """[conversion] A customer who is bound to an affiliate cancelled."""
-    EVENT_KIND_CONVERSION_UPDATED: _EventKind.ValueType  # 8
+    EVENT_KIND_CONVERSION_UPDATED: _EventKind.ValueType  # 10
     """[conversion] Rewards of the conversion changed their state. This event follows the events of these rewards. Or the credit of a
     sign-up changed, because an earlier event was recorded later. Or its lead was merged into another one.
     """
-    EVENT_KIND_LEAD_CREATED: _EventKind.ValueType  # 9
+    EVENT_KIND_LEAD_CREATED: _EventKind.ValueType  # 11
     """[lead] A lead was created by CreateLead, by RecordLead or by its first credited sale. This event comes before the event of that
     conversion.
     """
-    EVENT_KIND_LEAD_UPDATED: _EventKind.ValueType  # 10
+    EVENT_KIND_LEAD_UPDATED: _EventKind.ValueType  # 12
     """[lead] A lead changed: its binding, its names, its identifiers, its state, its plan, its monthly revenue, its first sale, its metadata
     or the leads that were merged into it.
     """
-    EVENT_KIND_REWARD_APPROVED: _EventKind.ValueType  # 11
+    EVENT_KIND_REWARD_APPROVED: _EventKind.ValueType  # 13
     """[reward] A reward was approved. CONVERSION_UPDATED of its conversion follows."""
-    EVENT_KIND_REWARD_DENIED: _EventKind.ValueType  # 12
+    EVENT_KIND_REWARD_DENIED: _EventKind.ValueType  # 14
     """[reward] A reward was denied. CONVERSION_UPDATED of its conversion follows."""
-    EVENT_KIND_REWARD_REVERSED: _EventKind.ValueType  # 13
+    EVENT_KIND_REWARD_REVERSED: _EventKind.ValueType  # 15
     """[reward] Refunds took back the whole of an unpaid reward. The reward and the negative rewards of earlier refunds become
     REVERSED, and each of them has such an event. The negative reward of the last refund is REVERSED from the start and has no
     event.
     """
-    EVENT_KIND_PROGRAM_CREATED: _EventKind.ValueType  # 14
+    EVENT_KIND_PROGRAM_CREATED: _EventKind.ValueType  # 16
     """[program] A program was created."""
-    EVENT_KIND_PROGRAM_UPDATED: _EventKind.ValueType  # 15
+    EVENT_KIND_PROGRAM_UPDATED: _EventKind.ValueType  # 17
     """[program] A program or its terms changed. Also sent for the former default program when another becomes the default."""
-    EVENT_KIND_PROGRAM_ARCHIVED: _EventKind.ValueType  # 16
+    EVENT_KIND_PROGRAM_ARCHIVED: _EventKind.ValueType  # 18
     """[program] A program was archived."""
-    EVENT_KIND_AFFILIATE_CREATED: _EventKind.ValueType  # 17
+    EVENT_KIND_AFFILIATE_CREATED: _EventKind.ValueType  # 19
     """[affiliate] An affiliate was created."""
-    EVENT_KIND_ENROLLMENT_CREATED: _EventKind.ValueType  # 18
+    EVENT_KIND_ENROLLMENT_CREATED: _EventKind.ValueType  # 20
     """[enrollment] An affiliate was enrolled in a program, or an ended enrollment was opened again."""
-    EVENT_KIND_ENROLLMENT_UPDATED: _EventKind.ValueType  # 19
+    EVENT_KIND_ENROLLMENT_UPDATED: _EventKind.ValueType  # 21
     """[enrollment] An enrollment was changed."""
-    EVENT_KIND_ENROLLMENT_ENDED: _EventKind.ValueType  # 20
+    EVENT_KIND_ENROLLMENT_ENDED: _EventKind.ValueType  # 22
     """[enrollment] An enrollment ended."""
-    EVENT_KIND_LINK_CREATED: _EventKind.ValueType  # 21
+    EVENT_KIND_LINK_CREATED: _EventKind.ValueType  # 23
     """[link] A link was created. The link of a new ref_id follows the event of its enrollment."""
-    EVENT_KIND_LINK_REVOKED: _EventKind.ValueType  # 22
+    EVENT_KIND_LINK_REVOKED: _EventKind.ValueType  # 24
     """[link] A link was revoked."""
-    EVENT_KIND_COUPON_ASSIGNED: _EventKind.ValueType  # 23
+    EVENT_KIND_COUPON_ASSIGNED: _EventKind.ValueType  # 25
     """[coupon] A coupon was assigned."""
-    EVENT_KIND_COUPON_REMOVED: _EventKind.ValueType  # 24
+    EVENT_KIND_COUPON_REMOVED: _EventKind.ValueType  # 26
     """[coupon] A coupon was removed."""
-    EVENT_KIND_API_KEY_CREATED: _EventKind.ValueType  # 25
+    EVENT_KIND_API_KEY_CREATED: _EventKind.ValueType  # 27
     """[api_key] An API key was created."""
-    EVENT_KIND_API_KEY_REVOKED: _EventKind.ValueType  # 26
+    EVENT_KIND_API_KEY_REVOKED: _EventKind.ValueType  # 28
     """[api_key] An API key was revoked."""
-    EVENT_KIND_ACCOUNT_REGISTERED: _EventKind.ValueType  # 27
+    EVENT_KIND_ACCOUNT_REGISTERED: _EventKind.ValueType  # 29
     """[account] The account was registered."""
-    EVENT_KIND_ACCOUNT_UPDATED: _EventKind.ValueType  # 28
+    EVENT_KIND_ACCOUNT_UPDATED: _EventKind.ValueType  # 30
     """[account] The account was changed."""
-    EVENT_KIND_REFUND_EXCEEDED_SALE: _EventKind.ValueType  # 29
+    EVENT_KIND_REFUND_EXCEEDED_SALE: _EventKind.ValueType  # 31
     """[conversion] A refund that waited for its sale was booked in part, because it was more than the sale had left. It takes back all
     that was left, and `excess_amount` is the rest. Look into it: the sale or the refund was told with a wrong amount. This event
     takes the place of REFUND_RECORDED.
     """
-    EVENT_KIND_REWARD_CREATED: _EventKind.ValueType  # 30
+    EVENT_KIND_REWARD_CREATED: _EventKind.ValueType  # 32
     """[reward] CreateReward created a reward, or an affiliate got the bonus of its enrollment, the reward of a submission, the commission of a
     click or a threshold bonus. A reward that takes a threshold bonus back is told by this event too. These come after the events of the sale
     or refund that caused them.
     """
-    EVENT_KIND_REWARD_FULFILLED: _EventKind.ValueType  # 31
+    EVENT_KIND_REWARD_FULFILLED: _EventKind.ValueType  # 33
     """[reward] A reward that is not in cash was fulfilled."""
-    EVENT_KIND_CORRECTION_RECORDED: _EventKind.ValueType  # 32
+    EVENT_KIND_CORRECTION_RECORDED: _EventKind.ValueType  # 34
     """[conversion] A correction of a sale was recorded."""
-    EVENT_KIND_SALE_CORRECTED: _EventKind.ValueType  # 33
+    EVENT_KIND_SALE_CORRECTED: _EventKind.ValueType  # 35
     """[conversion] The amount of this sale was corrected. This event follows the correction's CORRECTION_RECORDED immediately. Neither is
     sent for a NOT_REFERRED sale, unless it was credited before.
     """
-    EVENT_KIND_LEAD_ATTRIBUTED: _EventKind.ValueType  # 34
+    EVENT_KIND_LEAD_ATTRIBUTED: _EventKind.ValueType  # 36
     """[lead] A lead was bound to an affiliate by hand."""
-    EVENT_KIND_LEAD_MERGED: _EventKind.ValueType  # 35
+    EVENT_KIND_LEAD_MERGED: _EventKind.ValueType  # 37
     """[lead] The lead was merged into another one, `merged_into_lead_id`. LEAD_UPDATED of the other lead follows."""
-    EVENT_KIND_LEAD_DELETED: _EventKind.ValueType  # 36
+    EVENT_KIND_LEAD_DELETED: _EventKind.ValueType  # 38
     """[lead] The lead was deleted, with its personal data."""
-    EVENT_KIND_AFFILIATE_UPDATED: _EventKind.ValueType  # 37
+    EVENT_KIND_AFFILIATE_UPDATED: _EventKind.ValueType  # 39
     """[affiliate] An affiliate was changed."""
-    EVENT_KIND_AFFILIATE_APPROVED: _EventKind.ValueType  # 38
+    EVENT_KIND_AFFILIATE_APPROVED: _EventKind.ValueType  # 40
     """[affiliate] An affiliate became ACTIVE: an application was accepted, or a rejection or deactivation was taken back."""
-    EVENT_KIND_AFFILIATE_REJECTED: _EventKind.ValueType  # 39
+    EVENT_KIND_AFFILIATE_REJECTED: _EventKind.ValueType  # 41
     """[affiliate] The application of an affiliate was rejected."""
-    EVENT_KIND_AFFILIATE_DEACTIVATED: _EventKind.ValueType  # 40
+    EVENT_KIND_AFFILIATE_DEACTIVATED: _EventKind.ValueType  # 42
     """[affiliate] An affiliate was deactivated. `Affiliate.pending_rewards` says what becomes of its pending rewards. The events of
     those that are denied follow, without a cause_id.
     """
-    EVENT_KIND_AFFILIATE_TOKEN_ROTATED: _EventKind.ValueType  # 41
+    EVENT_KIND_AFFILIATE_TOKEN_ROTATED: _EventKind.ValueType  # 43
     """[affiliate] An affiliate got another secret token."""
-    EVENT_KIND_ITEM_CREATED: _EventKind.ValueType  # 42
+    EVENT_KIND_ITEM_CREATED: _EventKind.ValueType  # 44
     """[item] An item was created."""
-    EVENT_KIND_ITEM_UPDATED: _EventKind.ValueType  # 43
+    EVENT_KIND_ITEM_UPDATED: _EventKind.ValueType  # 45
     """[item] An item was changed."""
-    EVENT_KIND_ITEM_ARCHIVED: _EventKind.ValueType  # 44
+    EVENT_KIND_ITEM_ARCHIVED: _EventKind.ValueType  # 46
     """[item] An item was archived."""
-    EVENT_KIND_COUPON_UPDATED: _EventKind.ValueType  # 45
+    EVENT_KIND_COUPON_UPDATED: _EventKind.ValueType  # 47
     """[coupon] A coupon was changed."""
-    EVENT_KIND_OFFER_CREATED: _EventKind.ValueType  # 46
+    EVENT_KIND_OFFER_CREATED: _EventKind.ValueType  # 48
     """[offer] An offer was created."""
-    EVENT_KIND_OFFER_UPDATED: _EventKind.ValueType  # 47
+    EVENT_KIND_OFFER_UPDATED: _EventKind.ValueType  # 49
     """[offer] An offer was changed, or the coupon of a claim was removed and the claim given back. In the second case this event follows
     the coupon's COUPON_REMOVED.
     """
-    EVENT_KIND_OFFER_CLAIMED: _EventKind.ValueType  # 48
+    EVENT_KIND_OFFER_CLAIMED: _EventKind.ValueType  # 50
     """[offer] An offer was claimed. This event follows the coupon's COUPON_ASSIGNED."""
-    EVENT_KIND_OFFER_ARCHIVED: _EventKind.ValueType  # 49
+    EVENT_KIND_OFFER_ARCHIVED: _EventKind.ValueType  # 51
     """[offer] An offer was archived."""
-    EVENT_KIND_APPOINTMENT_RECORDED: _EventKind.ValueType  # 50
+    EVENT_KIND_APPOINTMENT_RECORDED: _EventKind.ValueType  # 52
     """[conversion] A referred appointment was recorded."""
-    EVENT_KIND_CUSTOM_EVENT_RECORDED: _EventKind.ValueType  # 51
+    EVENT_KIND_CUSTOM_EVENT_RECORDED: _EventKind.ValueType  # 53
     """[conversion] A referred custom event was recorded."""
-    EVENT_KIND_LINK_UPDATED: _EventKind.ValueType  # 52
+    EVENT_KIND_LINK_UPDATED: _EventKind.ValueType  # 54
     """[link] A link was changed."""
-    EVENT_KIND_API_KEY_UPDATED: _EventKind.ValueType  # 53
+    EVENT_KIND_API_KEY_UPDATED: _EventKind.ValueType  # 55
     """[api_key] An API key was changed."""
-    EVENT_KIND_ACCOUNT_SUSPENDED: _EventKind.ValueType  # 54
+    EVENT_KIND_ACCOUNT_SUSPENDED: _EventKind.ValueType  # 56
     """[account] An operator suspended the account."""
-    EVENT_KIND_ACCOUNT_RESUMED: _EventKind.ValueType  # 55
+    EVENT_KIND_ACCOUNT_RESUMED: _EventKind.ValueType  # 57
     """[account] An operator ended the suspension of the account."""
-    EVENT_KIND_ACCOUNT_EMAIL_VERIFIED: _EventKind.ValueType  # 56
+    EVENT_KIND_ACCOUNT_EMAIL_VERIFIED: _EventKind.ValueType  # 58
     """[account] The owner verified the account's email address."""
-    EVENT_KIND_AFFILIATE_ERASED: _EventKind.ValueType  # 57
+    EVENT_KIND_AFFILIATE_ERASED: _EventKind.ValueType  # 59
     """The personal data of an affiliate was erased."""
-    EVENT_KIND_REWARD_HELD: _EventKind.ValueType  # 58
+    EVENT_KIND_REWARD_HELD: _EventKind.ValueType  # 60
     """A pending reward is kept from approval."""
-    EVENT_KIND_REWARD_RELEASED: _EventKind.ValueType  # 59
+    EVENT_KIND_REWARD_RELEASED: _EventKind.ValueType  # 61
     """ReleaseRewards made a held reward pending again."""
-    EVENT_KIND_AFFILIATE_UPLINE_CHANGED: _EventKind.ValueType  # 60
+    EVENT_KIND_AFFILIATE_UPLINE_CHANGED: _EventKind.ValueType  # 62
     """[affiliate] An affiliate got another upline, or none."""
-    EVENT_KIND_AFFILIATE_GROUP_CREATED: _EventKind.ValueType  # 61
+    EVENT_KIND_AFFILIATE_GROUP_CREATED: _EventKind.ValueType  # 63
     """[affiliate_group] A group of affiliates was created."""
-    EVENT_KIND_AFFILIATE_GROUP_UPDATED: _EventKind.ValueType  # 62
+    EVENT_KIND_AFFILIATE_GROUP_UPDATED: _EventKind.ValueType  # 64
     """[affiliate_group] A group of affiliates was changed."""
-    EVENT_KIND_AFFILIATE_GROUP_ARCHIVED: _EventKind.ValueType  # 63
+    EVENT_KIND_AFFILIATE_GROUP_ARCHIVED: _EventKind.ValueType  # 65
     """[affiliate_group] A group of affiliates was archived."""
-    EVENT_KIND_REWARD_PAID: _EventKind.ValueType  # 64
+    EVENT_KIND_REWARD_PAID: _EventKind.ValueType  # 66
     """[reward] A payout paid a reward."""
-    EVENT_KIND_PAYOUT_PAID: _EventKind.ValueType  # 65
+    EVENT_KIND_PAYOUT_PAID: _EventKind.ValueType  # 67
     """[payout] An affiliate was paid. The rewards that the payout pays have events of their own, EVENT_KIND_REWARD_PAID."""
-    EVENT_KIND_BOUNTY_CREATED: _EventKind.ValueType  # 66
+    EVENT_KIND_BOUNTY_CREATED: _EventKind.ValueType  # 68
     """[bounty] A bounty or a contest was created."""
-    EVENT_KIND_BOUNTY_UPDATED: _EventKind.ValueType  # 67
+    EVENT_KIND_BOUNTY_UPDATED: _EventKind.ValueType  # 69
     """[bounty] A bounty was changed by UpdateBounty. Submissions change its `submission_count` without such an event."""
-    EVENT_KIND_BOUNTY_ARCHIVED: _EventKind.ValueType  # 68
+    EVENT_KIND_BOUNTY_ARCHIVED: _EventKind.ValueType  # 70
     """[bounty] A bounty was archived."""
-    EVENT_KIND_CONTEST_DECIDED: _EventKind.ValueType  # 69
+    EVENT_KIND_CONTEST_DECIDED: _EventKind.ValueType  # 71
     """[bounty] The winners of a contest were named. SUBMISSION_APPROVED and REWARD_CREATED of each winner come before this event."""
-    EVENT_KIND_SUBMISSION_CREATED: _EventKind.ValueType  # 70
+    EVENT_KIND_SUBMISSION_CREATED: _EventKind.ValueType  # 72
     """[submission] An affiliate submitted something to a bounty."""
-    EVENT_KIND_SUBMISSION_APPROVED: _EventKind.ValueType  # 71
+    EVENT_KIND_SUBMISSION_APPROVED: _EventKind.ValueType  # 73
     """[submission] A submission was approved or named a winner. REWARD_CREATED of its reward follows."""
-    EVENT_KIND_SUBMISSION_REJECTED: _EventKind.ValueType  # 72
+    EVENT_KIND_SUBMISSION_REJECTED: _EventKind.ValueType  # 74
     """[submission] A submission was rejected."""
-    EVENT_KIND_REWARD_RESERVED: _EventKind.ValueType  # 73
+    EVENT_KIND_REWARD_RESERVED: _EventKind.ValueType  # 75
     """[reward] A payout reserved a reward, or was reopened after it had paid it. The reward is IN_PAYOUT now."""
-    EVENT_KIND_REWARD_RETURNED: _EventKind.ValueType  # 74
+    EVENT_KIND_REWARD_RETURNED: _EventKind.ValueType  # 76
     """[reward] The payout of a reward was cancelled, failed, or its money came back. The reward is APPROVED again."""
-    EVENT_KIND_PAYOUT_CREATED: _EventKind.ValueType  # 75
+    EVENT_KIND_PAYOUT_CREATED: _EventKind.ValueType  # 77
     """[payout] A payout was created. EVENT_KIND_REWARD_RESERVED of each of its rewards follows."""
-    EVENT_KIND_PAYOUT_APPROVED: _EventKind.ValueType  # 76
+    EVENT_KIND_PAYOUT_APPROVED: _EventKind.ValueType  # 78
     """[payout] A payout that needed an approval got it."""
-    EVENT_KIND_PAYOUT_CANCELLED: _EventKind.ValueType  # 77
+    EVENT_KIND_PAYOUT_CANCELLED: _EventKind.ValueType  # 79
     """[payout] A payout was cancelled. EVENT_KIND_REWARD_RETURNED of each of its rewards follows."""
-    EVENT_KIND_PAYOUT_METHOD_SET: _EventKind.ValueType  # 78
+    EVENT_KIND_PAYOUT_METHOD_SET: _EventKind.ValueType  # 80
     """[payout_method] SetPayoutMethod set the payout method of an affiliate. `PayoutMethod.pending` says whether the change waits. No event follows
     when it takes effect by itself.
     """
-    EVENT_KIND_PAYOUT_METHOD_REMOVED: _EventKind.ValueType  # 79
+    EVENT_KIND_PAYOUT_METHOD_REMOVED: _EventKind.ValueType  # 81
     """[payout_method] The payout method of an affiliate was removed."""
-    EVENT_KIND_PAYOUT_CONNECTION_SET: _EventKind.ValueType  # 80
+    EVENT_KIND_PAYOUT_CONNECTION_SET: _EventKind.ValueType  # 82
     """[payout_connection] The account was connected to a payout provider, or got other credentials there."""
-    EVENT_KIND_PAYOUT_CONNECTION_REMOVED: _EventKind.ValueType  # 81
+    EVENT_KIND_PAYOUT_CONNECTION_REMOVED: _EventKind.ValueType  # 83
     """[payout_connection] The connection to a payout provider was removed."""
-    EVENT_KIND_PAYOUT_SENT: _EventKind.ValueType  # 82
+    EVENT_KIND_PAYOUT_SENT: _EventKind.ValueType  # 84
     """[payout] The provider has a payout: it is PROCESSING, UNCLAIMED or ON_HOLD. A payout that the provider pays at once has
     EVENT_KIND_PAYOUT_PAID alone. That a payout is SENDING is not told.
     """
-    EVENT_KIND_PAYOUT_AWAITING_FUNDS: _EventKind.ValueType  # 83
+    EVENT_KIND_PAYOUT_AWAITING_FUNDS: _EventKind.ValueType  # 85
     """[payout] A payout is AWAITING_FUNDS. Further probes that find too little money are not told."""
-    EVENT_KIND_PAYOUT_RESUMED: _EventKind.ValueType  # 84
+    EVENT_KIND_PAYOUT_RESUMED: _EventKind.ValueType  # 86
     """[payout] A payout that waited for money goes on. An event about its new state follows."""
-    EVENT_KIND_PAYOUT_UPDATED: _EventKind.ValueType  # 85
+    EVENT_KIND_PAYOUT_UPDATED: _EventKind.ValueType  # 87
     """[payout] The provider reports another state of a payout: it is PROCESSING, UNCLAIMED or ON_HOLD now."""
-    EVENT_KIND_PAYOUT_NEEDS_ATTENTION: _EventKind.ValueType  # 86
+    EVENT_KIND_PAYOUT_NEEDS_ATTENTION: _EventKind.ValueType  # 88
     """[payout] A person must act before a payout goes on, see `Payout.problem`. It is NEEDS_ATTENTION, or ON_HOLD if the provider waits for a
     confirmation in its own pages.
     """
-    EVENT_KIND_PAYOUT_FAILED: _EventKind.ValueType  # 87
+    EVENT_KIND_PAYOUT_FAILED: _EventKind.ValueType  # 89
     """[payout] The provider does not pay a payout, see `Payout.problem`. EVENT_KIND_REWARD_RETURNED of each of its rewards follows."""
-    EVENT_KIND_PAYOUT_RETURNED: _EventKind.ValueType  # 88
+    EVENT_KIND_PAYOUT_RETURNED: _EventKind.ValueType  # 90
     """[payout] The money of a payout came back, before or after the affiliate had it. EVENT_KIND_REWARD_RETURNED of each of its rewards
     follows.
     """
-    EVENT_KIND_PAYOUT_REOPENED: _EventKind.ValueType  # 89
+    EVENT_KIND_PAYOUT_REOPENED: _EventKind.ValueType  # 91
     """[payout] ReopenPayout undid that a payout was paid. EVENT_KIND_REWARD_RESERVED of each of its rewards follows."""
-    EVENT_KIND_PAYOUT_DOCUMENT_FINALIZED: _EventKind.ValueType  # 90
+    EVENT_KIND_PAYOUT_DOCUMENT_FINALIZED: _EventKind.ValueType  # 92
     """[payout_document] A self-billing invoice became final: its payout was paid. EVENT_KIND_PAYOUT_PAID follows."""
-    EVENT_KIND_PAYOUT_DOCUMENT_VOIDED: _EventKind.ValueType  # 91
+    EVENT_KIND_PAYOUT_DOCUMENT_VOIDED: _EventKind.ValueType  # 93
     """[payout_document] A self-billing invoice became void: its payout was reopened or returned. The event of the payout follows."""
-    EVENT_KIND_PAYOUT_RUN_CREATED: _EventKind.ValueType  # 92
+    EVENT_KIND_PAYOUT_RUN_CREATED: _EventKind.ValueType  # 94
     """[payout_run] A payout run was created, by CreatePayoutRun or for a time of its schedule. The events of its payouts follow."""
-    EVENT_KIND_PAYOUT_RUN_FINISHED: _EventKind.ValueType  # 93
+    EVENT_KIND_PAYOUT_RUN_FINISHED: _EventKind.ValueType  # 95
     """[payout_run] A payout run is CREATED or CANCELLED: all of its payouts are created, or all that could be cancelled are. Their events come
     before this one.
     """
-    EVENT_KIND_PAYOUT_RUN_CANCELLED: _EventKind.ValueType  # 94
+    EVENT_KIND_PAYOUT_RUN_CANCELLED: _EventKind.ValueType  # 96
     """[payout_run] CancelPayoutRun cancels a payout run, which is CANCELLING now. The events of its cancelled payouts follow."""
-    EVENT_KIND_PAYOUT_SCHEDULE_CREATED: _EventKind.ValueType  # 95
+    EVENT_KIND_PAYOUT_SCHEDULE_CREATED: _EventKind.ValueType  # 97
     """[payout_schedule] A payout schedule was created."""
-    EVENT_KIND_PAYOUT_SCHEDULE_UPDATED: _EventKind.ValueType  # 96
+    EVENT_KIND_PAYOUT_SCHEDULE_UPDATED: _EventKind.ValueType  # 98
     """[payout_schedule] A payout schedule was changed, or its next time because the time zone of the account was."""
-    EVENT_KIND_PAYOUT_SCHEDULE_ARCHIVED: _EventKind.ValueType  # 97
+    EVENT_KIND_PAYOUT_SCHEDULE_ARCHIVED: _EventKind.ValueType  # 99
     """[payout_schedule] A payout schedule was archived."""
-    EVENT_KIND_PAYOUT_EXPORTED: _EventKind.ValueType  # 98
+    EVENT_KIND_PAYOUT_DIFFERENCES_FOUND: _EventKind.ValueType  # 100
+    """[payout_reconciliation] A reconciliation found differences that the one before did not have."""
+    EVENT_KIND_PAYOUT_EXPORTED: _EventKind.ValueType  # 101
     """[payout] A payout is in a file that ExportPayoutFile made."""
-    EVENT_KIND_TAX_PROFILE_SET: _EventKind.ValueType  # 99
+    EVENT_KIND_TAX_PROFILE_SET: _EventKind.ValueType  # 102
     """[tax_profile] The tax profile of an affiliate was set. No event follows when its form expires."""
-    EVENT_KIND_TAX_PROFILE_REVIEWED: _EventKind.ValueType  # 100
+    EVENT_KIND_TAX_PROFILE_REVIEWED: _EventKind.ValueType  # 103
     """[tax_profile] The tax profile of an affiliate was confirmed or refused, see `TaxProfile.state`."""
-    EVENT_KIND_TAX_PROFILE_REMOVED: _EventKind.ValueType  # 101
+    EVENT_KIND_TAX_PROFILE_REMOVED: _EventKind.ValueType  # 104
     """[tax_profile] The tax profile of an affiliate was removed."""
-    EVENT_KIND_BILLING_PROFILE_SET: _EventKind.ValueType  # 102
+    EVENT_KIND_BILLING_PROFILE_SET: _EventKind.ValueType  # 105
     """[billing_profile] The account's billing profile was set."""
+    EVENT_KIND_DISPUTE_OPENED: _EventKind.ValueType  # 106
+    """[conversion] A sale is disputed. The REWARD_FROZEN of its rewards follow, and CONVERSION_UPDATED of the sale. Not sent for a NOT_REFERRED sale,
+    unless it was credited before.
+    """
+    EVENT_KIND_DISPUTE_RESOLVED: _EventKind.ValueType  # 107
+    """[conversion] A dispute ended, or ended otherwise than was told before. The conversion is that of the end, with the rewards that it made.
+    CONVERSION_UPDATED of the dispute follows, then SALE_REFUNDED of the sale if the end took something, then the REWARD_RESTORED of the rewards
+    that have their former state again, and CONVERSION_UPDATED of the sale.
+    """
+    EVENT_KIND_REWARD_FROZEN: _EventKind.ValueType  # 108
+    """[reward] A dispute of its sale froze a reward."""
+    EVENT_KIND_REWARD_RESTORED: _EventKind.ValueType  # 109
+    """[reward] The last open dispute of its sale ended, and a reward has its former state again."""
 
 class EventKind(_EventKind, metaclass=_EventKindEnumTypeWrapper):
     """The kind of an event. The name in brackets is the member of `Event.subject` that is set. New kinds and subjects may be added:
@@ -325,229 +349,252 @@ event REFUND_WAITING before, or if the sale was credited before.
 """
 EVENT_KIND_REFUND_WAITING: EventKind.ValueType  # 6
 """[conversion] A refund was recorded before its sale and waits for it."""
-EVENT_KIND_CANCELLATION_RECORDED: EventKind.ValueType  # 7
+EVENT_KIND_REFUND_UNDONE: EventKind.ValueType  # 7
+"""[conversion] A refund was undone. The image is that of what undid it. CONVERSION_UPDATED of the refund follows. A refund of a NOT_REFERRED
+sale has this event only if the refund had an event.
+"""
+EVENT_KIND_SALE_RESTORED: EventKind.ValueType  # 8
+"""[conversion] A refund of this sale was undone. This event follows REFUND_UNDONE immediately. The image has the rewards that the sale earns
+anew, with their states. A NOT_REFERRED sale has no such event, unless it was credited before.
+"""
+EVENT_KIND_CANCELLATION_RECORDED: EventKind.ValueType  # 9
 """[conversion] A customer who is bound to an affiliate cancelled."""
-EVENT_KIND_CONVERSION_UPDATED: EventKind.ValueType  # 8
+EVENT_KIND_CONVERSION_UPDATED: EventKind.ValueType  # 10
 """[conversion] Rewards of the conversion changed their state. This event follows the events of these rewards. Or the credit of a
 sign-up changed, because an earlier event was recorded later. Or its lead was merged into another one.
 """
-EVENT_KIND_LEAD_CREATED: EventKind.ValueType  # 9
+EVENT_KIND_LEAD_CREATED: EventKind.ValueType  # 11
 """[lead] A lead was created by CreateLead, by RecordLead or by its first credited sale. This event comes before the event of that
 conversion.
 """
-EVENT_KIND_LEAD_UPDATED: EventKind.ValueType  # 10
+EVENT_KIND_LEAD_UPDATED: EventKind.ValueType  # 12
 """[lead] A lead changed: its binding, its names, its identifiers, its state, its plan, its monthly revenue, its first sale, its metadata
 or the leads that were merged into it.
 """
-EVENT_KIND_REWARD_APPROVED: EventKind.ValueType  # 11
+EVENT_KIND_REWARD_APPROVED: EventKind.ValueType  # 13
 """[reward] A reward was approved. CONVERSION_UPDATED of its conversion follows."""
-EVENT_KIND_REWARD_DENIED: EventKind.ValueType  # 12
+EVENT_KIND_REWARD_DENIED: EventKind.ValueType  # 14
 """[reward] A reward was denied. CONVERSION_UPDATED of its conversion follows."""
-EVENT_KIND_REWARD_REVERSED: EventKind.ValueType  # 13
+EVENT_KIND_REWARD_REVERSED: EventKind.ValueType  # 15
 """[reward] Refunds took back the whole of an unpaid reward. The reward and the negative rewards of earlier refunds become
 REVERSED, and each of them has such an event. The negative reward of the last refund is REVERSED from the start and has no
 event.
 """
-EVENT_KIND_PROGRAM_CREATED: EventKind.ValueType  # 14
+EVENT_KIND_PROGRAM_CREATED: EventKind.ValueType  # 16
 """[program] A program was created."""
-EVENT_KIND_PROGRAM_UPDATED: EventKind.ValueType  # 15
+EVENT_KIND_PROGRAM_UPDATED: EventKind.ValueType  # 17
 """[program] A program or its terms changed. Also sent for the former default program when another becomes the default."""
-EVENT_KIND_PROGRAM_ARCHIVED: EventKind.ValueType  # 16
+EVENT_KIND_PROGRAM_ARCHIVED: EventKind.ValueType  # 18
 """[program] A program was archived."""
-EVENT_KIND_AFFILIATE_CREATED: EventKind.ValueType  # 17
+EVENT_KIND_AFFILIATE_CREATED: EventKind.ValueType  # 19
 """[affiliate] An affiliate was created."""
-EVENT_KIND_ENROLLMENT_CREATED: EventKind.ValueType  # 18
+EVENT_KIND_ENROLLMENT_CREATED: EventKind.ValueType  # 20
 """[enrollment] An affiliate was enrolled in a program, or an ended enrollment was opened again."""
-EVENT_KIND_ENROLLMENT_UPDATED: EventKind.ValueType  # 19
+EVENT_KIND_ENROLLMENT_UPDATED: EventKind.ValueType  # 21
 """[enrollment] An enrollment was changed."""
-EVENT_KIND_ENROLLMENT_ENDED: EventKind.ValueType  # 20
+EVENT_KIND_ENROLLMENT_ENDED: EventKind.ValueType  # 22
 """[enrollment] An enrollment ended."""
-EVENT_KIND_LINK_CREATED: EventKind.ValueType  # 21
+EVENT_KIND_LINK_CREATED: EventKind.ValueType  # 23
 """[link] A link was created. The link of a new ref_id follows the event of its enrollment."""
-EVENT_KIND_LINK_REVOKED: EventKind.ValueType  # 22
+EVENT_KIND_LINK_REVOKED: EventKind.ValueType  # 24
 """[link] A link was revoked."""
-EVENT_KIND_COUPON_ASSIGNED: EventKind.ValueType  # 23
+EVENT_KIND_COUPON_ASSIGNED: EventKind.ValueType  # 25
 """[coupon] A coupon was assigned."""
-EVENT_KIND_COUPON_REMOVED: EventKind.ValueType  # 24
+EVENT_KIND_COUPON_REMOVED: EventKind.ValueType  # 26
 """[coupon] A coupon was removed."""
-EVENT_KIND_API_KEY_CREATED: EventKind.ValueType  # 25
+EVENT_KIND_API_KEY_CREATED: EventKind.ValueType  # 27
 """[api_key] An API key was created."""
-EVENT_KIND_API_KEY_REVOKED: EventKind.ValueType  # 26
+EVENT_KIND_API_KEY_REVOKED: EventKind.ValueType  # 28
 """[api_key] An API key was revoked."""
-EVENT_KIND_ACCOUNT_REGISTERED: EventKind.ValueType  # 27
+EVENT_KIND_ACCOUNT_REGISTERED: EventKind.ValueType  # 29
 """[account] The account was registered."""
-EVENT_KIND_ACCOUNT_UPDATED: EventKind.ValueType  # 28
+EVENT_KIND_ACCOUNT_UPDATED: EventKind.ValueType  # 30
 """[account] The account was changed."""
-EVENT_KIND_REFUND_EXCEEDED_SALE: EventKind.ValueType  # 29
+EVENT_KIND_REFUND_EXCEEDED_SALE: EventKind.ValueType  # 31
 """[conversion] A refund that waited for its sale was booked in part, because it was more than the sale had left. It takes back all
 that was left, and `excess_amount` is the rest. Look into it: the sale or the refund was told with a wrong amount. This event
 takes the place of REFUND_RECORDED.
 """
-EVENT_KIND_REWARD_CREATED: EventKind.ValueType  # 30
+EVENT_KIND_REWARD_CREATED: EventKind.ValueType  # 32
 """[reward] CreateReward created a reward, or an affiliate got the bonus of its enrollment, the reward of a submission, the commission of a
 click or a threshold bonus. A reward that takes a threshold bonus back is told by this event too. These come after the events of the sale
 or refund that caused them.
 """
-EVENT_KIND_REWARD_FULFILLED: EventKind.ValueType  # 31
+EVENT_KIND_REWARD_FULFILLED: EventKind.ValueType  # 33
 """[reward] A reward that is not in cash was fulfilled."""
-EVENT_KIND_CORRECTION_RECORDED: EventKind.ValueType  # 32
+EVENT_KIND_CORRECTION_RECORDED: EventKind.ValueType  # 34
 """[conversion] A correction of a sale was recorded."""
-EVENT_KIND_SALE_CORRECTED: EventKind.ValueType  # 33
+EVENT_KIND_SALE_CORRECTED: EventKind.ValueType  # 35
 """[conversion] The amount of this sale was corrected. This event follows the correction's CORRECTION_RECORDED immediately. Neither is
 sent for a NOT_REFERRED sale, unless it was credited before.
 """
-EVENT_KIND_LEAD_ATTRIBUTED: EventKind.ValueType  # 34
+EVENT_KIND_LEAD_ATTRIBUTED: EventKind.ValueType  # 36
 """[lead] A lead was bound to an affiliate by hand."""
-EVENT_KIND_LEAD_MERGED: EventKind.ValueType  # 35
+EVENT_KIND_LEAD_MERGED: EventKind.ValueType  # 37
 """[lead] The lead was merged into another one, `merged_into_lead_id`. LEAD_UPDATED of the other lead follows."""
-EVENT_KIND_LEAD_DELETED: EventKind.ValueType  # 36
+EVENT_KIND_LEAD_DELETED: EventKind.ValueType  # 38
 """[lead] The lead was deleted, with its personal data."""
-EVENT_KIND_AFFILIATE_UPDATED: EventKind.ValueType  # 37
+EVENT_KIND_AFFILIATE_UPDATED: EventKind.ValueType  # 39
 """[affiliate] An affiliate was changed."""
-EVENT_KIND_AFFILIATE_APPROVED: EventKind.ValueType  # 38
+EVENT_KIND_AFFILIATE_APPROVED: EventKind.ValueType  # 40
 """[affiliate] An affiliate became ACTIVE: an application was accepted, or a rejection or deactivation was taken back."""
-EVENT_KIND_AFFILIATE_REJECTED: EventKind.ValueType  # 39
+EVENT_KIND_AFFILIATE_REJECTED: EventKind.ValueType  # 41
 """[affiliate] The application of an affiliate was rejected."""
-EVENT_KIND_AFFILIATE_DEACTIVATED: EventKind.ValueType  # 40
+EVENT_KIND_AFFILIATE_DEACTIVATED: EventKind.ValueType  # 42
 """[affiliate] An affiliate was deactivated. `Affiliate.pending_rewards` says what becomes of its pending rewards. The events of
 those that are denied follow, without a cause_id.
 """
-EVENT_KIND_AFFILIATE_TOKEN_ROTATED: EventKind.ValueType  # 41
+EVENT_KIND_AFFILIATE_TOKEN_ROTATED: EventKind.ValueType  # 43
 """[affiliate] An affiliate got another secret token."""
-EVENT_KIND_ITEM_CREATED: EventKind.ValueType  # 42
+EVENT_KIND_ITEM_CREATED: EventKind.ValueType  # 44
 """[item] An item was created."""
-EVENT_KIND_ITEM_UPDATED: EventKind.ValueType  # 43
+EVENT_KIND_ITEM_UPDATED: EventKind.ValueType  # 45
 """[item] An item was changed."""
-EVENT_KIND_ITEM_ARCHIVED: EventKind.ValueType  # 44
+EVENT_KIND_ITEM_ARCHIVED: EventKind.ValueType  # 46
 """[item] An item was archived."""
-EVENT_KIND_COUPON_UPDATED: EventKind.ValueType  # 45
+EVENT_KIND_COUPON_UPDATED: EventKind.ValueType  # 47
 """[coupon] A coupon was changed."""
-EVENT_KIND_OFFER_CREATED: EventKind.ValueType  # 46
+EVENT_KIND_OFFER_CREATED: EventKind.ValueType  # 48
 """[offer] An offer was created."""
-EVENT_KIND_OFFER_UPDATED: EventKind.ValueType  # 47
+EVENT_KIND_OFFER_UPDATED: EventKind.ValueType  # 49
 """[offer] An offer was changed, or the coupon of a claim was removed and the claim given back. In the second case this event follows
 the coupon's COUPON_REMOVED.
 """
-EVENT_KIND_OFFER_CLAIMED: EventKind.ValueType  # 48
+EVENT_KIND_OFFER_CLAIMED: EventKind.ValueType  # 50
 """[offer] An offer was claimed. This event follows the coupon's COUPON_ASSIGNED."""
-EVENT_KIND_OFFER_ARCHIVED: EventKind.ValueType  # 49
+EVENT_KIND_OFFER_ARCHIVED: EventKind.ValueType  # 51
 """[offer] An offer was archived."""
-EVENT_KIND_APPOINTMENT_RECORDED: EventKind.ValueType  # 50
+EVENT_KIND_APPOINTMENT_RECORDED: EventKind.ValueType  # 52
 """[conversion] A referred appointment was recorded."""
-EVENT_KIND_CUSTOM_EVENT_RECORDED: EventKind.ValueType  # 51
+EVENT_KIND_CUSTOM_EVENT_RECORDED: EventKind.ValueType  # 53
 """[conversion] A referred custom event was recorded."""
-EVENT_KIND_LINK_UPDATED: EventKind.ValueType  # 52
+EVENT_KIND_LINK_UPDATED: EventKind.ValueType  # 54
 """[link] A link was changed."""
-EVENT_KIND_API_KEY_UPDATED: EventKind.ValueType  # 53
+EVENT_KIND_API_KEY_UPDATED: EventKind.ValueType  # 55
 """[api_key] An API key was changed."""
-EVENT_KIND_ACCOUNT_SUSPENDED: EventKind.ValueType  # 54
+EVENT_KIND_ACCOUNT_SUSPENDED: EventKind.ValueType  # 56
 """[account] An operator suspended the account."""
-EVENT_KIND_ACCOUNT_RESUMED: EventKind.ValueType  # 55
+EVENT_KIND_ACCOUNT_RESUMED: EventKind.ValueType  # 57
 """[account] An operator ended the suspension of the account."""
-EVENT_KIND_ACCOUNT_EMAIL_VERIFIED: EventKind.ValueType  # 56
+EVENT_KIND_ACCOUNT_EMAIL_VERIFIED: EventKind.ValueType  # 58
 """[account] The owner verified the account's email address."""
-EVENT_KIND_AFFILIATE_ERASED: EventKind.ValueType  # 57
+EVENT_KIND_AFFILIATE_ERASED: EventKind.ValueType  # 59
 """The personal data of an affiliate was erased."""
-EVENT_KIND_REWARD_HELD: EventKind.ValueType  # 58
+EVENT_KIND_REWARD_HELD: EventKind.ValueType  # 60
 """A pending reward is kept from approval."""
-EVENT_KIND_REWARD_RELEASED: EventKind.ValueType  # 59
+EVENT_KIND_REWARD_RELEASED: EventKind.ValueType  # 61
 """ReleaseRewards made a held reward pending again."""
-EVENT_KIND_AFFILIATE_UPLINE_CHANGED: EventKind.ValueType  # 60
+EVENT_KIND_AFFILIATE_UPLINE_CHANGED: EventKind.ValueType  # 62
 """[affiliate] An affiliate got another upline, or none."""
-EVENT_KIND_AFFILIATE_GROUP_CREATED: EventKind.ValueType  # 61
+EVENT_KIND_AFFILIATE_GROUP_CREATED: EventKind.ValueType  # 63
 """[affiliate_group] A group of affiliates was created."""
-EVENT_KIND_AFFILIATE_GROUP_UPDATED: EventKind.ValueType  # 62
+EVENT_KIND_AFFILIATE_GROUP_UPDATED: EventKind.ValueType  # 64
 """[affiliate_group] A group of affiliates was changed."""
-EVENT_KIND_AFFILIATE_GROUP_ARCHIVED: EventKind.ValueType  # 63
+EVENT_KIND_AFFILIATE_GROUP_ARCHIVED: EventKind.ValueType  # 65
 """[affiliate_group] A group of affiliates was archived."""
-EVENT_KIND_REWARD_PAID: EventKind.ValueType  # 64
+EVENT_KIND_REWARD_PAID: EventKind.ValueType  # 66
 """[reward] A payout paid a reward."""
-EVENT_KIND_PAYOUT_PAID: EventKind.ValueType  # 65
+EVENT_KIND_PAYOUT_PAID: EventKind.ValueType  # 67
 """[payout] An affiliate was paid. The rewards that the payout pays have events of their own, EVENT_KIND_REWARD_PAID."""
-EVENT_KIND_BOUNTY_CREATED: EventKind.ValueType  # 66
+EVENT_KIND_BOUNTY_CREATED: EventKind.ValueType  # 68
 """[bounty] A bounty or a contest was created."""
-EVENT_KIND_BOUNTY_UPDATED: EventKind.ValueType  # 67
+EVENT_KIND_BOUNTY_UPDATED: EventKind.ValueType  # 69
 """[bounty] A bounty was changed by UpdateBounty. Submissions change its `submission_count` without such an event."""
-EVENT_KIND_BOUNTY_ARCHIVED: EventKind.ValueType  # 68
+EVENT_KIND_BOUNTY_ARCHIVED: EventKind.ValueType  # 70
 """[bounty] A bounty was archived."""
-EVENT_KIND_CONTEST_DECIDED: EventKind.ValueType  # 69
+EVENT_KIND_CONTEST_DECIDED: EventKind.ValueType  # 71
 """[bounty] The winners of a contest were named. SUBMISSION_APPROVED and REWARD_CREATED of each winner come before this event."""
-EVENT_KIND_SUBMISSION_CREATED: EventKind.ValueType  # 70
+EVENT_KIND_SUBMISSION_CREATED: EventKind.ValueType  # 72
 """[submission] An affiliate submitted something to a bounty."""
-EVENT_KIND_SUBMISSION_APPROVED: EventKind.ValueType  # 71
+EVENT_KIND_SUBMISSION_APPROVED: EventKind.ValueType  # 73
 """[submission] A submission was approved or named a winner. REWARD_CREATED of its reward follows."""
-EVENT_KIND_SUBMISSION_REJECTED: EventKind.ValueType  # 72
+EVENT_KIND_SUBMISSION_REJECTED: EventKind.ValueType  # 74
 """[submission] A submission was rejected."""
-EVENT_KIND_REWARD_RESERVED: EventKind.ValueType  # 73
+EVENT_KIND_REWARD_RESERVED: EventKind.ValueType  # 75
 """[reward] A payout reserved a reward, or was reopened after it had paid it. The reward is IN_PAYOUT now."""
-EVENT_KIND_REWARD_RETURNED: EventKind.ValueType  # 74
+EVENT_KIND_REWARD_RETURNED: EventKind.ValueType  # 76
 """[reward] The payout of a reward was cancelled, failed, or its money came back. The reward is APPROVED again."""
-EVENT_KIND_PAYOUT_CREATED: EventKind.ValueType  # 75
+EVENT_KIND_PAYOUT_CREATED: EventKind.ValueType  # 77
 """[payout] A payout was created. EVENT_KIND_REWARD_RESERVED of each of its rewards follows."""
-EVENT_KIND_PAYOUT_APPROVED: EventKind.ValueType  # 76
+EVENT_KIND_PAYOUT_APPROVED: EventKind.ValueType  # 78
 """[payout] A payout that needed an approval got it."""
-EVENT_KIND_PAYOUT_CANCELLED: EventKind.ValueType  # 77
+EVENT_KIND_PAYOUT_CANCELLED: EventKind.ValueType  # 79
 """[payout] A payout was cancelled. EVENT_KIND_REWARD_RETURNED of each of its rewards follows."""
-EVENT_KIND_PAYOUT_METHOD_SET: EventKind.ValueType  # 78
+EVENT_KIND_PAYOUT_METHOD_SET: EventKind.ValueType  # 80
 """[payout_method] SetPayoutMethod set the payout method of an affiliate. `PayoutMethod.pending` says whether the change waits. No event follows
 when it takes effect by itself.
 """
-EVENT_KIND_PAYOUT_METHOD_REMOVED: EventKind.ValueType  # 79
+EVENT_KIND_PAYOUT_METHOD_REMOVED: EventKind.ValueType  # 81
 """[payout_method] The payout method of an affiliate was removed."""
-EVENT_KIND_PAYOUT_CONNECTION_SET: EventKind.ValueType  # 80
+EVENT_KIND_PAYOUT_CONNECTION_SET: EventKind.ValueType  # 82
 """[payout_connection] The account was connected to a payout provider, or got other credentials there."""
-EVENT_KIND_PAYOUT_CONNECTION_REMOVED: EventKind.ValueType  # 81
+EVENT_KIND_PAYOUT_CONNECTION_REMOVED: EventKind.ValueType  # 83
 """[payout_connection] The connection to a payout provider was removed."""
-EVENT_KIND_PAYOUT_SENT: EventKind.ValueType  # 82
+EVENT_KIND_PAYOUT_SENT: EventKind.ValueType  # 84
 """[payout] The provider has a payout: it is PROCESSING, UNCLAIMED or ON_HOLD. A payout that the provider pays at once has
 EVENT_KIND_PAYOUT_PAID alone. That a payout is SENDING is not told.
 """
-EVENT_KIND_PAYOUT_AWAITING_FUNDS: EventKind.ValueType  # 83
+EVENT_KIND_PAYOUT_AWAITING_FUNDS: EventKind.ValueType  # 85
 """[payout] A payout is AWAITING_FUNDS. Further probes that find too little money are not told."""
-EVENT_KIND_PAYOUT_RESUMED: EventKind.ValueType  # 84
+EVENT_KIND_PAYOUT_RESUMED: EventKind.ValueType  # 86
 """[payout] A payout that waited for money goes on. An event about its new state follows."""
-EVENT_KIND_PAYOUT_UPDATED: EventKind.ValueType  # 85
+EVENT_KIND_PAYOUT_UPDATED: EventKind.ValueType  # 87
 """[payout] The provider reports another state of a payout: it is PROCESSING, UNCLAIMED or ON_HOLD now."""
-EVENT_KIND_PAYOUT_NEEDS_ATTENTION: EventKind.ValueType  # 86
+EVENT_KIND_PAYOUT_NEEDS_ATTENTION: EventKind.ValueType  # 88
 """[payout] A person must act before a payout goes on, see `Payout.problem`. It is NEEDS_ATTENTION, or ON_HOLD if the provider waits for a
 confirmation in its own pages.
 """
-EVENT_KIND_PAYOUT_FAILED: EventKind.ValueType  # 87
+EVENT_KIND_PAYOUT_FAILED: EventKind.ValueType  # 89
 """[payout] The provider does not pay a payout, see `Payout.problem`. EVENT_KIND_REWARD_RETURNED of each of its rewards follows."""
-EVENT_KIND_PAYOUT_RETURNED: EventKind.ValueType  # 88
+EVENT_KIND_PAYOUT_RETURNED: EventKind.ValueType  # 90
 """[payout] The money of a payout came back, before or after the affiliate had it. EVENT_KIND_REWARD_RETURNED of each of its rewards
 follows.
 """
-EVENT_KIND_PAYOUT_REOPENED: EventKind.ValueType  # 89
+EVENT_KIND_PAYOUT_REOPENED: EventKind.ValueType  # 91
 """[payout] ReopenPayout undid that a payout was paid. EVENT_KIND_REWARD_RESERVED of each of its rewards follows."""
-EVENT_KIND_PAYOUT_DOCUMENT_FINALIZED: EventKind.ValueType  # 90
+EVENT_KIND_PAYOUT_DOCUMENT_FINALIZED: EventKind.ValueType  # 92
 """[payout_document] A self-billing invoice became final: its payout was paid. EVENT_KIND_PAYOUT_PAID follows."""
-EVENT_KIND_PAYOUT_DOCUMENT_VOIDED: EventKind.ValueType  # 91
+EVENT_KIND_PAYOUT_DOCUMENT_VOIDED: EventKind.ValueType  # 93
 """[payout_document] A self-billing invoice became void: its payout was reopened or returned. The event of the payout follows."""
-EVENT_KIND_PAYOUT_RUN_CREATED: EventKind.ValueType  # 92
+EVENT_KIND_PAYOUT_RUN_CREATED: EventKind.ValueType  # 94
 """[payout_run] A payout run was created, by CreatePayoutRun or for a time of its schedule. The events of its payouts follow."""
-EVENT_KIND_PAYOUT_RUN_FINISHED: EventKind.ValueType  # 93
+EVENT_KIND_PAYOUT_RUN_FINISHED: EventKind.ValueType  # 95
 """[payout_run] A payout run is CREATED or CANCELLED: all of its payouts are created, or all that could be cancelled are. Their events come
 before this one.
 """
-EVENT_KIND_PAYOUT_RUN_CANCELLED: EventKind.ValueType  # 94
+EVENT_KIND_PAYOUT_RUN_CANCELLED: EventKind.ValueType  # 96
 """[payout_run] CancelPayoutRun cancels a payout run, which is CANCELLING now. The events of its cancelled payouts follow."""
-EVENT_KIND_PAYOUT_SCHEDULE_CREATED: EventKind.ValueType  # 95
+EVENT_KIND_PAYOUT_SCHEDULE_CREATED: EventKind.ValueType  # 97
 """[payout_schedule] A payout schedule was created."""
-EVENT_KIND_PAYOUT_SCHEDULE_UPDATED: EventKind.ValueType  # 96
+EVENT_KIND_PAYOUT_SCHEDULE_UPDATED: EventKind.ValueType  # 98
 """[payout_schedule] A payout schedule was changed, or its next time because the time zone of the account was."""
-EVENT_KIND_PAYOUT_SCHEDULE_ARCHIVED: EventKind.ValueType  # 97
+EVENT_KIND_PAYOUT_SCHEDULE_ARCHIVED: EventKind.ValueType  # 99
 """[payout_schedule] A payout schedule was archived."""
-EVENT_KIND_PAYOUT_EXPORTED: EventKind.ValueType  # 98
+EVENT_KIND_PAYOUT_DIFFERENCES_FOUND: EventKind.ValueType  # 100
+"""[payout_reconciliation] A reconciliation found differences that the one before did not have."""
+EVENT_KIND_PAYOUT_EXPORTED: EventKind.ValueType  # 101
 """[payout] A payout is in a file that ExportPayoutFile made."""
-EVENT_KIND_TAX_PROFILE_SET: EventKind.ValueType  # 99
+EVENT_KIND_TAX_PROFILE_SET: EventKind.ValueType  # 102
 """[tax_profile] The tax profile of an affiliate was set. No event follows when its form expires."""
-EVENT_KIND_TAX_PROFILE_REVIEWED: EventKind.ValueType  # 100
+EVENT_KIND_TAX_PROFILE_REVIEWED: EventKind.ValueType  # 103
 """[tax_profile] The tax profile of an affiliate was confirmed or refused, see `TaxProfile.state`."""
-EVENT_KIND_TAX_PROFILE_REMOVED: EventKind.ValueType  # 101
+EVENT_KIND_TAX_PROFILE_REMOVED: EventKind.ValueType  # 104
 """[tax_profile] The tax profile of an affiliate was removed."""
-EVENT_KIND_BILLING_PROFILE_SET: EventKind.ValueType  # 102
+EVENT_KIND_BILLING_PROFILE_SET: EventKind.ValueType  # 105
 """[billing_profile] The account's billing profile was set."""
+EVENT_KIND_DISPUTE_OPENED: EventKind.ValueType  # 106
+"""[conversion] A sale is disputed. The REWARD_FROZEN of its rewards follow, and CONVERSION_UPDATED of the sale. Not sent for a NOT_REFERRED sale,
+unless it was credited before.
+"""
+EVENT_KIND_DISPUTE_RESOLVED: EventKind.ValueType  # 107
+"""[conversion] A dispute ended, or ended otherwise than was told before. The conversion is that of the end, with the rewards that it made.
+CONVERSION_UPDATED of the dispute follows, then SALE_REFUNDED of the sale if the end took something, then the REWARD_RESTORED of the rewards
+that have their former state again, and CONVERSION_UPDATED of the sale.
+"""
+EVENT_KIND_REWARD_FROZEN: EventKind.ValueType  # 108
+"""[reward] A dispute of its sale froze a reward."""
+EVENT_KIND_REWARD_RESTORED: EventKind.ValueType  # 109
+"""[reward] The last open dispute of its sale ended, and a reward has its former state again."""
 Global___EventKind: _TypeAlias = EventKind  # noqa: Y015
 
 @_typing.final
@@ -581,6 +628,7 @@ class Event(_message.Message):
     PAYOUT_SCHEDULE_FIELD_NUMBER: _builtins.int
     PAYOUT_DOCUMENT_FIELD_NUMBER: _builtins.int
     PAYOUT_METHOD_FIELD_NUMBER: _builtins.int
+    PAYOUT_RECONCILIATION_FIELD_NUMBER: _builtins.int
     PAYOUT_CONNECTION_FIELD_NUMBER: _builtins.int
     TAX_PROFILE_FIELD_NUMBER: _builtins.int
     BILLING_PROFILE_FIELD_NUMBER: _builtins.int
@@ -684,6 +732,10 @@ class Event(_message.Message):
         """The payout method of an affiliate, without hints and override_reason. Its subject id is the affiliate's."""
 
     @_builtins.property
+    def payout_reconciliation(self) -> _payout_reconciliation_pb2.PayoutReconciliation:
+        """A reconciliation of payouts, without its differences."""
+
+    @_builtins.property
     def payout_connection(self) -> _payout_connection_pb2.PayoutConnection:
         """A connection to a payout provider. Its subject id is the account's."""
 
@@ -737,6 +789,7 @@ class Event(_message.Message):
         payout_schedule: _payout_schedule_pb2.PayoutSchedule | None = ...,
         payout_document: _payout_document_pb2.PayoutDocument | None = ...,
         payout_method: _payout_method_pb2.PayoutMethod | None = ...,
+        payout_reconciliation: _payout_reconciliation_pb2.PayoutReconciliation | None = ...,
         payout_connection: _payout_connection_pb2.PayoutConnection | None = ...,
         tax_profile: _tax_profile_pb2.TaxProfile | None = ...,
         billing_profile: _billing_profile_pb2.BillingProfile | None = ...,
@@ -744,11 +797,11 @@ class Event(_message.Message):
         submission: _submission_pb2.Submission | None = ...,
         audit_entry: _audit_pb2.AuditEntry | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "affiliate", b"affiliate", "affiliate_group", b"affiliate_group", "api_key", b"api_key", "audit_entry", b"audit_entry", "billing_profile", b"billing_profile", "bounty", b"bounty", "commit_time", b"commit_time", "conversion", b"conversion", "coupon", b"coupon", "enrollment", b"enrollment", "item", b"item", "lead", b"lead", "link", b"link", "occur_time", b"occur_time", "offer", b"offer", "payout", b"payout", "payout_connection", b"payout_connection", "payout_document", b"payout_document", "payout_method", b"payout_method", "payout_run", b"payout_run", "payout_schedule", b"payout_schedule", "program", b"program", "reward", b"reward", "subject", b"subject", "submission", b"submission", "tax_profile", b"tax_profile"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "affiliate", b"affiliate", "affiliate_group", b"affiliate_group", "api_key", b"api_key", "audit_entry", b"audit_entry", "billing_profile", b"billing_profile", "bounty", b"bounty", "commit_time", b"commit_time", "conversion", b"conversion", "coupon", b"coupon", "enrollment", b"enrollment", "item", b"item", "lead", b"lead", "link", b"link", "occur_time", b"occur_time", "offer", b"offer", "payout", b"payout", "payout_connection", b"payout_connection", "payout_document", b"payout_document", "payout_method", b"payout_method", "payout_reconciliation", b"payout_reconciliation", "payout_run", b"payout_run", "payout_schedule", b"payout_schedule", "program", b"program", "reward", b"reward", "subject", b"subject", "submission", b"submission", "tax_profile", b"tax_profile"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "affiliate", b"affiliate", "affiliate_group", b"affiliate_group", "api_key", b"api_key", "audit_entry", b"audit_entry", "billing_profile", b"billing_profile", "bounty", b"bounty", "cause_id", b"cause_id", "commit_time", b"commit_time", "conversion", b"conversion", "coupon", b"coupon", "cursor", b"cursor", "enrollment", b"enrollment", "id", b"id", "item", b"item", "kind", b"kind", "lead", b"lead", "link", b"link", "occur_time", b"occur_time", "offer", b"offer", "payout", b"payout", "payout_connection", b"payout_connection", "payout_document", b"payout_document", "payout_method", b"payout_method", "payout_run", b"payout_run", "payout_schedule", b"payout_schedule", "program", b"program", "reward", b"reward", "sequence", b"sequence", "subject", b"subject", "submission", b"submission", "tax_profile", b"tax_profile"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "affiliate", b"affiliate", "affiliate_group", b"affiliate_group", "api_key", b"api_key", "audit_entry", b"audit_entry", "billing_profile", b"billing_profile", "bounty", b"bounty", "cause_id", b"cause_id", "commit_time", b"commit_time", "conversion", b"conversion", "coupon", b"coupon", "cursor", b"cursor", "enrollment", b"enrollment", "id", b"id", "item", b"item", "kind", b"kind", "lead", b"lead", "link", b"link", "occur_time", b"occur_time", "offer", b"offer", "payout", b"payout", "payout_connection", b"payout_connection", "payout_document", b"payout_document", "payout_method", b"payout_method", "payout_reconciliation", b"payout_reconciliation", "payout_run", b"payout_run", "payout_schedule", b"payout_schedule", "program", b"program", "reward", b"reward", "sequence", b"sequence", "subject", b"subject", "submission", b"submission", "tax_profile", b"tax_profile"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_subject: _TypeAlias = _typing.Literal["conversion", "reward", "program", "affiliate", "enrollment", "link", "coupon", "lead", "api_key", "account", "item", "offer", "affiliate_group", "payout", "payout_run", "payout_schedule", "payout_document", "payout_method", "payout_connection", "tax_profile", "billing_profile", "bounty", "submission"]  # noqa: Y015
+    _WhichOneofReturnType_subject: _TypeAlias = _typing.Literal["conversion", "reward", "program", "affiliate", "enrollment", "link", "coupon", "lead", "api_key", "account", "item", "offer", "affiliate_group", "payout", "payout_run", "payout_schedule", "payout_document", "payout_method", "payout_reconciliation", "payout_connection", "tax_profile", "billing_profile", "bounty", "submission"]  # noqa: Y015
     _WhichOneofArgType_subject: _TypeAlias = _typing.Literal["subject", b"subject"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_subject) -> _WhichOneofReturnType_subject | None: ...
 

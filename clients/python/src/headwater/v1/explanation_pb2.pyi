@@ -55,15 +55,17 @@ class _ExplanationResultEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Exp
     EXPLANATION_RESULT_WAITING: _ExplanationResult.ValueType  # 9
     """A refund waits for its sale."""
     EXPLANATION_RESULT_CHANGED_REWARDS: _ExplanationResult.ValueType  # 10
-    """A refund or a correction changed rewards, or a correction made its sale earn a new one."""
+    """A refund, the undoing of one, a correction or the end of a dispute changed rewards, or made its sale earn a new one."""
     EXPLANATION_RESULT_CHANGED_NOTHING: _ExplanationResult.ValueType  # 11
-    """A refund or a correction changed no reward. `sale_result` says what the sale had earned."""
+    """A refund, the undoing of one, a correction or the end of a dispute changed no reward. `sale_result` says what the sale had earned."""
     EXPLANATION_RESULT_CANCELLATION: _ExplanationResult.ValueType  # 12
     """A cancellation. It earns nothing and takes nothing back."""
     EXPLANATION_RESULT_NOT_RECORDED: _ExplanationResult.ValueType  # 13
     """The terms give a reward for the event, and none is recorded."""
     EXPLANATION_RESULT_CAPPED: _ExplanationResult.ValueType  # 14
     """The event is credited, and the caps of the terms had no room for what it earns. `computation` says which."""
+    EXPLANATION_RESULT_DISPUTE: _ExplanationResult.ValueType  # 15
+    """A dispute. It takes nothing back before it ends, and freezes what its sale has earned. `conversion.dispute` has its state."""
 
 class ExplanationResult(_ExplanationResult, metaclass=_ExplanationResultEnumTypeWrapper):
     """The short answer to why a conversion paid what it paid."""
@@ -89,15 +91,17 @@ EXPLANATION_RESULT_NOT_BINDING: ExplanationResult.ValueType  # 8
 EXPLANATION_RESULT_WAITING: ExplanationResult.ValueType  # 9
 """A refund waits for its sale."""
 EXPLANATION_RESULT_CHANGED_REWARDS: ExplanationResult.ValueType  # 10
-"""A refund or a correction changed rewards, or a correction made its sale earn a new one."""
+"""A refund, the undoing of one, a correction or the end of a dispute changed rewards, or made its sale earn a new one."""
 EXPLANATION_RESULT_CHANGED_NOTHING: ExplanationResult.ValueType  # 11
-"""A refund or a correction changed no reward. `sale_result` says what the sale had earned."""
+"""A refund, the undoing of one, a correction or the end of a dispute changed no reward. `sale_result` says what the sale had earned."""
 EXPLANATION_RESULT_CANCELLATION: ExplanationResult.ValueType  # 12
 """A cancellation. It earns nothing and takes nothing back."""
 EXPLANATION_RESULT_NOT_RECORDED: ExplanationResult.ValueType  # 13
 """The terms give a reward for the event, and none is recorded."""
 EXPLANATION_RESULT_CAPPED: ExplanationResult.ValueType  # 14
 """The event is credited, and the caps of the terms had no room for what it earns. `computation` says which."""
+EXPLANATION_RESULT_DISPUTE: ExplanationResult.ValueType  # 15
+"""A dispute. It takes nothing back before it ends, and freezes what its sale has earned. `conversion.dispute` has its state."""
 Global___ExplanationResult: _TypeAlias = ExplanationResult  # noqa: Y015
 
 class _ExplanationAction:
@@ -130,6 +134,8 @@ class _ExplanationActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Exp
     """ReleaseRewards lets the reward be approved, and DenyRewards denies it."""
     EXPLANATION_ACTION_RECORD_SALE: _ExplanationAction.ValueType  # 10
     """The sale has to be recorded, with the event_id that the refund names, and in the currency of the refund."""
+    EXPLANATION_ACTION_RESOLVE_DISPUTE: _ExplanationAction.ValueType  # 11
+    """ResolveDispute tells how the dispute ended."""
 
 class ExplanationAction(_ExplanationAction, metaclass=_ExplanationActionEnumTypeWrapper):
     """What a person or a program can do to change the answer."""
@@ -158,6 +164,8 @@ EXPLANATION_ACTION_RELEASE_REWARDS: ExplanationAction.ValueType  # 9
 """ReleaseRewards lets the reward be approved, and DenyRewards denies it."""
 EXPLANATION_ACTION_RECORD_SALE: ExplanationAction.ValueType  # 10
 """The sale has to be recorded, with the event_id that the refund names, and in the currency of the refund."""
+EXPLANATION_ACTION_RESOLVE_DISPUTE: ExplanationAction.ValueType  # 11
+"""ResolveDispute tells how the dispute ended."""
 Global___ExplanationAction: _TypeAlias = ExplanationAction  # noqa: Y015
 
 class _TermsResult:
@@ -384,6 +392,8 @@ class _RewardApprovalEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reward
     """It is approved or paid."""
     REWARD_APPROVAL_NEVER: _RewardApproval.ValueType  # 5
     """It is denied or reversed, which is final."""
+    REWARD_APPROVAL_BY_DISPUTE: _RewardApproval.ValueType  # 6
+    """It is frozen until the dispute of its sale ends. It then gets its former state back, or is taken back."""
 
 class RewardApproval(_RewardApproval, metaclass=_RewardApprovalEnumTypeWrapper):
     """How a reward becomes owed to its affiliate."""
@@ -400,6 +410,8 @@ REWARD_APPROVAL_DONE: RewardApproval.ValueType  # 4
 """It is approved or paid."""
 REWARD_APPROVAL_NEVER: RewardApproval.ValueType  # 5
 """It is denied or reversed, which is final."""
+REWARD_APPROVAL_BY_DISPUTE: RewardApproval.ValueType  # 6
+"""It is frozen until the dispute of its sale ends. It then gets its former state back, or is taken back."""
 Global___RewardApproval: _TypeAlias = RewardApproval  # noqa: Y015
 
 @_typing.final
@@ -1135,7 +1147,7 @@ class RewardChange(_message.Message):
     reward_id: _builtins.str
     """The id of the reward that has the difference."""
     conversion_id: _builtins.str
-    """The id of the conversion that it belongs to: a refund, a correction, or the sale itself if it is credited to another affiliate now or
+    """The id of the conversion that it belongs to: a refund, what undid one, a correction, or the sale itself if it is credited to another affiliate now or
     was refunded before it was credited.
     """
     kind: _conversion_pb2.ConversionKind.ValueType
@@ -1180,12 +1192,15 @@ class RewardExplanation(_message.Message):
     APPROVAL_FIELD_NUMBER: _builtins.int
     AUTO_APPROVE_TIME_FIELD_NUMBER: _builtins.int
     CHANGES_FIELD_NUMBER: _builtins.int
+    DISPUTE_CONVERSION_ID_FIELD_NUMBER: _builtins.int
     reward_id: _builtins.str
     """The reward's id. `conversion.rewards` has the reward."""
     state: _reward_pb2.RewardState.ValueType
     """The state."""
     approval: Global___RewardApproval.ValueType
     """How it becomes owed."""
+    dispute_conversion_id: _builtins.str
+    """Of a FROZEN reward: the conversion id of the oldest open dispute of its sale."""
     @_builtins.property
     def rest(self) -> _reward_value_pb2.RewardValue:
         """What is left of it."""
@@ -1207,10 +1222,11 @@ class RewardExplanation(_message.Message):
         approval: Global___RewardApproval.ValueType = ...,
         auto_approve_time: _timestamp_pb2.Timestamp | None = ...,
         changes: _abc.Iterable[Global___RewardChange] | None = ...,
+        dispute_conversion_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["auto_approve_time", b"auto_approve_time", "rest", b"rest"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "auto_approve_time", b"auto_approve_time", "changes", b"changes", "rest", b"rest", "reward_id", b"reward_id", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "auto_approve_time", b"auto_approve_time", "changes", b"changes", "dispute_conversion_id", b"dispute_conversion_id", "rest", b"rest", "reward_id", b"reward_id", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1258,7 +1274,7 @@ class ExplainConversionResponse(_message.Message):
     result: Global___ExplanationResult.ValueType
     """The short answer."""
     sale_result: Global___ExplanationResult.ValueType
-    """For a refund or a correction: the short answer for its sale. Not set for other kinds and without a sale."""
+    """For a refund, a correction or a dispute: the short answer for its sale. Not set for other kinds and without a sale."""
     @_builtins.property
     def conversion(self) -> _conversion_pb2.Conversion:
         """The conversion, as GetConversion returns it."""
@@ -1275,11 +1291,11 @@ class ExplainConversionResponse(_message.Message):
 
     @_builtins.property
     def candidates(self) -> _containers.RepeatedCompositeFieldContainer[Global___CandidateExplanation]:
-        """The candidates for the credit, in the order of `conversion.candidates`. Empty for refunds, corrections and cancellations."""
+        """The candidates for the credit, in the order of `conversion.candidates`. Empty for refunds, corrections, disputes and cancellations."""
 
     @_builtins.property
     def credits(self) -> _containers.RepeatedCompositeFieldContainer[Global___CreditExplanation]:
-        """How each credit was priced. Empty for refunds, corrections and cancellations: the terms priced their sale."""
+        """How each credit was priced. Empty for refunds, corrections, disputes and cancellations: the terms priced their sale."""
 
     @_builtins.property
     def rewards(self) -> _containers.RepeatedCompositeFieldContainer[Global___RewardExplanation]:

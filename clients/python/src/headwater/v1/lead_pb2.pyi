@@ -16,6 +16,7 @@ from headwater.v1 import common_pb2 as _common_pb2
 from headwater.v1 import conversion_pb2 as _conversion_pb2
 from headwater.v1 import customer_reward_pb2 as _customer_reward_pb2
 from headwater.v1 import enrollment_pb2 as _enrollment_pb2
+from headwater.v1 import fraud_pb2 as _fraud_pb2
 from headwater.v1 import reward_pb2 as _reward_pb2
 from headwater.v1 import selector_pb2 as _selector_pb2
 import builtins as _builtins
@@ -108,6 +109,7 @@ class Lead(_message.Message):
     DELETE_TIME_FIELD_NUMBER: _builtins.int
     CUSTOMER_REWARDS_FIELD_NUMBER: _builtins.int
     COUNTRY_CODE_FIELD_NUMBER: _builtins.int
+    SUSPICION_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id, `led_` and 32 hexadecimal digits."""
     email: _builtins.str
@@ -184,6 +186,12 @@ class Lead(_message.Message):
         else that of the lead that stays.
         """
 
+    @_builtins.property
+    def suspicion(self) -> _containers.RepeatedCompositeFieldContainer[_fraud_pb2.LeadSuspicion]:
+        """What fraud rules found in the events of the lead, those of the leads that were merged into it too, at most the newest 50 of each. Only
+        GetLead and ListLeads return it.
+        """
+
     def __init__(
         self,
         *,
@@ -208,10 +216,11 @@ class Lead(_message.Message):
         delete_time: _timestamp_pb2.Timestamp | None = ...,
         customer_rewards: _abc.Iterable[_customer_reward_pb2.CustomerReward] | None = ...,
         country_code: _builtins.str = ...,
+        suspicion: _abc.Iterable[_fraud_pb2.LeadSuspicion] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["bind_time", b"bind_time", "create_time", b"create_time", "delete_time", b"delete_time", "first_sale_time", b"first_sale_time", "mrr", b"mrr", "referral_time", b"referral_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bind_time", b"bind_time", "country_code", b"country_code", "create_time", b"create_time", "credits", b"credits", "customer_rewards", b"customer_rewards", "delete_time", b"delete_time", "email", b"email", "email_as_sent", b"email_as_sent", "external_id", b"external_id", "first_name", b"first_name", "first_sale_time", b"first_sale_time", "id", b"id", "last_name", b"last_name", "merged_into_lead_id", b"merged_into_lead_id", "merged_lead_ids", b"merged_lead_ids", "metadata", b"metadata", "mrr", b"mrr", "plan", b"plan", "referral_time", b"referral_time", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bind_time", b"bind_time", "country_code", b"country_code", "create_time", b"create_time", "credits", b"credits", "customer_rewards", b"customer_rewards", "delete_time", b"delete_time", "email", b"email", "email_as_sent", b"email_as_sent", "external_id", b"external_id", "first_name", b"first_name", "first_sale_time", b"first_sale_time", "id", b"id", "last_name", b"last_name", "merged_into_lead_id", b"merged_into_lead_id", "merged_lead_ids", b"merged_lead_ids", "metadata", b"metadata", "mrr", b"mrr", "plan", b"plan", "referral_time", b"referral_time", "state", b"state", "suspicion", b"suspicion", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -47,6 +47,8 @@ class _LedgerAccountEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LedgerA
     """The merchant's cost of paying: what providers took on top of amounts, and what they kept of amounts that came back. No balance of an
     affiliate counts it.
     """
+    LEDGER_ACCOUNT_AFFILIATE_FROZEN: _LedgerAccount.ValueType  # 8
+    """The rewards of sales that are disputed."""
 
 class LedgerAccount(_LedgerAccount, metaclass=_LedgerAccountEnumTypeWrapper):
     """An account of the ledger. Every ledger entry debits one and credits another."""
@@ -69,6 +71,8 @@ LEDGER_ACCOUNT_PROVIDER_FEE: LedgerAccount.ValueType  # 7
 """The merchant's cost of paying: what providers took on top of amounts, and what they kept of amounts that came back. No balance of an
 affiliate counts it.
 """
+LEDGER_ACCOUNT_AFFILIATE_FROZEN: LedgerAccount.ValueType  # 8
+"""The rewards of sales that are disputed."""
 Global___LedgerAccount: _TypeAlias = LedgerAccount  # noqa: Y015
 
 class _LedgerReason:
@@ -86,7 +90,7 @@ class _LedgerReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LedgerRe
     LEDGER_REASON_DENIED: _LedgerReason.ValueType  # 3
     """A reward was denied."""
     LEDGER_REASON_REFUNDED: _LedgerReason.ValueType  # 4
-    """A refund took back all or part of a reward."""
+    """A refund took back all or part of a reward, or the undoing of a refund gave it back."""
     LEDGER_REASON_REATTRIBUTED: _LedgerReason.ValueType  # 5
     """A reward was taken back, because an earlier event was recorded later and changed who earns or how much. What is earned instead
     is an entry with reason EARNED.
@@ -109,6 +113,12 @@ class _LedgerReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LedgerRe
     """A provider took a fee for a payout, or kept a part of what came back."""
     LEDGER_REASON_REOPENED: _LedgerReason.ValueType  # 13
     """ReopenPayout undid that a payout was paid, and its amount is in flight again."""
+    LEDGER_REASON_FROZEN: _LedgerReason.ValueType  # 14
+    """A dispute of the reward's sale was opened, or a reward came back from a payout while one is open."""
+    LEDGER_REASON_RESTORED: _LedgerReason.ValueType  # 15
+    """A dispute ended and left the reward or a part of it, or one that was lost is won after all."""
+    LEDGER_REASON_CHARGED_BACK: _LedgerReason.ValueType  # 16
+    """A dispute was lost and took back all or part of a reward."""
 
 class LedgerReason(_LedgerReason, metaclass=_LedgerReasonEnumTypeWrapper):
     """The reason of a ledger entry."""
@@ -122,7 +132,7 @@ LEDGER_REASON_APPROVED: LedgerReason.ValueType  # 2
 LEDGER_REASON_DENIED: LedgerReason.ValueType  # 3
 """A reward was denied."""
 LEDGER_REASON_REFUNDED: LedgerReason.ValueType  # 4
-"""A refund took back all or part of a reward."""
+"""A refund took back all or part of a reward, or the undoing of a refund gave it back."""
 LEDGER_REASON_REATTRIBUTED: LedgerReason.ValueType  # 5
 """A reward was taken back, because an earlier event was recorded later and changed who earns or how much. What is earned instead
 is an entry with reason EARNED.
@@ -145,6 +155,12 @@ LEDGER_REASON_FEE: LedgerReason.ValueType  # 12
 """A provider took a fee for a payout, or kept a part of what came back."""
 LEDGER_REASON_REOPENED: LedgerReason.ValueType  # 13
 """ReopenPayout undid that a payout was paid, and its amount is in flight again."""
+LEDGER_REASON_FROZEN: LedgerReason.ValueType  # 14
+"""A dispute of the reward's sale was opened, or a reward came back from a payout while one is open."""
+LEDGER_REASON_RESTORED: LedgerReason.ValueType  # 15
+"""A dispute ended and left the reward or a part of it, or one that was lost is won after all."""
+LEDGER_REASON_CHARGED_BACK: LedgerReason.ValueType  # 16
+"""A dispute was lost and took back all or part of a reward."""
 Global___LedgerReason: _TypeAlias = LedgerReason  # noqa: Y015
 
 @_typing.final
@@ -199,9 +215,12 @@ class Balance(_message.Message):
     OWED_FIELD_NUMBER: _builtins.int
     PAID_FIELD_NUMBER: _builtins.int
     IN_FLIGHT_FIELD_NUMBER: _builtins.int
+    IN_DISPUTE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def earned(self) -> _reward_value_pb2.RewardValue:
-        """All rewards so far, less those that were denied or taken back: the sum of `pending`, `owed`, `in_flight` and `paid`."""
+        """All rewards so far, less those that were denied or taken back: the sum of `pending`, `owed`, `in_flight`,
+        `frozen` and `paid`.
+        """
 
     @_builtins.property
     def pending(self) -> _reward_value_pb2.RewardValue:
@@ -221,6 +240,10 @@ class Balance(_message.Message):
     def in_flight(self) -> _reward_value_pb2.RewardValue:
         """The amount that payouts have reserved that are neither paid nor cancelled."""
 
+    @_builtins.property
+    def in_dispute(self) -> _reward_value_pb2.RewardValue:
+        """The rewards of sales that are disputed. They are not owed before the dispute ends."""
+
     def __init__(
         self,
         *,
@@ -229,10 +252,11 @@ class Balance(_message.Message):
         owed: _reward_value_pb2.RewardValue | None = ...,
         paid: _reward_value_pb2.RewardValue | None = ...,
         in_flight: _reward_value_pb2.RewardValue | None = ...,
+        in_dispute: _reward_value_pb2.RewardValue | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["earned", b"earned", "in_flight", b"in_flight", "owed", b"owed", "paid", b"paid", "pending", b"pending"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["earned", b"earned", "in_dispute", b"in_dispute", "in_flight", b"in_flight", "owed", b"owed", "paid", b"paid", "pending", b"pending"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["earned", b"earned", "in_flight", b"in_flight", "owed", b"owed", "paid", b"paid", "pending", b"pending"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["earned", b"earned", "in_dispute", b"in_dispute", "in_flight", b"in_flight", "owed", b"owed", "paid", b"paid", "pending", b"pending"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

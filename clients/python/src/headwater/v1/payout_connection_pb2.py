@@ -23,10 +23,11 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from headwater.v1 import common_pb2 as headwater_dot_v1_dot_common__pb2
 from headwater.v1 import payout_pb2 as headwater_dot_v1_dot_payout__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$headwater/v1/payout_connection.proto\x12\x0cheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/payout.proto\"\xda\x01\n\x10PayoutConnection\x12\x38\n\x08provider\x18\x01 \x01(\x0e\x32\x1c.headwater.v1.PayoutProviderR\x08provider\x12\x12\n\x04hint\x18\x02 \x01(\tR\x04hint\x12;\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\"\xcf\x01\n\x13ProviderCredentials\x12\x39\n\x06paypal\x18\x01 \x01(\x0b\x32\x1f.headwater.v1.PayPalCredentialsH\x00R\x06paypal\x12\x39\n\x06stripe\x18\x02 \x01(\x0b\x32\x1f.headwater.v1.StripeCredentialsH\x00R\x06stripe\x12\x33\n\x04wise\x18\x03 \x01(\x0b\x32\x1d.headwater.v1.WiseCredentialsH\x00R\x04wiseB\r\n\x0b\x63redentials\"t\n\x11PayPalCredentials\x12\x1b\n\tclient_id\x18\x01 \x01(\tR\x08\x63lientId\x12#\n\rclient_secret\x18\x02 \x01(\tR\x0c\x63lientSecret\x12\x1d\n\nwebhook_id\x18\x03 \x01(\tR\twebhookId\"Y\n\x11StripeCredentials\x12\x1d\n\nsecret_key\x18\x01 \x01(\tR\tsecretKey\x12%\n\x0ewebhook_secret\x18\x02 \x01(\tR\rwebhookSecret\"\x87\x01\n\x0fWiseCredentials\x12\x1b\n\tapi_token\x18\x01 \x01(\tR\x08\x61piToken\x12%\n\x0eprofile_number\x18\x02 \x01(\x03R\rprofileNumber\x12\x30\n\x14source_currency_code\x18\x03 \x01(\tR\x12sourceCurrencyCode\"\x80\x01\n\x1aSetPayoutConnectionRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12\x43\n\x0b\x63redentials\x18\x02 \x01(\x0b\x32!.headwater.v1.ProviderCredentialsR\x0b\x63redentials\"\x86\x01\n\x1bSetPayoutConnectionResponse\x12K\n\x11payout_connection\x18\x01 \x01(\x0b\x32\x1e.headwater.v1.PayoutConnectionR\x10payoutConnection\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"x\n\x1dRemovePayoutConnectionRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12\x38\n\x08provider\x18\x02 \x01(\x0e\x32\x1c.headwater.v1.PayoutProviderR\x08provider\"\x89\x01\n\x1eRemovePayoutConnectionResponse\x12K\n\x11payout_connection\x18\x01 \x01(\x0b\x32\x1e.headwater.v1.PayoutConnectionR\x10payoutConnection\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"V\n\x1aGetPayoutConnectionRequest\x12\x38\n\x08provider\x18\x01 \x01(\x0e\x32\x1c.headwater.v1.PayoutProviderR\x08provider\"j\n\x1bGetPayoutConnectionResponse\x12K\n\x11payout_connection\x18\x01 \x01(\x0b\x32\x1e.headwater.v1.PayoutConnectionR\x10payoutConnectionBW\n\x10\x64\x65v.headwater.v1B\x15PayoutConnectionProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$headwater/v1/payout_connection.proto\x12\x0cheadwater.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19headwater/v1/common.proto\x1a\x19headwater/v1/payout.proto\"\xb0\x02\n\x10PayoutConnection\x12\x38\n\x08provider\x18\x01 \x01(\x0e\x32\x1c.headwater.v1.PayoutProviderR\x08provider\x12\x12\n\x04hint\x18\x02 \x01(\tR\x04hint\x12;\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ncreateTime\x12;\n\x0bupdate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nupdateTime\x12T\n\x18next_reconciliation_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x16nextReconciliationTime\"\xcf\x01\n\x13ProviderCredentials\x12\x39\n\x06paypal\x18\x01 \x01(\x0b\x32\x1f.headwater.v1.PayPalCredentialsH\x00R\x06paypal\x12\x39\n\x06stripe\x18\x02 \x01(\x0b\x32\x1f.headwater.v1.StripeCredentialsH\x00R\x06stripe\x12\x33\n\x04wise\x18\x03 \x01(\x0b\x32\x1d.headwater.v1.WiseCredentialsH\x00R\x04wiseB\r\n\x0b\x63redentials\"t\n\x11PayPalCredentials\x12\x1b\n\tclient_id\x18\x01 \x01(\tR\x08\x63lientId\x12#\n\rclient_secret\x18\x02 \x01(\tR\x0c\x63lientSecret\x12\x1d\n\nwebhook_id\x18\x03 \x01(\tR\twebhookId\"Y\n\x11StripeCredentials\x12\x1d\n\nsecret_key\x18\x01 \x01(\tR\tsecretKey\x12%\n\x0ewebhook_secret\x18\x02 \x01(\tR\rwebhookSecret\"\x87\x01\n\x0fWiseCredentials\x12\x1b\n\tapi_token\x18\x01 \x01(\tR\x08\x61piToken\x12%\n\x0eprofile_number\x18\x02 \x01(\x03R\rprofileNumber\x12\x30\n\x14source_currency_code\x18\x03 \x01(\tR\x12sourceCurrencyCode\"\x80\x01\n\x1aSetPayoutConnectionRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12\x43\n\x0b\x63redentials\x18\x02 \x01(\x0b\x32!.headwater.v1.ProviderCredentialsR\x0b\x63redentials\"\x86\x01\n\x1bSetPayoutConnectionResponse\x12K\n\x11payout_connection\x18\x01 \x01(\x0b\x32\x1e.headwater.v1.PayoutConnectionR\x10payoutConnection\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"x\n\x1dRemovePayoutConnectionRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tR\trequestId\x12\x38\n\x08provider\x18\x02 \x01(\x0e\x32\x1c.headwater.v1.PayoutProviderR\x08provider\"\x89\x01\n\x1eRemovePayoutConnectionResponse\x12K\n\x11payout_connection\x18\x01 \x01(\x0b\x32\x1e.headwater.v1.PayoutConnectionR\x10payoutConnection\x12\x1a\n\x08replayed\x18\x02 \x01(\x08R\x08replayed\"V\n\x1aGetPayoutConnectionRequest\x12\x38\n\x08provider\x18\x01 \x01(\x0e\x32\x1c.headwater.v1.PayoutProviderR\x08provider\"j\n\x1bGetPayoutConnectionResponse\x12K\n\x11payout_connection\x18\x01 \x01(\x0b\x32\x1e.headwater.v1.PayoutConnectionR\x10payoutConnection\"\x89\x01\n\x1cListPayoutConnectionsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\x12-\n\x05order\x18\x03 \x01(\x0e\x32\x17.headwater.v1.ListOrderR\x05order\"\x96\x01\n\x1dListPayoutConnectionsResponse\x12M\n\x12payout_connections\x18\x01 \x03(\x0b\x32\x1e.headwater.v1.PayoutConnectionR\x11payoutConnections\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageTokenBW\n\x10\x64\x65v.headwater.v1B\x15PayoutConnectionProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,26 +35,30 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'headwater.v1.payout_connect
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\020dev.headwater.v1B\025PayoutConnectionProtoP\001Z*headwater.dev/gen/headwater/v1;headwaterv1'
-  _globals['_PAYOUTCONNECTION']._serialized_start=115
-  _globals['_PAYOUTCONNECTION']._serialized_end=333
-  _globals['_PROVIDERCREDENTIALS']._serialized_start=336
-  _globals['_PROVIDERCREDENTIALS']._serialized_end=543
-  _globals['_PAYPALCREDENTIALS']._serialized_start=545
-  _globals['_PAYPALCREDENTIALS']._serialized_end=661
-  _globals['_STRIPECREDENTIALS']._serialized_start=663
-  _globals['_STRIPECREDENTIALS']._serialized_end=752
-  _globals['_WISECREDENTIALS']._serialized_start=755
-  _globals['_WISECREDENTIALS']._serialized_end=890
-  _globals['_SETPAYOUTCONNECTIONREQUEST']._serialized_start=893
-  _globals['_SETPAYOUTCONNECTIONREQUEST']._serialized_end=1021
-  _globals['_SETPAYOUTCONNECTIONRESPONSE']._serialized_start=1024
-  _globals['_SETPAYOUTCONNECTIONRESPONSE']._serialized_end=1158
-  _globals['_REMOVEPAYOUTCONNECTIONREQUEST']._serialized_start=1160
-  _globals['_REMOVEPAYOUTCONNECTIONREQUEST']._serialized_end=1280
-  _globals['_REMOVEPAYOUTCONNECTIONRESPONSE']._serialized_start=1283
-  _globals['_REMOVEPAYOUTCONNECTIONRESPONSE']._serialized_end=1420
-  _globals['_GETPAYOUTCONNECTIONREQUEST']._serialized_start=1422
-  _globals['_GETPAYOUTCONNECTIONREQUEST']._serialized_end=1508
-  _globals['_GETPAYOUTCONNECTIONRESPONSE']._serialized_start=1510
-  _globals['_GETPAYOUTCONNECTIONRESPONSE']._serialized_end=1616
+  _globals['_PAYOUTCONNECTION']._serialized_start=142
+  _globals['_PAYOUTCONNECTION']._serialized_end=446
+  _globals['_PROVIDERCREDENTIALS']._serialized_start=449
+  _globals['_PROVIDERCREDENTIALS']._serialized_end=656
+  _globals['_PAYPALCREDENTIALS']._serialized_start=658
+  _globals['_PAYPALCREDENTIALS']._serialized_end=774
+  _globals['_STRIPECREDENTIALS']._serialized_start=776
+  _globals['_STRIPECREDENTIALS']._serialized_end=865
+  _globals['_WISECREDENTIALS']._serialized_start=868
+  _globals['_WISECREDENTIALS']._serialized_end=1003
+  _globals['_SETPAYOUTCONNECTIONREQUEST']._serialized_start=1006
+  _globals['_SETPAYOUTCONNECTIONREQUEST']._serialized_end=1134
+  _globals['_SETPAYOUTCONNECTIONRESPONSE']._serialized_start=1137
+  _globals['_SETPAYOUTCONNECTIONRESPONSE']._serialized_end=1271
+  _globals['_REMOVEPAYOUTCONNECTIONREQUEST']._serialized_start=1273
+  _globals['_REMOVEPAYOUTCONNECTIONREQUEST']._serialized_end=1393
+  _globals['_REMOVEPAYOUTCONNECTIONRESPONSE']._serialized_start=1396
+  _globals['_REMOVEPAYOUTCONNECTIONRESPONSE']._serialized_end=1533
+  _globals['_GETPAYOUTCONNECTIONREQUEST']._serialized_start=1535
+  _globals['_GETPAYOUTCONNECTIONREQUEST']._serialized_end=1621
+  _globals['_GETPAYOUTCONNECTIONRESPONSE']._serialized_start=1623
+  _globals['_GETPAYOUTCONNECTIONRESPONSE']._serialized_end=1729
+  _globals['_LISTPAYOUTCONNECTIONSREQUEST']._serialized_start=1732
+  _globals['_LISTPAYOUTCONNECTIONSREQUEST']._serialized_end=1869
+  _globals['_LISTPAYOUTCONNECTIONSRESPONSE']._serialized_start=1872
+  _globals['_LISTPAYOUTCONNECTIONSRESPONSE']._serialized_end=2022
 # @@protoc_insertion_point(module_scope)

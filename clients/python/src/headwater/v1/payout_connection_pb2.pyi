@@ -3,9 +3,12 @@
 isort:skip_file
 Connections to payout providers."""
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
+from headwater.v1 import common_pb2 as _common_pb2
 from headwater.v1 import payout_pb2 as _payout_pb2
 import builtins as _builtins
 import sys
@@ -28,6 +31,7 @@ class PayoutConnection(_message.Message):
     HINT_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    NEXT_RECONCILIATION_TIME_FIELD_NUMBER: _builtins.int
     provider: _payout_pb2.PayoutProvider.ValueType
     """The provider. Never MANUAL."""
     hint: _builtins.str
@@ -40,6 +44,10 @@ class PayoutConnection(_message.Message):
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When the credentials were last set."""
 
+    @_builtins.property
+    def next_reconciliation_time(self) -> _timestamp_pb2.Timestamp:
+        """When the next daily reconciliation begins, see PayoutReconciliation."""
+
     def __init__(
         self,
         *,
@@ -47,10 +55,11 @@ class PayoutConnection(_message.Message):
         hint: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        next_reconciliation_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "next_reconciliation_time", b"next_reconciliation_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "hint", b"hint", "provider", b"provider", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "hint", b"hint", "next_reconciliation_time", b"next_reconciliation_time", "provider", b"provider", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -344,3 +353,63 @@ class GetPayoutConnectionResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetPayoutConnectionResponse: _TypeAlias = GetPayoutConnectionResponse  # noqa: Y015
+
+@_typing.final
+class ListPayoutConnectionsRequest(_message.Message):
+    """The request of ListPayoutConnections."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    ORDER_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
+    holds at most 3 MiB, so it may have fewer entries.
+    """
+    page_token: _builtins.str
+    """The `next_page_token` of the previous page, sent with the same filter and order. Empty: the first page."""
+    order: _common_pb2.ListOrder.ValueType
+    """The order of the list, which is that of the values of PayoutProvider. Default `LIST_ORDER_OLDEST_FIRST`: PAYPAL, STRIPE, WISE."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        order: _common_pb2.ListOrder.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["order", b"order", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPayoutConnectionsRequest: _TypeAlias = ListPayoutConnectionsRequest  # noqa: Y015
+
+@_typing.final
+class ListPayoutConnectionsResponse(_message.Message):
+    """The answer of ListPayoutConnections."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYOUT_CONNECTIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """The `page_token` of the next page. Empty on the last page."""
+    @_builtins.property
+    def payout_connections(self) -> _containers.RepeatedCompositeFieldContainer[Global___PayoutConnection]:
+        """One page of connections, without their credentials."""
+
+    def __init__(
+        self,
+        *,
+        payout_connections: _abc.Iterable[Global___PayoutConnection] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "payout_connections", b"payout_connections"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPayoutConnectionsResponse: _TypeAlias = ListPayoutConnectionsResponse  # noqa: Y015

@@ -583,7 +583,7 @@ class ApprovePayoutsRequest(_message.Message):
     """
     @_builtins.property
     def payout_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The ids of 1 to 1,000 payouts that are NEEDS_APPROVAL, each once. All of them are approved, or none."""
+        """The ids of 1 to 200 payouts that are NEEDS_APPROVAL, each once. All of them are approved, or none. Approve more in several calls."""
 
     @_builtins.property
     def etags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:

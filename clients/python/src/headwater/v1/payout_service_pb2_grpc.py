@@ -9,6 +9,7 @@ from headwater.v1 import payout_document_pb2 as headwater_dot_v1_dot_payout__doc
 from headwater.v1 import payout_file_pb2 as headwater_dot_v1_dot_payout__file__pb2
 from headwater.v1 import payout_method_pb2 as headwater_dot_v1_dot_payout__method__pb2
 from headwater.v1 import payout_pb2 as headwater_dot_v1_dot_payout__pb2
+from headwater.v1 import payout_reconciliation_pb2 as headwater_dot_v1_dot_payout__reconciliation__pb2
 from headwater.v1 import payout_run_pb2 as headwater_dot_v1_dot_payout__run__pb2
 from headwater.v1 import payout_schedule_pb2 as headwater_dot_v1_dot_payout__schedule__pb2
 from headwater.v1 import tax_profile_pb2 as headwater_dot_v1_dot_tax__profile__pb2
@@ -188,6 +189,26 @@ class PayoutServiceStub(object):
                 '/headwater.v1.PayoutService/GetPayoutConnection',
                 request_serializer=headwater_dot_v1_dot_payout__connection__pb2.GetPayoutConnectionRequest.SerializeToString,
                 response_deserializer=headwater_dot_v1_dot_payout__connection__pb2.GetPayoutConnectionResponse.FromString,
+                _registered_method=True)
+        self.ListPayoutConnections = channel.unary_unary(
+                '/headwater.v1.PayoutService/ListPayoutConnections',
+                request_serializer=headwater_dot_v1_dot_payout__connection__pb2.ListPayoutConnectionsRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_payout__connection__pb2.ListPayoutConnectionsResponse.FromString,
+                _registered_method=True)
+        self.ReconcilePayouts = channel.unary_unary(
+                '/headwater.v1.PayoutService/ReconcilePayouts',
+                request_serializer=headwater_dot_v1_dot_payout__reconciliation__pb2.ReconcilePayoutsRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_payout__reconciliation__pb2.ReconcilePayoutsResponse.FromString,
+                _registered_method=True)
+        self.GetPayoutReconciliation = channel.unary_unary(
+                '/headwater.v1.PayoutService/GetPayoutReconciliation',
+                request_serializer=headwater_dot_v1_dot_payout__reconciliation__pb2.GetPayoutReconciliationRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_payout__reconciliation__pb2.GetPayoutReconciliationResponse.FromString,
+                _registered_method=True)
+        self.ListPayoutReconciliations = channel.unary_unary(
+                '/headwater.v1.PayoutService/ListPayoutReconciliations',
+                request_serializer=headwater_dot_v1_dot_payout__reconciliation__pb2.ListPayoutReconciliationsRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_payout__reconciliation__pb2.ListPayoutReconciliationsResponse.FromString,
                 _registered_method=True)
         self.RetryPayout = channel.unary_unary(
                 '/headwater.v1.PayoutService/RetryPayout',
@@ -500,6 +521,39 @@ class PayoutServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListPayoutConnections(self, request, context):
+        """Lists the connections to payout providers, without their credentials. Admin keys only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReconcilePayouts(self, request, context):
+        """Compares the payouts of a provider with the payments that it has. The call returns at once, and the server reads what the provider has.
+        GetPayoutReconciliation shows the differences. No money is changed; payouts whose state is behind are looked at again. The server does
+        the same each day by itself.
+        Errors: NOT_FOUND with reason PAYOUT_CONNECTION_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_RECONCILIATION_RUNNING when one is
+        running for the connection.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPayoutReconciliation(self, request, context):
+        """Returns a reconciliation with its differences.
+        Errors: NOT_FOUND with reason PAYOUT_RECONCILIATION_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPayoutReconciliations(self, request, context):
+        """Lists reconciliations, without their differences.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RetryPayout(self, request, context):
         """Sends a payout again that is NEEDS_ATTENTION, after what was wrong was mended. If the provider may have made a payment, that one is looked
         up, and no other one is made. Any other open payout that Headwater sends is looked at now instead of later.
@@ -739,6 +793,26 @@ def add_PayoutServiceServicer_to_server(servicer, server):
                     servicer.GetPayoutConnection,
                     request_deserializer=headwater_dot_v1_dot_payout__connection__pb2.GetPayoutConnectionRequest.FromString,
                     response_serializer=headwater_dot_v1_dot_payout__connection__pb2.GetPayoutConnectionResponse.SerializeToString,
+            ),
+            'ListPayoutConnections': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPayoutConnections,
+                    request_deserializer=headwater_dot_v1_dot_payout__connection__pb2.ListPayoutConnectionsRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_payout__connection__pb2.ListPayoutConnectionsResponse.SerializeToString,
+            ),
+            'ReconcilePayouts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReconcilePayouts,
+                    request_deserializer=headwater_dot_v1_dot_payout__reconciliation__pb2.ReconcilePayoutsRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_payout__reconciliation__pb2.ReconcilePayoutsResponse.SerializeToString,
+            ),
+            'GetPayoutReconciliation': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPayoutReconciliation,
+                    request_deserializer=headwater_dot_v1_dot_payout__reconciliation__pb2.GetPayoutReconciliationRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_payout__reconciliation__pb2.GetPayoutReconciliationResponse.SerializeToString,
+            ),
+            'ListPayoutReconciliations': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPayoutReconciliations,
+                    request_deserializer=headwater_dot_v1_dot_payout__reconciliation__pb2.ListPayoutReconciliationsRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_payout__reconciliation__pb2.ListPayoutReconciliationsResponse.SerializeToString,
             ),
             'RetryPayout': grpc.unary_unary_rpc_method_handler(
                     servicer.RetryPayout,
@@ -1575,6 +1649,114 @@ class PayoutService(object):
             '/headwater.v1.PayoutService/GetPayoutConnection',
             headwater_dot_v1_dot_payout__connection__pb2.GetPayoutConnectionRequest.SerializeToString,
             headwater_dot_v1_dot_payout__connection__pb2.GetPayoutConnectionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPayoutConnections(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.PayoutService/ListPayoutConnections',
+            headwater_dot_v1_dot_payout__connection__pb2.ListPayoutConnectionsRequest.SerializeToString,
+            headwater_dot_v1_dot_payout__connection__pb2.ListPayoutConnectionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReconcilePayouts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.PayoutService/ReconcilePayouts',
+            headwater_dot_v1_dot_payout__reconciliation__pb2.ReconcilePayoutsRequest.SerializeToString,
+            headwater_dot_v1_dot_payout__reconciliation__pb2.ReconcilePayoutsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPayoutReconciliation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.PayoutService/GetPayoutReconciliation',
+            headwater_dot_v1_dot_payout__reconciliation__pb2.GetPayoutReconciliationRequest.SerializeToString,
+            headwater_dot_v1_dot_payout__reconciliation__pb2.GetPayoutReconciliationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPayoutReconciliations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.PayoutService/ListPayoutReconciliations',
+            headwater_dot_v1_dot_payout__reconciliation__pb2.ListPayoutReconciliationsRequest.SerializeToString,
+            headwater_dot_v1_dot_payout__reconciliation__pb2.ListPayoutReconciliationsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -11,6 +11,7 @@ from headwater.v1 import payout_document_pb2 as _payout_document_pb2
 from headwater.v1 import payout_file_pb2 as _payout_file_pb2
 from headwater.v1 import payout_method_pb2 as _payout_method_pb2
 from headwater.v1 import payout_pb2 as _payout_pb2
+from headwater.v1 import payout_reconciliation_pb2 as _payout_reconciliation_pb2
 from headwater.v1 import payout_run_pb2 as _payout_run_pb2
 from headwater.v1 import payout_schedule_pb2 as _payout_schedule_pb2
 from headwater.v1 import tax_profile_pb2 as _tax_profile_pb2
@@ -176,6 +177,21 @@ class PayoutServiceStub:
     """Returns the connection to a payout provider, without its credentials. Admin keys only.
     Errors: NOT_FOUND with reason PAYOUT_CONNECTION_NOT_FOUND.
     """
+    ListPayoutConnections: _grpc.UnaryUnaryMultiCallable[_payout_connection_pb2.ListPayoutConnectionsRequest, _payout_connection_pb2.ListPayoutConnectionsResponse]
+    """Lists the connections to payout providers, without their credentials. Admin keys only."""
+    ReconcilePayouts: _grpc.UnaryUnaryMultiCallable[_payout_reconciliation_pb2.ReconcilePayoutsRequest, _payout_reconciliation_pb2.ReconcilePayoutsResponse]
+    """Compares the payouts of a provider with the payments that it has. The call returns at once, and the server reads what the provider has.
+    GetPayoutReconciliation shows the differences. No money is changed; payouts whose state is behind are looked at again. The server does
+    the same each day by itself.
+    Errors: NOT_FOUND with reason PAYOUT_CONNECTION_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_RECONCILIATION_RUNNING when one is
+    running for the connection.
+    """
+    GetPayoutReconciliation: _grpc.UnaryUnaryMultiCallable[_payout_reconciliation_pb2.GetPayoutReconciliationRequest, _payout_reconciliation_pb2.GetPayoutReconciliationResponse]
+    """Returns a reconciliation with its differences.
+    Errors: NOT_FOUND with reason PAYOUT_RECONCILIATION_NOT_FOUND.
+    """
+    ListPayoutReconciliations: _grpc.UnaryUnaryMultiCallable[_payout_reconciliation_pb2.ListPayoutReconciliationsRequest, _payout_reconciliation_pb2.ListPayoutReconciliationsResponse]
+    """Lists reconciliations, without their differences."""
     RetryPayout: _grpc.UnaryUnaryMultiCallable[_payout_pb2.RetryPayoutRequest, _payout_pb2.RetryPayoutResponse]
     """Sends a payout again that is NEEDS_ATTENTION, after what was wrong was mended. If the provider may have made a payment, that one is looked
     up, and no other one is made. Any other open payout that Headwater sends is looked at now instead of later.
@@ -367,6 +383,21 @@ class PayoutServiceAsyncStub(PayoutServiceStub):
     """Returns the connection to a payout provider, without its credentials. Admin keys only.
     Errors: NOT_FOUND with reason PAYOUT_CONNECTION_NOT_FOUND.
     """
+    ListPayoutConnections: _aio.UnaryUnaryMultiCallable[_payout_connection_pb2.ListPayoutConnectionsRequest, _payout_connection_pb2.ListPayoutConnectionsResponse]  # type: ignore[assignment]
+    """Lists the connections to payout providers, without their credentials. Admin keys only."""
+    ReconcilePayouts: _aio.UnaryUnaryMultiCallable[_payout_reconciliation_pb2.ReconcilePayoutsRequest, _payout_reconciliation_pb2.ReconcilePayoutsResponse]  # type: ignore[assignment]
+    """Compares the payouts of a provider with the payments that it has. The call returns at once, and the server reads what the provider has.
+    GetPayoutReconciliation shows the differences. No money is changed; payouts whose state is behind are looked at again. The server does
+    the same each day by itself.
+    Errors: NOT_FOUND with reason PAYOUT_CONNECTION_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_RECONCILIATION_RUNNING when one is
+    running for the connection.
+    """
+    GetPayoutReconciliation: _aio.UnaryUnaryMultiCallable[_payout_reconciliation_pb2.GetPayoutReconciliationRequest, _payout_reconciliation_pb2.GetPayoutReconciliationResponse]  # type: ignore[assignment]
+    """Returns a reconciliation with its differences.
+    Errors: NOT_FOUND with reason PAYOUT_RECONCILIATION_NOT_FOUND.
+    """
+    ListPayoutReconciliations: _aio.UnaryUnaryMultiCallable[_payout_reconciliation_pb2.ListPayoutReconciliationsRequest, _payout_reconciliation_pb2.ListPayoutReconciliationsResponse]  # type: ignore[assignment]
+    """Lists reconciliations, without their differences."""
     RetryPayout: _aio.UnaryUnaryMultiCallable[_payout_pb2.RetryPayoutRequest, _payout_pb2.RetryPayoutResponse]  # type: ignore[assignment]
     """Sends a payout again that is NEEDS_ATTENTION, after what was wrong was mended. If the provider may have made a payment, that one is looked
     up, and no other one is made. Any other open payout that Headwater sends is looked at now instead of later.
@@ -729,6 +760,45 @@ class PayoutServiceServicer(metaclass=_abc_1.ABCMeta):
         """Returns the connection to a payout provider, without its credentials. Admin keys only.
         Errors: NOT_FOUND with reason PAYOUT_CONNECTION_NOT_FOUND.
         """
+
+    @_abc_1.abstractmethod
+    def ListPayoutConnections(
+        self,
+        request: _payout_connection_pb2.ListPayoutConnectionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_payout_connection_pb2.ListPayoutConnectionsResponse, _abc.Awaitable[_payout_connection_pb2.ListPayoutConnectionsResponse]]:
+        """Lists the connections to payout providers, without their credentials. Admin keys only."""
+
+    @_abc_1.abstractmethod
+    def ReconcilePayouts(
+        self,
+        request: _payout_reconciliation_pb2.ReconcilePayoutsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_payout_reconciliation_pb2.ReconcilePayoutsResponse, _abc.Awaitable[_payout_reconciliation_pb2.ReconcilePayoutsResponse]]:
+        """Compares the payouts of a provider with the payments that it has. The call returns at once, and the server reads what the provider has.
+        GetPayoutReconciliation shows the differences. No money is changed; payouts whose state is behind are looked at again. The server does
+        the same each day by itself.
+        Errors: NOT_FOUND with reason PAYOUT_CONNECTION_NOT_FOUND; FAILED_PRECONDITION with reason PAYOUT_RECONCILIATION_RUNNING when one is
+        running for the connection.
+        """
+
+    @_abc_1.abstractmethod
+    def GetPayoutReconciliation(
+        self,
+        request: _payout_reconciliation_pb2.GetPayoutReconciliationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_payout_reconciliation_pb2.GetPayoutReconciliationResponse, _abc.Awaitable[_payout_reconciliation_pb2.GetPayoutReconciliationResponse]]:
+        """Returns a reconciliation with its differences.
+        Errors: NOT_FOUND with reason PAYOUT_RECONCILIATION_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def ListPayoutReconciliations(
+        self,
+        request: _payout_reconciliation_pb2.ListPayoutReconciliationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_payout_reconciliation_pb2.ListPayoutReconciliationsResponse, _abc.Awaitable[_payout_reconciliation_pb2.ListPayoutReconciliationsResponse]]:
+        """Lists reconciliations, without their differences."""
 
     @_abc_1.abstractmethod
     def RetryPayout(

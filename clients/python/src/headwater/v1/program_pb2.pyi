@@ -13,6 +13,7 @@ from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from headwater.v1 import attribution_pb2 as _attribution_pb2
 from headwater.v1 import common_pb2 as _common_pb2
 from headwater.v1 import customer_reward_pb2 as _customer_reward_pb2
+from headwater.v1 import fraud_pb2 as _fraud_pb2
 from headwater.v1 import reward_value_pb2 as _reward_value_pb2
 import builtins as _builtins
 import sys
@@ -1305,6 +1306,7 @@ class Program(_message.Message):
     INVITATIONS_FIELD_NUMBER: _builtins.int
     WELCOME_MAIL_FIELD_NUMBER: _builtins.int
     METADATA_FIELD_NUMBER: _builtins.int
+    FRAUD_RULES_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id, `prg_` and 32 hexadecimal digits."""
     display_name: _builtins.str
@@ -1367,6 +1369,12 @@ class Program(_message.Message):
         without text are left out. Events have them too, and events are never changed, so put no personal data into them.
         """
 
+    @_builtins.property
+    def fraud_rules(self) -> _containers.RepeatedCompositeFieldContainer[_fraud_pb2.FraudRule]:
+        """The fraud rules, in the order in which they are asked. They judge events that are credited from now on, whichever version of the terms
+        pays for them.
+        """
+
     def __init__(
         self,
         *,
@@ -1387,10 +1395,11 @@ class Program(_message.Message):
         invitations: _abc.Iterable[Global___ProgramInvitation] | None = ...,
         welcome_mail: Global___WelcomeMail | None = ...,
         metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        fraud_rules: _abc.Iterable[_fraud_pb2.FraudRule] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "create_time", b"create_time", "terms", b"terms", "update_time", b"update_time", "welcome_mail", b"welcome_mail"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "create_time", b"create_time", "currency_code", b"currency_code", "display_name", b"display_name", "etag", b"etag", "hosts", b"hosts", "id", b"id", "invitations", b"invitations", "is_default", b"is_default", "is_private", b"is_private", "landing_url", b"landing_url", "metadata", b"metadata", "questions", b"questions", "state", b"state", "terms", b"terms", "update_time", b"update_time", "welcome_mail", b"welcome_mail"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "create_time", b"create_time", "currency_code", b"currency_code", "display_name", b"display_name", "etag", b"etag", "fraud_rules", b"fraud_rules", "hosts", b"hosts", "id", b"id", "invitations", b"invitations", "is_default", b"is_default", "is_private", b"is_private", "landing_url", b"landing_url", "metadata", b"metadata", "questions", b"questions", "state", b"state", "terms", b"terms", "update_time", b"update_time", "welcome_mail", b"welcome_mail"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1436,6 +1445,7 @@ class CreateProgramRequest(_message.Message):
     WELCOME_MAIL_FIELD_NUMBER: _builtins.int
     METADATA_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    FRAUD_RULES_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
     returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
@@ -1485,6 +1495,10 @@ class CreateProgramRequest(_message.Message):
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """See `Program.metadata`. Optional."""
 
+    @_builtins.property
+    def fraud_rules(self) -> _containers.RepeatedCompositeFieldContainer[_fraud_pb2.FraudRule]:
+        """The fraud rules. Empty: none. See `Program.fraud_rules`."""
+
     def __init__(
         self,
         *,
@@ -1502,10 +1516,11 @@ class CreateProgramRequest(_message.Message):
         welcome_mail: Global___WelcomeMail | None = ...,
         metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         validate_only: _builtins.bool = ...,
+        fraud_rules: _abc.Iterable[_fraud_pb2.FraudRule] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "terms", b"terms", "welcome_mail", b"welcome_mail"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "currency_code", b"currency_code", "display_name", b"display_name", "hosts", b"hosts", "invitations", b"invitations", "is_default", b"is_default", "is_private", b"is_private", "landing_url", b"landing_url", "metadata", b"metadata", "questions", b"questions", "request_id", b"request_id", "terms", b"terms", "validate_only", b"validate_only", "welcome_mail", b"welcome_mail"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "currency_code", b"currency_code", "display_name", b"display_name", "fraud_rules", b"fraud_rules", "hosts", b"hosts", "invitations", b"invitations", "is_default", b"is_default", "is_private", b"is_private", "landing_url", b"landing_url", "metadata", b"metadata", "questions", b"questions", "request_id", b"request_id", "terms", b"terms", "validate_only", b"validate_only", "welcome_mail", b"welcome_mail"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1824,7 +1839,8 @@ class UpdateProgramRequest(_message.Message):
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
         """The fields to change: any of `display_name`, `landing_url`, `is_default`, `terms`, `hosts`, `agreement`, `questions`,
-        `is_private`, `invitations`, `welcome_mail` and `metadata`. Required. `metadata` is replaced as a whole. `invitations` are replaced as a
+        `is_private`, `invitations`, `welcome_mail`, `metadata` and `fraud_rules`. Required. `metadata` is replaced as a whole. `fraud_rules` are
+        replaced as a whole too, and events that were judged before keep their flags. `invitations` are replaced as a
         whole, and a code that stays keeps its number of uses. Who was enrolled with a code stays enrolled. A `welcome_mail` that is not set is none from then on. Links that were created
         before a change of `hosts` stay as they are, and so do affiliates who were enrolled before
         a change of `questions` or `is_private`. `agreement` is replaced as a whole, and cannot be taken away again. Who accepted

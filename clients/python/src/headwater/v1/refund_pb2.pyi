@@ -38,6 +38,7 @@ class RecordRefundRequest(_message.Message):
     OCCUR_TIME_FIELD_NUMBER: _builtins.int
     COMMISSION_ADJUSTMENT_FIELD_NUMBER: _builtins.int
     LINES_FIELD_NUMBER: _builtins.int
+    REFUNDED_TOTAL_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """The merchant's id for the refund event, up to 128 characters. Unique among the account's refund events, for ever. Required."""
     sale_event_id: _builtins.str
@@ -56,7 +57,7 @@ class RecordRefundRequest(_message.Message):
     """The merchant's id of the refund, up to 128 characters. A longer one is left out with a warning. Optional. It is only stored; `event_id` identifies the event."""
     @_builtins.property
     def amount(self) -> _common_pb2.Money:
-        """The refunded amount, in the sale's currency. Required, unless `lines` are set: then not set means what they add up to. More than zero, unless the sale is free: a refund of zero takes back what a
+        """The refunded amount, in the sale's currency. Required, unless `refunded_total` or `lines` are set: without `refunded_total`, not set means what the lines add up to. More than zero, unless the sale is free: a refund of zero takes back what a
         free sale has earned. All refunds of a sale together may not exceed the sale's amount, unless the refund has a
         `commission_adjustment`.
         """
@@ -89,6 +90,18 @@ class RecordRefundRequest(_message.Message):
         is required with a line that has a `quantity`. Lines do not matter if the sale has none; `amount` is required then too. Optional.
         """
 
+    @_builtins.property
+    def refunded_total(self) -> _common_pb2.Money:
+        """The total that was refunded of the sale so far, this refund included, in the sale's currency: for senders that tell totals. It takes the
+        place of `amount`. Zero or more, and at most the sale's amount. `sale_event_id` is required with it; `lines` and `commission_adjustment`
+        are refused.
+        - The refund is the difference to the refunds of before by `occur_time`, so totals may arrive in any order, and amounts may be told too.
+        - A total that is no more than what is known takes nothing back, and the answer has a warning. A smaller one does not undo a refund:
+          call UndoRefund.
+        - A total that waits for its sale and is more than it takes all of it back.
+        If a sale has more than 100 refunds, the latest 100 by `occur_time` are compared one by one.
+        """
+
     def __init__(
         self,
         *,
@@ -101,10 +114,11 @@ class RecordRefundRequest(_message.Message):
         occur_time: _timestamp_pb2.Timestamp | None = ...,
         commission_adjustment: _common_pb2.Money | None = ...,
         lines: _abc.Iterable[_line_pb2.RefundLine] | None = ...,
+        refunded_total: _common_pb2.Money | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "commission_adjustment", b"commission_adjustment", "occur_time", b"occur_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "commission_adjustment", b"commission_adjustment", "occur_time", b"occur_time", "refunded_total", b"refunded_total"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "commission_adjustment", b"commission_adjustment", "email", b"email", "event_id", b"event_id", "external_id", b"external_id", "lines", b"lines", "occur_time", b"occur_time", "refund_id", b"refund_id", "sale_event_id", b"sale_event_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "commission_adjustment", b"commission_adjustment", "email", b"email", "event_id", b"event_id", "external_id", b"external_id", "lines", b"lines", "occur_time", b"occur_time", "refund_id", b"refund_id", "refunded_total", b"refunded_total", "sale_event_id", b"sale_event_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -140,7 +154,9 @@ class RecordRefundResponse(_message.Message):
 
     @_builtins.property
     def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Warning]:
-        """The fields of the request that were cleaned, cut or left out. A repeat has the warnings of its own request."""
+        """The fields of the request that were cleaned, cut or left out, and a `refunded_total` that was known. A repeat has the warnings of its own
+        request and of the first answer.
+        """
 
     def __init__(
         self,
@@ -159,3 +175,89 @@ class RecordRefundResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RecordRefundResponse: _TypeAlias = RecordRefundResponse  # noqa: Y015
+
+@_typing.final
+class UndoRefundRequest(_message.Message):
+    """The request of UndoRefund."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_ID_FIELD_NUMBER: _builtins.int
+    REFUND_EVENT_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    OCCUR_TIME_FIELD_NUMBER: _builtins.int
+    event_id: _builtins.str
+    """The merchant's id for the event, up to 128 characters. Unique among the account's undone refunds, for ever. Required."""
+    refund_event_id: _builtins.str
+    """The event_id of the refund. Required."""
+    reason: _builtins.str
+    """Why it is undone, up to 500 characters. Optional."""
+    @_builtins.property
+    def occur_time(self) -> _timestamp_pb2.Timestamp:
+        """When the refund failed or was withdrawn, at most 10 minutes ahead of the server's clock. Not set: now. A time before the refund counts as
+        the refund's. It matters if totals are told: those of before it have the refund, later ones do not.
+        """
+
+    def __init__(
+        self,
+        *,
+        event_id: _builtins.str = ...,
+        refund_event_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        occur_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["occur_time", b"occur_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_id", b"event_id", "occur_time", b"occur_time", "reason", b"reason", "refund_event_id", b"refund_event_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UndoRefundRequest: _TypeAlias = UndoRefundRequest  # noqa: Y015
+
+@_typing.final
+class UndoRefundResponse(_message.Message):
+    """The answer of UndoRefund."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    CONVERSION_ID_FIELD_NUMBER: _builtins.int
+    SALE_CONVERSION_ID_FIELD_NUMBER: _builtins.int
+    REWARDS_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
+    outcome: _conversion_pb2.ConversionOutcome.ValueType
+    """The outcome of the refund: ATTRIBUTED if the sale is ATTRIBUTED, WAITING if the refund waits for its sale, otherwise NOT_REFERRED."""
+    conversion_id: _builtins.str
+    """The conversion id of what undid the refund."""
+    sale_conversion_id: _builtins.str
+    """The id of the sale's conversion. Empty for a refund that waits, and for a refund of an unknown customer."""
+    replayed: _builtins.bool
+    """True when the call repeats an earlier event_id. Nothing was changed, and the other fields are those of the first answer."""
+    @_builtins.property
+    def rewards(self) -> _containers.RepeatedCompositeFieldContainer[_reward_pb2.RewardSummary]:
+        """The new rewards. Those that change another one give back what the refund took; that of a `commission_adjustment` is taken back. A reward
+        of which nothing was left is final, so its sale earns a new one, less other refunds. The new one is held or approved if that one was.
+        """
+
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Warning]:
+        """A refund that was undone before. Nothing was changed, and `conversion_id` is what undid it then."""
+
+    def __init__(
+        self,
+        *,
+        outcome: _conversion_pb2.ConversionOutcome.ValueType = ...,
+        conversion_id: _builtins.str = ...,
+        sale_conversion_id: _builtins.str = ...,
+        rewards: _abc.Iterable[_reward_pb2.RewardSummary] | None = ...,
+        replayed: _builtins.bool = ...,
+        warnings: _abc.Iterable[_common_pb2.Warning] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversion_id", b"conversion_id", "outcome", b"outcome", "replayed", b"replayed", "rewards", b"rewards", "sale_conversion_id", b"sale_conversion_id", "warnings", b"warnings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UndoRefundResponse: _TypeAlias = UndoRefundResponse  # noqa: Y015

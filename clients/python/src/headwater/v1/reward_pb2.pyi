@@ -11,6 +11,7 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from headwater.v1 import attribution_pb2 as _attribution_pb2
 from headwater.v1 import common_pb2 as _common_pb2
+from headwater.v1 import fraud_pb2 as _fraud_pb2
 from headwater.v1 import program_pb2 as _program_pb2
 from headwater.v1 import reward_value_pb2 as _reward_value_pb2
 from headwater.v1 import selector_pb2 as _selector_pb2
@@ -44,17 +45,23 @@ class _RewardStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RewardSta
     REWARD_STATE_REVERSED: _RewardState.ValueType  # 5
     """Refunds took back the whole reward before it was paid. The rewards of those refunds have this state too."""
     REWARD_STATE_HELD: _RewardState.ValueType  # 6
-    """Kept from approval, because DeactivateAffiliate said so. Counts to the pending balance. Waits for ReleaseRewards or DenyRewards, and
+    """Kept from approval, because DeactivateAffiliate or a fraud rule of the program said so. Counts to the pending balance. Waits for ReleaseRewards or DenyRewards, and
     is taken back by refunds like a pending one.
     """
     REWARD_STATE_IN_PAYOUT: _RewardState.ValueType  # 7
     """A payout that is neither paid nor cancelled has reserved it. CancelPayout makes it APPROVED again. A refund leaves it as it is, and takes
     back by a reward of its own, which reduces the next payout.
     """
+    REWARD_STATE_FROZEN: _RewardState.ValueType  # 8
+    """A dispute of its sale is open. Counts to the frozen balance, and is neither approved nor paid. ResolveDispute gives it its former state back,
+    or takes it back. Refunds take it back like a pending one. DenyRewards denies it, and DeactivateAffiliate and ReleaseRewards change the
+    state that it gets back, as they would change that state.
+    """
 
 class RewardState(_RewardState, metaclass=_RewardStateEnumTypeWrapper):
     """The state of a reward. PENDING may become APPROVED, DENIED, REVERSED or HELD. HELD may become PENDING, DENIED or REVERSED. APPROVED
-    may become IN_PAYOUT, PAID or REVERSED. IN_PAYOUT may become APPROVED or PAID. The other states are final.
+    may become IN_PAYOUT, PAID or REVERSED. IN_PAYOUT may become APPROVED or PAID. PENDING, HELD and APPROVED may become FROZEN, which becomes
+    what it was before, DENIED or REVERSED. The other states are final.
     """
 
 REWARD_STATE_UNSPECIFIED: RewardState.ValueType  # 0
@@ -70,12 +77,17 @@ REWARD_STATE_PAID: RewardState.ValueType  # 4
 REWARD_STATE_REVERSED: RewardState.ValueType  # 5
 """Refunds took back the whole reward before it was paid. The rewards of those refunds have this state too."""
 REWARD_STATE_HELD: RewardState.ValueType  # 6
-"""Kept from approval, because DeactivateAffiliate said so. Counts to the pending balance. Waits for ReleaseRewards or DenyRewards, and
+"""Kept from approval, because DeactivateAffiliate or a fraud rule of the program said so. Counts to the pending balance. Waits for ReleaseRewards or DenyRewards, and
 is taken back by refunds like a pending one.
 """
 REWARD_STATE_IN_PAYOUT: RewardState.ValueType  # 7
 """A payout that is neither paid nor cancelled has reserved it. CancelPayout makes it APPROVED again. A refund leaves it as it is, and takes
 back by a reward of its own, which reduces the next payout.
+"""
+REWARD_STATE_FROZEN: RewardState.ValueType  # 8
+"""A dispute of its sale is open. Counts to the frozen balance, and is neither approved nor paid. ResolveDispute gives it its former state back,
+or takes it back. Refunds take it back like a pending one. DenyRewards denies it, and DeactivateAffiliate and ReleaseRewards change the
+state that it gets back, as they would change that state.
 """
 Global___RewardState: _TypeAlias = RewardState  # noqa: Y015
 
@@ -309,6 +321,9 @@ class Reward(_message.Message):
     SUBMISSION_ID_FIELD_NUMBER: _builtins.int
     CLICK_FIELD_NUMBER: _builtins.int
     THRESHOLD_FIELD_NUMBER: _builtins.int
+    SUSPICION_FIELD_NUMBER: _builtins.int
+    RELEASE_REASON_FIELD_NUMBER: _builtins.int
+    DISPUTE_CONVERSION_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The id, `rwd_` and 32 hexadecimal digits."""
     conversion_id: _builtins.str
@@ -339,6 +354,10 @@ class Reward(_message.Message):
     """The id of the payout that reserved or paid it. Empty unless it is cash, and in a payout or paid."""
     submission_id: _builtins.str
     """The id of the submission to a bounty that the reward pays. Empty for all other rewards."""
+    release_reason: _builtins.str
+    """The reason in the last call of ReleaseRewards for the reward. Empty in the feed, because a person wrote it."""
+    dispute_conversion_id: _builtins.str
+    """Of a FROZEN reward: the conversion id of the oldest open dispute of its sale. Empty for all other rewards."""
     @_builtins.property
     def value(self) -> _reward_value_pb2.RewardValue:
         """The value, negative for the reward of a refund. It never changes, even if refunds take back part of it."""
@@ -379,6 +398,12 @@ class Reward(_message.Message):
     def threshold(self) -> Global___ThresholdReached:
         """Of a threshold bonus: how it was reached. Of a reward that takes one back: how it was lost. Not set for all other rewards."""
 
+    @_builtins.property
+    def suspicion(self) -> _containers.RepeatedCompositeFieldContainer[_fraud_pb2.FraudFlag]:
+        """What the fraud rules of the program found in the event when it was credited. The reward is HELD if one of them was ON, until
+        ReleaseRewards or DenyRewards. Of a reward that takes back: empty.
+        """
+
     def __init__(
         self,
         *,
@@ -404,10 +429,13 @@ class Reward(_message.Message):
         submission_id: _builtins.str = ...,
         click: Global___RewardClick | None = ...,
         threshold: Global___ThresholdReached | None = ...,
+        suspicion: _abc.Iterable[_fraud_pb2.FraudFlag] | None = ...,
+        release_reason: _builtins.str = ...,
+        dispute_conversion_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["auto_approve_time", b"auto_approve_time", "calculation", b"calculation", "click", b"click", "conversion", b"conversion", "create_time", b"create_time", "reversed", b"reversed", "threshold", b"threshold", "update_time", b"update_time", "value", b"value"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate_id", b"affiliate_id", "auto_approve_time", b"auto_approve_time", "bonus_terms_version", b"bonus_terms_version", "calculation", b"calculation", "click", b"click", "conversion", b"conversion", "conversion_id", b"conversion_id", "create_reason", b"create_reason", "create_time", b"create_time", "deny_reason", b"deny_reason", "enrollment_id", b"enrollment_id", "id", b"id", "lead_id", b"lead_id", "payout_id", b"payout_id", "program_id", b"program_id", "reversed", b"reversed", "reverses_reward_id", b"reverses_reward_id", "state", b"state", "submission_id", b"submission_id", "threshold", b"threshold", "update_time", b"update_time", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["affiliate_id", b"affiliate_id", "auto_approve_time", b"auto_approve_time", "bonus_terms_version", b"bonus_terms_version", "calculation", b"calculation", "click", b"click", "conversion", b"conversion", "conversion_id", b"conversion_id", "create_reason", b"create_reason", "create_time", b"create_time", "deny_reason", b"deny_reason", "dispute_conversion_id", b"dispute_conversion_id", "enrollment_id", b"enrollment_id", "id", b"id", "lead_id", b"lead_id", "payout_id", b"payout_id", "program_id", b"program_id", "release_reason", b"release_reason", "reversed", b"reversed", "reverses_reward_id", b"reverses_reward_id", "state", b"state", "submission_id", b"submission_id", "suspicion", b"suspicion", "threshold", b"threshold", "update_time", b"update_time", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1293,11 +1321,14 @@ class ReleaseRewardsRequest(_message.Message):
 
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     REWARD_IDS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """An id of your choice that makes the call safe to repeat for 30 days. A repeat with the same content changes nothing and
     returns the first answer. The same id with other content fails with FAILED_PRECONDITION and reason IDEMPOTENCY_MISMATCH. The
     id is unique per account and method. Optional, up to 128 characters, such as a UUID.
     """
+    reason: _builtins.str
+    """Why the rewards are released, up to 500 characters. Required if a fraud rule has held one of them."""
     @_builtins.property
     def reward_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The ids of 1 to 1,000 rewards, each once. The id of a refund's reward is refused: such a reward is released together with the
@@ -1309,10 +1340,11 @@ class ReleaseRewardsRequest(_message.Message):
         *,
         request_id: _builtins.str = ...,
         reward_ids: _abc.Iterable[_builtins.str] | None = ...,
+        reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "reward_ids", b"reward_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "request_id", b"request_id", "reward_ids", b"reward_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

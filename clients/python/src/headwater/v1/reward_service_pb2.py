@@ -22,6 +22,7 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from headwater.v1 import fraud_pb2 as headwater_dot_v1_dot_fraud__pb2
 from headwater.v1 import ledger_pb2 as headwater_dot_v1_dot_ledger__pb2
 from headwater.v1 import reward_pb2 as headwater_dot_v1_dot_reward__pb2
 from headwater.v1 import simulation_pb2 as headwater_dot_v1_dot_simulation__pb2
@@ -29,7 +30,7 @@ from headwater.v1 import statement_pb2 as headwater_dot_v1_dot_statement__pb2
 from headwater.v1 import statistic_pb2 as headwater_dot_v1_dot_statistic__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!headwater/v1/reward_service.proto\x12\x0cheadwater.v1\x1a\x19headwater/v1/ledger.proto\x1a\x19headwater/v1/reward.proto\x1a\x1dheadwater/v1/simulation.proto\x1a\x1cheadwater/v1/statement.proto\x1a\x1cheadwater/v1/statistic.proto2\xf1\t\n\rRewardService\x12L\n\tGetReward\x12\x1e.headwater.v1.GetRewardRequest\x1a\x1f.headwater.v1.GetRewardResponse\x12R\n\x0bListRewards\x12 .headwater.v1.ListRewardsRequest\x1a!.headwater.v1.ListRewardsResponse\x12[\n\x0e\x41pproveRewards\x12#.headwater.v1.ApproveRewardsRequest\x1a$.headwater.v1.ApproveRewardsResponse\x12R\n\x0b\x44\x65nyRewards\x12 .headwater.v1.DenyRewardsRequest\x1a!.headwater.v1.DenyRewardsResponse\x12[\n\x0eReleaseRewards\x12#.headwater.v1.ReleaseRewardsRequest\x1a$.headwater.v1.ReleaseRewardsResponse\x12U\n\x0c\x43reateReward\x12!.headwater.v1.CreateRewardRequest\x1a\".headwater.v1.CreateRewardResponse\x12X\n\rFulfillReward\x12\".headwater.v1.FulfillRewardRequest\x1a#.headwater.v1.FulfillRewardResponse\x12O\n\nGetBalance\x12\x1f.headwater.v1.GetBalanceRequest\x1a .headwater.v1.GetBalanceResponse\x12U\n\x0cListBalances\x12!.headwater.v1.ListBalancesRequest\x1a\".headwater.v1.ListBalancesResponse\x12m\n\x14\x43\x61lculateCommissions\x12).headwater.v1.CalculateCommissionsRequest\x1a*.headwater.v1.CalculateCommissionsResponse\x12\x64\n\x11ListLedgerEntries\x12&.headwater.v1.ListLedgerEntriesRequest\x1a\'.headwater.v1.ListLedgerEntriesResponse\x12Z\n\rSimulateTerms\x12\".headwater.v1.SimulateTermsRequest\x1a#.headwater.v1.SimulateTermsResponse0\x01\x12O\n\nQueryStats\x12\x1f.headwater.v1.QueryStatsRequest\x1a .headwater.v1.QueryStatsResponse\x12U\n\x0cVerifyLedger\x12!.headwater.v1.VerifyLedgerRequest\x1a\".headwater.v1.VerifyLedgerResponseBT\n\x10\x64\x65v.headwater.v1B\x12RewardServiceProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!headwater/v1/reward_service.proto\x12\x0cheadwater.v1\x1a\x18headwater/v1/fraud.proto\x1a\x19headwater/v1/ledger.proto\x1a\x19headwater/v1/reward.proto\x1a\x1dheadwater/v1/simulation.proto\x1a\x1cheadwater/v1/statement.proto\x1a\x1cheadwater/v1/statistic.proto2\xd6\n\n\rRewardService\x12L\n\tGetReward\x12\x1e.headwater.v1.GetRewardRequest\x1a\x1f.headwater.v1.GetRewardResponse\x12R\n\x0bListRewards\x12 .headwater.v1.ListRewardsRequest\x1a!.headwater.v1.ListRewardsResponse\x12[\n\x0e\x41pproveRewards\x12#.headwater.v1.ApproveRewardsRequest\x1a$.headwater.v1.ApproveRewardsResponse\x12R\n\x0b\x44\x65nyRewards\x12 .headwater.v1.DenyRewardsRequest\x1a!.headwater.v1.DenyRewardsResponse\x12[\n\x0eReleaseRewards\x12#.headwater.v1.ReleaseRewardsRequest\x1a$.headwater.v1.ReleaseRewardsResponse\x12U\n\x0c\x43reateReward\x12!.headwater.v1.CreateRewardRequest\x1a\".headwater.v1.CreateRewardResponse\x12X\n\rFulfillReward\x12\".headwater.v1.FulfillRewardRequest\x1a#.headwater.v1.FulfillRewardResponse\x12O\n\nGetBalance\x12\x1f.headwater.v1.GetBalanceRequest\x1a .headwater.v1.GetBalanceResponse\x12U\n\x0cListBalances\x12!.headwater.v1.ListBalancesRequest\x1a\".headwater.v1.ListBalancesResponse\x12m\n\x14\x43\x61lculateCommissions\x12).headwater.v1.CalculateCommissionsRequest\x1a*.headwater.v1.CalculateCommissionsResponse\x12\x64\n\x11ListLedgerEntries\x12&.headwater.v1.ListLedgerEntriesRequest\x1a\'.headwater.v1.ListLedgerEntriesResponse\x12Z\n\rSimulateTerms\x12\".headwater.v1.SimulateTermsRequest\x1a#.headwater.v1.SimulateTermsResponse0\x01\x12\x63\n\x10ReplayFraudRules\x12%.headwater.v1.ReplayFraudRulesRequest\x1a&.headwater.v1.ReplayFraudRulesResponse0\x01\x12O\n\nQueryStats\x12\x1f.headwater.v1.QueryStatsRequest\x1a .headwater.v1.QueryStatsResponse\x12U\n\x0cVerifyLedger\x12!.headwater.v1.VerifyLedgerRequest\x1a\".headwater.v1.VerifyLedgerResponseBT\n\x10\x64\x65v.headwater.v1B\x12RewardServiceProtoP\x01Z*headwater.dev/gen/headwater/v1;headwaterv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,6 +38,6 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'headwater.v1.reward_service
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\020dev.headwater.v1B\022RewardServiceProtoP\001Z*headwater.dev/gen/headwater/v1;headwaterv1'
-  _globals['_REWARDSERVICE']._serialized_start=197
-  _globals['_REWARDSERVICE']._serialized_end=1462
+  _globals['_REWARDSERVICE']._serialized_start=223
+  _globals['_REWARDSERVICE']._serialized_end=1589
 # @@protoc_insertion_point(module_scope)

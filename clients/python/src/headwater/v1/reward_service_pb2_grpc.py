@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from headwater.v1 import fraud_pb2 as headwater_dot_v1_dot_fraud__pb2
 from headwater.v1 import ledger_pb2 as headwater_dot_v1_dot_ledger__pb2
 from headwater.v1 import reward_pb2 as headwater_dot_v1_dot_reward__pb2
 from headwater.v1 import simulation_pb2 as headwater_dot_v1_dot_simulation__pb2
@@ -99,6 +100,11 @@ class RewardServiceStub(object):
                 request_serializer=headwater_dot_v1_dot_simulation__pb2.SimulateTermsRequest.SerializeToString,
                 response_deserializer=headwater_dot_v1_dot_simulation__pb2.SimulateTermsResponse.FromString,
                 _registered_method=True)
+        self.ReplayFraudRules = channel.unary_stream(
+                '/headwater.v1.RewardService/ReplayFraudRules',
+                request_serializer=headwater_dot_v1_dot_fraud__pb2.ReplayFraudRulesRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_fraud__pb2.ReplayFraudRulesResponse.FromString,
+                _registered_method=True)
         self.QueryStats = channel.unary_unary(
                 '/headwater.v1.RewardService/QueryStats',
                 request_serializer=headwater_dot_v1_dot_statistic__pb2.QueryStatsRequest.SerializeToString,
@@ -149,7 +155,7 @@ class RewardServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ReleaseRewards(self, request, context):
-        """Makes held rewards pending again. It releases all of them or none. A reward whose hold period has ended meanwhile is approved soon
+        """Makes held rewards pending again. It releases all of them or none. What a fraud rule has held needs a reason. A reward whose hold period has ended meanwhile is approved soon
         after.
         Errors: NOT_FOUND with reason REWARD_NOT_FOUND; FAILED_PRECONDITION with reason REWARD_STATE for the first reward that is not held.
         """
@@ -214,6 +220,18 @@ class RewardServiceServicer(object):
         Errors: INVALID_ARGUMENT for wrong terms, as UpdateProgram answers; NOT_FOUND with reason PROGRAM_NOT_FOUND; FAILED_PRECONDITION with
         reason NO_DEFAULT_PROGRAM; RESOURCE_EXHAUSTED with reason OVERLOADED while another such call or VerifyLedger runs for the account, or two
         run at the server; UNAUTHENTICATED when the key is revoked meanwhile; UNAVAILABLE when the server stops meanwhile.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReplayFraudRules(self, request, context):
+        """Says what proposed fraud rules of a program would have held: it judges the events that are credited in the program again, in the order
+        in which they were told, each by the customer and the affiliate as they are now. It writes nothing. Of sales with the same order it
+        finds those that are less than 200,000 orders apart. It ends when the caller ends it.
+        Errors: INVALID_ARGUMENT for wrong rules, as UpdateProgram answers; NOT_FOUND with reason PROGRAM_NOT_FOUND; FAILED_PRECONDITION with
+        reason NO_DEFAULT_PROGRAM; RESOURCE_EXHAUSTED with reason OVERLOADED while another such call, SimulateTerms or VerifyLedger runs for the
+        account, or two run at the server; UNAUTHENTICATED when the key is revoked meanwhile; UNAVAILABLE when the server stops meanwhile.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -304,6 +322,11 @@ def add_RewardServiceServicer_to_server(servicer, server):
                     servicer.SimulateTerms,
                     request_deserializer=headwater_dot_v1_dot_simulation__pb2.SimulateTermsRequest.FromString,
                     response_serializer=headwater_dot_v1_dot_simulation__pb2.SimulateTermsResponse.SerializeToString,
+            ),
+            'ReplayFraudRules': grpc.unary_stream_rpc_method_handler(
+                    servicer.ReplayFraudRules,
+                    request_deserializer=headwater_dot_v1_dot_fraud__pb2.ReplayFraudRulesRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_fraud__pb2.ReplayFraudRulesResponse.SerializeToString,
             ),
             'QueryStats': grpc.unary_unary_rpc_method_handler(
                     servicer.QueryStats,
@@ -641,6 +664,33 @@ class RewardService(object):
             '/headwater.v1.RewardService/SimulateTerms',
             headwater_dot_v1_dot_simulation__pb2.SimulateTermsRequest.SerializeToString,
             headwater_dot_v1_dot_simulation__pb2.SimulateTermsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReplayFraudRules(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/headwater.v1.RewardService/ReplayFraudRules',
+            headwater_dot_v1_dot_fraud__pb2.ReplayFraudRulesRequest.SerializeToString,
+            headwater_dot_v1_dot_fraud__pb2.ReplayFraudRulesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -5,6 +5,7 @@ The service for rewards, balances and the ledger."""
 
 from collections import abc as _abc
 from grpc import aio as _aio
+from headwater.v1 import fraud_pb2 as _fraud_pb2
 from headwater.v1 import ledger_pb2 as _ledger_pb2
 from headwater.v1 import reward_pb2 as _reward_pb2
 from headwater.v1 import simulation_pb2 as _simulation_pb2
@@ -54,7 +55,7 @@ class RewardServiceStub:
     pending or held.
     """
     ReleaseRewards: _grpc.UnaryUnaryMultiCallable[_reward_pb2.ReleaseRewardsRequest, _reward_pb2.ReleaseRewardsResponse]
-    """Makes held rewards pending again. It releases all of them or none. A reward whose hold period has ended meanwhile is approved soon
+    """Makes held rewards pending again. It releases all of them or none. What a fraud rule has held needs a reason. A reward whose hold period has ended meanwhile is approved soon
     after.
     Errors: NOT_FOUND with reason REWARD_NOT_FOUND; FAILED_PRECONDITION with reason REWARD_STATE for the first reward that is not held.
     """
@@ -89,6 +90,14 @@ class RewardServiceStub:
     Errors: INVALID_ARGUMENT for wrong terms, as UpdateProgram answers; NOT_FOUND with reason PROGRAM_NOT_FOUND; FAILED_PRECONDITION with
     reason NO_DEFAULT_PROGRAM; RESOURCE_EXHAUSTED with reason OVERLOADED while another such call or VerifyLedger runs for the account, or two
     run at the server; UNAUTHENTICATED when the key is revoked meanwhile; UNAVAILABLE when the server stops meanwhile.
+    """
+    ReplayFraudRules: _grpc.UnaryStreamMultiCallable[_fraud_pb2.ReplayFraudRulesRequest, _fraud_pb2.ReplayFraudRulesResponse]
+    """Says what proposed fraud rules of a program would have held: it judges the events that are credited in the program again, in the order
+    in which they were told, each by the customer and the affiliate as they are now. It writes nothing. Of sales with the same order it
+    finds those that are less than 200,000 orders apart. It ends when the caller ends it.
+    Errors: INVALID_ARGUMENT for wrong rules, as UpdateProgram answers; NOT_FOUND with reason PROGRAM_NOT_FOUND; FAILED_PRECONDITION with
+    reason NO_DEFAULT_PROGRAM; RESOURCE_EXHAUSTED with reason OVERLOADED while another such call, SimulateTerms or VerifyLedger runs for the
+    account, or two run at the server; UNAUTHENTICATED when the key is revoked meanwhile; UNAVAILABLE when the server stops meanwhile.
     """
     QueryStats: _grpc.UnaryUnaryMultiCallable[_statistic_pb2.QueryStatsRequest, _statistic_pb2.QueryStatsResponse]
     """Returns clicks, sign-ups, sales, refunds, their amounts and the rewards, by day, program, affiliate, link and sub-id. The figures are
@@ -128,7 +137,7 @@ class RewardServiceAsyncStub(RewardServiceStub):
     pending or held.
     """
     ReleaseRewards: _aio.UnaryUnaryMultiCallable[_reward_pb2.ReleaseRewardsRequest, _reward_pb2.ReleaseRewardsResponse]  # type: ignore[assignment]
-    """Makes held rewards pending again. It releases all of them or none. A reward whose hold period has ended meanwhile is approved soon
+    """Makes held rewards pending again. It releases all of them or none. What a fraud rule has held needs a reason. A reward whose hold period has ended meanwhile is approved soon
     after.
     Errors: NOT_FOUND with reason REWARD_NOT_FOUND; FAILED_PRECONDITION with reason REWARD_STATE for the first reward that is not held.
     """
@@ -163,6 +172,14 @@ class RewardServiceAsyncStub(RewardServiceStub):
     Errors: INVALID_ARGUMENT for wrong terms, as UpdateProgram answers; NOT_FOUND with reason PROGRAM_NOT_FOUND; FAILED_PRECONDITION with
     reason NO_DEFAULT_PROGRAM; RESOURCE_EXHAUSTED with reason OVERLOADED while another such call or VerifyLedger runs for the account, or two
     run at the server; UNAUTHENTICATED when the key is revoked meanwhile; UNAVAILABLE when the server stops meanwhile.
+    """
+    ReplayFraudRules: _aio.UnaryStreamMultiCallable[_fraud_pb2.ReplayFraudRulesRequest, _fraud_pb2.ReplayFraudRulesResponse]  # type: ignore[assignment]
+    """Says what proposed fraud rules of a program would have held: it judges the events that are credited in the program again, in the order
+    in which they were told, each by the customer and the affiliate as they are now. It writes nothing. Of sales with the same order it
+    finds those that are less than 200,000 orders apart. It ends when the caller ends it.
+    Errors: INVALID_ARGUMENT for wrong rules, as UpdateProgram answers; NOT_FOUND with reason PROGRAM_NOT_FOUND; FAILED_PRECONDITION with
+    reason NO_DEFAULT_PROGRAM; RESOURCE_EXHAUSTED with reason OVERLOADED while another such call, SimulateTerms or VerifyLedger runs for the
+    account, or two run at the server; UNAUTHENTICATED when the key is revoked meanwhile; UNAVAILABLE when the server stops meanwhile.
     """
     QueryStats: _aio.UnaryUnaryMultiCallable[_statistic_pb2.QueryStatsRequest, _statistic_pb2.QueryStatsResponse]  # type: ignore[assignment]
     """Returns clicks, sign-ups, sales, refunds, their amounts and the rewards, by day, program, affiliate, link and sub-id. The figures are
@@ -229,7 +246,7 @@ class RewardServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _reward_pb2.ReleaseRewardsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_reward_pb2.ReleaseRewardsResponse, _abc.Awaitable[_reward_pb2.ReleaseRewardsResponse]]:
-        """Makes held rewards pending again. It releases all of them or none. A reward whose hold period has ended meanwhile is approved soon
+        """Makes held rewards pending again. It releases all of them or none. What a fraud rule has held needs a reason. A reward whose hold period has ended meanwhile is approved soon
         after.
         Errors: NOT_FOUND with reason REWARD_NOT_FOUND; FAILED_PRECONDITION with reason REWARD_STATE for the first reward that is not held.
         """
@@ -306,6 +323,20 @@ class RewardServiceServicer(metaclass=_abc_1.ABCMeta):
         Errors: INVALID_ARGUMENT for wrong terms, as UpdateProgram answers; NOT_FOUND with reason PROGRAM_NOT_FOUND; FAILED_PRECONDITION with
         reason NO_DEFAULT_PROGRAM; RESOURCE_EXHAUSTED with reason OVERLOADED while another such call or VerifyLedger runs for the account, or two
         run at the server; UNAUTHENTICATED when the key is revoked meanwhile; UNAVAILABLE when the server stops meanwhile.
+        """
+
+    @_abc_1.abstractmethod
+    def ReplayFraudRules(
+        self,
+        request: _fraud_pb2.ReplayFraudRulesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_fraud_pb2.ReplayFraudRulesResponse], _abc.AsyncIterator[_fraud_pb2.ReplayFraudRulesResponse]]:
+        """Says what proposed fraud rules of a program would have held: it judges the events that are credited in the program again, in the order
+        in which they were told, each by the customer and the affiliate as they are now. It writes nothing. Of sales with the same order it
+        finds those that are less than 200,000 orders apart. It ends when the caller ends it.
+        Errors: INVALID_ARGUMENT for wrong rules, as UpdateProgram answers; NOT_FOUND with reason PROGRAM_NOT_FOUND; FAILED_PRECONDITION with
+        reason NO_DEFAULT_PROGRAM; RESOURCE_EXHAUSTED with reason OVERLOADED while another such call, SimulateTerms or VerifyLedger runs for the
+        account, or two run at the server; UNAUTHENTICATED when the key is revoked meanwhile; UNAVAILABLE when the server stops meanwhile.
         """
 
     @_abc_1.abstractmethod

@@ -163,7 +163,9 @@ class StatisticRow(_message.Message):
     largest share.
     """
     refund_count: _builtins.int
-    """How many refunds are credited: those of sales that were credited when the refund was booked."""
+    """How many refunds are credited: those of sales that were credited when the refund was booked. One that was undone counts as minus one on the
+    day on which it was undone.
+    """
     cancellation_count: _builtins.int
     """How many cancellations are credited."""
     appointment_count: _builtins.int
@@ -183,7 +185,7 @@ class StatisticRow(_message.Message):
 
     @_builtins.property
     def refund_amounts(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Money]:
-        """The amounts of the counted refunds, one for each currency, positive."""
+        """The amounts of the counted refunds, one for each currency, positive, less those of undone refunds on the day on which they were undone."""
 
     @_builtins.property
     def rewards(self) -> _containers.RepeatedCompositeFieldContainer[_reward_value_pb2.RewardValue]:

@@ -10,6 +10,7 @@ from headwater.v1 import click_pb2 as headwater_dot_v1_dot_click__pb2
 from headwater.v1 import conversion_pb2 as headwater_dot_v1_dot_conversion__pb2
 from headwater.v1 import correction_pb2 as headwater_dot_v1_dot_correction__pb2
 from headwater.v1 import custom_event_pb2 as headwater_dot_v1_dot_custom__event__pb2
+from headwater.v1 import dispute_pb2 as headwater_dot_v1_dot_dispute__pb2
 from headwater.v1 import explanation_pb2 as headwater_dot_v1_dot_explanation__pb2
 from headwater.v1 import feed_pb2 as headwater_dot_v1_dot_feed__pb2
 from headwater.v1 import lead_pb2 as headwater_dot_v1_dot_lead__pb2
@@ -78,6 +79,11 @@ class TrackingServiceStub(object):
                 request_serializer=headwater_dot_v1_dot_refund__pb2.RecordRefundRequest.SerializeToString,
                 response_deserializer=headwater_dot_v1_dot_refund__pb2.RecordRefundResponse.FromString,
                 _registered_method=True)
+        self.UndoRefund = channel.unary_unary(
+                '/headwater.v1.TrackingService/UndoRefund',
+                request_serializer=headwater_dot_v1_dot_refund__pb2.UndoRefundRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_refund__pb2.UndoRefundResponse.FromString,
+                _registered_method=True)
         self.RecordCancellation = channel.unary_unary(
                 '/headwater.v1.TrackingService/RecordCancellation',
                 request_serializer=headwater_dot_v1_dot_cancellation__pb2.RecordCancellationRequest.SerializeToString,
@@ -97,6 +103,16 @@ class TrackingServiceStub(object):
                 '/headwater.v1.TrackingService/CorrectSale',
                 request_serializer=headwater_dot_v1_dot_correction__pb2.CorrectSaleRequest.SerializeToString,
                 response_deserializer=headwater_dot_v1_dot_correction__pb2.CorrectSaleResponse.FromString,
+                _registered_method=True)
+        self.OpenDispute = channel.unary_unary(
+                '/headwater.v1.TrackingService/OpenDispute',
+                request_serializer=headwater_dot_v1_dot_dispute__pb2.OpenDisputeRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_dispute__pb2.OpenDisputeResponse.FromString,
+                _registered_method=True)
+        self.ResolveDispute = channel.unary_unary(
+                '/headwater.v1.TrackingService/ResolveDispute',
+                request_serializer=headwater_dot_v1_dot_dispute__pb2.ResolveDisputeRequest.SerializeToString,
+                response_deserializer=headwater_dot_v1_dot_dispute__pb2.ResolveDisputeResponse.FromString,
                 _registered_method=True)
         self.BatchRecordEvents = channel.unary_unary(
                 '/headwater.v1.TrackingService/BatchRecordEvents',
@@ -230,6 +246,16 @@ class TrackingServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UndoRefund(self, request, context):
+        """Undoes a refund that failed or was never made. The sale, its rewards, those of uplines and customers, and everything that is counted become
+        what they would be without the refund. Nothing is edited: the rewards that give back are new ones. A refund that was undone before is no
+        error: nothing changes, and the answer has a warning. The sale can be refunded again, under another event_id.
+        Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND when the refund was not recorded, so send the call again once it was.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RecordCancellation(self, request, context):
         """Records that a customer cancelled. The lead becomes CANCELLED, and its monthly recurring revenue becomes zero.
         Errors: NOT_FOUND with reason LEAD_NOT_FOUND.
@@ -259,6 +285,27 @@ class TrackingServiceServicer(object):
         """Corrects the amount of a recorded sale. What it earns changes to what it would have earned with the right amount, under the terms of
         the sale. The difference is a reward of its own, which is approved or denied together with the reward of the sale.
         Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND; FAILED_PRECONDITION with reason CURRENCY_MISMATCH or CORRECTION_BELOW_REFUNDS.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def OpenDispute(self, request, context):
+        """Records that the payment of a sale is disputed, and freezes the rewards of the sale, its uplines' and its customer's too, whatever part of
+        the sale is disputed. Frozen rewards are in the balance `frozen`, are not owed, and are neither approved nor paid. Rewards that a payout has
+        or has paid stay as they are; if the payout ends without payment, they freeze then. Refunds and corrections of the sale go on as ever.
+        Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND if the sale is not known; FAILED_PRECONDITION with reason CURRENCY_MISMATCH or
+        DISPUTE_EXCEEDS_SALE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResolveDispute(self, request, context):
+        """Records how a dispute ended. WON gives the rewards their former states back; if a hold period has ended meanwhile, the reward is approved
+        soon. LOST takes back what a refund of the same amount would, at most what refunds have left, and the rest gets its former state back. A
+        later call may tell another end: what the end before took is given back first.
+        Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND if the dispute is not known; FAILED_PRECONDITION with reason CURRENCY_MISMATCH.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -429,6 +476,11 @@ def add_TrackingServiceServicer_to_server(servicer, server):
                     request_deserializer=headwater_dot_v1_dot_refund__pb2.RecordRefundRequest.FromString,
                     response_serializer=headwater_dot_v1_dot_refund__pb2.RecordRefundResponse.SerializeToString,
             ),
+            'UndoRefund': grpc.unary_unary_rpc_method_handler(
+                    servicer.UndoRefund,
+                    request_deserializer=headwater_dot_v1_dot_refund__pb2.UndoRefundRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_refund__pb2.UndoRefundResponse.SerializeToString,
+            ),
             'RecordCancellation': grpc.unary_unary_rpc_method_handler(
                     servicer.RecordCancellation,
                     request_deserializer=headwater_dot_v1_dot_cancellation__pb2.RecordCancellationRequest.FromString,
@@ -448,6 +500,16 @@ def add_TrackingServiceServicer_to_server(servicer, server):
                     servicer.CorrectSale,
                     request_deserializer=headwater_dot_v1_dot_correction__pb2.CorrectSaleRequest.FromString,
                     response_serializer=headwater_dot_v1_dot_correction__pb2.CorrectSaleResponse.SerializeToString,
+            ),
+            'OpenDispute': grpc.unary_unary_rpc_method_handler(
+                    servicer.OpenDispute,
+                    request_deserializer=headwater_dot_v1_dot_dispute__pb2.OpenDisputeRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_dispute__pb2.OpenDisputeResponse.SerializeToString,
+            ),
+            'ResolveDispute': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResolveDispute,
+                    request_deserializer=headwater_dot_v1_dot_dispute__pb2.ResolveDisputeRequest.FromString,
+                    response_serializer=headwater_dot_v1_dot_dispute__pb2.ResolveDisputeResponse.SerializeToString,
             ),
             'BatchRecordEvents': grpc.unary_unary_rpc_method_handler(
                     servicer.BatchRecordEvents,
@@ -679,6 +741,33 @@ class TrackingService(object):
             _registered_method=True)
 
     @staticmethod
+    def UndoRefund(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.TrackingService/UndoRefund',
+            headwater_dot_v1_dot_refund__pb2.UndoRefundRequest.SerializeToString,
+            headwater_dot_v1_dot_refund__pb2.UndoRefundResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def RecordCancellation(request,
             target,
             options=(),
@@ -776,6 +865,60 @@ class TrackingService(object):
             '/headwater.v1.TrackingService/CorrectSale',
             headwater_dot_v1_dot_correction__pb2.CorrectSaleRequest.SerializeToString,
             headwater_dot_v1_dot_correction__pb2.CorrectSaleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def OpenDispute(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.TrackingService/OpenDispute',
+            headwater_dot_v1_dot_dispute__pb2.OpenDisputeRequest.SerializeToString,
+            headwater_dot_v1_dot_dispute__pb2.OpenDisputeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResolveDispute(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/headwater.v1.TrackingService/ResolveDispute',
+            headwater_dot_v1_dot_dispute__pb2.ResolveDisputeRequest.SerializeToString,
+            headwater_dot_v1_dot_dispute__pb2.ResolveDisputeResponse.FromString,
             options,
             channel_credentials,
             insecure,

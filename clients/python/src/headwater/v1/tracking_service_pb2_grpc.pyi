@@ -12,6 +12,7 @@ from headwater.v1 import click_pb2 as _click_pb2
 from headwater.v1 import conversion_pb2 as _conversion_pb2
 from headwater.v1 import correction_pb2 as _correction_pb2
 from headwater.v1 import custom_event_pb2 as _custom_event_pb2
+from headwater.v1 import dispute_pb2 as _dispute_pb2
 from headwater.v1 import explanation_pb2 as _explanation_pb2
 from headwater.v1 import feed_pb2 as _feed_pb2
 from headwater.v1 import lead_pb2 as _lead_pb2
@@ -75,6 +76,12 @@ class TrackingServiceStub:
     Errors: FAILED_PRECONDITION with reason REFUND_EXCEEDS_SALE or CURRENCY_MISMATCH when the request names the sale, or
     NO_SALE_TO_REFUND when it names the customer only.
     """
+    UndoRefund: _grpc.UnaryUnaryMultiCallable[_refund_pb2.UndoRefundRequest, _refund_pb2.UndoRefundResponse]
+    """Undoes a refund that failed or was never made. The sale, its rewards, those of uplines and customers, and everything that is counted become
+    what they would be without the refund. Nothing is edited: the rewards that give back are new ones. A refund that was undone before is no
+    error: nothing changes, and the answer has a warning. The sale can be refunded again, under another event_id.
+    Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND when the refund was not recorded, so send the call again once it was.
+    """
     RecordCancellation: _grpc.UnaryUnaryMultiCallable[_cancellation_pb2.RecordCancellationRequest, _cancellation_pb2.RecordCancellationResponse]
     """Records that a customer cancelled. The lead becomes CANCELLED, and its monthly recurring revenue becomes zero.
     Errors: NOT_FOUND with reason LEAD_NOT_FOUND.
@@ -92,6 +99,19 @@ class TrackingServiceStub:
     """Corrects the amount of a recorded sale. What it earns changes to what it would have earned with the right amount, under the terms of
     the sale. The difference is a reward of its own, which is approved or denied together with the reward of the sale.
     Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND; FAILED_PRECONDITION with reason CURRENCY_MISMATCH or CORRECTION_BELOW_REFUNDS.
+    """
+    OpenDispute: _grpc.UnaryUnaryMultiCallable[_dispute_pb2.OpenDisputeRequest, _dispute_pb2.OpenDisputeResponse]
+    """Records that the payment of a sale is disputed, and freezes the rewards of the sale, its uplines' and its customer's too, whatever part of
+    the sale is disputed. Frozen rewards are in the balance `frozen`, are not owed, and are neither approved nor paid. Rewards that a payout has
+    or has paid stay as they are; if the payout ends without payment, they freeze then. Refunds and corrections of the sale go on as ever.
+    Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND if the sale is not known; FAILED_PRECONDITION with reason CURRENCY_MISMATCH or
+    DISPUTE_EXCEEDS_SALE.
+    """
+    ResolveDispute: _grpc.UnaryUnaryMultiCallable[_dispute_pb2.ResolveDisputeRequest, _dispute_pb2.ResolveDisputeResponse]
+    """Records how a dispute ended. WON gives the rewards their former states back; if a hold period has ended meanwhile, the reward is approved
+    soon. LOST takes back what a refund of the same amount would, at most what refunds have left, and the rest gets its former state back. A
+    later call may tell another end: what the end before took is given back first.
+    Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND if the dispute is not known; FAILED_PRECONDITION with reason CURRENCY_MISMATCH.
     """
     BatchRecordEvents: _grpc.UnaryUnaryMultiCallable[_batch_pb2.BatchRecordEventsRequest, _batch_pb2.BatchRecordEventsResponse]
     """Records up to 1,000 events in one call, in their order. Each event has a result of its own: a refused event does not affect the
@@ -205,6 +225,12 @@ class TrackingServiceAsyncStub(TrackingServiceStub):
     Errors: FAILED_PRECONDITION with reason REFUND_EXCEEDS_SALE or CURRENCY_MISMATCH when the request names the sale, or
     NO_SALE_TO_REFUND when it names the customer only.
     """
+    UndoRefund: _aio.UnaryUnaryMultiCallable[_refund_pb2.UndoRefundRequest, _refund_pb2.UndoRefundResponse]  # type: ignore[assignment]
+    """Undoes a refund that failed or was never made. The sale, its rewards, those of uplines and customers, and everything that is counted become
+    what they would be without the refund. Nothing is edited: the rewards that give back are new ones. A refund that was undone before is no
+    error: nothing changes, and the answer has a warning. The sale can be refunded again, under another event_id.
+    Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND when the refund was not recorded, so send the call again once it was.
+    """
     RecordCancellation: _aio.UnaryUnaryMultiCallable[_cancellation_pb2.RecordCancellationRequest, _cancellation_pb2.RecordCancellationResponse]  # type: ignore[assignment]
     """Records that a customer cancelled. The lead becomes CANCELLED, and its monthly recurring revenue becomes zero.
     Errors: NOT_FOUND with reason LEAD_NOT_FOUND.
@@ -222,6 +248,19 @@ class TrackingServiceAsyncStub(TrackingServiceStub):
     """Corrects the amount of a recorded sale. What it earns changes to what it would have earned with the right amount, under the terms of
     the sale. The difference is a reward of its own, which is approved or denied together with the reward of the sale.
     Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND; FAILED_PRECONDITION with reason CURRENCY_MISMATCH or CORRECTION_BELOW_REFUNDS.
+    """
+    OpenDispute: _aio.UnaryUnaryMultiCallable[_dispute_pb2.OpenDisputeRequest, _dispute_pb2.OpenDisputeResponse]  # type: ignore[assignment]
+    """Records that the payment of a sale is disputed, and freezes the rewards of the sale, its uplines' and its customer's too, whatever part of
+    the sale is disputed. Frozen rewards are in the balance `frozen`, are not owed, and are neither approved nor paid. Rewards that a payout has
+    or has paid stay as they are; if the payout ends without payment, they freeze then. Refunds and corrections of the sale go on as ever.
+    Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND if the sale is not known; FAILED_PRECONDITION with reason CURRENCY_MISMATCH or
+    DISPUTE_EXCEEDS_SALE.
+    """
+    ResolveDispute: _aio.UnaryUnaryMultiCallable[_dispute_pb2.ResolveDisputeRequest, _dispute_pb2.ResolveDisputeResponse]  # type: ignore[assignment]
+    """Records how a dispute ended. WON gives the rewards their former states back; if a hold period has ended meanwhile, the reward is approved
+    soon. LOST takes back what a refund of the same amount would, at most what refunds have left, and the rest gets its former state back. A
+    later call may tell another end: what the end before took is given back first.
+    Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND if the dispute is not known; FAILED_PRECONDITION with reason CURRENCY_MISMATCH.
     """
     BatchRecordEvents: _aio.UnaryUnaryMultiCallable[_batch_pb2.BatchRecordEventsRequest, _batch_pb2.BatchRecordEventsResponse]  # type: ignore[assignment]
     """Records up to 1,000 events in one call, in their order. Each event has a result of its own: a refused event does not affect the
@@ -364,6 +403,18 @@ class TrackingServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def UndoRefund(
+        self,
+        request: _refund_pb2.UndoRefundRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_refund_pb2.UndoRefundResponse, _abc.Awaitable[_refund_pb2.UndoRefundResponse]]:
+        """Undoes a refund that failed or was never made. The sale, its rewards, those of uplines and customers, and everything that is counted become
+        what they would be without the refund. Nothing is edited: the rewards that give back are new ones. A refund that was undone before is no
+        error: nothing changes, and the answer has a warning. The sale can be refunded again, under another event_id.
+        Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND when the refund was not recorded, so send the call again once it was.
+        """
+
+    @_abc_1.abstractmethod
     def RecordCancellation(
         self,
         request: _cancellation_pb2.RecordCancellationRequest,
@@ -403,6 +454,31 @@ class TrackingServiceServicer(metaclass=_abc_1.ABCMeta):
         """Corrects the amount of a recorded sale. What it earns changes to what it would have earned with the right amount, under the terms of
         the sale. The difference is a reward of its own, which is approved or denied together with the reward of the sale.
         Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND; FAILED_PRECONDITION with reason CURRENCY_MISMATCH or CORRECTION_BELOW_REFUNDS.
+        """
+
+    @_abc_1.abstractmethod
+    def OpenDispute(
+        self,
+        request: _dispute_pb2.OpenDisputeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_dispute_pb2.OpenDisputeResponse, _abc.Awaitable[_dispute_pb2.OpenDisputeResponse]]:
+        """Records that the payment of a sale is disputed, and freezes the rewards of the sale, its uplines' and its customer's too, whatever part of
+        the sale is disputed. Frozen rewards are in the balance `frozen`, are not owed, and are neither approved nor paid. Rewards that a payout has
+        or has paid stay as they are; if the payout ends without payment, they freeze then. Refunds and corrections of the sale go on as ever.
+        Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND if the sale is not known; FAILED_PRECONDITION with reason CURRENCY_MISMATCH or
+        DISPUTE_EXCEEDS_SALE.
+        """
+
+    @_abc_1.abstractmethod
+    def ResolveDispute(
+        self,
+        request: _dispute_pb2.ResolveDisputeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_dispute_pb2.ResolveDisputeResponse, _abc.Awaitable[_dispute_pb2.ResolveDisputeResponse]]:
+        """Records how a dispute ended. WON gives the rewards their former states back; if a hold period has ended meanwhile, the reward is approved
+        soon. LOST takes back what a refund of the same amount would, at most what refunds have left, and the rest gets its former state back. A
+        later call may tell another end: what the end before took is given back first.
+        Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND if the dispute is not known; FAILED_PRECONDITION with reason CURRENCY_MISMATCH.
         """
 
     @_abc_1.abstractmethod

@@ -16,6 +16,8 @@ import type { RecordClickRequest, RecordClickResponse } from "./click_pb.js";
 import { file_headwater_v1_click } from "./click_pb.js";
 import type { RecordCustomEventRequest, RecordCustomEventResponse } from "./custom_event_pb.js";
 import { file_headwater_v1_custom_event } from "./custom_event_pb.js";
+import type { OpenDisputeRequest, OpenDisputeResponse, ResolveDisputeRequest, ResolveDisputeResponse } from "./dispute_pb.js";
+import { file_headwater_v1_dispute } from "./dispute_pb.js";
 import type { RecordLeadRequest, RecordLeadResponse } from "./lead_pb.js";
 import { file_headwater_v1_lead } from "./lead_pb.js";
 import type { RecordRefundRequest, RecordRefundResponse } from "./refund_pb.js";
@@ -28,7 +30,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file headwater/v1/batch.proto.
  */
 export const file_headwater_v1_batch: GenFile = /*@__PURE__*/
-  fileDesc("ChhoZWFkd2F0ZXIvdjEvYmF0Y2gucHJvdG8SDGhlYWR3YXRlci52MSKdAwoJQmF0Y2hJdGVtEjEKBWNsaWNrGAEgASgLMiAuaGVhZHdhdGVyLnYxLlJlY29yZENsaWNrUmVxdWVzdEgAEi8KBGxlYWQYAiABKAsyHy5oZWFkd2F0ZXIudjEuUmVjb3JkTGVhZFJlcXVlc3RIABIvCgRzYWxlGAMgASgLMh8uaGVhZHdhdGVyLnYxLlJlY29yZFNhbGVSZXF1ZXN0SAASMwoGcmVmdW5kGAQgASgLMiEuaGVhZHdhdGVyLnYxLlJlY29yZFJlZnVuZFJlcXVlc3RIABI/CgxjYW5jZWxsYXRpb24YBSABKAsyJy5oZWFkd2F0ZXIudjEuUmVjb3JkQ2FuY2VsbGF0aW9uUmVxdWVzdEgAEj0KC2FwcG9pbnRtZW50GAYgASgLMiYuaGVhZHdhdGVyLnYxLlJlY29yZEFwcG9pbnRtZW50UmVxdWVzdEgAEj4KDGN1c3RvbV9ldmVudBgHIAEoCzImLmhlYWR3YXRlci52MS5SZWNvcmRDdXN0b21FdmVudFJlcXVlc3RIAEIGCgRpdGVtIkIKGEJhdGNoUmVjb3JkRXZlbnRzUmVxdWVzdBImCgVpdGVtcxgBIAMoCzIXLmhlYWR3YXRlci52MS5CYXRjaEl0ZW0izQMKC0JhdGNoUmVzdWx0EjIKBWNsaWNrGAEgASgLMiEuaGVhZHdhdGVyLnYxLlJlY29yZENsaWNrUmVzcG9uc2VIABIwCgRsZWFkGAIgASgLMiAuaGVhZHdhdGVyLnYxLlJlY29yZExlYWRSZXNwb25zZUgAEjAKBHNhbGUYAyABKAsyIC5oZWFkd2F0ZXIudjEuUmVjb3JkU2FsZVJlc3BvbnNlSAASNAoGcmVmdW5kGAQgASgLMiIuaGVhZHdhdGVyLnYxLlJlY29yZFJlZnVuZFJlc3BvbnNlSAASQAoMY2FuY2VsbGF0aW9uGAUgASgLMiguaGVhZHdhdGVyLnYxLlJlY29yZENhbmNlbGxhdGlvblJlc3BvbnNlSAASIwoFZXJyb3IYBiABKAsyEi5nb29nbGUucnBjLlN0YXR1c0gAEj4KC2FwcG9pbnRtZW50GAcgASgLMicuaGVhZHdhdGVyLnYxLlJlY29yZEFwcG9pbnRtZW50UmVzcG9uc2VIABI/CgxjdXN0b21fZXZlbnQYCCABKAsyJy5oZWFkd2F0ZXIudjEuUmVjb3JkQ3VzdG9tRXZlbnRSZXNwb25zZUgAQggKBmFuc3dlciJHChlCYXRjaFJlY29yZEV2ZW50c1Jlc3BvbnNlEioKB3Jlc3VsdHMYASADKAsyGS5oZWFkd2F0ZXIudjEuQmF0Y2hSZXN1bHRCTAoQZGV2LmhlYWR3YXRlci52MUIKQmF0Y2hQcm90b1ABWipoZWFkd2F0ZXIuZGV2L2dlbi9oZWFkd2F0ZXIvdjE7aGVhZHdhdGVydjFiBnByb3RvMw", [file_google_rpc_status, file_headwater_v1_appointment, file_headwater_v1_cancellation, file_headwater_v1_click, file_headwater_v1_custom_event, file_headwater_v1_lead, file_headwater_v1_refund, file_headwater_v1_sale]);
+  fileDesc("ChhoZWFkd2F0ZXIvdjEvYmF0Y2gucHJvdG8SDGhlYWR3YXRlci52MSKVBAoJQmF0Y2hJdGVtEjEKBWNsaWNrGAEgASgLMiAuaGVhZHdhdGVyLnYxLlJlY29yZENsaWNrUmVxdWVzdEgAEi8KBGxlYWQYAiABKAsyHy5oZWFkd2F0ZXIudjEuUmVjb3JkTGVhZFJlcXVlc3RIABIvCgRzYWxlGAMgASgLMh8uaGVhZHdhdGVyLnYxLlJlY29yZFNhbGVSZXF1ZXN0SAASMwoGcmVmdW5kGAQgASgLMiEuaGVhZHdhdGVyLnYxLlJlY29yZFJlZnVuZFJlcXVlc3RIABI/CgxjYW5jZWxsYXRpb24YBSABKAsyJy5oZWFkd2F0ZXIudjEuUmVjb3JkQ2FuY2VsbGF0aW9uUmVxdWVzdEgAEj0KC2FwcG9pbnRtZW50GAYgASgLMiYuaGVhZHdhdGVyLnYxLlJlY29yZEFwcG9pbnRtZW50UmVxdWVzdEgAEj4KDGN1c3RvbV9ldmVudBgHIAEoCzImLmhlYWR3YXRlci52MS5SZWNvcmRDdXN0b21FdmVudFJlcXVlc3RIABIzCgdkaXNwdXRlGAggASgLMiAuaGVhZHdhdGVyLnYxLk9wZW5EaXNwdXRlUmVxdWVzdEgAEkEKEmRpc3B1dGVfcmVzb2x1dGlvbhgJIAEoCzIjLmhlYWR3YXRlci52MS5SZXNvbHZlRGlzcHV0ZVJlcXVlc3RIAEIGCgRpdGVtIkIKGEJhdGNoUmVjb3JkRXZlbnRzUmVxdWVzdBImCgVpdGVtcxgBIAMoCzIXLmhlYWR3YXRlci52MS5CYXRjaEl0ZW0ixwQKC0JhdGNoUmVzdWx0EjIKBWNsaWNrGAEgASgLMiEuaGVhZHdhdGVyLnYxLlJlY29yZENsaWNrUmVzcG9uc2VIABIwCgRsZWFkGAIgASgLMiAuaGVhZHdhdGVyLnYxLlJlY29yZExlYWRSZXNwb25zZUgAEjAKBHNhbGUYAyABKAsyIC5oZWFkd2F0ZXIudjEuUmVjb3JkU2FsZVJlc3BvbnNlSAASNAoGcmVmdW5kGAQgASgLMiIuaGVhZHdhdGVyLnYxLlJlY29yZFJlZnVuZFJlc3BvbnNlSAASQAoMY2FuY2VsbGF0aW9uGAUgASgLMiguaGVhZHdhdGVyLnYxLlJlY29yZENhbmNlbGxhdGlvblJlc3BvbnNlSAASIwoFZXJyb3IYBiABKAsyEi5nb29nbGUucnBjLlN0YXR1c0gAEj4KC2FwcG9pbnRtZW50GAcgASgLMicuaGVhZHdhdGVyLnYxLlJlY29yZEFwcG9pbnRtZW50UmVzcG9uc2VIABI/CgxjdXN0b21fZXZlbnQYCCABKAsyJy5oZWFkd2F0ZXIudjEuUmVjb3JkQ3VzdG9tRXZlbnRSZXNwb25zZUgAEjQKB2Rpc3B1dGUYCSABKAsyIS5oZWFkd2F0ZXIudjEuT3BlbkRpc3B1dGVSZXNwb25zZUgAEkIKEmRpc3B1dGVfcmVzb2x1dGlvbhgKIAEoCzIkLmhlYWR3YXRlci52MS5SZXNvbHZlRGlzcHV0ZVJlc3BvbnNlSABCCAoGYW5zd2VyIkcKGUJhdGNoUmVjb3JkRXZlbnRzUmVzcG9uc2USKgoHcmVzdWx0cxgBIAMoCzIZLmhlYWR3YXRlci52MS5CYXRjaFJlc3VsdEJMChBkZXYuaGVhZHdhdGVyLnYxQgpCYXRjaFByb3RvUAFaKmhlYWR3YXRlci5kZXYvZ2VuL2hlYWR3YXRlci92MTtoZWFkd2F0ZXJ2MWIGcHJvdG8z", [file_google_rpc_status, file_headwater_v1_appointment, file_headwater_v1_cancellation, file_headwater_v1_click, file_headwater_v1_custom_event, file_headwater_v1_dispute, file_headwater_v1_lead, file_headwater_v1_refund, file_headwater_v1_sale]);
 
 /**
  * One event of a batch.
@@ -97,6 +99,22 @@ export type BatchItem = Message<"headwater.v1.BatchItem"> & {
      */
     value: RecordCustomEventRequest;
     case: "customEvent";
+  } | {
+    /**
+     * A dispute, as in OpenDispute.
+     *
+     * @generated from field: headwater.v1.OpenDisputeRequest dispute = 8;
+     */
+    value: OpenDisputeRequest;
+    case: "dispute";
+  } | {
+    /**
+     * The end of a dispute, as in ResolveDispute.
+     *
+     * @generated from field: headwater.v1.ResolveDisputeRequest dispute_resolution = 9;
+     */
+    value: ResolveDisputeRequest;
+    case: "disputeResolution";
   } | { case: undefined; value?: undefined };
 };
 
@@ -204,6 +222,22 @@ export type BatchResult = Message<"headwater.v1.BatchResult"> & {
      */
     value: RecordCustomEventResponse;
     case: "customEvent";
+  } | {
+    /**
+     * The dispute was recorded.
+     *
+     * @generated from field: headwater.v1.OpenDisputeResponse dispute = 9;
+     */
+    value: OpenDisputeResponse;
+    case: "dispute";
+  } | {
+    /**
+     * The end of the dispute was recorded.
+     *
+     * @generated from field: headwater.v1.ResolveDisputeResponse dispute_resolution = 10;
+     */
+    value: ResolveDisputeResponse;
+    case: "disputeResolution";
   } | { case: undefined; value?: undefined };
 };
 

@@ -14,6 +14,8 @@ import type { AttributionCandidate, Credit } from "./attribution_pb.js";
 import { file_headwater_v1_attribution } from "./attribution_pb.js";
 import type { ListOrder, Money, TimeInterval } from "./common_pb.js";
 import { file_headwater_v1_common } from "./common_pb.js";
+import type { Suspicion } from "./fraud_pb.js";
+import { file_headwater_v1_fraud } from "./fraud_pb.js";
 import type { ConversionLine } from "./line_pb.js";
 import { file_headwater_v1_line } from "./line_pb.js";
 import type { Reward } from "./reward_pb.js";
@@ -26,7 +28,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file headwater/v1/conversion.proto.
  */
 export const file_headwater_v1_conversion: GenFile = /*@__PURE__*/
-  fileDesc("Ch1oZWFkd2F0ZXIvdjEvY29udmVyc2lvbi5wcm90bxIMaGVhZHdhdGVyLnYxIpgICgpDb252ZXJzaW9uEgoKAmlkGAEgASgJEioKBGtpbmQYAiABKA4yHC5oZWFkd2F0ZXIudjEuQ29udmVyc2lvbktpbmQSEAoIZXZlbnRfaWQYAyABKAkSMAoHb3V0Y29tZRgEIAEoDjIfLmhlYWR3YXRlci52MS5Db252ZXJzaW9uT3V0Y29tZRIjCgZhbW91bnQYBSABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSLAoPcmVmdW5kZWRfYW1vdW50GAYgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5EhoKEnNhbGVfY29udmVyc2lvbl9pZBgHIAEoCRIVCg1zYWxlX2V2ZW50X2lkGAggASgJEg8KB2xlYWRfaWQYCSABKAkSJQoHY3JlZGl0cxgKIAMoCzIULmhlYWR3YXRlci52MS5DcmVkaXQSKgoHY2hhbm5lbBgLIAEoDjIZLmhlYWR3YXRlci52MS5TYWxlQ2hhbm5lbBITCgtjb3Vwb25fY29kZRgMIAEoCRIMCgRwbGFuGA0gASgJEhAKCHF1YW50aXR5GA4gASgFEhAKCG9yZGVyX2lkGA8gASgJEhQKDG9yZGVyX251bWJlchgQIAEoCRIRCglyZWZ1bmRfaWQYESABKAkSJQoHcmV3YXJkcxgSIAMoCzIULmhlYWR3YXRlci52MS5SZXdhcmQSLgoKb2NjdXJfdGltZRgTIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLY3JlYXRlX3RpbWUYFCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB3ZlcnNpb24YFSABKAUSNgoKY2FuZGlkYXRlcxgWIAMoCzIiLmhlYWR3YXRlci52MS5BdHRyaWJ1dGlvbkNhbmRpZGF0ZRIqCg1leGNlc3NfYW1vdW50GBcgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5EjIKFWNvbW1pc3Npb25fYWRqdXN0bWVudBgZIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRIZChFjb3JyZWN0aW9uX3JlYXNvbhgaIAEoCRIQCghpdGVtX3NrdRgYIAEoCRITCgtjdXN0b21fa2luZBgbIAEoCRI4CghtZXRhZGF0YRgcIAMoCzImLmhlYWR3YXRlci52MS5Db252ZXJzaW9uLk1ldGFkYXRhRW50cnkSKwoFbGluZXMYHSADKAsyHC5oZWFkd2F0ZXIudjEuQ29udmVyc2lvbkxpbmUSFAoMY291bnRyeV9jb2RlGB4gASgJEhMKC2NvbGxlY3Rpb25zGB8gAygJGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJNCg1SZWNvcmRlZEV2ZW50EioKBGtpbmQYASABKA4yHC5oZWFkd2F0ZXIudjEuQ29udmVyc2lvbktpbmQSEAoIZXZlbnRfaWQYAiABKAkiZQoSQ29udmVyc2lvblNlbGVjdG9yEgwKAmlkGAEgASgJSAASNQoOcmVjb3JkZWRfZXZlbnQYAiABKAsyGy5oZWFkd2F0ZXIudjEuUmVjb3JkZWRFdmVudEgAQgoKCHNlbGVjdG9yIngKFEdldENvbnZlcnNpb25SZXF1ZXN0EjQKCmNvbnZlcnNpb24YASABKAsyIC5oZWFkd2F0ZXIudjEuQ29udmVyc2lvblNlbGVjdG9yEioKBHZpZXcYAiABKA4yHC5oZWFkd2F0ZXIudjEuQ29udmVyc2lvblZpZXciRQoVR2V0Q29udmVyc2lvblJlc3BvbnNlEiwKCmNvbnZlcnNpb24YASABKAsyGC5oZWFkd2F0ZXIudjEuQ29udmVyc2lvbiJ/ChpCYXRjaEdldENvbnZlcnNpb25zUmVxdWVzdBI1Cgtjb252ZXJzaW9ucxgBIAMoCzIgLmhlYWR3YXRlci52MS5Db252ZXJzaW9uU2VsZWN0b3ISKgoEdmlldxgCIAEoDjIcLmhlYWR3YXRlci52MS5Db252ZXJzaW9uVmlldyJxChBDb252ZXJzaW9uUmVzdWx0Ei4KCmNvbnZlcnNpb24YASABKAsyGC5oZWFkd2F0ZXIudjEuQ29udmVyc2lvbkgAEiMKBWVycm9yGAIgASgLMhIuZ29vZ2xlLnJwYy5TdGF0dXNIAEIICgZhbnN3ZXIiTgobQmF0Y2hHZXRDb252ZXJzaW9uc1Jlc3BvbnNlEi8KB3Jlc3VsdHMYASADKAsyHi5oZWFkd2F0ZXIudjEuQ29udmVyc2lvblJlc3VsdCLNBAoWTGlzdENvbnZlcnNpb25zUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRImCgVvcmRlchgDIAEoDjIXLmhlYWR3YXRlci52MS5MaXN0T3JkZXISKwoFa2luZHMYBCADKA4yHC5oZWFkd2F0ZXIudjEuQ29udmVyc2lvbktpbmQSMQoIb3V0Y29tZXMYBSADKA4yHy5oZWFkd2F0ZXIudjEuQ29udmVyc2lvbk91dGNvbWUSMgoJYWZmaWxpYXRlGAYgASgLMh8uaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZVNlbGVjdG9yEhIKCnByb2dyYW1faWQYByABKAkSKAoEbGVhZBgIIAEoCzIaLmhlYWR3YXRlci52MS5MZWFkU2VsZWN0b3ISMgoOb2NjdXJfaW50ZXJ2YWwYCSABKAsyGi5oZWFkd2F0ZXIudjEuVGltZUludGVydmFsEioKBHZpZXcYCiABKA4yHC5oZWFkd2F0ZXIudjEuQ29udmVyc2lvblZpZXcSEAoIb3JkZXJfaWQYCyABKAkSFAoMb3JkZXJfbnVtYmVyGAwgASgJEhMKC2N1c3RvbV9raW5kGA0gASgJEkQKCG1ldGFkYXRhGA4gAygLMjIuaGVhZHdhdGVyLnYxLkxpc3RDb252ZXJzaW9uc1JlcXVlc3QuTWV0YWRhdGFFbnRyeRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiYQoXTGlzdENvbnZlcnNpb25zUmVzcG9uc2USLQoLY29udmVyc2lvbnMYASADKAsyGC5oZWFkd2F0ZXIudjEuQ29udmVyc2lvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkqhgIKDkNvbnZlcnNpb25LaW5kEh8KG0NPTlZFUlNJT05fS0lORF9VTlNQRUNJRklFRBAAEhgKFENPTlZFUlNJT05fS0lORF9MRUFEEAESGAoUQ09OVkVSU0lPTl9LSU5EX1NBTEUQAhIaChZDT05WRVJTSU9OX0tJTkRfUkVGVU5EEAMSIAocQ09OVkVSU0lPTl9LSU5EX0NBTkNFTExBVElPThAEEh4KGkNPTlZFUlNJT05fS0lORF9DT1JSRUNUSU9OEAUSHwobQ09OVkVSU0lPTl9LSU5EX0FQUE9JTlRNRU5UEAYSIAocQ09OVkVSU0lPTl9LSU5EX0NVU1RPTV9FVkVOVBAHKp8BChFDb252ZXJzaW9uT3V0Y29tZRIiCh5DT05WRVJTSU9OX09VVENPTUVfVU5TUEVDSUZJRUQQABIhCh1DT05WRVJTSU9OX09VVENPTUVfQVRUUklCVVRFRBABEiMKH0NPTlZFUlNJT05fT1VUQ09NRV9OT1RfUkVGRVJSRUQQAhIeChpDT05WRVJTSU9OX09VVENPTUVfV0FJVElORxADKmQKC1NhbGVDaGFubmVsEhwKGFNBTEVfQ0hBTk5FTF9VTlNQRUNJRklFRBAAEhcKE1NBTEVfQ0hBTk5FTF9PTkxJTkUQARIeChpTQUxFX0NIQU5ORUxfUE9JTlRfT0ZfU0FMRRACKmYKDkNvbnZlcnNpb25WaWV3Eh8KG0NPTlZFUlNJT05fVklFV19VTlNQRUNJRklFRBAAEhkKFUNPTlZFUlNJT05fVklFV19CQVNJQxABEhgKFENPTlZFUlNJT05fVklFV19GVUxMEAJCUQoQZGV2LmhlYWR3YXRlci52MUIPQ29udmVyc2lvblByb3RvUAFaKmhlYWR3YXRlci5kZXYvZ2VuL2hlYWR3YXRlci92MTtoZWFkd2F0ZXJ2MWIGcHJvdG8z", [file_google_protobuf_timestamp, file_google_rpc_status, file_headwater_v1_attribution, file_headwater_v1_common, file_headwater_v1_line, file_headwater_v1_reward, file_headwater_v1_selector]);
+  fileDesc("Ch1oZWFkd2F0ZXIvdjEvY29udmVyc2lvbi5wcm90bxIMaGVhZHdhdGVyLnYxIvsJCgpDb252ZXJzaW9uEgoKAmlkGAEgASgJEioKBGtpbmQYAiABKA4yHC5oZWFkd2F0ZXIudjEuQ29udmVyc2lvbktpbmQSEAoIZXZlbnRfaWQYAyABKAkSMAoHb3V0Y29tZRgEIAEoDjIfLmhlYWR3YXRlci52MS5Db252ZXJzaW9uT3V0Y29tZRIjCgZhbW91bnQYBSABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSLAoPcmVmdW5kZWRfYW1vdW50GAYgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5EhoKEnNhbGVfY29udmVyc2lvbl9pZBgHIAEoCRIVCg1zYWxlX2V2ZW50X2lkGAggASgJEg8KB2xlYWRfaWQYCSABKAkSJQoHY3JlZGl0cxgKIAMoCzIULmhlYWR3YXRlci52MS5DcmVkaXQSKgoHY2hhbm5lbBgLIAEoDjIZLmhlYWR3YXRlci52MS5TYWxlQ2hhbm5lbBITCgtjb3Vwb25fY29kZRgMIAEoCRIMCgRwbGFuGA0gASgJEhAKCHF1YW50aXR5GA4gASgFEhAKCG9yZGVyX2lkGA8gASgJEhQKDG9yZGVyX251bWJlchgQIAEoCRIRCglyZWZ1bmRfaWQYESABKAkSJQoHcmV3YXJkcxgSIAMoCzIULmhlYWR3YXRlci52MS5SZXdhcmQSLgoKb2NjdXJfdGltZRgTIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLY3JlYXRlX3RpbWUYFCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB3ZlcnNpb24YFSABKAUSNgoKY2FuZGlkYXRlcxgWIAMoCzIiLmhlYWR3YXRlci52MS5BdHRyaWJ1dGlvbkNhbmRpZGF0ZRIqCg1leGNlc3NfYW1vdW50GBcgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5EjIKFWNvbW1pc3Npb25fYWRqdXN0bWVudBgZIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRIZChFjb3JyZWN0aW9uX3JlYXNvbhgaIAEoCRIQCghpdGVtX3NrdRgYIAEoCRITCgtjdXN0b21fa2luZBgbIAEoCRI4CghtZXRhZGF0YRgcIAMoCzImLmhlYWR3YXRlci52MS5Db252ZXJzaW9uLk1ldGFkYXRhRW50cnkSKwoFbGluZXMYHSADKAsyHC5oZWFkd2F0ZXIudjEuQ29udmVyc2lvbkxpbmUSFAoMY291bnRyeV9jb2RlGB4gASgJEhMKC2NvbGxlY3Rpb25zGB8gAygJEisKDnJlZnVuZGVkX3RvdGFsGCAgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5EhYKDnJlZnVuZF91bmRvX2lkGCEgASgJEhgKEHVuZG9uZV9yZWZ1bmRfaWQYIiABKAkSKwoKc3VzcGljaW9ucxgjIAMoCzIXLmhlYWR3YXRlci52MS5TdXNwaWNpb24SMAoHZGlzcHV0ZRgkIAEoCzIfLmhlYWR3YXRlci52MS5Db252ZXJzaW9uRGlzcHV0ZRIjChtvcGVuX2Rpc3B1dGVfY29udmVyc2lvbl9pZHMYJSADKAkaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIpcBChFDb252ZXJzaW9uRGlzcHV0ZRIpCgVzdGF0ZRgBIAEoDjIaLmhlYWR3YXRlci52MS5EaXNwdXRlU3RhdGUSHQoVZGlzcHV0ZV9jb252ZXJzaW9uX2lkGAIgASgJEigKC2xvc3RfYW1vdW50GAMgASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5Eg4KBnJlYXNvbhgEIAEoCSJNCg1SZWNvcmRlZEV2ZW50EioKBGtpbmQYASABKA4yHC5oZWFkd2F0ZXIudjEuQ29udmVyc2lvbktpbmQSEAoIZXZlbnRfaWQYAiABKAkiZQoSQ29udmVyc2lvblNlbGVjdG9yEgwKAmlkGAEgASgJSAASNQoOcmVjb3JkZWRfZXZlbnQYAiABKAsyGy5oZWFkd2F0ZXIudjEuUmVjb3JkZWRFdmVudEgAQgoKCHNlbGVjdG9yIngKFEdldENvbnZlcnNpb25SZXF1ZXN0EjQKCmNvbnZlcnNpb24YASABKAsyIC5oZWFkd2F0ZXIudjEuQ29udmVyc2lvblNlbGVjdG9yEioKBHZpZXcYAiABKA4yHC5oZWFkd2F0ZXIudjEuQ29udmVyc2lvblZpZXciRQoVR2V0Q29udmVyc2lvblJlc3BvbnNlEiwKCmNvbnZlcnNpb24YASABKAsyGC5oZWFkd2F0ZXIudjEuQ29udmVyc2lvbiJ/ChpCYXRjaEdldENvbnZlcnNpb25zUmVxdWVzdBI1Cgtjb252ZXJzaW9ucxgBIAMoCzIgLmhlYWR3YXRlci52MS5Db252ZXJzaW9uU2VsZWN0b3ISKgoEdmlldxgCIAEoDjIcLmhlYWR3YXRlci52MS5Db252ZXJzaW9uVmlldyJxChBDb252ZXJzaW9uUmVzdWx0Ei4KCmNvbnZlcnNpb24YASABKAsyGC5oZWFkd2F0ZXIudjEuQ29udmVyc2lvbkgAEiMKBWVycm9yGAIgASgLMhIuZ29vZ2xlLnJwYy5TdGF0dXNIAEIICgZhbnN3ZXIiTgobQmF0Y2hHZXRDb252ZXJzaW9uc1Jlc3BvbnNlEi8KB3Jlc3VsdHMYASADKAsyHi5oZWFkd2F0ZXIudjEuQ29udmVyc2lvblJlc3VsdCLNBAoWTGlzdENvbnZlcnNpb25zUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRImCgVvcmRlchgDIAEoDjIXLmhlYWR3YXRlci52MS5MaXN0T3JkZXISKwoFa2luZHMYBCADKA4yHC5oZWFkd2F0ZXIudjEuQ29udmVyc2lvbktpbmQSMQoIb3V0Y29tZXMYBSADKA4yHy5oZWFkd2F0ZXIudjEuQ29udmVyc2lvbk91dGNvbWUSMgoJYWZmaWxpYXRlGAYgASgLMh8uaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZVNlbGVjdG9yEhIKCnByb2dyYW1faWQYByABKAkSKAoEbGVhZBgIIAEoCzIaLmhlYWR3YXRlci52MS5MZWFkU2VsZWN0b3ISMgoOb2NjdXJfaW50ZXJ2YWwYCSABKAsyGi5oZWFkd2F0ZXIudjEuVGltZUludGVydmFsEioKBHZpZXcYCiABKA4yHC5oZWFkd2F0ZXIudjEuQ29udmVyc2lvblZpZXcSEAoIb3JkZXJfaWQYCyABKAkSFAoMb3JkZXJfbnVtYmVyGAwgASgJEhMKC2N1c3RvbV9raW5kGA0gASgJEkQKCG1ldGFkYXRhGA4gAygLMjIuaGVhZHdhdGVyLnYxLkxpc3RDb252ZXJzaW9uc1JlcXVlc3QuTWV0YWRhdGFFbnRyeRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiYQoXTGlzdENvbnZlcnNpb25zUmVzcG9uc2USLQoLY29udmVyc2lvbnMYASADKAsyGC5oZWFkd2F0ZXIudjEuQ29udmVyc2lvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkq7AIKDkNvbnZlcnNpb25LaW5kEh8KG0NPTlZFUlNJT05fS0lORF9VTlNQRUNJRklFRBAAEhgKFENPTlZFUlNJT05fS0lORF9MRUFEEAESGAoUQ09OVkVSU0lPTl9LSU5EX1NBTEUQAhIaChZDT05WRVJTSU9OX0tJTkRfUkVGVU5EEAMSIAocQ09OVkVSU0lPTl9LSU5EX0NBTkNFTExBVElPThAEEh4KGkNPTlZFUlNJT05fS0lORF9DT1JSRUNUSU9OEAUSHwobQ09OVkVSU0lPTl9LSU5EX0FQUE9JTlRNRU5UEAYSIAocQ09OVkVSU0lPTl9LSU5EX0NVU1RPTV9FVkVOVBAHEhsKF0NPTlZFUlNJT05fS0lORF9ESVNQVVRFEAgSJgoiQ09OVkVSU0lPTl9LSU5EX0RJU1BVVEVfUkVTT0xVVElPThAJEh8KG0NPTlZFUlNJT05fS0lORF9SRUZVTkRfVU5ETxAKKp8BChFDb252ZXJzaW9uT3V0Y29tZRIiCh5DT05WRVJTSU9OX09VVENPTUVfVU5TUEVDSUZJRUQQABIhCh1DT05WRVJTSU9OX09VVENPTUVfQVRUUklCVVRFRBABEiMKH0NPTlZFUlNJT05fT1VUQ09NRV9OT1RfUkVGRVJSRUQQAhIeChpDT05WRVJTSU9OX09VVENPTUVfV0FJVElORxADKmQKC1NhbGVDaGFubmVsEhwKGFNBTEVfQ0hBTk5FTF9VTlNQRUNJRklFRBAAEhcKE1NBTEVfQ0hBTk5FTF9PTkxJTkUQARIeChpTQUxFX0NIQU5ORUxfUE9JTlRfT0ZfU0FMRRACKmYKDkNvbnZlcnNpb25WaWV3Eh8KG0NPTlZFUlNJT05fVklFV19VTlNQRUNJRklFRBAAEhkKFUNPTlZFUlNJT05fVklFV19CQVNJQxABEhgKFENPTlZFUlNJT05fVklFV19GVUxMEAIqdgoMRGlzcHV0ZVN0YXRlEh0KGURJU1BVVEVfU1RBVEVfVU5TUEVDSUZJRUQQABIYChRESVNQVVRFX1NUQVRFX09QRU5FRBABEhUKEURJU1BVVEVfU1RBVEVfV09OEAISFgoSRElTUFVURV9TVEFURV9MT1NUEANCUQoQZGV2LmhlYWR3YXRlci52MUIPQ29udmVyc2lvblByb3RvUAFaKmhlYWR3YXRlci5kZXYvZ2VuL2hlYWR3YXRlci92MTtoZWFkd2F0ZXJ2MWIGcHJvdG8z", [file_google_protobuf_timestamp, file_google_rpc_status, file_headwater_v1_attribution, file_headwater_v1_common, file_headwater_v1_fraud, file_headwater_v1_line, file_headwater_v1_reward, file_headwater_v1_selector]);
 
 /**
  * One recorded event, with its credits and rewards.
@@ -63,29 +65,33 @@ export type Conversion = Message<"headwater.v1.Conversion"> & {
   outcome: ConversionOutcome;
 
   /**
-   * The net amount of a sale, as corrected. Negative, or zero, for a refund. The difference for a correction. The value of a custom event
-   * that has one. Not set for other kinds.
+   * The net amount of a sale, as corrected. Negative, or zero, for a refund: of one that was told as a total, the difference to what was
+   * refunded before. The amount that is no longer refunded for what undid a refund. The difference for a correction. The value of a custom event
+   * that has one. The disputed amount for a dispute. For the end of a dispute: the amount that it took from the sale, negative, or gave back;
+   * zero if neither. Not set for other kinds.
    *
    * @generated from field: headwater.v1.Money amount = 5;
    */
   amount?: Money | undefined;
 
   /**
-   * How much of a sale has been refunded so far, zero or more. Not set for other kinds.
+   * How much of a sale has been refunded or lost in disputes so far, zero or more. Not set for other kinds.
    *
    * @generated from field: headwater.v1.Money refunded_amount = 6;
    */
   refundedAmount?: Money | undefined;
 
   /**
-   * The conversion id of a refund's or a correction's sale. Empty for other kinds, for a waiting refund, and for a refund of an unknown customer.
+   * The conversion id of the sale of a refund, of what undid one, of a correction, of a dispute or of the end of one. Empty for other kinds,
+   * for a waiting refund, and for a refund of an unknown customer.
    *
    * @generated from field: string sale_conversion_id = 7;
    */
   saleConversionId: string;
 
   /**
-   * The event_id of a refund's or a correction's sale, as sent or found. Empty for other kinds, and for a refund of an unknown customer.
+   * The event_id of the sale of a refund, of what undid one, of a correction, of a dispute or of the end of one, as sent or found. Empty for
+   * other kinds, and for a refund of an unknown customer.
    *
    * @generated from field: string sale_event_id = 8;
    */
@@ -211,7 +217,7 @@ export type Conversion = Message<"headwater.v1.Conversion"> & {
   commissionAdjustment?: Money | undefined;
 
   /**
-   * The reason in the call of CorrectSale. Empty for other kinds. Empty in the feed, because a person wrote it.
+   * The reason in the call of CorrectSale or UndoRefund. Empty for other kinds. Empty in the feed, because a person wrote it.
    *
    * @generated from field: string correction_reason = 26;
    */
@@ -261,6 +267,48 @@ export type Conversion = Message<"headwater.v1.Conversion"> & {
    * @generated from field: repeated string collections = 31;
    */
   collections: string[];
+
+  /**
+   * The `refunded_total` of a refund, as it was sent. Not set if none was sent, and for other kinds.
+   *
+   * @generated from field: headwater.v1.Money refunded_total = 32;
+   */
+  refundedTotal?: Money | undefined;
+
+  /**
+   * The conversion id of what undid a refund. Empty for a refund that was not undone, and for other kinds.
+   *
+   * @generated from field: string refund_undo_id = 33;
+   */
+  refundUndoId: string;
+
+  /**
+   * The conversion id of the refund that was undone. Empty for other kinds than REFUND_UNDO.
+   *
+   * @generated from field: string undone_refund_id = 34;
+   */
+  undoneRefundId: string;
+
+  /**
+   * What the fraud rules of programs found, for each credit that was ever judged and flagged, also those of before another attribution.
+   *
+   * @generated from field: repeated headwater.v1.Suspicion suspicions = 35;
+   */
+  suspicions: Suspicion[];
+
+  /**
+   * Of a dispute, or of the end of one. Not set for other kinds.
+   *
+   * @generated from field: headwater.v1.ConversionDispute dispute = 36;
+   */
+  dispute?: ConversionDispute | undefined;
+
+  /**
+   * Of a sale: the conversion ids of its open disputes, the oldest first. Its rewards are FROZEN while there are any.
+   *
+   * @generated from field: repeated string open_dispute_conversion_ids = 37;
+   */
+  openDisputeConversionIds: string[];
 };
 
 /**
@@ -269,6 +317,48 @@ export type Conversion = Message<"headwater.v1.Conversion"> & {
  */
 export const ConversionSchema: GenMessage<Conversion> = /*@__PURE__*/
   messageDesc(file_headwater_v1_conversion, 0);
+
+/**
+ * What a conversion tells of a dispute.
+ *
+ * @generated from message headwater.v1.ConversionDispute
+ */
+export type ConversionDispute = Message<"headwater.v1.ConversionDispute"> & {
+  /**
+   * The state of a dispute now. Of the end of a dispute: how it ended.
+   *
+   * @generated from field: headwater.v1.DisputeState state = 1;
+   */
+  state: DisputeState;
+
+  /**
+   * Of the end of a dispute: the conversion id of the dispute. Empty for a dispute.
+   *
+   * @generated from field: string dispute_conversion_id = 2;
+   */
+  disputeConversionId: string;
+
+  /**
+   * What a dispute has taken back of its sale. Set for a dispute that is LOST.
+   *
+   * @generated from field: headwater.v1.Money lost_amount = 3;
+   */
+  lostAmount?: Money | undefined;
+
+  /**
+   * The reason in the call of OpenDispute or ResolveDispute. Empty in the feed, because a person wrote it.
+   *
+   * @generated from field: string reason = 4;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message headwater.v1.ConversionDispute.
+ * Use `create(ConversionDisputeSchema)` to create a new message.
+ */
+export const ConversionDisputeSchema: GenMessage<ConversionDispute> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_conversion, 1);
 
 /**
  * A recorded event, identified by the merchant's id.
@@ -296,7 +386,7 @@ export type RecordedEvent = Message<"headwater.v1.RecordedEvent"> & {
  * Use `create(RecordedEventSchema)` to create a new message.
  */
 export const RecordedEventSchema: GenMessage<RecordedEvent> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_conversion, 1);
+  messageDesc(file_headwater_v1_conversion, 2);
 
 /**
  * Identifies one conversion.
@@ -335,7 +425,7 @@ export type ConversionSelector = Message<"headwater.v1.ConversionSelector"> & {
  * Use `create(ConversionSelectorSchema)` to create a new message.
  */
 export const ConversionSelectorSchema: GenMessage<ConversionSelector> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_conversion, 2);
+  messageDesc(file_headwater_v1_conversion, 3);
 
 /**
  * The request of GetConversion.
@@ -363,7 +453,7 @@ export type GetConversionRequest = Message<"headwater.v1.GetConversionRequest"> 
  * Use `create(GetConversionRequestSchema)` to create a new message.
  */
 export const GetConversionRequestSchema: GenMessage<GetConversionRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_conversion, 3);
+  messageDesc(file_headwater_v1_conversion, 4);
 
 /**
  * The answer of GetConversion.
@@ -384,7 +474,7 @@ export type GetConversionResponse = Message<"headwater.v1.GetConversionResponse"
  * Use `create(GetConversionResponseSchema)` to create a new message.
  */
 export const GetConversionResponseSchema: GenMessage<GetConversionResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_conversion, 4);
+  messageDesc(file_headwater_v1_conversion, 5);
 
 /**
  * The request of BatchGetConversions.
@@ -412,7 +502,7 @@ export type BatchGetConversionsRequest = Message<"headwater.v1.BatchGetConversio
  * Use `create(BatchGetConversionsRequestSchema)` to create a new message.
  */
 export const BatchGetConversionsRequestSchema: GenMessage<BatchGetConversionsRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_conversion, 5);
+  messageDesc(file_headwater_v1_conversion, 6);
 
 /**
  * The result of one selector of BatchGetConversions.
@@ -450,7 +540,7 @@ export type ConversionResult = Message<"headwater.v1.ConversionResult"> & {
  * Use `create(ConversionResultSchema)` to create a new message.
  */
 export const ConversionResultSchema: GenMessage<ConversionResult> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_conversion, 6);
+  messageDesc(file_headwater_v1_conversion, 7);
 
 /**
  * The answer of BatchGetConversions.
@@ -471,7 +561,7 @@ export type BatchGetConversionsResponse = Message<"headwater.v1.BatchGetConversi
  * Use `create(BatchGetConversionsResponseSchema)` to create a new message.
  */
 export const BatchGetConversionsResponseSchema: GenMessage<BatchGetConversionsResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_conversion, 7);
+  messageDesc(file_headwater_v1_conversion, 8);
 
 /**
  * The request of ListConversions.
@@ -587,7 +677,7 @@ export type ListConversionsRequest = Message<"headwater.v1.ListConversionsReques
  * Use `create(ListConversionsRequestSchema)` to create a new message.
  */
 export const ListConversionsRequestSchema: GenMessage<ListConversionsRequest> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_conversion, 8);
+  messageDesc(file_headwater_v1_conversion, 9);
 
 /**
  * The answer of ListConversions.
@@ -615,7 +705,7 @@ export type ListConversionsResponse = Message<"headwater.v1.ListConversionsRespo
  * Use `create(ListConversionsResponseSchema)` to create a new message.
  */
 export const ListConversionsResponseSchema: GenMessage<ListConversionsResponse> = /*@__PURE__*/
-  messageDesc(file_headwater_v1_conversion, 9);
+  messageDesc(file_headwater_v1_conversion, 10);
 
 /**
  * The kind of event that a conversion is.
@@ -678,6 +768,27 @@ export enum ConversionKind {
    * @generated from enum value: CONVERSION_KIND_CUSTOM_EVENT = 7;
    */
   CUSTOM_EVENT = 7,
+
+  /**
+   * The payment of a sale is disputed.
+   *
+   * @generated from enum value: CONVERSION_KIND_DISPUTE = 8;
+   */
+  DISPUTE = 8,
+
+  /**
+   * A dispute ended.
+   *
+   * @generated from enum value: CONVERSION_KIND_DISPUTE_RESOLUTION = 9;
+   */
+  DISPUTE_RESOLUTION = 9,
+
+  /**
+   * A refund was undone. `undone_refund_id` has the refund.
+   *
+   * @generated from enum value: CONVERSION_KIND_REFUND_UNDO = 10;
+   */
+  REFUND_UNDO = 10,
 }
 
 /**
@@ -794,4 +905,45 @@ export enum ConversionView {
  */
 export const ConversionViewSchema: GenEnum<ConversionView> = /*@__PURE__*/
   enumDesc(file_headwater_v1_conversion, 3);
+
+/**
+ * The state of a dispute.
+ *
+ * @generated from enum headwater.v1.DisputeState
+ */
+export enum DisputeState {
+  /**
+   * Not set; never returned.
+   *
+   * @generated from enum value: DISPUTE_STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * It has not ended.
+   *
+   * @generated from enum value: DISPUTE_STATE_OPENED = 1;
+   */
+  OPENED = 1,
+
+  /**
+   * The merchant keeps the money.
+   *
+   * @generated from enum value: DISPUTE_STATE_WON = 2;
+   */
+  WON = 2,
+
+  /**
+   * The customer has the money back, or a part of it.
+   *
+   * @generated from enum value: DISPUTE_STATE_LOST = 3;
+   */
+  LOST = 3,
+}
+
+/**
+ * Describes the enum headwater.v1.DisputeState.
+ */
+export const DisputeStateSchema: GenEnum<DisputeState> = /*@__PURE__*/
+  enumDesc(file_headwater_v1_conversion, 4);
 

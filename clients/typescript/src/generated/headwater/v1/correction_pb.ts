@@ -60,7 +60,8 @@ export type CorrectSaleRequest = Message<"headwater.v1.CorrectSaleRequest"> & {
   reason: string;
 
   /**
-   * When it was corrected, at most 10 minutes ahead of the server's clock. Not set: now.
+   * When it was corrected, at most 10 minutes ahead of the server's clock. Not set: now. The latest correction by this time counts: one of
+   * before it that is told later changes nothing, and the answer has a warning.
    *
    * @generated from field: google.protobuf.Timestamp occur_time = 5;
    */
@@ -127,7 +128,7 @@ export type CorrectSaleResponse = Message<"headwater.v1.CorrectSaleResponse"> & 
   replayed: boolean;
 
   /**
-   * The fields of `lines` that were cleaned, cut or left out. A repeat has the warnings of its own request.
+   * The fields of `lines` that were cleaned, cut or left out, and an `occur_time` before the latest correction. A repeat has the warnings of its own request.
    *
    * @generated from field: repeated headwater.v1.Warning warnings = 6;
    */

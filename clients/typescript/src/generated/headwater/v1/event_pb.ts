@@ -44,6 +44,8 @@ import type { PayoutDocument } from "./payout_document_pb.js";
 import { file_headwater_v1_payout_document } from "./payout_document_pb.js";
 import type { PayoutMethod } from "./payout_method_pb.js";
 import { file_headwater_v1_payout_method } from "./payout_method_pb.js";
+import type { PayoutReconciliation } from "./payout_reconciliation_pb.js";
+import { file_headwater_v1_payout_reconciliation } from "./payout_reconciliation_pb.js";
 import type { PayoutRun } from "./payout_run_pb.js";
 import { file_headwater_v1_payout_run } from "./payout_run_pb.js";
 import type { PayoutSchedule } from "./payout_schedule_pb.js";
@@ -62,7 +64,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file headwater/v1/event.proto.
  */
 export const file_headwater_v1_event: GenFile = /*@__PURE__*/
-  fileDesc("ChhoZWFkd2F0ZXIvdjEvZXZlbnQucHJvdG8SDGhlYWR3YXRlci52MSKsCgoFRXZlbnQSCgoCaWQYASABKAkSDgoGY3Vyc29yGAIgASgJEhAKCHNlcXVlbmNlGAMgASgDEiUKBGtpbmQYBCABKA4yFy5oZWFkd2F0ZXIudjEuRXZlbnRLaW5kEi4KCm9jY3VyX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2NvbW1pdF90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghjYXVzZV9pZBgHIAEoCRIuCgpjb252ZXJzaW9uGAggASgLMhguaGVhZHdhdGVyLnYxLkNvbnZlcnNpb25IABImCgZyZXdhcmQYCSABKAsyFC5oZWFkd2F0ZXIudjEuUmV3YXJkSAASKAoHcHJvZ3JhbRgKIAEoCzIVLmhlYWR3YXRlci52MS5Qcm9ncmFtSAASLAoJYWZmaWxpYXRlGAsgASgLMhcuaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZUgAEi4KCmVucm9sbG1lbnQYDCABKAsyGC5oZWFkd2F0ZXIudjEuRW5yb2xsbWVudEgAEiIKBGxpbmsYDSABKAsyEi5oZWFkd2F0ZXIudjEuTGlua0gAEiYKBmNvdXBvbhgOIAEoCzIULmhlYWR3YXRlci52MS5Db3Vwb25IABIiCgRsZWFkGA8gASgLMhIuaGVhZHdhdGVyLnYxLkxlYWRIABInCgdhcGlfa2V5GBAgASgLMhQuaGVhZHdhdGVyLnYxLkFwaUtleUgAEigKB2FjY291bnQYESABKAsyFS5oZWFkd2F0ZXIudjEuQWNjb3VudEgAEiIKBGl0ZW0YEiABKAsyEi5oZWFkd2F0ZXIudjEuSXRlbUgAEiQKBW9mZmVyGBMgASgLMhMuaGVhZHdhdGVyLnYxLk9mZmVySAASNwoPYWZmaWxpYXRlX2dyb3VwGBQgASgLMhwuaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZUdyb3VwSAASJgoGcGF5b3V0GBYgASgLMhQuaGVhZHdhdGVyLnYxLlBheW91dEgAEi0KCnBheW91dF9ydW4YGyABKAsyFy5oZWFkd2F0ZXIudjEuUGF5b3V0UnVuSAASNwoPcGF5b3V0X3NjaGVkdWxlGB8gASgLMhwuaGVhZHdhdGVyLnYxLlBheW91dFNjaGVkdWxlSAASNwoPcGF5b3V0X2RvY3VtZW50GB4gASgLMhwuaGVhZHdhdGVyLnYxLlBheW91dERvY3VtZW50SAASMwoNcGF5b3V0X21ldGhvZBgZIAEoCzIaLmhlYWR3YXRlci52MS5QYXlvdXRNZXRob2RIABI7ChFwYXlvdXRfY29ubmVjdGlvbhgaIAEoCzIeLmhlYWR3YXRlci52MS5QYXlvdXRDb25uZWN0aW9uSAASLwoLdGF4X3Byb2ZpbGUYHCABKAsyGC5oZWFkd2F0ZXIudjEuVGF4UHJvZmlsZUgAEjcKD2JpbGxpbmdfcHJvZmlsZRgdIAEoCzIcLmhlYWR3YXRlci52MS5CaWxsaW5nUHJvZmlsZUgAEiYKBmJvdW50eRgXIAEoCzIULmhlYWR3YXRlci52MS5Cb3VudHlIABIuCgpzdWJtaXNzaW9uGBggASgLMhguaGVhZHdhdGVyLnYxLlN1Ym1pc3Npb25IABItCgthdWRpdF9lbnRyeRgVIAEoCzIYLmhlYWR3YXRlci52MS5BdWRpdEVudHJ5QgkKB3N1YmplY3QidgoLRXZlbnRGaWx0ZXISJgoFa2luZHMYASADKA4yFy5oZWFkd2F0ZXIudjEuRXZlbnRLaW5kEhMKC3Byb2dyYW1faWRzGAIgAygJEhUKDWFmZmlsaWF0ZV9pZHMYAyADKAkSEwoLc3ViamVjdF9pZHMYBCADKAkq/xoKCUV2ZW50S2luZBIaChZFVkVOVF9LSU5EX1VOU1BFQ0lGSUVEEAASHAoYRVZFTlRfS0lORF9MRUFEX1JFQ09SREVEEAESHAoYRVZFTlRfS0lORF9TQUxFX1JFQ09SREVEEAISHgoaRVZFTlRfS0lORF9TQUxFX0FUVFJJQlVURUQQAxIcChhFVkVOVF9LSU5EX1NBTEVfUkVGVU5ERUQQBBIeChpFVkVOVF9LSU5EX1JFRlVORF9SRUNPUkRFRBAFEh0KGUVWRU5UX0tJTkRfUkVGVU5EX1dBSVRJTkcQBhIkCiBFVkVOVF9LSU5EX0NBTkNFTExBVElPTl9SRUNPUkRFRBAHEiEKHUVWRU5UX0tJTkRfQ09OVkVSU0lPTl9VUERBVEVEEAgSGwoXRVZFTlRfS0lORF9MRUFEX0NSRUFURUQQCRIbChdFVkVOVF9LSU5EX0xFQURfVVBEQVRFRBAKEh4KGkVWRU5UX0tJTkRfUkVXQVJEX0FQUFJPVkVEEAsSHAoYRVZFTlRfS0lORF9SRVdBUkRfREVOSUVEEAwSHgoaRVZFTlRfS0lORF9SRVdBUkRfUkVWRVJTRUQQDRIeChpFVkVOVF9LSU5EX1BST0dSQU1fQ1JFQVRFRBAOEh4KGkVWRU5UX0tJTkRfUFJPR1JBTV9VUERBVEVEEA8SHwobRVZFTlRfS0lORF9QUk9HUkFNX0FSQ0hJVkVEEBASIAocRVZFTlRfS0lORF9BRkZJTElBVEVfQ1JFQVRFRBAREiEKHUVWRU5UX0tJTkRfRU5ST0xMTUVOVF9DUkVBVEVEEBISIQodRVZFTlRfS0lORF9FTlJPTExNRU5UX1VQREFURUQQExIfChtFVkVOVF9LSU5EX0VOUk9MTE1FTlRfRU5ERUQQFBIbChdFVkVOVF9LSU5EX0xJTktfQ1JFQVRFRBAVEhsKF0VWRU5UX0tJTkRfTElOS19SRVZPS0VEEBYSHgoaRVZFTlRfS0lORF9DT1VQT05fQVNTSUdORUQQFxIdChlFVkVOVF9LSU5EX0NPVVBPTl9SRU1PVkVEEBgSHgoaRVZFTlRfS0lORF9BUElfS0VZX0NSRUFURUQQGRIeChpFVkVOVF9LSU5EX0FQSV9LRVlfUkVWT0tFRBAaEiEKHUVWRU5UX0tJTkRfQUNDT1VOVF9SRUdJU1RFUkVEEBsSHgoaRVZFTlRfS0lORF9BQ0NPVU5UX1VQREFURUQQHBIjCh9FVkVOVF9LSU5EX1JFRlVORF9FWENFRURFRF9TQUxFEB0SHQoZRVZFTlRfS0lORF9SRVdBUkRfQ1JFQVRFRBAeEh8KG0VWRU5UX0tJTkRfUkVXQVJEX0ZVTEZJTExFRBAfEiIKHkVWRU5UX0tJTkRfQ09SUkVDVElPTl9SRUNPUkRFRBAgEh0KGUVWRU5UX0tJTkRfU0FMRV9DT1JSRUNURUQQIRIeChpFVkVOVF9LSU5EX0xFQURfQVRUUklCVVRFRBAiEhoKFkVWRU5UX0tJTkRfTEVBRF9NRVJHRUQQIxIbChdFVkVOVF9LSU5EX0xFQURfREVMRVRFRBAkEiAKHEVWRU5UX0tJTkRfQUZGSUxJQVRFX1VQREFURUQQJRIhCh1FVkVOVF9LSU5EX0FGRklMSUFURV9BUFBST1ZFRBAmEiEKHUVWRU5UX0tJTkRfQUZGSUxJQVRFX1JFSkVDVEVEECcSJAogRVZFTlRfS0lORF9BRkZJTElBVEVfREVBQ1RJVkFURUQQKBImCiJFVkVOVF9LSU5EX0FGRklMSUFURV9UT0tFTl9ST1RBVEVEECkSGwoXRVZFTlRfS0lORF9JVEVNX0NSRUFURUQQKhIbChdFVkVOVF9LSU5EX0lURU1fVVBEQVRFRBArEhwKGEVWRU5UX0tJTkRfSVRFTV9BUkNISVZFRBAsEh0KGUVWRU5UX0tJTkRfQ09VUE9OX1VQREFURUQQLRIcChhFVkVOVF9LSU5EX09GRkVSX0NSRUFURUQQLhIcChhFVkVOVF9LSU5EX09GRkVSX1VQREFURUQQLxIcChhFVkVOVF9LSU5EX09GRkVSX0NMQUlNRUQQMBIdChlFVkVOVF9LSU5EX09GRkVSX0FSQ0hJVkVEEDESIwofRVZFTlRfS0lORF9BUFBPSU5UTUVOVF9SRUNPUkRFRBAyEiQKIEVWRU5UX0tJTkRfQ1VTVE9NX0VWRU5UX1JFQ09SREVEEDMSGwoXRVZFTlRfS0lORF9MSU5LX1VQREFURUQQNBIeChpFVkVOVF9LSU5EX0FQSV9LRVlfVVBEQVRFRBA1EiAKHEVWRU5UX0tJTkRfQUNDT1VOVF9TVVNQRU5ERUQQNhIeChpFVkVOVF9LSU5EX0FDQ09VTlRfUkVTVU1FRBA3EiUKIUVWRU5UX0tJTkRfQUNDT1VOVF9FTUFJTF9WRVJJRklFRBA4Eh8KG0VWRU5UX0tJTkRfQUZGSUxJQVRFX0VSQVNFRBA5EhoKFkVWRU5UX0tJTkRfUkVXQVJEX0hFTEQQOhIeChpFVkVOVF9LSU5EX1JFV0FSRF9SRUxFQVNFRBA7EicKI0VWRU5UX0tJTkRfQUZGSUxJQVRFX1VQTElORV9DSEFOR0VEEDwSJgoiRVZFTlRfS0lORF9BRkZJTElBVEVfR1JPVVBfQ1JFQVRFRBA9EiYKIkVWRU5UX0tJTkRfQUZGSUxJQVRFX0dST1VQX1VQREFURUQQPhInCiNFVkVOVF9LSU5EX0FGRklMSUFURV9HUk9VUF9BUkNISVZFRBA/EhoKFkVWRU5UX0tJTkRfUkVXQVJEX1BBSUQQQBIaChZFVkVOVF9LSU5EX1BBWU9VVF9QQUlEEEESHQoZRVZFTlRfS0lORF9CT1VOVFlfQ1JFQVRFRBBCEh0KGUVWRU5UX0tJTkRfQk9VTlRZX1VQREFURUQQQxIeChpFVkVOVF9LSU5EX0JPVU5UWV9BUkNISVZFRBBEEh4KGkVWRU5UX0tJTkRfQ09OVEVTVF9ERUNJREVEEEUSIQodRVZFTlRfS0lORF9TVUJNSVNTSU9OX0NSRUFURUQQRhIiCh5FVkVOVF9LSU5EX1NVQk1JU1NJT05fQVBQUk9WRUQQRxIiCh5FVkVOVF9LSU5EX1NVQk1JU1NJT05fUkVKRUNURUQQSBIeChpFVkVOVF9LSU5EX1JFV0FSRF9SRVNFUlZFRBBJEh4KGkVWRU5UX0tJTkRfUkVXQVJEX1JFVFVSTkVEEEoSHQoZRVZFTlRfS0lORF9QQVlPVVRfQ1JFQVRFRBBLEh4KGkVWRU5UX0tJTkRfUEFZT1VUX0FQUFJPVkVEEEwSHwobRVZFTlRfS0lORF9QQVlPVVRfQ0FOQ0VMTEVEEE0SIAocRVZFTlRfS0lORF9QQVlPVVRfTUVUSE9EX1NFVBBOEiQKIEVWRU5UX0tJTkRfUEFZT1VUX01FVEhPRF9SRU1PVkVEEE8SJAogRVZFTlRfS0lORF9QQVlPVVRfQ09OTkVDVElPTl9TRVQQUBIoCiRFVkVOVF9LSU5EX1BBWU9VVF9DT05ORUNUSU9OX1JFTU9WRUQQURIaChZFVkVOVF9LSU5EX1BBWU9VVF9TRU5UEFISJAogRVZFTlRfS0lORF9QQVlPVVRfQVdBSVRJTkdfRlVORFMQUxIdChlFVkVOVF9LSU5EX1BBWU9VVF9SRVNVTUVEEFQSHQoZRVZFTlRfS0lORF9QQVlPVVRfVVBEQVRFRBBVEiUKIUVWRU5UX0tJTkRfUEFZT1VUX05FRURTX0FUVEVOVElPThBWEhwKGEVWRU5UX0tJTkRfUEFZT1VUX0ZBSUxFRBBXEh4KGkVWRU5UX0tJTkRfUEFZT1VUX1JFVFVSTkVEEFgSHgoaRVZFTlRfS0lORF9QQVlPVVRfUkVPUEVORUQQWRIoCiRFVkVOVF9LSU5EX1BBWU9VVF9ET0NVTUVOVF9GSU5BTElaRUQQWhIlCiFFVkVOVF9LSU5EX1BBWU9VVF9ET0NVTUVOVF9WT0lERUQQWxIhCh1FVkVOVF9LSU5EX1BBWU9VVF9SVU5fQ1JFQVRFRBBcEiIKHkVWRU5UX0tJTkRfUEFZT1VUX1JVTl9GSU5JU0hFRBBdEiMKH0VWRU5UX0tJTkRfUEFZT1VUX1JVTl9DQU5DRUxMRUQQXhImCiJFVkVOVF9LSU5EX1BBWU9VVF9TQ0hFRFVMRV9DUkVBVEVEEF8SJgoiRVZFTlRfS0lORF9QQVlPVVRfU0NIRURVTEVfVVBEQVRFRBBgEicKI0VWRU5UX0tJTkRfUEFZT1VUX1NDSEVEVUxFX0FSQ0hJVkVEEGESHgoaRVZFTlRfS0lORF9QQVlPVVRfRVhQT1JURUQQYhIeChpFVkVOVF9LSU5EX1RBWF9QUk9GSUxFX1NFVBBjEiMKH0VWRU5UX0tJTkRfVEFYX1BST0ZJTEVfUkVWSUVXRUQQZBIiCh5FVkVOVF9LSU5EX1RBWF9QUk9GSUxFX1JFTU9WRUQQZRIiCh5FVkVOVF9LSU5EX0JJTExJTkdfUFJPRklMRV9TRVQQZkJMChBkZXYuaGVhZHdhdGVyLnYxQgpFdmVudFByb3RvUAFaKmhlYWR3YXRlci5kZXYvZ2VuL2hlYWR3YXRlci92MTtoZWFkd2F0ZXJ2MWIGcHJvdG8z", [file_google_protobuf_timestamp, file_headwater_v1_account, file_headwater_v1_affiliate, file_headwater_v1_affiliate_group, file_headwater_v1_api_key, file_headwater_v1_audit, file_headwater_v1_billing_profile, file_headwater_v1_bounty, file_headwater_v1_conversion, file_headwater_v1_coupon, file_headwater_v1_enrollment, file_headwater_v1_item, file_headwater_v1_lead, file_headwater_v1_link, file_headwater_v1_offer, file_headwater_v1_payout, file_headwater_v1_payout_connection, file_headwater_v1_payout_document, file_headwater_v1_payout_method, file_headwater_v1_payout_run, file_headwater_v1_payout_schedule, file_headwater_v1_program, file_headwater_v1_reward, file_headwater_v1_submission, file_headwater_v1_tax_profile]);
+  fileDesc("ChhoZWFkd2F0ZXIvdjEvZXZlbnQucHJvdG8SDGhlYWR3YXRlci52MSLxCgoFRXZlbnQSCgoCaWQYASABKAkSDgoGY3Vyc29yGAIgASgJEhAKCHNlcXVlbmNlGAMgASgDEiUKBGtpbmQYBCABKA4yFy5oZWFkd2F0ZXIudjEuRXZlbnRLaW5kEi4KCm9jY3VyX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2NvbW1pdF90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghjYXVzZV9pZBgHIAEoCRIuCgpjb252ZXJzaW9uGAggASgLMhguaGVhZHdhdGVyLnYxLkNvbnZlcnNpb25IABImCgZyZXdhcmQYCSABKAsyFC5oZWFkd2F0ZXIudjEuUmV3YXJkSAASKAoHcHJvZ3JhbRgKIAEoCzIVLmhlYWR3YXRlci52MS5Qcm9ncmFtSAASLAoJYWZmaWxpYXRlGAsgASgLMhcuaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZUgAEi4KCmVucm9sbG1lbnQYDCABKAsyGC5oZWFkd2F0ZXIudjEuRW5yb2xsbWVudEgAEiIKBGxpbmsYDSABKAsyEi5oZWFkd2F0ZXIudjEuTGlua0gAEiYKBmNvdXBvbhgOIAEoCzIULmhlYWR3YXRlci52MS5Db3Vwb25IABIiCgRsZWFkGA8gASgLMhIuaGVhZHdhdGVyLnYxLkxlYWRIABInCgdhcGlfa2V5GBAgASgLMhQuaGVhZHdhdGVyLnYxLkFwaUtleUgAEigKB2FjY291bnQYESABKAsyFS5oZWFkd2F0ZXIudjEuQWNjb3VudEgAEiIKBGl0ZW0YEiABKAsyEi5oZWFkd2F0ZXIudjEuSXRlbUgAEiQKBW9mZmVyGBMgASgLMhMuaGVhZHdhdGVyLnYxLk9mZmVySAASNwoPYWZmaWxpYXRlX2dyb3VwGBQgASgLMhwuaGVhZHdhdGVyLnYxLkFmZmlsaWF0ZUdyb3VwSAASJgoGcGF5b3V0GBYgASgLMhQuaGVhZHdhdGVyLnYxLlBheW91dEgAEi0KCnBheW91dF9ydW4YGyABKAsyFy5oZWFkd2F0ZXIudjEuUGF5b3V0UnVuSAASNwoPcGF5b3V0X3NjaGVkdWxlGB8gASgLMhwuaGVhZHdhdGVyLnYxLlBheW91dFNjaGVkdWxlSAASNwoPcGF5b3V0X2RvY3VtZW50GB4gASgLMhwuaGVhZHdhdGVyLnYxLlBheW91dERvY3VtZW50SAASMwoNcGF5b3V0X21ldGhvZBgZIAEoCzIaLmhlYWR3YXRlci52MS5QYXlvdXRNZXRob2RIABJDChVwYXlvdXRfcmVjb25jaWxpYXRpb24YICABKAsyIi5oZWFkd2F0ZXIudjEuUGF5b3V0UmVjb25jaWxpYXRpb25IABI7ChFwYXlvdXRfY29ubmVjdGlvbhgaIAEoCzIeLmhlYWR3YXRlci52MS5QYXlvdXRDb25uZWN0aW9uSAASLwoLdGF4X3Byb2ZpbGUYHCABKAsyGC5oZWFkd2F0ZXIudjEuVGF4UHJvZmlsZUgAEjcKD2JpbGxpbmdfcHJvZmlsZRgdIAEoCzIcLmhlYWR3YXRlci52MS5CaWxsaW5nUHJvZmlsZUgAEiYKBmJvdW50eRgXIAEoCzIULmhlYWR3YXRlci52MS5Cb3VudHlIABIuCgpzdWJtaXNzaW9uGBggASgLMhguaGVhZHdhdGVyLnYxLlN1Ym1pc3Npb25IABItCgthdWRpdF9lbnRyeRgVIAEoCzIYLmhlYWR3YXRlci52MS5BdWRpdEVudHJ5QgkKB3N1YmplY3QidgoLRXZlbnRGaWx0ZXISJgoFa2luZHMYASADKA4yFy5oZWFkd2F0ZXIudjEuRXZlbnRLaW5kEhMKC3Byb2dyYW1faWRzGAIgAygJEhUKDWFmZmlsaWF0ZV9pZHMYAyADKAkSEwoLc3ViamVjdF9pZHMYBCADKAkq4hwKCUV2ZW50S2luZBIaChZFVkVOVF9LSU5EX1VOU1BFQ0lGSUVEEAASHAoYRVZFTlRfS0lORF9MRUFEX1JFQ09SREVEEAESHAoYRVZFTlRfS0lORF9TQUxFX1JFQ09SREVEEAISHgoaRVZFTlRfS0lORF9TQUxFX0FUVFJJQlVURUQQAxIcChhFVkVOVF9LSU5EX1NBTEVfUkVGVU5ERUQQBBIeChpFVkVOVF9LSU5EX1JFRlVORF9SRUNPUkRFRBAFEh0KGUVWRU5UX0tJTkRfUkVGVU5EX1dBSVRJTkcQBhIcChhFVkVOVF9LSU5EX1JFRlVORF9VTkRPTkUQBxIcChhFVkVOVF9LSU5EX1NBTEVfUkVTVE9SRUQQCBIkCiBFVkVOVF9LSU5EX0NBTkNFTExBVElPTl9SRUNPUkRFRBAJEiEKHUVWRU5UX0tJTkRfQ09OVkVSU0lPTl9VUERBVEVEEAoSGwoXRVZFTlRfS0lORF9MRUFEX0NSRUFURUQQCxIbChdFVkVOVF9LSU5EX0xFQURfVVBEQVRFRBAMEh4KGkVWRU5UX0tJTkRfUkVXQVJEX0FQUFJPVkVEEA0SHAoYRVZFTlRfS0lORF9SRVdBUkRfREVOSUVEEA4SHgoaRVZFTlRfS0lORF9SRVdBUkRfUkVWRVJTRUQQDxIeChpFVkVOVF9LSU5EX1BST0dSQU1fQ1JFQVRFRBAQEh4KGkVWRU5UX0tJTkRfUFJPR1JBTV9VUERBVEVEEBESHwobRVZFTlRfS0lORF9QUk9HUkFNX0FSQ0hJVkVEEBISIAocRVZFTlRfS0lORF9BRkZJTElBVEVfQ1JFQVRFRBATEiEKHUVWRU5UX0tJTkRfRU5ST0xMTUVOVF9DUkVBVEVEEBQSIQodRVZFTlRfS0lORF9FTlJPTExNRU5UX1VQREFURUQQFRIfChtFVkVOVF9LSU5EX0VOUk9MTE1FTlRfRU5ERUQQFhIbChdFVkVOVF9LSU5EX0xJTktfQ1JFQVRFRBAXEhsKF0VWRU5UX0tJTkRfTElOS19SRVZPS0VEEBgSHgoaRVZFTlRfS0lORF9DT1VQT05fQVNTSUdORUQQGRIdChlFVkVOVF9LSU5EX0NPVVBPTl9SRU1PVkVEEBoSHgoaRVZFTlRfS0lORF9BUElfS0VZX0NSRUFURUQQGxIeChpFVkVOVF9LSU5EX0FQSV9LRVlfUkVWT0tFRBAcEiEKHUVWRU5UX0tJTkRfQUNDT1VOVF9SRUdJU1RFUkVEEB0SHgoaRVZFTlRfS0lORF9BQ0NPVU5UX1VQREFURUQQHhIjCh9FVkVOVF9LSU5EX1JFRlVORF9FWENFRURFRF9TQUxFEB8SHQoZRVZFTlRfS0lORF9SRVdBUkRfQ1JFQVRFRBAgEh8KG0VWRU5UX0tJTkRfUkVXQVJEX0ZVTEZJTExFRBAhEiIKHkVWRU5UX0tJTkRfQ09SUkVDVElPTl9SRUNPUkRFRBAiEh0KGUVWRU5UX0tJTkRfU0FMRV9DT1JSRUNURUQQIxIeChpFVkVOVF9LSU5EX0xFQURfQVRUUklCVVRFRBAkEhoKFkVWRU5UX0tJTkRfTEVBRF9NRVJHRUQQJRIbChdFVkVOVF9LSU5EX0xFQURfREVMRVRFRBAmEiAKHEVWRU5UX0tJTkRfQUZGSUxJQVRFX1VQREFURUQQJxIhCh1FVkVOVF9LSU5EX0FGRklMSUFURV9BUFBST1ZFRBAoEiEKHUVWRU5UX0tJTkRfQUZGSUxJQVRFX1JFSkVDVEVEECkSJAogRVZFTlRfS0lORF9BRkZJTElBVEVfREVBQ1RJVkFURUQQKhImCiJFVkVOVF9LSU5EX0FGRklMSUFURV9UT0tFTl9ST1RBVEVEECsSGwoXRVZFTlRfS0lORF9JVEVNX0NSRUFURUQQLBIbChdFVkVOVF9LSU5EX0lURU1fVVBEQVRFRBAtEhwKGEVWRU5UX0tJTkRfSVRFTV9BUkNISVZFRBAuEh0KGUVWRU5UX0tJTkRfQ09VUE9OX1VQREFURUQQLxIcChhFVkVOVF9LSU5EX09GRkVSX0NSRUFURUQQMBIcChhFVkVOVF9LSU5EX09GRkVSX1VQREFURUQQMRIcChhFVkVOVF9LSU5EX09GRkVSX0NMQUlNRUQQMhIdChlFVkVOVF9LSU5EX09GRkVSX0FSQ0hJVkVEEDMSIwofRVZFTlRfS0lORF9BUFBPSU5UTUVOVF9SRUNPUkRFRBA0EiQKIEVWRU5UX0tJTkRfQ1VTVE9NX0VWRU5UX1JFQ09SREVEEDUSGwoXRVZFTlRfS0lORF9MSU5LX1VQREFURUQQNhIeChpFVkVOVF9LSU5EX0FQSV9LRVlfVVBEQVRFRBA3EiAKHEVWRU5UX0tJTkRfQUNDT1VOVF9TVVNQRU5ERUQQOBIeChpFVkVOVF9LSU5EX0FDQ09VTlRfUkVTVU1FRBA5EiUKIUVWRU5UX0tJTkRfQUNDT1VOVF9FTUFJTF9WRVJJRklFRBA6Eh8KG0VWRU5UX0tJTkRfQUZGSUxJQVRFX0VSQVNFRBA7EhoKFkVWRU5UX0tJTkRfUkVXQVJEX0hFTEQQPBIeChpFVkVOVF9LSU5EX1JFV0FSRF9SRUxFQVNFRBA9EicKI0VWRU5UX0tJTkRfQUZGSUxJQVRFX1VQTElORV9DSEFOR0VEED4SJgoiRVZFTlRfS0lORF9BRkZJTElBVEVfR1JPVVBfQ1JFQVRFRBA/EiYKIkVWRU5UX0tJTkRfQUZGSUxJQVRFX0dST1VQX1VQREFURUQQQBInCiNFVkVOVF9LSU5EX0FGRklMSUFURV9HUk9VUF9BUkNISVZFRBBBEhoKFkVWRU5UX0tJTkRfUkVXQVJEX1BBSUQQQhIaChZFVkVOVF9LSU5EX1BBWU9VVF9QQUlEEEMSHQoZRVZFTlRfS0lORF9CT1VOVFlfQ1JFQVRFRBBEEh0KGUVWRU5UX0tJTkRfQk9VTlRZX1VQREFURUQQRRIeChpFVkVOVF9LSU5EX0JPVU5UWV9BUkNISVZFRBBGEh4KGkVWRU5UX0tJTkRfQ09OVEVTVF9ERUNJREVEEEcSIQodRVZFTlRfS0lORF9TVUJNSVNTSU9OX0NSRUFURUQQSBIiCh5FVkVOVF9LSU5EX1NVQk1JU1NJT05fQVBQUk9WRUQQSRIiCh5FVkVOVF9LSU5EX1NVQk1JU1NJT05fUkVKRUNURUQQShIeChpFVkVOVF9LSU5EX1JFV0FSRF9SRVNFUlZFRBBLEh4KGkVWRU5UX0tJTkRfUkVXQVJEX1JFVFVSTkVEEEwSHQoZRVZFTlRfS0lORF9QQVlPVVRfQ1JFQVRFRBBNEh4KGkVWRU5UX0tJTkRfUEFZT1VUX0FQUFJPVkVEEE4SHwobRVZFTlRfS0lORF9QQVlPVVRfQ0FOQ0VMTEVEEE8SIAocRVZFTlRfS0lORF9QQVlPVVRfTUVUSE9EX1NFVBBQEiQKIEVWRU5UX0tJTkRfUEFZT1VUX01FVEhPRF9SRU1PVkVEEFESJAogRVZFTlRfS0lORF9QQVlPVVRfQ09OTkVDVElPTl9TRVQQUhIoCiRFVkVOVF9LSU5EX1BBWU9VVF9DT05ORUNUSU9OX1JFTU9WRUQQUxIaChZFVkVOVF9LSU5EX1BBWU9VVF9TRU5UEFQSJAogRVZFTlRfS0lORF9QQVlPVVRfQVdBSVRJTkdfRlVORFMQVRIdChlFVkVOVF9LSU5EX1BBWU9VVF9SRVNVTUVEEFYSHQoZRVZFTlRfS0lORF9QQVlPVVRfVVBEQVRFRBBXEiUKIUVWRU5UX0tJTkRfUEFZT1VUX05FRURTX0FUVEVOVElPThBYEhwKGEVWRU5UX0tJTkRfUEFZT1VUX0ZBSUxFRBBZEh4KGkVWRU5UX0tJTkRfUEFZT1VUX1JFVFVSTkVEEFoSHgoaRVZFTlRfS0lORF9QQVlPVVRfUkVPUEVORUQQWxIoCiRFVkVOVF9LSU5EX1BBWU9VVF9ET0NVTUVOVF9GSU5BTElaRUQQXBIlCiFFVkVOVF9LSU5EX1BBWU9VVF9ET0NVTUVOVF9WT0lERUQQXRIhCh1FVkVOVF9LSU5EX1BBWU9VVF9SVU5fQ1JFQVRFRBBeEiIKHkVWRU5UX0tJTkRfUEFZT1VUX1JVTl9GSU5JU0hFRBBfEiMKH0VWRU5UX0tJTkRfUEFZT1VUX1JVTl9DQU5DRUxMRUQQYBImCiJFVkVOVF9LSU5EX1BBWU9VVF9TQ0hFRFVMRV9DUkVBVEVEEGESJgoiRVZFTlRfS0lORF9QQVlPVVRfU0NIRURVTEVfVVBEQVRFRBBiEicKI0VWRU5UX0tJTkRfUEFZT1VUX1NDSEVEVUxFX0FSQ0hJVkVEEGMSJwojRVZFTlRfS0lORF9QQVlPVVRfRElGRkVSRU5DRVNfRk9VTkQQZBIeChpFVkVOVF9LSU5EX1BBWU9VVF9FWFBPUlRFRBBlEh4KGkVWRU5UX0tJTkRfVEFYX1BST0ZJTEVfU0VUEGYSIwofRVZFTlRfS0lORF9UQVhfUFJPRklMRV9SRVZJRVdFRBBnEiIKHkVWRU5UX0tJTkRfVEFYX1BST0ZJTEVfUkVNT1ZFRBBoEiIKHkVWRU5UX0tJTkRfQklMTElOR19QUk9GSUxFX1NFVBBpEh0KGUVWRU5UX0tJTkRfRElTUFVURV9PUEVORUQQahIfChtFVkVOVF9LSU5EX0RJU1BVVEVfUkVTT0xWRUQQaxIcChhFVkVOVF9LSU5EX1JFV0FSRF9GUk9aRU4QbBIeChpFVkVOVF9LSU5EX1JFV0FSRF9SRVNUT1JFRBBtQkwKEGRldi5oZWFkd2F0ZXIudjFCCkV2ZW50UHJvdG9QAVoqaGVhZHdhdGVyLmRldi9nZW4vaGVhZHdhdGVyL3YxO2hlYWR3YXRlcnYxYgZwcm90bzM", [file_google_protobuf_timestamp, file_headwater_v1_account, file_headwater_v1_affiliate, file_headwater_v1_affiliate_group, file_headwater_v1_api_key, file_headwater_v1_audit, file_headwater_v1_billing_profile, file_headwater_v1_bounty, file_headwater_v1_conversion, file_headwater_v1_coupon, file_headwater_v1_enrollment, file_headwater_v1_item, file_headwater_v1_lead, file_headwater_v1_link, file_headwater_v1_offer, file_headwater_v1_payout, file_headwater_v1_payout_connection, file_headwater_v1_payout_document, file_headwater_v1_payout_method, file_headwater_v1_payout_reconciliation, file_headwater_v1_payout_run, file_headwater_v1_payout_schedule, file_headwater_v1_program, file_headwater_v1_reward, file_headwater_v1_submission, file_headwater_v1_tax_profile]);
 
 /**
  * One committed fact in the account's feed.
@@ -275,6 +277,14 @@ export type Event = Message<"headwater.v1.Event"> & {
     case: "payoutMethod";
   } | {
     /**
+     * A reconciliation of payouts, without its differences.
+     *
+     * @generated from field: headwater.v1.PayoutReconciliation payout_reconciliation = 32;
+     */
+    value: PayoutReconciliation;
+    case: "payoutReconciliation";
+  } | {
+    /**
      * A connection to a payout provider. Its subject id is the account's.
      *
      * @generated from field: headwater.v1.PayoutConnection payout_connection = 26;
@@ -441,693 +451,747 @@ export enum EventKind {
   REFUND_WAITING = 6,
 
   /**
+   * [conversion] A refund was undone. The image is that of what undid it. CONVERSION_UPDATED of the refund follows. A refund of a NOT_REFERRED
+   * sale has this event only if the refund had an event.
+   *
+   * @generated from enum value: EVENT_KIND_REFUND_UNDONE = 7;
+   */
+  REFUND_UNDONE = 7,
+
+  /**
+   * [conversion] A refund of this sale was undone. This event follows REFUND_UNDONE immediately. The image has the rewards that the sale earns
+   * anew, with their states. A NOT_REFERRED sale has no such event, unless it was credited before.
+   *
+   * @generated from enum value: EVENT_KIND_SALE_RESTORED = 8;
+   */
+  SALE_RESTORED = 8,
+
+  /**
    * [conversion] A customer who is bound to an affiliate cancelled.
    *
-   * @generated from enum value: EVENT_KIND_CANCELLATION_RECORDED = 7;
+   * @generated from enum value: EVENT_KIND_CANCELLATION_RECORDED = 9;
    */
-  CANCELLATION_RECORDED = 7,
+  CANCELLATION_RECORDED = 9,
 
   /**
    * [conversion] Rewards of the conversion changed their state. This event follows the events of these rewards. Or the credit of a
    * sign-up changed, because an earlier event was recorded later. Or its lead was merged into another one.
    *
-   * @generated from enum value: EVENT_KIND_CONVERSION_UPDATED = 8;
+   * @generated from enum value: EVENT_KIND_CONVERSION_UPDATED = 10;
    */
-  CONVERSION_UPDATED = 8,
+  CONVERSION_UPDATED = 10,
 
   /**
    * [lead] A lead was created by CreateLead, by RecordLead or by its first credited sale. This event comes before the event of that
    * conversion.
    *
-   * @generated from enum value: EVENT_KIND_LEAD_CREATED = 9;
+   * @generated from enum value: EVENT_KIND_LEAD_CREATED = 11;
    */
-  LEAD_CREATED = 9,
+  LEAD_CREATED = 11,
 
   /**
    * [lead] A lead changed: its binding, its names, its identifiers, its state, its plan, its monthly revenue, its first sale, its metadata
    * or the leads that were merged into it.
    *
-   * @generated from enum value: EVENT_KIND_LEAD_UPDATED = 10;
+   * @generated from enum value: EVENT_KIND_LEAD_UPDATED = 12;
    */
-  LEAD_UPDATED = 10,
+  LEAD_UPDATED = 12,
 
   /**
    * [reward] A reward was approved. CONVERSION_UPDATED of its conversion follows.
    *
-   * @generated from enum value: EVENT_KIND_REWARD_APPROVED = 11;
+   * @generated from enum value: EVENT_KIND_REWARD_APPROVED = 13;
    */
-  REWARD_APPROVED = 11,
+  REWARD_APPROVED = 13,
 
   /**
    * [reward] A reward was denied. CONVERSION_UPDATED of its conversion follows.
    *
-   * @generated from enum value: EVENT_KIND_REWARD_DENIED = 12;
+   * @generated from enum value: EVENT_KIND_REWARD_DENIED = 14;
    */
-  REWARD_DENIED = 12,
+  REWARD_DENIED = 14,
 
   /**
    * [reward] Refunds took back the whole of an unpaid reward. The reward and the negative rewards of earlier refunds become
    * REVERSED, and each of them has such an event. The negative reward of the last refund is REVERSED from the start and has no
    * event.
    *
-   * @generated from enum value: EVENT_KIND_REWARD_REVERSED = 13;
+   * @generated from enum value: EVENT_KIND_REWARD_REVERSED = 15;
    */
-  REWARD_REVERSED = 13,
+  REWARD_REVERSED = 15,
 
   /**
    * [program] A program was created.
    *
-   * @generated from enum value: EVENT_KIND_PROGRAM_CREATED = 14;
+   * @generated from enum value: EVENT_KIND_PROGRAM_CREATED = 16;
    */
-  PROGRAM_CREATED = 14,
+  PROGRAM_CREATED = 16,
 
   /**
    * [program] A program or its terms changed. Also sent for the former default program when another becomes the default.
    *
-   * @generated from enum value: EVENT_KIND_PROGRAM_UPDATED = 15;
+   * @generated from enum value: EVENT_KIND_PROGRAM_UPDATED = 17;
    */
-  PROGRAM_UPDATED = 15,
+  PROGRAM_UPDATED = 17,
 
   /**
    * [program] A program was archived.
    *
-   * @generated from enum value: EVENT_KIND_PROGRAM_ARCHIVED = 16;
+   * @generated from enum value: EVENT_KIND_PROGRAM_ARCHIVED = 18;
    */
-  PROGRAM_ARCHIVED = 16,
+  PROGRAM_ARCHIVED = 18,
 
   /**
    * [affiliate] An affiliate was created.
    *
-   * @generated from enum value: EVENT_KIND_AFFILIATE_CREATED = 17;
+   * @generated from enum value: EVENT_KIND_AFFILIATE_CREATED = 19;
    */
-  AFFILIATE_CREATED = 17,
+  AFFILIATE_CREATED = 19,
 
   /**
    * [enrollment] An affiliate was enrolled in a program, or an ended enrollment was opened again.
    *
-   * @generated from enum value: EVENT_KIND_ENROLLMENT_CREATED = 18;
+   * @generated from enum value: EVENT_KIND_ENROLLMENT_CREATED = 20;
    */
-  ENROLLMENT_CREATED = 18,
+  ENROLLMENT_CREATED = 20,
 
   /**
    * [enrollment] An enrollment was changed.
    *
-   * @generated from enum value: EVENT_KIND_ENROLLMENT_UPDATED = 19;
+   * @generated from enum value: EVENT_KIND_ENROLLMENT_UPDATED = 21;
    */
-  ENROLLMENT_UPDATED = 19,
+  ENROLLMENT_UPDATED = 21,
 
   /**
    * [enrollment] An enrollment ended.
    *
-   * @generated from enum value: EVENT_KIND_ENROLLMENT_ENDED = 20;
+   * @generated from enum value: EVENT_KIND_ENROLLMENT_ENDED = 22;
    */
-  ENROLLMENT_ENDED = 20,
+  ENROLLMENT_ENDED = 22,
 
   /**
    * [link] A link was created. The link of a new ref_id follows the event of its enrollment.
    *
-   * @generated from enum value: EVENT_KIND_LINK_CREATED = 21;
+   * @generated from enum value: EVENT_KIND_LINK_CREATED = 23;
    */
-  LINK_CREATED = 21,
+  LINK_CREATED = 23,
 
   /**
    * [link] A link was revoked.
    *
-   * @generated from enum value: EVENT_KIND_LINK_REVOKED = 22;
+   * @generated from enum value: EVENT_KIND_LINK_REVOKED = 24;
    */
-  LINK_REVOKED = 22,
+  LINK_REVOKED = 24,
 
   /**
    * [coupon] A coupon was assigned.
    *
-   * @generated from enum value: EVENT_KIND_COUPON_ASSIGNED = 23;
+   * @generated from enum value: EVENT_KIND_COUPON_ASSIGNED = 25;
    */
-  COUPON_ASSIGNED = 23,
+  COUPON_ASSIGNED = 25,
 
   /**
    * [coupon] A coupon was removed.
    *
-   * @generated from enum value: EVENT_KIND_COUPON_REMOVED = 24;
+   * @generated from enum value: EVENT_KIND_COUPON_REMOVED = 26;
    */
-  COUPON_REMOVED = 24,
+  COUPON_REMOVED = 26,
 
   /**
    * [api_key] An API key was created.
    *
-   * @generated from enum value: EVENT_KIND_API_KEY_CREATED = 25;
+   * @generated from enum value: EVENT_KIND_API_KEY_CREATED = 27;
    */
-  API_KEY_CREATED = 25,
+  API_KEY_CREATED = 27,
 
   /**
    * [api_key] An API key was revoked.
    *
-   * @generated from enum value: EVENT_KIND_API_KEY_REVOKED = 26;
+   * @generated from enum value: EVENT_KIND_API_KEY_REVOKED = 28;
    */
-  API_KEY_REVOKED = 26,
+  API_KEY_REVOKED = 28,
 
   /**
    * [account] The account was registered.
    *
-   * @generated from enum value: EVENT_KIND_ACCOUNT_REGISTERED = 27;
+   * @generated from enum value: EVENT_KIND_ACCOUNT_REGISTERED = 29;
    */
-  ACCOUNT_REGISTERED = 27,
+  ACCOUNT_REGISTERED = 29,
 
   /**
    * [account] The account was changed.
    *
-   * @generated from enum value: EVENT_KIND_ACCOUNT_UPDATED = 28;
+   * @generated from enum value: EVENT_KIND_ACCOUNT_UPDATED = 30;
    */
-  ACCOUNT_UPDATED = 28,
+  ACCOUNT_UPDATED = 30,
 
   /**
    * [conversion] A refund that waited for its sale was booked in part, because it was more than the sale had left. It takes back all
    * that was left, and `excess_amount` is the rest. Look into it: the sale or the refund was told with a wrong amount. This event
    * takes the place of REFUND_RECORDED.
    *
-   * @generated from enum value: EVENT_KIND_REFUND_EXCEEDED_SALE = 29;
+   * @generated from enum value: EVENT_KIND_REFUND_EXCEEDED_SALE = 31;
    */
-  REFUND_EXCEEDED_SALE = 29,
+  REFUND_EXCEEDED_SALE = 31,
 
   /**
    * [reward] CreateReward created a reward, or an affiliate got the bonus of its enrollment, the reward of a submission, the commission of a
    * click or a threshold bonus. A reward that takes a threshold bonus back is told by this event too. These come after the events of the sale
    * or refund that caused them.
    *
-   * @generated from enum value: EVENT_KIND_REWARD_CREATED = 30;
+   * @generated from enum value: EVENT_KIND_REWARD_CREATED = 32;
    */
-  REWARD_CREATED = 30,
+  REWARD_CREATED = 32,
 
   /**
    * [reward] A reward that is not in cash was fulfilled.
    *
-   * @generated from enum value: EVENT_KIND_REWARD_FULFILLED = 31;
+   * @generated from enum value: EVENT_KIND_REWARD_FULFILLED = 33;
    */
-  REWARD_FULFILLED = 31,
+  REWARD_FULFILLED = 33,
 
   /**
    * [conversion] A correction of a sale was recorded.
    *
-   * @generated from enum value: EVENT_KIND_CORRECTION_RECORDED = 32;
+   * @generated from enum value: EVENT_KIND_CORRECTION_RECORDED = 34;
    */
-  CORRECTION_RECORDED = 32,
+  CORRECTION_RECORDED = 34,
 
   /**
    * [conversion] The amount of this sale was corrected. This event follows the correction's CORRECTION_RECORDED immediately. Neither is
    * sent for a NOT_REFERRED sale, unless it was credited before.
    *
-   * @generated from enum value: EVENT_KIND_SALE_CORRECTED = 33;
+   * @generated from enum value: EVENT_KIND_SALE_CORRECTED = 35;
    */
-  SALE_CORRECTED = 33,
+  SALE_CORRECTED = 35,
 
   /**
    * [lead] A lead was bound to an affiliate by hand.
    *
-   * @generated from enum value: EVENT_KIND_LEAD_ATTRIBUTED = 34;
+   * @generated from enum value: EVENT_KIND_LEAD_ATTRIBUTED = 36;
    */
-  LEAD_ATTRIBUTED = 34,
+  LEAD_ATTRIBUTED = 36,
 
   /**
    * [lead] The lead was merged into another one, `merged_into_lead_id`. LEAD_UPDATED of the other lead follows.
    *
-   * @generated from enum value: EVENT_KIND_LEAD_MERGED = 35;
+   * @generated from enum value: EVENT_KIND_LEAD_MERGED = 37;
    */
-  LEAD_MERGED = 35,
+  LEAD_MERGED = 37,
 
   /**
    * [lead] The lead was deleted, with its personal data.
    *
-   * @generated from enum value: EVENT_KIND_LEAD_DELETED = 36;
+   * @generated from enum value: EVENT_KIND_LEAD_DELETED = 38;
    */
-  LEAD_DELETED = 36,
+  LEAD_DELETED = 38,
 
   /**
    * [affiliate] An affiliate was changed.
    *
-   * @generated from enum value: EVENT_KIND_AFFILIATE_UPDATED = 37;
+   * @generated from enum value: EVENT_KIND_AFFILIATE_UPDATED = 39;
    */
-  AFFILIATE_UPDATED = 37,
+  AFFILIATE_UPDATED = 39,
 
   /**
    * [affiliate] An affiliate became ACTIVE: an application was accepted, or a rejection or deactivation was taken back.
    *
-   * @generated from enum value: EVENT_KIND_AFFILIATE_APPROVED = 38;
+   * @generated from enum value: EVENT_KIND_AFFILIATE_APPROVED = 40;
    */
-  AFFILIATE_APPROVED = 38,
+  AFFILIATE_APPROVED = 40,
 
   /**
    * [affiliate] The application of an affiliate was rejected.
    *
-   * @generated from enum value: EVENT_KIND_AFFILIATE_REJECTED = 39;
+   * @generated from enum value: EVENT_KIND_AFFILIATE_REJECTED = 41;
    */
-  AFFILIATE_REJECTED = 39,
+  AFFILIATE_REJECTED = 41,
 
   /**
    * [affiliate] An affiliate was deactivated. `Affiliate.pending_rewards` says what becomes of its pending rewards. The events of
    * those that are denied follow, without a cause_id.
    *
-   * @generated from enum value: EVENT_KIND_AFFILIATE_DEACTIVATED = 40;
+   * @generated from enum value: EVENT_KIND_AFFILIATE_DEACTIVATED = 42;
    */
-  AFFILIATE_DEACTIVATED = 40,
+  AFFILIATE_DEACTIVATED = 42,
 
   /**
    * [affiliate] An affiliate got another secret token.
    *
-   * @generated from enum value: EVENT_KIND_AFFILIATE_TOKEN_ROTATED = 41;
+   * @generated from enum value: EVENT_KIND_AFFILIATE_TOKEN_ROTATED = 43;
    */
-  AFFILIATE_TOKEN_ROTATED = 41,
+  AFFILIATE_TOKEN_ROTATED = 43,
 
   /**
    * [item] An item was created.
    *
-   * @generated from enum value: EVENT_KIND_ITEM_CREATED = 42;
+   * @generated from enum value: EVENT_KIND_ITEM_CREATED = 44;
    */
-  ITEM_CREATED = 42,
+  ITEM_CREATED = 44,
 
   /**
    * [item] An item was changed.
    *
-   * @generated from enum value: EVENT_KIND_ITEM_UPDATED = 43;
+   * @generated from enum value: EVENT_KIND_ITEM_UPDATED = 45;
    */
-  ITEM_UPDATED = 43,
+  ITEM_UPDATED = 45,
 
   /**
    * [item] An item was archived.
    *
-   * @generated from enum value: EVENT_KIND_ITEM_ARCHIVED = 44;
+   * @generated from enum value: EVENT_KIND_ITEM_ARCHIVED = 46;
    */
-  ITEM_ARCHIVED = 44,
+  ITEM_ARCHIVED = 46,
 
   /**
    * [coupon] A coupon was changed.
    *
-   * @generated from enum value: EVENT_KIND_COUPON_UPDATED = 45;
+   * @generated from enum value: EVENT_KIND_COUPON_UPDATED = 47;
    */
-  COUPON_UPDATED = 45,
+  COUPON_UPDATED = 47,
 
   /**
    * [offer] An offer was created.
    *
-   * @generated from enum value: EVENT_KIND_OFFER_CREATED = 46;
+   * @generated from enum value: EVENT_KIND_OFFER_CREATED = 48;
    */
-  OFFER_CREATED = 46,
+  OFFER_CREATED = 48,
 
   /**
    * [offer] An offer was changed, or the coupon of a claim was removed and the claim given back. In the second case this event follows
    * the coupon's COUPON_REMOVED.
    *
-   * @generated from enum value: EVENT_KIND_OFFER_UPDATED = 47;
+   * @generated from enum value: EVENT_KIND_OFFER_UPDATED = 49;
    */
-  OFFER_UPDATED = 47,
+  OFFER_UPDATED = 49,
 
   /**
    * [offer] An offer was claimed. This event follows the coupon's COUPON_ASSIGNED.
    *
-   * @generated from enum value: EVENT_KIND_OFFER_CLAIMED = 48;
+   * @generated from enum value: EVENT_KIND_OFFER_CLAIMED = 50;
    */
-  OFFER_CLAIMED = 48,
+  OFFER_CLAIMED = 50,
 
   /**
    * [offer] An offer was archived.
    *
-   * @generated from enum value: EVENT_KIND_OFFER_ARCHIVED = 49;
+   * @generated from enum value: EVENT_KIND_OFFER_ARCHIVED = 51;
    */
-  OFFER_ARCHIVED = 49,
+  OFFER_ARCHIVED = 51,
 
   /**
    * [conversion] A referred appointment was recorded.
    *
-   * @generated from enum value: EVENT_KIND_APPOINTMENT_RECORDED = 50;
+   * @generated from enum value: EVENT_KIND_APPOINTMENT_RECORDED = 52;
    */
-  APPOINTMENT_RECORDED = 50,
+  APPOINTMENT_RECORDED = 52,
 
   /**
    * [conversion] A referred custom event was recorded.
    *
-   * @generated from enum value: EVENT_KIND_CUSTOM_EVENT_RECORDED = 51;
+   * @generated from enum value: EVENT_KIND_CUSTOM_EVENT_RECORDED = 53;
    */
-  CUSTOM_EVENT_RECORDED = 51,
+  CUSTOM_EVENT_RECORDED = 53,
 
   /**
    * [link] A link was changed.
    *
-   * @generated from enum value: EVENT_KIND_LINK_UPDATED = 52;
+   * @generated from enum value: EVENT_KIND_LINK_UPDATED = 54;
    */
-  LINK_UPDATED = 52,
+  LINK_UPDATED = 54,
 
   /**
    * [api_key] An API key was changed.
    *
-   * @generated from enum value: EVENT_KIND_API_KEY_UPDATED = 53;
+   * @generated from enum value: EVENT_KIND_API_KEY_UPDATED = 55;
    */
-  API_KEY_UPDATED = 53,
+  API_KEY_UPDATED = 55,
 
   /**
    * [account] An operator suspended the account.
    *
-   * @generated from enum value: EVENT_KIND_ACCOUNT_SUSPENDED = 54;
+   * @generated from enum value: EVENT_KIND_ACCOUNT_SUSPENDED = 56;
    */
-  ACCOUNT_SUSPENDED = 54,
+  ACCOUNT_SUSPENDED = 56,
 
   /**
    * [account] An operator ended the suspension of the account.
    *
-   * @generated from enum value: EVENT_KIND_ACCOUNT_RESUMED = 55;
+   * @generated from enum value: EVENT_KIND_ACCOUNT_RESUMED = 57;
    */
-  ACCOUNT_RESUMED = 55,
+  ACCOUNT_RESUMED = 57,
 
   /**
    * [account] The owner verified the account's email address.
    *
-   * @generated from enum value: EVENT_KIND_ACCOUNT_EMAIL_VERIFIED = 56;
+   * @generated from enum value: EVENT_KIND_ACCOUNT_EMAIL_VERIFIED = 58;
    */
-  ACCOUNT_EMAIL_VERIFIED = 56,
+  ACCOUNT_EMAIL_VERIFIED = 58,
 
   /**
    * The personal data of an affiliate was erased.
    *
-   * @generated from enum value: EVENT_KIND_AFFILIATE_ERASED = 57;
+   * @generated from enum value: EVENT_KIND_AFFILIATE_ERASED = 59;
    */
-  AFFILIATE_ERASED = 57,
+  AFFILIATE_ERASED = 59,
 
   /**
    * A pending reward is kept from approval.
    *
-   * @generated from enum value: EVENT_KIND_REWARD_HELD = 58;
+   * @generated from enum value: EVENT_KIND_REWARD_HELD = 60;
    */
-  REWARD_HELD = 58,
+  REWARD_HELD = 60,
 
   /**
    * ReleaseRewards made a held reward pending again.
    *
-   * @generated from enum value: EVENT_KIND_REWARD_RELEASED = 59;
+   * @generated from enum value: EVENT_KIND_REWARD_RELEASED = 61;
    */
-  REWARD_RELEASED = 59,
+  REWARD_RELEASED = 61,
 
   /**
    * [affiliate] An affiliate got another upline, or none.
    *
-   * @generated from enum value: EVENT_KIND_AFFILIATE_UPLINE_CHANGED = 60;
+   * @generated from enum value: EVENT_KIND_AFFILIATE_UPLINE_CHANGED = 62;
    */
-  AFFILIATE_UPLINE_CHANGED = 60,
+  AFFILIATE_UPLINE_CHANGED = 62,
 
   /**
    * [affiliate_group] A group of affiliates was created.
    *
-   * @generated from enum value: EVENT_KIND_AFFILIATE_GROUP_CREATED = 61;
+   * @generated from enum value: EVENT_KIND_AFFILIATE_GROUP_CREATED = 63;
    */
-  AFFILIATE_GROUP_CREATED = 61,
+  AFFILIATE_GROUP_CREATED = 63,
 
   /**
    * [affiliate_group] A group of affiliates was changed.
    *
-   * @generated from enum value: EVENT_KIND_AFFILIATE_GROUP_UPDATED = 62;
+   * @generated from enum value: EVENT_KIND_AFFILIATE_GROUP_UPDATED = 64;
    */
-  AFFILIATE_GROUP_UPDATED = 62,
+  AFFILIATE_GROUP_UPDATED = 64,
 
   /**
    * [affiliate_group] A group of affiliates was archived.
    *
-   * @generated from enum value: EVENT_KIND_AFFILIATE_GROUP_ARCHIVED = 63;
+   * @generated from enum value: EVENT_KIND_AFFILIATE_GROUP_ARCHIVED = 65;
    */
-  AFFILIATE_GROUP_ARCHIVED = 63,
+  AFFILIATE_GROUP_ARCHIVED = 65,
 
   /**
    * [reward] A payout paid a reward.
    *
-   * @generated from enum value: EVENT_KIND_REWARD_PAID = 64;
+   * @generated from enum value: EVENT_KIND_REWARD_PAID = 66;
    */
-  REWARD_PAID = 64,
+  REWARD_PAID = 66,
 
   /**
    * [payout] An affiliate was paid. The rewards that the payout pays have events of their own, EVENT_KIND_REWARD_PAID.
    *
-   * @generated from enum value: EVENT_KIND_PAYOUT_PAID = 65;
+   * @generated from enum value: EVENT_KIND_PAYOUT_PAID = 67;
    */
-  PAYOUT_PAID = 65,
+  PAYOUT_PAID = 67,
 
   /**
    * [bounty] A bounty or a contest was created.
    *
-   * @generated from enum value: EVENT_KIND_BOUNTY_CREATED = 66;
+   * @generated from enum value: EVENT_KIND_BOUNTY_CREATED = 68;
    */
-  BOUNTY_CREATED = 66,
+  BOUNTY_CREATED = 68,
 
   /**
    * [bounty] A bounty was changed by UpdateBounty. Submissions change its `submission_count` without such an event.
    *
-   * @generated from enum value: EVENT_KIND_BOUNTY_UPDATED = 67;
+   * @generated from enum value: EVENT_KIND_BOUNTY_UPDATED = 69;
    */
-  BOUNTY_UPDATED = 67,
+  BOUNTY_UPDATED = 69,
 
   /**
    * [bounty] A bounty was archived.
    *
-   * @generated from enum value: EVENT_KIND_BOUNTY_ARCHIVED = 68;
+   * @generated from enum value: EVENT_KIND_BOUNTY_ARCHIVED = 70;
    */
-  BOUNTY_ARCHIVED = 68,
+  BOUNTY_ARCHIVED = 70,
 
   /**
    * [bounty] The winners of a contest were named. SUBMISSION_APPROVED and REWARD_CREATED of each winner come before this event.
    *
-   * @generated from enum value: EVENT_KIND_CONTEST_DECIDED = 69;
+   * @generated from enum value: EVENT_KIND_CONTEST_DECIDED = 71;
    */
-  CONTEST_DECIDED = 69,
+  CONTEST_DECIDED = 71,
 
   /**
    * [submission] An affiliate submitted something to a bounty.
    *
-   * @generated from enum value: EVENT_KIND_SUBMISSION_CREATED = 70;
+   * @generated from enum value: EVENT_KIND_SUBMISSION_CREATED = 72;
    */
-  SUBMISSION_CREATED = 70,
+  SUBMISSION_CREATED = 72,
 
   /**
    * [submission] A submission was approved or named a winner. REWARD_CREATED of its reward follows.
    *
-   * @generated from enum value: EVENT_KIND_SUBMISSION_APPROVED = 71;
+   * @generated from enum value: EVENT_KIND_SUBMISSION_APPROVED = 73;
    */
-  SUBMISSION_APPROVED = 71,
+  SUBMISSION_APPROVED = 73,
 
   /**
    * [submission] A submission was rejected.
    *
-   * @generated from enum value: EVENT_KIND_SUBMISSION_REJECTED = 72;
+   * @generated from enum value: EVENT_KIND_SUBMISSION_REJECTED = 74;
    */
-  SUBMISSION_REJECTED = 72,
+  SUBMISSION_REJECTED = 74,
 
   /**
    * [reward] A payout reserved a reward, or was reopened after it had paid it. The reward is IN_PAYOUT now.
    *
-   * @generated from enum value: EVENT_KIND_REWARD_RESERVED = 73;
+   * @generated from enum value: EVENT_KIND_REWARD_RESERVED = 75;
    */
-  REWARD_RESERVED = 73,
+  REWARD_RESERVED = 75,
 
   /**
    * [reward] The payout of a reward was cancelled, failed, or its money came back. The reward is APPROVED again.
    *
-   * @generated from enum value: EVENT_KIND_REWARD_RETURNED = 74;
+   * @generated from enum value: EVENT_KIND_REWARD_RETURNED = 76;
    */
-  REWARD_RETURNED = 74,
+  REWARD_RETURNED = 76,
 
   /**
    * [payout] A payout was created. EVENT_KIND_REWARD_RESERVED of each of its rewards follows.
    *
-   * @generated from enum value: EVENT_KIND_PAYOUT_CREATED = 75;
+   * @generated from enum value: EVENT_KIND_PAYOUT_CREATED = 77;
    */
-  PAYOUT_CREATED = 75,
+  PAYOUT_CREATED = 77,
 
   /**
    * [payout] A payout that needed an approval got it.
    *
-   * @generated from enum value: EVENT_KIND_PAYOUT_APPROVED = 76;
+   * @generated from enum value: EVENT_KIND_PAYOUT_APPROVED = 78;
    */
-  PAYOUT_APPROVED = 76,
+  PAYOUT_APPROVED = 78,
 
   /**
    * [payout] A payout was cancelled. EVENT_KIND_REWARD_RETURNED of each of its rewards follows.
    *
-   * @generated from enum value: EVENT_KIND_PAYOUT_CANCELLED = 77;
+   * @generated from enum value: EVENT_KIND_PAYOUT_CANCELLED = 79;
    */
-  PAYOUT_CANCELLED = 77,
+  PAYOUT_CANCELLED = 79,
 
   /**
    * [payout_method] SetPayoutMethod set the payout method of an affiliate. `PayoutMethod.pending` says whether the change waits. No event follows
    * when it takes effect by itself.
    *
-   * @generated from enum value: EVENT_KIND_PAYOUT_METHOD_SET = 78;
+   * @generated from enum value: EVENT_KIND_PAYOUT_METHOD_SET = 80;
    */
-  PAYOUT_METHOD_SET = 78,
+  PAYOUT_METHOD_SET = 80,
 
   /**
    * [payout_method] The payout method of an affiliate was removed.
    *
-   * @generated from enum value: EVENT_KIND_PAYOUT_METHOD_REMOVED = 79;
+   * @generated from enum value: EVENT_KIND_PAYOUT_METHOD_REMOVED = 81;
    */
-  PAYOUT_METHOD_REMOVED = 79,
+  PAYOUT_METHOD_REMOVED = 81,
 
   /**
    * [payout_connection] The account was connected to a payout provider, or got other credentials there.
    *
-   * @generated from enum value: EVENT_KIND_PAYOUT_CONNECTION_SET = 80;
+   * @generated from enum value: EVENT_KIND_PAYOUT_CONNECTION_SET = 82;
    */
-  PAYOUT_CONNECTION_SET = 80,
+  PAYOUT_CONNECTION_SET = 82,
 
   /**
    * [payout_connection] The connection to a payout provider was removed.
    *
-   * @generated from enum value: EVENT_KIND_PAYOUT_CONNECTION_REMOVED = 81;
+   * @generated from enum value: EVENT_KIND_PAYOUT_CONNECTION_REMOVED = 83;
    */
-  PAYOUT_CONNECTION_REMOVED = 81,
+  PAYOUT_CONNECTION_REMOVED = 83,
 
   /**
    * [payout] The provider has a payout: it is PROCESSING, UNCLAIMED or ON_HOLD. A payout that the provider pays at once has
    * EVENT_KIND_PAYOUT_PAID alone. That a payout is SENDING is not told.
    *
-   * @generated from enum value: EVENT_KIND_PAYOUT_SENT = 82;
+   * @generated from enum value: EVENT_KIND_PAYOUT_SENT = 84;
    */
-  PAYOUT_SENT = 82,
+  PAYOUT_SENT = 84,
 
   /**
    * [payout] A payout is AWAITING_FUNDS. Further probes that find too little money are not told.
    *
-   * @generated from enum value: EVENT_KIND_PAYOUT_AWAITING_FUNDS = 83;
+   * @generated from enum value: EVENT_KIND_PAYOUT_AWAITING_FUNDS = 85;
    */
-  PAYOUT_AWAITING_FUNDS = 83,
+  PAYOUT_AWAITING_FUNDS = 85,
 
   /**
    * [payout] A payout that waited for money goes on. An event about its new state follows.
    *
-   * @generated from enum value: EVENT_KIND_PAYOUT_RESUMED = 84;
+   * @generated from enum value: EVENT_KIND_PAYOUT_RESUMED = 86;
    */
-  PAYOUT_RESUMED = 84,
+  PAYOUT_RESUMED = 86,
 
   /**
    * [payout] The provider reports another state of a payout: it is PROCESSING, UNCLAIMED or ON_HOLD now.
    *
-   * @generated from enum value: EVENT_KIND_PAYOUT_UPDATED = 85;
+   * @generated from enum value: EVENT_KIND_PAYOUT_UPDATED = 87;
    */
-  PAYOUT_UPDATED = 85,
+  PAYOUT_UPDATED = 87,
 
   /**
    * [payout] A person must act before a payout goes on, see `Payout.problem`. It is NEEDS_ATTENTION, or ON_HOLD if the provider waits for a
    * confirmation in its own pages.
    *
-   * @generated from enum value: EVENT_KIND_PAYOUT_NEEDS_ATTENTION = 86;
+   * @generated from enum value: EVENT_KIND_PAYOUT_NEEDS_ATTENTION = 88;
    */
-  PAYOUT_NEEDS_ATTENTION = 86,
+  PAYOUT_NEEDS_ATTENTION = 88,
 
   /**
    * [payout] The provider does not pay a payout, see `Payout.problem`. EVENT_KIND_REWARD_RETURNED of each of its rewards follows.
    *
-   * @generated from enum value: EVENT_KIND_PAYOUT_FAILED = 87;
+   * @generated from enum value: EVENT_KIND_PAYOUT_FAILED = 89;
    */
-  PAYOUT_FAILED = 87,
+  PAYOUT_FAILED = 89,
 
   /**
    * [payout] The money of a payout came back, before or after the affiliate had it. EVENT_KIND_REWARD_RETURNED of each of its rewards
    * follows.
    *
-   * @generated from enum value: EVENT_KIND_PAYOUT_RETURNED = 88;
+   * @generated from enum value: EVENT_KIND_PAYOUT_RETURNED = 90;
    */
-  PAYOUT_RETURNED = 88,
+  PAYOUT_RETURNED = 90,
 
   /**
    * [payout] ReopenPayout undid that a payout was paid. EVENT_KIND_REWARD_RESERVED of each of its rewards follows.
    *
-   * @generated from enum value: EVENT_KIND_PAYOUT_REOPENED = 89;
+   * @generated from enum value: EVENT_KIND_PAYOUT_REOPENED = 91;
    */
-  PAYOUT_REOPENED = 89,
+  PAYOUT_REOPENED = 91,
 
   /**
    * [payout_document] A self-billing invoice became final: its payout was paid. EVENT_KIND_PAYOUT_PAID follows.
    *
-   * @generated from enum value: EVENT_KIND_PAYOUT_DOCUMENT_FINALIZED = 90;
+   * @generated from enum value: EVENT_KIND_PAYOUT_DOCUMENT_FINALIZED = 92;
    */
-  PAYOUT_DOCUMENT_FINALIZED = 90,
+  PAYOUT_DOCUMENT_FINALIZED = 92,
 
   /**
    * [payout_document] A self-billing invoice became void: its payout was reopened or returned. The event of the payout follows.
    *
-   * @generated from enum value: EVENT_KIND_PAYOUT_DOCUMENT_VOIDED = 91;
+   * @generated from enum value: EVENT_KIND_PAYOUT_DOCUMENT_VOIDED = 93;
    */
-  PAYOUT_DOCUMENT_VOIDED = 91,
+  PAYOUT_DOCUMENT_VOIDED = 93,
 
   /**
    * [payout_run] A payout run was created, by CreatePayoutRun or for a time of its schedule. The events of its payouts follow.
    *
-   * @generated from enum value: EVENT_KIND_PAYOUT_RUN_CREATED = 92;
+   * @generated from enum value: EVENT_KIND_PAYOUT_RUN_CREATED = 94;
    */
-  PAYOUT_RUN_CREATED = 92,
+  PAYOUT_RUN_CREATED = 94,
 
   /**
    * [payout_run] A payout run is CREATED or CANCELLED: all of its payouts are created, or all that could be cancelled are. Their events come
    * before this one.
    *
-   * @generated from enum value: EVENT_KIND_PAYOUT_RUN_FINISHED = 93;
+   * @generated from enum value: EVENT_KIND_PAYOUT_RUN_FINISHED = 95;
    */
-  PAYOUT_RUN_FINISHED = 93,
+  PAYOUT_RUN_FINISHED = 95,
 
   /**
    * [payout_run] CancelPayoutRun cancels a payout run, which is CANCELLING now. The events of its cancelled payouts follow.
    *
-   * @generated from enum value: EVENT_KIND_PAYOUT_RUN_CANCELLED = 94;
+   * @generated from enum value: EVENT_KIND_PAYOUT_RUN_CANCELLED = 96;
    */
-  PAYOUT_RUN_CANCELLED = 94,
+  PAYOUT_RUN_CANCELLED = 96,
 
   /**
    * [payout_schedule] A payout schedule was created.
    *
-   * @generated from enum value: EVENT_KIND_PAYOUT_SCHEDULE_CREATED = 95;
+   * @generated from enum value: EVENT_KIND_PAYOUT_SCHEDULE_CREATED = 97;
    */
-  PAYOUT_SCHEDULE_CREATED = 95,
+  PAYOUT_SCHEDULE_CREATED = 97,
 
   /**
    * [payout_schedule] A payout schedule was changed, or its next time because the time zone of the account was.
    *
-   * @generated from enum value: EVENT_KIND_PAYOUT_SCHEDULE_UPDATED = 96;
+   * @generated from enum value: EVENT_KIND_PAYOUT_SCHEDULE_UPDATED = 98;
    */
-  PAYOUT_SCHEDULE_UPDATED = 96,
+  PAYOUT_SCHEDULE_UPDATED = 98,
 
   /**
    * [payout_schedule] A payout schedule was archived.
    *
-   * @generated from enum value: EVENT_KIND_PAYOUT_SCHEDULE_ARCHIVED = 97;
+   * @generated from enum value: EVENT_KIND_PAYOUT_SCHEDULE_ARCHIVED = 99;
    */
-  PAYOUT_SCHEDULE_ARCHIVED = 97,
+  PAYOUT_SCHEDULE_ARCHIVED = 99,
+
+  /**
+   * [payout_reconciliation] A reconciliation found differences that the one before did not have.
+   *
+   * @generated from enum value: EVENT_KIND_PAYOUT_DIFFERENCES_FOUND = 100;
+   */
+  PAYOUT_DIFFERENCES_FOUND = 100,
 
   /**
    * [payout] A payout is in a file that ExportPayoutFile made.
    *
-   * @generated from enum value: EVENT_KIND_PAYOUT_EXPORTED = 98;
+   * @generated from enum value: EVENT_KIND_PAYOUT_EXPORTED = 101;
    */
-  PAYOUT_EXPORTED = 98,
+  PAYOUT_EXPORTED = 101,
 
   /**
    * [tax_profile] The tax profile of an affiliate was set. No event follows when its form expires.
    *
-   * @generated from enum value: EVENT_KIND_TAX_PROFILE_SET = 99;
+   * @generated from enum value: EVENT_KIND_TAX_PROFILE_SET = 102;
    */
-  TAX_PROFILE_SET = 99,
+  TAX_PROFILE_SET = 102,
 
   /**
    * [tax_profile] The tax profile of an affiliate was confirmed or refused, see `TaxProfile.state`.
    *
-   * @generated from enum value: EVENT_KIND_TAX_PROFILE_REVIEWED = 100;
+   * @generated from enum value: EVENT_KIND_TAX_PROFILE_REVIEWED = 103;
    */
-  TAX_PROFILE_REVIEWED = 100,
+  TAX_PROFILE_REVIEWED = 103,
 
   /**
    * [tax_profile] The tax profile of an affiliate was removed.
    *
-   * @generated from enum value: EVENT_KIND_TAX_PROFILE_REMOVED = 101;
+   * @generated from enum value: EVENT_KIND_TAX_PROFILE_REMOVED = 104;
    */
-  TAX_PROFILE_REMOVED = 101,
+  TAX_PROFILE_REMOVED = 104,
 
   /**
    * [billing_profile] The account's billing profile was set.
    *
-   * @generated from enum value: EVENT_KIND_BILLING_PROFILE_SET = 102;
+   * @generated from enum value: EVENT_KIND_BILLING_PROFILE_SET = 105;
    */
-  BILLING_PROFILE_SET = 102,
+  BILLING_PROFILE_SET = 105,
+
+  /**
+   * [conversion] A sale is disputed. The REWARD_FROZEN of its rewards follow, and CONVERSION_UPDATED of the sale. Not sent for a NOT_REFERRED sale,
+   * unless it was credited before.
+   *
+   * @generated from enum value: EVENT_KIND_DISPUTE_OPENED = 106;
+   */
+  DISPUTE_OPENED = 106,
+
+  /**
+   * [conversion] A dispute ended, or ended otherwise than was told before. The conversion is that of the end, with the rewards that it made.
+   * CONVERSION_UPDATED of the dispute follows, then SALE_REFUNDED of the sale if the end took something, then the REWARD_RESTORED of the rewards
+   * that have their former state again, and CONVERSION_UPDATED of the sale.
+   *
+   * @generated from enum value: EVENT_KIND_DISPUTE_RESOLVED = 107;
+   */
+  DISPUTE_RESOLVED = 107,
+
+  /**
+   * [reward] A dispute of its sale froze a reward.
+   *
+   * @generated from enum value: EVENT_KIND_REWARD_FROZEN = 108;
+   */
+  REWARD_FROZEN = 108,
+
+  /**
+   * [reward] The last open dispute of its sale ended, and a reward has its former state again.
+   *
+   * @generated from enum value: EVENT_KIND_REWARD_RESTORED = 109;
+   */
+  REWARD_RESTORED = 109,
 }
 
 /**

@@ -8,6 +8,8 @@ import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { ListOrder } from "./common_pb.js";
+import { file_headwater_v1_common } from "./common_pb.js";
 import type { PayoutProvider } from "./payout_pb.js";
 import { file_headwater_v1_payout } from "./payout_pb.js";
 import type { Message } from "@bufbuild/protobuf";
@@ -16,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file headwater/v1/payout_connection.proto.
  */
 export const file_headwater_v1_payout_connection: GenFile = /*@__PURE__*/
-  fileDesc("CiRoZWFkd2F0ZXIvdjEvcGF5b3V0X2Nvbm5lY3Rpb24ucHJvdG8SDGhlYWR3YXRlci52MSKyAQoQUGF5b3V0Q29ubmVjdGlvbhIuCghwcm92aWRlchgBIAEoDjIcLmhlYWR3YXRlci52MS5QYXlvdXRQcm92aWRlchIMCgRoaW50GAIgASgJEi8KC2NyZWF0ZV90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiuQEKE1Byb3ZpZGVyQ3JlZGVudGlhbHMSMQoGcGF5cGFsGAEgASgLMh8uaGVhZHdhdGVyLnYxLlBheVBhbENyZWRlbnRpYWxzSAASMQoGc3RyaXBlGAIgASgLMh8uaGVhZHdhdGVyLnYxLlN0cmlwZUNyZWRlbnRpYWxzSAASLQoEd2lzZRgDIAEoCzIdLmhlYWR3YXRlci52MS5XaXNlQ3JlZGVudGlhbHNIAEINCgtjcmVkZW50aWFscyJRChFQYXlQYWxDcmVkZW50aWFscxIRCgljbGllbnRfaWQYASABKAkSFQoNY2xpZW50X3NlY3JldBgCIAEoCRISCgp3ZWJob29rX2lkGAMgASgJIj8KEVN0cmlwZUNyZWRlbnRpYWxzEhIKCnNlY3JldF9rZXkYASABKAkSFgoOd2ViaG9va19zZWNyZXQYAiABKAkiWgoPV2lzZUNyZWRlbnRpYWxzEhEKCWFwaV90b2tlbhgBIAEoCRIWCg5wcm9maWxlX251bWJlchgCIAEoAxIcChRzb3VyY2VfY3VycmVuY3lfY29kZRgDIAEoCSJoChpTZXRQYXlvdXRDb25uZWN0aW9uUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEjYKC2NyZWRlbnRpYWxzGAIgASgLMiEuaGVhZHdhdGVyLnYxLlByb3ZpZGVyQ3JlZGVudGlhbHMiagobU2V0UGF5b3V0Q29ubmVjdGlvblJlc3BvbnNlEjkKEXBheW91dF9jb25uZWN0aW9uGAEgASgLMh4uaGVhZHdhdGVyLnYxLlBheW91dENvbm5lY3Rpb24SEAoIcmVwbGF5ZWQYAiABKAgiYwodUmVtb3ZlUGF5b3V0Q29ubmVjdGlvblJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRIuCghwcm92aWRlchgCIAEoDjIcLmhlYWR3YXRlci52MS5QYXlvdXRQcm92aWRlciJtCh5SZW1vdmVQYXlvdXRDb25uZWN0aW9uUmVzcG9uc2USOQoRcGF5b3V0X2Nvbm5lY3Rpb24YASABKAsyHi5oZWFkd2F0ZXIudjEuUGF5b3V0Q29ubmVjdGlvbhIQCghyZXBsYXllZBgCIAEoCCJMChpHZXRQYXlvdXRDb25uZWN0aW9uUmVxdWVzdBIuCghwcm92aWRlchgBIAEoDjIcLmhlYWR3YXRlci52MS5QYXlvdXRQcm92aWRlciJYChtHZXRQYXlvdXRDb25uZWN0aW9uUmVzcG9uc2USOQoRcGF5b3V0X2Nvbm5lY3Rpb24YASABKAsyHi5oZWFkd2F0ZXIudjEuUGF5b3V0Q29ubmVjdGlvbkJXChBkZXYuaGVhZHdhdGVyLnYxQhVQYXlvdXRDb25uZWN0aW9uUHJvdG9QAVoqaGVhZHdhdGVyLmRldi9nZW4vaGVhZHdhdGVyL3YxO2hlYWR3YXRlcnYxYgZwcm90bzM", [file_google_protobuf_timestamp, file_headwater_v1_payout]);
+  fileDesc("CiRoZWFkd2F0ZXIvdjEvcGF5b3V0X2Nvbm5lY3Rpb24ucHJvdG8SDGhlYWR3YXRlci52MSLwAQoQUGF5b3V0Q29ubmVjdGlvbhIuCghwcm92aWRlchgBIAEoDjIcLmhlYWR3YXRlci52MS5QYXlvdXRQcm92aWRlchIMCgRoaW50GAIgASgJEi8KC2NyZWF0ZV90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASPAoYbmV4dF9yZWNvbmNpbGlhdGlvbl90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCK5AQoTUHJvdmlkZXJDcmVkZW50aWFscxIxCgZwYXlwYWwYASABKAsyHy5oZWFkd2F0ZXIudjEuUGF5UGFsQ3JlZGVudGlhbHNIABIxCgZzdHJpcGUYAiABKAsyHy5oZWFkd2F0ZXIudjEuU3RyaXBlQ3JlZGVudGlhbHNIABItCgR3aXNlGAMgASgLMh0uaGVhZHdhdGVyLnYxLldpc2VDcmVkZW50aWFsc0gAQg0KC2NyZWRlbnRpYWxzIlEKEVBheVBhbENyZWRlbnRpYWxzEhEKCWNsaWVudF9pZBgBIAEoCRIVCg1jbGllbnRfc2VjcmV0GAIgASgJEhIKCndlYmhvb2tfaWQYAyABKAkiPwoRU3RyaXBlQ3JlZGVudGlhbHMSEgoKc2VjcmV0X2tleRgBIAEoCRIWCg53ZWJob29rX3NlY3JldBgCIAEoCSJaCg9XaXNlQ3JlZGVudGlhbHMSEQoJYXBpX3Rva2VuGAEgASgJEhYKDnByb2ZpbGVfbnVtYmVyGAIgASgDEhwKFHNvdXJjZV9jdXJyZW5jeV9jb2RlGAMgASgJImgKGlNldFBheW91dENvbm5lY3Rpb25SZXF1ZXN0EhIKCnJlcXVlc3RfaWQYASABKAkSNgoLY3JlZGVudGlhbHMYAiABKAsyIS5oZWFkd2F0ZXIudjEuUHJvdmlkZXJDcmVkZW50aWFscyJqChtTZXRQYXlvdXRDb25uZWN0aW9uUmVzcG9uc2USOQoRcGF5b3V0X2Nvbm5lY3Rpb24YASABKAsyHi5oZWFkd2F0ZXIudjEuUGF5b3V0Q29ubmVjdGlvbhIQCghyZXBsYXllZBgCIAEoCCJjCh1SZW1vdmVQYXlvdXRDb25uZWN0aW9uUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEi4KCHByb3ZpZGVyGAIgASgOMhwuaGVhZHdhdGVyLnYxLlBheW91dFByb3ZpZGVyIm0KHlJlbW92ZVBheW91dENvbm5lY3Rpb25SZXNwb25zZRI5ChFwYXlvdXRfY29ubmVjdGlvbhgBIAEoCzIeLmhlYWR3YXRlci52MS5QYXlvdXRDb25uZWN0aW9uEhAKCHJlcGxheWVkGAIgASgIIkwKGkdldFBheW91dENvbm5lY3Rpb25SZXF1ZXN0Ei4KCHByb3ZpZGVyGAEgASgOMhwuaGVhZHdhdGVyLnYxLlBheW91dFByb3ZpZGVyIlgKG0dldFBheW91dENvbm5lY3Rpb25SZXNwb25zZRI5ChFwYXlvdXRfY29ubmVjdGlvbhgBIAEoCzIeLmhlYWR3YXRlci52MS5QYXlvdXRDb25uZWN0aW9uIm0KHExpc3RQYXlvdXRDb25uZWN0aW9uc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSJgoFb3JkZXIYAyABKA4yFy5oZWFkd2F0ZXIudjEuTGlzdE9yZGVyInQKHUxpc3RQYXlvdXRDb25uZWN0aW9uc1Jlc3BvbnNlEjoKEnBheW91dF9jb25uZWN0aW9ucxgBIAMoCzIeLmhlYWR3YXRlci52MS5QYXlvdXRDb25uZWN0aW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCUJXChBkZXYuaGVhZHdhdGVyLnYxQhVQYXlvdXRDb25uZWN0aW9uUHJvdG9QAVoqaGVhZHdhdGVyLmRldi9nZW4vaGVhZHdhdGVyL3YxO2hlYWR3YXRlcnYxYgZwcm90bzM", [file_google_protobuf_timestamp, file_headwater_v1_common, file_headwater_v1_payout]);
 
 /**
  * The account's connection to a payout provider. The credentials that were set are stored encrypted and never returned.
@@ -51,6 +53,13 @@ export type PayoutConnection = Message<"headwater.v1.PayoutConnection"> & {
    * @generated from field: google.protobuf.Timestamp update_time = 4;
    */
   updateTime?: Timestamp | undefined;
+
+  /**
+   * When the next daily reconciliation begins, see PayoutReconciliation.
+   *
+   * @generated from field: google.protobuf.Timestamp next_reconciliation_time = 5;
+   */
+  nextReconciliationTime?: Timestamp | undefined;
 };
 
 /**
@@ -362,4 +371,68 @@ export type GetPayoutConnectionResponse = Message<"headwater.v1.GetPayoutConnect
  */
 export const GetPayoutConnectionResponseSchema: GenMessage<GetPayoutConnectionResponse> = /*@__PURE__*/
   messageDesc(file_headwater_v1_payout_connection, 10);
+
+/**
+ * The request of ListPayoutConnections.
+ *
+ * @generated from message headwater.v1.ListPayoutConnectionsRequest
+ */
+export type ListPayoutConnectionsRequest = Message<"headwater.v1.ListPayoutConnectionsRequest"> & {
+  /**
+   * The largest number of entries to return. Default 50. A number above 1,000 counts as 1,000, a negative one is refused. A page
+   * holds at most 3 MiB, so it may have fewer entries.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * The `next_page_token` of the previous page, sent with the same filter and order. Empty: the first page.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+
+  /**
+   * The order of the list, which is that of the values of PayoutProvider. Default `LIST_ORDER_OLDEST_FIRST`: PAYPAL, STRIPE, WISE.
+   *
+   * @generated from field: headwater.v1.ListOrder order = 3;
+   */
+  order: ListOrder;
+};
+
+/**
+ * Describes the message headwater.v1.ListPayoutConnectionsRequest.
+ * Use `create(ListPayoutConnectionsRequestSchema)` to create a new message.
+ */
+export const ListPayoutConnectionsRequestSchema: GenMessage<ListPayoutConnectionsRequest> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_payout_connection, 11);
+
+/**
+ * The answer of ListPayoutConnections.
+ *
+ * @generated from message headwater.v1.ListPayoutConnectionsResponse
+ */
+export type ListPayoutConnectionsResponse = Message<"headwater.v1.ListPayoutConnectionsResponse"> & {
+  /**
+   * One page of connections, without their credentials.
+   *
+   * @generated from field: repeated headwater.v1.PayoutConnection payout_connections = 1;
+   */
+  payoutConnections: PayoutConnection[];
+
+  /**
+   * The `page_token` of the next page. Empty on the last page.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message headwater.v1.ListPayoutConnectionsResponse.
+ * Use `create(ListPayoutConnectionsResponseSchema)` to create a new message.
+ */
+export const ListPayoutConnectionsResponseSchema: GenMessage<ListPayoutConnectionsResponse> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_payout_connection, 12);
 

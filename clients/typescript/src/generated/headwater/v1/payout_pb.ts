@@ -494,7 +494,7 @@ export type ApprovePayoutsRequest = Message<"headwater.v1.ApprovePayoutsRequest"
   requestId: string;
 
   /**
-   * The ids of 1 to 1,000 payouts that are NEEDS_APPROVAL, each once. All of them are approved, or none.
+   * The ids of 1 to 200 payouts that are NEEDS_APPROVAL, each once. All of them are approved, or none. Approve more in several calls.
    *
    * @generated from field: repeated string payout_ids = 2;
    */

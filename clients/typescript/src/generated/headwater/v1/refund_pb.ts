@@ -22,7 +22,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file headwater/v1/refund.proto.
  */
 export const file_headwater_v1_refund: GenFile = /*@__PURE__*/
-  fileDesc("ChloZWFkd2F0ZXIvdjEvcmVmdW5kLnByb3RvEgxoZWFkd2F0ZXIudjEipwIKE1JlY29yZFJlZnVuZFJlcXVlc3QSEAoIZXZlbnRfaWQYASABKAkSFQoNc2FsZV9ldmVudF9pZBgCIAEoCRINCgVlbWFpbBgDIAEoCRITCgtleHRlcm5hbF9pZBgEIAEoCRIjCgZhbW91bnQYBSABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSEQoJcmVmdW5kX2lkGAYgASgJEi4KCm9jY3VyX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjIKFWNvbW1pc3Npb25fYWRqdXN0bWVudBgIIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRInCgVsaW5lcxgJIAMoCzIYLmhlYWR3YXRlci52MS5SZWZ1bmRMaW5lIuQBChRSZWNvcmRSZWZ1bmRSZXNwb25zZRIwCgdvdXRjb21lGAEgASgOMh8uaGVhZHdhdGVyLnYxLkNvbnZlcnNpb25PdXRjb21lEhUKDWNvbnZlcnNpb25faWQYAiABKAkSGgoSc2FsZV9jb252ZXJzaW9uX2lkGAMgASgJEiwKB3Jld2FyZHMYBCADKAsyGy5oZWFkd2F0ZXIudjEuUmV3YXJkU3VtbWFyeRIQCghyZXBsYXllZBgFIAEoCBInCgh3YXJuaW5ncxgGIAMoCzIVLmhlYWR3YXRlci52MS5XYXJuaW5nQk0KEGRldi5oZWFkd2F0ZXIudjFCC1JlZnVuZFByb3RvUAFaKmhlYWR3YXRlci5kZXYvZ2VuL2hlYWR3YXRlci92MTtoZWFkd2F0ZXJ2MWIGcHJvdG8z", [file_google_protobuf_timestamp, file_headwater_v1_common, file_headwater_v1_conversion, file_headwater_v1_line, file_headwater_v1_reward]);
+  fileDesc("ChloZWFkd2F0ZXIvdjEvcmVmdW5kLnByb3RvEgxoZWFkd2F0ZXIudjEi1AIKE1JlY29yZFJlZnVuZFJlcXVlc3QSEAoIZXZlbnRfaWQYASABKAkSFQoNc2FsZV9ldmVudF9pZBgCIAEoCRINCgVlbWFpbBgDIAEoCRITCgtleHRlcm5hbF9pZBgEIAEoCRIjCgZhbW91bnQYBSABKAsyEy5oZWFkd2F0ZXIudjEuTW9uZXkSEQoJcmVmdW5kX2lkGAYgASgJEi4KCm9jY3VyX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjIKFWNvbW1pc3Npb25fYWRqdXN0bWVudBgIIAEoCzITLmhlYWR3YXRlci52MS5Nb25leRInCgVsaW5lcxgJIAMoCzIYLmhlYWR3YXRlci52MS5SZWZ1bmRMaW5lEisKDnJlZnVuZGVkX3RvdGFsGAogASgLMhMuaGVhZHdhdGVyLnYxLk1vbmV5IuQBChRSZWNvcmRSZWZ1bmRSZXNwb25zZRIwCgdvdXRjb21lGAEgASgOMh8uaGVhZHdhdGVyLnYxLkNvbnZlcnNpb25PdXRjb21lEhUKDWNvbnZlcnNpb25faWQYAiABKAkSGgoSc2FsZV9jb252ZXJzaW9uX2lkGAMgASgJEiwKB3Jld2FyZHMYBCADKAsyGy5oZWFkd2F0ZXIudjEuUmV3YXJkU3VtbWFyeRIQCghyZXBsYXllZBgFIAEoCBInCgh3YXJuaW5ncxgGIAMoCzIVLmhlYWR3YXRlci52MS5XYXJuaW5nIn4KEVVuZG9SZWZ1bmRSZXF1ZXN0EhAKCGV2ZW50X2lkGAEgASgJEhcKD3JlZnVuZF9ldmVudF9pZBgCIAEoCRIOCgZyZWFzb24YAyABKAkSLgoKb2NjdXJfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAi4gEKElVuZG9SZWZ1bmRSZXNwb25zZRIwCgdvdXRjb21lGAEgASgOMh8uaGVhZHdhdGVyLnYxLkNvbnZlcnNpb25PdXRjb21lEhUKDWNvbnZlcnNpb25faWQYAiABKAkSGgoSc2FsZV9jb252ZXJzaW9uX2lkGAMgASgJEiwKB3Jld2FyZHMYBCADKAsyGy5oZWFkd2F0ZXIudjEuUmV3YXJkU3VtbWFyeRIQCghyZXBsYXllZBgFIAEoCBInCgh3YXJuaW5ncxgGIAMoCzIVLmhlYWR3YXRlci52MS5XYXJuaW5nQk0KEGRldi5oZWFkd2F0ZXIudjFCC1JlZnVuZFByb3RvUAFaKmhlYWR3YXRlci5kZXYvZ2VuL2hlYWR3YXRlci92MTtoZWFkd2F0ZXJ2MWIGcHJvdG8z", [file_google_protobuf_timestamp, file_headwater_v1_common, file_headwater_v1_conversion, file_headwater_v1_line, file_headwater_v1_reward]);
 
 /**
  * The request of RecordRefund.
@@ -62,7 +62,7 @@ export type RecordRefundRequest = Message<"headwater.v1.RecordRefundRequest"> & 
   externalId: string;
 
   /**
-   * The refunded amount, in the sale's currency. Required, unless `lines` are set: then not set means what they add up to. More than zero, unless the sale is free: a refund of zero takes back what a
+   * The refunded amount, in the sale's currency. Required, unless `refunded_total` or `lines` are set: without `refunded_total`, not set means what the lines add up to. More than zero, unless the sale is free: a refund of zero takes back what a
    * free sale has earned. All refunds of a sale together may not exceed the sale's amount, unless the refund has a
    * `commission_adjustment`.
    *
@@ -111,6 +111,20 @@ export type RecordRefundRequest = Message<"headwater.v1.RecordRefundRequest"> & 
    * @generated from field: repeated headwater.v1.RefundLine lines = 9;
    */
   lines: RefundLine[];
+
+  /**
+   * The total that was refunded of the sale so far, this refund included, in the sale's currency: for senders that tell totals. It takes the
+   * place of `amount`. Zero or more, and at most the sale's amount. `sale_event_id` is required with it; `lines` and `commission_adjustment`
+   * are refused.
+   * - The refund is the difference to the refunds of before by `occur_time`, so totals may arrive in any order, and amounts may be told too.
+   * - A total that is no more than what is known takes nothing back, and the answer has a warning. A smaller one does not undo a refund:
+   *   call UndoRefund.
+   * - A total that waits for its sale and is more than it takes all of it back.
+   * If a sale has more than 100 refunds, the latest 100 by `occur_time` are compared one by one.
+   *
+   * @generated from field: headwater.v1.Money refunded_total = 10;
+   */
+  refundedTotal?: Money | undefined;
 };
 
 /**
@@ -164,7 +178,8 @@ export type RecordRefundResponse = Message<"headwater.v1.RecordRefundResponse"> 
   replayed: boolean;
 
   /**
-   * The fields of the request that were cleaned, cut or left out. A repeat has the warnings of its own request.
+   * The fields of the request that were cleaned, cut or left out, and a `refunded_total` that was known. A repeat has the warnings of its own
+   * request and of the first answer.
    *
    * @generated from field: repeated headwater.v1.Warning warnings = 6;
    */
@@ -177,4 +192,104 @@ export type RecordRefundResponse = Message<"headwater.v1.RecordRefundResponse"> 
  */
 export const RecordRefundResponseSchema: GenMessage<RecordRefundResponse> = /*@__PURE__*/
   messageDesc(file_headwater_v1_refund, 1);
+
+/**
+ * The request of UndoRefund.
+ *
+ * @generated from message headwater.v1.UndoRefundRequest
+ */
+export type UndoRefundRequest = Message<"headwater.v1.UndoRefundRequest"> & {
+  /**
+   * The merchant's id for the event, up to 128 characters. Unique among the account's undone refunds, for ever. Required.
+   *
+   * @generated from field: string event_id = 1;
+   */
+  eventId: string;
+
+  /**
+   * The event_id of the refund. Required.
+   *
+   * @generated from field: string refund_event_id = 2;
+   */
+  refundEventId: string;
+
+  /**
+   * Why it is undone, up to 500 characters. Optional.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+
+  /**
+   * When the refund failed or was withdrawn, at most 10 minutes ahead of the server's clock. Not set: now. A time before the refund counts as
+   * the refund's. It matters if totals are told: those of before it have the refund, later ones do not.
+   *
+   * @generated from field: google.protobuf.Timestamp occur_time = 4;
+   */
+  occurTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message headwater.v1.UndoRefundRequest.
+ * Use `create(UndoRefundRequestSchema)` to create a new message.
+ */
+export const UndoRefundRequestSchema: GenMessage<UndoRefundRequest> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_refund, 2);
+
+/**
+ * The answer of UndoRefund.
+ *
+ * @generated from message headwater.v1.UndoRefundResponse
+ */
+export type UndoRefundResponse = Message<"headwater.v1.UndoRefundResponse"> & {
+  /**
+   * The outcome of the refund: ATTRIBUTED if the sale is ATTRIBUTED, WAITING if the refund waits for its sale, otherwise NOT_REFERRED.
+   *
+   * @generated from field: headwater.v1.ConversionOutcome outcome = 1;
+   */
+  outcome: ConversionOutcome;
+
+  /**
+   * The conversion id of what undid the refund.
+   *
+   * @generated from field: string conversion_id = 2;
+   */
+  conversionId: string;
+
+  /**
+   * The id of the sale's conversion. Empty for a refund that waits, and for a refund of an unknown customer.
+   *
+   * @generated from field: string sale_conversion_id = 3;
+   */
+  saleConversionId: string;
+
+  /**
+   * The new rewards. Those that change another one give back what the refund took; that of a `commission_adjustment` is taken back. A reward
+   * of which nothing was left is final, so its sale earns a new one, less other refunds. The new one is held or approved if that one was.
+   *
+   * @generated from field: repeated headwater.v1.RewardSummary rewards = 4;
+   */
+  rewards: RewardSummary[];
+
+  /**
+   * True when the call repeats an earlier event_id. Nothing was changed, and the other fields are those of the first answer.
+   *
+   * @generated from field: bool replayed = 5;
+   */
+  replayed: boolean;
+
+  /**
+   * A refund that was undone before. Nothing was changed, and `conversion_id` is what undid it then.
+   *
+   * @generated from field: repeated headwater.v1.Warning warnings = 6;
+   */
+  warnings: Warning[];
+};
+
+/**
+ * Describes the message headwater.v1.UndoRefundResponse.
+ * Use `create(UndoRefundResponseSchema)` to create a new message.
+ */
+export const UndoRefundResponseSchema: GenMessage<UndoRefundResponse> = /*@__PURE__*/
+  messageDesc(file_headwater_v1_refund, 3);
 

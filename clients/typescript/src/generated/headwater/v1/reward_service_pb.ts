@@ -6,6 +6,8 @@
 
 import type { GenFile, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { ReplayFraudRulesRequestSchema, ReplayFraudRulesResponseSchema } from "./fraud_pb.js";
+import { file_headwater_v1_fraud } from "./fraud_pb.js";
 import type { GetBalanceRequestSchema, GetBalanceResponseSchema, ListBalancesRequestSchema, ListBalancesResponseSchema, ListLedgerEntriesRequestSchema, ListLedgerEntriesResponseSchema, VerifyLedgerRequestSchema, VerifyLedgerResponseSchema } from "./ledger_pb.js";
 import { file_headwater_v1_ledger } from "./ledger_pb.js";
 import type { ApproveRewardsRequestSchema, ApproveRewardsResponseSchema, CreateRewardRequestSchema, CreateRewardResponseSchema, DenyRewardsRequestSchema, DenyRewardsResponseSchema, FulfillRewardRequestSchema, FulfillRewardResponseSchema, GetRewardRequestSchema, GetRewardResponseSchema, ListRewardsRequestSchema, ListRewardsResponseSchema, ReleaseRewardsRequestSchema, ReleaseRewardsResponseSchema } from "./reward_pb.js";
@@ -21,7 +23,7 @@ import { file_headwater_v1_statistic } from "./statistic_pb.js";
  * Describes the file headwater/v1/reward_service.proto.
  */
 export const file_headwater_v1_reward_service: GenFile = /*@__PURE__*/
-  fileDesc("CiFoZWFkd2F0ZXIvdjEvcmV3YXJkX3NlcnZpY2UucHJvdG8SDGhlYWR3YXRlci52MTLxCQoNUmV3YXJkU2VydmljZRJMCglHZXRSZXdhcmQSHi5oZWFkd2F0ZXIudjEuR2V0UmV3YXJkUmVxdWVzdBofLmhlYWR3YXRlci52MS5HZXRSZXdhcmRSZXNwb25zZRJSCgtMaXN0UmV3YXJkcxIgLmhlYWR3YXRlci52MS5MaXN0UmV3YXJkc1JlcXVlc3QaIS5oZWFkd2F0ZXIudjEuTGlzdFJld2FyZHNSZXNwb25zZRJbCg5BcHByb3ZlUmV3YXJkcxIjLmhlYWR3YXRlci52MS5BcHByb3ZlUmV3YXJkc1JlcXVlc3QaJC5oZWFkd2F0ZXIudjEuQXBwcm92ZVJld2FyZHNSZXNwb25zZRJSCgtEZW55UmV3YXJkcxIgLmhlYWR3YXRlci52MS5EZW55UmV3YXJkc1JlcXVlc3QaIS5oZWFkd2F0ZXIudjEuRGVueVJld2FyZHNSZXNwb25zZRJbCg5SZWxlYXNlUmV3YXJkcxIjLmhlYWR3YXRlci52MS5SZWxlYXNlUmV3YXJkc1JlcXVlc3QaJC5oZWFkd2F0ZXIudjEuUmVsZWFzZVJld2FyZHNSZXNwb25zZRJVCgxDcmVhdGVSZXdhcmQSIS5oZWFkd2F0ZXIudjEuQ3JlYXRlUmV3YXJkUmVxdWVzdBoiLmhlYWR3YXRlci52MS5DcmVhdGVSZXdhcmRSZXNwb25zZRJYCg1GdWxmaWxsUmV3YXJkEiIuaGVhZHdhdGVyLnYxLkZ1bGZpbGxSZXdhcmRSZXF1ZXN0GiMuaGVhZHdhdGVyLnYxLkZ1bGZpbGxSZXdhcmRSZXNwb25zZRJPCgpHZXRCYWxhbmNlEh8uaGVhZHdhdGVyLnYxLkdldEJhbGFuY2VSZXF1ZXN0GiAuaGVhZHdhdGVyLnYxLkdldEJhbGFuY2VSZXNwb25zZRJVCgxMaXN0QmFsYW5jZXMSIS5oZWFkd2F0ZXIudjEuTGlzdEJhbGFuY2VzUmVxdWVzdBoiLmhlYWR3YXRlci52MS5MaXN0QmFsYW5jZXNSZXNwb25zZRJtChRDYWxjdWxhdGVDb21taXNzaW9ucxIpLmhlYWR3YXRlci52MS5DYWxjdWxhdGVDb21taXNzaW9uc1JlcXVlc3QaKi5oZWFkd2F0ZXIudjEuQ2FsY3VsYXRlQ29tbWlzc2lvbnNSZXNwb25zZRJkChFMaXN0TGVkZ2VyRW50cmllcxImLmhlYWR3YXRlci52MS5MaXN0TGVkZ2VyRW50cmllc1JlcXVlc3QaJy5oZWFkd2F0ZXIudjEuTGlzdExlZGdlckVudHJpZXNSZXNwb25zZRJaCg1TaW11bGF0ZVRlcm1zEiIuaGVhZHdhdGVyLnYxLlNpbXVsYXRlVGVybXNSZXF1ZXN0GiMuaGVhZHdhdGVyLnYxLlNpbXVsYXRlVGVybXNSZXNwb25zZTABEk8KClF1ZXJ5U3RhdHMSHy5oZWFkd2F0ZXIudjEuUXVlcnlTdGF0c1JlcXVlc3QaIC5oZWFkd2F0ZXIudjEuUXVlcnlTdGF0c1Jlc3BvbnNlElUKDFZlcmlmeUxlZGdlchIhLmhlYWR3YXRlci52MS5WZXJpZnlMZWRnZXJSZXF1ZXN0GiIuaGVhZHdhdGVyLnYxLlZlcmlmeUxlZGdlclJlc3BvbnNlQlQKEGRldi5oZWFkd2F0ZXIudjFCElJld2FyZFNlcnZpY2VQcm90b1ABWipoZWFkd2F0ZXIuZGV2L2dlbi9oZWFkd2F0ZXIvdjE7aGVhZHdhdGVydjFiBnByb3RvMw", [file_headwater_v1_ledger, file_headwater_v1_reward, file_headwater_v1_simulation, file_headwater_v1_statement, file_headwater_v1_statistic]);
+  fileDesc("CiFoZWFkd2F0ZXIvdjEvcmV3YXJkX3NlcnZpY2UucHJvdG8SDGhlYWR3YXRlci52MTLWCgoNUmV3YXJkU2VydmljZRJMCglHZXRSZXdhcmQSHi5oZWFkd2F0ZXIudjEuR2V0UmV3YXJkUmVxdWVzdBofLmhlYWR3YXRlci52MS5HZXRSZXdhcmRSZXNwb25zZRJSCgtMaXN0UmV3YXJkcxIgLmhlYWR3YXRlci52MS5MaXN0UmV3YXJkc1JlcXVlc3QaIS5oZWFkd2F0ZXIudjEuTGlzdFJld2FyZHNSZXNwb25zZRJbCg5BcHByb3ZlUmV3YXJkcxIjLmhlYWR3YXRlci52MS5BcHByb3ZlUmV3YXJkc1JlcXVlc3QaJC5oZWFkd2F0ZXIudjEuQXBwcm92ZVJld2FyZHNSZXNwb25zZRJSCgtEZW55UmV3YXJkcxIgLmhlYWR3YXRlci52MS5EZW55UmV3YXJkc1JlcXVlc3QaIS5oZWFkd2F0ZXIudjEuRGVueVJld2FyZHNSZXNwb25zZRJbCg5SZWxlYXNlUmV3YXJkcxIjLmhlYWR3YXRlci52MS5SZWxlYXNlUmV3YXJkc1JlcXVlc3QaJC5oZWFkd2F0ZXIudjEuUmVsZWFzZVJld2FyZHNSZXNwb25zZRJVCgxDcmVhdGVSZXdhcmQSIS5oZWFkd2F0ZXIudjEuQ3JlYXRlUmV3YXJkUmVxdWVzdBoiLmhlYWR3YXRlci52MS5DcmVhdGVSZXdhcmRSZXNwb25zZRJYCg1GdWxmaWxsUmV3YXJkEiIuaGVhZHdhdGVyLnYxLkZ1bGZpbGxSZXdhcmRSZXF1ZXN0GiMuaGVhZHdhdGVyLnYxLkZ1bGZpbGxSZXdhcmRSZXNwb25zZRJPCgpHZXRCYWxhbmNlEh8uaGVhZHdhdGVyLnYxLkdldEJhbGFuY2VSZXF1ZXN0GiAuaGVhZHdhdGVyLnYxLkdldEJhbGFuY2VSZXNwb25zZRJVCgxMaXN0QmFsYW5jZXMSIS5oZWFkd2F0ZXIudjEuTGlzdEJhbGFuY2VzUmVxdWVzdBoiLmhlYWR3YXRlci52MS5MaXN0QmFsYW5jZXNSZXNwb25zZRJtChRDYWxjdWxhdGVDb21taXNzaW9ucxIpLmhlYWR3YXRlci52MS5DYWxjdWxhdGVDb21taXNzaW9uc1JlcXVlc3QaKi5oZWFkd2F0ZXIudjEuQ2FsY3VsYXRlQ29tbWlzc2lvbnNSZXNwb25zZRJkChFMaXN0TGVkZ2VyRW50cmllcxImLmhlYWR3YXRlci52MS5MaXN0TGVkZ2VyRW50cmllc1JlcXVlc3QaJy5oZWFkd2F0ZXIudjEuTGlzdExlZGdlckVudHJpZXNSZXNwb25zZRJaCg1TaW11bGF0ZVRlcm1zEiIuaGVhZHdhdGVyLnYxLlNpbXVsYXRlVGVybXNSZXF1ZXN0GiMuaGVhZHdhdGVyLnYxLlNpbXVsYXRlVGVybXNSZXNwb25zZTABEmMKEFJlcGxheUZyYXVkUnVsZXMSJS5oZWFkd2F0ZXIudjEuUmVwbGF5RnJhdWRSdWxlc1JlcXVlc3QaJi5oZWFkd2F0ZXIudjEuUmVwbGF5RnJhdWRSdWxlc1Jlc3BvbnNlMAESTwoKUXVlcnlTdGF0cxIfLmhlYWR3YXRlci52MS5RdWVyeVN0YXRzUmVxdWVzdBogLmhlYWR3YXRlci52MS5RdWVyeVN0YXRzUmVzcG9uc2USVQoMVmVyaWZ5TGVkZ2VyEiEuaGVhZHdhdGVyLnYxLlZlcmlmeUxlZGdlclJlcXVlc3QaIi5oZWFkd2F0ZXIudjEuVmVyaWZ5TGVkZ2VyUmVzcG9uc2VCVAoQZGV2LmhlYWR3YXRlci52MUISUmV3YXJkU2VydmljZVByb3RvUAFaKmhlYWR3YXRlci5kZXYvZ2VuL2hlYWR3YXRlci92MTtoZWFkd2F0ZXJ2MWIGcHJvdG8z", [file_headwater_v1_fraud, file_headwater_v1_ledger, file_headwater_v1_reward, file_headwater_v1_simulation, file_headwater_v1_statement, file_headwater_v1_statistic]);
 
 /**
  * Rewards, balances and the ledger of the calling key's account.
@@ -75,7 +77,7 @@ export const RewardService: GenService<{
     output: typeof DenyRewardsResponseSchema;
   },
   /**
-   * Makes held rewards pending again. It releases all of them or none. A reward whose hold period has ended meanwhile is approved soon
+   * Makes held rewards pending again. It releases all of them or none. What a fraud rule has held needs a reason. A reward whose hold period has ended meanwhile is approved soon
    * after.
    * Errors: NOT_FOUND with reason REWARD_NOT_FOUND; FAILED_PRECONDITION with reason REWARD_STATE for the first reward that is not held.
    *
@@ -168,6 +170,21 @@ export const RewardService: GenService<{
     methodKind: "server_streaming";
     input: typeof SimulateTermsRequestSchema;
     output: typeof SimulateTermsResponseSchema;
+  },
+  /**
+   * Says what proposed fraud rules of a program would have held: it judges the events that are credited in the program again, in the order
+   * in which they were told, each by the customer and the affiliate as they are now. It writes nothing. Of sales with the same order it
+   * finds those that are less than 200,000 orders apart. It ends when the caller ends it.
+   * Errors: INVALID_ARGUMENT for wrong rules, as UpdateProgram answers; NOT_FOUND with reason PROGRAM_NOT_FOUND; FAILED_PRECONDITION with
+   * reason NO_DEFAULT_PROGRAM; RESOURCE_EXHAUSTED with reason OVERLOADED while another such call, SimulateTerms or VerifyLedger runs for the
+   * account, or two run at the server; UNAUTHENTICATED when the key is revoked meanwhile; UNAVAILABLE when the server stops meanwhile.
+   *
+   * @generated from rpc headwater.v1.RewardService.ReplayFraudRules
+   */
+  replayFraudRules: {
+    methodKind: "server_streaming";
+    input: typeof ReplayFraudRulesRequestSchema;
+    output: typeof ReplayFraudRulesResponseSchema;
   },
   /**
    * Returns clicks, sign-ups, sales, refunds, their amounts and the rewards, by day, program, affiliate, link and sub-id. The figures are

@@ -159,7 +159,8 @@ export type StatisticRow = Message<"headwater.v1.StatisticRow"> & {
   saleCount: bigint;
 
   /**
-   * How many refunds are credited: those of sales that were credited when the refund was booked.
+   * How many refunds are credited: those of sales that were credited when the refund was booked. One that was undone counts as minus one on the
+   * day on which it was undone.
    *
    * @generated from field: int64 refund_count = 8;
    */
@@ -182,7 +183,7 @@ export type StatisticRow = Message<"headwater.v1.StatisticRow"> & {
   saleAmounts: Money[];
 
   /**
-   * The amounts of the counted refunds, one for each currency, positive.
+   * The amounts of the counted refunds, one for each currency, positive, less those of undone refunds on the day on which they were undone.
    *
    * @generated from field: repeated headwater.v1.Money refund_amounts = 11;
    */

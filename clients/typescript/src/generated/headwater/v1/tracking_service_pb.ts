@@ -20,13 +20,15 @@ import type { CorrectSaleRequestSchema, CorrectSaleResponseSchema } from "./corr
 import { file_headwater_v1_correction } from "./correction_pb.js";
 import type { RecordCustomEventRequestSchema, RecordCustomEventResponseSchema } from "./custom_event_pb.js";
 import { file_headwater_v1_custom_event } from "./custom_event_pb.js";
+import type { OpenDisputeRequestSchema, OpenDisputeResponseSchema, ResolveDisputeRequestSchema, ResolveDisputeResponseSchema } from "./dispute_pb.js";
+import { file_headwater_v1_dispute } from "./dispute_pb.js";
 import type { ExplainConversionRequestSchema, ExplainConversionResponseSchema } from "./explanation_pb.js";
 import { file_headwater_v1_explanation } from "./explanation_pb.js";
 import type { WatchConversionsRequestSchema, WatchConversionsResponseSchema } from "./feed_pb.js";
 import { file_headwater_v1_feed } from "./feed_pb.js";
 import type { AttributeLeadRequestSchema, AttributeLeadResponseSchema, CreateLeadRequestSchema, CreateLeadResponseSchema, DeleteLeadRequestSchema, DeleteLeadResponseSchema, FulfillCustomerRewardRequestSchema, FulfillCustomerRewardResponseSchema, GetAttributionRequestSchema, GetAttributionResponseSchema, GetLeadRequestSchema, GetLeadResponseSchema, ListLeadsRequestSchema, ListLeadsResponseSchema, MergeLeadsRequestSchema, MergeLeadsResponseSchema, RecordLeadRequestSchema, RecordLeadResponseSchema, UpdateLeadRequestSchema, UpdateLeadResponseSchema } from "./lead_pb.js";
 import { file_headwater_v1_lead } from "./lead_pb.js";
-import type { RecordRefundRequestSchema, RecordRefundResponseSchema } from "./refund_pb.js";
+import type { RecordRefundRequestSchema, RecordRefundResponseSchema, UndoRefundRequestSchema, UndoRefundResponseSchema } from "./refund_pb.js";
 import { file_headwater_v1_refund } from "./refund_pb.js";
 import type { RecordSaleRequestSchema, RecordSaleResponseSchema } from "./sale_pb.js";
 import { file_headwater_v1_sale } from "./sale_pb.js";
@@ -35,7 +37,7 @@ import { file_headwater_v1_sale } from "./sale_pb.js";
  * Describes the file headwater/v1/tracking_service.proto.
  */
 export const file_headwater_v1_tracking_service: GenFile = /*@__PURE__*/
-  fileDesc("CiNoZWFkd2F0ZXIvdjEvdHJhY2tpbmdfc2VydmljZS5wcm90bxIMaGVhZHdhdGVyLnYxMpIRCg9UcmFja2luZ1NlcnZpY2USUgoLUmVjb3JkQ2xpY2sSIC5oZWFkd2F0ZXIudjEuUmVjb3JkQ2xpY2tSZXF1ZXN0GiEuaGVhZHdhdGVyLnYxLlJlY29yZENsaWNrUmVzcG9uc2USTwoKTGlzdENsaWNrcxIfLmhlYWR3YXRlci52MS5MaXN0Q2xpY2tzUmVxdWVzdBogLmhlYWR3YXRlci52MS5MaXN0Q2xpY2tzUmVzcG9uc2USTwoKUmVjb3JkTGVhZBIfLmhlYWR3YXRlci52MS5SZWNvcmRMZWFkUmVxdWVzdBogLmhlYWR3YXRlci52MS5SZWNvcmRMZWFkUmVzcG9uc2USTwoKUmVjb3JkU2FsZRIfLmhlYWR3YXRlci52MS5SZWNvcmRTYWxlUmVxdWVzdBogLmhlYWR3YXRlci52MS5SZWNvcmRTYWxlUmVzcG9uc2USVQoMUmVjb3JkUmVmdW5kEiEuaGVhZHdhdGVyLnYxLlJlY29yZFJlZnVuZFJlcXVlc3QaIi5oZWFkd2F0ZXIudjEuUmVjb3JkUmVmdW5kUmVzcG9uc2USZwoSUmVjb3JkQ2FuY2VsbGF0aW9uEicuaGVhZHdhdGVyLnYxLlJlY29yZENhbmNlbGxhdGlvblJlcXVlc3QaKC5oZWFkd2F0ZXIudjEuUmVjb3JkQ2FuY2VsbGF0aW9uUmVzcG9uc2USZAoRUmVjb3JkQXBwb2ludG1lbnQSJi5oZWFkd2F0ZXIudjEuUmVjb3JkQXBwb2ludG1lbnRSZXF1ZXN0GicuaGVhZHdhdGVyLnYxLlJlY29yZEFwcG9pbnRtZW50UmVzcG9uc2USZAoRUmVjb3JkQ3VzdG9tRXZlbnQSJi5oZWFkd2F0ZXIudjEuUmVjb3JkQ3VzdG9tRXZlbnRSZXF1ZXN0GicuaGVhZHdhdGVyLnYxLlJlY29yZEN1c3RvbUV2ZW50UmVzcG9uc2USUgoLQ29ycmVjdFNhbGUSIC5oZWFkd2F0ZXIudjEuQ29ycmVjdFNhbGVSZXF1ZXN0GiEuaGVhZHdhdGVyLnYxLkNvcnJlY3RTYWxlUmVzcG9uc2USZAoRQmF0Y2hSZWNvcmRFdmVudHMSJi5oZWFkd2F0ZXIudjEuQmF0Y2hSZWNvcmRFdmVudHNSZXF1ZXN0GicuaGVhZHdhdGVyLnYxLkJhdGNoUmVjb3JkRXZlbnRzUmVzcG9uc2USTwoKQ3JlYXRlTGVhZBIfLmhlYWR3YXRlci52MS5DcmVhdGVMZWFkUmVxdWVzdBogLmhlYWR3YXRlci52MS5DcmVhdGVMZWFkUmVzcG9uc2USTwoKVXBkYXRlTGVhZBIfLmhlYWR3YXRlci52MS5VcGRhdGVMZWFkUmVxdWVzdBogLmhlYWR3YXRlci52MS5VcGRhdGVMZWFkUmVzcG9uc2USTwoKRGVsZXRlTGVhZBIfLmhlYWR3YXRlci52MS5EZWxldGVMZWFkUmVxdWVzdBogLmhlYWR3YXRlci52MS5EZWxldGVMZWFkUmVzcG9uc2USTwoKTWVyZ2VMZWFkcxIfLmhlYWR3YXRlci52MS5NZXJnZUxlYWRzUmVxdWVzdBogLmhlYWR3YXRlci52MS5NZXJnZUxlYWRzUmVzcG9uc2USWAoNQXR0cmlidXRlTGVhZBIiLmhlYWR3YXRlci52MS5BdHRyaWJ1dGVMZWFkUmVxdWVzdBojLmhlYWR3YXRlci52MS5BdHRyaWJ1dGVMZWFkUmVzcG9uc2UScAoVRnVsZmlsbEN1c3RvbWVyUmV3YXJkEiouaGVhZHdhdGVyLnYxLkZ1bGZpbGxDdXN0b21lclJld2FyZFJlcXVlc3QaKy5oZWFkd2F0ZXIudjEuRnVsZmlsbEN1c3RvbWVyUmV3YXJkUmVzcG9uc2USWwoOR2V0QXR0cmlidXRpb24SIy5oZWFkd2F0ZXIudjEuR2V0QXR0cmlidXRpb25SZXF1ZXN0GiQuaGVhZHdhdGVyLnYxLkdldEF0dHJpYnV0aW9uUmVzcG9uc2USRgoHR2V0TGVhZBIcLmhlYWR3YXRlci52MS5HZXRMZWFkUmVxdWVzdBodLmhlYWR3YXRlci52MS5HZXRMZWFkUmVzcG9uc2USTAoJTGlzdExlYWRzEh4uaGVhZHdhdGVyLnYxLkxpc3RMZWFkc1JlcXVlc3QaHy5oZWFkd2F0ZXIudjEuTGlzdExlYWRzUmVzcG9uc2USWAoNR2V0Q29udmVyc2lvbhIiLmhlYWR3YXRlci52MS5HZXRDb252ZXJzaW9uUmVxdWVzdBojLmhlYWR3YXRlci52MS5HZXRDb252ZXJzaW9uUmVzcG9uc2USZAoRRXhwbGFpbkNvbnZlcnNpb24SJi5oZWFkd2F0ZXIudjEuRXhwbGFpbkNvbnZlcnNpb25SZXF1ZXN0GicuaGVhZHdhdGVyLnYxLkV4cGxhaW5Db252ZXJzaW9uUmVzcG9uc2USagoTQmF0Y2hHZXRDb252ZXJzaW9ucxIoLmhlYWR3YXRlci52MS5CYXRjaEdldENvbnZlcnNpb25zUmVxdWVzdBopLmhlYWR3YXRlci52MS5CYXRjaEdldENvbnZlcnNpb25zUmVzcG9uc2USXgoPTGlzdENvbnZlcnNpb25zEiQuaGVhZHdhdGVyLnYxLkxpc3RDb252ZXJzaW9uc1JlcXVlc3QaJS5oZWFkd2F0ZXIudjEuTGlzdENvbnZlcnNpb25zUmVzcG9uc2USYwoQV2F0Y2hDb252ZXJzaW9ucxIlLmhlYWR3YXRlci52MS5XYXRjaENvbnZlcnNpb25zUmVxdWVzdBomLmhlYWR3YXRlci52MS5XYXRjaENvbnZlcnNpb25zUmVzcG9uc2UwAUJWChBkZXYuaGVhZHdhdGVyLnYxQhRUcmFja2luZ1NlcnZpY2VQcm90b1ABWipoZWFkd2F0ZXIuZGV2L2dlbi9oZWFkd2F0ZXIvdjE7aGVhZHdhdGVydjFiBnByb3RvMw", [file_headwater_v1_appointment, file_headwater_v1_batch, file_headwater_v1_cancellation, file_headwater_v1_click, file_headwater_v1_conversion, file_headwater_v1_correction, file_headwater_v1_custom_event, file_headwater_v1_explanation, file_headwater_v1_feed, file_headwater_v1_lead, file_headwater_v1_refund, file_headwater_v1_sale]);
+  fileDesc("CiNoZWFkd2F0ZXIvdjEvdHJhY2tpbmdfc2VydmljZS5wcm90bxIMaGVhZHdhdGVyLnYxMpQTCg9UcmFja2luZ1NlcnZpY2USUgoLUmVjb3JkQ2xpY2sSIC5oZWFkd2F0ZXIudjEuUmVjb3JkQ2xpY2tSZXF1ZXN0GiEuaGVhZHdhdGVyLnYxLlJlY29yZENsaWNrUmVzcG9uc2USTwoKTGlzdENsaWNrcxIfLmhlYWR3YXRlci52MS5MaXN0Q2xpY2tzUmVxdWVzdBogLmhlYWR3YXRlci52MS5MaXN0Q2xpY2tzUmVzcG9uc2USTwoKUmVjb3JkTGVhZBIfLmhlYWR3YXRlci52MS5SZWNvcmRMZWFkUmVxdWVzdBogLmhlYWR3YXRlci52MS5SZWNvcmRMZWFkUmVzcG9uc2USTwoKUmVjb3JkU2FsZRIfLmhlYWR3YXRlci52MS5SZWNvcmRTYWxlUmVxdWVzdBogLmhlYWR3YXRlci52MS5SZWNvcmRTYWxlUmVzcG9uc2USVQoMUmVjb3JkUmVmdW5kEiEuaGVhZHdhdGVyLnYxLlJlY29yZFJlZnVuZFJlcXVlc3QaIi5oZWFkd2F0ZXIudjEuUmVjb3JkUmVmdW5kUmVzcG9uc2USTwoKVW5kb1JlZnVuZBIfLmhlYWR3YXRlci52MS5VbmRvUmVmdW5kUmVxdWVzdBogLmhlYWR3YXRlci52MS5VbmRvUmVmdW5kUmVzcG9uc2USZwoSUmVjb3JkQ2FuY2VsbGF0aW9uEicuaGVhZHdhdGVyLnYxLlJlY29yZENhbmNlbGxhdGlvblJlcXVlc3QaKC5oZWFkd2F0ZXIudjEuUmVjb3JkQ2FuY2VsbGF0aW9uUmVzcG9uc2USZAoRUmVjb3JkQXBwb2ludG1lbnQSJi5oZWFkd2F0ZXIudjEuUmVjb3JkQXBwb2ludG1lbnRSZXF1ZXN0GicuaGVhZHdhdGVyLnYxLlJlY29yZEFwcG9pbnRtZW50UmVzcG9uc2USZAoRUmVjb3JkQ3VzdG9tRXZlbnQSJi5oZWFkd2F0ZXIudjEuUmVjb3JkQ3VzdG9tRXZlbnRSZXF1ZXN0GicuaGVhZHdhdGVyLnYxLlJlY29yZEN1c3RvbUV2ZW50UmVzcG9uc2USUgoLQ29ycmVjdFNhbGUSIC5oZWFkd2F0ZXIudjEuQ29ycmVjdFNhbGVSZXF1ZXN0GiEuaGVhZHdhdGVyLnYxLkNvcnJlY3RTYWxlUmVzcG9uc2USUgoLT3BlbkRpc3B1dGUSIC5oZWFkd2F0ZXIudjEuT3BlbkRpc3B1dGVSZXF1ZXN0GiEuaGVhZHdhdGVyLnYxLk9wZW5EaXNwdXRlUmVzcG9uc2USWwoOUmVzb2x2ZURpc3B1dGUSIy5oZWFkd2F0ZXIudjEuUmVzb2x2ZURpc3B1dGVSZXF1ZXN0GiQuaGVhZHdhdGVyLnYxLlJlc29sdmVEaXNwdXRlUmVzcG9uc2USZAoRQmF0Y2hSZWNvcmRFdmVudHMSJi5oZWFkd2F0ZXIudjEuQmF0Y2hSZWNvcmRFdmVudHNSZXF1ZXN0GicuaGVhZHdhdGVyLnYxLkJhdGNoUmVjb3JkRXZlbnRzUmVzcG9uc2USTwoKQ3JlYXRlTGVhZBIfLmhlYWR3YXRlci52MS5DcmVhdGVMZWFkUmVxdWVzdBogLmhlYWR3YXRlci52MS5DcmVhdGVMZWFkUmVzcG9uc2USTwoKVXBkYXRlTGVhZBIfLmhlYWR3YXRlci52MS5VcGRhdGVMZWFkUmVxdWVzdBogLmhlYWR3YXRlci52MS5VcGRhdGVMZWFkUmVzcG9uc2USTwoKRGVsZXRlTGVhZBIfLmhlYWR3YXRlci52MS5EZWxldGVMZWFkUmVxdWVzdBogLmhlYWR3YXRlci52MS5EZWxldGVMZWFkUmVzcG9uc2USTwoKTWVyZ2VMZWFkcxIfLmhlYWR3YXRlci52MS5NZXJnZUxlYWRzUmVxdWVzdBogLmhlYWR3YXRlci52MS5NZXJnZUxlYWRzUmVzcG9uc2USWAoNQXR0cmlidXRlTGVhZBIiLmhlYWR3YXRlci52MS5BdHRyaWJ1dGVMZWFkUmVxdWVzdBojLmhlYWR3YXRlci52MS5BdHRyaWJ1dGVMZWFkUmVzcG9uc2UScAoVRnVsZmlsbEN1c3RvbWVyUmV3YXJkEiouaGVhZHdhdGVyLnYxLkZ1bGZpbGxDdXN0b21lclJld2FyZFJlcXVlc3QaKy5oZWFkd2F0ZXIudjEuRnVsZmlsbEN1c3RvbWVyUmV3YXJkUmVzcG9uc2USWwoOR2V0QXR0cmlidXRpb24SIy5oZWFkd2F0ZXIudjEuR2V0QXR0cmlidXRpb25SZXF1ZXN0GiQuaGVhZHdhdGVyLnYxLkdldEF0dHJpYnV0aW9uUmVzcG9uc2USRgoHR2V0TGVhZBIcLmhlYWR3YXRlci52MS5HZXRMZWFkUmVxdWVzdBodLmhlYWR3YXRlci52MS5HZXRMZWFkUmVzcG9uc2USTAoJTGlzdExlYWRzEh4uaGVhZHdhdGVyLnYxLkxpc3RMZWFkc1JlcXVlc3QaHy5oZWFkd2F0ZXIudjEuTGlzdExlYWRzUmVzcG9uc2USWAoNR2V0Q29udmVyc2lvbhIiLmhlYWR3YXRlci52MS5HZXRDb252ZXJzaW9uUmVxdWVzdBojLmhlYWR3YXRlci52MS5HZXRDb252ZXJzaW9uUmVzcG9uc2USZAoRRXhwbGFpbkNvbnZlcnNpb24SJi5oZWFkd2F0ZXIudjEuRXhwbGFpbkNvbnZlcnNpb25SZXF1ZXN0GicuaGVhZHdhdGVyLnYxLkV4cGxhaW5Db252ZXJzaW9uUmVzcG9uc2USagoTQmF0Y2hHZXRDb252ZXJzaW9ucxIoLmhlYWR3YXRlci52MS5CYXRjaEdldENvbnZlcnNpb25zUmVxdWVzdBopLmhlYWR3YXRlci52MS5CYXRjaEdldENvbnZlcnNpb25zUmVzcG9uc2USXgoPTGlzdENvbnZlcnNpb25zEiQuaGVhZHdhdGVyLnYxLkxpc3RDb252ZXJzaW9uc1JlcXVlc3QaJS5oZWFkd2F0ZXIudjEuTGlzdENvbnZlcnNpb25zUmVzcG9uc2USYwoQV2F0Y2hDb252ZXJzaW9ucxIlLmhlYWR3YXRlci52MS5XYXRjaENvbnZlcnNpb25zUmVxdWVzdBomLmhlYWR3YXRlci52MS5XYXRjaENvbnZlcnNpb25zUmVzcG9uc2UwAUJWChBkZXYuaGVhZHdhdGVyLnYxQhRUcmFja2luZ1NlcnZpY2VQcm90b1ABWipoZWFkd2F0ZXIuZGV2L2dlbi9oZWFkd2F0ZXIvdjE7aGVhZHdhdGVydjFiBnByb3RvMw", [file_headwater_v1_appointment, file_headwater_v1_batch, file_headwater_v1_cancellation, file_headwater_v1_click, file_headwater_v1_conversion, file_headwater_v1_correction, file_headwater_v1_custom_event, file_headwater_v1_dispute, file_headwater_v1_explanation, file_headwater_v1_feed, file_headwater_v1_lead, file_headwater_v1_refund, file_headwater_v1_sale]);
 
 /**
  * Clicks, leads, appointments, custom events, sales, refunds and cancellations of the calling key's account, and its conversions.
@@ -110,6 +112,19 @@ export const TrackingService: GenService<{
     output: typeof RecordRefundResponseSchema;
   },
   /**
+   * Undoes a refund that failed or was never made. The sale, its rewards, those of uplines and customers, and everything that is counted become
+   * what they would be without the refund. Nothing is edited: the rewards that give back are new ones. A refund that was undone before is no
+   * error: nothing changes, and the answer has a warning. The sale can be refunded again, under another event_id.
+   * Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND when the refund was not recorded, so send the call again once it was.
+   *
+   * @generated from rpc headwater.v1.TrackingService.UndoRefund
+   */
+  undoRefund: {
+    methodKind: "unary";
+    input: typeof UndoRefundRequestSchema;
+    output: typeof UndoRefundResponseSchema;
+  },
+  /**
    * Records that a customer cancelled. The lead becomes CANCELLED, and its monthly recurring revenue becomes zero.
    * Errors: NOT_FOUND with reason LEAD_NOT_FOUND.
    *
@@ -154,6 +169,33 @@ export const TrackingService: GenService<{
     methodKind: "unary";
     input: typeof CorrectSaleRequestSchema;
     output: typeof CorrectSaleResponseSchema;
+  },
+  /**
+   * Records that the payment of a sale is disputed, and freezes the rewards of the sale, its uplines' and its customer's too, whatever part of
+   * the sale is disputed. Frozen rewards are in the balance `frozen`, are not owed, and are neither approved nor paid. Rewards that a payout has
+   * or has paid stay as they are; if the payout ends without payment, they freeze then. Refunds and corrections of the sale go on as ever.
+   * Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND if the sale is not known; FAILED_PRECONDITION with reason CURRENCY_MISMATCH or
+   * DISPUTE_EXCEEDS_SALE.
+   *
+   * @generated from rpc headwater.v1.TrackingService.OpenDispute
+   */
+  openDispute: {
+    methodKind: "unary";
+    input: typeof OpenDisputeRequestSchema;
+    output: typeof OpenDisputeResponseSchema;
+  },
+  /**
+   * Records how a dispute ended. WON gives the rewards their former states back; if a hold period has ended meanwhile, the reward is approved
+   * soon. LOST takes back what a refund of the same amount would, at most what refunds have left, and the rest gets its former state back. A
+   * later call may tell another end: what the end before took is given back first.
+   * Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND if the dispute is not known; FAILED_PRECONDITION with reason CURRENCY_MISMATCH.
+   *
+   * @generated from rpc headwater.v1.TrackingService.ResolveDispute
+   */
+  resolveDispute: {
+    methodKind: "unary";
+    input: typeof ResolveDisputeRequestSchema;
+    output: typeof ResolveDisputeResponseSchema;
   },
   /**
    * Records up to 1,000 events in one call, in their order. Each event has a result of its own: a refused event does not affect the
