@@ -348,7 +348,7 @@ impl Shop {
         let start_at = Clock::now(&self.server.clock).plus_micros(-60_000_000);
         for provider in ["PAYOUT_PROVIDER_PAYPAL", "PAYOUT_PROVIDER_STRIPE"] {
             let start_time = json!({"seconds": start_at.micros() / 1_000_000});
-            let request = json!({"provider": provider, "period": {"start_time": start_time}});
+            let request = json!({"provider": provider, "payment_interval": {"start_time": start_time}});
             self.make("PayoutService/ReconcilePayouts", request, &[]).await;
         }
     }
