@@ -28,8 +28,18 @@ const REFUSING: [(&str, &str); 12] = [
 ];
 
 /// The merchant's own ids and what a person writes are kept as sent, with whatever characters are no control characters.
-const KEPT_AS_SENT: [&str; 8] =
-    ["event_id", "external_id", "sale_event_id", "order_id", "refund_id", "item_sku", "collections", "reason"];
+const KEPT_AS_SENT: [&str; 10] = [
+    "event_id",
+    "external_id",
+    "sale_event_id",
+    "refund_event_id",
+    "dispute_event_id",
+    "order_id",
+    "refund_id",
+    "item_sku",
+    "collections",
+    "reason",
+];
 
 /// Texts that people and programs send.
 fn texts() -> Vec<(&'static str, String)> {

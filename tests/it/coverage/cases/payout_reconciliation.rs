@@ -51,6 +51,6 @@ pub(super) fn cases() -> Vec<Case> {
         .wrong(json!({"payout_reconciliation_id": ""})),
         case("PayoutService/ListPayoutReconciliations", json!({}))
             .list()
-            .wrong(json!({"page_size": -1, "order": 99, "provider": 1})),
+            .wrong(json!({"page_size": -1, "order": 99, "provider": 99})),
     ]
 }
