@@ -12,7 +12,7 @@ use super::reversal::{Cause, Target, take_back, tell_settled};
 use super::reward::tell_updated;
 use super::{line, sale_count};
 use crate::domain::conversion::{
-    Conversion, ConversionKind, ConversionOutcome, Credits, OrderDetails, RefundOutcome, WaitingRefund,
+    Conversion, ConversionImage, ConversionKind, ConversionOutcome, Credits, OrderDetails, RefundOutcome, WaitingRefund,
 };
 use crate::domain::event::EventKind;
 use crate::domain::id::{AccountId, ConversionId};
@@ -59,9 +59,12 @@ impl Rule for UndoRefund {
             let (undo, rewards) = book(context, &sale, &refund, undo)?;
             return Ok(outcome(&undo, &rewards));
         }
-        let undo = context.put(undo);
-        if undo.outcome == ConversionOutcome::Waiting {
+        let waits = undo.outcome == ConversionOutcome::Waiting;
+        let undo = context.put(Conversion { is_told: waits, ..undo });
+        if waits {
             context.put(WaitingRefund::of(&undo));
+            let image = ConversionImage { conversion: Arc::clone(&undo), rewards: Vec::new() };
+            context.tell_conversion(EventKind::RefundUndone, undo.occurred_at, image);
         }
         mark(context, &refund, undo.id)?;
         Ok(outcome(&undo, &[]))

@@ -12,7 +12,7 @@ use crate::support::database::TestDatabase;
 use crate::support::golden::assert_golden_folder;
 
 /// The text fields of recorded events that may refuse the event, and why.
-const REFUSING: [(&str, &str); 12] = [
+const REFUSING: [(&str, &str); 13] = [
     ("event_id", "a repeat is recognised by it, so another text would count the event twice"),
     ("external_id", "it identifies the customer, so another text would be another person"),
     ("sale_event_id", "it names the sale, so another text would refund another one"),
@@ -21,6 +21,7 @@ const REFUSING: [(&str, &str); 12] = [
     ("ref_id", "a click without a link has nowhere to go"),
     ("amount.currency_code", "an amount in another currency is another amount"),
     ("refunded_total.currency_code", "a total in another currency is another amount"),
+    ("lost_amount.currency_code", "an amount in another currency is another amount"),
     ("refund_event_id", "it names the refund, so another text would undo another one"),
     ("dispute_event_id", "it names the dispute, so another text would end another one"),
     ("reason", "a person writes it, and can send a shorter one"),

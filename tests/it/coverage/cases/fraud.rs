@@ -11,6 +11,6 @@ pub(super) fn cases() -> Vec<Case> {
         case("RewardService/ReplayFraudRules", json!({"program_id": "${program_id}", "fraud_rules": [rule]}))
             .reference(json!({"program_id": "${program_id}"}))
             .free(&["fraud_rules"])
-            .wrong(json!({"program_id": "prg_1"})),
+            .wrong(json!({"program_id": "prg_1", "fraud_rules": []})),
     ]
 }
