@@ -52,7 +52,8 @@ const (
 	// [conversion] A refund was recorded before its sale and waits for it.
 	EventKind_EVENT_KIND_REFUND_WAITING EventKind = 6
 	// [conversion] A refund was undone. The image is that of what undid it. CONVERSION_UPDATED of the refund follows. A refund of a NOT_REFERRED
-	// sale has this event only if the refund had an event.
+	// sale has this event only if the refund had an event. A refund that is undone while it waits has this event then, and again when its sale
+	// is told.
 	EventKind_EVENT_KIND_REFUND_UNDONE EventKind = 7
 	// [conversion] A refund of this sale was undone. This event follows REFUND_UNDONE immediately. The image has the rewards that the sale earns
 	// anew, with their states. A NOT_REFERRED sale has no such event, unless it was credited before.

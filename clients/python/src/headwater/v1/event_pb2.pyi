@@ -74,7 +74,8 @@ class _EventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventKind.V
     """[conversion] A refund was recorded before its sale and waits for it."""
     EVENT_KIND_REFUND_UNDONE: _EventKind.ValueType  # 7
     """[conversion] A refund was undone. The image is that of what undid it. CONVERSION_UPDATED of the refund follows. A refund of a NOT_REFERRED
-    sale has this event only if the refund had an event.
+    sale has this event only if the refund had an event. A refund that is undone while it waits has this event then, and again when its sale
+    is told.
     """
     EVENT_KIND_SALE_RESTORED: _EventKind.ValueType  # 8
     """[conversion] A refund of this sale was undone. This event follows REFUND_UNDONE immediately. The image has the rewards that the sale earns
@@ -351,7 +352,8 @@ EVENT_KIND_REFUND_WAITING: EventKind.ValueType  # 6
 """[conversion] A refund was recorded before its sale and waits for it."""
 EVENT_KIND_REFUND_UNDONE: EventKind.ValueType  # 7
 """[conversion] A refund was undone. The image is that of what undid it. CONVERSION_UPDATED of the refund follows. A refund of a NOT_REFERRED
-sale has this event only if the refund had an event.
+sale has this event only if the refund had an event. A refund that is undone while it waits has this event then, and again when its sale
+is told.
 """
 EVENT_KIND_SALE_RESTORED: EventKind.ValueType  # 8
 """[conversion] A refund of this sale was undone. This event follows REFUND_UNDONE immediately. The image has the rewards that the sale earns

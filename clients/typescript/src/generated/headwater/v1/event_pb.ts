@@ -452,7 +452,8 @@ export enum EventKind {
 
   /**
    * [conversion] A refund was undone. The image is that of what undid it. CONVERSION_UPDATED of the refund follows. A refund of a NOT_REFERRED
-   * sale has this event only if the refund had an event.
+   * sale has this event only if the refund had an event. A refund that is undone while it waits has this event then, and again when its sale
+   * is told.
    *
    * @generated from enum value: EVENT_KIND_REFUND_UNDONE = 7;
    */
