@@ -451,7 +451,8 @@ db_test!(verify_ledger_finds_tampered_rewards_by_hand, |database: TestDatabase| 
     let update = balance::Entity::update_many().col_expr(balance::Column::PaidMinor, Expr::value(49));
     apply(update.filter(of_points), &connection).await;
     let report = verify(&mut shop).await;
-    let words = "in points: 0 pending, 0 owed, 0 in flight and 49 paid are kept, the entries say 0, 0, 0 and 50";
+    let words =
+        "in points: 0 pending, 0 owed, 0 in flight, 0 frozen and 49 paid are kept, the entries say 0, 0, 0, 0 and 50";
     assert!(report.differences.iter().all(|text| text.contains(words)) && !report.ok, "{:?}", report.differences);
     connection.close().await.unwrap();
 });

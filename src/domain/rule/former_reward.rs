@@ -24,7 +24,7 @@ pub(super) fn as_before(
             && !other.is_tally_change()
     };
     let rewards = context.set.rewards_of(context.account_id, sale_id)?;
-    let Some(former) = rewards.iter().filter(is_former).next_back().map(|former| Arc::clone(former)) else {
+    let Some(former) = rewards.iter().rfind(is_former).map(|former| Arc::clone(former)) else {
         return Ok(reward);
     };
     let held = &context.set.conversion(context.account_id, sale_id)?.order.held_rewards;

@@ -71,7 +71,7 @@ db_test!(n7_a_dispute_is_shown_explained_and_told, |database: TestDatabase| asyn
 
     // The sale names the dispute, and the list of disputes has it.
     let of_sale = conversion(&mut shop.client, ConversionKind::Sale, "sale-1").await;
-    assert_eq!(of_sale.open_dispute_conversion_ids, [dispute.conversion_id.clone()]);
+    assert_eq!(of_sale.open_dispute_conversion_ids, std::slice::from_ref(&dispute.conversion_id));
     let kinds = vec![ConversionKind::Dispute.into()];
     let request = pb::ListConversionsRequest { kinds, affiliate: Some(shop.affiliate()), ..Default::default() };
     let listed = shop.client.tracking.list_conversions(request).await.unwrap().into_inner().conversions;

@@ -117,7 +117,7 @@ impl PureWorld {
             match reward.state {
                 RewardState::Pending | RewardState::Held => sum[0] += reward.value.amount_minor,
                 RewardState::Approved | RewardState::InPayout | RewardState::Paid => {
-                    sum[1] += reward.value.amount_minor
+                    sum[1] += reward.value.amount_minor;
                 }
                 RewardState::Frozen => sum[2] += reward.value.amount_minor,
                 RewardState::Denied | RewardState::Reversed => {}

@@ -168,10 +168,7 @@ pub(super) fn made(reply: &Reply) -> Result<Option<SeenPayment>, NotRead> {
     let header = &reply.body["batch_header"];
     let provider_id = word(&header["payout_batch_id"]).filter(|_| reply.is_success()).ok_or_else(not_read)?;
     let key = header["sender_batch_header"]["sender_batch_id"].as_str();
-    let item = match reply.body["items"].as_array().map(Vec::as_slice) {
-        Some([item]) => item,
-        _ => return Err(not_read()),
-    };
+    let Some([item]) = reply.body["items"].as_array().map(Vec::as_slice) else { return Err(not_read()) };
     let state = state_of(item).ok_or_else(not_read)?;
     let told = &item["payout_item"]["amount"];
     let amount = currency(&told["currency"]).and_then(|currency| money(&told["value"], currency));
