@@ -192,9 +192,15 @@ fn declared() -> BTreeSet<String> {
         names.extend(forms.filter(|name| name.ends_with("Form")).map(ToOwned::to_owned));
     }
     // No variant of them has fields of its own, so they cannot have the added field.
-    for name in
-        ["CommissionForm", "ConditionForm", "EvidenceForm", "FraudNoteContentForm", "OutcomeForm", "ThresholdForm"]
-    {
+    for name in [
+        "CommissionForm",
+        "ConditionForm",
+        "DisputePartForm",
+        "EvidenceForm",
+        "FraudNoteContentForm",
+        "OutcomeForm",
+        "ThresholdForm",
+    ] {
         names.remove(name);
     }
     names

@@ -31,7 +31,7 @@ impl Generator {
             62..65 => Command::Appointment(self.appointment(world, elapsed, label)),
             65..69 => Command::CustomEvent(self.custom_event(world, elapsed, label)),
             69..96 => Command::Refund(self.refund(world, elapsed, label)),
-            _ => Command::Cancellation(self.cancellation(world, elapsed, label)),
+            _ => Command::Cancellation(self.cancellation(label)),
         }
     }
 
@@ -274,13 +274,14 @@ impl Generator {
         Command::DeleteLead(pb::DeleteLeadRequest { request_id: self.request_id(label), lead })
     }
 
-    fn cancellation(&mut self, world: &World, elapsed: i64, label: u32) -> pb::RecordCancellationRequest {
+    fn cancellation(&mut self, label: u32) -> pb::RecordCancellationRequest {
         let who = self.who();
         pb::RecordCancellationRequest {
             event_id: self.event_id("cancellation", label),
             email: who.email,
             external_id: who.external_id,
-            occur_time: self.occur_time(world, elapsed),
+            // The model does not know which sales a late one is compared with.
+            occur_time: None,
         }
     }
 }

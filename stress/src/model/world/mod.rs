@@ -129,6 +129,8 @@ pub(super) struct World {
     is_committing: bool,
     /// The external_id and the email address of each lead when the commit in progress began.
     names_at_commit: Vec<(String, String)>,
+    /// The time of the latest cancellation of each lead, by its id.
+    cancelled: HashMap<String, i64>,
     pub(super) account: pb::Account,
     pub(super) programs: Vec<Program>,
     pub(super) affiliates: Vec<pb::Affiliate>,
@@ -209,6 +211,7 @@ impl World {
             committed: now - 1,
             is_committing: false,
             names_at_commit: Vec::new(),
+            cancelled: HashMap::new(),
             account,
             programs: Vec::new(),
             affiliates: Vec::new(),

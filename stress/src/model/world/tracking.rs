@@ -115,9 +115,26 @@ impl World {
         self.tell(kind, Subject::Lead(image));
     }
 
+    /// Whether the customer cancelled after this time, by what is told.
+    fn is_cancelled_after(&self, lead: usize, occurred: i64) -> bool {
+        self.cancelled.get(&self.leads[lead].id).is_some_and(|cancelled| *cancelled > occurred)
+    }
+
+    /// Whether the customer has bought after this time, by what is told.
+    fn has_bought_after(&self, lead: usize, request: &pb::RecordCancellationRequest, occurred: i64) -> bool {
+        let (row, email) = (&self.leads[lead], email(&request.email));
+        let unreferred = self.unreferred(Some(lead), &[&request.external_id, &row.external_id], &[&email, &row.email]);
+        let own = (0..self.conversions.len()).filter(|place| self.conversions[*place].row.lead_id == row.id);
+        let mut sales = unreferred.into_iter().chain(own).map(|place| &self.conversions[place]);
+        sales.any(|sale| sale.row.kind() == Kind::Sale && sale.occurred > occurred)
+    }
+
     pub(super) fn has_bought(&mut self, lead: usize, occurred: i64) {
+        let is_over = self.is_cancelled_after(lead, occurred);
         let lead = &mut self.leads[lead];
-        lead.set_state(pb::LeadState::Active);
+        if !is_over {
+            lead.set_state(pb::LeadState::Active);
+        }
         let since = lead.first_sale_time.as_ref().map_or(occurred, |since| micros(since).min(occurred));
         lead.first_sale_time = Some(stamp(since));
     }
@@ -314,7 +331,7 @@ impl World {
         if !request.plan.is_empty() {
             self.leads[lead].plan.clone_from(&request.plan);
         }
-        if request.mrr.as_ref().is_some_and(is_amount) {
+        if request.mrr.as_ref().is_some_and(is_amount) && !self.is_cancelled_after(lead, occurred) {
             self.leads[lead].mrr.clone_from(&request.mrr);
         }
     }
@@ -336,13 +353,27 @@ impl World {
         let Some(lead) = self.customer(&request.external_id, &email(&request.email)) else {
             return missing("LEAD_NOT_FOUND");
         };
-        let before = self.leads[lead].clone();
-        let row = &mut self.leads[lead];
-        row.set_state(pb::LeadState::Cancelled);
-        if let Some(mrr) = &mut row.mrr {
-            mrr.amount_minor = 0;
+        if request.occur_time.is_some() {
+            self.begin_commit_for_new_name(Some(lead), &request.external_id, &email(&request.email));
         }
-        self.touch(lead, Some(&before));
+        let before = self.leads[lead].clone();
+        let is_late = request.occur_time.is_some() && self.has_bought_after(lead, request, occurred);
+        let cancelled = self.cancelled.entry(before.id.clone()).or_insert(i64::MIN);
+        let is_latest = occurred > *cancelled;
+        *cancelled = occurred.max(*cancelled);
+        let row = &mut self.leads[lead];
+        if !is_late {
+            row.set_state(pb::LeadState::Cancelled);
+            if let Some(mrr) = &mut row.mrr {
+                mrr.amount_minor = 0;
+            }
+        }
+        if is_latest {
+            // The lead keeps the time of it, which no answer shows.
+            self.tell_of_lead(EventKind::LeadUpdated, lead);
+        } else {
+            self.touch(lead, Some(&before));
+        }
         let mut made = self.new_conversion(Kind::Cancellation, &request.event_id, occurred);
         let row = self.leads[lead].clone();
         made.row.lead_id.clone_from(&row.id);

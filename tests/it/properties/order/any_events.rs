@@ -71,7 +71,11 @@ impl Telling {
                 |entry: &Arc<UnmatchedSale>| entry.external_id.as_ref() == Some(&name) && is_sale(entry.conversion_id);
             let has_uncredited_sale = set.unmatched_sales.iter().any(is_own_sale);
             let state = if has_uncredited_sale { String::new() } else { lead.state.to_string() };
-            left.customers.insert(name, (credits.collect(), state));
+            let credits: Vec<_> = credits.collect();
+            // A customer whom nobody brought may have become known by an event that is not compared.
+            if !credits.is_empty() || !state.is_empty() {
+                left.customers.insert(name, (credits, state));
+            }
         }
         for reward in set.rewards.iter().filter(|reward| reward.reverses.is_none() && !has_tallies) {
             let event_id = reward.conversion_id.map(|id| set.conversion(self.rules.account_id, id).unwrap());
