@@ -48,7 +48,11 @@ db_test!(a_repeated_request_has_one_effect_and_one_answer, |database: TestDataba
         assert!(first["replayed"].is_null(), "{} {first}", case.method);
         let mut after_first = world.snapshot(account).await;
         // A worker completes the reconciliation that the call has begun.
-        while case.method == "PayoutService/ReconcilePayouts" && format!("{after_first:?}").contains("STATE_RUNNING") {
+        for _ in 0..40 {
+            let is_running = format!("{after_first:?}").contains("RECONCILIATION_STATE_RUNNING");
+            if case.method != "PayoutService/ReconcilePayouts" || !is_running {
+                break;
+            }
             tokio::time::sleep(Duration::from_millis(50)).await;
             after_first = world.snapshot(account).await;
         }
