@@ -429,7 +429,7 @@ fn tracking() -> Vec<TableCreateStatement> {
             .col(id_null("reward_id"))
             .col(json_null("counted"))
             .take(),
-        // What fraud rules remember, by a text that says what it is about.
+        // The memory of fraud rules, by a text that says what it is about.
         table("fraud_note", &["account_id", "name"])
             .col(id("account_id"))
             .col(text("name"))

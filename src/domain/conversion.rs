@@ -208,14 +208,14 @@ pub struct OrderDetails {
     pub country_code: String,
     /// What the rules of terms have asked about affiliates and the customer, for each credit that it was asked for.
     pub noted: Vec<NotedFacts>,
-    /// What fraud rules have found, for each credit that they have judged.
+    /// The findings of fraud rules, for each credit that they have judged.
     pub suspicions: Vec<Suspicion>,
-    /// What it has to do with disputes. `None` for a sale without an open one.
+    /// Its part in disputes. `None` for a sale without an open one.
     pub dispute: Option<Arc<DisputePart>>,
 }
 
 impl OrderDetails {
-    /// What the conversions that change a sale have of its order.
+    /// The details that conversions which change a sale have of its order.
     pub fn of_change(&self) -> Self {
         Self {
             refunded_total: None,
@@ -239,7 +239,7 @@ impl OrderDetails {
         }
     }
 
-    /// What fraud rules have found for a credit. `None` if they have not judged it.
+    /// The findings of fraud rules for a credit. `None` if they have not judged it.
     pub fn suspicion(&self, enrollment_id: EnrollmentId) -> Option<&Suspicion> {
         self.suspicions.iter().find(|suspicion| suspicion.enrollment_id == enrollment_id)
     }
@@ -531,4 +531,19 @@ pub struct RefundOutcome {
     pub was_undone: bool,
     /// Whether the sale had been corrected by a correction of later. Nothing was changed.
     pub is_outdated: bool,
+}
+
+impl RefundOutcome {
+    /// The answer of a stored conversion with its rewards. Nothing was known, undone or outdated before.
+    pub fn of<'rewards>(conversion: &Conversion, rewards: impl IntoIterator<Item = &'rewards Arc<Reward>>) -> Self {
+        Self {
+            outcome: conversion.outcome,
+            conversion_id: conversion.id,
+            sale_id: conversion.sale_id,
+            rewards: rewards.into_iter().map(|reward| reward.summary()).collect(),
+            known_total: None,
+            was_undone: false,
+            is_outdated: false,
+        }
+    }
 }

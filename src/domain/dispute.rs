@@ -36,7 +36,7 @@ impl From<DisputeOutcome> for DisputeState {
     }
 }
 
-/// What a conversion keeps of disputes.
+/// The part of a conversion in disputes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DisputePart {
     /// A sale: its open disputes, the oldest first. Never empty.
@@ -47,20 +47,20 @@ pub enum DisputePart {
     Resolution(Resolution),
 }
 
-/// What a dispute keeps.
+/// The details of a dispute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct Dispute {
     pub state: DisputeState,
     /// Whether it was opened without an amount. It is then about all that is left of the sale, also after a correction.
     pub is_whole: bool,
-    /// What it has taken back of the sale, in minor units. `None` unless it is lost.
+    /// The amount that it has taken back of the sale, in minor units. `None` unless it is lost.
     pub taken_minor: Option<i64>,
     /// The part of each line of the sale in that: amount and quantity, both more than zero.
     pub taken_lines: Vec<SaleLine>,
 }
 
-/// What the end of a dispute keeps.
+/// The details of the end of a dispute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct Resolution {

@@ -1,4 +1,4 @@
-//! What fraud rules remember beside conversions: which sale had an order first, when an affiliate sold, and what was found in the events of a
+//! The memory of fraud rules beside conversions: which sale had an order first, when an affiliate sold, and what was found in the events of a
 //! lead. Programs whose rules do not ask for it have none.
 
 use super::fraud::{FraudFlag, VELOCITY_SALES_MAX};

@@ -263,7 +263,7 @@ pub struct Reward {
     pub by_hand: Option<ByHand>,
     /// Set if it comes from a click.
     pub click: Option<RewardClick>,
-    /// What fraud rules have found, and why a person has released it. `None` if there is neither.
+    /// The findings of fraud rules, and why a person has released it. `None` if there is neither.
     pub review: Option<Arc<RewardReview>>,
     /// The end of the hold period. A worker approves the reward after this time, unless it is held.
     pub auto_approve_at: Time,

@@ -115,7 +115,7 @@ impl Change for pb::ResolveDisputeRequest {
     }
 }
 
-/// What a conversion tells of a dispute.
+/// The part that a conversion has in a dispute.
 pub(super) fn of_conversion(conversion: &Conversion) -> Option<pb::ConversionDispute> {
     let reason = conversion.order.reason.clone();
     match conversion.order.dispute.as_deref()? {

@@ -216,7 +216,7 @@ pub(super) async fn list(call: Call, message: pb::ListLeadsRequest) -> Result<pb
     Ok(pb::ListLeadsResponse { leads, next_page_token })
 }
 
-/// What fraud rules have found in the events of leads, by the names of the notes.
+/// The findings of fraud rules in the events of leads, by the names of the notes.
 async fn notes_of(call: &Call, leads: &[Lead]) -> Result<HashMap<String, FraudNote>, Error> {
     let ids = leads.iter().flat_map(Lead::own_and_merged_ids);
     Ok(store::fraud_note::of_leads(call.store(), call.account_id(), ids).await?)

@@ -165,7 +165,7 @@ async fn read_of<E: EntityTrait, K: TryGetable + Into<SealedKey>>(
 /// # Errors
 /// [`StoreError`].
 pub async fn replace(transaction: &WriteTransaction, resealed: &[Resealed]) -> Result<u64, StoreError> {
-    // Whoever finds the old key must not find what was sealed with it.
+    // A thief of the old key must not find a text that was sealed with it.
     transaction.connection().overwrite_removed().await?;
     let mut count = 0;
     for one in resealed {

@@ -389,7 +389,7 @@ pub struct RewardExplanation {
     pub approval: RewardApproval,
     pub auto_approve_at: Time,
     pub deny_reason: String,
-    /// What fraud rules have found, and why a person has released it.
+    /// The findings of fraud rules, and why a person has released it.
     pub review: Option<Arc<RewardReview>>,
     /// The open dispute that froze it.
     pub dispute_id: Option<ConversionId>,

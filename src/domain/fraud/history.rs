@@ -1,4 +1,4 @@
-//! What rules that compare events with each other know while history is replayed. The memory is bounded: by the affiliates for their sales, and by
+//! The memory of rules that compare events with each other while history is replayed. It is bounded: by the affiliates for their sales, and by
 //! a number of orders.
 
 use std::collections::VecDeque;

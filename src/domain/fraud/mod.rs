@@ -10,7 +10,7 @@ use super::page::host_of;
 use super::text_enum::text_enum;
 
 text_enum! {
-    /// What a fraud rule looks at.
+    /// The kind of a fraud rule: the facts that it looks at.
     FraudRuleKind {
         /// The customer has the affiliate's email address.
         SelfReferral = "self_referral",
@@ -32,7 +32,7 @@ text_enum! {
 }
 
 text_enum! {
-    /// What becomes of an event that a rule flags.
+    /// The effect of a rule on an event that it flags.
     FraudRuleMode {
         /// The rule is not asked.
         Off = "off",
@@ -77,7 +77,7 @@ pub struct FraudRule {
     pub values: Vec<String>,
 }
 
-/// What a rule found. It has no personal data, because conversions and rewards keep it for ever.
+/// The finding of a rule. It has no personal data, because conversions and rewards keep it for ever.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named after what they hold")]
 pub struct FraudFlag {

@@ -91,15 +91,7 @@ impl Rule for CorrectSale {
         if changes_count {
             sale_count::follow(context, &sale)?;
         }
-        Ok(RefundOutcome {
-            outcome: correction.outcome,
-            conversion_id: correction.id,
-            sale_id: Some(sale.id),
-            rewards: rewards.iter().map(|reward| reward.summary()).collect(),
-            known_total: None,
-            was_undone: false,
-            is_outdated: false,
-        })
+        Ok(RefundOutcome::of(&correction, &rewards))
     }
 }
 
@@ -113,15 +105,7 @@ impl CorrectSale {
             let image = ConversionImage { conversion: Arc::clone(&correction), rewards: Vec::new() };
             context.tell_conversion(EventKind::CorrectionRecorded, correction.occurred_at, image);
         }
-        RefundOutcome {
-            outcome: correction.outcome,
-            conversion_id: correction.id,
-            sale_id: Some(sale.id),
-            rewards: Vec::new(),
-            known_total: None,
-            was_undone: false,
-            is_outdated: true,
-        }
+        RefundOutcome { is_outdated: true, ..RefundOutcome::of(&correction, []) }
     }
 
     fn new_correction(

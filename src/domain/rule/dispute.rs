@@ -69,15 +69,7 @@ impl Rule for OpenDispute {
             context.tell_conversion(EventKind::DisputeOpened, dispute.occurred_at, image);
         }
         tell_moved_of(context, EventKind::RewardFrozen, &sale, &frozen)?;
-        Ok(RefundOutcome {
-            outcome: dispute.outcome,
-            conversion_id: dispute.id,
-            sale_id: Some(sale.id),
-            rewards: frozen.values().map(|reward| reward.summary()).collect(),
-            known_total: None,
-            was_undone: false,
-            is_outdated: false,
-        })
+        Ok(RefundOutcome::of(&dispute, frozen.values()))
     }
 }
 
@@ -174,15 +166,7 @@ impl Rule for ResolveDispute {
             Some(given) => given,
             None => context.set.image(context.account_id, resolution.id)?.rewards,
         };
-        Ok(RefundOutcome {
-            outcome: resolution.outcome,
-            conversion_id: resolution.id,
-            sale_id: Some(sale.id),
-            rewards: rewards.iter().map(|reward| reward.summary()).collect(),
-            known_total: None,
-            was_undone: false,
-            is_outdated: false,
-        })
+        Ok(RefundOutcome::of(&resolution, &rewards))
     }
 }
 

@@ -79,7 +79,7 @@ impl Rule for RecordRefund {
         let refund = self.new_refund(context, &told);
         let Some(sale) = sale else {
             let refund = leave_alone(context, refund);
-            return Ok(outcome(&refund, &[]));
+            return Ok(RefundOutcome::of(&refund, []));
         };
         // What a total has told may have been taken from the same lines.
         if self.commission_adjustment.is_none() && !sale.order.told_refunds.iter().any(|refund| refund.is_total) {
@@ -89,19 +89,7 @@ impl Rule for RecordRefund {
         let (refund, taken_back) = book(context, &sale, refund, &told, fit)?;
         let known_total = sale.amount.filter(|_| refund.order.was_known);
         let known_total = known_total.map(|sold| Money::new(sale.refunded_minor, sold.currency));
-        Ok(RefundOutcome { known_total, ..outcome(&refund, &taken_back) })
-    }
-}
-
-fn outcome(refund: &Conversion, rewards: &[Arc<Reward>]) -> RefundOutcome {
-    RefundOutcome {
-        outcome: refund.outcome,
-        conversion_id: refund.id,
-        sale_id: refund.sale_id,
-        rewards: rewards.iter().map(|reward| reward.summary()).collect(),
-        known_total: None,
-        was_undone: false,
-        is_outdated: false,
+        Ok(RefundOutcome { known_total, ..RefundOutcome::of(&refund, &taken_back) })
     }
 }
 

@@ -50,14 +50,14 @@ impl Rule for UndoRefund {
         if let Some(id) = refund.order.undone_by {
             context.set.wanted().row::<Conversion>((context.account_id, id));
             let undo = context.set.conversion(context.account_id, id)?;
-            return Ok(RefundOutcome { was_undone: true, ..outcome(undo, &[]) });
+            return Ok(RefundOutcome { was_undone: true, ..RefundOutcome::of(undo, []) });
         }
         let undo = self.new_undo(context, &refund);
         if let Some(sale_id) = refund.sale_id {
             context.set.wanted().row::<Conversion>((context.account_id, sale_id));
             let sale = Arc::clone(context.set.conversion(context.account_id, sale_id)?);
             let (undo, rewards) = book(context, &sale, &refund, undo)?;
-            return Ok(outcome(&undo, &rewards));
+            return Ok(RefundOutcome::of(&undo, &rewards));
         }
         let waits = undo.outcome == ConversionOutcome::Waiting;
         let undo = context.put(Conversion { is_told: waits, ..undo });
@@ -67,19 +67,7 @@ impl Rule for UndoRefund {
             context.tell_conversion(EventKind::RefundUndone, undo.occurred_at, image);
         }
         mark(context, &refund, undo.id)?;
-        Ok(outcome(&undo, &[]))
-    }
-}
-
-fn outcome(undo: &Conversion, rewards: &[Arc<Reward>]) -> RefundOutcome {
-    RefundOutcome {
-        outcome: undo.outcome,
-        conversion_id: undo.id,
-        sale_id: undo.sale_id,
-        rewards: rewards.iter().map(|reward| reward.summary()).collect(),
-        known_total: None,
-        was_undone: false,
-        is_outdated: false,
+        Ok(RefundOutcome::of(&undo, []))
     }
 }
 

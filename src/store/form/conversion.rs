@@ -98,7 +98,7 @@ form! {
 }
 
 enum_form! {
-    /// What a conversion keeps of disputes.
+    /// The part of a conversion in disputes.
     DisputePartForm<'a> of DisputePart {
         OpenOf(open: Vec<ConversionId>),
         Dispute(dispute: DisputeForm<'a>),
@@ -107,7 +107,7 @@ enum_form! {
 }
 
 form! {
-    /// What a dispute keeps.
+    /// The details of a dispute.
     DisputeForm<'a> of Dispute {
         state: DisputeState,
     }
@@ -119,7 +119,7 @@ form! {
 }
 
 form! {
-    /// What the end of a dispute keeps.
+    /// The details of the end of a dispute.
     ResolutionForm of Resolution {
         dispute_id: ConversionId,
         outcome: DisputeOutcome,

@@ -21,7 +21,7 @@ form! {
 }
 
 form! {
-    /// What a fraud rule has found.
+    /// The finding of a fraud rule.
     FraudFlagForm<'a> of FraudFlag {
         kind: FraudRuleKind,
         mode: FraudRuleMode,

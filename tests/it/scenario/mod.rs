@@ -100,7 +100,7 @@ pub(crate) struct SaleFacts {
     pub(crate) reward_ids: Vec<String>,
     /// How each reward was priced.
     pub(crate) priced_by: Vec<String>,
-    /// What fraud rules have found, credit by credit.
+    /// The findings of fraud rules, credit by credit.
     pub(crate) suspicions: Vec<String>,
     /// The lines of a sale.
     pub(crate) lines: Vec<line::LineFacts>,
@@ -121,7 +121,7 @@ pub(crate) struct LeadFacts {
     pub(crate) email_as_sent: String,
     /// What was granted in each program, and its state.
     pub(crate) rewards: Vec<String>,
-    /// What fraud rules have found in the events of the lead.
+    /// The findings of fraud rules in the events of the lead.
     pub(crate) suspicion: Vec<String>,
 }
 

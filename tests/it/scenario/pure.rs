@@ -143,7 +143,7 @@ impl PureWorld {
         faults
     }
 
-    /// What fraud rules have found in the events of a lead.
+    /// The findings of fraud rules in the events of a lead.
     fn found_about(&self, lead: &Lead) -> Vec<String> {
         let names: Vec<_> = lead.own_and_merged_ids().map(FraudNote::name_of_lead).collect();
         let notes = names.iter().filter_map(|name| self.set.fraud_notes.get(&(self.account_id, name.clone())));

@@ -416,7 +416,7 @@ type Conversion struct {
 	RefundUndoId string `protobuf:"bytes,33,opt,name=refund_undo_id,json=refundUndoId,proto3" json:"refund_undo_id,omitempty"`
 	// The conversion id of the refund that was undone. Empty for other kinds than REFUND_UNDO.
 	UndoneRefundId string `protobuf:"bytes,34,opt,name=undone_refund_id,json=undoneRefundId,proto3" json:"undone_refund_id,omitempty"`
-	// What the fraud rules of programs found, for each credit that was ever judged and flagged, also those of before another attribution.
+	// The flags of the fraud rules of programs, for each credit that was ever judged and flagged, also those of before another attribution.
 	Suspicions []*Suspicion `protobuf:"bytes,35,rep,name=suspicions,proto3" json:"suspicions,omitempty"`
 	// Of a dispute, or of the end of one. Not set for other kinds.
 	Dispute *ConversionDispute `protobuf:"bytes,36,opt,name=dispute,proto3" json:"dispute,omitempty"`
@@ -715,14 +715,14 @@ func (x *Conversion) GetOpenDisputeConversionIds() []string {
 	return nil
 }
 
-// What a conversion tells of a dispute.
+// The part that a conversion has in a dispute.
 type ConversionDispute struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The state of a dispute now. Of the end of a dispute: how it ended.
 	State DisputeState `protobuf:"varint,1,opt,name=state,proto3,enum=headwater.v1.DisputeState" json:"state,omitempty"`
 	// Of the end of a dispute: the conversion id of the dispute. Empty for a dispute.
 	DisputeConversionId string `protobuf:"bytes,2,opt,name=dispute_conversion_id,json=disputeConversionId,proto3" json:"dispute_conversion_id,omitempty"`
-	// What a dispute has taken back of its sale. Set for a dispute that is LOST.
+	// The amount that a dispute has taken back of its sale. Set for a dispute that is LOST.
 	LostAmount *Money `protobuf:"bytes,3,opt,name=lost_amount,json=lostAmount,proto3" json:"lost_amount,omitempty"`
 	// The reason in the call of OpenDispute or ResolveDispute. Empty in the feed, because a person wrote it.
 	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`

@@ -23,7 +23,7 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// What a fraud rule looks at. An event that is credited in the program is judged once for each of its credits, when it is first credited.
+// The kind of a fraud rule: the facts that it looks at. An event that is credited in the program is judged once for each of its credits, when it is first credited.
 type FraudRuleKind int32
 
 const (
@@ -104,7 +104,7 @@ func (FraudRuleKind) EnumDescriptor() ([]byte, []int) {
 	return file_headwater_v1_fraud_proto_rawDescGZIP(), []int{0}
 }
 
-// What becomes of an event that a fraud rule flags.
+// The effect of a fraud rule on an event that it flags.
 type FraudRuleMode int32
 
 const (
@@ -169,9 +169,9 @@ func (FraudRuleMode) EnumDescriptor() ([]byte, []int) {
 // A fraud rule of a program.
 type FraudRule struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What it looks at. Each kind occurs once in a program. Required.
+	// The facts that it looks at. Each kind occurs once in a program. Required.
 	Kind FraudRuleKind `protobuf:"varint,1,opt,name=kind,proto3,enum=headwater.v1.FraudRuleKind" json:"kind,omitempty"`
-	// What becomes of an event that it flags. Required.
+	// The effect on an event that it flags. Required.
 	Mode FraudRuleMode `protobuf:"varint,2,opt,name=mode,proto3,enum=headwater.v1.FraudRuleMode" json:"mode,omitempty"`
 	// Of QUICK_SALE: the fewest seconds from click to event that are not flagged, 1 to 86,400. Required there, refused elsewhere.
 	MinimumSeconds int32 `protobuf:"varint,3,opt,name=minimum_seconds,json=minimumSeconds,proto3" json:"minimum_seconds,omitempty"`
@@ -267,7 +267,7 @@ func (x *FraudRule) GetReferrers() []string {
 	return nil
 }
 
-// What a fraud rule found. It has no personal data.
+// The finding of a fraud rule. It has no personal data.
 type FraudFlag struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The rule.
@@ -340,12 +340,12 @@ func (x *FraudFlag) GetThreshold() string {
 	return ""
 }
 
-// What fraud rules found for one credit of an event.
+// The findings of fraud rules for one credit of an event.
 type Suspicion struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The enrollment that is credited.
 	EnrollmentId string `protobuf:"bytes,1,opt,name=enrollment_id,json=enrollmentId,proto3" json:"enrollment_id,omitempty"`
-	// What was found, in the order of the program's rules.
+	// The findings, in the order of the program's rules.
 	Flags []*FraudFlag `protobuf:"bytes,2,rep,name=flags,proto3" json:"flags,omitempty"`
 	// Whether ReleaseRewards has released a reward of the credit. What the event earns it from then on is not held.
 	IsReleased    bool `protobuf:"varint,3,opt,name=is_released,json=isReleased,proto3" json:"is_released,omitempty"`
@@ -404,14 +404,14 @@ func (x *Suspicion) GetIsReleased() bool {
 	return false
 }
 
-// What fraud rules found in an event of a lead.
+// The finding of a fraud rule in an event of a lead.
 type LeadSuspicion struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The event.
 	ConversionId string `protobuf:"bytes,1,opt,name=conversion_id,json=conversionId,proto3" json:"conversion_id,omitempty"`
 	// The enrollment that is credited with it.
 	EnrollmentId string `protobuf:"bytes,2,opt,name=enrollment_id,json=enrollmentId,proto3" json:"enrollment_id,omitempty"`
-	// What was found.
+	// The finding.
 	Flag *FraudFlag `protobuf:"bytes,3,opt,name=flag,proto3" json:"flag,omitempty"`
 	// The email address of the customer then, masked, such as `l…@gmail.com`. Empty if the rule compared none. It is erased with the lead.
 	MaskedEmail   string `protobuf:"bytes,4,opt,name=masked_email,json=maskedEmail,proto3" json:"masked_email,omitempty"`
@@ -535,7 +535,7 @@ func (x *ReplayFraudRulesRequest) GetFraudRules() []*FraudRule {
 // One message of the stream of ReplayFraudRules.
 type ReplayFraudRulesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What this message says.
+	// The content of this message.
 	//
 	// Types that are valid to be assigned to Content:
 	//
@@ -746,11 +746,11 @@ type ReplayedEvent struct {
 	AffiliateId string `protobuf:"bytes,2,opt,name=affiliate_id,json=affiliateId,proto3" json:"affiliate_id,omitempty"`
 	// The enrollment that is credited with it.
 	EnrollmentId string `protobuf:"bytes,3,opt,name=enrollment_id,json=enrollmentId,proto3" json:"enrollment_id,omitempty"`
-	// What the rules find.
+	// The findings of the rules.
 	Flags []*FraudFlag `protobuf:"bytes,4,rep,name=flags,proto3" json:"flags,omitempty"`
 	// Whether its rewards would have been held: one of the rules is ON, or REFUSE.
 	IsHeld bool `protobuf:"varint,5,opt,name=is_held,json=isHeld,proto3" json:"is_held,omitempty"`
-	// What is left of the rewards of this credit, those of uplines too. They would have been held. Not set if the event earned nothing.
+	// The amount that is left of the rewards of this credit, those of uplines too. They would have been held. Not set if the event earned nothing.
 	RewardsAmount *Money `protobuf:"bytes,6,opt,name=rewards_amount,json=rewardsAmount,proto3" json:"rewards_amount,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -839,7 +839,7 @@ type FraudReplaySummary struct {
 	FlaggedCreditCount int64 `protobuf:"varint,3,opt,name=flagged_credit_count,json=flaggedCreditCount,proto3" json:"flagged_credit_count,omitempty"`
 	// How many of them would have been held.
 	HeldCreditCount int64 `protobuf:"varint,4,opt,name=held_credit_count,json=heldCreditCount,proto3" json:"held_credit_count,omitempty"`
-	// What would have been held, one sum for each currency, in the order of the codes.
+	// The amounts that would have been held, one sum for each currency, in the order of the codes.
 	HeldAmounts []*Money `protobuf:"bytes,5,rep,name=held_amounts,json=heldAmounts,proto3" json:"held_amounts,omitempty"`
 	// How often each rule flags, in the order of the request.
 	RuleCounts    []*FraudRuleCount `protobuf:"bytes,6,rep,name=rule_counts,json=ruleCounts,proto3" json:"rule_counts,omitempty"`

@@ -138,7 +138,7 @@ type Lead struct {
 	CustomerRewards []*CustomerReward `protobuf:"bytes,20,rep,name=customer_rewards,json=customerRewards,proto3" json:"customer_rewards,omitempty"`
 	// The country of the customer, which each sale and sign-up that names one changes: an ISO 3166-1 code of two letters in capitals. Empty if none did.
 	CountryCode string `protobuf:"bytes,21,opt,name=country_code,json=countryCode,proto3" json:"country_code,omitempty"`
-	// What fraud rules found in the events of the lead, those of the leads that were merged into it too, at most the newest 50 of each. Only
+	// The findings of fraud rules in the events of the lead, those of the leads that were merged into it too, at most the newest 50 of each. Only
 	// GetLead and ListLeads return it.
 	Suspicion     []*LeadSuspicion `protobuf:"bytes,22,rep,name=suspicion,proto3" json:"suspicion,omitempty"`
 	unknownFields protoimpl.UnknownFields

@@ -282,7 +282,7 @@ func (x *GetBalanceRequest) GetAsOfTime() *timestamppb.Timestamp {
 type Balance struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// All rewards so far, less those that were denied or taken back: the sum of `pending`, `owed`, `in_flight`,
-	// `frozen` and `paid`.
+	// `in_dispute` and `paid`.
 	Earned *RewardValue `protobuf:"bytes,1,opt,name=earned,proto3" json:"earned,omitempty"`
 	// The rewards that are not yet approved.
 	Pending *RewardValue `protobuf:"bytes,2,opt,name=pending,proto3" json:"pending,omitempty"`

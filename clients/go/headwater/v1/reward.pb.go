@@ -538,7 +538,7 @@ type Reward struct {
 	Click *RewardClick `protobuf:"bytes,21,opt,name=click,proto3" json:"click,omitempty"`
 	// Of a threshold bonus: how it was reached. Of a reward that takes one back: how it was lost. Not set for all other rewards.
 	Threshold *ThresholdReached `protobuf:"bytes,22,opt,name=threshold,proto3" json:"threshold,omitempty"`
-	// What the fraud rules of the program found in the event when it was credited. The reward is HELD if one of them was ON, until
+	// The findings of the program's fraud rules in the event when it was credited. The reward is HELD if one of them was ON, until
 	// ReleaseRewards or DenyRewards. Of a reward that takes back: empty.
 	Suspicion []*FraudFlag `protobuf:"bytes,23,rep,name=suspicion,proto3" json:"suspicion,omitempty"`
 	// The reason in the last call of ReleaseRewards for the reward. Empty in the feed, because a person wrote it.

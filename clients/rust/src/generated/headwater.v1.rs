@@ -1789,10 +1789,10 @@ impl CandidateResult {
 /// A fraud rule of a program.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct FraudRule {
-    /// What it looks at. Each kind occurs once in a program. Required.
+    /// The facts that it looks at. Each kind occurs once in a program. Required.
     #[prost(enumeration = "FraudRuleKind", tag = "1")]
     pub kind: i32,
-    /// What becomes of an event that it flags. Required.
+    /// The effect on an event that it flags. Required.
     #[prost(enumeration = "FraudRuleMode", tag = "2")]
     pub mode: i32,
     /// Of QUICK_SALE: the fewest seconds from click to event that are not flagged, 1 to 86,400. Required there, refused elsewhere.
@@ -1812,7 +1812,7 @@ pub struct FraudRule {
     #[prost(string, repeated, tag = "7")]
     pub referrers: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
-/// What a fraud rule found. It has no personal data.
+/// The finding of a fraud rule. It has no personal data.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct FraudFlag {
     /// The rule.
@@ -1828,20 +1828,20 @@ pub struct FraudFlag {
     #[prost(string, tag = "4")]
     pub threshold: ::prost::alloc::string::String,
 }
-/// What fraud rules found for one credit of an event.
+/// The findings of fraud rules for one credit of an event.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Suspicion {
     /// The enrollment that is credited.
     #[prost(string, tag = "1")]
     pub enrollment_id: ::prost::alloc::string::String,
-    /// What was found, in the order of the program's rules.
+    /// The findings, in the order of the program's rules.
     #[prost(message, repeated, tag = "2")]
     pub flags: ::prost::alloc::vec::Vec<FraudFlag>,
     /// Whether ReleaseRewards has released a reward of the credit. What the event earns it from then on is not held.
     #[prost(bool, tag = "3")]
     pub is_released: bool,
 }
-/// What fraud rules found in an event of a lead.
+/// The finding of a fraud rule in an event of a lead.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LeadSuspicion {
     /// The event.
@@ -1850,7 +1850,7 @@ pub struct LeadSuspicion {
     /// The enrollment that is credited with it.
     #[prost(string, tag = "2")]
     pub enrollment_id: ::prost::alloc::string::String,
-    /// What was found.
+    /// The finding.
     #[prost(message, optional, tag = "3")]
     pub flag: ::core::option::Option<FraudFlag>,
     /// The email address of the customer then, masked, such as `l…@gmail.com`. Empty if the rule compared none. It is erased with the lead.
@@ -1870,13 +1870,13 @@ pub struct ReplayFraudRulesRequest {
 /// One message of the stream of ReplayFraudRules.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ReplayFraudRulesResponse {
-    /// What this message says.
+    /// The content of this message.
     #[prost(oneof = "replay_fraud_rules_response::Content", tags = "1, 2, 3")]
     pub content: ::core::option::Option<replay_fraud_rules_response::Content>,
 }
 /// Nested message and enum types in `ReplayFraudRulesResponse`.
 pub mod replay_fraud_rules_response {
-    /// What this message says.
+    /// The content of this message.
     #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Content {
         /// How far the replay is. The first message, and then one about every second, have it.
@@ -1919,13 +1919,13 @@ pub struct ReplayedEvent {
     /// The enrollment that is credited with it.
     #[prost(string, tag = "3")]
     pub enrollment_id: ::prost::alloc::string::String,
-    /// What the rules find.
+    /// The findings of the rules.
     #[prost(message, repeated, tag = "4")]
     pub flags: ::prost::alloc::vec::Vec<FraudFlag>,
     /// Whether its rewards would have been held: one of the rules is ON, or REFUSE.
     #[prost(bool, tag = "5")]
     pub is_held: bool,
-    /// What is left of the rewards of this credit, those of uplines too. They would have been held. Not set if the event earned nothing.
+    /// The amount that is left of the rewards of this credit, those of uplines too. They would have been held. Not set if the event earned nothing.
     #[prost(message, optional, tag = "6")]
     pub rewards_amount: ::core::option::Option<Money>,
 }
@@ -1944,7 +1944,7 @@ pub struct FraudReplaySummary {
     /// How many of them would have been held.
     #[prost(int64, tag = "4")]
     pub held_credit_count: i64,
-    /// What would have been held, one sum for each currency, in the order of the codes.
+    /// The amounts that would have been held, one sum for each currency, in the order of the codes.
     #[prost(message, repeated, tag = "5")]
     pub held_amounts: ::prost::alloc::vec::Vec<Money>,
     /// How often each rule flags, in the order of the request.
@@ -1964,7 +1964,7 @@ pub struct FraudRuleCount {
     #[prost(int64, tag = "3")]
     pub flagged_credit_count: i64,
 }
-/// What a fraud rule looks at. An event that is credited in the program is judged once for each of its credits, when it is first credited.
+/// The kind of a fraud rule: the facts that it looks at. An event that is credited in the program is judged once for each of its credits, when it is first credited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum FraudRuleKind {
@@ -2025,7 +2025,7 @@ impl FraudRuleKind {
         }
     }
 }
-/// What becomes of an event that a fraud rule flags.
+/// The effect of a fraud rule on an event that it flags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum FraudRuleMode {
@@ -3705,7 +3705,7 @@ pub struct Reward {
     /// Of a threshold bonus: how it was reached. Of a reward that takes one back: how it was lost. Not set for all other rewards.
     #[prost(message, optional, tag = "22")]
     pub threshold: ::core::option::Option<ThresholdReached>,
-    /// What the fraud rules of the program found in the event when it was credited. The reward is HELD if one of them was ON, until
+    /// The findings of the program's fraud rules in the event when it was credited. The reward is HELD if one of them was ON, until
     /// ReleaseRewards or DenyRewards. Of a reward that takes back: empty.
     #[prost(message, repeated, tag = "23")]
     pub suspicion: ::prost::alloc::vec::Vec<FraudFlag>,
@@ -4560,7 +4560,7 @@ pub struct Conversion {
     /// The conversion id of the refund that was undone. Empty for other kinds than REFUND_UNDO.
     #[prost(string, tag = "34")]
     pub undone_refund_id: ::prost::alloc::string::String,
-    /// What the fraud rules of programs found, for each credit that was ever judged and flagged, also those of before another attribution.
+    /// The flags of the fraud rules of programs, for each credit that was ever judged and flagged, also those of before another attribution.
     #[prost(message, repeated, tag = "35")]
     pub suspicions: ::prost::alloc::vec::Vec<Suspicion>,
     /// Of a dispute, or of the end of one. Not set for other kinds.
@@ -4572,7 +4572,7 @@ pub struct Conversion {
         ::prost::alloc::string::String,
     >,
 }
-/// What a conversion tells of a dispute.
+/// The part that a conversion has in a dispute.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ConversionDispute {
     /// The state of a dispute now. Of the end of a dispute: how it ended.
@@ -4581,7 +4581,7 @@ pub struct ConversionDispute {
     /// Of the end of a dispute: the conversion id of the dispute. Empty for a dispute.
     #[prost(string, tag = "2")]
     pub dispute_conversion_id: ::prost::alloc::string::String,
-    /// What a dispute has taken back of its sale. Set for a dispute that is LOST.
+    /// The amount that a dispute has taken back of its sale. Set for a dispute that is LOST.
     #[prost(message, optional, tag = "3")]
     pub lost_amount: ::core::option::Option<Money>,
     /// The reason in the call of OpenDispute or ResolveDispute. Empty in the feed, because a person wrote it.
@@ -5849,7 +5849,7 @@ pub struct GetBalanceRequest {
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Balance {
     /// All rewards so far, less those that were denied or taken back: the sum of `pending`, `owed`, `in_flight`,
-    /// `frozen` and `paid`.
+    /// `in_dispute` and `paid`.
     #[prost(message, optional, tag = "1")]
     pub earned: ::core::option::Option<RewardValue>,
     /// The rewards that are not yet approved.
@@ -10782,7 +10782,7 @@ pub struct Lead {
     /// The country of the customer, which each sale and sign-up that names one changes: an ISO 3166-1 code of two letters in capitals. Empty if none did.
     #[prost(string, tag = "21")]
     pub country_code: ::prost::alloc::string::String,
-    /// What fraud rules found in the events of the lead, those of the leads that were merged into it too, at most the newest 50 of each. Only
+    /// The findings of fraud rules in the events of the lead, those of the leads that were merged into it too, at most the newest 50 of each. Only
     /// GetLead and ListLeads return it.
     #[prost(message, repeated, tag = "22")]
     pub suspicion: ::prost::alloc::vec::Vec<LeadSuspicion>,
@@ -20059,7 +20059,7 @@ pub mod tracking_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Records that the payment of a sale is disputed, and freezes the rewards of the sale, its uplines' and its customer's too, whatever part of
-        /// the sale is disputed. Frozen rewards are in the balance `frozen`, are not owed, and are neither approved nor paid. Rewards that a payout has
+        /// the sale is disputed. Frozen rewards are in the balance `in_dispute`, are not owed, and are neither approved nor paid. Rewards that a payout has
         /// or has paid stay as they are; if the payout ends without payment, they freeze then. Refunds and corrections of the sale go on as ever.
         /// Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND if the sale is not known; FAILED_PRECONDITION with reason CURRENCY_MISMATCH or
         /// DISPUTE_EXCEEDS_SALE.

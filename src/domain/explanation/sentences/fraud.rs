@@ -1,4 +1,4 @@
-//! What fraud rules have found about a reward, in words.
+//! The findings of fraud rules about a reward, in words.
 
 use crate::domain::fraud::{FraudFlag, FraudRuleKind, RewardReview};
 use crate::domain::id::RewardId;

@@ -87,7 +87,7 @@ impl Telling {
         left
     }
 
-    /// Those of which something is left, in words without ids.
+    /// The rewards of which something is left, in words without ids.
     fn tallies(&self) -> BTreeMap<String, String> {
         let set = &self.rules.set;
         let affiliate = |id: AffiliateId| self.affiliates.iter().position(|(other, _)| *other == id).unwrap();

@@ -1,4 +1,4 @@
-//! What affiliates have for other things than sales: the bonus for becoming active, submissions to bounties, and places in contests. Whatever
+//! Rewards of affiliates for other things than sales: the bonus for becoming active, submissions to bounties, and places in contests. Whatever
 //! people ask for in any order, the rules take what a slow model takes, which counts everything that ever happened, and each affiliate has what
 //! the model says. The claims of offers are counted in the same way.
 

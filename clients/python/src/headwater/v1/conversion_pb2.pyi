@@ -372,7 +372,7 @@ class Conversion(_message.Message):
 
     @_builtins.property
     def suspicions(self) -> _containers.RepeatedCompositeFieldContainer[_fraud_pb2.Suspicion]:
-        """What the fraud rules of programs found, for each credit that was ever judged and flagged, also those of before another attribution."""
+        """The flags of the fraud rules of programs, for each credit that was ever judged and flagged, also those of before another attribution."""
 
     @_builtins.property
     def dispute(self) -> Global___ConversionDispute:
@@ -433,7 +433,7 @@ Global___Conversion: _TypeAlias = Conversion  # noqa: Y015
 
 @_typing.final
 class ConversionDispute(_message.Message):
-    """What a conversion tells of a dispute."""
+    """The part that a conversion has in a dispute."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -449,7 +449,7 @@ class ConversionDispute(_message.Message):
     """The reason in the call of OpenDispute or ResolveDispute. Empty in the feed, because a person wrote it."""
     @_builtins.property
     def lost_amount(self) -> _common_pb2.Money:
-        """What a dispute has taken back of its sale. Set for a dispute that is LOST."""
+        """The amount that a dispute has taken back of its sale. Set for a dispute that is LOST."""
 
     def __init__(
         self,

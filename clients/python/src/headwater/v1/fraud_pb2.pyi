@@ -54,7 +54,7 @@ class _FraudRuleKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FraudRu
     """
 
 class FraudRuleKind(_FraudRuleKind, metaclass=_FraudRuleKindEnumTypeWrapper):
-    """What a fraud rule looks at. An event that is credited in the program is judged once for each of its credits, when it is first credited."""
+    """The kind of a fraud rule: the facts that it looks at. An event that is credited in the program is judged once for each of its credits, when it is first credited."""
 
 FRAUD_RULE_KIND_UNSPECIFIED: FraudRuleKind.ValueType  # 0
 """Not set; refused in requests."""
@@ -104,7 +104,7 @@ class _FraudRuleModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FraudRu
     """
 
 class FraudRuleMode(_FraudRuleMode, metaclass=_FraudRuleModeEnumTypeWrapper):
-    """What becomes of an event that a fraud rule flags."""
+    """The effect of a fraud rule on an event that it flags."""
 
 FRAUD_RULE_MODE_UNSPECIFIED: FraudRuleMode.ValueType  # 0
 """Not set; refused in requests."""
@@ -134,9 +134,9 @@ class FraudRule(_message.Message):
     COUNTRY_CODES_FIELD_NUMBER: _builtins.int
     REFERRERS_FIELD_NUMBER: _builtins.int
     kind: Global___FraudRuleKind.ValueType
-    """What it looks at. Each kind occurs once in a program. Required."""
+    """The facts that it looks at. Each kind occurs once in a program. Required."""
     mode: Global___FraudRuleMode.ValueType
-    """What becomes of an event that it flags. Required."""
+    """The effect on an event that it flags. Required."""
     minimum_seconds: _builtins.int
     """Of QUICK_SALE: the fewest seconds from click to event that are not flagged, 1 to 86,400. Required there, refused elsewhere."""
     maximum_sales: _builtins.int
@@ -174,7 +174,7 @@ Global___FraudRule: _TypeAlias = FraudRule  # noqa: Y015
 
 @_typing.final
 class FraudFlag(_message.Message):
-    """What a fraud rule found. It has no personal data."""
+    """The finding of a fraud rule. It has no personal data."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -208,7 +208,7 @@ Global___FraudFlag: _TypeAlias = FraudFlag  # noqa: Y015
 
 @_typing.final
 class Suspicion(_message.Message):
-    """What fraud rules found for one credit of an event."""
+    """The findings of fraud rules for one credit of an event."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -221,7 +221,7 @@ class Suspicion(_message.Message):
     """Whether ReleaseRewards has released a reward of the credit. What the event earns it from then on is not held."""
     @_builtins.property
     def flags(self) -> _containers.RepeatedCompositeFieldContainer[Global___FraudFlag]:
-        """What was found, in the order of the program's rules."""
+        """The findings, in the order of the program's rules."""
 
     def __init__(
         self,
@@ -240,7 +240,7 @@ Global___Suspicion: _TypeAlias = Suspicion  # noqa: Y015
 
 @_typing.final
 class LeadSuspicion(_message.Message):
-    """What fraud rules found in an event of a lead."""
+    """The finding of a fraud rule in an event of a lead."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -256,7 +256,7 @@ class LeadSuspicion(_message.Message):
     """The email address of the customer then, masked, such as `l…@gmail.com`. Empty if the rule compared none. It is erased with the lead."""
     @_builtins.property
     def flag(self) -> Global___FraudFlag:
-        """What was found."""
+        """The finding."""
 
     def __init__(
         self,
@@ -412,11 +412,11 @@ class ReplayedEvent(_message.Message):
     """Whether its rewards would have been held: one of the rules is ON, or REFUSE."""
     @_builtins.property
     def flags(self) -> _containers.RepeatedCompositeFieldContainer[Global___FraudFlag]:
-        """What the rules find."""
+        """The findings of the rules."""
 
     @_builtins.property
     def rewards_amount(self) -> _common_pb2.Money:
-        """What is left of the rewards of this credit, those of uplines too. They would have been held. Not set if the event earned nothing."""
+        """The amount that is left of the rewards of this credit, those of uplines too. They would have been held. Not set if the event earned nothing."""
 
     def __init__(
         self,
@@ -458,7 +458,7 @@ class FraudReplaySummary(_message.Message):
     """How many of them would have been held."""
     @_builtins.property
     def held_amounts(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Money]:
-        """What would have been held, one sum for each currency, in the order of the codes."""
+        """The amounts that would have been held, one sum for each currency, in the order of the codes."""
 
     @_builtins.property
     def rule_counts(self) -> _containers.RepeatedCompositeFieldContainer[Global___FraudRuleCount]:

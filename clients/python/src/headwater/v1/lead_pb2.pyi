@@ -188,7 +188,7 @@ class Lead(_message.Message):
 
     @_builtins.property
     def suspicion(self) -> _containers.RepeatedCompositeFieldContainer[_fraud_pb2.LeadSuspicion]:
-        """What fraud rules found in the events of the lead, those of the leads that were merged into it too, at most the newest 50 of each. Only
+        """The findings of fraud rules in the events of the lead, those of the leads that were merged into it too, at most the newest 50 of each. Only
         GetLead and ListLeads return it.
         """
 

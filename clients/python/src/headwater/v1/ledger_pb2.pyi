@@ -219,7 +219,7 @@ class Balance(_message.Message):
     @_builtins.property
     def earned(self) -> _reward_value_pb2.RewardValue:
         """All rewards so far, less those that were denied or taken back: the sum of `pending`, `owed`, `in_flight`,
-        `frozen` and `paid`.
+        `in_dispute` and `paid`.
         """
 
     @_builtins.property

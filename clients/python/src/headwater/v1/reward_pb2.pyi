@@ -400,7 +400,7 @@ class Reward(_message.Message):
 
     @_builtins.property
     def suspicion(self) -> _containers.RepeatedCompositeFieldContainer[_fraud_pb2.FraudFlag]:
-        """What the fraud rules of the program found in the event when it was credited. The reward is HELD if one of them was ON, until
+        """The findings of the program's fraud rules in the event when it was credited. The reward is HELD if one of them was ON, until
         ReleaseRewards or DenyRewards. Of a reward that takes back: empty.
         """
 

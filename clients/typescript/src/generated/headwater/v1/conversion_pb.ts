@@ -290,7 +290,7 @@ export type Conversion = Message<"headwater.v1.Conversion"> & {
   undoneRefundId: string;
 
   /**
-   * What the fraud rules of programs found, for each credit that was ever judged and flagged, also those of before another attribution.
+   * The flags of the fraud rules of programs, for each credit that was ever judged and flagged, also those of before another attribution.
    *
    * @generated from field: repeated headwater.v1.Suspicion suspicions = 35;
    */
@@ -319,7 +319,7 @@ export const ConversionSchema: GenMessage<Conversion> = /*@__PURE__*/
   messageDesc(file_headwater_v1_conversion, 0);
 
 /**
- * What a conversion tells of a dispute.
+ * The part that a conversion has in a dispute.
  *
  * @generated from message headwater.v1.ConversionDispute
  */
@@ -339,7 +339,7 @@ export type ConversionDispute = Message<"headwater.v1.ConversionDispute"> & {
   disputeConversionId: string;
 
   /**
-   * What a dispute has taken back of its sale. Set for a dispute that is LOST.
+   * The amount that a dispute has taken back of its sale. Set for a dispute that is LOST.
    *
    * @generated from field: headwater.v1.Money lost_amount = 3;
    */

@@ -23,14 +23,14 @@ export const file_headwater_v1_fraud: GenFile = /*@__PURE__*/
  */
 export type FraudRule = Message<"headwater.v1.FraudRule"> & {
   /**
-   * What it looks at. Each kind occurs once in a program. Required.
+   * The facts that it looks at. Each kind occurs once in a program. Required.
    *
    * @generated from field: headwater.v1.FraudRuleKind kind = 1;
    */
   kind: FraudRuleKind;
 
   /**
-   * What becomes of an event that it flags. Required.
+   * The effect on an event that it flags. Required.
    *
    * @generated from field: headwater.v1.FraudRuleMode mode = 2;
    */
@@ -81,7 +81,7 @@ export const FraudRuleSchema: GenMessage<FraudRule> = /*@__PURE__*/
   messageDesc(file_headwater_v1_fraud, 0);
 
 /**
- * What a fraud rule found. It has no personal data.
+ * The finding of a fraud rule. It has no personal data.
  *
  * @generated from message headwater.v1.FraudFlag
  */
@@ -123,7 +123,7 @@ export const FraudFlagSchema: GenMessage<FraudFlag> = /*@__PURE__*/
   messageDesc(file_headwater_v1_fraud, 1);
 
 /**
- * What fraud rules found for one credit of an event.
+ * The findings of fraud rules for one credit of an event.
  *
  * @generated from message headwater.v1.Suspicion
  */
@@ -136,7 +136,7 @@ export type Suspicion = Message<"headwater.v1.Suspicion"> & {
   enrollmentId: string;
 
   /**
-   * What was found, in the order of the program's rules.
+   * The findings, in the order of the program's rules.
    *
    * @generated from field: repeated headwater.v1.FraudFlag flags = 2;
    */
@@ -158,7 +158,7 @@ export const SuspicionSchema: GenMessage<Suspicion> = /*@__PURE__*/
   messageDesc(file_headwater_v1_fraud, 2);
 
 /**
- * What fraud rules found in an event of a lead.
+ * The finding of a fraud rule in an event of a lead.
  *
  * @generated from message headwater.v1.LeadSuspicion
  */
@@ -178,7 +178,7 @@ export type LeadSuspicion = Message<"headwater.v1.LeadSuspicion"> & {
   enrollmentId: string;
 
   /**
-   * What was found.
+   * The finding.
    *
    * @generated from field: headwater.v1.FraudFlag flag = 3;
    */
@@ -234,7 +234,7 @@ export const ReplayFraudRulesRequestSchema: GenMessage<ReplayFraudRulesRequest> 
  */
 export type ReplayFraudRulesResponse = Message<"headwater.v1.ReplayFraudRulesResponse"> & {
   /**
-   * What this message says.
+   * The content of this message.
    *
    * @generated from oneof headwater.v1.ReplayFraudRulesResponse.content
    */
@@ -349,7 +349,7 @@ export type ReplayedEvent = Message<"headwater.v1.ReplayedEvent"> & {
   enrollmentId: string;
 
   /**
-   * What the rules find.
+   * The findings of the rules.
    *
    * @generated from field: repeated headwater.v1.FraudFlag flags = 4;
    */
@@ -363,7 +363,7 @@ export type ReplayedEvent = Message<"headwater.v1.ReplayedEvent"> & {
   isHeld: boolean;
 
   /**
-   * What is left of the rewards of this credit, those of uplines too. They would have been held. Not set if the event earned nothing.
+   * The amount that is left of the rewards of this credit, those of uplines too. They would have been held. Not set if the event earned nothing.
    *
    * @generated from field: headwater.v1.Money rewards_amount = 6;
    */
@@ -412,7 +412,7 @@ export type FraudReplaySummary = Message<"headwater.v1.FraudReplaySummary"> & {
   heldCreditCount: bigint;
 
   /**
-   * What would have been held, one sum for each currency, in the order of the codes.
+   * The amounts that would have been held, one sum for each currency, in the order of the codes.
    *
    * @generated from field: repeated headwater.v1.Money held_amounts = 5;
    */
@@ -469,7 +469,7 @@ export const FraudRuleCountSchema: GenMessage<FraudRuleCount> = /*@__PURE__*/
   messageDesc(file_headwater_v1_fraud, 10);
 
 /**
- * What a fraud rule looks at. An event that is credited in the program is judged once for each of its credits, when it is first credited.
+ * The kind of a fraud rule: the facts that it looks at. An event that is credited in the program is judged once for each of its credits, when it is first credited.
  *
  * @generated from enum headwater.v1.FraudRuleKind
  */
@@ -549,7 +549,7 @@ export const FraudRuleKindSchema: GenEnum<FraudRuleKind> = /*@__PURE__*/
   enumDesc(file_headwater_v1_fraud, 0);
 
 /**
- * What becomes of an event that a fraud rule flags.
+ * The effect of a fraud rule on an event that it flags.
  *
  * @generated from enum headwater.v1.FraudRuleMode
  */

@@ -195,7 +195,7 @@ export type Lead = Message<"headwater.v1.Lead"> & {
   countryCode: string;
 
   /**
-   * What fraud rules found in the events of the lead, those of the leads that were merged into it too, at most the newest 50 of each. Only
+   * The findings of fraud rules in the events of the lead, those of the leads that were merged into it too, at most the newest 50 of each. Only
    * GetLead and ListLeads return it.
    *
    * @generated from field: repeated headwater.v1.LeadSuspicion suspicion = 22;

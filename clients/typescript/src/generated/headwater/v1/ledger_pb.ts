@@ -68,7 +68,7 @@ export const GetBalanceRequestSchema: GenMessage<GetBalanceRequest> = /*@__PURE_
 export type Balance = Message<"headwater.v1.Balance"> & {
   /**
    * All rewards so far, less those that were denied or taken back: the sum of `pending`, `owed`, `in_flight`,
-   * `frozen` and `paid`.
+   * `in_dispute` and `paid`.
    *
    * @generated from field: headwater.v1.RewardValue earned = 1;
    */

@@ -312,7 +312,7 @@ export type Reward = Message<"headwater.v1.Reward"> & {
   threshold?: ThresholdReached | undefined;
 
   /**
-   * What the fraud rules of the program found in the event when it was credited. The reward is HELD if one of them was ON, until
+   * The findings of the program's fraud rules in the event when it was credited. The reward is HELD if one of them was ON, until
    * ReleaseRewards or DenyRewards. Of a reward that takes back: empty.
    *
    * @generated from field: repeated headwater.v1.FraudFlag suspicion = 23;

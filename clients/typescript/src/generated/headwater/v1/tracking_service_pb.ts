@@ -172,7 +172,7 @@ export const TrackingService: GenService<{
   },
   /**
    * Records that the payment of a sale is disputed, and freezes the rewards of the sale, its uplines' and its customer's too, whatever part of
-   * the sale is disputed. Frozen rewards are in the balance `frozen`, are not owed, and are neither approved nor paid. Rewards that a payout has
+   * the sale is disputed. Frozen rewards are in the balance `in_dispute`, are not owed, and are neither approved nor paid. Rewards that a payout has
    * or has paid stay as they are; if the payout ends without payment, they freeze then. Refunds and corrections of the sale go on as ever.
    * Errors: NOT_FOUND with reason CONVERSION_NOT_FOUND if the sale is not known; FAILED_PRECONDITION with reason CURRENCY_MISMATCH or
    * DISPUTE_EXCEEDS_SALE.
