@@ -29,6 +29,7 @@ impl Maker<'_> {
                 return DynamicMessage::new(descriptor.clone());
             }
             "headwater.v1.Condition" => return condition(draw, descriptor, 0),
+            "headwater.v1.FraudRule" if !draw.happens(self.hostility) => return fraud_rule(draw, descriptor),
             _ => {}
         }
         let mut message = DynamicMessage::new(descriptor.clone());
@@ -131,6 +132,7 @@ fn is_rare(field: &FieldDescriptor) -> bool {
         | "threshold_bonuses"
         | "customer_reward"
         | "enrollment_bonus"
+        | "fraud_rules"
         | "terms_start_time"
         | "terms_end_time"
         | "withdraw_terms_version"
@@ -166,6 +168,29 @@ fn condition(draw: &mut Draw<'_>, descriptor: &MessageDescriptor, depth: usize) 
     message.set_field_by_name("comparison", Value::EnumNumber(comparison));
     let values = values.iter().map(|value| Value::String((*value).to_owned())).collect();
     message.set_field_by_name("values", Value::List(values));
+    message
+}
+
+/// A fraud rule with the fields of its kind. With those of another kind it is refused.
+fn fraud_rule(draw: &mut Draw<'_>, descriptor: &MessageDescriptor) -> DynamicMessage {
+    let (kind, fields): (&str, &[(&str, Value)]) = match draw.below(5) {
+        0 => ("SELF_REFERRAL", &[]),
+        1 => ("QUICK_SALE", &[("minimum_seconds", Value::I32(600))]),
+        2 => ("VELOCITY", &[("maximum_sales", Value::I32(2)), ("period_minutes", Value::I32(60))]),
+        3 => ("DISPOSABLE_MAIL", &[]),
+        _ => ("DUPLICATE_ORDER", &[]),
+    };
+    let mode = *draw.of(&["ON", "SHADOW", "OFF"]);
+    let mut message = DynamicMessage::new(descriptor.clone());
+    for (name, value) in [("kind", format!("FRAUD_RULE_KIND_{kind}")), ("mode", format!("FRAUD_RULE_MODE_{mode}"))] {
+        let kind = descriptor.get_field_by_name(name).map(|field| field.kind());
+        let number =
+            kind.as_ref().and_then(Kind::as_enum).and_then(|values| Some(values.get_value_by_name(&value)?.number()));
+        message.set_field_by_name(name, Value::EnumNumber(number.unwrap_or_default()));
+    }
+    for (name, value) in fields {
+        message.set_field_by_name(name, value.clone());
+    }
     message
 }
 

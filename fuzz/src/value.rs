@@ -131,7 +131,7 @@ pub(crate) fn usual_text(draw: &mut Draw<'_>, field: &FieldDescriptor, pool: &Po
         "external_id" => format!("customer-{number}"),
         // The keys of one list differ.
         "key" => format!("key-{}", draw.below(1_000)),
-        "event_id" | "sale_event_id" | "refund_event_id" => format!("event-{}", draw.below(12)),
+        "event_id" | "sale_event_id" | "refund_event_id" | "dispute_event_id" => format!("event-{}", draw.below(12)),
         // A repeated call is answered without its rule, so most calls have no request_id.
         "request_id" if number > 0 => String::new(),
         "request_id" => format!("request-{}", draw.below(4)),

@@ -145,6 +145,7 @@ fn book(
     let taken_minor = -refund.amount.map_or(0, |amount| amount.amount_minor) - refund.excess_minor;
     let minor = known_minor.unwrap_or(taken_minor).clamp(0, sale.refunded_minor.max(0));
     let was_known = refund.order.was_known;
+    let has_waited = undo.is_told;
     restored.refunded_minor = sale.refunded_minor - minor;
     // At least one is left as long as something is refunded.
     let least = i32::from(restored.refunded_minor > 0);
@@ -177,7 +178,9 @@ fn book(
     rewards.extend(take_adjustment_back(context, refund.id, &undo, &mut settled)?);
     if undo.is_told {
         let image = context.set.image(context.account_id, undo.id)?;
-        context.tell_conversion(EventKind::RefundUndone, undo.occurred_at, image);
+        // What has waited was told when it was recorded.
+        let kind = if has_waited { EventKind::ConversionUpdated } else { EventKind::RefundUndone };
+        context.tell_conversion(kind, undo.occurred_at, image);
     }
     if sale.is_told {
         let image = context.set.image(context.account_id, sale.id)?;

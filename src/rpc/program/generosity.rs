@@ -43,8 +43,8 @@ fn parts(rules: &TermsDraft) -> Vec<Part> {
     let levels = if rate == 0 {
         0
     } else {
-        // Neither factor is more than some millions, so the product is small.
-        rate * sum_of(UplineBasis::Commission) / PPM + sum_of(UplineBasis::SaleAmount)
+        // Terms with faults come here too, so that either factor may be any number.
+        (rate.saturating_mul(sum_of(UplineBasis::Commission)) / PPM).saturating_add(sum_of(UplineBasis::SaleAmount))
     };
     let bonuses = rules.threshold_bonuses.iter().map(bonus_ppm).fold(0, i64::saturating_add);
     let promise = rules.customer_reward.filter(|promise| promise.unit == RewardUnit::DiscountPercent);

@@ -87,10 +87,17 @@ fn faults() -> Vec<(pb::Terms, &'static str, &'static str)> {
         event_kind: pb::CustomerRewardEvent::SignUp.into(),
         value: Some(pb::RewardValue { amount: Some(Amount::Cash(usd(5))) }),
     };
+    let level = pb::UplineLevel { basis: pb::UplineBasis::Commission.into(), percent_ppm: i32::MAX };
     vec![
         (
             pb::Terms { commission: Some(percent(1_000_001)), ..Default::default() },
             "commission.percent_ppm",
+            "must be 0 to",
+        ),
+        // The sum of these parts is larger than any number that is stored.
+        (
+            pb::Terms { commission: Some(percent(i32::MAX)), upline_levels: vec![level; 3], ..Default::default() },
+            "upline_levels[2].percent_ppm",
             "must be 0 to",
         ),
         (pb::Terms { commission: Some(flat(yen())), ..Default::default() }, "commission.flat.currency_code", "must be"),
